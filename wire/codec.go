@@ -1,0 +1,189 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/gob"
+	"io"
+	"net/rpc"
+)
+
+// codec.go holds how net/rpc's calls become frames and frames become calls.
+
+// frameStream decodes what stands in frames: one gob decoder for the life of
+// the connection, fed one payload at a time.
+type frameStream struct {
+	payload bytes.Reader
+	dec     *gob.Decoder
+}
+
+func newFrameStream() *frameStream {
+	s := new(frameStream)
+	s.dec = gob.NewDecoder(&s.payload) // a ByteReader: gob buffers nothing of its own
+	return s
+}
+
+// decode reads one value; nil discards it.
+func (s *frameStream) decode(v any) error {
+	if err := s.dec.Decode(v); err != nil {
+		return Errorf(CodeProtocol, "a message that cannot be decoded: %v", err)
+	}
+	return nil
+}
+
+// end checks that the payload is used up.
+func (s *frameStream) end() error {
+	if n := s.payload.Len(); n > 0 {
+		return Errorf(CodeProtocol, "%d bytes behind a message", n)
+	}
+	return nil
+}
+
+// redirect is where a persistent encoder writes: to each frame in its turn.
+type redirect struct{ to io.Writer }
+
+func (r *redirect) Write(p []byte) (int, error) { return r.to.Write(p) }
+
+// frameEncoder encodes a header and a body into one frame: one gob encoder for
+// the life of the connection.
+type frameEncoder struct {
+	out  *outbox
+	kind frameKind
+	w    redirect
+	enc  *gob.Encoder
+}
+
+func newFrameEncoder(out *outbox, kind frameKind) *frameEncoder {
+	e := &frameEncoder{out: out, kind: kind}
+	e.enc = gob.NewEncoder(&e.w)
+	return e
+}
+
+func (e *frameEncoder) put(head, body any) error {
+	return e.out.put(e.kind, func(w io.Writer) error {
+		e.w.to = w
+		if err := e.enc.Encode(head); err != nil {
+			return err
+		}
+		return e.enc.Encode(body)
+	})
+}
+
+// clientCodec is the rpc.ClientCodec of a Conn. net/rpc calls WriteRequest
+// under a mutex, and the Read methods from one goroutine, its own.
+type clientCodec struct {
+	c      *Conn
+	calls  *frameEncoder
+	in     *frameStream
+	handed bool // a payload is being decoded
+	gone   bool // the end has been reported
+}
+
+func newClientCodec(c *Conn) *clientCodec {
+	return &clientCodec{c: c, calls: newFrameEncoder(c.out, frameCall), in: newFrameStream()}
+}
+
+func (k *clientCodec) WriteRequest(r *rpc.Request, args any) error {
+	if err := k.calls.put(r, args); err != nil {
+		k.c.end(err)
+		return err
+	}
+	return nil
+}
+
+func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
+	if k.handed {
+		k.handed = false
+		if err := k.in.end(); err != nil {
+			return k.fail(err)
+		}
+		select {
+		case k.c.taken <- struct{}{}:
+		case <-k.c.done:
+			return k.fail(k.c.err)
+		}
+	}
+	select {
+	case payload := <-k.c.replies:
+		k.handed = true
+		k.in.payload.Reset(payload)
+	case <-k.c.done:
+		return k.fail(k.c.err)
+	}
+	if err := k.in.decode(r); err != nil {
+		return k.fail(err)
+	}
+	return nil
+}
+
+func (k *clientCodec) ReadResponseBody(reply any) error {
+	if err := k.in.decode(reply); err != nil {
+		return k.fail(err)
+	}
+	return nil
+}
+
+// fail ends the connection; net/rpc's goroutine then fails the pending calls
+// and returns.
+func (k *clientCodec) fail(err error) error {
+	k.c.end(err)
+	if !k.gone {
+		k.gone = true
+		k.c.running.Done()
+	}
+	return err
+}
+
+func (k *clientCodec) Close() error {
+	k.c.end(Errorf(CodeClosed, "closed"))
+	return nil
+}
+
+// serverCodec is the rpc.ServerCodec of a Conn, used by Serve alone.
+type serverCodec struct {
+	c       *Conn
+	replies *frameEncoder
+	in      *frameStream
+	err     error // what ended the connection under a call
+}
+
+func newServerCodec(c *Conn) *serverCodec {
+	return &serverCodec{c: c, replies: newFrameEncoder(c.out, frameReply), in: newFrameStream()}
+}
+
+// serve serves the one call in payload.
+func (k *serverCodec) serve(server *rpc.Server, payload []byte) error {
+	k.in.payload.Reset(payload)
+	// An unknown method is answered and leaves the connection as it is; what
+	// breaks it has been kept by the codec.
+	server.ServeRequest(k)
+	if k.err == nil {
+		k.err = k.in.end()
+	}
+	return k.err
+}
+
+func (k *serverCodec) ReadRequestHeader(r *rpc.Request) error {
+	k.err = k.in.decode(r)
+	return k.err
+}
+
+func (k *serverCodec) ReadRequestBody(args any) error {
+	k.err = k.in.decode(args)
+	return k.err
+}
+
+func (k *serverCodec) WriteResponse(r *rpc.Response, reply any) error {
+	if k.err != nil {
+		return k.err // the request could not be read: nobody is to be answered
+	}
+	// The caller knows its method by the Seq; a stranger's words are not
+	// repeated. net/rpc's own errors quote them.
+	r.ServiceMethod = ""
+	if r.Error != "" && !isRPCString(r.Error) {
+		r.Error = Errorf(CodeUnknown, "no such method").rpcString()
+	}
+	k.err = k.replies.put(r, reply)
+	return k.err
+}
+
+func (k *serverCodec) Close() error { return nil }

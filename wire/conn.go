@@ -1,0 +1,275 @@
+package wire
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/rpc"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// frameKind is the first byte of a frame.
+type frameKind byte
+
+const (
+	frameCall  frameKind = 1 // a request: rpc.Request, then the arguments
+	frameReply frameKind = 2 // a response: rpc.Response, then the reply
+)
+
+// frameHead is the length of a frame's head: kind and payload length.
+const frameHead = 5
+
+// ConnConfig bounds a [Conn]. All fields must be set.
+type ConnConfig struct {
+	MaxMessage     int           // bytes of one incoming frame
+	MaxWaiting     int           // bytes that may wait to be written
+	WriteTimeout   time.Duration // for each write
+	MessageTimeout time.Duration // from an incoming frame's first byte to its last
+}
+
+// Conn is one connection that carries net/rpc calls both ways: [Conn.Client]
+// calls the peer, [Conn.Serve] serves the peer's calls, one at a time, in
+// order. Calls in one direction and replies in the other have a gob stream
+// each, cut into frames of one call or reply.
+//
+// Neither a call nor a reply waits for the network: they go to an outbox with
+// a writer of its own. A Conn ends once, with one error, whatever fails first.
+type Conn struct {
+	nc  net.Conn
+	cfg ConnConfig
+	out *outbox
+
+	client  *rpc.Client
+	replies chan []byte   // payloads of frameReply, from the reader to the client
+	taken   chan struct{} // the client has decoded the payload
+
+	read    inbound      // the calls that Serve reads
+	heard   atomic.Int64 // when the last frame came, Unix nanoseconds
+	started sync.Once
+	running sync.WaitGroup // the writer, and the client's reader
+
+	done    chan struct{} // closed when the connection ends
+	endOnce sync.Once
+	err     error // why it ended; set before done is closed
+}
+
+// NewConn returns a Conn on nc, which it owns from here on. Serve must be
+// called for anything to be received, replies too.
+func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
+	c := &Conn{
+		nc: nc, cfg: cfg,
+		out:     newOutbox(nc, cfg.MaxWaiting, cfg.WriteTimeout),
+		replies: make(chan []byte), taken: make(chan struct{}),
+		done: make(chan struct{}),
+	}
+	c.heard.Store(time.Now().UnixNano())
+	c.running.Go(func() {
+		if err := c.out.write(c.done); err != nil {
+			c.end(c.ioError("writing to", err))
+		}
+	})
+	c.running.Add(1) // until the client's codec has returned its last error
+	c.client = rpc.NewClientWithCodec(newClientCodec(c))
+	return c
+}
+
+// Client returns the client that calls the peer. Its Go never blocks; a done
+// channel must have room for every call in flight, because net/rpc discards
+// what does not fit.
+func (c *Conn) Client() *rpc.Client { return c.client }
+
+// Call calls a method of the peer and waits for the reply, for ctx, or for the
+// end of the connection. A call given up ends the connection: net/rpc would
+// keep it pending and write a late reply into memory that has moved on.
+func (c *Conn) Call(ctx context.Context, method string, args, reply any) error {
+	call := c.client.Go(method, args, reply, make(chan *rpc.Call, 1))
+	select {
+	case <-call.Done:
+	case <-ctx.Done():
+		c.end(Errorf(CodeTimeout, "%s to %v is unanswered: %v", method, c.nc.RemoteAddr(), context.Cause(ctx)))
+		<-call.Done // soon: the connection has ended
+		return c.Err()
+	}
+	var sent rpc.ServerError
+	if call.Error != nil && !errors.As(call.Error, &sent) {
+		<-c.done // the connection failed under the call, and knows why
+		return c.Err()
+	}
+	return FromRPC(call.Error)
+}
+
+// Serve reads from the connection until it ends and returns why. It serves
+// the peer's calls to the methods of receiver, which stand under the name
+// service; nil for none. It is called once.
+func (c *Conn) Serve(service string, receiver any) error {
+	server := rpc.NewServer()
+	if receiver != nil {
+		if err := server.RegisterName(service, receiver); err != nil {
+			panic(err) // a receiver without methods: a defect of the caller's
+		}
+	}
+	codec := newServerCodec(c)
+	br := bufio.NewReaderSize(c.nc, 8<<10)
+	for {
+		kind, payload, err := c.readFrame(br)
+		switch {
+		case err != nil:
+		case kind == frameReply:
+			err = c.handReply(payload)
+		case receiver == nil:
+			err = Errorf(CodeProtocol, "%v called, and nothing is served here", c.nc.RemoteAddr())
+		default:
+			c.out.waitSpace(c.done)
+			err = codec.serve(server, payload)
+		}
+		if err != nil {
+			c.end(err)
+			c.running.Wait()
+			return c.err
+		}
+	}
+}
+
+// handReply gives a reply's payload to the client and waits until it has been
+// decoded, so that the buffer is free again.
+func (c *Conn) handReply(payload []byte) error {
+	select {
+	case c.replies <- payload:
+	case <-c.done:
+		return c.err
+	}
+	select {
+	case <-c.taken:
+		return nil
+	case <-c.done:
+		return c.err
+	}
+}
+
+// readFrame returns the next frame; its payload is valid until the next call.
+func (c *Conn) readFrame(br *bufio.Reader) (frameKind, []byte, error) {
+	if _, err := br.Peek(1); err != nil {
+		return 0, nil, c.ioError("reading from", err)
+	}
+	head, whole := [frameHead]byte{}, false
+	if br.Buffered() >= frameHead {
+		peek, _ := br.Peek(frameHead)
+		whole = br.Buffered()-frameHead >= int(binary.BigEndian.Uint32(peek[1:]))
+	}
+	if !whole { // the rest is on its way, and has so long
+		c.nc.SetReadDeadline(time.Now().Add(c.cfg.MessageTimeout))
+		defer c.nc.SetReadDeadline(time.Time{})
+	}
+	if _, err := io.ReadFull(br, head[:]); err != nil {
+		return 0, nil, c.ioError("reading from", err)
+	}
+	kind, size := frameKind(head[0]), binary.BigEndian.Uint32(head[1:])
+	if kind != frameCall && kind != frameReply {
+		return 0, nil, Errorf(CodeProtocol, "%v sent a frame of kind %d", c.nc.RemoteAddr(), kind)
+	}
+	if uint64(size) > uint64(c.cfg.MaxMessage) {
+		return 0, nil, Errorf(CodeTooLarge, "%v sent a message of %d bytes; at most %d", c.nc.RemoteAddr(), size, c.cfg.MaxMessage)
+	}
+	payload, err := c.read.fill(br, int(size))
+	if err != nil {
+		return 0, nil, c.ioError("reading from", err)
+	}
+	c.heard.Store(time.Now().UnixNano())
+	return kind, payload, nil
+}
+
+// Heard returns when the last frame came from the peer.
+func (c *Conn) Heard() time.Time { return time.Unix(0, c.heard.Load()) }
+
+// RemoteAddr returns the peer's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err returns why the connection ended, an [*Error]; nil while it has not.
+func (c *Conn) Err() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
+}
+
+// Close ends the connection with the reason, unless it has ended already. It
+// does not wait for the peer. Calls in flight fail.
+func (c *Conn) Close(reason *Error) { c.end(reason) }
+
+// Wait blocks until the connection has ended and its own goroutines are gone.
+func (c *Conn) Wait() {
+	<-c.done
+	c.running.Wait()
+}
+
+// end is the one door out.
+func (c *Conn) end(err error) {
+	c.endOnce.Do(func() {
+		var e *Error
+		if !errors.As(err, &e) {
+			e = Errorf(CodeLost, "connection to %v lost: %v", c.nc.RemoteAddr(), err)
+		}
+		c.err = e
+		close(c.done)
+		c.nc.Close()
+	})
+}
+
+// ioError puts an error of the socket into words.
+func (c *Conn) ioError(verb string, err error) error {
+	peer := c.nc.RemoteAddr()
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return Errorf(CodeTimeout, "%s %v: no progress in time", verb, peer)
+	case errors.Is(err, io.EOF):
+		return Errorf(CodeLost, "%v closed the connection", peer)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return Errorf(CodeLost, "%v closed the connection within a message", peer)
+	}
+	return Errorf(CodeLost, "%s %v: %v", verb, peer, err)
+}
+
+// inbound is a buffer that grows only as bytes arrive, whatever length the
+// peer has announced.
+type inbound struct{ buf []byte }
+
+// inboundStep is how far the buffer is trusted ahead of the bytes.
+const inboundStep = 64 << 10
+
+// fill reads size bytes. They are valid until the next call.
+func (in *inbound) fill(r io.Reader, size int) ([]byte, error) {
+	if cap(in.buf) > 4*inboundStep && size < inboundStep {
+		in.buf = nil // one large message does not stay for ever
+	}
+	in.buf = in.buf[:0]
+	for len(in.buf) < size {
+		n := min(size-len(in.buf), inboundStep)
+		if free := cap(in.buf) - len(in.buf); free < n {
+			in.buf = append(make([]byte, 0, min(size, 2*cap(in.buf)+n)), in.buf...)
+		}
+		part := in.buf[len(in.buf) : len(in.buf)+n]
+		if _, err := io.ReadFull(r, part); err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+		in.buf = in.buf[:len(in.buf)+n]
+	}
+	return in.buf, nil
+}
+
+// String names the connection's ends, for logs.
+func (c *Conn) String() string { return fmt.Sprintf("%v-%v", c.nc.LocalAddr(), c.nc.RemoteAddr()) }

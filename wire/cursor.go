@@ -1,0 +1,59 @@
+package wire
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Cursor is a place in one server's stream of events: just after the event
+// Seq. A restarted server has a new epoch and begins at 1 again, so cursors of
+// different epochs have no order. The zero Cursor is no place at all.
+type Cursor struct {
+	Epoch uuid.UUID `json:"epoch"`
+	Seq   uint64    `json:"seq"`
+}
+
+// IsZero reports whether c is no place.
+func (c Cursor) IsZero() bool { return c.Epoch == uuid.Nil }
+
+// String returns "epoch/seq", as 0b49b7e6-3df0-4ad0-a9d1-9a4b21f1b1e4/42.
+func (c Cursor) String() string { return c.Epoch.String() + "/" + strconv.FormatUint(c.Seq, 10) }
+
+// ParseCursor reads what String wrote.
+func ParseCursor(text string) (Cursor, error) {
+	epoch, seq, ok := strings.Cut(text, "/")
+	if !ok {
+		return Cursor{}, fmt.Errorf("wire: %q is no cursor: want EPOCH/SEQ", clip(text, 64))
+	}
+	id, err := uuid.Parse(epoch)
+	if err != nil || len(epoch) != 36 || id == uuid.Nil {
+		return Cursor{}, fmt.Errorf("wire: %q is no cursor: %q is no epoch", clip(text, 64), clip(epoch, 64))
+	}
+	n, err := strconv.ParseUint(seq, 10, 64)
+	if err != nil {
+		return Cursor{}, fmt.Errorf("wire: %q is no cursor: %q is no sequence number", clip(text, 64), clip(seq, 64))
+	}
+	return Cursor{Epoch: id, Seq: n}, nil
+}
+
+// From says where a subscription begins. The numbers are the wire's.
+type From uint8
+
+// Where a subscription may begin.
+const (
+	FromNow    From = 0 // a snapshot of the unfinished runs, then what comes
+	FromOldest From = 1 // the oldest cached event
+	FromCursor From = 2 // just after the cursor; what left the cache since is a gap
+)
+
+// clip shortens text that a stranger may have sent to at most n bytes, so that
+// no error or log line grows with it.
+func clip(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n], "") + "…"
+}

@@ -1,0 +1,77 @@
+package wire
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"io"
+	"net"
+	"time"
+)
+
+// Dial-back: the server connects to an address that a subscriber named. Both
+// ends know a ticket that crossed the subscriber's own connection. The dialled
+// end speaks first, so that a service that never asked for this gets not one
+// byte; then the server proves itself, so that nobody else can feed the
+// endpoint events. The ticket itself is never sent here.
+
+// dialBackMagic opens the endpoint's proof.
+const dialBackMagic = "MoM\x02"
+
+const (
+	nonceSize    = 16
+	endpointHead = len(dialBackMagic) + 1 // and the version
+	endpointSize = endpointHead + nonceSize + sha256.Size
+)
+
+// proof is what a holder of the ticket can say to a fresh nonce.
+func proof(ticket []byte, role string, nonce []byte) []byte {
+	mac := hmac.New(sha256.New, ticket)
+	io.WriteString(mac, "mom dial-back "+role)
+	mac.Write(nonce)
+	return mac.Sum(nil)
+}
+
+// OfferEndpoint speaks first on a connection that came to a callback endpoint,
+// and returns nil once the other end has proven to be the server that holds
+// the ticket. On an error the caller closes nc.
+func OfferEndpoint(nc net.Conn, ticket []byte, timeout time.Duration) error {
+	nc.SetDeadline(time.Now().Add(timeout))
+	defer nc.SetDeadline(time.Time{})
+	nonce := make([]byte, nonceSize)
+	rand.Read(nonce)
+	out := append([]byte(dialBackMagic), Version)
+	out = append(append(out, nonce...), proof(ticket, "endpoint", nonce)...)
+	if _, err := nc.Write(out); err != nil {
+		return greetError(nc, err)
+	}
+	answer := make([]byte, sha256.Size)
+	if _, err := io.ReadFull(nc, answer); err != nil {
+		return greetError(nc, err)
+	}
+	if !hmac.Equal(answer, proof(ticket, "server", nonce)) {
+		return Errorf(CodeUnauthorized, "%v is not the server that was asked to call back", nc.RemoteAddr())
+	}
+	return nil
+}
+
+// TakeEndpoint reads the endpoint's proof on a connection that the server
+// dialled, and answers with its own. It sends nothing before the proof holds.
+// On an error the caller closes nc.
+func TakeEndpoint(nc net.Conn, ticket []byte, timeout time.Duration) error {
+	nc.SetDeadline(time.Now().Add(timeout))
+	defer nc.SetDeadline(time.Time{})
+	said := make([]byte, endpointSize)
+	if _, err := io.ReadFull(nc, said); err != nil {
+		return Errorf(CodeCallback, "the callback endpoint %v did not prove itself: %v", nc.RemoteAddr(), greetError(nc, err).Code)
+	}
+	nonce := said[endpointHead : endpointHead+nonceSize]
+	if string(said[:endpointHead]) != dialBackMagic+string(rune(Version)) ||
+		!hmac.Equal(said[endpointHead+nonceSize:], proof(ticket, "endpoint", nonce)) {
+		return Errorf(CodeCallback, "what listens on %v is not the endpoint of this subscription", nc.RemoteAddr())
+	}
+	if _, err := nc.Write(proof(ticket, "server", nonce)); err != nil {
+		return greetError(nc, err)
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"net/rpc"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Code is an error's kind as it crosses the wire. Codes are append-only.
+type Code string
+
+// The codes. Whether one is final, so that trying again is pointless, is
+// [Error.Final].
+const (
+	CodeBadRequest    Code = "bad-request"        // the call's arguments are not acceptable
+	CodeUnauthorized  Code = "unauthorized"       // the token is missing or wrong
+	CodeVersion       Code = "version"            // no common protocol version
+	CodeNotMoM        Code = "not-mom"            // the peer speaks another protocol
+	CodeFull          Code = "full"               // a bound of the server is reached; later there may be room
+	CodeBusy          Code = "busy"               // too many attempts; wait
+	CodeDraining      Code = "draining"           // the server is shutting down
+	CodeClosed        Code = "closed"             // this end was closed by its owner
+	CodeSubscribed    Code = "already-subscribed" // one subscription a connection
+	CodeNotSubscribed Code = "not-subscribed"     // the call needs a subscription
+	CodeCallback      Code = "callback"           // the callback endpoint could not be reached
+	CodeForbidden     Code = "forbidden"          // not allowed to this client
+	CodeTooLarge      Code = "too-large"          // a message or an event over its bound
+	CodeProtocol      Code = "protocol"           // the peer broke the protocol
+	CodeLost          Code = "lost"               // the connection ended
+	CodeTimeout       Code = "timeout"            // no answer in time
+	CodeUnknown       Code = "unknown-method"     // the peer has no such call
+	CodeTransition    Code = "transition"         // the state machine has no such exit
+	CodeRunEnded      Code = "run-ended"          // the run has ended already
+	CodeInternal      Code = "internal"           // a defect at the peer; its log says more
+)
+
+// Error is an error that keeps its kind across the wire.
+type Error struct {
+	Code    Code
+	Message string        // what happened, to what, and what to do
+	After   time.Duration // wait at least this long before trying again; 0 if not said
+}
+
+// Errorf returns an Error of the code.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Sentinels for errors.Is: an error is one of these when the codes are equal.
+var (
+	ErrBadRequest        = &Error{Code: CodeBadRequest}
+	ErrUnauthorized      = &Error{Code: CodeUnauthorized}
+	ErrVersion           = &Error{Code: CodeVersion}
+	ErrNotMoM            = &Error{Code: CodeNotMoM}
+	ErrFull              = &Error{Code: CodeFull}
+	ErrBusy              = &Error{Code: CodeBusy}
+	ErrDraining          = &Error{Code: CodeDraining}
+	ErrClosed            = &Error{Code: CodeClosed}
+	ErrAlreadySubscribed = &Error{Code: CodeSubscribed}
+	ErrNotSubscribed     = &Error{Code: CodeNotSubscribed}
+	ErrCallback          = &Error{Code: CodeCallback}
+	ErrForbidden         = &Error{Code: CodeForbidden}
+	ErrTooLarge          = &Error{Code: CodeTooLarge}
+	ErrProtocol          = &Error{Code: CodeProtocol}
+	ErrLost              = &Error{Code: CodeLost}
+	ErrTimeout           = &Error{Code: CodeTimeout}
+	ErrUnknownMethod     = &Error{Code: CodeUnknown}
+	ErrTransition        = &Error{Code: CodeTransition}
+	ErrRunEnded          = &Error{Code: CodeRunEnded}
+	ErrInternal          = &Error{Code: CodeInternal}
+)
+
+// Error returns the message, or the code where there is none.
+func (e *Error) Error() string {
+	if e.Message == "" {
+		return "mom: " + string(e.Code)
+	}
+	return e.Message
+}
+
+// Is reports whether target is an Error of the same code.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// Final reports whether trying again without a change on either side is
+// pointless.
+func (e *Error) Final() bool {
+	switch e.Code {
+	case CodeUnauthorized, CodeVersion, CodeNotMoM, CodeBadRequest, CodeForbidden, CodeUnknown:
+		return true
+	}
+	return false
+}
+
+// IsFinal reports whether err is an [*Error] that is final.
+func IsFinal(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Final()
+}
+
+// rpcMark begins the string that carries an Error through net/rpc.
+const rpcMark = "mom:"
+
+// rpcString returns e as net/rpc carries it: "mom:code:milliseconds:message".
+func (e *Error) rpcString() string {
+	return fmt.Sprintf("%s%s:%d:%s", rpcMark, e.Code, e.After.Milliseconds(), e.Message)
+}
+
+// toRPC returns the string in which err goes out. What is no [*Error] goes out
+// as an internal error with fixed words, so that no detail leaks to strangers.
+func toRPC(err error) string {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = Errorf(CodeInternal, "internal error")
+	}
+	return e.rpcString()
+}
+
+// FromRPC returns the [*Error] that a failed call carries: what the peer sent,
+// or for an error of the connection itself an [ErrLost] that says so. It
+// returns nil for nil.
+func FromRPC(err error) error {
+	var e *Error
+	var sent rpc.ServerError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &e):
+		return e
+	case !errors.As(err, &sent):
+		return Errorf(CodeLost, "connection lost: %v", err)
+	}
+	return parseRPC(string(sent))
+}
+
+// parseRPC reads what rpcString wrote. Anything else becomes an error too: the
+// peer is a stranger.
+func parseRPC(sent string) *Error {
+	text, ok := strings.CutPrefix(sent, rpcMark)
+	if !ok {
+		return Errorf(CodeInternal, "the peer answered: %s", clip(sent, 256))
+	}
+	code, text, ok1 := strings.Cut(text, ":")
+	millis, message, ok2 := strings.Cut(text, ":")
+	after, err := strconv.ParseUint(millis, 10, 31)
+	if !ok1 || !ok2 || err != nil {
+		return Errorf(CodeProtocol, "the peer sent a malformed error: %q", clip(sent, 256))
+	}
+	return &Error{
+		Code:    Code(clip(code, 32)),
+		Message: clip(message, 512),
+		After:   min(time.Duration(after)*time.Millisecond, time.Hour),
+	}
+}
+
+// isRPCString reports whether a served method's error is one of ours.
+func isRPCString(text string) bool { return strings.HasPrefix(text, rpcMark) }
+
+// served is an error as a served method returns it to net/rpc.
+type served string
+
+func (s served) Error() string { return string(s) }
+
+// Serving runs the body of a served method, and returns its error in the form
+// that keeps its code through net/rpc. A panic is reported to onPanic and
+// answered "internal error": one call's defect does not end the process.
+func Serving(onPanic func(value any, stack []byte), body func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			onPanic(v, debug.Stack())
+			err = served(Errorf(CodeInternal, "internal error").rpcString())
+		}
+	}()
+	if err := body(); err != nil {
+		return served(toRPC(err))
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package wire
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Severity says how much a log entry matters. Zero is "not said". The numbers
+// are the wire's and rise with the weight.
+type Severity uint8
+
+// The original's three severities.
+const (
+	SeverityProcessing Severity = 1 // a note
+	SeverityWarning    Severity = 2 // something was left out or put right; the run goes on
+	SeverityError      Severity = 3 // a package or the run failed
+)
+
+var severities = [...]string{"", "Processing", "Warning", "Error"}
+
+// String returns the severity's name, "" for zero.
+func (s Severity) String() string {
+	if int(s) < len(severities) {
+		return severities[s]
+	}
+	return fmt.Sprintf("Severity(%d)", uint8(s))
+}
+
+// ParseSeverity returns the severity that text names; case does not matter.
+func ParseSeverity(text string) (Severity, error) {
+	for i, name := range severities {
+		if i > 0 && strings.EqualFold(text, name) {
+			return Severity(i), nil
+		}
+	}
+	return 0, fmt.Errorf("wire: no severity is named %q; there are Processing, Warning, Error", clip(text, 64))
+}
+
+// MarshalText gives the String.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText takes what [ParseSeverity] takes, and "" for zero.
+func (s *Severity) UnmarshalText(text []byte) (err error) {
+	if len(text) == 0 {
+		*s = 0
+		return nil
+	}
+	*s, err = ParseSeverity(string(text))
+	return err
+}

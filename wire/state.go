@@ -1,0 +1,146 @@
+package wire
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// State is what a job or a package has just become. There are nine; zero is
+// "not said". The numbers are the wire's and are append-only.
+type State uint8
+
+// The nine states, in the order in which a run without errors meets them.
+const (
+	JobInitialized     State = 1 // the job is initialised and validated
+	PackageInitialized State = 2 // the package is made; its header and body are known
+	Transferring       State = 3 // bytes moved; repeats
+	Transferred        State = 4 // all the package's bytes arrived
+	PackageCompleted   State = 5 // the package is imported; ends the package
+	JobCompleted       State = 6 // the last package is imported; ends the run
+	ExportingError     State = 7 // making a package failed; ends the run, always
+	TransferringError  State = 8 // sending failed; ends the package, and the run unless ContinueOnError
+	ImportingError     State = 9 // unpacking failed; ends the package, and the run unless ContinueOnError
+)
+
+// stateRow is what there is to know about one state.
+type stateRow struct {
+	name    string   // as String prints it: the name of 2010
+	aliases []string // other spellings that ParseState takes
+	exits   []State  // what may follow; nil for a terminal state
+}
+
+// states is indexed by State. Terminal states have no exits.
+var states = [...]stateRow{
+	JobInitialized:     {"MirroringJobInitialized", []string{"JobInitialized"}, []State{PackageInitialized, JobCompleted, ExportingError}},
+	PackageInitialized: {"MirroringPackageInitialized", []string{"PackageInitialized"}, []State{Transferring, Transferred, ExportingError, TransferringError}},
+	Transferring:       {"Transferring", []string{"Transfering"}, []State{Transferring, Transferred, TransferringError}},
+	Transferred:        {"Transferred", nil, []State{PackageCompleted, ImportingError}},
+	PackageCompleted:   {"MirroringPackageCompleted", []string{"PackageCompleted"}, nil},
+	JobCompleted:       {"MirroringJobCompleted", []string{"JobCompleted"}, nil},
+	ExportingError:     {"ExportingError", nil, nil},
+	TransferringError:  {"TransferringError", []string{"TransferingError"}, nil},
+	ImportingError:     {"ImportingError", nil, nil},
+}
+
+// States returns the nine states in the order of their numbers.
+func States() []State {
+	all := make([]State, 0, len(states)-1)
+	for s := JobInitialized; s.Valid(); s++ {
+		all = append(all, s)
+	}
+	return all
+}
+
+// Valid reports whether s is one of the nine states.
+func (s State) Valid() bool { return s > 0 && int(s) < len(states) }
+
+// String returns the original's name, as MirroringJobInitialized; "" for zero
+// and State(n) for a number that this version does not know.
+func (s State) String() string {
+	switch {
+	case s == 0:
+		return ""
+	case !s.Valid():
+		return fmt.Sprintf("State(%d)", uint8(s))
+	}
+	return states[s].name
+}
+
+// ParseState returns the state that text names: the original's name, in either
+// of its spellings, or the Go name. Case does not matter.
+func ParseState(text string) (State, error) {
+	for _, s := range States() {
+		if strings.EqualFold(text, states[s].name) {
+			return s, nil
+		}
+		for _, alias := range states[s].aliases {
+			if strings.EqualFold(text, alias) {
+				return s, nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("wire: no state is named %q; there are %s", clip(text, 64), stateNames())
+}
+
+func stateNames() string {
+	names := make([]string, 0, len(states))
+	for _, s := range States() {
+		names = append(names, s.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+// MarshalText gives the String; it is how a state stands in JSON.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText takes what [ParseState] takes, and "" for zero.
+func (s *State) UnmarshalText(text []byte) (err error) {
+	if len(text) == 0 {
+		*s = 0
+		return nil
+	}
+	*s, err = ParseState(string(text))
+	return err
+}
+
+// Exits returns the states that may follow s within its run (for a job's
+// state) or its package (for a package's); none for a terminal state.
+func (s State) Exits() []State {
+	if !s.Valid() {
+		return nil
+	}
+	return slices.Clone(states[s].exits)
+}
+
+// MayBecome reports whether next may follow s.
+func (s State) MayBecome(next State) bool {
+	return s.Valid() && slices.Contains(states[s].exits, next)
+}
+
+// OfPackage reports whether s is a state of a package; the others are of a run.
+// ExportingError is of the run: it ends it even where a package was being made.
+func (s State) OfPackage() bool {
+	switch s {
+	case PackageInitialized, Transferring, Transferred, PackageCompleted, TransferringError, ImportingError:
+		return true
+	}
+	return false
+}
+
+// IsError reports whether s is one of the three error states.
+func (s State) IsError() bool {
+	return s == ExportingError || s == TransferringError || s == ImportingError
+}
+
+// EndsRun reports whether an event of state s ends its run, given whether the
+// run continues on error.
+func (s State) EndsRun(continueOnError bool) bool {
+	switch s {
+	case JobCompleted, ExportingError:
+		return true
+	case TransferringError, ImportingError:
+		return !continueOnError
+	}
+	return false
+}
