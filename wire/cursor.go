@@ -26,15 +26,15 @@ func (c Cursor) String() string { return c.Epoch.String() + "/" + strconv.Format
 func ParseCursor(text string) (Cursor, error) {
 	epoch, seq, ok := strings.Cut(text, "/")
 	if !ok {
-		return Cursor{}, fmt.Errorf("wire: %q is no cursor: want EPOCH/SEQ", clip(text, 64))
+		return Cursor{}, fmt.Errorf("wire: %q is no cursor: want EPOCH/SEQ", Clip(text, 64))
 	}
 	id, err := uuid.Parse(epoch)
 	if err != nil || len(epoch) != 36 || id == uuid.Nil {
-		return Cursor{}, fmt.Errorf("wire: %q is no cursor: %q is no epoch", clip(text, 64), clip(epoch, 64))
+		return Cursor{}, fmt.Errorf("wire: %q is no cursor: %q is no epoch", Clip(text, 64), Clip(epoch, 64))
 	}
 	n, err := strconv.ParseUint(seq, 10, 64)
 	if err != nil {
-		return Cursor{}, fmt.Errorf("wire: %q is no cursor: %q is no sequence number", clip(text, 64), clip(seq, 64))
+		return Cursor{}, fmt.Errorf("wire: %q is no cursor: %q is no sequence number", Clip(text, 64), Clip(seq, 64))
 	}
 	return Cursor{Epoch: id, Seq: n}, nil
 }
@@ -49,9 +49,9 @@ const (
 	FromCursor From = 2 // just after the cursor; what left the cache since is a gap
 )
 
-// clip shortens text that a stranger may have sent to at most n bytes, so that
+// Clip shortens text that a stranger may have sent to at most n bytes, so that
 // no error or log line grows with it.
-func clip(text string, n int) string {
+func Clip(text string, n int) string {
 	if len(text) <= n {
 		return text
 	}

@@ -33,9 +33,10 @@ func proof(ticket []byte, role string, nonce []byte) []byte {
 }
 
 // OfferEndpoint speaks first on a connection that came to a callback endpoint,
-// and returns nil once the other end has proven to be the server that holds
-// the ticket. On an error the caller closes nc.
-func OfferEndpoint(nc net.Conn, ticket []byte, timeout time.Duration) error {
+// and returns the connection to go on with once the other end has proven to be
+// the server that holds the ticket. secure puts TLS on the connection, or
+// returns it as it is. On an error the caller closes nc.
+func OfferEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure func(net.Conn) (net.Conn, error)) (net.Conn, error) {
 	nc.SetDeadline(time.Now().Add(timeout))
 	defer nc.SetDeadline(time.Time{})
 	nonce := make([]byte, nonceSize)
@@ -43,35 +44,44 @@ func OfferEndpoint(nc net.Conn, ticket []byte, timeout time.Duration) error {
 	out := append([]byte(dialBackMagic), Version)
 	out = append(append(out, nonce...), proof(ticket, "endpoint", nonce)...)
 	if _, err := nc.Write(out); err != nil {
-		return greetError(nc, err)
+		return nil, greetError(nc, err)
+	}
+	secured, err := secure(nc)
+	if err != nil {
+		return nil, Errorf(CodeCallback, "TLS with %v, which called back: %v", nc.RemoteAddr(), err)
 	}
 	answer := make([]byte, sha256.Size)
-	if _, err := io.ReadFull(nc, answer); err != nil {
-		return greetError(nc, err)
+	if _, err := io.ReadFull(secured, answer); err != nil {
+		return nil, greetError(nc, err)
 	}
 	if !hmac.Equal(answer, proof(ticket, "server", nonce)) {
-		return Errorf(CodeUnauthorized, "%v is not the server that was asked to call back", nc.RemoteAddr())
+		return nil, Errorf(CodeUnauthorized, "%v is not the server that was asked to call back", nc.RemoteAddr())
 	}
-	return nil
+	return secured, nil
 }
 
 // TakeEndpoint reads the endpoint's proof on a connection that the server
-// dialled, and answers with its own. It sends nothing before the proof holds.
-// On an error the caller closes nc.
-func TakeEndpoint(nc net.Conn, ticket []byte, timeout time.Duration) error {
+// dialled, and answers with its own. It sends nothing before the proof holds,
+// not even TLS, which secure puts on the connection after it. On an error the
+// caller closes nc.
+func TakeEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure func(net.Conn) (net.Conn, error)) (net.Conn, error) {
 	nc.SetDeadline(time.Now().Add(timeout))
 	defer nc.SetDeadline(time.Time{})
 	said := make([]byte, endpointSize)
-	if _, err := io.ReadFull(nc, said); err != nil {
-		return Errorf(CodeCallback, "the callback endpoint %v did not prove itself: %v", nc.RemoteAddr(), greetError(nc, err).Code)
+	if n, err := io.ReadFull(nc, said); err != nil {
+		return nil, Errorf(CodeCallback, "the callback endpoint did not prove itself: it said %d of %d bytes", n, endpointSize)
 	}
 	nonce := said[endpointHead : endpointHead+nonceSize]
 	if string(said[:endpointHead]) != dialBackMagic+string(rune(Version)) ||
 		!hmac.Equal(said[endpointHead+nonceSize:], proof(ticket, "endpoint", nonce)) {
-		return Errorf(CodeCallback, "what listens on %v is not the endpoint of this subscription", nc.RemoteAddr())
+		return nil, Errorf(CodeCallback, "what listens at the callback address is not the endpoint of this subscription")
 	}
-	if _, err := nc.Write(proof(ticket, "server", nonce)); err != nil {
-		return greetError(nc, err)
+	secured, err := secure(nc)
+	if err != nil {
+		return nil, Errorf(CodeCallback, "the callback endpoint does not speak TLS")
 	}
-	return nil
+	if _, err := secured.Write(proof(ticket, "server", nonce)); err != nil {
+		return nil, greetError(nc, err)
+	}
+	return secured, nil
 }

@@ -144,17 +144,17 @@ func FromRPC(err error) error {
 func parseRPC(sent string) *Error {
 	text, ok := strings.CutPrefix(sent, rpcMark)
 	if !ok {
-		return Errorf(CodeInternal, "the peer answered: %s", clip(sent, 256))
+		return Errorf(CodeInternal, "the peer answered: %s", Clip(sent, 256))
 	}
 	code, text, ok1 := strings.Cut(text, ":")
 	millis, message, ok2 := strings.Cut(text, ":")
 	after, err := strconv.ParseUint(millis, 10, 31)
 	if !ok1 || !ok2 || err != nil {
-		return Errorf(CodeProtocol, "the peer sent a malformed error: %q", clip(sent, 256))
+		return Errorf(CodeProtocol, "the peer sent a malformed error: %q", Clip(sent, 256))
 	}
 	return &Error{
-		Code:    Code(clip(code, 32)),
-		Message: clip(message, 512),
+		Code:    Code(Clip(code, 32)),
+		Message: Clip(message, 512),
 		After:   min(time.Duration(after)*time.Millisecond, time.Hour),
 	}
 }

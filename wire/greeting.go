@@ -172,7 +172,7 @@ func Accept(nc net.Conn, w Welcome) error {
 
 // Refuse answers a Hello with why, as a server.
 func Refuse(nc net.Conn, why *Error) error {
-	return writeAnswer(nc, 1, []byte(clip(why.rpcString(), maxRefusal-4)))
+	return writeAnswer(nc, 1, []byte(Clip(why.rpcString(), maxRefusal-4)))
 }
 
 func writeAnswer(nc net.Conn, status byte, body []byte) error {

@@ -1,0 +1,136 @@
+package momserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"mom/wire"
+)
+
+// callback.go holds dial-back: connecting to a callback endpoint where a
+// subscriber says, which is where a stranger says. The rules: the resolved
+// address is checked at dial time, so that neither spelling nor a name that
+// changes its address helps; the endpoint speaks first and proves that it
+// wants this subscription; not a byte is sent before that; few dials a minute.
+
+// dialBack connects to the callback endpoint of a client. It runs on the
+// goroutine of the client's own connection.
+func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Conn, error) {
+	if len(ticket) != wire.TicketSize {
+		return nil, wire.Errorf(wire.CodeBadRequest, "a ticket of %d bytes; want %d", len(ticket), wire.TicketSize)
+	}
+	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" || port == "0" {
+		return nil, wire.Errorf(wire.CodeBadRequest, "a callback address that is not host:port")
+	}
+	source, err := netip.ParseAddrPort(main.RemoteAddr().String())
+	if err != nil {
+		return nil, wire.Errorf(wire.CodeForbidden, "no dial-back to a client without an IP address")
+	}
+	source = unmap(source)
+	if !s.dials.allow(source.Addr(), time.Now()) {
+		return nil, &wire.Error{Code: wire.CodeBusy, After: time.Minute, Message: "too many callback endpoints in a minute (Config.DialsPerMinute)"}
+	}
+
+	ctx, cancel := context.WithTimeout(s.life, s.cfg.DialTimeout)
+	defer cancel()
+	nc, err := s.dialChecked(ctx, source, addr)
+	if err != nil {
+		return nil, err
+	}
+	abort := context.AfterFunc(ctx, func() { nc.Close() })
+	secure := func(nc net.Conn) (net.Conn, error) { return nc, nil }
+	if s.cfg.TLS != nil {
+		// The server has the certificate, so it is the TLS server here too.
+		secure = func(nc net.Conn) (net.Conn, error) {
+			tc := tls.Server(nc, s.cfg.TLS)
+			return wire.HardClose(tc), tc.HandshakeContext(ctx)
+		}
+	}
+	secured, err := wire.TakeEndpoint(nc, ticket, s.cfg.DialTimeout, secure)
+	if err == nil && !abort() {
+		err = wire.Errorf(wire.CodeCallback, "the callback endpoint took too long")
+	}
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return wire.NewConn(secured, s.cfg.conn()), nil
+}
+
+// dialChecked dials addr, to addresses that the subscriber at source may name.
+func (s *Server) dialChecked(ctx context.Context, source netip.AddrPort, addr string) (net.Conn, error) {
+	dialer := net.Dialer{Control: func(_, resolved string, _ syscall.RawConn) error {
+		target, err := netip.ParseAddrPort(resolved)
+		if err != nil {
+			return err
+		}
+		if target = unmap(target); !s.mayCall(source, target) {
+			return wire.Errorf(wire.CodeForbidden, "dial-back is allowed to your own address only (Config.AllowCallback)")
+		}
+		return nil
+	}}
+	nc, err := dialer.DialContext(ctx, "tcp", addr)
+	if err == nil {
+		return nc, nil
+	}
+	var e *wire.Error
+	if errors.As(err, &e) {
+		return nil, e
+	}
+	s.cfg.Logger.Info("momserver: callback endpoint not reached", "addr", source.String(), "callback", wire.Clip(addr, 128), "error", err)
+	return nil, wire.Errorf(wire.CodeCallback, "the callback endpoint cannot be reached from the server")
+}
+
+// unmap gives an IPv4 address in an IPv6 coat its plain form.
+func unmap(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+}
+
+// mayCall reports whether a subscriber may have the server dial target.
+func (s *Server) mayCall(subscriber, target netip.AddrPort) bool {
+	if s.cfg.AllowCallback != nil {
+		return s.cfg.AllowCallback(subscriber, target)
+	}
+	return subscriber.Addr() == target.Addr()
+}
+
+// serveCallback reads the replies that come on a callback connection, until
+// it ends and the subscription with it.
+func (s *Server) serveCallback(sub *subscriber) {
+	s.running.Go(func() {
+		err := sub.callee.Serve("", nil)
+		var e *wire.Error
+		errors.As(err, &e)
+		s.sender.detach(sub, reasonFor(e), "its callback connection: "+e.Message)
+	})
+}
+
+// dialLimit counts the dial-backs for each address in the current minute.
+type dialLimit struct {
+	perMinute int
+
+	mu     sync.Mutex // guards the fields below
+	minute time.Time
+	counts map[netip.Addr]int
+}
+
+// allow reports whether another dial for the address fits the minute, and
+// counts it.
+func (d *dialLimit) allow(addr netip.Addr, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.counts == nil || now.Sub(d.minute) >= time.Minute {
+		d.minute, d.counts = now, make(map[netip.Addr]int)
+	}
+	if d.counts[addr] >= d.perMinute {
+		return false
+	}
+	d.counts[addr]++
+	return true
+}

@@ -1,0 +1,111 @@
+package momserver
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"mom/wire"
+)
+
+// Config sets a server's bounds and times. Every zero value stands for the
+// default that its comment names; negative values do too.
+type Config struct {
+	// The cache.
+
+	CacheEvents   int // events kept; 10,000
+	CacheBytes    int // bytes of encoded events kept; 64 MiB
+	MaxEventBytes int // bytes of one encoded event, over which Publish refuses it; 64 KiB
+	MaxRuns       int // unfinished runs, over which a new one is refused; 10,000
+	MaxJobs       int // jobs whose latest event is kept for Jobs, the longest silent dropped first; 10,000
+
+	// Subscribers and their connections.
+
+	MaxConns         int           // connections; 12,000
+	MaxConnsPerAddr  int           // connections from one IP address; as MaxConns
+	MaxSubscribers   int           // subscribers; 10,000
+	MaxMessage       int           // bytes of one message from a client; 64 KiB
+	HandshakeTimeout time.Duration // TLS and greeting, together; 5 s
+	MessageTimeout   time.Duration // from a message's first byte to its last; 5 s
+	IdleTimeout      time.Duration // a connection without subscription and calls is closed; 2 min
+
+	// Delivery.
+
+	BatchBytes  int           // a batch takes no further event over this; 64 KiB
+	Window      int           // unanswered calls to one subscriber; 4
+	Heartbeat   time.Duration // an idle subscriber is called this often; 3 s
+	CallTimeout time.Duration // an unanswered call drops its subscriber; 5 s
+
+	// ProgressInterval is the least time between two Transferring events of a
+	// package; 250 ms. The last one is always published.
+	ProgressInterval time.Duration
+
+	// Admission.
+
+	// Token, if not empty, is what a client must say in its greeting; at most
+	// wire.MaxTokenBytes.
+	Token string
+	// TLS, if not nil, is spoken on every connection, dial-back included.
+	TLS *tls.Config
+	// AllowCallback permits dial-back to a resolved address, asked at dial
+	// time. Nil permits only the address that the subscriber's own connection
+	// comes from, at any port.
+	AllowCallback func(subscriber, target netip.AddrPort) bool
+	// DialsPerMinute bounds the dial-backs for one subscriber address; 12.
+	DialsPerMinute int
+	// DialTimeout bounds one dial-back, its proof included; 3 s.
+	DialTimeout time.Duration
+
+	// Logger gets what an operator should know. Nil logs nothing.
+	Logger *slog.Logger
+}
+
+// withDefaults returns c with every zero or negative value replaced.
+func (c Config) withDefaults() Config {
+	def(&c.CacheEvents, 10_000)
+	def(&c.CacheBytes, 64<<20)
+	def(&c.MaxEventBytes, 64<<10)
+	def(&c.MaxRuns, 10_000)
+	def(&c.MaxJobs, 10_000)
+	def(&c.MaxConns, 12_000)
+	def(&c.MaxConnsPerAddr, c.MaxConns)
+	def(&c.MaxSubscribers, 10_000)
+	def(&c.MaxMessage, 64<<10)
+	def(&c.HandshakeTimeout, 5*time.Second)
+	def(&c.MessageTimeout, 5*time.Second)
+	def(&c.IdleTimeout, 2*time.Minute)
+	def(&c.BatchBytes, 64<<10)
+	def(&c.Window, 4)
+	def(&c.Heartbeat, 3*time.Second)
+	c.Heartbeat = max(c.Heartbeat, time.Millisecond) // what the greeting can say
+	def(&c.CallTimeout, 5*time.Second)
+	def(&c.ProgressInterval, 250*time.Millisecond)
+	def(&c.DialsPerMinute, 12)
+	def(&c.DialTimeout, 3*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func def[T int | time.Duration](v *T, value T) {
+	if *v <= 0 {
+		*v = value
+	}
+}
+
+// largestCall bounds the bytes of one call to a subscriber: a full batch and
+// the event that went over it, the type definitions, and net/rpc's head.
+func (c *Config) largestCall() int { return c.BatchBytes + c.MaxEventBytes + 16<<10 }
+
+// conn returns the bounds of a client's connection. What the window admits
+// fits the outbox, beside a reply of the same size.
+func (c *Config) conn() wire.ConnConfig {
+	return wire.ConnConfig{
+		MaxMessage:     c.MaxMessage,
+		MaxWaiting:     (c.Window + 2) * c.largestCall(),
+		WriteTimeout:   c.CallTimeout,
+		MessageTimeout: c.MessageTimeout,
+	}
+}

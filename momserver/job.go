@@ -1,0 +1,274 @@
+package momserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/wire"
+)
+
+// Job is one run of a job, from JobInitialized to the event that ends it. Its
+// methods and those of its packages may be called from several goroutines;
+// none of them waits for a subscriber.
+//
+// Whoever starts a run ends it: with Complete, Fail, or a package's Fail where
+// the run does not continue on error. A deferred Close covers every other way
+// out; [Server.Run] does all of it.
+type Job struct {
+	srv   *Server
+	jobID uuid.UUID
+	runID uuid.UUID
+	init  *wire.InitializeData // never changed once published
+
+	mu       sync.Mutex // guards all below, and the packages' fields; held across publish, which does not wait
+	ended    bool
+	began    time.Time
+	progress wire.Progress
+	log      []wire.LogEntry // for the run's next event
+	dropped  int             // entries that log had no room for
+	open     map[*Package]struct{}
+	numbers  int // packages started
+}
+
+// maxLog bounds the log entries of one event; further ones are counted.
+const maxLog = 32
+
+// maxLogText bounds an item or a message, in bytes, so that a log entry does
+// not take an event over its bound.
+const maxLogText = 256
+
+// StartJob begins a run of the job and publishes JobInitialized. A zero jobID
+// is an error. The run's description does not change after this.
+func (s *Server) StartJob(jobID uuid.UUID, init wire.InitializeData) (*Job, error) {
+	if jobID == uuid.Nil {
+		return nil, wire.Errorf(wire.CodeBadRequest, "momserver: StartJob without a job ID")
+	}
+	now := time.Now().UTC()
+	j := &Job{
+		srv: s, jobID: jobID, runID: uuid.New(), init: &init,
+		began: now, open: make(map[*Package]struct{}),
+		progress: wire.Progress{PackagesTotal: init.Packages, FilesTotal: init.FilesInPackages, BytesTotal: init.Bytes},
+	}
+	if !s.addJob(j) {
+		return nil, wire.Errorf(wire.CodeClosed, "momserver: StartJob after Shutdown or Close")
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.publish(wire.Status{State: wire.JobInitialized, SentTime: now, ReceivedTime: now}, nil); err != nil {
+		j.ended = true
+		s.removeJob(j)
+		return nil, err
+	}
+	return j, nil
+}
+
+// Run runs a job in run: it starts it, and ends it by what run returns:
+// nil completes it, an error fails it, unless run has ended it already. A
+// panic in run ends it too, and goes on. Run returns run's error, or that of
+// starting or ending.
+func (s *Server) Run(ctx context.Context, jobID uuid.UUID, init wire.InitializeData, run func(context.Context, *Job) error) error {
+	j, err := s.StartJob(jobID, init)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			j.abandon(fmt.Sprintf("the mirroring panicked: %v", v))
+			s.cfg.Logger.Error("momserver: a mirroring panicked", "job", jobID, "panic", v, "stack", string(debug.Stack()))
+			panic(v)
+		}
+		j.Close() // covers runtime.Goexit
+	}()
+	if err := run(ctx, j); err != nil {
+		j.Fail(err)
+		return err
+	}
+	if j.Ended() {
+		return nil
+	}
+	return j.Complete()
+}
+
+// JobID returns the job's ID.
+func (j *Job) JobID() uuid.UUID { return j.jobID }
+
+// RunID returns the ID of this run.
+func (j *Job) RunID() uuid.UUID { return j.runID }
+
+// Ended reports whether the run has ended, in whichever way.
+func (j *Job) Ended() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.ended
+}
+
+// Progress returns the run so far.
+func (j *Job) Progress() wire.Progress {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.soFar()
+}
+
+// Warn adds a warning about item to the log, which travels with the run's next
+// event. Texts over 256 bytes are cut; over 32 entries in one event are
+// counted, not carried.
+func (j *Job) Warn(item, message string) { j.note(wire.SeverityWarning, item, message) }
+
+// Note adds a processing note about item to the log, as Warn does a warning.
+func (j *Job) Note(item, message string) { j.note(wire.SeverityProcessing, item, message) }
+
+func (j *Job) note(severity wire.Severity, item, message string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.logLocked(severity, item, message)
+}
+
+// Complete ends the run with JobCompleted. Where packages failed, the event
+// says so, and the run is completed with errors. It is an [wire.ErrTransition]
+// while a package is open, and an [wire.ErrRunEnded] after the end.
+func (j *Job) Complete() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.ended {
+		return j.errEnded(wire.JobCompleted)
+	}
+	for p := range j.open {
+		return wire.Errorf(wire.CodeTransition, "momserver: no %v of job %q while package %d is %v", wire.JobCompleted, j.init.Name, p.header.Number, p.state)
+	}
+	if failed := j.progress.PackagesFailed; failed > 0 {
+		j.logLocked(wire.SeverityError, "", fmt.Sprintf("completed with errors: %d of %d packages failed", failed, j.numbers))
+	} else {
+		// What was expected may have shrunk on the way: the end is the truth.
+		p := &j.progress
+		p.PackagesTotal, p.FilesTotal, p.BytesTotal = p.PackagesDone, p.FilesDone, p.BytesDone
+	}
+	return j.publish(wire.Status{State: wire.JobCompleted, SentTime: j.began}, nil)
+}
+
+// Fail ends the run with ExportingError: making a package failed, so the run
+// cannot go on. It is an [wire.ErrRunEnded] after the end.
+func (j *Job) Fail(why error) error {
+	return j.FailItem("", why)
+}
+
+// FailItem is Fail that names the file or page at fault.
+func (j *Job) FailItem(item string, why error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.ended {
+		return j.errEnded(wire.ExportingError)
+	}
+	j.logLocked(wire.SeverityError, item, why.Error())
+	return j.publish(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil)
+}
+
+// Close ends the run with an error event that says that its owner left it,
+// unless it has ended. It may be deferred and called again.
+func (j *Job) Close() error {
+	j.abandon("the owner left the run without ending it")
+	return nil
+}
+
+// abandon ends the run by an ExportingError, the one state that ends a run
+// from wherever it stands.
+func (j *Job) abandon(why string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.ended {
+		return
+	}
+	for p := range j.open {
+		j.logLocked(wire.SeverityError, p.item(), fmt.Sprintf("package %d was left %v", p.header.Number, p.state))
+	}
+	j.logLocked(wire.SeverityError, "", why)
+	if err := j.publish(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil); err != nil {
+		j.srv.cfg.Logger.Error("momserver: a run's end is lost", "job", j.jobID, "run", j.runID, "error", err)
+		j.end()
+	}
+}
+
+// errEnded is the error of a change after the run's end. mu is held.
+func (j *Job) errEnded(state wire.State) error {
+	return wire.Errorf(wire.CodeRunEnded, "momserver: no %v of job %q: its run has ended", state, j.init.Name)
+}
+
+// logLocked adds an entry to the log. mu is held.
+func (j *Job) logLocked(severity wire.Severity, item, message string) {
+	switch severity {
+	case wire.SeverityWarning:
+		j.progress.Warnings++
+	case wire.SeverityError:
+		j.progress.Errors++
+	}
+	entry := wire.LogEntry{Time: time.Now().UTC(), Severity: severity, Item: wire.Clip(item, maxLogText), Message: wire.Clip(message, maxLogText)}
+	if len(j.log) < maxLog {
+		j.log = append(j.log, entry)
+		return
+	}
+	j.dropped++
+	if severity == wire.SeverityError { // an error is worth more than what stands last
+		j.log[maxLog-1] = entry
+	}
+}
+
+// soFar returns the progress with the bytes of open packages. mu is held.
+func (j *Job) soFar() wire.Progress {
+	p := j.progress
+	for pkg := range j.open {
+		p.BytesDone += pkg.header.SizeOfReceivedData
+	}
+	if p.BytesTotal > 0 {
+		p.BytesTotal = max(p.BytesTotal, p.BytesDone)
+	}
+	if p.PackagesTotal > 0 {
+		p.PackagesTotal = max(p.PackagesTotal, j.numbers)
+	}
+	return p
+}
+
+// publish publishes a change of the run, or of pkg where it is not nil, with
+// the log so far. Where the event is refused, the log is kept for the next. mu
+// is held.
+func (j *Job) publish(status wire.Status, pkg *Package) error {
+	if j.dropped > 0 {
+		j.log = append(j.log, wire.LogEntry{Time: time.Now().UTC(), Severity: wire.SeverityProcessing, Message: fmt.Sprintf("%d more log entries", j.dropped)})
+	}
+	status.Log = j.log
+	if status.ReceivedTime.IsZero() {
+		status.ReceivedTime = time.Now().UTC()
+	}
+	ev := wire.Event{JobID: j.jobID, RunID: j.runID, Data: wire.TransferData{Initialize: j.init, Status: status, Progress: j.soFar()}}
+	if pkg != nil {
+		ev.Data.Header, ev.Data.Body = &pkg.header, &pkg.body
+	}
+	err := j.srv.Publish(ev)
+	if errors.Is(err, wire.ErrTooLarge) && len(status.Log) > 0 {
+		// A change of state is not lost for its log.
+		ev.Data.Status.Log = []wire.LogEntry{{Severity: ev.Severity(), Message: fmt.Sprintf("%d log entries left out: the event would be too large", len(status.Log))}}
+		err = j.srv.Publish(ev)
+	}
+	if err != nil {
+		if j.dropped > 0 {
+			j.log = j.log[:len(j.log)-1]
+		}
+		return err
+	}
+	j.log, j.dropped = nil, 0
+	if status.State.EndsRun(j.init.ContinueOnError) {
+		j.end()
+	}
+	return nil
+}
+
+// end marks the run ended. mu is held.
+func (j *Job) end() {
+	j.ended = true
+	clear(j.open)
+	j.srv.removeJob(j)
+}

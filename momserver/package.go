@@ -1,0 +1,198 @@
+package momserver
+
+import (
+	"time"
+
+	"mom/wire"
+)
+
+// Package is one package of a run, from PackageInitialized to its end. Its
+// fields are guarded by the job's mu.
+type Package struct {
+	job    *Job
+	header wire.PackageHeader
+	body   wire.PackageBody
+	state  wire.State
+
+	since    time.Time // when it came to the state before the transfer, or to its state
+	told     time.Time // when the last Transferring was published
+	untold   bool      // bytes moved since
+	complete bool      // Transferring with all bytes was published
+}
+
+// StartPackage publishes PackageInitialized for a package that has been made.
+// A zero header.Number becomes the next of the run. It is an
+// [wire.ErrRunEnded] after the run's end.
+func (j *Job) StartPackage(header wire.PackageHeader, body wire.PackageBody) (*Package, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.ended {
+		return nil, j.errEnded(wire.PackageInitialized)
+	}
+	if header.Number == 0 {
+		header.Number = j.numbers + 1
+	}
+	now := time.Now().UTC()
+	p := &Package{job: j, header: header, body: body, state: wire.PackageInitialized, since: now}
+	j.numbers++
+	j.open[p] = struct{}{}
+	if err := j.publish(wire.Status{State: wire.PackageInitialized, SentTime: now, ReceivedTime: now}, p); err != nil {
+		j.numbers--
+		delete(j.open, p)
+		return nil, err
+	}
+	return p, nil
+}
+
+// Header returns the package's header with the bytes moved so far.
+func (p *Package) Header() wire.PackageHeader {
+	p.job.mu.Lock()
+	defer p.job.mu.Unlock()
+	return p.header
+}
+
+// Item says what is moving now; it travels with the package's next event.
+// Texts over 256 bytes are cut.
+func (p *Package) Item(item string) {
+	p.job.mu.Lock()
+	defer p.job.mu.Unlock()
+	p.body.Item = wire.Clip(item, maxLogText)
+}
+
+// Sent adds n bytes that left the source, and publishes Transferring, at most
+// every Config.ProgressInterval; the last, with all bytes, always.
+func (p *Package) Sent(n int64) error {
+	return p.moved(n, func(h *wire.PackageHeader) *int64 { return &h.SizeOfSentData })
+}
+
+// Received adds n bytes that arrived, and publishes as Sent does.
+func (p *Package) Received(n int64) error {
+	return p.moved(n, func(h *wire.PackageHeader) *int64 { return &h.SizeOfReceivedData })
+}
+
+func (p *Package) moved(n int64, of func(*wire.PackageHeader) *int64) error {
+	p.job.mu.Lock()
+	defer p.job.mu.Unlock()
+	if err := p.may(wire.Transferring); err != nil {
+		return err
+	}
+	if n < 0 {
+		return wire.Errorf(wire.CodeBadRequest, "momserver: %d bytes moved of package %d", n, p.header.Number)
+	}
+	*of(&p.header) += n
+	p.untold = true
+	if !p.arrived() && !p.told.IsZero() && time.Since(p.told) < p.job.srv.cfg.ProgressInterval {
+		return nil
+	}
+	return p.transferring()
+}
+
+// arrived reports whether all bytes were sent and received, the first time it
+// is so.
+func (p *Package) arrived() bool {
+	h := &p.header
+	return !p.complete && h.SizeOfSentData >= h.FileSize && h.SizeOfReceivedData >= h.FileSize
+}
+
+// transferring publishes where the transfer stands. mu is held.
+func (p *Package) transferring() error {
+	if err := p.job.publish(wire.Status{State: wire.Transferring, SentTime: p.since}, p); err != nil {
+		return err
+	}
+	p.complete = p.arrived()
+	p.state, p.told, p.untold = wire.Transferring, time.Now(), false
+	return nil
+}
+
+// Transferred publishes that all the package's bytes arrived, after a last
+// Transferring where bytes moved that none has told yet.
+func (p *Package) Transferred() error {
+	p.job.mu.Lock()
+	defer p.job.mu.Unlock()
+	if err := p.may(wire.Transferred); err != nil {
+		return err
+	}
+	if p.untold {
+		if err := p.transferring(); err != nil {
+			return err
+		}
+	}
+	return p.become(wire.Transferred)
+}
+
+// Complete publishes PackageCompleted: the package is imported.
+func (p *Package) Complete() error {
+	p.job.mu.Lock()
+	defer p.job.mu.Unlock()
+	if err := p.may(wire.PackageCompleted); err != nil {
+		return err
+	}
+	j := p.job
+	before := j.progress
+	j.progress.PackagesDone++
+	j.progress.FilesDone += p.body.Files
+	j.progress.BytesDone += p.header.SizeOfReceivedData
+	delete(j.open, p)
+	if err := p.become(wire.PackageCompleted); err != nil {
+		j.progress = before
+		j.open[p] = struct{}{}
+		return err
+	}
+	return nil
+}
+
+// Warn adds a warning about item to the run's log, as [Job.Warn] does.
+func (p *Package) Warn(item, message string) { p.job.Warn(item, message) }
+
+// Fail ends the package with the error state that fits where it stood:
+// TransferringError before all its bytes arrived, ImportingError after. It
+// ends the run too, unless the run continues on error.
+func (p *Package) Fail(why error) error { return p.FailItem("", why) }
+
+// FailItem is Fail that names the file or page at fault.
+func (p *Package) FailItem(item string, why error) error {
+	p.job.mu.Lock()
+	defer p.job.mu.Unlock()
+	state := wire.TransferringError
+	if p.state == wire.Transferred {
+		state = wire.ImportingError
+	}
+	if err := p.may(state); err != nil {
+		return err
+	}
+	j := p.job
+	before, log := j.progress, j.log
+	j.logLocked(wire.SeverityError, item, why.Error())
+	j.progress.PackagesFailed++
+	delete(j.open, p)
+	if err := p.become(state); err != nil {
+		j.progress, j.log = before, log
+		j.open[p] = struct{}{}
+		return err
+	}
+	return nil
+}
+
+// item is what an error about the package as a whole names.
+func (p *Package) item() string { return p.body.Item }
+
+// may returns an error unless the package may become next. mu is held.
+func (p *Package) may(next wire.State) error {
+	switch {
+	case p.state.MayBecome(next) && !p.job.ended:
+		return nil
+	case p.job.ended:
+		return p.job.errEnded(next)
+	}
+	return wire.Errorf(wire.CodeTransition, "momserver: package %d of job %q is %v and cannot become %v", p.header.Number, p.job.init.Name, p.state, next)
+}
+
+// become publishes the change to next. mu is held.
+func (p *Package) become(next wire.State) error {
+	if err := p.job.publish(wire.Status{State: next, SentTime: p.since}, p); err != nil {
+		return err
+	}
+	p.state = next
+	p.since = time.Now().UTC()
+	return nil
+}

@@ -1,0 +1,349 @@
+package momserver
+
+import (
+	"container/list"
+	"errors"
+	"fmt"
+	"net/rpc"
+	"sync"
+	"time"
+
+	"mom/wire"
+)
+
+// sender.go holds the only code that calls subscribers.
+
+// sender is the one goroutine that pushes events. It alone calls subscribers,
+// reads their replies, keeps their deadlines and drops them, so that there is
+// one place and one order, and no lock between subscribers. It never blocks: a
+// call goes to the outbox of its connection, which always has room for what
+// the window admits.
+//
+// Whether a reply that races its own deadline counts is decided by one rule:
+// a reply that is in the done channel when the deadline is looked at is in
+// time.
+type sender struct {
+	srv  *Server
+	cfg  *Config
+	hist *history
+
+	bell    chan struct{}   // rung by publish and by orders
+	done    chan *rpc.Call  // replies; room for every call in flight, since net/rpc discards what does not fit
+	stop    <-chan struct{} // ends run: the server's life is over
+	drained chan struct{}   // closed when draining is over
+
+	mu     sync.Mutex // guards the inbox below; never held across a call
+	orders []func()   // run on the sender's goroutine, in order
+
+	// Owned by run; no lock.
+	subs     map[*subscriber]struct{}
+	calls    map[*rpc.Call]*call
+	timeouts list.List // of *call, the earliest deadline first: all have the same time
+	beats    list.List // of *subscriber, the one called longest ago first
+	inFlight int       // calls that net/rpc has not returned, of dropped subscribers too
+	starved  bool      // a subscriber waits for inFlight to fall
+	draining bool
+	batch    wire.Batch
+	buf      []byte // of the batch; net/rpc has encoded it when Go returns
+}
+
+// call is one unanswered call.
+type call struct {
+	sub     *subscriber
+	at      time.Time
+	total   uint64 // events sent to sub up to and with this call
+	ack     wire.Ack
+	goodbye bool
+	timeout *element
+}
+
+func newSender(s *Server) *sender {
+	return &sender{
+		srv: s, cfg: &s.cfg, hist: s.hist,
+		bell: make(chan struct{}, 1),
+		done: make(chan *rpc.Call, (s.cfg.MaxSubscribers+1)*(s.cfg.Window+1)),
+		stop: s.life.Done(), drained: make(chan struct{}),
+		subs:  make(map[*subscriber]struct{}),
+		calls: make(map[*rpc.Call]*call),
+	}
+}
+
+// wake makes the sender look for news.
+func (s *sender) wake() {
+	select {
+	case s.bell <- struct{}{}:
+	default:
+	}
+}
+
+// order has f run on the sender's goroutine, after the orders before it. It
+// does not wait. After the server's life orders are not run.
+func (s *sender) order(f func()) {
+	s.mu.Lock()
+	s.orders = append(s.orders, f)
+	s.mu.Unlock()
+	s.wake()
+}
+
+// run is the sender's goroutine. It only selects.
+func (s *sender) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		timer.Reset(s.untilDue(time.Now()))
+		select {
+		case <-s.bell:
+			s.obey()
+			s.deliver()
+		case reply := <-s.done:
+			s.replied(reply)
+			s.drainReplies()
+		case <-timer.C:
+			s.drainReplies()
+			s.expire(time.Now())
+			s.heartbeat(time.Now())
+		case <-s.stop:
+			s.dropAll()
+			return
+		}
+		s.leave()
+	}
+}
+
+// obey runs the orders.
+func (s *sender) obey() {
+	s.mu.Lock()
+	orders := s.orders
+	s.orders = nil
+	s.mu.Unlock()
+	for _, f := range orders {
+		f()
+	}
+}
+
+// attach takes a subscriber in.
+func (s *sender) attach(sub *subscriber) {
+	s.order(func() {
+		s.subs[sub] = struct{}{}
+		sub.lastCall = time.Now()
+		sub.beat = s.beats.PushBack(sub)
+		sub.filterSnapshot()
+	})
+}
+
+// detach drops a subscriber whose connection has ended, or that unsubscribed.
+func (s *sender) detach(sub *subscriber, why Reason, detail string) {
+	s.order(func() { s.drop(sub, why, detail) })
+}
+
+// grant takes a client's word about the room that its handlers have made.
+func (s *sender) grant(sub *subscriber, received, room uint64) {
+	s.order(func() { sub.credit(received, room) })
+}
+
+// drain begins the end: every subscriber that has everything gets a goodbye.
+func (s *sender) drain() {
+	s.order(func() { s.draining = true })
+}
+
+// deliver sends to everybody who is behind and has room.
+func (s *sender) deliver() {
+	s.starved = false
+	head := s.hist.headSeq()
+	for sub := range s.subs {
+		s.push(sub, head)
+	}
+}
+
+// push sends to sub while it is behind, has room, and its window is open.
+func (s *sender) push(sub *subscriber, head uint64) {
+	for sub.behind(head) && s.open(sub) {
+		s.notify(sub)
+	}
+}
+
+// open reports whether another call to sub may be in flight.
+func (s *sender) open(sub *subscriber) bool {
+	if s.inFlight >= cap(s.done) {
+		s.starved = true
+		return false
+	}
+	return len(sub.inflight) < s.cfg.Window && !sub.leaving
+}
+
+// notify sends the next batch, an empty one where there is nothing to send.
+func (s *sender) notify(sub *subscriber) {
+	s.buf = sub.fill(s.hist, &s.batch, s.buf[:0], s.cfg.BatchBytes)
+	if s.batch.Missed > 0 {
+		s.srv.countGap(s.batch.Missed)
+	}
+	if s.batch.Count == 0 && s.batch.Missed == 0 && !sub.fresh && sub.behind(sub.at.head) {
+		return // all filtered out so far, and more to look at: no call for that
+	}
+	sub.fresh = false
+	sub.sent += uint64(s.batch.Count)
+	s.srv.countDelivered(s.batch.Count)
+	s.call(sub, wire.MethodNotify, &s.batch, false)
+	sub.look(s.batch.Missed, 0)
+}
+
+// call makes one call. It returns before the call is written.
+func (s *sender) call(sub *subscriber, method string, args any, goodbye bool) {
+	c := &call{sub: sub, at: time.Now(), total: sub.sent, goodbye: goodbye}
+	var reply any = &c.ack
+	if goodbye {
+		reply = &wire.Nothing{}
+	}
+	sub.inflight = append(sub.inflight, c)
+	sub.lastCall = c.at
+	s.beats.MoveToBack(sub.beat)
+	c.timeout = s.timeouts.PushBack(c)
+	s.inFlight++
+	s.calls[sub.callee.Client().Go(method, args, reply, s.done)] = c
+}
+
+// drainReplies takes all replies that are there.
+func (s *sender) drainReplies() {
+	for {
+		select {
+		case reply := <-s.done:
+			s.replied(reply)
+		default:
+			if s.starved {
+				s.deliver()
+			}
+			return
+		}
+	}
+}
+
+// replied takes one reply, and sends on where it opened the window.
+func (s *sender) replied(reply *rpc.Call) {
+	s.inFlight--
+	c := s.calls[reply]
+	delete(s.calls, reply)
+	if c == nil || c.timeout == nil {
+		return // of a subscriber that has been dropped since
+	}
+	sub := c.sub
+	if err := wire.FromRPC(reply.Error); err != nil {
+		s.dropFor(sub, err)
+		return
+	}
+	if c.goodbye {
+		s.drop(sub, ReasonShutdown, "it was told that the server shuts down")
+		return
+	}
+	s.forget(c)
+	sub.credit(c.total, uint64(c.ack.Room))
+	sub.look(0, time.Since(c.at))
+	s.push(sub, s.hist.headSeq())
+}
+
+// dropFor drops a subscriber after a failed call.
+func (s *sender) dropFor(sub *subscriber, err error) {
+	var end *wire.Error
+	if errors.As(sub.callee.Err(), &end) {
+		s.drop(sub, reasonFor(end), end.Message)
+		return
+	}
+	s.drop(sub, ReasonProtocol, fmt.Sprintf("its endpoint answered with an error: %v", err))
+}
+
+// forget takes a call off the books.
+func (s *sender) forget(c *call) {
+	s.timeouts.Remove(c.timeout)
+	c.timeout = nil
+	for i, other := range c.sub.inflight {
+		if other == c {
+			c.sub.inflight = append(c.sub.inflight[:i], c.sub.inflight[i+1:]...)
+			break
+		}
+	}
+}
+
+// untilDue returns the time until the next deadline or heartbeat.
+func (s *sender) untilDue(now time.Time) time.Duration {
+	due := now.Add(time.Hour)
+	if el := s.timeouts.Front(); el != nil {
+		due = el.Value.(*call).at.Add(s.cfg.CallTimeout)
+	}
+	if el := s.beats.Front(); el != nil {
+		if beat := el.Value.(*subscriber).lastCall.Add(s.cfg.Heartbeat); beat.Before(due) {
+			due = beat
+		}
+	}
+	return max(0, due.Sub(now))
+}
+
+// expire drops the subscribers whose calls are unanswered for CallTimeout.
+func (s *sender) expire(now time.Time) {
+	for el := s.timeouts.Front(); el != nil; el = s.timeouts.Front() {
+		c := el.Value.(*call)
+		if now.Sub(c.at) < s.cfg.CallTimeout {
+			return
+		}
+		s.drop(c.sub, ReasonCallTimeout, fmt.Sprintf("a call was unanswered after %v (Config.CallTimeout)", s.cfg.CallTimeout))
+	}
+}
+
+// heartbeat calls the subscribers that have not been called for Heartbeat.
+func (s *sender) heartbeat(now time.Time) {
+	for el := s.beats.Front(); el != nil; el = s.beats.Front() {
+		sub := el.Value.(*subscriber)
+		if now.Sub(sub.lastCall) < s.cfg.Heartbeat {
+			return
+		}
+		if !s.open(sub) { // calls are in flight, and tell as well whether it lives
+			sub.lastCall = now
+			s.beats.MoveToBack(el)
+			continue
+		}
+		s.notify(sub)
+	}
+}
+
+// drop ends a subscription: the one door out.
+func (s *sender) drop(sub *subscriber, why Reason, detail string) {
+	if _, ok := s.subs[sub]; !ok {
+		return
+	}
+	delete(s.subs, sub)
+	s.beats.Remove(sub.beat)
+	for len(sub.inflight) > 0 {
+		s.forget(sub.inflight[0])
+	}
+	s.srv.dropped(sub, why, detail)
+}
+
+// dropAll drops whoever is left when the server closes.
+func (s *sender) dropAll() {
+	s.obey() // who was about to come is dropped as well
+	for sub := range s.subs {
+		s.drop(sub, ReasonShutdown, "the server closed")
+	}
+}
+
+// leave, while draining, says goodbye to those who have everything, and rings
+// when nobody is left.
+func (s *sender) leave() {
+	if !s.draining {
+		return
+	}
+	head := s.hist.headSeq()
+	for sub := range s.subs {
+		if sub.done(head) && s.open(sub) {
+			sub.leaving = true
+			s.call(sub, wire.MethodGoodbye, &wire.Goodbye{
+				Code: wire.CodeDraining, Message: "the server is shutting down", AfterMillis: uint32(retryAfter.Milliseconds()),
+			}, true)
+		}
+	}
+	if len(s.subs) == 0 {
+		select {
+		case <-s.drained:
+		default:
+			close(s.drained)
+		}
+	}
+}

@@ -1,0 +1,273 @@
+package momserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/wire"
+)
+
+// ErrServerClosed is what Serve returns after Shutdown or Close.
+var ErrServerClosed = errors.New("momserver: server closed")
+
+// Server is a MoM server. Use New.
+type Server struct {
+	cfg    Config
+	hist   *history
+	sender *sender
+	drops  drops
+	dials  dialLimit
+
+	// life ends with Close: what the sender and a dial-back in progress hang on.
+	life    context.Context
+	endLife context.CancelFunc
+	running sync.WaitGroup // every goroutine of the server
+	counts  counts
+
+	mu        sync.Mutex // guards all below; never held across I/O
+	phase     phase
+	ran       bool // the sender was started
+	listeners map[net.Listener]struct{}
+	conns     map[*peer]struct{}
+	perAddr   map[netip.Addr]int
+	refusing  int // connections being told that there is no room
+	subs      map[*subscriber]struct{}
+	jobs      map[*Job]struct{}
+}
+
+// phase is a server's place in its life; it only rises.
+type phase int
+
+const (
+	idle     phase = iota // New: nothing runs
+	serving               // the sender runs
+	draining              // Shutdown: no new connections, no new events
+	closed                // Close: all is being torn down
+)
+
+// New returns a server. It starts nothing: events can be published and are
+// cached, but nobody is served before Serve.
+func New(cfg Config) *Server {
+	s := &Server{
+		cfg:       cfg.withDefaults(),
+		listeners: make(map[net.Listener]struct{}),
+		conns:     make(map[*peer]struct{}),
+		perAddr:   make(map[netip.Addr]int),
+		subs:      make(map[*subscriber]struct{}),
+		jobs:      make(map[*Job]struct{}),
+	}
+	s.life, s.endLife = context.WithCancel(context.Background())
+	s.hist = newHistory(&s.cfg)
+	s.sender = newSender(s)
+	s.dials.perMinute = s.cfg.DialsPerMinute
+	return s
+}
+
+// Epoch names this server's life.
+func (s *Server) Epoch() uuid.UUID { return s.hist.epoch }
+
+// Publish publishes an event: it is the lower door, for servers with a state
+// machine of their own. [Server.StartJob] is the upper one.
+//
+// The event needs a JobID, a RunID and one of the nine states; its Seq and what
+// is set on delivery are ignored. Publish marks it Final where its state ends
+// the run: always for JobCompleted and ExportingError, and for
+// TransferringError and ImportingError unless Initialize says ContinueOnError.
+// It does not check transitions.
+//
+// It never waits for a subscriber. It refuses an event over
+// Config.MaxEventBytes with [wire.ErrTooLarge], one that begins a run over
+// Config.MaxRuns with [wire.ErrFull], and all after Shutdown or Close with
+// [wire.ErrClosed]; then nothing has been published. It keeps nothing that
+// the event points to.
+func (s *Server) Publish(ev wire.Event) error {
+	status := &ev.Data.Status
+	switch {
+	case ev.JobID == uuid.Nil || ev.RunID == uuid.Nil:
+		return wire.Errorf(wire.CodeBadRequest, "momserver: an event without a JobID or a RunID")
+	case !status.State.Valid():
+		return wire.Errorf(wire.CodeBadRequest, "momserver: an event of %v, which is no state", status.State)
+	}
+	goesOn := ev.Data.Initialize != nil && ev.Data.Initialize.ContinueOnError
+	status.Final = status.Final || status.State.EndsRun(goesOn)
+	if err := s.hist.publish(&ev); err != nil {
+		return err
+	}
+	s.sender.wake()
+	return nil
+}
+
+// ListenAndServe listens on a TCP address, host:port, and serves as Serve does.
+func (s *Server) ListenAndServe(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("momserver: cannot listen on %s: %w", addr, err)
+	}
+	return s.Serve(l)
+}
+
+// Serve accepts connections on l until Shutdown or Close, and then returns
+// [ErrServerClosed]. It closes l. Errors of Accept that may pass, such as no
+// free file descriptor, make it wait and go on. It may be called for several
+// listeners.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	if !s.addListener(l) {
+		return ErrServerClosed
+	}
+	defer s.removeListener(l)
+	var delay time.Duration
+	for {
+		nc, err := l.Accept()
+		if err == nil {
+			delay = 0
+			s.admit(nc)
+			continue
+		}
+		if s.over() {
+			return ErrServerClosed
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("momserver: the listener on %v was closed: %w", l.Addr(), err)
+		}
+		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+		s.cfg.Logger.Warn("momserver: accept failed; trying again", "addr", l.Addr().String(), "error", err, "delay", delay)
+		select {
+		case <-time.After(delay):
+		case <-s.life.Done():
+			return ErrServerClosed
+		}
+	}
+}
+
+func (s *Server) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase >= draining
+}
+
+// addListener registers l and starts the sender with the first; false when the
+// server is closed.
+func (s *Server) addListener(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase >= draining {
+		return false
+	}
+	if s.phase == idle {
+		s.phase, s.ran = serving, true
+		s.running.Go(s.sender.run)
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) removeListener(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+}
+
+// Shutdown stops the server in good order: it takes no more connections, ends
+// unfinished runs with an error event, refuses further events, delivers what
+// is cached to the subscribers that keep up, says goodbye to each, and returns
+// nil when all its goroutines are gone. When ctx ends first it closes the rest
+// as Close does, and its error names whom it still waited for.
+func (s *Server) Shutdown(ctx context.Context) error {
+	jobs, wasServing := s.enter(draining)
+	for _, j := range jobs {
+		j.abandon("the server shut down before the run ended")
+	}
+	s.hist.close()
+	if !wasServing {
+		return s.Close()
+	}
+	s.sender.drain()
+	var err error
+	select {
+	case <-s.sender.drained:
+	case <-s.life.Done(): // Close came in between
+	case <-ctx.Done():
+		if err = s.waitedFor(); err != nil {
+			err = fmt.Errorf("momserver: shutdown: %w: %w", context.Cause(ctx), err)
+		}
+	}
+	s.Close()
+	return err
+}
+
+// waitedFor names the subscribers that have not got everything.
+func (s *Server) waitedFor() error {
+	var behind []error
+	for _, sub := range s.Subscribers() {
+		behind = append(behind, fmt.Errorf("subscriber %s has not got %d events, %d calls unanswered", sub.label(), sub.Lag, sub.InFlight))
+	}
+	return errors.Join(behind...)
+}
+
+// Close stops the server at once: listeners and connections are closed, and
+// Close returns when every goroutine of the server is gone. It does not wait
+// for peers. Unfinished runs get their error event in the cache, for nobody.
+// It returns nil, always, and may be called again and by several goroutines.
+func (s *Server) Close() error {
+	jobs, _ := s.enter(draining)
+	for _, j := range jobs {
+		j.abandon("the server closed before the run ended")
+	}
+	s.hist.close()
+	s.enter(closed)
+	s.endLife()
+	s.closeConns()
+	s.running.Wait()
+	return nil
+}
+
+// closeConns ends every connection. A connection that comes later is closed
+// by admit, because the phase has risen.
+func (s *Server) closeConns() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p := range s.conns {
+		p.close(wire.Errorf(wire.CodeClosed, "the server closed"))
+	}
+}
+
+// enter raises the phase and closes the listeners. It returns the open jobs,
+// and whether the sender was started.
+func (s *Server) enter(next phase) ([]*Job, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.phase = max(s.phase, next)
+	for l := range s.listeners {
+		l.Close()
+	}
+	jobs := make([]*Job, 0, len(s.jobs))
+	for j := range s.jobs {
+		jobs = append(jobs, j)
+	}
+	return jobs, s.ran
+}
+
+// addJob registers a run; false when the server is closed.
+func (s *Server) addJob(j *Job) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase >= draining {
+		return false
+	}
+	s.jobs[j] = struct{}{}
+	return true
+}
+
+func (s *Server) removeJob(j *Job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.jobs, j)
+}

@@ -1,0 +1,266 @@
+package momserver
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"mom/wire"
+)
+
+// service is what one client can call, under the name wire.ServerService. Its
+// connection serves one call at a time.
+type service struct {
+	srv  *Server
+	conn *wire.Conn
+
+	mu   sync.Mutex // guards the fields below
+	sub  *subscriber
+	over bool        // the connection has ended
+	idle *time.Timer // ends a connection that does nothing; nil with a subscription
+}
+
+func newService(s *Server, conn *wire.Conn) *service {
+	sv := &service{srv: s, conn: conn}
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	sv.idle = time.AfterFunc(s.cfg.IdleTimeout, sv.checkIdle)
+	return sv
+}
+
+// checkIdle closes the connection where it has been silent for IdleTimeout.
+func (sv *service) checkIdle() {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	if sv.idle == nil {
+		return
+	}
+	silent := time.Since(sv.conn.Heard())
+	if silent < sv.srv.cfg.IdleTimeout {
+		sv.idle.Reset(sv.srv.cfg.IdleTimeout - silent)
+		return
+	}
+	sv.conn.Close(wire.Errorf(wire.CodeTimeout, "no subscription and no call for %v", silent))
+}
+
+// stopIdle ends the watch over idleness. mu is held.
+func (sv *service) stopIdle() {
+	if sv.idle != nil {
+		sv.idle.Stop()
+		sv.idle = nil
+	}
+}
+
+// end detaches the subscriber after the connection's end.
+func (sv *service) end(err error) {
+	sv.mu.Lock()
+	sub := sv.sub
+	sv.over = true
+	sv.stopIdle()
+	sv.mu.Unlock()
+	var e *wire.Error
+	if sub != nil && errors.As(err, &e) {
+		sv.srv.sender.detach(sub, reasonFor(e), e.Message)
+		sub.callee.Close(e) // where the sender is gone already, nobody else does
+	}
+}
+
+// serving runs a method's body; see wire.Serving.
+func (sv *service) serving(body func() error) error {
+	return wire.Serving(func(v any, stack []byte) {
+		sv.srv.cfg.Logger.Error("momserver: a call panicked", "addr", sv.conn.RemoteAddr().String(), "panic", v, "stack", string(stack))
+	}, body)
+}
+
+// Subscribe begins the subscription of this connection.
+func (sv *service) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) error {
+	return sv.serving(func() error {
+		if len(args.Name) > wire.MaxNameBytes || !utf8.ValidString(args.Name) {
+			return wire.Errorf(wire.CodeBadRequest, "a name of %d bytes, or not in UTF-8; at most %d", len(args.Name), wire.MaxNameBytes)
+		}
+		if err := args.Filter.Check(); err != nil {
+			return err
+		}
+		sub := &subscriber{
+			name: args.Name, addr: sv.conn.RemoteAddr().String(),
+			main: sv.conn, callee: sv.conn, filter: args.Filter, since: time.Now(),
+			fresh: true, limit: uint64(args.Room),
+		}
+		if err := sv.reserve(sub); err != nil {
+			return err
+		}
+		if args.CallbackAddr != "" {
+			callee, err := sv.srv.dialBack(sv.conn, args.CallbackAddr, args.Ticket)
+			if err != nil {
+				sv.cancel(sub)
+				return err
+			}
+			sub.callOn(callee)
+		}
+		at, err := sv.srv.hist.begin(args.From, args.Cursor, args.Renew)
+		if err != nil {
+			sv.cancel(sub)
+			if sub.callee != sv.conn {
+				sub.callee.Close(wire.Errorf(wire.CodeClosed, "not subscribed"))
+			}
+			return err
+		}
+		sub.at = at
+		*reply = wire.Subscribed{
+			Cursor: wire.Cursor{Epoch: sv.srv.hist.epoch, Seq: at.next - 1},
+			Head:   at.head, Missed: at.missed, Snapshot: uint32(len(at.snapshot)),
+		}
+		sub.look(0, 0)
+		if sub.callee != sv.conn {
+			sv.srv.serveCallback(sub)
+		}
+		sv.srv.sender.attach(sub)
+		sv.srv.cfg.Logger.Info("momserver: subscribed", "name", sub.name, "addr", sub.addr, "filter", sub.filter.String())
+		return nil
+	})
+}
+
+// reserve takes a subscriber's place, one for the connection and one of
+// MaxSubscribers.
+func (sv *service) reserve(sub *subscriber) error {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	if sv.sub != nil {
+		return wire.Errorf(wire.CodeSubscribed, "this connection is subscribed already")
+	}
+	if err := sv.srv.addSubscriber(sub); err != nil {
+		return err
+	}
+	sv.sub = sub
+	sv.stopIdle()
+	return nil
+}
+
+// cancel gives the place back.
+func (sv *service) cancel(sub *subscriber) {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	sv.srv.removeSubscriber(sub)
+	sv.sub = nil
+	if !sv.over {
+		sv.idle = time.AfterFunc(sv.srv.cfg.IdleTimeout, sv.checkIdle)
+	}
+}
+
+// current returns the subscriber, or an [wire.ErrNotSubscribed].
+func (sv *service) current() (*subscriber, error) {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	if sv.sub == nil {
+		return nil, wire.Errorf(wire.CodeNotSubscribed, "this connection is not subscribed")
+	}
+	return sv.sub, nil
+}
+
+// Unsubscribe ends the subscription; the client then closes the connection.
+func (sv *service) Unsubscribe(*wire.Nothing, *wire.Nothing) error {
+	return sv.serving(func() error {
+		sub, err := sv.current()
+		if err == nil {
+			sv.srv.sender.detach(sub, ReasonUnsubscribed, "it unsubscribed")
+		}
+		return err
+	})
+}
+
+// Room takes the client's word about room made since its last answer.
+func (sv *service) Room(args *wire.RoomArgs, _ *wire.Nothing) error {
+	return sv.serving(func() error {
+		sub, err := sv.current()
+		if err == nil {
+			sv.srv.sender.grant(sub, args.Received, uint64(args.Room))
+		}
+		return err
+	})
+}
+
+// Ping answers: the client checks that the server is alive.
+func (sv *service) Ping(*wire.Nothing, *wire.Nothing) error { return nil }
+
+// maxPage bounds the events of one Page, in bytes.
+const maxPage = 256 << 10
+
+// History returns cached events after a cursor, without subscribing.
+func (sv *service) History(args *wire.HistoryArgs, reply *wire.Page) error {
+	return sv.serving(func() error {
+		h := sv.srv.hist
+		from := wire.FromCursor
+		if args.Since.IsZero() {
+			from = wire.FromOldest
+		}
+		at, err := h.begin(from, args.Since, false)
+		if err != nil {
+			return err
+		}
+		limit := int(min(args.Max, 1<<20))
+		if args.Max == 0 {
+			limit = 1 << 20
+		}
+		missed, filter := at.missed, wire.Filter{}
+		at.missed = 0
+		var n int
+		for {
+			reply.Events, n = h.read(&at, &filter, limit, maxPage, nil)
+			if at.missed == 0 {
+				break
+			}
+			missed += at.missed // the cache moved on in between
+			at.missed = 0
+		}
+		reply.Epoch, reply.Types, reply.Count = h.epoch, h.types, uint32(n)
+		reply.Next, reply.Missed, reply.More = at.next, missed, at.next <= at.head
+		return nil
+	})
+}
+
+// Jobs returns the latest event of each job.
+func (sv *service) Jobs(args *wire.JobsArgs, reply *wire.Page) error {
+	return sv.serving(func() error {
+		h := sv.srv.hist
+		var n int
+		reply.Events, n, reply.More = h.readJobs(args.After, maxPage, nil)
+		reply.Epoch, reply.Types, reply.Count = h.epoch, h.types, uint32(n)
+		return nil
+	})
+}
+
+// addSubscriber counts a subscriber in.
+func (s *Server) addSubscriber(sub *subscriber) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.phase >= draining:
+		return &wire.Error{Code: wire.CodeDraining, Message: "the server is shutting down", After: retryAfter}
+	case len(s.subs) >= s.cfg.MaxSubscribers:
+		return &wire.Error{Code: wire.CodeFull, After: retryAfter, Message: fmt.Sprintf("momserver: %d subscribers already (Config.MaxSubscribers)", s.cfg.MaxSubscribers)}
+	}
+	s.subs[sub] = struct{}{}
+	return nil
+}
+
+func (s *Server) removeSubscriber(sub *subscriber) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.subs, sub)
+}
+
+// dropped records the end of a subscription and ends its connections. The
+// sender calls it.
+func (s *Server) dropped(sub *subscriber, why Reason, detail string) {
+	info := sub.info(s.hist.headSeq())
+	s.removeSubscriber(sub)
+	s.drops.add(Drop{Time: time.Now(), Name: sub.name, Addr: sub.addr, Reason: why, Detail: detail, Lag: info.Lag})
+	s.cfg.Logger.Info("momserver: subscriber dropped", "name", sub.name, "addr", sub.addr, "reason", why.String(), "detail", detail, "lag", info.Lag)
+	end := wire.Errorf(wire.CodeClosed, "%s", detail)
+	sub.callee.Close(end)
+	if why != ReasonUnsubscribed { // that client closes when it has the answer
+		sub.main.Close(end)
+	}
+}

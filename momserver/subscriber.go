@@ -1,0 +1,186 @@
+package momserver
+
+import (
+	"container/list"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"mom/wire"
+)
+
+// subscriber is one subscription: where calls go, and how far it has got.
+type subscriber struct {
+	// Never changed after the sender knows the subscriber.
+	name   string
+	addr   string
+	callee *wire.Conn // the connection of its callback endpoint
+	main   *wire.Conn // the connection that it subscribed on; often the same
+	filter wire.Filter
+	since  time.Time
+
+	// Owned by the sender; no lock.
+	at       place    // the next event, and the snapshot before it
+	fresh    bool     // nothing has been sent yet
+	sent     uint64   // events sent
+	received uint64   // of these, known to have arrived when limit was granted
+	limit    uint64   // events that the client has room for, in all
+	inflight []*call  // unanswered, in the order of sending
+	beat     *element // in the sender's list of heartbeats
+	lastCall time.Time
+	leaving  bool // goodbye has been sent
+
+	mu  sync.Mutex // guards all below
+	now figures
+}
+
+type element = list.Element
+
+// figures is what an operator may know of a subscriber.
+type figures struct {
+	next     uint64
+	sent     uint64
+	missed   uint64
+	room     uint64
+	inflight int
+	rtt      time.Duration
+}
+
+// callOn makes the callback connection the one that calls go to.
+func (sub *subscriber) callOn(callee *wire.Conn) {
+	sub.mu.Lock()
+	sub.callee = callee
+	sub.mu.Unlock()
+}
+
+// room returns how many more events may be sent.
+func (sub *subscriber) room() uint64 { return sub.limit - min(sub.limit, sub.sent) }
+
+// credit takes the client's word that it had room for so many events when it
+// had received so many. A word that is older than one taken before is ignored.
+func (sub *subscriber) credit(received, room uint64) {
+	switch limit := received + room; {
+	case received > sub.sent: // a lie; nothing beyond what was sent can have arrived
+	case received > sub.received:
+		sub.received, sub.limit = received, limit
+	case received == sub.received:
+		// Handlers only make room: of two words on the same count the larger
+		// is the later.
+		sub.limit = max(sub.limit, limit)
+	}
+}
+
+// behind reports whether there is anything to send it, given the newest event.
+func (sub *subscriber) behind(head uint64) bool {
+	return sub.fresh || sub.room() > 0 && (len(sub.at.snapshot) > 0 || sub.at.next <= head)
+}
+
+// done reports whether it has been sent everything and has acknowledged it.
+func (sub *subscriber) done(head uint64) bool {
+	return !sub.fresh && len(sub.at.snapshot) == 0 && sub.at.next > head && len(sub.inflight) == 0
+}
+
+// filterSnapshot leaves out what the subscriber does not want.
+func (sub *subscriber) filterSnapshot() {
+	if !sub.filter.IsZero() {
+		sub.at.snapshot = slices.DeleteFunc(sub.at.snapshot, func(e entry) bool {
+			return !sub.filter.Match(e.job, e.name, e.state, e.severity)
+		})
+	}
+}
+
+// fill makes the next batch: a part of the snapshot where one is pending, else
+// the events that come next, as far as room and maxBytes go. A batch never
+// holds both, so that a gap always opens a batch and its Next never runs ahead
+// of what is announced. buf is where the events are copied to. Where nothing
+// may be sent the batch is empty, and says only where the subscriber stands.
+func (sub *subscriber) fill(h *history, b *wire.Batch, buf []byte, maxBytes int) []byte {
+	*b = wire.Batch{}
+	if sub.fresh {
+		b.Types = h.types
+	}
+	room, n := int(min(sub.room(), 1<<20)), 0
+	if len(sub.at.snapshot) == 0 && room > 0 {
+		if buf, n = h.read(&sub.at, &sub.filter, room, maxBytes, buf); sub.at.missed > 0 {
+			sub.filterSnapshot()
+		}
+		b.Count = uint32(n)
+	}
+	if len(sub.at.snapshot) > 0 {
+		buf = sub.fillSnapshot(b, buf, room, maxBytes)
+	}
+	b.Missed, sub.at.missed = sub.at.missed, 0
+	b.Next, b.Pending, b.Events = sub.at.next, uint32(len(sub.at.snapshot)), buf
+	return buf
+}
+
+// fillSnapshot copies what is left of the snapshot.
+func (sub *subscriber) fillSnapshot(b *wire.Batch, buf []byte, room, maxBytes int) []byte {
+	for len(sub.at.snapshot) > 0 && int(b.Count) < room {
+		e := sub.at.snapshot[0]
+		if b.Count > 0 && len(buf)+len(e.bytes) > maxBytes {
+			break
+		}
+		buf = append(buf, e.bytes...)
+		b.Count++
+		b.Snapshot++
+		sub.at.snapshot = sub.at.snapshot[1:]
+	}
+	if len(sub.at.snapshot) == 0 {
+		sub.at.snapshot = nil // and let go of the events
+	}
+	return buf
+}
+
+// look takes a picture for the operator.
+func (sub *subscriber) look(missed uint64, rtt time.Duration) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	f := &sub.now
+	f.next, f.sent, f.room, f.inflight = sub.at.next, sub.sent, sub.room(), len(sub.inflight)
+	f.missed += missed
+	if rtt > 0 {
+		f.rtt = rtt
+	}
+}
+
+// SubscriberInfo is what an operator may know of a subscriber.
+type SubscriberInfo struct {
+	Name      string
+	Addr      string // of its own connection
+	Callback  string // of its callback endpoint, where the server dialled back
+	Since     time.Time
+	Next      uint64        // Seq of the next event to send it
+	Lag       uint64        // events that it has not been sent
+	Room      uint64        // events that it has room for
+	Delivered uint64        // events sent
+	Missed    uint64        // events that left the cache before it got them
+	InFlight  int           // calls unanswered
+	RTT       time.Duration // from the latest answered call to its answer; 0 before the first
+}
+
+// label names the subscriber in a sentence.
+func (i *SubscriberInfo) label() string {
+	if i.Name == "" {
+		return i.Addr
+	}
+	return fmt.Sprintf("%q (%s)", i.Name, i.Addr)
+}
+
+func (sub *subscriber) info(head uint64) SubscriberInfo {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	i := SubscriberInfo{
+		Name: sub.name, Addr: sub.addr, Since: sub.since,
+		Next: sub.now.next, Room: sub.now.room, Delivered: sub.now.sent, Missed: sub.now.missed,
+		InFlight: sub.now.inflight, RTT: sub.now.rtt,
+	}
+	if sub.callee != sub.main {
+		i.Callback = sub.callee.RemoteAddr().String()
+	}
+	if head >= sub.now.next {
+		i.Lag = head - sub.now.next + 1
+	}
+	return i
+}
