@@ -1,0 +1,238 @@
+package momclient
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"mom/wire"
+)
+
+// Client is one subscriber. Its methods may be called from several goroutines
+// and from inside its handlers. Use New, and Close when done.
+type Client struct {
+	addr     string
+	opts     Options
+	queue    queue
+	statuses statuses
+
+	life    context.Context // ends with Close: what attempts and deliveries hang on
+	endLife context.CancelFunc
+	running sync.WaitGroup // every goroutine but those that run handlers
+
+	mu           sync.Mutex // guards all below; never held across I/O or a handler
+	onEvent      func(wire.Event)
+	onConnection func(ConnectionStatus)
+	delivering   bool          // the goroutines that run handlers were started
+	pulling      *subscription // the one whose events a range loop takes; nil for none
+	sub          *subscription // nil when not subscribed
+	session      *session      // the live connection of sub; nil between two
+	received     place         // the place after the last event that is in the queue
+	handled      place         // the place after the last event whose handler has returned
+	cursor       wire.Cursor   // handled, but for snapshots seen in part
+	missed       uint64        // events missed since the last one in the queue
+}
+
+// New returns a client for the server at addr, host:port. It does nothing
+// before Subscribe, Events, History or Jobs.
+func New(addr string, opts Options) *Client {
+	c := &Client{addr: addr, opts: opts.withDefaults()}
+	c.life, c.endLife = context.WithCancel(context.Background())
+	c.queue.limit, c.queue.limitBytes = c.opts.Queue, c.opts.QueueBytes
+	c.queue.handlers, c.queue.puller = make(chan struct{}, 1), make(chan struct{}, 1)
+	c.statuses.bell = make(chan struct{}, 1)
+	c.cursor = c.opts.Cursor
+	c.received.cursor, c.handled.cursor = c.cursor, c.cursor
+	return c
+}
+
+// OnEvent sets the handler of events. It is called for one event at a time, on
+// a goroutine of the client's. Setting it again takes effect with the next
+// event; nil ignores events.
+func (c *Client) OnEvent(handler func(wire.Event)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.onEvent = handler
+}
+
+// OnConnection sets the handler of connection statuses. It is called for one
+// status at a time, in order, on a goroutine of the client's, which is not that
+// of OnEvent.
+func (c *Client) OnConnection(handler func(ConnectionStatus)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.onConnection = handler
+}
+
+// Cursor returns the place after the last event whose handler has returned, to
+// be kept for [Options.Cursor] of a later client. It is zero before the first
+// event or the end of the first snapshot.
+func (c *Client) Cursor() wire.Cursor {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cursor
+}
+
+// Subscribe subscribes, and returns when the server has accepted. Events then
+// go to the OnEvent handler until Unsubscribe, Close, or, without
+// AutoReconnect, the loss of the connection.
+//
+// With AutoReconnect it waits for a server that cannot be reached or has no
+// room, until ctx is done. The first Subscribe begins where Options say; each
+// later one goes on from the place that the client has got to.
+//
+// The errors: that of ctx; [wire.ErrAlreadySubscribed]; [wire.ErrClosed]; what
+// the server refused with; or that the server could not be reached.
+func (c *Client) Subscribe(ctx context.Context) error {
+	_, err := c.subscribe(ctx, false)
+	return err
+}
+
+func (c *Client) subscribe(ctx context.Context, pull bool) (*subscription, error) {
+	sub, err := c.begin(pull)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-sub.ready:
+		return sub, nil
+	case <-sub.done:
+		err = sub.err
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	c.finish(sub)
+	return nil, err
+}
+
+// begin makes a subscription and starts its goroutine.
+func (c *Client) begin(pull bool) (*subscription, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.life.Err() != nil:
+		return nil, wire.Errorf(wire.CodeClosed, "momclient: the client is closed")
+	case c.sub != nil || c.pulling != nil:
+		return nil, wire.Errorf(wire.CodeSubscribed, "momclient: the client is subscribed already; Unsubscribe first")
+	}
+	sub := &subscription{c: c, ready: make(chan struct{}), done: make(chan struct{})}
+	sub.ctx, sub.cancel = context.WithCancel(c.life)
+	if c.sub = sub; pull {
+		c.pulling = sub
+	}
+	if !c.delivering {
+		c.delivering = true
+		go c.deliverStatuses()
+		go c.deliverEvents()
+	}
+	c.running.Go(sub.run)
+	return sub, nil
+}
+
+// Unsubscribe ends the subscription and returns when its connection is closed.
+// Events that still wait are not delivered; a later Subscribe gets them again.
+// A handler call that is running is not waited for. Without a subscription it
+// does nothing. It returns nil, always.
+func (c *Client) Unsubscribe() error {
+	c.mu.Lock()
+	sub := c.sub
+	c.mu.Unlock()
+	if sub != nil {
+		c.finish(sub)
+	}
+	return nil
+}
+
+// finish ends sub, waits for its goroutine, and goes back to what was handled.
+func (c *Client) finish(sub *subscription) {
+	sub.cancel()
+	<-sub.done
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pulling == sub {
+		c.pulling = nil
+	}
+	if c.sub != nil {
+		return // somebody has subscribed again since
+	}
+	c.queue.clear()
+	c.received, c.missed = c.handled, 0
+}
+
+// Close ends the subscription and the client. It returns when the client's
+// connections are closed and its goroutines gone, except one that is running a
+// handler: that ends with the handler, and no further call of OnEvent begins.
+// The status Closed is the last call of OnConnection. Close may be called
+// again; it returns nil, always.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	first := c.life.Err() == nil
+	c.endLife()
+	c.mu.Unlock()
+	c.running.Wait()
+	if first {
+		c.report(ConnectionStatus{Kind: Closed})
+	}
+	return nil
+}
+
+// accept takes what a session received. It is refused where the session is not
+// the live one: an ended session moves nothing. mu is not held.
+func (c *Client) accept(s *session, items []item, after place, missed uint64) (uint32, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session != s {
+		return 0, wire.Errorf(wire.CodeClosed, "the session has ended")
+	}
+	missed += c.missed
+	for i := range items {
+		if !items[i].mark {
+			items[i].event.Missed, missed = missed, 0
+			break
+		}
+	}
+	room, ok := c.queue.push(items)
+	if !ok {
+		return 0, wire.Errorf(wire.CodeProtocol, "%s sent more events than it was told there is room for", c.addr)
+	}
+	c.missed, c.received, s.heard = missed, after, true
+	return room, nil
+}
+
+// leave makes s no longer the live session. What the server said of its
+// beginning counts where no batch has come to say the same.
+func (c *Client) leave(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session != s {
+		return
+	}
+	c.session = nil
+	if !s.heard && !s.reply.Cursor.IsZero() {
+		c.received = place{cursor: s.reply.Cursor, renew: s.reply.Snapshot > 0}
+		c.missed += s.reply.Missed
+	}
+}
+
+// handledTo moves the cursor after a handler has returned.
+func (c *Client) handledTo(it *item) {
+	c.mu.Lock()
+	c.handled = it.place
+	if !it.place.renew {
+		c.cursor = it.place.cursor
+	}
+	s := c.session
+	c.mu.Unlock()
+	if s != nil {
+		s.tellRoom()
+	}
+}
+
+// asError returns err as a [*wire.Error]; what is none becomes an ErrLost.
+func asError(err error) *wire.Error {
+	var e *wire.Error
+	if !errors.As(err, &e) {
+		e = wire.Errorf(wire.CodeLost, "%v", err)
+	}
+	return e
+}

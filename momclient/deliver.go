@@ -1,0 +1,99 @@
+package momclient
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"mom/wire"
+)
+
+// PanicError is a panic in a handler.
+type PanicError struct {
+	Value any
+	Stack []byte
+	Event *wire.Event // the event that was being handled; nil in OnConnection
+}
+
+// Error says what panicked.
+func (e *PanicError) Error() string {
+	if e.Event == nil {
+		return fmt.Sprintf("momclient: the OnConnection handler panicked: %v", e.Value)
+	}
+	return fmt.Sprintf("momclient: the OnEvent handler panicked at event %d: %v", e.Event.Seq, e.Value)
+}
+
+// deliverEvents hands events to the handler until the client is closed.
+func (c *Client) deliverEvents() {
+	for {
+		select {
+		case <-c.queue.handlers:
+		case <-c.life.Done():
+			return
+		}
+		for c.handleNext() {
+		}
+	}
+}
+
+// handleNext hands the oldest waiting event to the handler, and reports
+// whether there was one to hand over.
+func (c *Client) handleNext() bool {
+	c.mu.Lock()
+	handler, stop := c.onEvent, c.pulling != nil || c.life.Err() != nil
+	c.mu.Unlock()
+	if stop {
+		return false
+	}
+	it, ok := c.queue.pop()
+	if !ok {
+		return false
+	}
+	if !it.mark && handler != nil {
+		c.guard(&it.event, func() { handler(it.event) })
+	}
+	c.handledTo(&it)
+	return true
+}
+
+// deliverStatuses hands connection statuses to the handler, up to Closed.
+func (c *Client) deliverStatuses() {
+	for range c.statuses.bell {
+		for {
+			s, ok := c.statuses.pop()
+			if !ok {
+				break
+			}
+			c.mu.Lock()
+			handler := c.onConnection
+			c.mu.Unlock()
+			if handler != nil {
+				c.guard(nil, func() { handler(s) })
+			}
+			if s.Kind == Closed && c.life.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+// guard runs a handler and reports its panic.
+func (c *Client) guard(ev *wire.Event, handler func()) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		p := &PanicError{Value: v, Stack: debug.Stack(), Event: ev}
+		if c.opts.OnPanic != nil {
+			c.opts.OnPanic(p)
+			return
+		}
+		log := c.opts.Logger
+		if log == nil {
+			log = slog.Default()
+		}
+		log.Error(p.Error(), "stack", string(p.Stack))
+	}()
+	handler()
+}

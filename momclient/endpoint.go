@@ -1,0 +1,103 @@
+package momclient
+
+import (
+	"context"
+	"crypto/rand"
+	"net"
+	"sync"
+
+	"mom/wire"
+)
+
+// endpoint listens for the server to dial back, for one session: it is open
+// from the call of Subscribe until the server has proven itself.
+type endpoint struct {
+	c      *Client
+	l      net.Listener
+	addr   string // what the server is told
+	ticket []byte
+	conns  chan net.Conn // connections whose other end holds the ticket
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // the accept loop and the proofs in progress
+}
+
+// maxProofs bounds the connections that may try to prove themselves at once.
+const maxProofs = 8
+
+// listen opens the endpoint. local is the client's end of its own connection.
+func (c *Client) listen(local net.Addr) (*endpoint, error) {
+	host, _, err := net.SplitHostPort(c.opts.CallbackAddr)
+	if err != nil {
+		return nil, wire.Errorf(wire.CodeBadRequest, "the callback address %q is not host:port", c.opts.CallbackAddr)
+	}
+	l, err := net.Listen("tcp", c.opts.CallbackAddr)
+	if err != nil {
+		return nil, wire.Errorf(wire.CodeBadRequest, "cannot listen on the callback address %s: %v", c.opts.CallbackAddr, err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host, _, _ = net.SplitHostPort(local.String())
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	ep := &endpoint{c: c, l: l, addr: net.JoinHostPort(host, port), ticket: make([]byte, wire.TicketSize), conns: make(chan net.Conn)}
+	rand.Read(ep.ticket)
+	ep.ctx, ep.cancel = context.WithCancel(context.Background())
+	ep.wg.Go(ep.accept)
+	return ep, nil
+}
+
+// accept lets whoever connects prove that it is the server.
+func (ep *endpoint) accept() {
+	places := make(chan struct{}, maxProofs)
+	for {
+		nc, err := ep.l.Accept()
+		if err != nil {
+			return // closed; or the session's call will time out, and a new session listen again
+		}
+		select {
+		case places <- struct{}{}:
+		default:
+			nc.Close()
+			continue
+		}
+		ep.wg.Go(func() {
+			defer func() { <-places }()
+			ep.prove(nc)
+		})
+	}
+}
+
+// prove hands the connection over where its other end holds the ticket.
+func (ep *endpoint) prove(nc net.Conn) {
+	abort := context.AfterFunc(ep.ctx, func() { nc.Close() })
+	secured, err := wire.OfferEndpoint(nc, ep.ticket, ep.c.opts.DialTimeout, func(nc net.Conn) (net.Conn, error) {
+		return ep.c.secure(ep.ctx, nc)
+	})
+	if err != nil || !abort() {
+		nc.Close()
+		ep.c.opts.logger().Info("momclient: a connection to the callback endpoint was turned away", "addr", nc.RemoteAddr().String(), "error", err)
+		return
+	}
+	select {
+	case ep.conns <- secured:
+	case <-ep.ctx.Done():
+		nc.Close()
+	}
+}
+
+// wait returns the connection on which the server calls.
+func (ep *endpoint) wait(ctx context.Context) (*wire.Conn, error) {
+	select {
+	case nc := <-ep.conns:
+		return wire.NewConn(nc, ep.c.connConfig()), nil
+	case <-ctx.Done():
+		return nil, wire.Errorf(wire.CodeCallback, "%s did not call back on %s", ep.c.addr, ep.addr)
+	}
+}
+
+// close ends the endpoint and what is going on at it.
+func (ep *endpoint) close() {
+	ep.cancel()
+	ep.l.Close()
+	ep.wg.Wait()
+}

@@ -1,0 +1,68 @@
+package momclient
+
+import (
+	"context"
+	"iter"
+
+	"mom/wire"
+)
+
+// Events subscribes and returns the stream as a range loop: each event once,
+// with a nil error. The loop ends by break, which unsubscribes, or after one
+// last turn with a zero event and the error that ended the stream: that of
+// ctx, or what [Client.Subscribe] would have returned, or without
+// AutoReconnect the loss of the connection. OnEvent is not called meanwhile;
+// OnConnection is.
+//
+// An event counts as handled, and [Client.Cursor] moves past it, when the loop
+// comes back for the next.
+func (c *Client) Events(ctx context.Context) iter.Seq2[wire.Event, error] {
+	return func(yield func(wire.Event, error) bool) {
+		sub, err := c.subscribe(ctx, true)
+		if err != nil {
+			yield(wire.Event{}, err)
+			return
+		}
+		defer c.finish(sub)
+		if err := c.pull(ctx, sub, yield); err != nil {
+			yield(wire.Event{}, err)
+		}
+	}
+}
+
+// pull yields events until the stream ends, and returns why; nil for a break.
+func (c *Client) pull(ctx context.Context, sub *subscription, yield func(wire.Event, error) bool) error {
+	for {
+		// Read before the queue: what came before the end is there.
+		over := isClosed(sub.done)
+		for ctx.Err() == nil {
+			it, ok := c.queue.pop()
+			if !ok {
+				break
+			}
+			goOn := it.mark || yield(it.event, nil)
+			c.handledTo(&it)
+			if !goOn {
+				return nil
+			}
+		}
+		if over {
+			return sub.err
+		}
+		select {
+		case <-c.queue.puller:
+		case <-sub.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func isClosed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}

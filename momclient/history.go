@@ -1,0 +1,105 @@
+package momclient
+
+import (
+	"context"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"mom/wire"
+)
+
+// history.go holds the original's offline mode: asking for cached events
+// without subscribing.
+
+// History returns up to n cached events after since, oldest first, all for n
+// of 0 or less, and the place after the last of them. A zero since is the
+// oldest cached event. Events that left the cache in between are counted in
+// Missed of the first event, and never silent: with no event to carry the
+// count the error is an [wire.ErrLost]. A place of another epoch is the
+// beginning of the server's.
+func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.Event, wire.Cursor, error) {
+	var events []wire.Event
+	err := c.ask(ctx, func(ctx context.Context, conn *wire.Conn) error {
+		for {
+			args, page := wire.HistoryArgs{Since: since}, wire.Page{}
+			if n > 0 {
+				args.Max = uint32(min(n-len(events), 1<<20))
+			}
+			if err := conn.Call(ctx, wire.MethodHistory, &args, &page); err != nil {
+				return err
+			}
+			got, err := decodePage(&page)
+			if err != nil {
+				return err
+			}
+			if len(got) > 0 {
+				got[0].Missed = page.Missed
+			} else if page.Missed > 0 {
+				return wire.Errorf(wire.CodeLost, "momclient: %d events after %v left the cache, and none is left", page.Missed, since)
+			}
+			events = append(events, got...)
+			since = wire.Cursor{Epoch: page.Epoch, Seq: max(page.Next, 1) - 1}
+			if !page.More || len(got) == 0 || n > 0 && len(events) >= n {
+				return nil
+			}
+		}
+	})
+	return events, since, err
+}
+
+// Jobs returns the latest event of each job that the server knows, in the
+// order of their IDs.
+func (c *Client) Jobs(ctx context.Context) ([]wire.Event, error) {
+	var events []wire.Event
+	err := c.ask(ctx, func(ctx context.Context, conn *wire.Conn) error {
+		var after uuid.UUID
+		for {
+			page := wire.Page{}
+			if err := conn.Call(ctx, wire.MethodJobs, &wire.JobsArgs{After: after}, &page); err != nil {
+				return err
+			}
+			got, err := decodePage(&page)
+			if err != nil {
+				return err
+			}
+			events = append(events, got...)
+			if !page.More || len(got) == 0 {
+				return nil
+			}
+			after = got[len(got)-1].JobID
+		}
+	})
+	return events, err
+}
+
+// decodePage returns a page's events as delivered.
+func decodePage(page *wire.Page) ([]wire.Event, error) {
+	var events []wire.Event
+	err := wire.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(ev wire.Event) {
+		ev.Epoch = page.Epoch
+		events = append(events, ev)
+	})
+	return events, err
+}
+
+// ask makes calls on a connection of their own, so that giving one up costs a
+// subscription nothing.
+func (c *Client) ask(ctx context.Context, calls func(context.Context, *wire.Conn) error) error {
+	if c.life.Err() != nil {
+		return wire.Errorf(wire.CodeClosed, "momclient: the client is closed")
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.opts.CallTimeout)
+	defer cancel()
+	stop := context.AfterFunc(c.life, cancel)
+	defer stop()
+	l, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { l.conn.Serve("", nil) })
+	defer serving.Wait()
+	defer l.conn.Close(wire.Errorf(wire.CodeClosed, "asked"))
+	return calls(ctx, l.conn)
+}

@@ -1,0 +1,97 @@
+package momclient
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"time"
+
+	"mom/wire"
+)
+
+// Options sets how a client behaves. The zero value works: it subscribes to
+// all events from now, once.
+type Options struct {
+	// AutoReconnect makes the client connect again by itself whenever the
+	// connection is lost, the first connect included, until a refusal is final.
+	AutoReconnect bool
+	// Period caps the wait between two attempts; with AutoReconnect the client
+	// also asks the server every Period whether it is alive. 20 s.
+	Period time.Duration
+
+	// From says where the first subscription begins, where Cursor is zero.
+	From wire.From
+	// Cursor, if not zero, is where the first subscription goes on: what an
+	// earlier client's Cursor returned.
+	Cursor wire.Cursor
+	// Filter selects events; zero takes all.
+	Filter wire.Filter
+
+	// Name is how the server's operator sees this client; at most
+	// wire.MaxNameBytes.
+	Name string
+	// Token is what the server wants to hear in the greeting, if anything.
+	Token string
+	// TLS, if not nil, is spoken with the server. An empty ServerName becomes
+	// the host of the server's address.
+	TLS *tls.Config
+
+	// CallbackAddr, if not empty, is an address of this machine, host:port, on
+	// which the client listens for the server to dial back; the server then
+	// calls on that connection rather than on the one that the client dialled.
+	// Port 0 is any port. An empty or unspecified host is told to the server
+	// as the address that the client's own connection comes from.
+	CallbackAddr string
+
+	// Queue is how many events may wait for the handler; 4,096.
+	Queue int
+	// QueueBytes is how many bytes, as encoded, may wait before the client
+	// claims no more room; 16 MiB. What the server was promised before may
+	// come on top.
+	QueueBytes int
+	// MaxMessage is the longest message taken from the server, in bytes; 4 MiB.
+	MaxMessage int
+
+	// DialTimeout bounds connecting, TLS and greeting together; 5 s.
+	DialTimeout time.Duration
+	// CallTimeout bounds each call to the server; 10 s.
+	CallTimeout time.Duration
+
+	// DialContext, if not nil, replaces net.Dialer.DialContext.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// OnPanic, if not nil, is told of a panic in a handler.
+	OnPanic func(*PanicError)
+	// Logger gets what a developer should know. Nil logs nothing, but for a
+	// handler's panic when OnPanic is nil as well: that goes to slog.Default,
+	// because it would be lost otherwise.
+	Logger *slog.Logger
+}
+
+// withDefaults returns o with every zero or negative bound replaced.
+func (o Options) withDefaults() Options {
+	def(&o.Period, 20*time.Second)
+	def(&o.Queue, 4096)
+	def(&o.QueueBytes, 16<<20)
+	def(&o.MaxMessage, 4<<20)
+	def(&o.DialTimeout, 5*time.Second)
+	def(&o.CallTimeout, 10*time.Second)
+	if o.DialContext == nil {
+		o.DialContext = new(net.Dialer).DialContext
+	}
+	return o
+}
+
+func def[T int | time.Duration](v *T, value T) {
+	if *v <= 0 {
+		*v = value
+	}
+}
+
+func (o *Options) logger() *slog.Logger {
+	if o.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return o.Logger
+}

@@ -1,0 +1,237 @@
+package momclient
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/rpc"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/wire"
+)
+
+// session is one connection to the server with its subscription.
+type session struct {
+	c         *Client
+	conn      *wire.Conn // that the client dialled
+	callee    *wire.Conn // where the server calls; conn, or the one that it dialled
+	epoch     uuid.UUID
+	heartbeat time.Duration
+	begin     place // where it was asked to begin
+	resumed   bool  // it began from a cursor
+	newEpoch  bool  // of another epoch
+	reply     wire.Subscribed
+	heard     bool // a batch has come; guarded by the client's mu
+
+	stopped sync.WaitGroup // the goroutines that serve the connections
+
+	// Owned by the goroutine that serves callee.
+	decoder *wire.EventDecoder
+	next    uint64 // Seq of the first event that has not come
+	items   []item
+
+	mu   sync.Mutex // guards bye
+	bye  *wire.Error
+	room chan *rpc.Call // replies to Room; nobody reads them
+}
+
+// link is a greeted connection on which nothing is served yet.
+type link struct {
+	conn      *wire.Conn
+	local     net.Addr
+	epoch     uuid.UUID
+	heartbeat time.Duration
+}
+
+// dial connects to the server: TCP, TLS, greeting.
+func (c *Client) dial(ctx context.Context) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.DialTimeout)
+	defer cancel()
+	nc, err := c.opts.DialContext(ctx, "tcp", c.addr)
+	if err != nil {
+		return nil, wire.Errorf(wire.CodeLost, "cannot connect to %s: %v", c.addr, err)
+	}
+	abort := context.AfterFunc(ctx, func() { nc.Close() })
+	secured, err := c.secure(ctx, nc)
+	if err != nil {
+		nc.Close()
+		return nil, wire.Errorf(wire.CodeLost, "TLS with %s: %v", c.addr, err)
+	}
+	deadline, _ := ctx.Deadline()
+	welcome, err := wire.Greet(secured, wire.Hello{Version: wire.Version, Token: c.opts.Token}, time.Until(deadline))
+	if err == nil && !abort() {
+		err = wire.Errorf(wire.CodeTimeout, "connecting to %s: %v", c.addr, ctx.Err())
+	}
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return &link{
+		conn: wire.NewConn(secured, c.connConfig()), local: secured.LocalAddr(), epoch: welcome.Epoch,
+		heartbeat: min(max(welcome.Heartbeat, time.Millisecond), 10*time.Minute), // whatever the peer says
+	}, nil
+}
+
+// connConfig returns the bounds of a connection with the server.
+func (c *Client) connConfig() wire.ConnConfig {
+	return wire.ConnConfig{
+		MaxMessage: c.opts.MaxMessage, MaxWaiting: 1 << 20,
+		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout,
+	}
+}
+
+// secure puts TLS on a connection, where Options say so. The client is the TLS
+// client on the connection that the server dialled, too.
+func (c *Client) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
+	if c.opts.TLS == nil {
+		return nc, nil
+	}
+	cfg := c.opts.TLS
+	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
+		cfg = cfg.Clone()
+		cfg.ServerName, _, _ = net.SplitHostPort(c.addr)
+	}
+	tc := tls.Client(nc, cfg)
+	return wire.HardClose(tc), tc.HandshakeContext(ctx)
+}
+
+// connect makes a session: it is the client's live one when connect returns.
+func (c *Client) connect(ctx context.Context) (*session, error) {
+	l, err := c.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{c: c, conn: l.conn, callee: l.conn, epoch: l.epoch, heartbeat: l.heartbeat, room: make(chan *rpc.Call, 1)}
+	args := c.enter(s)
+	if err := s.subscribe(ctx, l, args); err != nil {
+		s.close(asError(err))
+		return nil, err
+	}
+	return s, nil
+}
+
+// enter makes s the live session and returns what to subscribe with.
+func (c *Client) enter(s *session) *wire.SubscribeArgs {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session = s
+	s.begin = c.received
+	args := &wire.SubscribeArgs{Name: c.opts.Name, From: c.opts.From, Filter: c.opts.Filter, Room: c.queue.reset()}
+	if cursor := s.begin.cursor; !cursor.IsZero() {
+		args.From, args.Cursor, args.Renew = wire.FromCursor, cursor, s.begin.renew
+		s.resumed, s.newEpoch = true, cursor.Epoch != s.epoch
+		if !s.newEpoch {
+			s.next = cursor.Seq + 1
+		}
+	}
+	return args
+}
+
+// subscribe makes the call, and the callback endpoint before it.
+func (s *session) subscribe(ctx context.Context, l *link, args *wire.SubscribeArgs) error {
+	ctx, cancel := context.WithTimeout(ctx, s.c.opts.CallTimeout)
+	defer cancel()
+	if s.c.opts.CallbackAddr == "" {
+		s.serve(s.conn)
+		if err := s.conn.Call(ctx, wire.MethodSubscribe, args, &s.reply); err != nil {
+			return err
+		}
+	} else {
+		s.stopped.Go(func() { s.conn.Serve("", nil) })
+		ep, err := s.c.listen(l.local)
+		if err != nil {
+			return err
+		}
+		defer ep.close()
+		args.CallbackAddr, args.Ticket = ep.addr, ep.ticket
+		if err := s.conn.Call(ctx, wire.MethodSubscribe, args, &s.reply); err != nil {
+			return err
+		}
+		callee, err := ep.wait(ctx)
+		if err != nil {
+			return err
+		}
+		s.callee = callee
+		s.serve(callee)
+	}
+	return nil
+}
+
+// serve starts the goroutine that takes the server's calls.
+func (s *session) serve(conn *wire.Conn) {
+	s.stopped.Go(func() { conn.Serve(wire.CallbackService, &callback{s}) })
+}
+
+// watch waits until the session is over and returns why. It ends the session
+// when nothing is heard for two and a half heartbeats, when with AutoReconnect
+// the server does not answer for a Period, and when ctx is done.
+func (s *session) watch(ctx context.Context) error {
+	limit := s.heartbeat * 5 / 2
+	silence := time.NewTimer(limit)
+	defer silence.Stop()
+	period := time.NewTicker(s.c.opts.Period)
+	defer period.Stop()
+	var ping *rpc.Call
+	pong := make(chan *rpc.Call, 1)
+	for {
+		select {
+		case <-s.conn.Done():
+			return s.close(asError(s.conn.Err()))
+		case <-s.callee.Done():
+			return s.close(asError(s.callee.Err()))
+		case <-ctx.Done():
+			s.unsubscribe()
+			return s.close(wire.Errorf(wire.CodeClosed, "unsubscribed"))
+		case <-silence.C:
+			left := limit - time.Since(s.callee.Heard())
+			if left <= 0 {
+				return s.close(wire.Errorf(wire.CodeTimeout, "nothing heard from %s for %v", s.c.addr, limit))
+			}
+			silence.Reset(left)
+		case <-period.C:
+			if !s.c.opts.AutoReconnect {
+				continue
+			}
+			if ping != nil {
+				return s.close(wire.Errorf(wire.CodeTimeout, "%s has not answered for %v", s.c.addr, s.c.opts.Period))
+			}
+			ping = s.conn.Client().Go(wire.MethodPing, &wire.Nothing{}, &wire.Nothing{}, pong)
+		case <-pong:
+			ping = nil
+		}
+	}
+}
+
+// unsubscribe tells the server, which then need not find out. It waits for the
+// answer a second at most.
+func (s *session) unsubscribe() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	s.conn.Call(ctx, wire.MethodUnsubscribe, &wire.Nothing{}, &wire.Nothing{})
+}
+
+// close ends the session and its goroutines, and returns why it ended: the
+// server's goodbye where it said one.
+func (s *session) close(why *wire.Error) error {
+	s.conn.Close(why)
+	s.callee.Close(why)
+	s.stopped.Wait()
+	s.c.leave(s)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bye != nil {
+		return s.bye
+	}
+	return why
+}
+
+// tellRoom tells the server about room that the handler has made, when it is
+// worth a call. It does not wait.
+func (s *session) tellRoom() {
+	if args, ok := s.c.queue.news(); ok {
+		s.conn.Client().Go(wire.MethodRoom, &args, &wire.Nothing{}, s.room)
+	}
+}

@@ -1,0 +1,111 @@
+package momclient
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"mom/wire"
+)
+
+// subscription is one Subscribe, over as many sessions as it takes. Its
+// goroutine connects, watches the session, and connects again.
+type subscription struct {
+	c      *Client
+	ctx    context.Context // ends with Unsubscribe or Close
+	cancel context.CancelFunc
+	ready  chan struct{} // closed when the server has accepted, the first time
+	done   chan struct{} // closed when the goroutine is through
+	err    error         // why; set before done is closed
+
+	// Owned by run.
+	accepted bool // ready is closed
+	attempt  int  // failed since the last session that held
+}
+
+// run keeps the subscription until it is ended, refused for good, or, without
+// AutoReconnect, lost.
+func (sub *subscription) run() {
+	err := sub.keep()
+	c := sub.c
+	c.mu.Lock()
+	c.sub = nil
+	sub.err = err
+	ended := sub.ctx.Err() != nil
+	closed := c.life.Err() != nil
+	c.mu.Unlock()
+	sub.cancel()
+	close(sub.done)
+	if ended && !closed { // Close reports for itself, when all is gone
+		c.report(ConnectionStatus{Kind: Closed})
+	}
+}
+
+func (sub *subscription) keep() error {
+	c := sub.c
+	for {
+		c.report(ConnectionStatus{Kind: Connecting})
+		began := time.Now()
+		s, err := c.connect(sub.ctx)
+		if err == nil {
+			sub.accept(s)
+			err = s.watch(sub.ctx)
+		}
+		if sub.ctx.Err() != nil {
+			return wire.Errorf(wire.CodeClosed, "momclient: unsubscribed")
+		}
+		if s != nil && time.Since(began) > c.opts.Period {
+			sub.attempt = 0 // it held
+		}
+		c.reportFailed(err)
+		if !c.opts.AutoReconnect || wire.IsFinal(err) {
+			return err
+		}
+		if !sub.pause(err) {
+			return wire.Errorf(wire.CodeClosed, "momclient: unsubscribed")
+		}
+	}
+}
+
+// accept reports the session, and that Subscribe may return.
+func (sub *subscription) accept(s *session) {
+	status := ConnectionStatus{Kind: Connected, Epoch: s.epoch}
+	if !sub.accepted {
+		sub.c.report(status)
+		sub.accepted = true
+		close(sub.ready)
+	} else {
+		status.Kind = Resumed
+	}
+	if s.resumed || status.Kind == Resumed {
+		status.Kind, status.NewEpoch = Resumed, s.newEpoch
+		status.Replayed, status.Missed = s.reply.Head-s.reply.Cursor.Seq, s.reply.Missed
+		sub.c.report(status)
+	}
+}
+
+// pause waits before the next attempt; false when the subscription ended.
+func (sub *subscription) pause(err error) bool {
+	sub.attempt++
+	delay := max(backoff(sub.attempt, sub.c.opts.Period), asError(err).After)
+	sub.c.report(ConnectionStatus{Kind: Reconnecting, Err: err, Attempt: sub.attempt, Delay: delay})
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-sub.ctx.Done():
+		return false
+	}
+}
+
+// firstDelay is the longest wait before the first attempt after a loss.
+const firstDelay = 200 * time.Millisecond
+
+// backoff returns the wait before the n-th attempt: doubling from firstDelay to
+// period, of which a random half is taken off, so that the clients of a
+// restarted server do not come all at once. The first is jittered too.
+func backoff(n int, period time.Duration) time.Duration {
+	d := min(firstDelay<<min(n-1, 20), period)
+	return d - rand.N(d/2+1)
+}

@@ -1,0 +1,148 @@
+package momserver_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+)
+
+// TestDelivery sends events to a client that keeps up.
+func TestDelivery(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		c := w.subscribed(momclient.Options{})
+		w.publish(1000)
+		synctest.Wait()
+		if sum := check(t, c.take(), 0); sum.fresh != 1000 || sum.missed != 0 {
+			t.Errorf("%+v", sum)
+		}
+		if got := c.Cursor(); got.Epoch != w.srv.Epoch() || got.Seq != 1000 {
+			t.Errorf("cursor %v", got)
+		}
+	})
+}
+
+// TestAway lets a client be away while events are published, with a cache of
+// 100: it is resumed exactly, or is told of one gap and then of the unfinished
+// run.
+func TestAway(t *testing.T) {
+	for _, away := range []int{0, 1, 99, 100, 101, 5000} {
+		inBubble(t, momserver.Config{CacheEvents: 100}, func(w *world) {
+			c := w.subscribed(momclient.Options{})
+			w.publish(10)
+			synctest.Wait()
+			check(t, c.take(), 0)
+			c.Unsubscribe()
+			w.publish(away)
+			if err := c.Subscribe(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			w.publish(1)
+			synctest.Wait()
+			sum := check(t, c.take(), 10)
+			missed := uint64(max(0, away-100))
+			want := told{fresh: away + 1 - int(missed), missed: missed, last: uint64(10 + away + 1)}
+			if missed > 0 {
+				want.gaps, want.snapshot = 1, 1
+			}
+			if sum != want {
+				t.Errorf("away for %d: %+v; want %+v", away, sum, want)
+			}
+		})
+	}
+}
+
+// TestCallTimeout drops a subscriber that does not answer at CallTimeout, and
+// not a nanosecond before, and says why.
+func TestCallTimeout(t *testing.T) {
+	inBubble(t, momserver.Config{CallTimeout: 7 * time.Second, Heartbeat: time.Minute}, func(w *world) {
+		nc := w.rawConn()
+		defer nc.Close()
+		conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		stuck := make(chan struct{})
+		go conn.Serve(wire.CallbackService, &stuckCallback{stuck})
+		healthy := w.subscribed(momclient.Options{})
+		start := time.Now()
+		if err := conn.Call(context.Background(), wire.MethodSubscribe, &wire.SubscribeArgs{Name: "stuck", Room: 100}, &wire.Subscribed{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(7*time.Second - 1)
+		synctest.Wait()
+		if n := len(w.srv.Subscribers()); n != 2 {
+			t.Fatalf("after %v: %d subscribers", time.Since(start), n)
+		}
+		time.Sleep(1)
+		synctest.Wait()
+		st := w.srv.Stats()
+		if len(w.srv.Subscribers()) != 1 || st.Drops[momserver.ReasonCallTimeout] != 1 || st.Dropped[0].Name != "stuck" {
+			t.Errorf("after %v: %+v", time.Since(start), st.Dropped)
+		}
+		w.publish(3)
+		synctest.Wait()
+		if sum := check(t, healthy.take(), 0); sum.fresh != 3 {
+			t.Errorf("the healthy one: %+v", sum)
+		}
+		close(stuck)
+		conn.Wait()
+	})
+}
+
+type stuckCallback struct{ until chan struct{} }
+
+func (s *stuckCallback) Notify(*wire.Batch, *wire.Ack) error { <-s.until; return nil }
+
+// TestSlowHandler has a handler that sleeps for a minute: its client is not
+// dropped, and gets everything.
+func TestSlowHandler(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		c := w.client(momclient.Options{Queue: 4})
+		var got []wire.Event
+		c.OnEvent(func(e wire.Event) {
+			if len(got) == 0 {
+				time.Sleep(time.Minute)
+			}
+			got = append(got, e)
+		})
+		c.Subscribe(context.Background())
+		w.publish(100)
+		time.Sleep(59 * time.Second)
+		synctest.Wait()
+		if subs := w.srv.Subscribers(); len(subs) != 1 || subs[0].Lag == 0 || subs[0].Room != 0 {
+			t.Errorf("while it sleeps: %+v", subs)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if sum := check(t, got, 0); sum.fresh != 100 {
+			t.Errorf("%+v", sum)
+		}
+	})
+}
+
+// TestServerRestart has the client go on with the next server's epoch.
+func TestServerRestart(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		c := w.subscribed(momclient.Options{AutoReconnect: true})
+		w.publish(5)
+		synctest.Wait()
+		w.srv.Close()
+		time.Sleep(time.Second)
+		w.start()
+		w.publish(3)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		events := c.take()
+		check(t, events[:5], 0)
+		if sum := check(t, events[5:], 0); sum.fresh != 3 {
+			t.Errorf("%+v", sum)
+		}
+		if !slices.Contains(c.kinds(), momclient.Resumed) {
+			t.Errorf("statuses: %v", dump(c))
+		}
+	})
+}
