@@ -121,13 +121,13 @@ func (c *Client) report(s ConnectionStatus) {
 	c.opts.logger().Info("momclient: connection", "server", c.addr, "status", s.String())
 }
 
-// reportFailed tells that a connection could not be made, or that the server
-// refused it.
-func (c *Client) reportFailed(err error) {
+// failed is the status of a connection that could not be made, or that the
+// server refused.
+func failed(err error) ConnectionStatus {
 	switch e := asError(err); e.Code {
 	case wire.CodeLost, wire.CodeTimeout, wire.CodeClosed:
-		c.report(ConnectionStatus{Kind: Lost, Err: err})
+		return ConnectionStatus{Kind: Lost, Err: err}
 	default:
-		c.report(ConnectionStatus{Kind: Refused, Err: err, Final: e.Final()})
+		return ConnectionStatus{Kind: Refused, Err: err, Final: e.Final()}
 	}
 }

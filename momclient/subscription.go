@@ -24,45 +24,49 @@ type subscription struct {
 }
 
 // run keeps the subscription until it is ended, refused for good, or, without
-// AutoReconnect, lost.
+// AutoReconnect, lost. When the last status is reported, Subscribe may be
+// called again, from its handler too.
 func (sub *subscription) run() {
-	err := sub.keep()
+	last := sub.keep()
 	c := sub.c
 	c.mu.Lock()
 	c.sub = nil
-	sub.err = err
-	ended := sub.ctx.Err() != nil
+	if sub.err = last.Err; sub.ctx.Err() != nil {
+		sub.err = wire.Errorf(wire.CodeClosed, "momclient: unsubscribed")
+		last = ConnectionStatus{Kind: Closed}
+	}
 	closed := c.life.Err() != nil
 	c.mu.Unlock()
 	sub.cancel()
 	close(sub.done)
-	if ended && !closed { // Close reports for itself, when all is gone
-		c.report(ConnectionStatus{Kind: Closed})
+	if !closed || last.Kind != Closed { // Close reports for itself, when all is gone
+		c.report(last)
 	}
 }
 
-func (sub *subscription) keep() error {
+// keep makes session after session and returns the status that ends the
+// subscription.
+func (sub *subscription) keep() ConnectionStatus {
 	c := sub.c
 	for {
 		c.report(ConnectionStatus{Kind: Connecting})
 		began := time.Now()
 		s, err := c.connect(sub.ctx)
+		status := failed(err)
 		if err == nil {
 			sub.accept(s)
 			err = s.watch(sub.ctx)
+			status = ConnectionStatus{Kind: Lost, Err: err}
+			if time.Since(began) > c.opts.Period {
+				sub.attempt = 0 // it held
+			}
 		}
-		if sub.ctx.Err() != nil {
-			return wire.Errorf(wire.CodeClosed, "momclient: unsubscribed")
+		if sub.ctx.Err() != nil || !c.opts.AutoReconnect || wire.IsFinal(err) {
+			return status
 		}
-		if s != nil && time.Since(began) > c.opts.Period {
-			sub.attempt = 0 // it held
-		}
-		c.reportFailed(err)
-		if !c.opts.AutoReconnect || wire.IsFinal(err) {
-			return err
-		}
+		c.report(status)
 		if !sub.pause(err) {
-			return wire.Errorf(wire.CodeClosed, "momclient: unsubscribed")
+			return status
 		}
 	}
 }

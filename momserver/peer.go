@@ -74,6 +74,7 @@ const retryAfter = time.Second
 // refuse tells the client why and closes.
 func (p *peer) refuse(nc net.Conn, why *wire.Error) {
 	defer nc.Close()
+	defer context.AfterFunc(p.srv.life, func() { p.nc.Close() })()
 	if p.srv.cfg.TLS != nil {
 		nc = tls.Server(nc, p.srv.cfg.TLS)
 	}

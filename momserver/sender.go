@@ -158,7 +158,7 @@ func (s *sender) deliver() {
 // push sends to sub while it is behind, has room, and its window is open.
 func (s *sender) push(sub *subscriber, head uint64) {
 	for sub.behind(head) && s.open(sub) {
-		s.notify(sub)
+		s.notify(sub, false)
 	}
 }
 
@@ -171,18 +171,20 @@ func (s *sender) open(sub *subscriber) bool {
 	return len(sub.inflight) < s.cfg.Window && !sub.leaving
 }
 
-// notify sends the next batch, an empty one where there is nothing to send.
-func (s *sender) notify(sub *subscriber) {
+// notify sends the next batch. One without news is sent as a heartbeat, or as
+// the first, which says where the subscriber stands; otherwise the events that
+// were looked at were filtered out, and no call is due for that.
+func (s *sender) notify(sub *subscriber, beat bool) {
 	s.buf = sub.fill(s.hist, &s.batch, s.buf[:0], s.cfg.BatchBytes)
 	if s.batch.Missed > 0 {
 		s.srv.countGap(s.batch.Missed)
 	}
-	if s.batch.Count == 0 && s.batch.Missed == 0 && !sub.fresh && sub.behind(sub.at.head) {
-		return // all filtered out so far, and more to look at: no call for that
+	if s.batch.Count == 0 && s.batch.Missed == 0 && !sub.fresh && !beat {
+		return
 	}
 	sub.fresh = false
 	sub.sent += uint64(s.batch.Count)
-	s.srv.countDelivered(s.batch.Count)
+	s.srv.countCall(s.batch.Count)
 	s.call(sub, wire.MethodNotify, &s.batch, false)
 	sub.look(s.batch.Missed, 0)
 }
@@ -299,7 +301,7 @@ func (s *sender) heartbeat(now time.Time) {
 			s.beats.MoveToBack(el)
 			continue
 		}
-		s.notify(sub)
+		s.notify(sub, true)
 	}
 }
 

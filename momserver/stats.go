@@ -12,12 +12,16 @@ import (
 
 // counts are what the sender counts for Stats.
 type counts struct {
+	calls     atomic.Uint64
 	delivered atomic.Uint64
 	gaps      atomic.Uint64
 	missed    atomic.Uint64
 }
 
-func (s *Server) countDelivered(n uint32) { s.counts.delivered.Add(uint64(n)) }
+func (s *Server) countCall(events uint32) {
+	s.counts.calls.Add(1)
+	s.counts.delivered.Add(uint64(events))
+}
 
 func (s *Server) countGap(missed uint64) {
 	s.counts.gaps.Add(1)
@@ -33,6 +37,7 @@ type Stats struct {
 	Runs        int               // unfinished
 	Connections int               // clients' connections, subscribed or not
 	Subscribers int               //
+	Calls       uint64            // made to subscribers, heartbeats too
 	Delivered   uint64            // events sent, over all subscribers
 	Gaps        uint64            // announced, over all subscribers
 	Missed      uint64            // events in these gaps
@@ -43,8 +48,8 @@ type Stats struct {
 // Stats returns the server's figures.
 func (s *Server) Stats() Stats {
 	st := Stats{
-		Epoch:     s.hist.epoch,
-		Delivered: s.counts.delivered.Load(), Gaps: s.counts.gaps.Load(), Missed: s.counts.missed.Load(),
+		Epoch: s.hist.epoch,
+		Calls: s.counts.calls.Load(), Delivered: s.counts.delivered.Load(), Gaps: s.counts.gaps.Load(), Missed: s.counts.missed.Load(),
 	}
 	st.Drops, st.Dropped = s.drops.report()
 	s.hist.mu.Lock()

@@ -50,9 +50,9 @@ type Conn struct {
 	replies chan []byte   // payloads of frameReply, from the reader to the client
 	taken   chan struct{} // the client has decoded the payload
 
-	read    inbound      // the calls that Serve reads
-	heard   atomic.Int64 // when the last frame came, Unix nanoseconds
-	started sync.Once
+	read    inbound        // the frame that Serve reads
+	began   time.Time      // its monotonic reading is what heard counts from
+	heard   atomic.Int64   // when the last frame came, in nanoseconds since began
 	running sync.WaitGroup // the writer, and the client's reader
 
 	done    chan struct{} // closed when the connection ends
@@ -67,9 +67,8 @@ func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 		nc: nc, cfg: cfg,
 		out:     newOutbox(nc, cfg.MaxWaiting, cfg.WriteTimeout),
 		replies: make(chan []byte), taken: make(chan struct{}),
-		done: make(chan struct{}),
+		began: time.Now(), done: make(chan struct{}),
 	}
-	c.heard.Store(time.Now().UnixNano())
 	c.running.Go(func() {
 		if err := c.out.write(c.done); err != nil {
 			c.end(c.ioError("writing to", err))
@@ -181,12 +180,13 @@ func (c *Conn) readFrame(br *bufio.Reader) (frameKind, []byte, error) {
 	if err != nil {
 		return 0, nil, c.ioError("reading from", err)
 	}
-	c.heard.Store(time.Now().UnixNano())
+	c.heard.Store(int64(time.Since(c.began)))
 	return kind, payload, nil
 }
 
-// Heard returns when the last frame came from the peer.
-func (c *Conn) Heard() time.Time { return time.Unix(0, c.heard.Load()) }
+// Heard returns when the last frame came from the peer, or when the connection
+// began. A step of the wall clock does not change how long ago that is.
+func (c *Conn) Heard() time.Time { return c.began.Add(time.Duration(c.heard.Load())) }
 
 // RemoteAddr returns the peer's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }

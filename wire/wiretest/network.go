@@ -12,9 +12,20 @@ import (
 
 // Network is a network in memory. Its zero value is ready.
 type Network struct {
-	mu        sync.Mutex // guards listeners and ports
+	mu        sync.Mutex // guards the fields below
 	listeners map[string]*listener
 	ports     int
+	conns     []net.Conn // one end of each connection made
+}
+
+// Cut closes every connection there is. Listeners stay.
+func (n *Network) Cut() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.conns {
+		c.Close()
+	}
+	n.conns = nil
 }
 
 // addr is an address of a Network.
@@ -52,6 +63,9 @@ func (n *Network) DialContext(ctx context.Context, _, address string) (net.Conn,
 	near, far := net.Pipe()
 	select {
 	case l.conns <- &conn{far, l.addr, local}:
+		n.mu.Lock()
+		n.conns = append(n.conns, far)
+		n.mu.Unlock()
 		return &conn{near, local, l.addr}, nil
 	case <-l.done:
 		return nil, refused

@@ -1,0 +1,490 @@
+package momclient_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+	"mom/wire/wiretest"
+)
+
+const memAddr = "mem-server:7420"
+
+// site is a server on a network in memory, made inside a synctest bubble.
+type site struct {
+	t   *testing.T
+	net wiretest.Network
+	srv *momserver.Server
+	run uuid.UUID
+}
+
+func inBubble(t *testing.T, test func(s *site)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &site{t: t, run: uuid.New()}
+		test(s)
+		if s.srv != nil {
+			s.srv.Close()
+		}
+	})
+}
+
+// start starts a server; a later one has another epoch.
+func (s *site) start() {
+	s.t.Helper()
+	s.srv = momserver.New(momserver.Config{})
+	l, err := s.net.Listen(memAddr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	go s.srv.Serve(l)
+	synctest.Wait()
+}
+
+func (s *site) publish(n int) {
+	s.t.Helper()
+	for range n {
+		if err := s.srv.Publish(wire.Event{JobID: s.run, RunID: s.run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+func (s *site) client(opts momclient.Options) *momclient.Client {
+	if opts.DialContext == nil {
+		opts.DialContext = s.net.DialContext
+	}
+	c := momclient.New(memAddr, opts)
+	s.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// record keeps what a handler was given, as text.
+type record struct {
+	mu    sync.Mutex // guards lines
+	lines []string
+}
+
+func (r *record) add(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, fmt.Sprintf(format, args...))
+}
+
+// take returns the lines so far, and forgets them.
+func (r *record) take() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lines := strings.Join(r.lines, " ")
+	r.lines = nil
+	return lines
+}
+
+func (r *record) events(c *momclient.Client) {
+	c.OnEvent(func(e wire.Event) { r.add("%d", e.Seq) })
+}
+
+func (r *record) statuses(c *momclient.Client) {
+	c.OnConnection(func(s momclient.ConnectionStatus) {
+		switch s.Kind {
+		case momclient.Resumed:
+			r.add("resumed(%d,%d,%v)", s.Replayed, s.Missed, s.NewEpoch)
+		case momclient.Refused:
+			r.add("refused(%v)", s.Final)
+		default:
+			r.add("%v", s.Kind)
+		}
+	})
+}
+
+// TestStatusesInOrder follows a client through a server's life, and the next
+// one's.
+func TestStatusesInOrder(t *testing.T) {
+	inBubble(t, func(s *site) {
+		c := s.client(momclient.Options{AutoReconnect: true})
+		var statuses, events record
+		statuses.statuses(c)
+		events.events(c)
+		subscribed := make(chan error, 1)
+		go func() { subscribed <- c.Subscribe(context.Background()) }()
+		synctest.Wait()
+		if got := statuses.take(); got != "connecting lost reconnecting" {
+			t.Errorf("without a server: %s", got)
+		}
+		s.start()
+		if err := <-subscribed; err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := statuses.take(); !strings.HasSuffix(got, "reconnecting connecting connected") && got != "connecting connected" {
+			t.Errorf("with one: %s", got)
+		}
+		s.publish(3)
+		synctest.Wait()
+		s.net.Cut()
+		s.publish(2)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := statuses.take(); got != "lost reconnecting connecting resumed(2,0,false)" {
+			t.Errorf("after a cut: %s", got)
+		}
+		s.srv.Shutdown(context.Background())
+		synctest.Wait()
+		if got := statuses.take(); got != "draining lost reconnecting" {
+			t.Errorf("after a shutdown: %s", got)
+		}
+		s.start()
+		s.publish(4)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := statuses.take(); !strings.HasSuffix(got, "connecting resumed(4,0,true)") {
+			t.Errorf("after a restart: %s", got)
+		}
+		c.Close()
+		synctest.Wait()
+		if got := statuses.take(); got != "closed" {
+			t.Errorf("after Close: %s", got)
+		}
+		if got := events.take(); got != "1 2 3 4 5 1 2 3 4" {
+			t.Errorf("events %s", got)
+		}
+	})
+}
+
+// TestOwnReconnect is the first of the two ways: the application is told, and
+// subscribes again itself.
+func TestOwnReconnect(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start()
+		c := s.client(momclient.Options{})
+		var events record
+		events.events(c)
+		lost := make(chan error, 1)
+		c.OnConnection(func(st momclient.ConnectionStatus) {
+			if st.Kind == momclient.Lost {
+				select {
+				case lost <- c.Subscribe(context.Background()):
+				default:
+				}
+			}
+		})
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		s.publish(2)
+		synctest.Wait()
+		s.net.Cut()
+		s.publish(2)
+		if err := <-lost; err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := events.take(); got != "1 2 3 4" {
+			t.Errorf("events %s", got)
+		}
+	})
+}
+
+// TestFromInsideHandlers calls everything from inside the handlers.
+func TestFromInsideHandlers(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start()
+		c := s.client(momclient.Options{})
+		ctx := context.Background()
+		var events record
+		c.OnEvent(func(e wire.Event) {
+			events.add("%d", e.Seq)
+			switch e.Seq {
+			case 1:
+				if _, _, err := c.History(ctx, wire.Cursor{}, 0); err != nil {
+					t.Error(err)
+				}
+				if _, err := c.Jobs(ctx); err != nil {
+					t.Error(err)
+				}
+				if err := c.Subscribe(ctx); !errors.Is(err, wire.ErrAlreadySubscribed) {
+					t.Error(err)
+				}
+			case 2:
+				c.Unsubscribe()
+				if err := c.Subscribe(ctx); err != nil {
+					t.Error(err)
+				}
+			case 5:
+				c.Close()
+				if err := c.Subscribe(ctx); !errors.Is(err, wire.ErrClosed) {
+					t.Error(err)
+				}
+			}
+		})
+		if err := c.Subscribe(ctx); err != nil {
+			t.Fatal(err)
+		}
+		s.publish(9)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		// Event 2 comes again: it was not handled when its handler unsubscribed.
+		if got := events.take(); got != "1 2 2 3 4 5" && got != "1 2 3 4 5" {
+			t.Errorf("events %s", got)
+		}
+		if n := s.srv.Stats().Subscribers; n != 0 {
+			t.Errorf("%d subscribers left", n)
+		}
+	})
+}
+
+// TestPanic reports a handler's panic, and the next event comes.
+func TestPanic(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start()
+		var events, panics record
+		c := s.client(momclient.Options{OnPanic: func(p *momclient.PanicError) { panics.add("%d:%v", p.Event.Seq, p.Value) }})
+		c.OnEvent(func(e wire.Event) {
+			if events.add("%d", e.Seq); e.Seq == 2 {
+				panic("ouch")
+			}
+		})
+		c.Subscribe(context.Background())
+		s.publish(3)
+		synctest.Wait()
+		if events.take() != "1 2 3" || panics.take() != "2:ouch" {
+			t.Error("the stream did not go on past the panic, or it was not reported")
+		}
+	})
+}
+
+// TestEvents is the stream as a range loop: broken off, gone on with, and
+// ended by its context.
+func TestEvents(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start()
+		c := s.client(momclient.Options{From: wire.FromOldest})
+		s.publish(5)
+		var got []uint64
+		for e, err := range c.Events(context.Background()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got = append(got, e.Seq); e.Seq == 3 {
+				break
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		var end error
+		for e, err := range c.Events(ctx) {
+			if err != nil {
+				end = err
+				continue
+			}
+			got = append(got, e.Seq)
+		}
+		if fmt.Sprint(got) != "[1 2 3 4 5]" || !errors.Is(end, context.DeadlineExceeded) {
+			t.Errorf("got %v, ended by %v", got, end)
+		}
+		if s.srv.Stats().Subscribers != 0 {
+			t.Error("still subscribed")
+		}
+	})
+}
+
+// TestEventsEnd without AutoReconnect when the connection is lost, after all
+// that came before.
+func TestEventsEnd(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start()
+		c := s.client(momclient.Options{From: wire.FromOldest})
+		s.publish(1)
+		n := 0
+		var end error
+		for _, err := range c.Events(context.Background()) {
+			if err != nil {
+				end = err
+				continue
+			}
+			if n++; n == 1 {
+				s.publish(4)
+				synctest.Wait()
+				s.net.Cut()
+				synctest.Wait()
+			}
+		}
+		if n != 5 || !errors.Is(end, wire.ErrLost) {
+			t.Errorf("%d events, ended by %v", n, end)
+		}
+	})
+}
+
+// TestRefusedForGood ends at once, and says so.
+func TestRefusedForGood(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		answer string
+		want   error
+	}{
+		{"another version", "MoM\x01\x09\x00\x00\x18" + strings.Repeat("x", 24), wire.ErrVersion},
+		{"HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", wire.ErrNotMoM},
+		{"SSH", "SSH-2.0-OpenSSH_9.2\r\n", wire.ErrNotMoM},
+	} {
+		inBubble(t, func(s *site) {
+			l, err := s.net.Listen(memAddr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				for nc, err := l.Accept(); err == nil; nc, err = l.Accept() {
+					go io.Copy(io.Discard, nc)
+					io.WriteString(nc, test.answer)
+				}
+			}()
+			c := s.client(momclient.Options{AutoReconnect: true})
+			var statuses record
+			statuses.statuses(c)
+			if err := c.Subscribe(context.Background()); !errors.Is(err, test.want) {
+				t.Errorf("%s: %v", test.name, err)
+			}
+			synctest.Wait()
+			if got := statuses.take(); got != "connecting refused(true)" {
+				t.Errorf("%s: %s", test.name, got)
+			}
+		})
+	}
+}
+
+// TestSilence takes the connection for dead two and a half heartbeats after
+// the last word, and not a nanosecond before.
+func TestSilence(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start() // a heartbeat every 3 s
+		var stalled stallable
+		c := s.client(momclient.Options{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := s.net.DialContext(ctx, network, addr)
+			stalled.Conn = nc
+			return &stalled, err
+		}})
+		var statuses record
+		statuses.statuses(c)
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		statuses.take()
+		stalled.stall()
+		time.Sleep(7500*time.Millisecond - 1)
+		synctest.Wait()
+		if got := statuses.take(); got != "" {
+			t.Errorf("too early: %s", got)
+		}
+		time.Sleep(1)
+		synctest.Wait()
+		if got := statuses.take(); got != "lost" {
+			t.Errorf("at two and a half heartbeats: %s", got)
+		}
+	})
+}
+
+// stallable is a connection from which nothing comes any more once it is
+// stalled, though it stays open.
+type stallable struct {
+	net.Conn
+	mu      sync.Mutex // guards stalled
+	stalled bool
+}
+
+func (s *stallable) stall() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stalled = true
+}
+
+func (s *stallable) Read(p []byte) (int, error) {
+	for {
+		n, err := s.Conn.Read(p)
+		s.mu.Lock()
+		stalled := s.stalled
+		s.mu.Unlock()
+		if !stalled || err != nil {
+			return n, err
+		}
+	}
+}
+
+// TestLaggardReconnects grants room anew in each session.
+func TestLaggardReconnects(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start()
+		c := s.client(momclient.Options{AutoReconnect: true, Queue: 4})
+		var events record
+		c.OnEvent(func(e wire.Event) {
+			time.Sleep(time.Millisecond)
+			events.add("%d", e.Seq)
+		})
+		c.Subscribe(context.Background())
+		s.publish(100)
+		time.Sleep(50 * time.Millisecond)
+		s.net.Cut()
+		time.Sleep(300 * time.Millisecond)
+		start := time.Now()
+		s.publish(100)
+		for s.srv.Subscribers()[0].Lag > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		if d := time.Since(start); d > 250*time.Millisecond {
+			t.Errorf("100 events took %v; room is told of only by heartbeats?", d)
+		}
+		time.Sleep(time.Second)
+		if got := strings.Fields(events.take()); len(got) != 200 || got[199] != "200" {
+			t.Errorf("%d events", len(got))
+		}
+	})
+}
+
+// TestHistory asks for cached events without subscribing, in pages.
+func TestHistory(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start()
+		s.publish(5000)
+		c := s.client(momclient.Options{})
+		ctx := context.Background()
+		all, end, err := c.History(ctx, wire.Cursor{}, 0)
+		if err != nil || len(all) != 5000 || all[4999].Seq != 5000 || end.Seq != 5000 {
+			t.Fatalf("%d events up to %v, %v", len(all), end, err)
+		}
+		some, next, err := c.History(ctx, all[9].Cursor(), 7)
+		if err != nil || len(some) != 7 || some[0].Seq != 11 || next.Seq != 17 || some[0].Missed != 0 {
+			t.Errorf("7 after the 10th: %d from %d, next %v, %v", len(some), some[0].Seq, next, err)
+		}
+		none, next, err := c.History(ctx, end, 0)
+		if err != nil || len(none) != 0 || next != end {
+			t.Errorf("after the last: %d, %v, %v", len(none), next, err)
+		}
+		if _, _, err := c.History(ctx, wire.Cursor{Epoch: end.Epoch, Seq: 6000}, 0); !errors.Is(err, wire.ErrBadRequest) {
+			t.Errorf("after one to come: %v", err)
+		}
+		other, _, err := c.History(ctx, wire.Cursor{Epoch: uuid.New(), Seq: 6000}, 1)
+		if err != nil || len(other) != 1 || other[0].Seq != 1 {
+			t.Errorf("after one of another epoch: %v, %v", other, err)
+		}
+		s.publish(10_001)
+		gone, _, err := c.History(ctx, all[9].Cursor(), 1)
+		if err != nil || len(gone) != 1 || gone[0].Missed != 4991 || gone[0].Seq != 5002 {
+			t.Errorf("after a gap: %+v, %v", gone, err)
+		}
+		jobs, err := c.Jobs(ctx)
+		if err != nil || len(jobs) != 1 || jobs[0].Seq != 15_001 {
+			t.Errorf("jobs: %v, %v", jobs, err)
+		}
+	})
+}

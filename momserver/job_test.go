@@ -1,0 +1,321 @@
+package momserver_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+)
+
+// published returns all cached events of the world's server.
+func (w *world) published() []wire.Event {
+	w.t.Helper()
+	events, _, err := w.client(momclient.Options{}).History(context.Background(), wire.Cursor{}, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return events
+}
+
+// states returns the states of events, and checks that the last and only the
+// last event of each run is final.
+func states(t *testing.T, events []wire.Event) string {
+	t.Helper()
+	names := make([]string, len(events))
+	final := make(map[uuid.UUID]bool)
+	for i, e := range events {
+		names[i] = strings.TrimPrefix(e.Data.Status.State.String(), "Mirroring")
+		if final[e.RunID] {
+			t.Errorf("event %d, %s, follows its run's end", i, names[i])
+		}
+		if e.EndsRun() {
+			final[e.RunID] = true
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+// step is one call on a run, by the name of what it does.
+type step string
+
+// play makes the calls on one run with two packages, A and B. A step that
+// begins with "!" must be refused, with wire.ErrTransition or wire.ErrRunEnded.
+func play(t *testing.T, j *momserver.Job, script string) {
+	t.Helper()
+	packages := make(map[byte]*momserver.Package)
+	for _, s := range strings.Fields(script) {
+		call, wanted := strings.CutPrefix(s, "!")
+		err := playStep(j, packages, call)
+		refused := errors.Is(err, wire.ErrTransition) || errors.Is(err, wire.ErrRunEnded)
+		if err != nil && !refused || refused != wanted {
+			t.Errorf("%s in %q: %v", s, script, err)
+		}
+	}
+}
+
+func playStep(j *momserver.Job, packages map[byte]*momserver.Package, call string) (err error) {
+	verb, name, ofPackage := strings.Cut(call, ":")
+	if !ofPackage {
+		switch verb {
+		case "complete":
+			return j.Complete()
+		case "fail":
+			return j.Fail(errors.New("no"))
+		case "close":
+			return j.Close()
+		}
+		panic(call)
+	}
+	p := packages[name[0]]
+	switch verb {
+	case "start":
+		packages[name[0]], err = j.StartPackage(wire.PackageHeader{FileSize: 100}, wire.PackageBody{Files: 2})
+	case "half":
+		p.Sent(50)
+		err = p.Received(50)
+	case "rest":
+		p.Sent(50)
+		err = p.Received(50)
+	case "transferred":
+		err = p.Transferred()
+	case "complete":
+		err = p.Complete()
+	case "fail":
+		err = p.Fail(errors.New("no"))
+	default:
+		panic(call)
+	}
+	return err
+}
+
+// TestJobScripts plays runs and compares what was published.
+func TestJobScripts(t *testing.T) {
+	for _, test := range []struct {
+		name, script, want string
+		goesOn             bool
+	}{
+		{name: "empty", script: "complete !complete !fail close", want: "JobInitialized JobCompleted"},
+		{name: "one package", script: "start:A half:A rest:A transferred:A complete:A complete",
+			want: "JobInitialized PackageInitialized Transferring Transferring Transferred PackageCompleted JobCompleted"},
+		{name: "no bytes", script: "start:A transferred:A complete:A complete",
+			want: "JobInitialized PackageInitialized Transferred PackageCompleted JobCompleted"},
+		{name: "interleaved", script: "start:A transferred:A start:B complete:A transferred:B complete:B complete",
+			want: "JobInitialized PackageInitialized Transferred PackageInitialized PackageCompleted Transferred PackageCompleted JobCompleted"},
+		{name: "illegal", script: "start:A !complete:A half:A !complete:A !complete transferred:A !half:A !transferred:A complete:A !fail:A !transferred:A complete !start:B",
+			want: "JobInitialized PackageInitialized Transferring Transferring Transferred PackageCompleted JobCompleted"},
+		{name: "transfer fails", script: "start:A half:A fail:A !start:B !complete !fail close",
+			want: "JobInitialized PackageInitialized Transferring TransferringError"},
+		{name: "fails before the transfer", script: "start:A fail:A", want: "JobInitialized PackageInitialized TransferringError"},
+		{name: "import fails", script: "start:A transferred:A fail:A !complete",
+			want: "JobInitialized PackageInitialized Transferred ImportingError"},
+		{name: "export fails", script: "start:A fail !half:A !complete:A",
+			want: "JobInitialized PackageInitialized ExportingError"},
+		{name: "goes on past errors", goesOn: true, script: "start:A fail:A start:B transferred:B fail:B complete",
+			want: "JobInitialized PackageInitialized TransferringError PackageInitialized Transferred ImportingError JobCompleted"},
+		{name: "an export error ends it always", goesOn: true, script: "start:A transferred:A fail !complete",
+			want: "JobInitialized PackageInitialized Transferred ExportingError"},
+		{name: "the owner goes", script: "start:A half:A close close !half:A !complete",
+			want: "JobInitialized PackageInitialized Transferring ExportingError"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, momserver.Config{}, func(w *world) {
+				j, err := w.srv.StartJob(w.job, wire.InitializeData{Name: "job", ContinueOnError: test.goesOn})
+				if err != nil {
+					t.Fatal(err)
+				}
+				play(t, j, test.script)
+				if got := states(t, w.published()); got != test.want {
+					t.Errorf("published\n%s; want\n%s", got, test.want)
+				}
+				if w.srv.Stats().Runs != 0 {
+					t.Errorf("%d runs unfinished", w.srv.Stats().Runs)
+				}
+			})
+		})
+	}
+}
+
+// TestCompletedWithErrors is visible as such, and never as plain success.
+func TestCompletedWithErrors(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		j, _ := w.srv.StartJob(w.job, wire.InitializeData{ContinueOnError: true, Packages: 2, Bytes: 200})
+		play(t, j, "start:A fail:A start:B half:B rest:B transferred:B complete:B complete")
+		events := w.published()
+		last := events[len(events)-1]
+		if !last.CompletedWithErrors() || last.Severity() != wire.SeverityError {
+			t.Errorf("the end: %+v", last.Data)
+		}
+		if p := last.Data.Progress; p.PackagesFailed != 1 || p.PackagesDone != 1 || p.PackagesTotal != 2 || p.BytesDone != 100 || p.BytesTotal != 200 || p.Fraction() == 1 {
+			t.Errorf("progress at the end: %+v", p)
+		}
+	})
+}
+
+// TestProgressInterval publishes Transferring at most every interval, exactly,
+// and the last always.
+func TestProgressInterval(t *testing.T) {
+	inBubble(t, momserver.Config{ProgressInterval: time.Second}, func(w *world) {
+		j, _ := w.srv.StartJob(w.job, wire.InitializeData{Bytes: 1000})
+		p, _ := j.StartPackage(wire.PackageHeader{FileSize: 1000}, wire.PackageBody{})
+		transferring := func() (n int, bytes int64) {
+			for _, e := range w.published() {
+				if e.Data.Status.State == wire.Transferring {
+					n, bytes = n+1, e.Data.Header.SizeOfReceivedData
+				}
+			}
+			return n, bytes
+		}
+		expect := func(n int, bytes int64) {
+			t.Helper()
+			if gotN, got := transferring(); gotN != n || got != bytes {
+				t.Fatalf("%d Transferring events, the last with %d bytes; want %d, %d", gotN, got, n, bytes)
+			}
+		}
+		p.Received(100)
+		expect(1, 100)
+		time.Sleep(time.Second - 1)
+		p.Received(100)
+		expect(1, 100)
+		time.Sleep(1)
+		p.Received(100)
+		expect(2, 300)
+		p.Received(700)
+		expect(2, 300)
+		p.Sent(999)
+		expect(2, 300)
+		p.Sent(1)
+		expect(3, 1000)
+		p.Transferred()
+		expect(3, 1000)
+		p.Complete()
+		j.Complete()
+		if last := w.published(); last[len(last)-1].Data.Progress.Fraction() != 1 {
+			t.Errorf("ends at %+v", last[len(last)-1].Data.Progress)
+		}
+	})
+}
+
+// TestWarnings travel with the run's next event, and are bounded.
+func TestWarnings(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		j, _ := w.srv.StartJob(w.job, wire.InitializeData{})
+		for range 50 {
+			j.Warn(strings.Repeat("å", 1000), "skipped")
+		}
+		if err := j.Complete(); err != nil {
+			t.Fatal(err)
+		}
+		events := w.published()
+		end := events[1]
+		log := end.Data.Status.Log
+		if len(log) != 33 || log[32].Message != "18 more log entries" || len(log[0].Item) > 260 {
+			t.Errorf("%d entries, the last %+v", len(log), log[len(log)-1])
+		}
+		if end.Data.Progress.Warnings != 50 || end.Severity() != wire.SeverityWarning || end.CompletedWithErrors() {
+			t.Errorf("%+v", end.Data.Progress)
+		}
+	})
+}
+
+// TestRun ends a run by what its function does.
+func TestRun(t *testing.T) {
+	boom := errors.New("boom")
+	for _, test := range []struct {
+		name string
+		run  func(context.Context, *momserver.Job) error
+		want string
+		says string // in the last event's log
+	}{
+		{"returns nil", func(context.Context, *momserver.Job) error { return nil }, "JobInitialized JobCompleted", ""},
+		{"returns an error", func(context.Context, *momserver.Job) error { return boom }, "JobInitialized ExportingError", "boom"},
+		{"panics", func(context.Context, *momserver.Job) error { panic("ouch") }, "JobInitialized ExportingError", "panicked: ouch"},
+		{"ends it itself", func(_ context.Context, j *momserver.Job) error { return j.Complete() }, "JobInitialized JobCompleted", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, momserver.Config{}, func(w *world) {
+				func() {
+					defer func() {
+						if v := recover(); (v != nil) != (test.name == "panics") {
+							t.Errorf("recovered %v", v)
+						}
+					}()
+					err := w.srv.Run(context.Background(), w.job, wire.InitializeData{}, test.run)
+					if (err != nil) != (test.says == "boom") {
+						t.Error(err)
+					}
+				}()
+				events := w.published()
+				if got := states(t, events); got != test.want {
+					t.Errorf("published %s; want %s", got, test.want)
+				}
+				said := ""
+				for _, entry := range events[len(events)-1].Data.Status.Log {
+					said += entry.Message
+				}
+				if !strings.Contains(said, test.says) {
+					t.Errorf("the log says %q; want %q in it", said, test.says)
+				}
+			})
+		})
+	}
+}
+
+// TestShutdownEndsRuns with an error event, which subscribers get.
+func TestShutdownEndsRuns(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		c := w.subscribed(momclient.Options{})
+		j, _ := w.srv.StartJob(w.job, wire.InitializeData{})
+		if err := w.srv.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		events := c.take()
+		if got := states(t, events); got != "JobInitialized ExportingError" || !strings.Contains(events[1].Data.Status.Log[0].Message, "shut down") {
+			t.Errorf("got %s: %+v", got, events)
+		}
+		if err := j.Complete(); !errors.Is(err, wire.ErrRunEnded) {
+			t.Error(err)
+		}
+		if _, err := w.srv.StartJob(w.job, wire.InitializeData{}); !errors.Is(err, wire.ErrClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestPublishRefuses what is no event, and loses nothing by it.
+func TestPublishRefuses(t *testing.T) {
+	inBubble(t, momserver.Config{MaxEventBytes: 1000, MaxRuns: 2}, func(w *world) {
+		ok := wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.JobInitialized}}}
+		with := func(change func(*wire.Event)) wire.Event { e := ok; change(&e); return e }
+		for _, test := range []struct {
+			name string
+			ev   wire.Event
+			want error
+		}{
+			{"fine", ok, nil},
+			{"no job", with(func(e *wire.Event) { e.JobID = uuid.Nil }), wire.ErrBadRequest},
+			{"no run", with(func(e *wire.Event) { e.RunID = uuid.Nil }), wire.ErrBadRequest},
+			{"no state", with(func(e *wire.Event) { e.Data.Status.State = 0 }), wire.ErrBadRequest},
+			{"unknown state", with(func(e *wire.Event) { e.Data.Status.State = 10 }), wire.ErrBadRequest},
+			{"too large", with(func(e *wire.Event) { e.Data.Body = &wire.PackageBody{Item: strings.Repeat("x", 1000)} }), wire.ErrTooLarge},
+			{"a second run", with(func(e *wire.Event) { e.RunID = uuid.New() }), nil},
+			{"a third run", with(func(e *wire.Event) { e.RunID = uuid.New() }), wire.ErrFull},
+			{"the first again", ok, nil},
+			{"its end", with(func(e *wire.Event) { e.Data.Status.State = wire.JobCompleted }), nil},
+			{"room for a third", with(func(e *wire.Event) { e.RunID = uuid.New() }), nil},
+		} {
+			if err := w.srv.Publish(test.ev); !errors.Is(err, test.want) {
+				t.Errorf("%s: %v; want %v", test.name, err, test.want)
+			}
+		}
+		if sum := check(t, w.published(), 0); sum.fresh != 5 {
+			t.Errorf("%+v", sum)
+		}
+	})
+}
