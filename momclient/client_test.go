@@ -382,12 +382,12 @@ func TestSilence(t *testing.T) {
 		synctest.Wait()
 		statuses.take()
 		stalled.stall()
-		time.Sleep(7500*time.Millisecond - 1)
+		time.Sleep(7500*time.Millisecond - time.Nanosecond)
 		synctest.Wait()
 		if got := statuses.take(); got != "" {
 			t.Errorf("too early: %s", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if got := statuses.take(); got != "lost" {
 			t.Errorf("at two and a half heartbeats: %s", got)

@@ -72,12 +72,12 @@ func TestCallTimeout(t *testing.T) {
 		if err := conn.Call(context.Background(), wire.MethodSubscribe, &wire.SubscribeArgs{Name: "stuck", Room: 100}, &wire.Subscribed{}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(7*time.Second - 1)
+		time.Sleep(7*time.Second - time.Nanosecond)
 		synctest.Wait()
 		if n := len(w.srv.Subscribers()); n != 2 {
 			t.Fatalf("after %v: %d subscribers", time.Since(start), n)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		st := w.srv.Stats()
 		if len(w.srv.Subscribers()) != 1 || st.Drops[momserver.ReasonCallTimeout] != 1 || st.Dropped[0].Name != "stuck" {

@@ -42,9 +42,6 @@ func states(t *testing.T, events []wire.Event) string {
 	return strings.Join(names, " ")
 }
 
-// step is one call on a run, by the name of what it does.
-type step string
-
 // play makes the calls on one run with two packages, A and B. A step that
 // begins with "!" must be refused, with wire.ErrTransition or wire.ErrRunEnded.
 func play(t *testing.T, j *momserver.Job, script string) {
@@ -180,10 +177,10 @@ func TestProgressInterval(t *testing.T) {
 		}
 		p.Received(100)
 		expect(1, 100)
-		time.Sleep(time.Second - 1)
+		time.Sleep(time.Second - time.Nanosecond)
 		p.Received(100)
 		expect(1, 100)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		p.Received(100)
 		expect(2, 300)
 		p.Received(700)

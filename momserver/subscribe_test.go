@@ -249,12 +249,12 @@ func TestIdle(t *testing.T) {
 		if err := conn.Call(context.Background(), wire.MethodPing, &wire.Nothing{}, &wire.Nothing{}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(10*time.Second - 1)
+		time.Sleep(10*time.Second - time.Nanosecond)
 		synctest.Wait()
 		if conn.Err() != nil {
 			t.Errorf("too early: %v", conn.Err())
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if conn.Err() == nil {
 			t.Error("still open")
