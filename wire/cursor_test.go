@@ -1,0 +1,76 @@
+package wire
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+var testEpoch = uuid.MustParse("0b49b7e6-3df0-4ad0-a9d1-9a4b21f1b1e4")
+
+func TestCursorText(t *testing.T) {
+	for _, seq := range []uint64{0, 1, 42, 1<<64 - 1} {
+		c := Cursor{Epoch: testEpoch, Seq: seq}
+		back, err := ParseCursor(c.String())
+		if err != nil || back != c {
+			t.Errorf("%v comes back as %v, %v", c, back, err)
+		}
+	}
+	if got, want := (Cursor{testEpoch, 42}).String(), "0b49b7e6-3df0-4ad0-a9d1-9a4b21f1b1e4/42"; got != want {
+		t.Errorf("String() = %q; want %q", got, want)
+	}
+	const epoch = "0b49b7e6-3df0-4ad0-a9d1-9a4b21f1b1e4"
+	for _, text := range []string{
+		"", "/", "42", epoch, epoch + "/", "/42", epoch + "/-1", epoch + "/+1", epoch + "/1.5", epoch + "/42/", epoch + " /42",
+		epoch + "/42\n", epoch + "/18446744073709551616", epoch[1:] + "/42", "{" + epoch + "}/42", "urn:uuid:" + epoch + "/42",
+		strings.ReplaceAll(epoch, "-", "") + "/42", uuid.Nil.String() + "/42", strings.Repeat("x", 1<<20) + "/" + strings.Repeat("9", 1<<20),
+	} {
+		c, err := ParseCursor(text)
+		if err == nil || c != (Cursor{}) {
+			t.Errorf("ParseCursor(%q) = %v, %v; want an error", Clip(text, 80), c, err)
+		} else if len(err.Error()) > 300 {
+			t.Errorf("the error grows with its input: %d bytes", len(err.Error()))
+		}
+	}
+}
+
+func TestCursorIsZero(t *testing.T) {
+	for c, want := range map[Cursor]bool{{}: true, {Seq: 5}: true, {Epoch: testEpoch}: false, {testEpoch, 5}: false} {
+		if c.IsZero() != want {
+			t.Errorf("%v.IsZero() = %v", c, !want)
+		}
+	}
+}
+
+func TestFromNumbers(t *testing.T) {
+	for from, number := range map[From]uint8{FromNow: 0, FromOldest: 1, FromCursor: 2} {
+		if uint8(from) != number {
+			t.Errorf("From %d; the wire's is %d", from, number)
+		}
+	}
+}
+
+func TestClip(t *testing.T) {
+	for _, tc := range []struct {
+		text string
+		n    int
+		want string
+	}{
+		{"", 0, ""},
+		{"abc", 3, "abc"},
+		{"abcd", 3, "abc…"},
+		{"aäb", 2, "a…"}, // not within a letter
+		{"a\xffb", 3, "a\xffb"},
+		{"a\xffbc", 3, "ab…"},
+	} {
+		got := Clip(tc.text, tc.n)
+		if got != tc.want {
+			t.Errorf("Clip(%q, %d) = %q; want %q", tc.text, tc.n, got, tc.want)
+		}
+		if len(got) > tc.n+len("…") || len(tc.text) > tc.n && !utf8.ValidString(got) {
+			t.Errorf("Clip(%q, %d) = %q", tc.text, tc.n, got)
+		}
+	}
+}
