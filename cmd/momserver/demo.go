@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// demoBandwidth makes the sample site take some seconds.
+const demoBandwidth = 60_000
+
+// demo reports whether no paths were given, so that the sample is mirrored.
+func (c *config) demo() bool { return c.sample || len(c.paths) == 0 }
+
+// prepareDemo finds the sample site and makes a destination for it. clean
+// removes that.
+func (c *config) prepareDemo() (clean func(), err error) {
+	site, err := findSite()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "mom-demo-")
+	if err != nil {
+		return nil, err
+	}
+	c.sample = true
+	c.paths = []string{site, filepath.Join(dir, "staging")}
+	return func() { os.RemoveAll(dir) }, nil
+}
+
+// findSite looks for testdata/site in the working directory and those above it,
+// up to the top of this module.
+func findSite() (string, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := wd; ; dir = filepath.Dir(dir) {
+		site := filepath.Join(dir, "testdata", "site")
+		mod, _ := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if strings.HasPrefix(string(mod), "module mom\n") {
+			if info, err := os.Stat(site); err == nil && info.IsDir() {
+				return site, nil
+			}
+		}
+		if dir == filepath.Dir(dir) {
+			return "", usagef("the sample testdata/site is not at hand from %s: name SRC and DST", wd)
+		}
+	}
+}
+
+// emptyDir removes what is in a directory.
+func emptyDir(dir string) {
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if err := os.RemoveAll(filepath.Join(dir, name.Name())); err != nil {
+			fmt.Fprintln(os.Stderr, "momserver:", err)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// entry is one file, directory or link of a tree.
+type entry struct {
+	path string // relative to the root, with slashes
+	info fs.FileInfo
+	link string // a link's target
+}
+
+// tree is what a scan found, parents before children, in the order of names.
+type tree struct {
+	entries    []entry
+	known      map[string]bool // paths of entries
+	skipped    []*itemError    // what is neither file, directory nor link
+	unreadable []*itemError
+}
+
+// openSource opens the source, which must be a directory.
+func openSource(dir string) (*os.Root, error) {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &itemError{dir, errors.New("the source does not exist")}
+	case err != nil:
+		return nil, &itemError{dir, plain(err)}
+	case !info.IsDir():
+		return nil, &itemError{dir, errors.New("the source is not a directory")}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, &itemError{dir, plain(err)}
+	}
+	return root, nil
+}
+
+// plain returns err without the path that os puts before it.
+func plain(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// scan reads the tree under root, without the subtree at exclude. What cannot
+// be read is listed, and does not end the scan.
+func scan(ctx context.Context, root *os.Root, exclude string) (*tree, error) {
+	t := &tree{known: make(map[string]bool)}
+	return t, t.readDir(ctx, root, ".", exclude)
+}
+
+func (t *tree) readDir(ctx context.Context, root *os.Root, dir, exclude string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	names, err := readNames(root, dir)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) { // else it has vanished since
+			t.unreadable = append(t.unreadable, &itemError{dir, plain(err)})
+		}
+		return nil
+	}
+	for _, name := range names {
+		p := path.Join(dir, name)
+		if p == exclude || dir == "." && strings.HasPrefix(name, spoolPrefix) {
+			continue
+		}
+		if err := t.add(ctx, root, p, exclude); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readNames returns a directory's names, sorted.
+func readNames(root *os.Root, dir string) ([]string, error) {
+	f, err := root.Open(filepath.FromSlash(dir))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
+}
+
+func (t *tree) add(ctx context.Context, root *os.Root, p, exclude string) error {
+	e := entry{path: p}
+	var err error
+	if e.info, err = root.Lstat(filepath.FromSlash(p)); err == nil && e.info.Mode()&fs.ModeSymlink != 0 {
+		e.link, err = root.Readlink(filepath.FromSlash(p))
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		t.unreadable = append(t.unreadable, &itemError{p, plain(err)})
+		return nil
+	}
+	switch e.info.Mode().Type() {
+	case 0, fs.ModeSymlink:
+		t.put(e)
+	case fs.ModeDir:
+		t.put(e)
+		return t.readDir(ctx, root, p, exclude)
+	default:
+		t.skipped = append(t.skipped, &itemError{p, errors.New("skipped: neither file, directory nor link")})
+		t.known[p] = true
+	}
+	return nil
+}
+
+func (t *tree) put(e entry) {
+	t.entries = append(t.entries, e)
+	t.known[e.path] = true
+}
+
+// modeBits are the bits of a mode that are mirrored.
+const modeBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+
+// changes returns the entries that the destination lacks or has otherwise.
+// Directories that exist are none: their modes and times are set at the end.
+func changes(t *tree, dest *os.Root) []entry {
+	if dest == nil {
+		return t.entries
+	}
+	var changed []entry
+	for _, e := range t.entries {
+		if !same(e, dest) {
+			changed = append(changed, e)
+		}
+	}
+	return changed
+}
+
+// same reports whether the destination has the entry as it is: for a file by
+// size, time and mode.
+func same(e entry, dest *os.Root) bool {
+	name := filepath.FromSlash(e.path)
+	info, err := dest.Lstat(name)
+	if err != nil || info.Mode().Type() != e.info.Mode().Type() {
+		return false
+	}
+	switch info.Mode().Type() {
+	case fs.ModeDir:
+		return true
+	case fs.ModeSymlink:
+		link, err := dest.Readlink(name)
+		return err == nil && link == e.link
+	}
+	return info.Size() == e.info.Size() && info.ModTime().Equal(e.info.ModTime()) && info.Mode()&modeBits == e.info.Mode()&modeBits
+}

@@ -1,0 +1,176 @@
+// Command momserver mirrors directories and tells whoever subscribes how it
+// goes: a mirroring server with a MoM server in it.
+//
+// See momserver -h for the flags and the exit codes.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"mom/cmd/momserver/internal/mirror"
+	"mom/momserver"
+)
+
+// The exit codes.
+const (
+	exitOK     = 0 // all was mirrored; or, without -once, ended by a signal
+	exitFailed = 1 // with -once a run failed or left something out; or the server could not run
+	exitUsage  = 2 // flags, or a file that they name
+)
+
+// drainTime bounds how long subscribers have at the end to get what is cached.
+const drainTime = 10 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal kills
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// run is the command, but for the process around it.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	c, err := parseFlags(args, getenv)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		printHelp(stdout)
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(stderr, "momserver: %v\nmomserver -h shows the flags.\n", err)
+		return exitUsage
+	}
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	ok, err := serve(ctx, c, log)
+	if err != nil {
+		fmt.Fprintf(stderr, "momserver: %v\n", err)
+		var u usageError
+		if errors.As(err, &u) {
+			return exitUsage
+		}
+		return exitFailed
+	}
+	if c.once && !ok {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// serve runs the server and the mirrors until they are through, with -once, or
+// ctx is done. It reports whether every run mirrored all.
+func serve(ctx context.Context, c *config, log *slog.Logger) (ok bool, err error) {
+	if c.demo() {
+		clean, err := c.prepareDemo()
+		if err != nil {
+			return false, err
+		}
+		defer clean()
+	}
+	cfg := c.server
+	cfg.Logger = log
+	srv := momserver.New(cfg)
+	mirrors, err := c.mirrors(srv, log)
+	if err != nil {
+		return false, err
+	}
+	l, err := net.Listen("tcp", c.addr)
+	if err != nil {
+		return false, fmt.Errorf("cannot listen on %s: %w; name another address with -addr", c.addr, err)
+	}
+	log.Info("listening", "addr", l.Addr().String())
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+
+	ok = c.mirrorAll(ctx, srv, mirrors, log)
+
+	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if err := srv.Shutdown(drain); err != nil {
+		log.Warn("not everybody has got everything", "error", err)
+	}
+	if err := <-served; !errors.Is(err, momserver.ErrServerClosed) {
+		return ok, err
+	}
+	return ok, nil
+}
+
+// mirrorAll runs every mirror, all at once, and reports whether every run
+// mirrored all.
+func (c *config) mirrorAll(ctx context.Context, srv *momserver.Server, mirrors []*mirror.Mirror, log *slog.Logger) bool {
+	if !c.waitSubscribers(ctx, srv) {
+		return false
+	}
+	var wg sync.WaitGroup
+	results := make([]bool, len(mirrors))
+	for i, m := range mirrors {
+		wg.Go(func() { results[i] = c.repeat(ctx, m, log) })
+	}
+	wg.Wait()
+	for _, ok := range results {
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// waitSubscribers waits for -wait subscribers; false when ctx is done.
+func (c *config) waitSubscribers(ctx context.Context, srv *momserver.Server) bool {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for srv.Stats().Subscribers < c.wait {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// repeat runs a mirror once, or every interval until ctx is done, and reports
+// whether the last run mirrored all.
+func (c *config) repeat(ctx context.Context, m *mirror.Mirror, log *slog.Logger) bool {
+	for {
+		ok := runOnce(ctx, m, log)
+		if c.once || ctx.Err() != nil {
+			return ok
+		}
+		timer := time.NewTimer(c.every)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ok
+		}
+		if c.demo() { // so that there is something to see
+			emptyDir(m.Destination())
+		}
+	}
+}
+
+// runOnce runs a mirror and says how it went, in a line.
+func runOnce(ctx context.Context, m *mirror.Mirror, log *slog.Logger) bool {
+	r, err := m.Run(ctx)
+	log = log.With("job", m.Name(), "packages", r.Packages, "files", r.Files, "bytes", r.Bytes, "deleted", r.Deleted)
+	switch {
+	case err != nil:
+		log.Error("mirroring failed", "error", err)
+	case !r.Clean():
+		log.Error("mirrored with errors", "packages failed", r.Failed, "not readable", r.Skipped)
+	case r.Packages == 0 && r.Deleted == 0:
+		log.Info("nothing to mirror: the destination is up to date")
+	default:
+		log.Info("mirrored")
+	}
+	return err == nil && r.Clean()
+}
