@@ -1,0 +1,194 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"mom/wire"
+)
+
+// cursorFile keeps the place that the monitor has got to: one line, EPOCH/SEQ,
+// always of the same length. It is written after each event that went to
+// stdout, never ahead of it, by one write over the line before. A process that
+// is killed leaves the old line or the new one, so at most the one event whose
+// line was not yet written is repeated. One without a path keeps nothing.
+type cursorFile struct {
+	path   string      // symbolic links resolved, so that none is replaced
+	cursor wire.Cursor // as read at the start; zero for no file yet
+
+	mu    sync.Mutex // guards the fields below
+	file  *os.File   // nil before the first save
+	saved wire.Cursor
+	dirty bool // not yet on the disk
+	err   error
+}
+
+// maxCursorFile is more than any cursor takes, and bounds what is read.
+const maxCursorFile = 256
+
+// openCursorFile reads the place, if there is a file, and sees that one can be
+// written; it leaves the file as it is. Errors are usageErrors that name it.
+func openCursorFile(path string) (*cursorFile, error) {
+	f := &cursorFile{path: path}
+	if path == "" {
+		return f, nil
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		f.path = target
+	}
+	if err := f.load(); err != nil {
+		return nil, err
+	}
+	f.saved = f.cursor
+	if err := f.probe(); err != nil {
+		return nil, usagef("-cursor %s cannot be kept: %w; name a file in a directory that can be written", path, err)
+	}
+	return f, nil
+}
+
+func (f *cursorFile) load() error {
+	file, err := os.Open(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return usagef("-cursor: %w", err)
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return usagef("-cursor %s is no regular file", f.path)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxCursorFile))
+	if err != nil {
+		return usagef("-cursor: %w", err)
+	}
+	if f.cursor, err = wire.ParseCursor(strings.TrimRight(string(text), "\r\n")); err != nil {
+		return usagef("-cursor %s is damaged (%w); it was left as it is: put it right, or remove it to begin anew", f.path, err)
+	}
+	return nil
+}
+
+// aside is where the first line is written before it takes the file's place,
+// so that no empty file is ever seen. The name is fixed: a monitor that is
+// killed leaves at most one behind.
+func (f *cursorFile) aside() string { return f.path + ".tmp" }
+
+// probe makes the file aside and removes it again.
+func (f *cursorFile) probe() error {
+	file, err := os.Create(f.aside())
+	if err != nil {
+		return err
+	}
+	file.Close()
+	return os.Remove(f.aside())
+}
+
+// save puts c into the file. A place behind the one saved, of the same epoch,
+// is left out.
+func (f *cursorFile) save(c wire.Cursor) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.path == "" || f.err != nil || c.IsZero() || c == f.saved || c.Epoch == f.saved.Epoch && c.Seq < f.saved.Seq {
+		return f.err
+	}
+	if err := f.write(c); err != nil {
+		f.err = fmt.Errorf("the cursor file %s cannot be written: %w", f.path, err)
+		return f.err
+	}
+	f.saved, f.dirty = c, true
+	return nil
+}
+
+// write writes the line. mu is held.
+func (f *cursorFile) write(c wire.Cursor) error {
+	line := fmt.Appendf(nil, "%v/%020d\n", c.Epoch, c.Seq)
+	if f.file != nil {
+		_, err := f.file.WriteAt(line, 0)
+		return err
+	}
+	err := writeFile(f.aside(), line)
+	if err == nil {
+		err = os.Rename(f.aside(), f.path)
+	}
+	if err != nil {
+		os.Remove(f.aside())
+		return err
+	}
+	f.file, err = os.OpenFile(f.path, os.O_WRONLY, 0)
+	return err
+}
+
+// writeFile writes a file down to the disk.
+func writeFile(path string, data []byte) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+// freeze lets the file stay as it is from here on: what comes next was not
+// shown, because of err.
+func (f *cursorFile) freeze(err error) {
+	f.mu.Lock()
+	f.err = err
+	f.mu.Unlock()
+}
+
+// sync brings what was written down to the disk: after a power failure a
+// cursor that is a second old leads to repeats, never to a hole.
+func (f *cursorFile) sync() {
+	f.mu.Lock()
+	file, dirty := f.file, f.dirty
+	f.dirty = false
+	f.mu.Unlock()
+	if dirty {
+		file.Sync() // an error shows at the next write, or not at all
+	}
+}
+
+// follow saves once a second where the client has got without an event to
+// print, until stop, which saves a last time and closes the file.
+func (f *cursorFile) follow(where func() wire.Cursor) (stop func() error) {
+	if f.path == "" {
+		return func() error { return nil }
+	}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				f.save(where())
+				f.sync()
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() error {
+		close(done)
+		wg.Wait()
+		err := f.save(where())
+		f.sync()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.file != nil {
+			f.file.Close()
+		}
+		return err
+	}
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/wire"
+)
+
+// config is what the flags say.
+type config struct {
+	addr     string
+	output   string
+	http     string
+	filter   wire.Filter
+	from     wire.From
+	cursor   string
+	untilEnd bool          // -exit-when-done
+	wait     time.Duration // how long a server may be away, with untilEnd
+	callback string
+	name     string
+	period   time.Duration
+
+	tokenFile              string
+	tls                    bool
+	tlsCA, tlsCert, tlsKey string
+}
+
+// usageError is a fault of the command line.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// flagSet returns the flags with their defaults, to be parsed into c.
+func flagSet(c *config) *flag.FlagSet {
+	fs := flag.NewFlagSet("momclient", flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // errors are printed by run
+	fs.Usage = func() {}
+
+	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "the server, `HOST:PORT`")
+	fs.StringVar(&c.name, "name", defaultName(), "how the server's operator sees this monitor, `NAME`")
+	fs.DurationVar(&c.period, "period", 5*time.Second, "check this often that the server lives, and wait at most this long\nbetween two attempts to connect, `DURATION`")
+	fs.StringVar(&c.callback, "callback", "", "listen here, `HOST:PORT`, for the server to dial back, rather than be\ncalled on the connection made to it; port 0 is any")
+
+	fs.StringVar(&c.tokenFile, "token-file", "", "read the token from `FILE`, rather than from the environment's MOM_TOKEN")
+	fs.BoolVar(&c.tls, "tls", false, "speak TLS; implied by the other -tls flags")
+	fs.StringVar(&c.tlsCA, "tls-ca", "", "trust the certificates in `FILE` (PEM), rather than the system's")
+	fs.StringVar(&c.tlsCert, "tls-cert", "", "present the certificate in `FILE` (PEM), with -tls-key")
+	fs.StringVar(&c.tlsKey, "tls-key", "", "the certificate's key, `FILE` (PEM)")
+
+	fs.Func("job", "only this job, `ID|NAME`; repeat it or separate by commas", c.addJobs)
+	fs.Func("state", "only these states, `NAME,...`, as Transferring or ImportingError", c.addStates)
+	fs.Func("severity", "only events of this `SEVERITY` and up: processing, warning or error", c.setSeverity)
+	fs.Func("from", "begin `now` or at the oldest event that the server has (default now)", c.setFrom)
+	fs.StringVar(&c.cursor, "cursor", "", "go on from the place in `FILE`, if it exists, and keep it there; the file\nis for one monitor at a time, and wins over -from")
+
+	fs.StringVar(&c.output, "o", "auto", "`FORMAT`: text, a line an event; json, an object a line; auto is text")
+	fs.StringVar(&c.http, "http", "", "serve a page on `HOST:PORT` (not in this version yet)")
+	fs.BoolVar(&c.untilEnd, "exit-when-done", false, "exit when the watched runs have ended: those unfinished at the start or\nbegun since. With -job, when each named job has had a run end; else when\nnone is unfinished and none began within a second. See the exit codes")
+	fs.DurationVar(&c.wait, "wait", 30*time.Second, "with -exit-when-done, give up on a server away for this `DURATION`")
+	return fs
+}
+
+// parseFlags reads the command line. The error is flag.ErrHelp, or a
+// usageError that names the flag.
+func parseFlags(args []string) (*config, error) {
+	c := new(config)
+	fs := flagSet(c)
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil, err
+	} else if err != nil {
+		return nil, usageError{err}
+	}
+	if fs.NArg() > 0 {
+		return nil, usagef("unexpected argument %q", fs.Arg(0))
+	}
+	return c, c.check()
+}
+
+// check refuses what each flag alone allows.
+func (c *config) check() error {
+	if err := c.checkOutput(); err != nil {
+		return err
+	}
+	if err := checkAddr("-addr", c.addr); err != nil {
+		return err
+	}
+	if c.callback != "" {
+		if err := checkAddr("-callback", c.callback); err != nil {
+			return err
+		}
+	}
+	switch {
+	case c.period <= 0:
+		return usagef("-period %v: want more than 0", c.period)
+	case c.wait <= 0:
+		return usagef("-wait %v: want more than 0", c.wait)
+	case len(c.name) > wire.MaxNameBytes:
+		return usagef("-name of %d bytes: at most %d", len(c.name), wire.MaxNameBytes)
+	case (c.tlsCert == "") != (c.tlsKey == ""):
+		return usagef("-tls-cert and -tls-key go together")
+	}
+	if err := c.filter.Check(); err != nil {
+		return usagef("-job or -state: %w", err)
+	}
+	return nil
+}
+
+func (c *config) checkOutput() error {
+	if c.http != "" {
+		return usagef("-http is not in this version yet; use -o text or json")
+	}
+	switch c.output {
+	case "auto", "text", "json":
+		return nil
+	case "watch", "cloudevents":
+		return usagef("-o %s is not in this version yet; use -o text or json", c.output)
+	}
+	return usagef("-o %q: want text, json or auto", c.output)
+}
+
+// checkAddr wants a host, which may be empty, and a port.
+func checkAddr(flag, addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return usagef("%s %q: want HOST:PORT, as 127.0.0.1:7420", flag, addr)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil || port == "" {
+		return usagef("%s %q: %q is no port", flag, addr, port)
+	}
+	return nil
+}
+
+// addJobs takes a job's ID where the text is a UUID of 36 characters, else its
+// name.
+func (c *config) addJobs(text string) error {
+	for _, job := range splitList(text) {
+		if id, err := uuid.Parse(job); err == nil && len(job) == 36 {
+			c.filter.Jobs = append(c.filter.Jobs, id)
+		} else {
+			c.filter.Names = append(c.filter.Names, job)
+		}
+	}
+	if len(c.filter.Jobs)+len(c.filter.Names) == 0 {
+		return errors.New("want a job's ID or name")
+	}
+	return nil
+}
+
+func (c *config) addStates(text string) error {
+	for _, name := range splitList(text) {
+		state, err := wire.ParseState(name)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(c.filter.States, state) {
+			c.filter.States = append(c.filter.States, state)
+		}
+	}
+	if len(c.filter.States) == 0 {
+		return errors.New("want a state's name")
+	}
+	return nil
+}
+
+func (c *config) setSeverity(text string) (err error) {
+	c.filter.Severity, err = wire.ParseSeverity(text)
+	return err
+}
+
+func (c *config) setFrom(text string) error {
+	switch text {
+	case "now":
+		c.from = wire.FromNow
+	case "oldest":
+		c.from = wire.FromOldest
+	default:
+		return errors.New("want now or oldest")
+	}
+	return nil
+}
+
+// splitList splits at commas, and drops what is empty.
+func splitList(text string) []string {
+	var list []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list
+}
+
+// defaultName is USER@HOST/PID, as far as these are known.
+func defaultName() string {
+	user, host := os.Getenv("USER"), "localhost"
+	if user == "" {
+		user = "momclient"
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	name := strings.ToValidUTF8(user+"@"+host, "?")
+	pid := "/" + strconv.Itoa(os.Getpid())
+	return wire.Clip(name, wire.MaxNameBytes-len(pid)-len("…")) + pid
+}

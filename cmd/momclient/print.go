@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"runtime"
+	"syscall"
+
+	"mom/wire"
+)
+
+// printer shows events, in order. When print has returned nil the event is
+// with the operating system: nothing waits in a buffer of the program.
+type printer interface {
+	print(e *wire.Event) error
+}
+
+// newPrinter returns the printer of a -o format that checkOutput lets pass.
+func newPrinter(format string, w io.Writer) printer {
+	if format == "json" {
+		return jsonPrinter{w}
+	}
+	return newTextPrinter(w)
+}
+
+// sieve prints the events that a filter takes. The count of a gap that opens
+// with an event left out goes to the next one printed.
+type sieve struct {
+	filter wire.Filter
+	to     printer
+	missed uint64
+}
+
+func (s *sieve) print(e *wire.Event) error {
+	if !s.filter.Takes(e) {
+		s.missed += e.Missed
+		return nil
+	}
+	shown := *e
+	shown.Missed += s.missed
+	s.missed = 0
+	return s.to.print(&shown)
+}
+
+// readerGone reports whether a write failed because nobody reads any more.
+func readerGone(err error) bool {
+	if runtime.GOOS == "windows" {
+		const brokenPipe, noData = syscall.Errno(109), syscall.Errno(232)
+		return errors.Is(err, brokenPipe) || errors.Is(err, noData)
+	}
+	return errors.Is(err, syscall.EPIPE)
+}
