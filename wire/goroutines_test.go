@@ -1,0 +1,300 @@
+package wire_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+	"mom/wire/wiretest"
+)
+
+// tableRow is a row of GOROUTINES.md.
+type tableRow struct {
+	starter string // the function that starts the goroutine
+	runs    string // the function that it runs, where it is named
+}
+
+func goroutineTable(t *testing.T) []tableRow {
+	t.Helper()
+	text, err := os.ReadFile("GOROUTINES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []tableRow
+	named := regexp.MustCompile("^`([^`]+)`")
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 6 || !strings.HasPrefix(cells[1], " `") {
+			continue
+		}
+		for i, cell := range cells[1:5] {
+			if strings.TrimSpace(cell) == "" {
+				t.Errorf("GOROUTINES.md: column %d is empty: %s", i+1, line)
+			}
+		}
+		row := tableRow{starter: strings.Trim(cells[1], " `")}
+		if m := named.FindStringSubmatch(strings.TrimSpace(cells[2])); m != nil {
+			row.runs = m[1]
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// TestGoroutinesListed compares the table with the source: every statement
+// that starts a goroutine has a row, and every row its statement.
+func TestGoroutinesListed(t *testing.T) {
+	var listed, found []string
+	for _, row := range goroutineTable(t) {
+		listed = append(listed, row.starter)
+	}
+	for _, dir := range []string{"wire", "momserver", "momclient"} {
+		found = append(found, starters(t, dir)...)
+	}
+	slices.Sort(listed)
+	slices.Sort(found)
+	if !slices.Equal(listed, found) {
+		t.Errorf("goroutines are started in\n\t%s\nbut GOROUTINES.md lists\n\t%s", strings.Join(found, "\n\t"), strings.Join(listed, "\n\t"))
+	}
+}
+
+// starters returns the functions of a package that start goroutines, each as
+// often as it does.
+func starters(t *testing.T, pkg string) []string {
+	t.Helper()
+	var found []string
+	files, err := filepath.Glob(filepath.Join("..", pkg, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range file.Decls {
+			ast.Inspect(decl, func(n ast.Node) bool {
+				if startsGoroutine(n) {
+					found = append(found, pkg+"."+nameOf(decl))
+				}
+				return true
+			})
+		}
+	}
+	return found
+}
+
+// startsGoroutine reports whether a node starts one: a go statement, a call of
+// WaitGroup.Go (the Go of an rpc.Client has four arguments), of an AfterFunc,
+// or of what starts one in the standard library.
+func startsGoroutine(n ast.Node) bool {
+	if _, ok := n.(*ast.GoStmt); ok {
+		return true
+	}
+	call, ok := n.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	switch sel.Sel.Name {
+	case "Go":
+		return len(call.Args) == 1
+	case "AfterFunc", "NewClientWithCodec", "NewClient", "ServeConn", "ServeCodec", "Dial", "DialHTTP":
+		return true
+	}
+	return false
+}
+
+// nameOf returns a declaration's name as a stack trace has it.
+func nameOf(decl ast.Decl) string {
+	f, ok := decl.(*ast.FuncDecl)
+	switch {
+	case !ok:
+		return "init"
+	case f.Recv == nil:
+		return f.Name.Name
+	}
+	recv := f.Recv.List[0].Type
+	if star, ok := recv.(*ast.StarExpr); ok {
+		return fmt.Sprintf("(*%s).%s", star.X.(*ast.Ident).Name, f.Name.Name)
+	}
+	return fmt.Sprintf("%s.%s", recv.(*ast.Ident).Name, f.Name.Name)
+}
+
+// TestGoroutinesEnd runs all there is over real sockets, and looks at the
+// goroutines of the process: each that is the library's is in the table, and
+// none is left at the end.
+func TestGoroutinesEnd(t *testing.T) {
+	before := libraryGoroutines()
+	if len(before) > 0 {
+		t.Fatalf("goroutines of other tests are left: %v", before)
+	}
+	listed := make(map[string]bool)
+	for _, row := range goroutineTable(t) {
+		listed[row.starter] = true
+		if row.runs != "" {
+			listed[row.runs] = true
+		}
+	}
+	authority := wiretest.NewAuthority()
+	serverTLS := &tls.Config{Certificates: []tls.Certificate{authority.Issue("server", time.Hour, "127.0.0.1")}}
+	clientTLS := &tls.Config{RootCAs: authority.Pool()}
+	for _, end := range []string{"Shutdown", "Close"} {
+		for _, secured := range []bool{false, true} {
+			var cfg momserver.Config
+			var opts momclient.Options
+			if secured {
+				cfg.TLS, opts.TLS = serverTLS, clientTLS
+			}
+			seen := exercise(t, cfg, opts, end)
+			for name, stack := range seen {
+				if !listed[name] {
+					t.Errorf("%s is not in GOROUTINES.md:\n%s", name, stack)
+				}
+			}
+			for _, must := range []string{"momserver.(*sender).run", "momserver.(*Server).admit", "momserver.(*Server).serveCallback", "momclient.(*session).serve", "net/rpc.(*Client).input"} {
+				if seen[must] == "" {
+					t.Errorf("%s was not seen: this test sees too little", must)
+				}
+			}
+			if left := libraryGoroutines(); len(left) > 0 {
+				t.Errorf("after %s, TLS %v, left: %v", end, secured, left)
+			}
+		}
+	}
+}
+
+// exercise runs a server with clients of every kind, and returns the library's
+// goroutines while all of it ran.
+func exercise(t *testing.T, cfg momserver.Config, opts momclient.Options, end string) map[string]string {
+	t.Helper()
+	srv := momserver.New(cfg)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	job, err := srv.StartJob(uuid.New(), wire.InitializeData{Name: "job"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	var clients []*momclient.Client
+	for _, callback := range []string{"", "127.0.0.1:0"} {
+		o := opts
+		o.CallbackAddr, o.AutoReconnect = callback, true
+		c := momclient.New(l.Addr().String(), o)
+		got := make(chan wire.Event, 16)
+		c.OnEvent(func(e wire.Event) { got <- e })
+		if err := c.Subscribe(ctx); err != nil {
+			t.Fatal(err)
+		}
+		<-got
+		if _, _, err := c.History(ctx, wire.Cursor{}, 0); err != nil {
+			t.Error(err)
+		}
+		clients = append(clients, c)
+	}
+	// A stranger who says nothing, and a dial-back that nobody answers.
+	silent, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+
+	seen := libraryGoroutines()
+	job.Complete()
+	if end == "Shutdown" {
+		// The stranger would be waited for until his handshake times out.
+		silent.Close()
+		if err := srv.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+	srv.Close()
+	if err := <-served; err != momserver.ErrServerClosed {
+		t.Error(err)
+	}
+	for _, c := range clients {
+		c.Close()
+	}
+	waitGone()
+	return seen
+}
+
+// waitGone waits for the goroutines that end without being waited for: those
+// that call handlers, and those on a timer that has just been stopped.
+func waitGone() {
+	for range 1000 {
+		if len(libraryGoroutines()) == 0 {
+			return
+		}
+		runtime.Gosched()
+		time.Sleep(time.Millisecond)
+	}
+}
+
+var (
+	closure  = regexp.MustCompile(`(\.func[0-9]+|\.[0-9]+|\.gowrap[0-9]+|-fm)+$`)
+	method   = regexp.MustCompile(`^([a-z/]+\.).*(\(\*\w+\)\.\w+)$`)
+	testFile = regexp.MustCompile(`(?m)^\t\S+_test\.go:`)
+)
+
+// libraryGoroutines returns the stacks of the goroutines that run the
+// library's code, by the function that they began with.
+func libraryGoroutines() map[string]string {
+	buf := make([]byte, 1<<20)
+	buf = buf[:runtime.Stack(buf, true)]
+	found := make(map[string]string)
+	for stack := range strings.SplitSeq(string(buf), "\n\n") {
+		if root := rootOf(stack); root != "" {
+			found[root] = stack
+		}
+	}
+	return found
+}
+
+// rootOf returns the function that a goroutine of the library's began with; ""
+// for a goroutine that is a test's or somebody else's.
+func rootOf(stack string) string {
+	body, _, _ := strings.Cut(stack, "\ncreated by ")
+	if testFile.MatchString(body) || !strings.Contains(body, "\nmom/") {
+		return ""
+	}
+	root := ""
+	for line := range strings.Lines(body) {
+		name := strings.TrimSpace(line)
+		if strings.HasPrefix(line, "\t") || strings.HasPrefix(name, "goroutine ") || strings.HasPrefix(name, "sync.") || strings.HasPrefix(name, "context.") {
+			continue
+		}
+		if i := strings.LastIndex(name, "("); i > 0 {
+			root = name[:i]
+		}
+	}
+	root = closure.ReplaceAllString(strings.TrimPrefix(root, "mom/"), "")
+	return method.ReplaceAllString(root, "$1$2") // of an inlined starter's callers only the last
+}

@@ -1,0 +1,74 @@
+package wiretest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"net"
+	"time"
+)
+
+// Authority signs certificates for tests. Its methods panic where crypto
+// fails, which it does not.
+type Authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	next int64 // serial number
+}
+
+// NewAuthority makes an authority with a key of its own.
+func NewAuthority() *Authority {
+	a := &Authority{key: newKey(), next: 1}
+	template := a.template("MoM test authority", time.Hour)
+	template.IsCA, template.BasicConstraintsValid = true, true
+	template.KeyUsage = x509.KeyUsageCertSign
+	a.cert = must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key))))
+	return a
+}
+
+// Pool returns a pool that trusts the authority.
+func (a *Authority) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return pool
+}
+
+// Issue returns a certificate for servers and clients: of the common name, for
+// the hosts, names or addresses, and valid from a minute ago for the duration,
+// which is negative for an expired one.
+func (a *Authority) Issue(name string, valid time.Duration, hosts ...string) tls.Certificate {
+	key, template := newKey(), a.template(name, valid)
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	for _, h := range hosts {
+		if ip := net.ParseIP(h); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, h)
+		}
+	}
+	der := must(x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key))
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func (a *Authority) template(name string, valid time.Duration) *x509.Certificate {
+	a.next++
+	now := time.Now()
+	return &x509.Certificate{
+		SerialNumber: big.NewInt(a.next), Subject: pkix.Name{CommonName: name},
+		NotBefore: now.Add(min(-time.Minute, 2*valid)), NotAfter: now.Add(valid),
+	}
+}
+
+func newKey() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
