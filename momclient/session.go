@@ -58,6 +58,9 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	secured, err := c.secure(ctx, nc)
 	if err != nil {
 		nc.Close()
+		if wire.IsPlain(err) {
+			return nil, wire.Errorf(wire.CodeTLS, "%s does not speak TLS at this port; connect without it", c.addr)
+		}
 		return nil, wire.Errorf(wire.CodeLost, "TLS with %s: %v", c.addr, err)
 	}
 	deadline, _ := ctx.Deadline()

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -140,7 +141,11 @@ func (p *peer) greet() (net.Conn, error) {
 		ctx, cancel := context.WithDeadline(context.Background(), deadline)
 		defer cancel()
 		tc := tls.Server(nc, cfg.TLS)
-		if err := tc.HandshakeContext(ctx); err != nil {
+		if err := tc.HandshakeContext(ctx); wire.IsPlain(err) {
+			why := wire.Errorf(wire.CodeTLS, "TLS is spoken at this port; connect with TLS")
+			p.turnAway(nc, why)
+			return nil, why
+		} else if err != nil {
 			return nil, wire.Errorf(wire.CodeNotMoM, "TLS handshake: %v", err)
 		}
 		nc = wire.HardClose(tc)
@@ -155,7 +160,7 @@ func (p *peer) greet() (net.Conn, error) {
 	if err != nil {
 		var e *wire.Error
 		if errors.As(err, &e) && e.Code != wire.CodeNotMoM {
-			wire.Refuse(nc, e)
+			p.turnAway(nc, e)
 		}
 		return nil, err
 	}
@@ -164,6 +169,22 @@ func (p *peer) greet() (net.Conn, error) {
 	}
 	nc.SetDeadline(time.Time{})
 	return nc, nil
+}
+
+// lingering bounds how long a refused client may take to hang up.
+const lingering = 250 * time.Millisecond
+
+// turnAway says why, and reads on for a moment: closing over bytes that were
+// not read resets the connection, and the client would not get to know.
+func (p *peer) turnAway(nc net.Conn, why *wire.Error) {
+	if wire.Refuse(nc, why) != nil {
+		return
+	}
+	if half, ok := p.nc.(interface{ CloseWrite() error }); ok && p.srv.cfg.TLS == nil {
+		half.CloseWrite()
+	}
+	p.nc.SetReadDeadline(time.Now().Add(lingering))
+	io.CopyN(io.Discard, p.nc, 64<<10)
 }
 
 // sameToken compares in constant time, whatever the lengths. Without a token

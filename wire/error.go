@@ -20,6 +20,7 @@ const (
 	CodeUnauthorized  Code = "unauthorized"       // the token is missing or wrong
 	CodeVersion       Code = "version"            // no common protocol version
 	CodeNotMoM        Code = "not-mom"            // the peer speaks another protocol
+	CodeTLS           Code = "tls"                // one side speaks TLS and the other does not
 	CodeFull          Code = "full"               // a bound of the server is reached; later there may be room
 	CodeBusy          Code = "busy"               // too many attempts; wait
 	CodeDraining      Code = "draining"           // the server is shutting down
@@ -56,6 +57,7 @@ var (
 	ErrUnauthorized      = &Error{Code: CodeUnauthorized}
 	ErrVersion           = &Error{Code: CodeVersion}
 	ErrNotMoM            = &Error{Code: CodeNotMoM}
+	ErrTLS               = &Error{Code: CodeTLS}
 	ErrFull              = &Error{Code: CodeFull}
 	ErrBusy              = &Error{Code: CodeBusy}
 	ErrDraining          = &Error{Code: CodeDraining}
@@ -92,7 +94,7 @@ func (e *Error) Is(target error) bool {
 // pointless.
 func (e *Error) Final() bool {
 	switch e.Code {
-	case CodeUnauthorized, CodeVersion, CodeNotMoM, CodeBadRequest, CodeForbidden, CodeUnknown:
+	case CodeUnauthorized, CodeVersion, CodeNotMoM, CodeTLS, CodeBadRequest, CodeForbidden, CodeUnknown:
 		return true
 	}
 	return false

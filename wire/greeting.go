@@ -123,7 +123,7 @@ func greetError(nc net.Conn, err error) *Error {
 // describe names the protocol that opens with the bytes, where it is a common one.
 func describe(head []byte) string {
 	switch {
-	case bytes.HasPrefix(head, []byte{0x15, 0x03}), bytes.HasPrefix(head, []byte{0x16, 0x03}):
+	case opensTLS(head):
 		return "in TLS; connect with TLS"
 	case bytes.HasPrefix(head, []byte("HTTP")), bytes.HasPrefix(head, []byte("GET ")), bytes.HasPrefix(head, []byte("POST")):
 		return "in HTTP"
@@ -139,6 +139,9 @@ func describe(head []byte) string {
 func ReadHello(nc net.Conn) (Hello, error) {
 	var head [7]byte
 	if n, err := io.ReadFull(nc, head[:4]); n > 0 && string(head[:n]) != greetMagic[:n] {
+		if opensTLS(head[:n]) {
+			return Hello{}, Errorf(CodeTLS, "there is no TLS at this port; connect without it")
+		}
 		return Hello{}, Errorf(CodeNotMoM, "the greeting is not a MoM client's: it opened %s", describe(head[:n]))
 	} else if err != nil {
 		return Hello{}, greetError(nc, err)
