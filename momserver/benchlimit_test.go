@@ -1,0 +1,101 @@
+//go:build unix
+
+package momserver_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/gob"
+	"net"
+	"testing"
+	"time"
+
+	"mom/wire"
+)
+
+// benchlimit_test.go holds the limit, the least that could carry the same
+// events: each is encoded once by one persistent gob encoder, its bytes are
+// written to every TCP connection by one goroutine, in batches, and decoded by
+// one persistent decoder per connection. There is no RPC, no acknowledgement,
+// no cursor, no queue.
+
+// limitServer is the sending half.
+type limitServer struct {
+	l     net.Listener
+	conns []net.Conn
+	buf   bytes.Buffer
+	enc   *gob.Encoder
+	event wire.Event
+}
+
+func newLimitServer(b *testing.B) *limitServer {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := &limitServer{l: l}
+	s.enc = gob.NewEncoder(&s.buf)
+	return s
+}
+
+// accept takes n connections, while the fleet makes them.
+func (s *limitServer) accept(b *testing.B, n int) {
+	for range n {
+		nc, err := s.l.Accept()
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		s.conns = append(s.conns, nc)
+	}
+}
+
+// limitBatch is what is gathered before it is written.
+const limitBatch = 64 << 10
+
+func (s *limitServer) publish(ev *wire.Event) error {
+	s.event = *ev
+	if err := s.enc.Encode(&s.event); err != nil {
+		return err
+	}
+	if s.buf.Len() < limitBatch {
+		return nil
+	}
+	return s.flush()
+}
+
+func (s *limitServer) flush() error {
+	for _, nc := range s.conns {
+		if _, err := nc.Write(s.buf.Bytes()); err != nil {
+			return err
+		}
+	}
+	s.buf.Reset()
+	return nil
+}
+
+func (s *limitServer) close() {
+	s.l.Close()
+	for _, nc := range s.conns {
+		nc.Close()
+	}
+}
+
+// limitClient is the receiving half: it decodes and calls the handler.
+func limitClient(addr string, c *checker) error {
+	nc, err := (&net.Dialer{Timeout: time.Minute}).Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	go func() {
+		dec := gob.NewDecoder(bufio.NewReaderSize(nc, limitBatch))
+		for {
+			var e wire.Event
+			if err := dec.Decode(&e); err != nil {
+				return
+			}
+			c.see(&e)
+		}
+	}()
+	return nil
+}
