@@ -59,9 +59,9 @@ func (s *session) take(b *wire.Batch) (room uint32, err error) {
 	size := len(b.Events) / max(1, int(b.Count))
 	last := s.next
 	var wrong error
-	err = s.decoder.Decode(b.Events, int(b.Count), func(ev wire.Event) {
+	err = s.decoder.Decode(b.Events, int(b.Count), func(ev *wire.Event) {
 		ev.Epoch = s.epoch
-		it := item{event: ev, size: size, place: after}
+		it := item{event: *ev, size: size, place: after}
 		switch {
 		case len(s.items) < int(b.Snapshot):
 			it.event.Snapshot = true

@@ -76,9 +76,9 @@ func (c *Client) Jobs(ctx context.Context) ([]wire.Event, error) {
 // decodePage returns a page's events as delivered.
 func decodePage(page *wire.Page) ([]wire.Event, error) {
 	var events []wire.Event
-	err := wire.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(ev wire.Event) {
+	err := wire.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(ev *wire.Event) {
 		ev.Epoch = page.Epoch
-		events = append(events, ev)
+		events = append(events, *ev)
 	})
 	return events, err
 }

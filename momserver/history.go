@@ -8,25 +8,15 @@ import (
 	"mom/wire"
 )
 
-// history.go holds the cache of events and what is known of unfinished runs.
+// history.go holds the stream of events: what is published, and how readers
+// get on in it.
 
-// entry is one event in the cache. It never changes.
-type entry struct {
-	seq      uint64
-	job, run uuid.UUID
-	name     string
-	state    wire.State
-	severity wire.Severity
-	final    bool
-	bytes    []byte // as the encoder wrote it
-}
-
-// history is the stream of events: a ring of the newest, and where every
-// unfinished run stands at its two ends.
+// history is the newest events, and where every unfinished run stands at their
+// two ends.
 //
 // A run's place at the tail is what a subscriber needs that goes on there: the
-// run's latest event among those that left the ring. So a snapshot at the tail
-// followed by the ring tells the same as a snapshot at the head.
+// run's latest event among those that left the cache. So a snapshot at the tail
+// followed by the cache tells the same as a snapshot at the head.
 type history struct {
 	epoch     uuid.UUID
 	types     []byte // type definitions of the encoder
@@ -35,26 +25,18 @@ type history struct {
 	maxEvent  int
 	maxRuns   int
 
-	mu      sync.Mutex // guards all below; held for copying and encoding in memory only
-	closed  bool
-	enc     *wire.EventEncoder
-	ring    []entry // grows to maxEvents, then wraps
-	first   int     // index in ring of the oldest
-	count   int     // entries in the ring
-	bytes   int     // of their events
-	head    uint64  // Seq of the newest event, 0 for none
-	atHead  runs    // unfinished runs at the head
-	atTail  runs    // unfinished runs just before the oldest entry
-	jobs    runs    // latest event of each job
-	maxJobs int
+	mu     sync.Mutex // guards all below; held for encoding and copying one event in memory
+	closed bool
+	enc    *wire.EventEncoder
+	cache  cache
+	runs   runs
+	jobs   latest
 }
 
 func newHistory(cfg *Config) *history {
 	h := &history{
-		epoch:     uuid.New(),
-		enc:       wire.NewEventEncoder(),
-		maxEvents: cfg.CacheEvents, maxBytes: cfg.CacheBytes, maxEvent: cfg.MaxEventBytes,
-		maxRuns: cfg.MaxRuns, maxJobs: cfg.MaxJobs,
+		epoch: uuid.New(), enc: wire.NewEventEncoder(), cache: newCache(), jobs: latest{bound: cfg.MaxJobs},
+		maxEvents: cfg.CacheEvents, maxBytes: cfg.CacheBytes, maxEvent: cfg.MaxEventBytes, maxRuns: cfg.MaxRuns,
 	}
 	h.types = h.enc.Types()
 	return h
@@ -64,76 +46,47 @@ func newHistory(cfg *Config) *history {
 // nothing, after close, over the bound of an event, and for the first event of
 // a run over the bound of unfinished runs.
 func (h *history) publish(ev *wire.Event) error {
-	e := entry{
-		job: ev.JobID, run: ev.RunID, name: ev.Name(),
-		state: ev.Data.Status.State, severity: ev.Severity(), final: ev.EndsRun(),
-	}
+	m := mark{state: ev.Data.Status.State, severity: ev.Severity(), final: ev.EndsRun()}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return wire.Errorf(wire.CodeClosed, "momserver: publish after Shutdown or Close")
 	}
-	if !e.final && h.atHead.len() >= h.maxRuns && !h.atHead.has(e.run) {
-		return wire.Errorf(wire.CodeFull, "momserver: %d unfinished runs already (Config.MaxRuns)", h.maxRuns)
+	run := h.runs.get(ev.RunID)
+	data, err := h.encode(ev, run, &m)
+	if err == nil {
+		e := h.cache.append(m, data)
+		h.runs.publish(run, e)
+		h.jobs.publish(e)
 	}
-	ev.Seq = h.head + 1
-	encoded, err := h.enc.Encode(ev, h.maxEvent)
-	if err != nil {
-		return err
-	}
-	h.head++
-	e.seq = h.head
-	e.bytes = append(make([]byte, 0, len(encoded)), encoded...)
-	h.append(e)
-	h.atHead.put(e.run, e)
-	h.jobs.latest(e.job, e)
-	if h.jobs.len() > h.maxJobs {
-		h.jobs.dropOldest()
-	}
-	return nil
-}
-
-// append puts e at the head of the ring, and drops what is over the bounds at
-// its tail.
-func (h *history) append(e entry) {
-	if h.count == h.maxEvents {
+	h.runs.forget(ev.RunID, run)
+	for h.cache.len() > h.maxEvents || h.cache.bytes > h.maxBytes && h.cache.len() > 1 {
 		h.evict()
 	}
-	if len(h.ring) < h.maxEvents && h.count == len(h.ring) {
-		h.grow()
-	}
-	h.ring[(h.first+h.count)%len(h.ring)] = e
-	h.count++
-	h.bytes += len(e.bytes)
-	for h.bytes > h.maxBytes && h.count > 1 {
-		h.evict()
-	}
+	return err
 }
 
-// grow makes the ring larger, with the oldest entry at its start.
-func (h *history) grow() {
-	ring := make([]entry, min(max(64, 2*len(h.ring)), h.maxEvents))
-	for i := range h.count {
-		ring[i] = *h.at(i)
+// encode returns the event as bytes, valid until the next call, and completes
+// its mark. mu is held.
+func (h *history) encode(ev *wire.Event, run *runState, m *mark) (data []byte, err error) {
+	if !m.final && h.runs.unfinished >= h.maxRuns && !run.isUnfinished() {
+		return nil, wire.Errorf(wire.CodeFull, "momserver: %d unfinished runs already (Config.MaxRuns)", h.maxRuns)
 	}
-	h.ring, h.first = ring, 0
+	ev.Seq = h.cache.head + 1
+	m.def, data, err = h.enc.Encode(ev, &run.common, h.maxEvent)
+	return data, err
 }
 
-// at returns the i-th oldest entry.
-func (h *history) at(i int) *entry { return &h.ring[(h.first+i)%len(h.ring)] }
-
-// evict moves the oldest entry from the ring into the state at the tail.
+// evict moves the oldest event from the cache into the state at the tail.
 func (h *history) evict() {
-	e := h.at(0)
-	h.atTail.put(e.run, *e)
-	h.bytes -= len(e.bytes)
-	*e = entry{}
-	h.first = (h.first + 1) % len(h.ring)
-	h.count--
+	e := h.cache.at(h.cache.oldest)
+	h.runs.evict(e)
+	h.jobs.evict(e)
+	if def, seq := h.cache.passed(); def != nil {
+		h.runs.unpin(def, seq)
+	}
+	h.cache.dropOldest()
 }
-
-// oldest returns the Seq of the oldest cached event; head+1 when there is none.
-func (h *history) oldest() uint64 { return h.head - uint64(h.count) + 1 }
 
 // close refuses further events.
 func (h *history) close() {
@@ -146,7 +99,7 @@ func (h *history) close() {
 func (h *history) headSeq() uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.head
+	return h.cache.head
 }
 
 // place is where a reader goes on: all before next are behind it, missed of
@@ -162,11 +115,12 @@ type place struct {
 func (h *history) begin(from wire.From, cursor wire.Cursor, renew bool) (place, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	head := h.cache.head
 	switch from {
 	case wire.FromNow:
-		return place{next: h.head + 1, head: h.head, snapshot: h.atHead.list()}, nil
+		return place{next: head + 1, head: head, snapshot: h.runs.atHead()}, nil
 	case wire.FromOldest:
-		return h.tail(h.oldest()), nil
+		return h.tail(h.cache.oldest), nil
 	case wire.FromCursor:
 	default:
 		return place{}, wire.Errorf(wire.CodeBadRequest, "a subscription from %d, which is no place", from)
@@ -177,52 +131,91 @@ func (h *history) begin(from wire.From, cursor wire.Cursor, renew bool) (place, 
 	}
 	next := cursor.Seq + 1
 	switch {
-	case cursor.Seq > h.head:
-		return place{}, wire.Errorf(wire.CodeBadRequest, "a cursor at event %d; the newest is %d", cursor.Seq, h.head)
-	case next < h.oldest():
+	case cursor.Seq > head:
+		return place{}, wire.Errorf(wire.CodeBadRequest, "a cursor at event %d; the newest is %d", cursor.Seq, head)
+	case next < h.cache.oldest:
 		return h.tail(next), nil
-	case renew && next == h.oldest():
+	case renew && next == h.cache.oldest:
 		return h.tail(next), nil
 	case renew:
 		// The snapshot at next is gone with the events before it that the
-		// ring has passed on: go on from the head, and count what is skipped.
-		return place{next: h.head + 1, head: h.head, missed: h.head + 1 - next, snapshot: h.atHead.list()}, nil
+		// cache has passed on: go on from the head, and count what is skipped.
+		return place{next: head + 1, head: head, missed: head + 1 - next, snapshot: h.runs.atHead()}, nil
 	}
-	return place{next: next, head: h.head}, nil
+	return place{next: next, head: head}, nil
 }
 
 // tail returns the place at the oldest cached event for a reader that wants
 // next, which has left the cache or is the oldest. mu is held.
 func (h *history) tail(next uint64) place {
-	oldest := h.oldest()
-	return place{next: oldest, head: h.head, missed: oldest - next, snapshot: h.atTail.list()}
+	return place{next: h.cache.oldest, head: h.cache.head, missed: h.cache.oldest - next, snapshot: h.runs.atTail()}
 }
 
-// read copies events from p.next on that the filter takes into dst, until
-// maxEvents or, after at least one, about maxBytes. It moves p past what it
-// looked at and returns how many it copied. Where p.next has left the cache it
-// copies nothing and gives p the gap and its snapshot instead.
-func (h *history) read(p *place, filter *wire.Filter, maxEvents, maxBytes int, dst []byte) ([]byte, int) {
+// stretch is events of one segment, which can be read without the lock.
+type stretch struct {
+	seg      *segment
+	data     []byte // of seg, as it was under the lock
+	from, to int    // in seg
+}
+
+// stretch returns events from p.next on, none at the head, and none where
+// p.next has left the cache: that is a gap.
+func (h *history) stretch(p *place) (s stretch, gap bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p.head = h.head
-	if p.next < h.oldest() {
-		missed := p.missed
-		*p = h.tail(p.next)
-		p.missed += missed
-		return dst, 0
+	p.head = h.cache.head
+	if p.next < h.cache.oldest || p.next > p.head {
+		return stretch{}, p.next <= p.head
 	}
-	all, n, start := filter.IsZero(), 0, len(dst)
-	for i := int(p.next - h.oldest()); i < h.count && n < maxEvents; i++ {
-		e := h.at(i)
-		if all || filter.Match(e.job, e.name, e.state, e.severity) {
-			if n > 0 && len(dst)-start+len(e.bytes) > maxBytes {
-				break
+	seg, i := h.cache.find(p.next)
+	return stretch{seg: seg, data: seg.data, from: i, to: min(segmentEvents, i+int(p.head-p.next)+1)}, false
+}
+
+// skip moves p over a gap.
+func (h *history) skip(p *place) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	missed := p.missed
+	*p = h.tail(p.next)
+	p.missed += missed
+}
+
+// reader is who reads events: what it wants and what it knows.
+type reader struct {
+	filter wire.Filter
+	known  wire.Known
+}
+
+// read copies events from p.next on that the reader wants into dst, with the
+// definitions that it needs, until maxEvents or, after at least one, about
+// maxBytes. It moves p past what it looked at and returns how many it copied.
+// Where p.next has left the cache it gives p the gap and its snapshot instead.
+func (h *history) read(p *place, r *reader, maxEvents, maxBytes int, dst []byte) ([]byte, int) {
+	n, start, all := 0, len(dst), r.filter.IsZero()
+	for n < maxEvents {
+		s, gap := h.stretch(p)
+		if s.seg == nil {
+			if gap && n == 0 { // else it is for the next reading
+				h.skip(p)
 			}
-			dst = append(dst, e.bytes...)
-			n++
+			return dst, n
 		}
-		p.next = e.seq + 1
+		begin := uint32(0)
+		if s.from > 0 {
+			begin = s.seg.ends[s.from-1]
+		}
+		for i := s.from; i < s.to && n < maxEvents; i++ {
+			m, end := &s.seg.marks[i], s.seg.ends[i]
+			if all || r.filter.Match(m.def.JobID(), m.def.Name(), m.state, m.severity) {
+				if n > 0 && len(dst)-start+int(end-begin) > maxBytes {
+					return dst, n
+				}
+				dst = append(r.known.Append(dst, m.def), s.data[begin:end]...)
+				n++
+			}
+			begin = end
+			p.next++
+		}
 	}
 	return dst, n
 }
@@ -231,17 +224,18 @@ func (h *history) read(p *place, filter *wire.Filter, maxEvents, maxBytes int, d
 // of their IDs, until about maxBytes. It reports whether there are more.
 func (h *history) readJobs(after uuid.UUID, maxBytes int, dst []byte) (_ []byte, n int, more bool) {
 	h.mu.Lock()
-	latest := h.jobs.list()
+	all := h.jobs.all()
 	h.mu.Unlock()
-	sortByJob(latest)
-	for _, e := range latest {
-		if compareIDs(e.job, after) <= 0 {
+	sortByJob(all)
+	var known wire.Known
+	for _, e := range all {
+		if compareIDs(e.def.JobID(), after) <= 0 {
 			continue
 		}
-		if n > 0 && len(dst)+len(e.bytes) > maxBytes {
+		if n > 0 && len(dst)+len(e.data) > maxBytes {
 			return dst, n, true
 		}
-		dst = append(dst, e.bytes...)
+		dst = append(known.Append(dst, e.def), e.data...)
 		n++
 	}
 	return dst, n, false

@@ -3,6 +3,7 @@ package momserver
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 
 // model is the plainest history: everything that was ever published.
 type model struct {
-	all []entry
+	all []wire.Event
 }
 
 // unfinished returns the latest event of every run that is unfinished after
@@ -21,10 +22,10 @@ type model struct {
 func (m *model) unfinished(n int) []uint64 {
 	latest := make(map[uuid.UUID]uint64)
 	for _, e := range m.all[:n] {
-		if e.final {
-			delete(latest, e.run)
+		if e.EndsRun() {
+			delete(latest, e.RunID)
 		} else {
-			latest[e.run] = e.seq
+			latest[e.RunID] = e.Seq
 		}
 	}
 	var seqs []uint64
@@ -43,16 +44,6 @@ func seqsOf(entries []entry) []uint64 {
 	return seqs
 }
 
-// decodeSeqs decodes what read copied.
-func decodeSeqs(t *testing.T, h *history, data []byte, n int) []uint64 {
-	t.Helper()
-	var seqs []uint64
-	if err := wire.NewEventDecoder(h.types).Decode(data, n, func(ev wire.Event) { seqs = append(seqs, ev.Seq) }); err != nil {
-		t.Fatal(err)
-	}
-	return seqs
-}
-
 // TestHistoryScript plays random scripts against the model and checks after
 // every step what a reader at any place would get.
 func TestHistoryScript(t *testing.T) {
@@ -64,7 +55,10 @@ func TestHistoryScript(t *testing.T) {
 }
 
 func historyScript(t *testing.T, r *rand.Rand) {
-	cfg := Config{CacheEvents: 1 + r.IntN(80), MaxRuns: 1000}
+	cfg, steps, looks := Config{CacheEvents: 1 + r.IntN(80), MaxRuns: 1000}, 200, 1
+	if r.IntN(4) == 0 { // over several segments
+		cfg.CacheEvents, steps, looks = 1+r.IntN(2*segmentEvents), 6*segmentEvents, 20
+	}
 	if r.IntN(3) == 0 {
 		cfg.CacheBytes = 500 + r.IntN(4000)
 	}
@@ -76,21 +70,25 @@ func historyScript(t *testing.T, r *rand.Rand) {
 		runs[i] = uuid.New()
 	}
 	filters := []wire.Filter{{}, {Severity: wire.SeverityError}, {Names: []string{"job 1"}}, {States: []wire.State{wire.JobCompleted, wire.Transferring}}}
-	for range 200 {
+	for step := range steps {
 		i := r.IntN(len(runs))
 		ev := wire.Event{JobID: runs[i], RunID: runs[i]}
 		ev.Data.Initialize = &wire.InitializeData{Name: fmt.Sprint("job ", i)}
 		ev.Data.Status.State = []wire.State{wire.Transferring, wire.Transferred, wire.JobCompleted, wire.ExportingError}[r.IntN(4)]
 		ev.Data.Status.Final = ev.Data.Status.State.EndsRun(false)
+		if n := r.IntN(40); n > 0 { // of more packages than the encoder keeps
+			ev.Data.Header = &wire.PackageHeader{Number: n, FileSize: 100, SizeOfSentData: int64(step)}
+			ev.Data.Body = &wire.PackageBody{Files: n, Item: fmt.Sprint("item ", step)}
+		}
 		if err := h.publish(&ev); err != nil {
 			t.Fatal(err)
 		}
-		m.all = append(m.all, entry{
-			seq: ev.Seq, run: runs[i], job: runs[i], name: ev.Name(), state: ev.Data.Status.State,
-			severity: ev.Severity(), final: ev.Data.Status.Final,
-		})
-		if h.count > cfg.CacheEvents || h.bytes > cfg.CacheBytes && h.count > 1 {
-			t.Fatalf("%d events of %d bytes cached; at most %d, %d", h.count, h.bytes, cfg.CacheEvents, cfg.CacheBytes)
+		m.all = append(m.all, ev)
+		if n := h.cache.len(); n > cfg.CacheEvents || h.cache.bytes > cfg.CacheBytes && n > 1 {
+			t.Fatalf("%d events of %d bytes cached; at most %d, %d", n, h.cache.bytes, cfg.CacheEvents, cfg.CacheBytes)
+		}
+		if step%looks > 0 {
+			continue
 		}
 		readAnywhere(t, h, m, uint64(r.IntN(len(m.all)+1)), filters[r.IntN(len(filters))], 1+r.IntN(100), 100+r.IntN(5000))
 	}
@@ -105,7 +103,7 @@ func readAnywhere(t *testing.T, h *history, m *model, seq uint64, filter wire.Fi
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := max(seq+1, h.oldest())
+	start := max(seq+1, h.cache.oldest)
 	if at.next != start || at.missed != start-seq-1 {
 		t.Fatalf("from %d: at %d, %d missed; want %d, %d", seq, at.next, at.missed, start, start-seq-1)
 	}
@@ -117,23 +115,38 @@ func readAnywhere(t *testing.T, h *history, m *model, seq uint64, filter wire.Fi
 		t.Fatalf("from %d: snapshot %v; want %v", seq, got, snapshot)
 	}
 	var got, want []uint64
-	for at.next <= h.head {
-		data, n := h.read(&at, &filter, maxEvents, maxBytes, nil)
-		if n > maxEvents || n > 1 && len(data) > maxBytes {
+	reader, decoder := &reader{filter: filter}, wire.NewEventDecoder(h.types)
+	check := func(ev *wire.Event) {
+		if was := m.all[ev.Seq-1]; !reflect.DeepEqual(*ev, was) {
+			t.Fatalf("read %+v; published %+v", *ev, was)
+		}
+		got = append(got, ev.Seq)
+	}
+	for _, e := range at.snapshot {
+		if err := decoder.Decode(append(reader.known.Append(nil, e.def), e.data...), 1, check); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got = nil
+	for at.next <= h.cache.head {
+		data, n := h.read(&at, reader, maxEvents, maxBytes, nil)
+		if n > maxEvents || n > 1 && len(data) > maxBytes+1000 {
 			t.Fatalf("read %d events of %d bytes; at most %d, %d", n, len(data), maxEvents, maxBytes)
 		}
-		got = append(got, decodeSeqs(t, h, data, n)...)
+		if err := decoder.Decode(data, n, check); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, e := range m.all[start-1:] {
-		if filter.Match(e.job, e.name, e.state, e.severity) {
-			want = append(want, e.seq)
+		if filter.Takes(&e) {
+			want = append(want, e.Seq)
 		}
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("from %d: read %v; want %v", seq, got, want)
 	}
 	now, _ := h.begin(wire.FromNow, wire.Cursor{}, false)
-	if s := seqsOf(now.snapshot); !slices.Equal(s, m.unfinished(len(m.all))) || now.next != h.head+1 {
+	if s := seqsOf(now.snapshot); !slices.Equal(s, m.unfinished(len(m.all))) || now.next != h.cache.head+1 {
 		t.Fatalf("now: %d, snapshot %v; want %v", now.next, s, m.unfinished(len(m.all)))
 	}
 }
@@ -154,7 +167,7 @@ func TestReadBehind(t *testing.T) {
 	publish(5)
 	at, _ := h.begin(wire.FromOldest, wire.Cursor{}, false)
 	publish(20)
-	if data, n := h.read(&at, &wire.Filter{}, 100, 1<<20, nil); n != 0 || len(data) != 0 || at.missed != 15 || at.next != 16 || !slices.Equal(seqsOf(at.snapshot), []uint64{15}) {
+	if data, n := h.read(&at, new(reader), 100, 1<<20, nil); n != 0 || len(data) != 0 || at.missed != 15 || at.next != 16 || !slices.Equal(seqsOf(at.snapshot), []uint64{15}) {
 		t.Errorf("read %d events at %+v", n, at)
 	}
 }
@@ -194,7 +207,7 @@ func TestJobsBound(t *testing.T) {
 		h.publish(&wire.Event{JobID: jobs[len(jobs)-1], RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted, Final: true}}})
 	}
 	_, n, more := h.readJobs(uuid.Nil, 1<<20, nil)
-	if n != 3 || more || h.jobs.has(jobs[1]) || !h.jobs.has(jobs[2]) {
+	if n != 3 || more || h.jobs.byJob[jobs[1]] != nil || h.jobs.byJob[jobs[2]] == nil {
 		t.Errorf("%d jobs kept", n)
 	}
 	// In pages of one, each comes once.
@@ -205,7 +218,7 @@ func TestJobsBound(t *testing.T) {
 		if n != 1 {
 			t.Fatalf("a page of %d", n)
 		}
-		wire.NewEventDecoder(h.types).Decode(data, n, func(ev wire.Event) { after = ev.JobID })
+		wire.NewEventDecoder(h.types).Decode(data, n, func(ev *wire.Event) { after = ev.JobID })
 	}
 	if seen != 3 {
 		t.Errorf("%d jobs in pages", seen)

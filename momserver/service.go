@@ -85,7 +85,7 @@ func (sv *service) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) e
 		}
 		sub := &subscriber{
 			name: args.Name, addr: sv.conn.RemoteAddr().String(),
-			main: sv.conn, callee: sv.conn, filter: args.Filter, since: time.Now(),
+			main: sv.conn, callee: sv.conn, reader: reader{filter: args.Filter}, since: time.Now(),
 			fresh: true, limit: uint64(args.Room),
 		}
 		if err := sv.reserve(sub); err != nil {
@@ -203,11 +203,11 @@ func (sv *service) History(args *wire.HistoryArgs, reply *wire.Page) error {
 		if args.Max == 0 {
 			limit = 1 << 20
 		}
-		missed, filter := at.missed, wire.Filter{}
+		missed := at.missed
 		at.missed = 0
 		var n int
 		for {
-			reply.Events, n = h.read(&at, &filter, limit, maxPage, nil)
+			reply.Events, n = h.read(&at, new(reader), limit, maxPage, nil)
 			if at.missed == 0 {
 				break
 			}

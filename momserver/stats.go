@@ -53,7 +53,7 @@ func (s *Server) Stats() Stats {
 	}
 	st.Drops, st.Dropped = s.drops.report()
 	s.hist.mu.Lock()
-	st.Published, st.Cached, st.CachedBytes, st.Runs = s.hist.head, s.hist.count, s.hist.bytes, s.hist.atHead.len()
+	st.Published, st.Cached, st.CachedBytes, st.Runs = s.hist.cache.head, s.hist.cache.len(), s.hist.cache.bytes, s.hist.runs.unfinished
 	s.hist.mu.Unlock()
 	s.mu.Lock()
 	st.Connections, st.Subscribers = len(s.conns), len(s.subs)
@@ -82,9 +82,9 @@ func (s *Server) Subscribers() []SubscriberInfo {
 func (s *Server) Jobs() []wire.Event {
 	data, n, _ := s.hist.readJobs(uuid.Nil, int(^uint(0)>>1), nil)
 	events := make([]wire.Event, 0, n)
-	err := wire.NewEventDecoder(s.hist.types).Decode(data, n, func(ev wire.Event) {
+	err := wire.NewEventDecoder(s.hist.types).Decode(data, n, func(ev *wire.Event) {
 		ev.Epoch = s.hist.epoch
-		events = append(events, ev)
+		events = append(events, *ev)
 	})
 	if err != nil {
 		panic(err) // the cache holds what this process encoded

@@ -17,10 +17,10 @@ type subscriber struct {
 	addr   string
 	callee *wire.Conn // the connection of its callback endpoint
 	main   *wire.Conn // the connection that it subscribed on; often the same
-	filter wire.Filter
 	since  time.Time
 
 	// Owned by the sender; no lock.
+	reader            // what it wants, and which definitions it has
 	at       place    // the next event, and the snapshot before it
 	fresh    bool     // nothing has been sent yet
 	sent     uint64   // events sent
@@ -85,7 +85,7 @@ func (sub *subscriber) done(head uint64) bool {
 func (sub *subscriber) filterSnapshot() {
 	if !sub.filter.IsZero() {
 		sub.at.snapshot = slices.DeleteFunc(sub.at.snapshot, func(e entry) bool {
-			return !sub.filter.Match(e.job, e.name, e.state, e.severity)
+			return !sub.filter.Match(e.def.JobID(), e.def.Name(), e.state, e.severity)
 		})
 	}
 }
@@ -102,7 +102,7 @@ func (sub *subscriber) fill(h *history, b *wire.Batch, buf []byte, maxBytes int)
 	}
 	room, n := int(min(sub.room(), 1<<20)), 0
 	if len(sub.at.snapshot) == 0 && room > 0 {
-		if buf, n = h.read(&sub.at, &sub.filter, room, maxBytes, buf); sub.at.missed > 0 {
+		if buf, n = h.read(&sub.at, &sub.reader, room, maxBytes, buf); sub.at.missed > 0 {
 			sub.filterSnapshot()
 		}
 		b.Count = uint32(n)
@@ -119,10 +119,10 @@ func (sub *subscriber) fill(h *history, b *wire.Batch, buf []byte, maxBytes int)
 func (sub *subscriber) fillSnapshot(b *wire.Batch, buf []byte, room, maxBytes int) []byte {
 	for len(sub.at.snapshot) > 0 && int(b.Count) < room {
 		e := sub.at.snapshot[0]
-		if b.Count > 0 && len(buf)+len(e.bytes) > maxBytes {
+		if b.Count > 0 && len(buf)+len(e.data) > maxBytes {
 			break
 		}
-		buf = append(buf, e.bytes...)
+		buf = append(sub.known.Append(buf, e.def), e.data...)
 		b.Count++
 		b.Snapshot++
 		sub.at.snapshot = sub.at.snapshot[1:]

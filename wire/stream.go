@@ -6,18 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/google/uuid"
+	"time"
 )
 
 // EventEncoder encodes events for all subscribers of one server: one gob
 // encoder for the server's life. An EventEncoder is not safe for concurrent
 // use.
 type EventEncoder struct {
-	buf   bytes.Buffer
-	enc   *gob.Encoder
-	types []byte
-	event Event // the one being encoded, so that the caller's stays off the heap
+	buf    bytes.Buffer
+	enc    *gob.Encoder
+	types  []byte
+	number uint64 // of the latest definition
+	record record // the one being encoded, so that it stays off the heap
 }
 
 // NewEventEncoder returns an encoder.
@@ -26,18 +26,19 @@ func NewEventEncoder() *EventEncoder {
 	e.enc = gob.NewEncoder(&e.buf)
 	// gob sends all type definitions before the first value and none after it:
 	// what the first encoding has over the second is the definitions.
-	first := len(e.mustEncode())
+	first := len(e.encode())
 	e.types = bytes.Clone(e.buf.Bytes())
-	e.types = e.types[:first-len(e.mustEncode())]
+	e.types = e.types[:first-len(e.encode())]
 	return e
 }
 
-// mustEncode encodes the zero event.
-func (e *EventEncoder) mustEncode() []byte {
+// encode encodes the record.
+func (e *EventEncoder) encode() []byte {
 	e.buf.Reset()
-	if err := e.enc.Encode(&e.event); err != nil {
+	if err := e.enc.Encode(&e.record); err != nil {
 		panic(fmt.Sprintf("wire: the event model does not suit gob: %v", err))
 	}
+	e.record = record{}
 	return e.buf.Bytes()
 }
 
@@ -45,25 +46,65 @@ func (e *EventEncoder) mustEncode() []byte {
 // event. The caller does not change them.
 func (e *EventEncoder) Types() []byte { return e.types }
 
-// Encode returns ev as bytes, valid until the next call. What is set on
-// delivery (Epoch, Missed, Snapshot) is left out. An event of more than limit
-// bytes is an [ErrTooLarge].
-func (e *EventEncoder) Encode(ev *Event, limit int) ([]byte, error) {
+// Encode returns ev as bytes, valid until the next call, and the definition
+// that completes them. common is of ev's run, and is brought up to date. What
+// is set on delivery (Epoch, Missed, Snapshot) is left out. An event of more
+// than limit bytes, its definitions included, is an [ErrTooLarge], and leaves
+// common as it is.
+func (e *EventEncoder) Encode(ev *Event, common *Common, limit int) (*Definition, []byte, error) {
 	if n := ev.textSize(); n > limit {
-		return nil, tooLarge(ev, n, limit)
+		return nil, nil, tooLarge(ev, n, limit)
 	}
-	e.event = *ev
-	e.event.Epoch, e.event.Missed, e.event.Snapshot = uuid.Nil, 0, false
-	e.buf.Reset()
-	err := e.enc.Encode(&e.event)
-	e.event = Event{}
-	if err != nil {
-		return nil, Errorf(CodeBadRequest, "the event cannot be encoded: %v", err)
+	run, pack := common.find(ev)
+	if run == nil {
+		run = e.defineRun(ev)
 	}
-	if e.buf.Len() > limit {
-		return nil, tooLarge(ev, e.buf.Len(), limit)
+	def, size := run, len(run.bytes)
+	if ev.Data.Header != nil || ev.Data.Body != nil {
+		if pack == nil {
+			pack = e.definePackage(ev, run)
+		}
+		def, size = pack, size+len(pack.bytes)
 	}
-	return e.buf.Bytes(), nil
+	e.record.set(ev, def.number)
+	data := e.encode()
+	if size += len(data); size > limit {
+		return nil, nil, tooLarge(ev, size, limit)
+	}
+	common.keep(run, pack)
+	return def, data, nil
+}
+
+func (e *EventEncoder) defineRun(ev *Event) *Definition {
+	e.number++
+	d := &Definition{number: e.number, said: runDefinition{JobID: ev.JobID, RunID: ev.RunID}}
+	e.record.Of = d.number
+	out := d.said
+	if init := ev.Data.Initialize; init != nil {
+		said, sent := *init, *init
+		d.said.Initialize = &said
+		out.LastExecution, sent.LastExecution = nanos(init.LastExecution), time.Time{}
+		out.Initialize = &sent
+	}
+	e.record.Run = &out
+	d.bytes = bytes.Clone(e.encode())
+	return d
+}
+
+func (e *EventEncoder) definePackage(ev *Event, run *Definition) *Definition {
+	e.number++
+	d := &Definition{number: e.number, run: run}
+	if h := ev.Data.Header; h != nil {
+		c := constHeader(h)
+		d.header = &c
+	}
+	if b := ev.Data.Body; b != nil {
+		c := constBody(b)
+		d.body = &c
+	}
+	e.record.Of, e.record.Package = d.number, &packageDefinition{Run: run.number, Header: d.header, Body: d.body}
+	d.bytes = bytes.Clone(e.encode())
+	return d
 }
 
 func tooLarge(ev *Event, n, limit int) *Error {
@@ -74,8 +115,11 @@ func tooLarge(ev *Event, n, limit int) *Error {
 // subscription's life. It is not safe for concurrent use. After an error it is
 // of no use.
 type EventDecoder struct {
-	src bytes.Reader
-	dec *gob.Decoder
+	src    bytes.Reader
+	dec    *gob.Decoder
+	record record // the one being decoded, and the event that it becomes:
+	event  Event  // here they stay off the heap
+	defs   memo[definition]
 }
 
 // NewEventDecoder returns a decoder for events of the encoder whose Types
@@ -86,23 +130,52 @@ func NewEventDecoder(types []byte) *EventDecoder {
 	return d
 }
 
-// Decode reads count events from data, in order, and calls yield with each. It
-// returns an [ErrProtocol] where data does not hold just that.
-func (d *EventDecoder) Decode(data []byte, count int, yield func(Event)) error {
+// Decode reads count events from data, in order, and calls yield with each,
+// which is valid until yield returns. It returns an [ErrProtocol] where data does not hold just that. The events of a
+// run share what Data.Initialize points to.
+func (d *EventDecoder) Decode(data []byte, count int, yield func(*Event)) error {
 	d.src.Reset(data)
-	for range count {
-		var ev Event
-		if err := d.dec.Decode(&ev); err != nil {
+	for count > 0 {
+		d.record = record{}
+		if err := d.dec.Decode(&d.record); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return Errorf(CodeProtocol, "events that cannot be decoded: %v", err)
 		}
-		yield(ev)
+		if d.record.Run != nil || d.record.Package != nil {
+			if err := d.define(); err != nil {
+				return err
+			}
+			continue
+		}
+		def, ok := d.defs.get(d.record.Of)
+		if !ok {
+			return Errorf(CodeProtocol, "event %d refers to definition %d, which has not come", d.record.Seq, d.record.Of)
+		}
+		d.record.fill(&d.event, &def)
+		yield(&d.event)
+		count--
 	}
 	if d.src.Len() > 0 {
 		return Errorf(CodeProtocol, "%d bytes behind the last event", d.src.Len())
 	}
+	return nil
+}
+
+// define takes the definition that has been decoded.
+func (d *EventDecoder) define() error {
+	def := definition{run: d.record.Run, pack: d.record.Package}
+	if def.pack != nil {
+		run, ok := d.defs.get(def.pack.Run)
+		if !ok {
+			return Errorf(CodeProtocol, "definition %d refers to %d, which has not come", d.record.Of, def.pack.Run)
+		}
+		def.run = run.run
+	} else if init := def.run.Initialize; init != nil {
+		init.LastExecution = fromNanos(def.run.LastExecution)
+	}
+	d.defs.put(d.record.Of, def)
 	return nil
 }
 

@@ -1,0 +1,113 @@
+package momserver
+
+import (
+	"bytes"
+
+	"mom/wire"
+)
+
+// mark is what the server must know of an event without decoding it.
+type mark struct {
+	def      *wire.Definition // completes the event; knows its run and job
+	state    wire.State
+	severity wire.Severity
+	final    bool
+}
+
+// entry is one event of the cache. It never changes.
+type entry struct {
+	mark
+	seq  uint64
+	data []byte // as the encoder wrote it
+}
+
+// segmentEvents is how many events a segment holds.
+const segmentEvents = 256
+
+// segment holds consecutive events, one after another in one piece of memory.
+// What has been written stays as it is, so a reader that has taken hold of the
+// segment under the lock copies from it without.
+type segment struct {
+	data  []byte
+	ends  [segmentEvents]uint32 // of each event in data
+	marks [segmentEvents]mark
+}
+
+// slice returns the bytes of the events from the i-th to before the j-th.
+func (s *segment) slice(i, j int) []byte {
+	start := uint32(0)
+	if i > 0 {
+		start = s.ends[i-1]
+	}
+	return s.data[start:s.ends[j-1]:s.ends[j-1]]
+}
+
+// cache holds the newest events, by their Seq. The history guards it.
+type cache struct {
+	segments []*segment
+	last     *segment // the one before these
+	base     uint64   // Seq of the first segment's first event
+	oldest   uint64   // Seq of the oldest event that counts; head+1 for none
+	head     uint64   // Seq of the newest event, 0 for none
+	bytes    int      // of the events that count
+}
+
+func newCache() cache { return cache{base: 1, oldest: 1} }
+
+// len returns how many events there are.
+func (c *cache) len() int { return int(c.head - c.oldest + 1) }
+
+// find returns where the event stands.
+func (c *cache) find(seq uint64) (*segment, int) {
+	i := seq - c.base
+	return c.segments[i/segmentEvents], int(i % segmentEvents)
+}
+
+// at returns an event that is there.
+func (c *cache) at(seq uint64) entry {
+	s, i := c.find(seq)
+	return entry{mark: s.marks[i], seq: seq, data: s.slice(i, i+1)}
+}
+
+// append appends an event, and returns it.
+func (c *cache) append(m mark, data []byte) entry {
+	i := int((c.head + 1 - c.base) % segmentEvents)
+	if i == 0 {
+		size := 16 * len(data)
+		if n := len(c.segments); n > 0 {
+			last := c.segments[n-1]
+			if cap(last.data) > len(last.data) {
+				last.data = bytes.Clone(last.data) // it will not grow any more
+			}
+			size = len(last.data)
+		}
+		c.segments = append(c.segments, &segment{data: make([]byte, 0, size+size/16)})
+	}
+	s := c.segments[len(c.segments)-1]
+	s.data = append(s.data, data...)
+	s.marks[i], s.ends[i] = m, uint32(len(s.data))
+	c.head++
+	c.bytes += len(data)
+	return entry{mark: m, seq: c.head, data: s.slice(i, i+1)}
+}
+
+// dropOldest lets go of the oldest event.
+func (c *cache) dropOldest() {
+	s, i := c.find(c.oldest)
+	c.bytes -= len(s.slice(i, i+1))
+	c.oldest++
+	if i == segmentEvents-1 {
+		c.last, c.segments[0] = s, nil
+		c.segments = c.segments[1:]
+		c.base += segmentEvents
+	}
+}
+
+// passed returns an event a segment's length behind the oldest, each in its
+// turn: whoever points to its bytes holds on to memory that has left the cache.
+func (c *cache) passed() (*wire.Definition, uint64) {
+	if c.last == nil {
+		return nil, 0
+	}
+	return c.last.marks[(c.oldest-c.base)%segmentEvents].def, c.oldest - segmentEvents
+}

@@ -1,0 +1,140 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// record.go holds how an event stands in the stream: what it has in common with
+// other events of its run or its package is said once, in a definition, and the
+// event's own record refers to it.
+
+// record is one value of the stream: an event, or a definition. A definition
+// has Run or Package set. The fields are the wire's: append-only.
+type record struct {
+	Seq uint64 // of an event; 0 in a definition
+	// Of is the definition that completes the event: a package's, or for a
+	// job's event a run's. In a definition it is its own number.
+	Of      uint64
+	Run     *runDefinition
+	Package *packageDefinition
+
+	State                                       State
+	Final                                       bool
+	Sent, Received                              int64 // bytes of the package
+	Item                                        string
+	Began, Ended                                int64 // SentTime and ReceivedTime, as nanos has them
+	Log                                         []logRecord
+	PackagesDone, PackagesFailed, PackagesTotal int
+	FilesDone, FilesTotal                       int
+	BytesDone, BytesTotal                       int64
+	Warnings, Errors                            int
+}
+
+// runDefinition is what the events of a run have in common.
+type runDefinition struct {
+	JobID, RunID  uuid.UUID
+	Initialize    *InitializeData
+	LastExecution int64 // Initialize's, which is left out there
+}
+
+// packageDefinition is what the events of a package have in common.
+type packageDefinition struct {
+	Run    uint64         // the number of the run's definition
+	Header *PackageHeader // without the sizes of what was moved
+	Body   *PackageBody   // without the item
+}
+
+// logRecord is a LogEntry.
+type logRecord struct {
+	Time     int64
+	Severity Severity
+	Item     string
+	Message  string
+}
+
+// nanos returns a time as nanoseconds since 1970, 0 for the zero time. Times
+// that do not fit, before 1678 or after 2261, become 0 too.
+func nanos(t time.Time) int64 {
+	if y := t.Year(); y < 1678 || y > 2261 {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// fromNanos is the reverse, in UTC.
+func fromNanos(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+// set makes r the record of ev.
+func (r *record) set(ev *Event, of uint64) {
+	status, p := &ev.Data.Status, &ev.Data.Progress
+	*r = record{
+		Seq: ev.Seq, Of: of, State: status.State, Final: status.Final,
+		Began: nanos(status.SentTime), Ended: nanos(status.ReceivedTime),
+		PackagesDone: p.PackagesDone, PackagesFailed: p.PackagesFailed, PackagesTotal: p.PackagesTotal,
+		FilesDone: p.FilesDone, FilesTotal: p.FilesTotal, BytesDone: p.BytesDone, BytesTotal: p.BytesTotal,
+		Warnings: p.Warnings, Errors: p.Errors,
+	}
+	if h := ev.Data.Header; h != nil {
+		r.Sent, r.Received = h.SizeOfSentData, h.SizeOfReceivedData
+	}
+	if b := ev.Data.Body; b != nil {
+		r.Item = b.Item
+	}
+	for i := range status.Log {
+		entry := &status.Log[i]
+		r.Log = append(r.Log, logRecord{Time: nanos(entry.Time), Severity: entry.Severity, Item: entry.Item, Message: entry.Message})
+	}
+}
+
+// fill makes ev of r and its definition.
+func (r *record) fill(ev *Event, def *definition) {
+	*ev = Event{
+		Seq: r.Seq, JobID: def.run.JobID, RunID: def.run.RunID,
+		Data: TransferData{
+			Initialize: def.run.Initialize,
+			Status:     Status{State: r.State, Final: r.Final, SentTime: fromNanos(r.Began), ReceivedTime: fromNanos(r.Ended)},
+			Progress: Progress{
+				PackagesDone: r.PackagesDone, PackagesFailed: r.PackagesFailed, PackagesTotal: r.PackagesTotal,
+				FilesDone: r.FilesDone, FilesTotal: r.FilesTotal, BytesDone: r.BytesDone, BytesTotal: r.BytesTotal,
+				Warnings: r.Warnings, Errors: r.Errors,
+			},
+		},
+	}
+	if p := def.pack; p != nil {
+		own := &struct { // one allocation for both
+			header PackageHeader
+			body   PackageBody
+		}{}
+		if p.Header != nil {
+			own.header = *p.Header
+			own.header.SizeOfSentData, own.header.SizeOfReceivedData = r.Sent, r.Received
+			ev.Data.Header = &own.header
+		}
+		if p.Body != nil {
+			own.body = *p.Body
+			own.body.Item = r.Item
+			ev.Data.Body = &own.body
+		}
+	}
+	if len(r.Log) > 0 {
+		log := make([]LogEntry, len(r.Log))
+		for i := range r.Log {
+			entry := &r.Log[i]
+			log[i] = LogEntry{Time: fromNanos(entry.Time), Severity: entry.Severity, Item: entry.Item, Message: entry.Message}
+		}
+		ev.Data.Status.Log = log
+	}
+}
+
+// definition is what a number stands for at the receiving end.
+type definition struct {
+	run  *runDefinition
+	pack *packageDefinition // nil in a run's own
+}
