@@ -1,7 +1,6 @@
 package momclient
 
 import (
-	"cmp"
 	"time"
 
 	"mom/wire"
@@ -43,7 +42,8 @@ func (k *callback) serving(body func() error) error {
 	}, body)
 }
 
-// take decodes a batch and gives its events to the client.
+// take gives a batch to the client. Its events are decoded when their handler
+// is ready for them.
 func (s *session) take(b *wire.Batch) (room uint32, err error) {
 	if len(b.Types) > 0 {
 		s.decoder = wire.NewEventDecoder(b.Types)
@@ -51,38 +51,15 @@ func (s *session) take(b *wire.Batch) (room uint32, err error) {
 	switch {
 	case s.decoder == nil:
 		return 0, wire.Errorf(wire.CodeProtocol, "%s sent events before their types", s.c.addr)
-	case b.Next < s.next, b.Next == 0, b.Snapshot > b.Count:
+	case b.Next < s.next, b.Next == 0, b.Snapshot > 0 && b.Snapshot != b.Count, b.Count == 0 && len(b.Events) > 0:
 		return 0, wire.Errorf(wire.CodeProtocol, "%s sent a batch that goes back", s.c.addr)
 	}
-	s.items = s.items[:0]
-	after := place{cursor: wire.Cursor{Epoch: s.epoch, Seq: b.Next - 1}, renew: b.Pending > 0}
-	size := len(b.Events) / max(1, int(b.Count))
-	last := s.next
-	var wrong error
-	err = s.decoder.Decode(b.Events, int(b.Count), func(ev *wire.Event) {
-		ev.Epoch = s.epoch
-		it := item{event: *ev, size: size, place: after}
-		switch {
-		case len(s.items) < int(b.Snapshot):
-			it.event.Snapshot = true
-			it.place.renew = b.Pending > 0 || len(s.items)+1 < int(b.Snapshot)
-		case ev.Seq < last || ev.Seq >= b.Next:
-			wrong = wire.Errorf(wire.CodeProtocol, "%s sent event %d out of order", s.c.addr, ev.Seq)
-		default:
-			it.place.cursor.Seq = ev.Seq
-			last = ev.Seq + 1
-		}
-		s.items = append(s.items, it)
-	})
-	if err = cmp.Or(err, wrong); err != nil {
-		return 0, err
+	ch := &chunk{
+		session: s, decoder: s.decoder, data: b.Events, left: int(b.Count), snapshot: b.Snapshot > 0,
+		floor: s.next, end: b.Next, after: place{cursor: wire.Cursor{Epoch: s.epoch, Seq: b.Next - 1}, renew: b.Pending > 0},
 	}
-	if b.Next > last && b.Pending == 0 {
-		s.items = append(s.items, item{mark: true, place: after})
-	}
-	if room, err = s.c.accept(s, s.items, after, b.Missed); err == nil {
+	if room, err = s.c.accept(s, ch, b.Missed); err == nil {
 		s.next = b.Next
 	}
-	clear(s.items) // the queue has them; hold no event longer
 	return room, err
 }

@@ -13,7 +13,6 @@ import (
 type Client struct {
 	addr     string
 	opts     Options
-	queue    queue
 	statuses statuses
 
 	life    context.Context // ends with Close: what attempts and deliveries hang on
@@ -27,10 +26,12 @@ type Client struct {
 	pulling      *subscription // the one whose events a range loop takes; nil for none
 	sub          *subscription // nil when not subscribed
 	session      *session      // the live connection of sub; nil between two
-	received     place         // the place after the last event that is in the queue
-	handled      place         // the place after the last event whose handler has returned
-	cursor       wire.Cursor   // handled, but for snapshots seen in part
-	missed       uint64        // events missed since the last one in the queue
+	queue        queue
+	received     place       // the place after the last event that is in the queue
+	handled      place       // the place after the last event whose handler has returned
+	handling     *place      // the place after the event whose handler runs; nil for none
+	cursor       wire.Cursor // handled, but for snapshots seen in part
+	missed       uint64      // events missed since the last one in the queue
 }
 
 // New returns a client for the server at addr, host:port. It does nothing
@@ -89,7 +90,7 @@ func (c *Client) Subscribe(ctx context.Context) error {
 }
 
 func (c *Client) subscribe(ctx context.Context, pull bool) (*subscription, error) {
-	sub, err := c.begin(pull)
+	sub, err := c.start(pull)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +106,8 @@ func (c *Client) subscribe(ctx context.Context, pull bool) (*subscription, error
 	return nil, err
 }
 
-// begin makes a subscription and starts its goroutine.
-func (c *Client) begin(pull bool) (*subscription, error) {
+// start makes a subscription and starts its goroutine.
+func (c *Client) start(pull bool) (*subscription, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -130,8 +131,8 @@ func (c *Client) begin(pull bool) (*subscription, error) {
 }
 
 // Unsubscribe ends the subscription and returns when its connection is closed.
-// Events that still wait are not delivered; a later Subscribe gets them again.
-// A handler call that is running is not waited for. Without a subscription it
+// Events that still wait are not delivered, and no handler call begins; a later
+// Subscribe goes on with them. A call that is running is not waited for. Without a subscription it
 // does nothing. It returns nil, always.
 func (c *Client) Unsubscribe() error {
 	c.mu.Lock()
@@ -143,7 +144,8 @@ func (c *Client) Unsubscribe() error {
 	return nil
 }
 
-// finish ends sub, waits for its goroutine, and goes back to what was handled.
+// finish ends sub, waits for its goroutine, and goes back to what was given to
+// the handler.
 func (c *Client) finish(sub *subscription) {
 	sub.cancel()
 	<-sub.done
@@ -157,6 +159,9 @@ func (c *Client) finish(sub *subscription) {
 	}
 	c.queue.clear()
 	c.received, c.missed = c.handled, 0
+	if c.handling != nil {
+		c.received = *c.handling
+	}
 }
 
 // Close ends the subscription and the client. It returns when the client's
@@ -178,20 +183,18 @@ func (c *Client) Close() error {
 
 // accept takes what a session received. It is refused where the session is not
 // the live one: an ended session moves nothing. mu is not held.
-func (c *Client) accept(s *session, items []item, after place, missed uint64) (uint32, error) {
+func (c *Client) accept(s *session, ch *chunk, missed uint64) (uint32, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.session != s {
 		return 0, wire.Errorf(wire.CodeClosed, "the session has ended")
 	}
 	missed += c.missed
-	for i := range items {
-		if !items[i].mark {
-			items[i].event.Missed, missed = missed, 0
-			break
-		}
+	if ch.left > 0 {
+		ch.missed, missed = missed, 0
 	}
-	room, ok := c.queue.push(items)
+	after := ch.after
+	room, ok := c.queue.push(ch)
 	if !ok {
 		return 0, wire.Errorf(wire.CodeProtocol, "%s sent more events than it was told there is room for", c.addr)
 	}
@@ -214,17 +217,52 @@ func (c *Client) leave(s *session) {
 	}
 }
 
-// handledTo moves the cursor after a handler has returned.
-func (c *Client) handledTo(it *item) {
+// begin takes the event seq off the queue, to be handled, and returns the place
+// before and after it; false where ch has been cleared away since, or another
+// consumer has taken over.
+func (c *Client) begin(ch *chunk, seq uint64, pull bool) (before, after place, ok bool) {
 	c.mu.Lock()
-	c.handled = it.place
-	if !it.place.renew {
-		c.cursor = it.place.cursor
+	defer c.mu.Unlock()
+	if c.queue.head() != ch || pull != (c.pulling != nil) || c.life.Err() != nil {
+		return before, after, false
 	}
-	s := c.session
+	after = c.queue.pop(seq)
+	c.handling = &after
+	return c.handled, after, true
+}
+
+// end moves the cursor after a handler has returned, unless another consumer
+// has moved it since, and tells the server about room where there is news.
+func (c *Client) end(before, after place) {
+	c.mu.Lock()
+	c.handling = nil
+	if c.handled == before {
+		c.handled = after
+		if !after.renew {
+			c.cursor = after.cursor
+		}
+	}
+	s, news := c.session, c.queue.news()
 	c.mu.Unlock()
-	if s != nil {
-		s.tellRoom()
+	if s != nil && news != nil {
+		s.tellRoom(news)
+	}
+}
+
+// spoil ends the live session because ch does not hold what its batch said,
+// and goes back to what was handled. All that waits behind ch is asked for
+// again.
+func (c *Client) spoil(ch *chunk, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.queue.head() != ch {
+		return // it has been cleared away since
+	}
+	c.queue.clear()
+	c.received, c.missed = c.handled, 0
+	if s := c.session; s != nil {
+		c.session = nil // what it has yet to give moves nothing
+		s.callee.Close(asError(err))
 	}
 }
 

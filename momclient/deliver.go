@@ -39,20 +39,45 @@ func (c *Client) deliverEvents() {
 // handleNext hands the oldest waiting event to the handler, and reports
 // whether there was one to hand over.
 func (c *Client) handleNext() bool {
+	return c.consume(false, func(ev *wire.Event) {
+		c.mu.Lock()
+		handler := c.onEvent
+		c.mu.Unlock()
+		if handler != nil {
+			c.guard(ev, func() { handler(*ev) })
+		}
+	})
+}
+
+// consume calls handle with the oldest waiting event, moves past it, and
+// reports whether there was anything to move past. pull says for whom: the
+// range loop, or the OnEvent handler.
+func (c *Client) consume(pull bool, handle func(*wire.Event)) bool {
 	c.mu.Lock()
-	handler, stop := c.onEvent, c.pulling != nil || c.life.Err() != nil
+	ch := c.queue.head()
+	mine := pull == (c.pulling != nil) && c.life.Err() == nil
 	c.mu.Unlock()
-	if stop {
+	if ch == nil || !mine {
 		return false
 	}
-	it, ok := c.queue.pop()
+	var ev *wire.Event
+	var seq uint64
+	if ch.left > 0 {
+		var err error
+		if ev, err = ch.next(); err != nil {
+			c.spoil(ch, err)
+			return true
+		}
+		seq = ev.Seq
+	}
+	before, after, ok := c.begin(ch, seq, pull)
 	if !ok {
-		return false
+		return true
 	}
-	if !it.mark && handler != nil {
-		c.guard(&it.event, func() { handler(it.event) })
+	if ev != nil {
+		handle(ev)
 	}
-	c.handledTo(&it)
+	c.end(before, after)
 	return true
 }
 

@@ -36,12 +36,10 @@ func (c *Client) pull(ctx context.Context, sub *subscription, yield func(wire.Ev
 		// Read before the queue: what came before the end is there.
 		over := isClosed(sub.done)
 		for ctx.Err() == nil {
-			it, ok := c.queue.pop()
-			if !ok {
+			goOn := true
+			if !c.consume(true, func(ev *wire.Event) { goOn = yield(*ev, nil) }) {
 				break
 			}
-			goOn := it.mark || yield(it.event, nil)
-			c.handledTo(&it)
 			if !goOn {
 				return nil
 			}

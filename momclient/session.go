@@ -31,7 +31,6 @@ type session struct {
 	// Owned by the goroutine that serves callee.
 	decoder *wire.EventDecoder
 	next    uint64 // Seq of the first event that has not come
-	items   []item
 
 	mu   sync.Mutex // guards bye
 	bye  *wire.Error
@@ -231,10 +230,8 @@ func (s *session) close(why *wire.Error) error {
 	return why
 }
 
-// tellRoom tells the server about room that the handler has made, when it is
-// worth a call. It does not wait.
-func (s *session) tellRoom() {
-	if args, ok := s.c.queue.news(); ok {
-		s.conn.Client().Go(wire.MethodRoom, &args, &wire.Nothing{}, s.room)
-	}
+// tellRoom tells the server about room that the handler has made. It does not
+// wait.
+func (s *session) tellRoom(news *wire.RoomArgs) {
+	s.conn.Client().Go(wire.MethodRoom, news, &wire.Nothing{}, s.room)
 }

@@ -116,6 +116,7 @@ func tooLarge(ev *Event, n, limit int) *Error {
 // of no use.
 type EventDecoder struct {
 	src    bytes.Reader
+	left   int // events in src
 	dec    *gob.Decoder
 	record record // the one being decoded, and the event that it becomes:
 	event  Event  // here they stay off the heap
@@ -130,37 +131,54 @@ func NewEventDecoder(types []byte) *EventDecoder {
 	return d
 }
 
-// Decode reads count events from data, in order, and calls yield with each,
-// which is valid until yield returns. It returns an [ErrProtocol] where data does not hold just that. The events of a
-// run share what Data.Initialize points to.
-func (d *EventDecoder) Decode(data []byte, count int, yield func(*Event)) error {
+// Open makes data, which holds count events, the next to be read.
+func (d *EventDecoder) Open(data []byte, count int) {
 	d.src.Reset(data)
-	for count > 0 {
+	d.left = count
+}
+
+// Next returns the next event, valid until the next call, or nil after the
+// last. The error is an [ErrProtocol], where data does not hold just its
+// events. The events of a run share what Data.Initialize points to.
+func (d *EventDecoder) Next() (*Event, error) {
+	for d.left > 0 {
 		d.record = record{}
 		if err := d.dec.Decode(&d.record); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
-			return Errorf(CodeProtocol, "events that cannot be decoded: %v", err)
+			return nil, Errorf(CodeProtocol, "events that cannot be decoded: %v", err)
 		}
 		if d.record.Run != nil || d.record.Package != nil {
 			if err := d.define(); err != nil {
-				return err
+				return nil, err
 			}
 			continue
 		}
 		def, ok := d.defs.get(d.record.Of)
 		if !ok {
-			return Errorf(CodeProtocol, "event %d refers to definition %d, which has not come", d.record.Seq, d.record.Of)
+			return nil, Errorf(CodeProtocol, "event %d refers to definition %d, which has not come", d.record.Seq, d.record.Of)
 		}
+		d.left--
 		d.record.fill(&d.event, &def)
-		yield(&d.event)
-		count--
+		return &d.event, nil
 	}
-	if d.src.Len() > 0 {
-		return Errorf(CodeProtocol, "%d bytes behind the last event", d.src.Len())
+	if n := d.src.Len(); n > 0 {
+		return nil, Errorf(CodeProtocol, "%d bytes behind the last event", n)
 	}
-	return nil
+	return nil, nil
+}
+
+// Decode is Open, and Next for each event.
+func (d *EventDecoder) Decode(data []byte, count int, yield func(*Event)) error {
+	d.Open(data, count)
+	for {
+		ev, err := d.Next()
+		if ev == nil {
+			return err
+		}
+		yield(ev)
+	}
 }
 
 // define takes the definition that has been decoded.
