@@ -198,9 +198,7 @@ func (c *config) mirrors(srv *momserver.Server, log *slog.Logger) ([]*mirror.Mir
 	var all []*mirror.Mirror
 	taken := make(map[string]bool)
 	for i := 0; i+1 < len(c.paths); i += 2 {
-		opts := c.mirror
-		opts.Log = log
-		m, err := mirror.New(srv, c.paths[i], c.paths[i+1], opts)
+		m, err := mirror.New(srv, c.paths[i], c.paths[i+1], c.mirror)
 		if err != nil {
 			return nil, usageError{err}
 		}

@@ -44,15 +44,6 @@ func openSource(dir string) (*os.Root, error) {
 	return root, nil
 }
 
-// plain returns err without the path that os puts before it.
-func plain(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
-
 // scan reads the tree under root, without the subtree at exclude. What cannot
 // be read is listed, and does not end the scan.
 func scan(ctx context.Context, root *os.Root, exclude string) (*tree, error) {
@@ -61,12 +52,13 @@ func scan(ctx context.Context, root *os.Root, exclude string) (*tree, error) {
 }
 
 func (t *tree) readDir(ctx context.Context, root *os.Root, dir, exclude string) error {
-	if err := ctx.Err(); err != nil {
+	if err := interrupted(ctx); err != nil {
 		return err
 	}
 	names, err := readNames(root, dir)
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) { // else it has vanished since
+		// Below the top it may have vanished since, or no longer be a directory.
+		if info, lerr := root.Lstat(filepath.FromSlash(dir)); dir == "." || lerr == nil && info.IsDir() {
 			t.unreadable = append(t.unreadable, &itemError{dir, plain(err)})
 		}
 		return nil
@@ -124,40 +116,4 @@ func (t *tree) add(ctx context.Context, root *os.Root, p, exclude string) error 
 func (t *tree) put(e entry) {
 	t.entries = append(t.entries, e)
 	t.known[e.path] = true
-}
-
-// modeBits are the bits of a mode that are mirrored.
-const modeBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
-
-// changes returns the entries that the destination lacks or has otherwise.
-// Directories that exist are none: their modes and times are set at the end.
-func changes(t *tree, dest *os.Root) []entry {
-	if dest == nil {
-		return t.entries
-	}
-	var changed []entry
-	for _, e := range t.entries {
-		if !same(e, dest) {
-			changed = append(changed, e)
-		}
-	}
-	return changed
-}
-
-// same reports whether the destination has the entry as it is: for a file by
-// size, time and mode.
-func same(e entry, dest *os.Root) bool {
-	name := filepath.FromSlash(e.path)
-	info, err := dest.Lstat(name)
-	if err != nil || info.Mode().Type() != e.info.Mode().Type() {
-		return false
-	}
-	switch info.Mode().Type() {
-	case fs.ModeDir:
-		return true
-	case fs.ModeSymlink:
-		link, err := dest.Readlink(name)
-		return err == nil && link == e.link
-	}
-	return info.Size() == e.info.Size() && info.ModTime().Equal(e.info.ModTime()) && info.Mode()&modeBits == e.info.Mode()&modeBits
 }

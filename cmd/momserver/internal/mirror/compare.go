@@ -1,0 +1,65 @@
+package mirror
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+)
+
+// modeBits are the bits of a mode that are mirrored.
+const modeBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+
+// modeOf returns the mode that a file or directory of the source is to have at
+// the destination.
+func modeOf(info fs.FileInfo) fs.FileMode {
+	mode := info.Mode() & modeBits
+	if info.Mode().IsRegular() && !ownerRuns(info) {
+		mode &^= fs.ModeSetuid | fs.ModeSetgid
+	}
+	return mode
+}
+
+// changes returns the entries that the destination lacks or has otherwise.
+// Directories that exist are none: their modes and times are set at the end.
+func changes(ctx context.Context, t *tree, dest *os.Root) ([]entry, error) {
+	if dest == nil {
+		return t.entries, nil
+	}
+	var changed []entry
+	// What is in a directory that is new is new. Asking would be wrong: where
+	// a link stands in its place, the answer would come from behind it.
+	fresh := make(map[string]bool)
+	for _, e := range t.entries {
+		if err := interrupted(ctx); err != nil {
+			return nil, err
+		}
+		if !fresh[path.Dir(e.path)] && same(e, dest) {
+			continue
+		}
+		changed = append(changed, e)
+		if e.info.IsDir() {
+			fresh[e.path] = true
+		}
+	}
+	return changed, nil
+}
+
+// same reports whether the destination has the entry as it is: for a file by
+// size, time and mode.
+func same(e entry, dest *os.Root) bool {
+	name := filepath.FromSlash(e.path)
+	info, err := dest.Lstat(name)
+	if err != nil || info.Mode().Type() != e.info.Mode().Type() {
+		return false
+	}
+	switch info.Mode().Type() {
+	case fs.ModeDir:
+		return true
+	case fs.ModeSymlink:
+		link, err := dest.Readlink(name)
+		return err == nil && link == e.link
+	}
+	return info.Size() == e.info.Size() && info.ModTime().Equal(e.info.ModTime()) && info.Mode()&modeBits == modeOf(e.info)
+}

@@ -1,0 +1,79 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// errInterrupted ends a run whose context is done.
+var errInterrupted = errors.New("interrupted: the mirroring was stopped")
+
+// interrupted returns errInterrupted when ctx is done.
+func interrupted(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	return nil
+}
+
+// untilDone reads from r until ctx is done.
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u untilDone) Read(p []byte) (int, error) {
+	if err := interrupted(u.ctx); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p)
+}
+
+// itemError is an error about one file or directory.
+type itemError struct {
+	item string
+	err  error
+}
+
+func (e *itemError) Error() string { return e.item + ": " + e.err.Error() }
+func (e *itemError) Unwrap() error { return e.err }
+
+// about returns err as one about item. An interruption is about none.
+func about(item string, err error) error {
+	var e *itemError
+	if err == nil || errors.Is(err, errInterrupted) || errors.As(err, &e) {
+		return err
+	}
+	return &itemError{item, plain(err)}
+}
+
+// itemOf returns the file that err is about, "" for none, and the error
+// without it.
+func itemOf(err error) (string, error) {
+	var e *itemError
+	if errors.As(err, &e) {
+		return e.item, e.err
+	}
+	return "", err
+}
+
+// plain returns err without the path that os puts before it.
+func plain(err error) error {
+	switch e := err.(type) {
+	case *fs.PathError:
+		return e.Err
+	case *os.LinkError:
+		return e.Err
+	}
+	return err
+}
+
+// fail ends the run with an ExportingError.
+func (r *run) fail(err error) error {
+	item, why := itemOf(err)
+	r.job.FailItem(item, why)
+	return err
+}

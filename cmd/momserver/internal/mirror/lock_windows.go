@@ -1,0 +1,38 @@
+package mirror
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+const (
+	accessDelete      = 0x10000
+	flagDeleteOnClose = 0x4000000
+	sharingViolation  = syscall.Errno(32)
+)
+
+// handle is a file of Windows.
+type handle syscall.Handle
+
+func (h handle) Close() error { return syscall.CloseHandle(syscall.Handle(h)) }
+
+// lockDir locks a directory by a file in it that nobody else may open, until
+// the result is closed or the process ends. Where no file can be made, nothing
+// can be mirrored either, and the run says so.
+func lockDir(dir *os.Root) (io.Closer, error) {
+	name, err := syscall.UTF16PtrFromString(filepath.Join(dir.Name(), spoolPrefix+"lock"))
+	if err != nil {
+		return nil, err
+	}
+	h, err := syscall.CreateFile(name, syscall.GENERIC_READ|syscall.GENERIC_WRITE|accessDelete, 0, nil,
+		syscall.OPEN_ALWAYS, syscall.FILE_ATTRIBUTE_NORMAL|flagDeleteOnClose, 0)
+	switch err {
+	case nil:
+		return handle(h), nil
+	case sharingViolation:
+		return nil, errTaken
+	}
+	return nil, err
+}

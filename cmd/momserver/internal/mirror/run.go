@@ -1,0 +1,181 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mom/momserver"
+	"mom/wire"
+)
+
+// run is one run in progress.
+type run struct {
+	m       *Mirror
+	job     *momserver.Job
+	result  Result
+	source  *os.Root
+	tree    *tree // of the source
+	todo    []batch
+	bytes   int64 // that the packages are expected to have
+	limit   limiter
+	spool   exportSpool
+	dest    *os.Root  // nil until the destination exists
+	lock    io.Closer // on dest; nil before the run works on it
+	pool    string    // the spool at the destination, relative to dest; "" before there is one
+	settled bool
+}
+
+// Run mirrors once. The error is why the run ended early; a run that went past
+// failed packages returns nil and a Result that is not Clean.
+func (m *Mirror) Run(ctx context.Context) (Result, error) {
+	r := &run{m: m}
+	defer r.close()
+	planned := r.plan(ctx)
+	job, err := m.srv.StartJob(m.JobID(), r.describe())
+	if err != nil {
+		return r.result, err
+	}
+	defer job.Close()
+	r.job = job
+	if err := planned; err != nil {
+		return r.result, r.fail(err)
+	}
+	r.tellPlan()
+	if err := r.packages(ctx); err != nil {
+		return r.result, err
+	}
+	if err := r.finish(ctx); err != nil {
+		return r.result, r.fail(err)
+	}
+	m.last = time.Now().UTC()
+	return r.result, job.Complete()
+}
+
+// plan scans the source and decides what goes into which package.
+func (r *run) plan(ctx context.Context) (err error) {
+	r.limit.perSecond = r.m.opts.Bandwidth
+	if r.source, err = openSource(r.m.src); err != nil {
+		return err
+	}
+	if r.tree, err = scan(ctx, r.source, r.m.excluded()); err != nil {
+		return err
+	}
+	for _, e := range r.tree.unreadable {
+		if e.item == "." { // nothing at all was read
+			return &itemError{r.m.src, e.err}
+		}
+		if !r.m.opts.ContinueOnError {
+			return e
+		}
+	}
+	if err := r.lookAtDest(); err != nil {
+		return err
+	}
+	changed, err := changes(ctx, r.tree, r.dest)
+	if err != nil {
+		return err
+	}
+	r.todo = divide(changed, r.m.opts.PackageFiles, r.m.opts.PackageBytes)
+	for _, b := range r.todo {
+		r.bytes += b.tarSize()
+	}
+	return nil
+}
+
+// lookAtDest opens the destination where it exists.
+func (r *run) lookAtDest() error {
+	info, err := os.Stat(r.m.dst)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && !info.IsDir():
+		return &itemError{r.m.dst, errors.New("the destination is not a directory")}
+	}
+	if err == nil {
+		r.dest, err = os.OpenRoot(r.m.dst)
+	}
+	if err != nil {
+		return &itemError{r.m.dst, plain(err)}
+	}
+	return nil
+}
+
+// describe returns what is known when the run begins.
+func (r *run) describe() wire.InitializeData {
+	init := wire.InitializeData{
+		Name: r.m.Name(), SourcePath: r.m.src, DestinationPath: r.m.dst, DestinationRoot: filepath.Dir(r.m.dst),
+		LastExecution: r.m.last, Packages: len(r.todo), Bytes: r.bytes, ContinueOnError: r.m.opts.ContinueOnError,
+	}
+	for _, b := range r.todo {
+		body := b.body()
+		init.FilesInPackages += body.Files
+		init.PagesInPackages += body.Pages
+	}
+	return init
+}
+
+// tellPlan logs what the scan found that will not be mirrored.
+func (r *run) tellPlan() {
+	for _, e := range r.tree.skipped {
+		r.job.Warn(e.item, e.err.Error())
+	}
+	for _, e := range r.tree.unreadable {
+		r.skip(e.item, "not mirrored: "+e.err.Error())
+	}
+	if r.m.excluded() != "" {
+		r.job.Warn(r.m.dst, "the destination lies inside the source; it is left out")
+	}
+	if len(r.todo) == 0 {
+		r.job.Note("", "nothing to mirror: the destination is up to date")
+	}
+}
+
+// skip leaves an entry out, with a warning.
+func (r *run) skip(item, why string) {
+	r.result.Skipped++
+	r.job.Warn(item, why)
+}
+
+// finish deletes what is gone and sets what directories have.
+func (r *run) finish(ctx context.Context) error {
+	if r.job.Ended() || r.dest == nil {
+		return nil
+	}
+	if err := r.takeDest(); err != nil {
+		return err
+	}
+	if r.m.opts.Delete && r.result.Failed > 0 {
+		// What is gone may be what a failed package has under another name.
+		r.job.Warn("", "nothing is deleted, because packages failed")
+	} else if r.m.opts.Delete {
+		if err := r.deleteGone(ctx); err != nil {
+			return err
+		}
+	}
+	r.closePool()
+	r.settled = true
+	return r.settle()
+}
+
+// close lets go of everything, whatever the end was.
+func (r *run) close() {
+	r.closePool()
+	if r.lock != nil {
+		if !r.settled {
+			r.settle() // as well as it goes: the run has failed already
+		}
+		r.lock.Close()
+	}
+	r.spool.close()
+	if r.source != nil {
+		r.source.Close()
+	}
+	if r.dest != nil {
+		r.dest.Close()
+	}
+}
