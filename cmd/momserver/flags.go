@@ -7,7 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -45,43 +45,27 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.SetOutput(io.Discard) // errors are printed by run
 	fs.Usage = func() {}
 
-	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "listen on `HOST:PORT`")
-	fs.BoolVar(&c.once, "once", false, "run each pair once, and end when whoever is subscribed has everything")
-	fs.DurationVar(&c.every, "every", 5*time.Second, "run each pair again this long after its run has ended, `DURATION`")
+	fs.BoolVar(&c.once, "once", false, "run each pair once; end when subscribers have all of it")
+	fs.DurationVar(&c.every, "every", 5*time.Second, "run each pair again after a pause of `TIME`")
 	fs.IntVar(&c.wait, "wait", 0, "begin when `N` subscribers are there")
-	fs.Int64Var(&c.mirror.Bandwidth, "bandwidth", 0, "transfer at most this many `BYTES` a second, for each pair; 0 for no limit")
-	fs.BoolVar(&c.mirror.Delete, "delete", false, "delete at the destination what is not at the source")
-	fs.BoolVar(&c.mirror.ContinueOnError, "continue-on-error", false, "go on past a failed package, and past files that cannot be read")
-	fs.IntVar(&c.mirror.PackageFiles, "package-files", 40, "at most this many `FILES` in a package")
-	fs.Int64Var(&c.mirror.PackageBytes, "package-bytes", 8388608, "at most this many `BYTES` of files in a package; a larger file has one of its own")
+	fs.BoolVar(&c.mirror.Delete, "delete", false, "delete at DST what is not at SRC")
+	fs.BoolVar(&c.mirror.ContinueOnError, "continue-on-error", false, "go on past failed packages and unreadable files")
 
-	fs.IntVar(&c.server.CacheEvents, "cache-events", 10000, "keep this many `EVENTS` for subscribers that lag or come back")
+	fs.IntVar(&c.mirror.PackageFiles, "package-files", 40, "at most `N` files in a package")
+	fs.Int64Var(&c.mirror.PackageBytes, "package-bytes", 8388608, "at most `N` bytes of files in one")
+	fs.Int64Var(&c.mirror.Bandwidth, "bandwidth", 0, "transfer at most `N` bytes a second, for each pair")
+	fs.DurationVar(&c.server.ProgressInterval, "progress-interval", 250*time.Millisecond, "tell progress every `T`")
+
+	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "listen on `ADDR`, HOST:PORT")
+	fs.StringVar(&c.tokenFile, "token-file", "", "want the token in `FILE`, else that in $MOM_TOKEN")
+	fs.StringVar(&c.tlsCert, "tls-cert", "", "speak TLS with the certificate in `FILE` (PEM)")
+	fs.StringVar(&c.tlsKey, "tls-key", "", "the certificate's key, in `FILE` (PEM)")
+	fs.StringVar(&c.tlsCA, "tls-client-ca", "", "want client certificates, signed by one in `FILE`")
 	fs.IntVar(&c.server.MaxSubscribers, "max-subscribers", 10000, "take at most `N` subscribers")
-	fs.DurationVar(&c.server.CallTimeout, "call-timeout", 5*time.Second, "drop a subscriber that has not answered a call for this `DURATION`")
-	fs.DurationVar(&c.server.Heartbeat, "heartbeat", 3*time.Second, "call an idle subscriber this often, `DURATION`")
-	fs.DurationVar(&c.server.ProgressInterval, "progress-interval", 250*time.Millisecond, "tell a package's progress at most this often, `DURATION`")
-
-	fs.StringVar(&c.tokenFile, "token-file", "", "want the token in `FILE` from clients; else that of the environment's MOM_TOKEN, if any")
-	fs.StringVar(&c.tlsCert, "tls-cert", "", "speak TLS with the certificate in `FILE` (PEM), with -tls-key")
-	fs.StringVar(&c.tlsKey, "tls-key", "", "the certificate's key, `FILE` (PEM)")
-	fs.StringVar(&c.tlsCA, "tls-client-ca", "", "want certificates of clients, signed by one in `FILE` (PEM)")
+	fs.IntVar(&c.server.CacheEvents, "cache-events", 10000, "keep `N` events for who lags or returns")
+	fs.DurationVar(&c.server.CallTimeout, "call-timeout", 5*time.Second, "drop who leaves a call unanswered for `TIME`")
+	fs.DurationVar(&c.server.Heartbeat, "heartbeat", 3*time.Second, "call an idle subscriber every `TIME`")
 	return fs
-}
-
-// printHelp prints every flag with its default.
-func printHelp(w io.Writer) {
-	fmt.Fprint(w, `momserver mirrors directories and tells subscribers how it goes.
-
-Usage: momserver [flags] [SRC DST ...]
-
-Without SRC and DST it mirrors testdata/site into a temporary directory, slowly
-enough to be watched. Exit codes: 0 all was mirrored, or ended by a signal;
-1 with -once a run failed or left something out; 2 wrong flags.
-
-`)
-	fs := flagSet(new(config))
-	fs.SetOutput(w)
-	fs.PrintDefaults()
 }
 
 // parseFlags reads the command line and the files that it names. The error is
@@ -115,30 +99,52 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 // check refuses what cannot be meant.
 func (c *config) check() error {
 	for _, bound := range []struct {
-		flag  string
-		value int64
-		least int64
+		flag         string
+		value, least int64
 	}{
-		{"-every", int64(c.every), 1}, {"-wait", int64(c.wait), 0},
-		{"-bandwidth", c.mirror.Bandwidth, 0}, {"-package-files", int64(c.mirror.PackageFiles), 1},
-		{"-package-bytes", c.mirror.PackageBytes, 1}, {"-cache-events", int64(c.server.CacheEvents), 1},
-		{"-max-subscribers", int64(c.server.MaxSubscribers), 1}, {"-call-timeout", int64(c.server.CallTimeout), 1},
-		{"-heartbeat", int64(c.server.Heartbeat), 1}, {"-progress-interval", int64(c.server.ProgressInterval), 1},
+		{"-wait", int64(c.wait), 0}, {"-bandwidth", c.mirror.Bandwidth, 0},
+		{"-package-files", int64(c.mirror.PackageFiles), 1}, {"-package-bytes", c.mirror.PackageBytes, 1},
+		{"-cache-events", int64(c.server.CacheEvents), 1}, {"-max-subscribers", int64(c.server.MaxSubscribers), 1},
 	} {
 		if bound.value < bound.least {
 			return usagef("%s %d: want at least %d", bound.flag, bound.value, bound.least)
 		}
 	}
+	for _, d := range []struct {
+		flag  string
+		value time.Duration
+	}{
+		{"-every", c.every}, {"-progress-interval", c.server.ProgressInterval},
+		{"-call-timeout", c.server.CallTimeout}, {"-heartbeat", c.server.Heartbeat},
+	} {
+		if d.value <= 0 {
+			return usagef("%s %v: want more than 0, as 250ms or 5s", d.flag, d.value)
+		}
+	}
+	if c.wait > c.server.MaxSubscribers {
+		return usagef("-wait %d: -max-subscribers allows only %d", c.wait, c.server.MaxSubscribers)
+	}
+	_, port, err := net.SplitHostPort(c.addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return usagef("-addr %s: want HOST:PORT, as 127.0.0.1:7420 (%w)", c.addr, err)
+	}
+	return c.checkPaths()
+}
+
+func (c *config) checkPaths() error {
+	for _, p := range c.paths {
+		switch {
+		case p == "":
+			return usagef("an empty path: want SRC DST, or several such pairs")
+		case strings.HasPrefix(p, "-"):
+			return usagef("%s stands behind the paths: flags come first; a path of that name is ./%s", p, p)
+		}
+	}
 	if len(c.paths)%2 != 0 {
 		return usagef("%s has no destination: want SRC DST, or several such pairs", c.paths[len(c.paths)-1])
-	}
-	for _, p := range c.paths {
-		if p == "" {
-			return usagef("an empty path")
-		}
-		if strings.HasPrefix(p, "-") {
-			return usagef("%s stands behind the paths; flags come first", p)
-		}
 	}
 	return nil
 }
@@ -153,11 +159,11 @@ func (c *config) readToken(getenv func(string) string) error {
 			return usagef("-token-file: %w", err)
 		}
 		if c.server.Token = strings.TrimRight(string(data), "\r\n"); c.server.Token == "" {
-			return usagef("-token-file %s is empty", c.tokenFile)
+			return usagef("-token-file %s: the file holds no token", c.tokenFile)
 		}
 	}
 	if n := len(c.server.Token); n > wire.MaxTokenBytes {
-		return usagef("a token of %d bytes; at most %d", n, wire.MaxTokenBytes)
+		return usagef("the token of -token-file or MOM_TOKEN has %d bytes: want at most %d", n, wire.MaxTokenBytes)
 	}
 	return nil
 }
@@ -194,7 +200,7 @@ func (c *config) readTLS() error {
 }
 
 // mirrors returns a mirror for each pair of paths.
-func (c *config) mirrors(srv *momserver.Server, log *slog.Logger) ([]*mirror.Mirror, error) {
+func (c *config) mirrors(srv *momserver.Server) ([]*mirror.Mirror, error) {
 	var all []*mirror.Mirror
 	taken := make(map[string]bool)
 	for i := 0; i+1 < len(c.paths); i += 2 {

@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	c, err := parseFlags(args, getenv)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		printHelp(stdout)
+		writeHelp(stdout)
 		return exitOK
 	case err != nil:
 		fmt.Fprintf(stderr, "momserver: %v\nmomserver -h shows the flags.\n", err)
@@ -78,7 +78,7 @@ func serve(ctx context.Context, c *config, log *slog.Logger) (ok bool, err error
 	cfg := c.server
 	cfg.Logger = log
 	srv := momserver.New(cfg)
-	mirrors, err := c.mirrors(srv, log)
+	mirrors, err := c.mirrors(srv)
 	if err != nil {
 		return false, err
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -109,7 +108,7 @@ func (r *run) appendEntry(ctx context.Context, x *exported, e entry) (whole bool
 	// Not blocking: it may have become a FIFO just now.
 	f, err := r.source.OpenFile(filepath.FromSlash(e.path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return false, r.gone(e, err)
+		return false, r.lost(e, err)
 	}
 	defer f.Close()
 	return r.appendFile(ctx, tw, f, info, e)
@@ -121,7 +120,7 @@ func (r *run) look(e entry) (fs.FileInfo, error) {
 	info, err := r.source.Lstat(name)
 	switch {
 	case err != nil:
-		return nil, r.gone(e, err)
+		return nil, r.lost(e, err)
 	case info.Mode().Type() != e.info.Mode().Type():
 		return nil, replaced
 	case info.Mode()&fs.ModeSymlink != 0:
@@ -132,16 +131,10 @@ func (r *run) look(e entry) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// gone returns vanished in place of err where the entry or a directory above
-// it is no longer there.
-func (r *run) gone(e entry, err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+// lost returns vanished in place of err where the entry is gone.
+func (r *run) lost(e entry, err error) error {
+	if gone(r.source, e.path, err) {
 		return vanished
-	}
-	for dir := path.Dir(e.path); dir != "."; dir = path.Dir(dir) {
-		if info, lerr := r.source.Lstat(filepath.FromSlash(dir)); lerr == nil && !info.IsDir() {
-			return vanished
-		}
 	}
 	return err
 }

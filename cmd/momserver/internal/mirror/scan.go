@@ -57,8 +57,7 @@ func (t *tree) readDir(ctx context.Context, root *os.Root, dir, exclude string) 
 	}
 	names, err := readNames(root, dir)
 	if err != nil {
-		// Below the top it may have vanished since, or no longer be a directory.
-		if info, lerr := root.Lstat(filepath.FromSlash(dir)); dir == "." || lerr == nil && info.IsDir() {
+		if dir == "." || !gone(root, path.Join(dir, "x"), err) {
 			t.unreadable = append(t.unreadable, &itemError{dir, plain(err)})
 		}
 		return nil
@@ -87,6 +86,17 @@ func readNames(root *os.Root, dir string) ([]string, error) {
 	return names, err
 }
 
+// gone reports whether err, of a look at p, is because p has vanished since its
+// name was read, or is no longer below a directory.
+func gone(root *os.Root, p string, err error) bool {
+	for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
+		if info, err := root.Lstat(filepath.FromSlash(dir)); err == nil && !info.IsDir() {
+			return true
+		}
+	}
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 func (t *tree) add(ctx context.Context, root *os.Root, p, exclude string) error {
 	e := entry{path: p}
 	var err error
@@ -94,7 +104,7 @@ func (t *tree) add(ctx context.Context, root *os.Root, p, exclude string) error 
 		e.link, err = root.Readlink(filepath.FromSlash(p))
 	}
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case err != nil && gone(root, p, err):
 		return nil
 	case err != nil:
 		t.unreadable = append(t.unreadable, &itemError{p, plain(err)})

@@ -1,0 +1,132 @@
+//go:build unix
+
+package mirror
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"mom/wire"
+)
+
+// checkRun holds one run's events to what all runs promise.
+func checkRun(t testing.TB, events []wire.Event, job uuid.UUID, result Result, err error) {
+	t.Helper()
+	if len(events) == 0 {
+		t.Fatal("no events")
+	}
+	packages := make(map[int]wire.State)
+	first := events[0]
+	if first.Data.Status.State != wire.JobInitialized {
+		t.Errorf("the run begins with %v", first.Data.Status.State)
+	}
+	before := wire.Event{Seq: first.Seq - 1}
+	for i, e := range events {
+		state := e.Data.Status.State
+		if e.Seq != before.Seq+1 || e.JobID != job || e.RunID != first.RunID {
+			t.Errorf("event %d of job %v, run %v stands behind %d", e.Seq, e.JobID, e.RunID, before.Seq)
+		}
+		if e.Data.Status.Final != (i == len(events)-1) {
+			t.Errorf("event %d of %d, %v: final %t", i+1, len(events), state, e.Data.Status.Final)
+		}
+		if e.Data.Progress.BytesDone > e.Data.Progress.BytesTotal || e.Data.Progress.PackagesDone < before.Data.Progress.PackagesDone {
+			t.Errorf("event %d, %v: progress %+v", e.Seq, state, e.Data.Progress)
+		}
+		if state.OfPackage() {
+			checkPackage(t, packages, e)
+		}
+		before = e
+	}
+	checkEnd(t, events[len(events)-1], packages, result, err)
+}
+
+// checkPackage takes an event of a package, whose state so far is in packages.
+func checkPackage(t testing.TB, packages map[int]wire.State, e wire.Event) {
+	t.Helper()
+	h, state := e.Data.Header, e.Data.Status.State
+	was, begun := packages[h.Number]
+	if begun && !was.MayBecome(state) || !begun && state != wire.PackageInitialized {
+		t.Errorf("package %d went from %v to %v", h.Number, was, state)
+	}
+	packages[h.Number] = state
+	arrived := h.SizeOfSentData == h.FileSize && h.SizeOfReceivedData == h.FileSize
+	if (state == wire.Transferred || state == wire.PackageCompleted) != arrived && state != wire.Transferring && state != wire.ImportingError && state != wire.TransferringError {
+		t.Errorf("package %d is %v with %d sent and %d received of %d", h.Number, state, h.SizeOfSentData, h.SizeOfReceivedData, h.FileSize)
+	}
+	if !strings.HasPrefix(h.TargetFilePath, e.Data.Initialize.DestinationPath) {
+		t.Errorf("package %d goes to %s", h.Number, h.TargetFilePath)
+	}
+}
+
+// checkEnd compares the last event with what Run returned.
+func checkEnd(t testing.TB, end wire.Event, packages map[int]wire.State, result Result, err error) {
+	t.Helper()
+	state, p := end.Data.Status.State, end.Data.Progress
+	switch {
+	case (state == wire.JobCompleted) != (err == nil):
+		t.Errorf("the run ends with %v; Run returns %v", state, err)
+	case err != nil && wire.SeverityError != end.Severity():
+		t.Errorf("the run's end has no error in its log: %+v", end.Data.Status)
+	case err == nil && result.Failed == 0:
+		if p.PackagesDone != p.PackagesTotal || p.FilesDone != p.FilesTotal || p.BytesDone != p.BytesTotal || p.PackagesDone > 0 && p.Fraction() != 1 {
+			t.Errorf("the run ends at %+v, %g", p, p.Fraction())
+		}
+	case err == nil && !end.CompletedWithErrors():
+		t.Errorf("%d packages failed, and the run ends as a plain success: %+v", result.Failed, p)
+	}
+	if p.PackagesDone != result.Packages || p.PackagesFailed != result.Failed || p.FilesDone != result.Files || p.BytesDone < result.Bytes {
+		t.Errorf("the events tell %+v, the result %+v", p, result)
+	}
+	for n, state := range packages {
+		if len(state.Exits()) > 0 && err == nil {
+			t.Errorf("package %d is %v at the end", n, state)
+		}
+	}
+}
+
+// wantFailure wants the last event to be the error, about the item, and its
+// message to have the text.
+func wantFailure(t testing.TB, events []wire.Event, state wire.State, item, text string) {
+	t.Helper()
+	end := events[len(events)-1]
+	wantError(t, end, state, item, text)
+}
+
+func wantError(t testing.TB, e wire.Event, state wire.State, item, text string) {
+	t.Helper()
+	log := e.Data.Status.Log
+	if e.Data.Status.State == state {
+		for _, entry := range log {
+			if entry.Severity == wire.SeverityError && strings.HasSuffix(entry.Item, item) && (item != "" || entry.Item == "") && strings.Contains(entry.Message, text) {
+				return
+			}
+		}
+	}
+	t.Errorf("got %v with %+v\nwant %v about %q: …%s…", e.Data.Status.State, log, state, item, text)
+}
+
+// wantWarning wants a warning about the item.
+func wantWarning(t testing.TB, events []wire.Event, item, text string) {
+	t.Helper()
+	for _, e := range events {
+		for _, entry := range e.Data.Status.Log {
+			if entry.Severity == wire.SeverityWarning && entry.Item == item && strings.Contains(entry.Message, text) {
+				return
+			}
+		}
+	}
+	t.Errorf("no warning about %q: …%s…", item, text)
+}
+
+// in returns the events of one state.
+func in(events []wire.Event, state wire.State) []wire.Event {
+	var some []wire.Event
+	for _, e := range events {
+		if e.Data.Status.State == state {
+			some = append(some, e)
+		}
+	}
+	return some
+}

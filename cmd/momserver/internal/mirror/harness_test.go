@@ -1,0 +1,244 @@
+//go:build unix
+
+package mirror
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+)
+
+// item is a file, a directory or a link of a generated tree.
+type item struct {
+	path    string
+	mode    fs.FileMode // with its type
+	content string      // a link's target
+	time    time.Time
+}
+
+// longAgo is the time of items that name none.
+var longAgo = time.Date(2019, 5, 17, 8, 30, 12, 345678901, time.UTC)
+
+func file(path, content string) item { return item{path, 0o644, content, longAgo} }
+func dir(path string) item           { return item{path, fs.ModeDir | 0o755, "", longAgo} }
+func link(path, target string) item  { return item{path, fs.ModeSymlink, target, longAgo} }
+
+// with returns the item with other permissions.
+func (i item) with(mode fs.FileMode) item { i.mode = i.mode.Type() | mode; return i }
+
+// at returns the item with another time.
+func (i item) at(when time.Time) item { i.time = when; return i }
+
+// plant makes items below root, in place of what is there, and directories
+// above them where none is named.
+func plant(t testing.TB, root string, items ...item) {
+	t.Helper()
+	ok := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	top, err := os.OpenRoot(root) // takes longer paths than the system does
+	ok(err)
+	defer top.Close()
+	for _, i := range items {
+		ok(top.MkdirAll(path.Dir(i.path), 0o755))
+		switch {
+		case i.mode.IsDir():
+			ok(top.MkdirAll(i.path, 0o755))
+		case i.mode&fs.ModeSymlink != 0:
+			ok(top.RemoveAll(i.path))
+			ok(top.Symlink(i.content, i.path))
+		default:
+			ok(top.RemoveAll(i.path))
+			ok(top.WriteFile(i.path, []byte(i.content), 0o600))
+		}
+	}
+	for n := len(items) - 1; n >= 0; n-- { // a directory's time is set when all is in it
+		if i := items[n]; i.mode&fs.ModeSymlink == 0 {
+			ok(top.Chmod(i.path, i.mode&^fs.ModeDir))
+			ok(top.Chtimes(i.path, i.time, i.time))
+		}
+	}
+}
+
+// tell describes all below root, by path: type, mode, time, content.
+func tell(t testing.TB, root string) map[string]string {
+	t.Helper()
+	all := make(map[string]string)
+	top, err := os.OpenRoot(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return all
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer top.Close()
+	tellDir(t, top, ".", all)
+	return all
+}
+
+func tellDir(t testing.TB, top *os.Root, dir string, all map[string]string) {
+	t.Helper()
+	names, err := readNames(top, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		p := path.Join(dir, name)
+		info, err := top.Lstat(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		about := fmt.Sprintf("%v %v", info.Mode(), info.ModTime().UTC().Format(time.RFC3339Nano))
+		switch info.Mode().Type() {
+		case fs.ModeSymlink:
+			target, err := top.Readlink(p)
+			about = fmt.Sprintf("link to %s %v", target, err)
+		case 0:
+			data, err := top.ReadFile(p)
+			about = fmt.Sprintf("%s %d bytes %x %v", about, len(data), sha256.Sum256(data), err)
+		case fs.ModeDir:
+			tellDir(t, top, p, all)
+		}
+		all[p] = about
+	}
+}
+
+// compare reports where got is not as want; extras in got only when exact.
+func compare(t testing.TB, want, got map[string]string, exact bool) {
+	t.Helper()
+	var off []string
+	for p, about := range want {
+		if got[p] != about {
+			off = append(off, fmt.Sprintf("%.80q: want %q, got %q", p, about, got[p]))
+		}
+	}
+	for p, about := range got {
+		if _, ok := want[p]; !ok && (exact || strings.HasPrefix(p, spoolPrefix)) {
+			off = append(off, fmt.Sprintf("%.80q: should not be there: %q", p, about))
+		}
+	}
+	sort.Strings(off)
+	if len(off) > 0 {
+		t.Errorf("the destination is not as it should be:\n%s", strings.Join(off, "\n"))
+	}
+}
+
+// pair is a source and a destination, and a server with somebody who asks it
+// over a socket for what happened.
+type pair struct {
+	t        testing.TB
+	src, dst string
+	opts     Options
+	srv      *momserver.Server
+	client   *momclient.Client
+	cursor   wire.Cursor
+}
+
+func newPair(t testing.TB, opts Options) *pair {
+	t.Helper()
+	if opts.PackageFiles == 0 {
+		opts.PackageFiles, opts.PackageBytes = 4, 100_000
+	}
+	top := t.TempDir()
+	p := &pair{t: t, src: filepath.Join(top, "site"), dst: filepath.Join(top, "staging"), opts: opts}
+	t.Cleanup(func() { openTree(top) }) // so that it can be removed
+	if err := os.Mkdir(p.src, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.srv = momserver.New(momserver.Config{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- p.srv.Serve(l) }()
+	t.Cleanup(func() { p.srv.Close(); <-served })
+	p.client = momclient.New(l.Addr().String(), momclient.Options{})
+	t.Cleanup(func() { p.client.Close() })
+	return p
+}
+
+// openTree makes directories writable.
+func openTree(top string) {
+	filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			os.Chmod(p, 0o700)
+		}
+		return nil
+	})
+}
+
+// run mirrors once, checks the events for what holds of all runs, and that no
+// spool is left, and returns the events.
+func (p *pair) run(ctx context.Context) (Result, []wire.Event, error) {
+	p.t.Helper()
+	m, err := New(p.srv, p.src, p.dst, p.opts)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	result, err := m.Run(ctx)
+	events := p.events()
+	checkRun(p.t, events, m.JobID(), result, err)
+	names, _ := filepath.Glob(filepath.Join(p.dst, spoolPrefix+"*"))
+	if len(names) > 0 {
+		p.t.Errorf("the run left %v", names)
+	}
+	return result, events, err
+}
+
+// events returns what was published since it was asked last.
+func (p *pair) events() []wire.Event {
+	p.t.Helper()
+	var all []wire.Event
+	for {
+		page, next, err := p.client.History(p.t.Context(), p.cursor, 1000)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.cursor = next
+		all = append(all, page...)
+		if len(page) == 0 {
+			return all
+		}
+	}
+}
+
+// mirrored runs once, and wants all of it mirrored.
+func (p *pair) mirrored() []wire.Event {
+	p.t.Helper()
+	result, events, err := p.run(p.t.Context())
+	if err != nil || !result.Clean() {
+		p.t.Errorf("mirroring: %v, %+v", err, result)
+	}
+	compare(p.t, tell(p.t, p.src), tell(p.t, p.dst), p.opts.Delete)
+	return events
+}
+
+// upToDate runs once more, and wants nothing to do.
+func (p *pair) upToDate() {
+	p.t.Helper()
+	result, events, err := p.run(p.t.Context())
+	if err != nil || result != (Result{}) {
+		p.t.Errorf("a second run: %v, %+v; want nothing to do", err, result)
+	}
+	if len(events) != 2 || len(events[1].Data.Status.Log) == 0 || !strings.HasPrefix(events[1].Data.Status.Log[0].Message, "nothing to mirror") {
+		p.t.Errorf("a second run tells %v", events)
+	}
+}

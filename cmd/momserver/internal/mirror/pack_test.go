@@ -1,0 +1,66 @@
+//go:build unix
+
+package mirror
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"mom/wire"
+)
+
+// TestPackages bounds packages by count and bytes, in the order of the tree,
+// and gives a larger file one of its own.
+func TestPackages(t *testing.T) {
+	p := newPair(t, Options{PackageFiles: 3, PackageBytes: 1000})
+	plant(t, p.src, file("a", text(400)), file("b", text(600)), file("c", text(1)), // full by bytes after b
+		file("d.html", text(1001)), file("e", ""), file("f.HTM", text(1)), dir("g"), link("h", "x"), file("i", text(1000)), file("j", text(1001)))
+	events := p.mirrored()
+	var got []string
+	var bytes int64
+	for _, e := range in(events, wire.PackageInitialized) {
+		h, b := e.Data.Header, e.Data.Body
+		got = append(got, fmt.Sprintf("%d: %d files, %d pages", h.Number, b.Files, b.Pages))
+		bytes += h.FileSize
+	}
+	want := []string{"1: 2 files, 0 pages", "2: 1 files, 0 pages", "3: 1 files, 1 pages", "4: 2 files, 1 pages", "5: 2 files, 0 pages", "6: 1 files, 0 pages"}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+	if init := events[0].Data.Initialize; init.Packages != 6 || init.FilesInPackages != 9 || init.PagesInPackages != 2 || init.Bytes != bytes {
+		t.Errorf("the run was announced as %+v; it had %d bytes", init, bytes)
+	}
+}
+
+// TestDivide holds any division to its bounds.
+func TestDivide(t *testing.T) {
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	for range 20 {
+		p := newPair(t, Options{PackageFiles: 1 + random.IntN(5), PackageBytes: int64(1 + random.IntN(500))})
+		for n := range random.IntN(12) {
+			plant(t, p.src, file(fmt.Sprint(n), text(random.IntN(600))))
+		}
+		m, _ := New(p.srv, p.src, p.dst, p.opts)
+		r := &run{m: m}
+		defer r.close()
+		if err := r.plan(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		all := 0
+		for _, b := range r.todo {
+			var bytes int64
+			for _, e := range b {
+				bytes += e.size()
+			}
+			all += len(b)
+			if len(b) == 0 || len(b) > p.opts.PackageFiles || bytes > p.opts.PackageBytes && len(b) > 1 {
+				t.Errorf("seed %d: a package of %d entries, %d bytes, with %+v", seed, len(b), bytes, p.opts)
+			}
+		}
+		if all != len(r.tree.entries) {
+			t.Errorf("seed %d: %d entries of %d", seed, all, len(r.tree.entries))
+		}
+	}
+}

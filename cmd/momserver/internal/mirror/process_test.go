@@ -1,0 +1,154 @@
+//go:build unix
+
+package mirror
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mom/momserver"
+)
+
+// The environment that makes this test binary something else.
+const (
+	envNobody = "MOM_TEST_NOBODY" // gives up root first
+	envSource = "MOM_TEST_SOURCE" // mirrors, to envDest, and tells every moment by a byte
+	envDest   = "MOM_TEST_DEST"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envNobody) != "" {
+		for _, err := range []error{syscall.Setgroups(nil), syscall.Setgid(65534), syscall.Setuid(65534)} {
+			if err != nil {
+				fmt.Println(err)
+				os.Exit(1)
+			}
+		}
+	}
+	if src := os.Getenv(envSource); src != "" {
+		os.Exit(mirrorAndTell(src, os.Getenv(envDest)))
+	}
+	os.Exit(m.Run())
+}
+
+// asNobody reports whether the test runs as somebody whom permissions stop. As
+// root it runs the test again, as nobody, and the caller is to return.
+func asNobody(t *testing.T) bool {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return true
+	}
+	tmp, err := os.MkdirTemp("", "mom-nobody-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.Chown(tmp, 65534, 65534); err != nil {
+		t.Skipf("this root may not give files away: %v", err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), envNobody+"=1", "TMPDIR="+tmp)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("as nobody: %v\n%s", err, out)
+	}
+	return false
+}
+
+// mirrorAndTell mirrors in this process and writes a byte to stdout at every
+// moment.
+func mirrorAndTell(src, dst string) int {
+	m, err := New(momserver.New(momserver.Config{}), src, dst, Options{PackageFiles: 4, PackageBytes: 100_000, Delete: true})
+	if err == nil {
+		_, err = m.Run(&moments{Context: context.Background(), do: func(int) { os.Stdout.Write([]byte{'.'}) }})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// TestKilled kills a process that mirrors, at many moments. The destination
+// has whole files only; the next run completes it and leaves nothing behind.
+func TestKilled(t *testing.T) {
+	p := onTheWay(t, Options{Delete: true})
+	old, now := tell(t, p.dst), tell(t, p.src)
+	tmp := t.TempDir()
+	child := func(kill int) (moments int) {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), envSource+"="+p.src, envDest+"="+p.dst, "TMPDIR="+tmp)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := bufio.NewReaderSize(out, 16)
+		for {
+			if _, err := r.ReadByte(); err != nil {
+				break
+			}
+			if moments++; moments == kill {
+				cmd.Process.Kill()
+				io.Copy(io.Discard, r)
+				break
+			}
+		}
+		if err := cmd.Wait(); kill == 0 && err != nil {
+			t.Fatal(err)
+		}
+		return moments
+	}
+	total := child(0)
+	compare(t, now, tell(t, p.dst), true)
+	spools := 0
+	const kills = 24
+	for n := range kills {
+		openTree(p.dst)
+		os.RemoveAll(p.dst)
+		os.Mkdir(p.dst, 0o755)
+		plant(t, p.dst, oldSite...)
+		kill := 1 + n*total/kills
+		child(kill)
+		wholeOnly(t, tell(t, p.dst), old, now)
+		if found, _ := filepath.Glob(filepath.Join(p.dst, spoolPrefix+"*")); len(found) > 0 {
+			spools++
+		}
+		if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+			// A kill between making the file and taking its name leaves it, empty.
+			for _, l := range left {
+				if info, err := l.Info(); err == nil && info.Size() > 0 {
+					t.Errorf("the killed process left %v of %d bytes", l, info.Size())
+				}
+			}
+		}
+		p.mirrored()
+		p.upToDate()
+		if t.Failed() {
+			t.Fatalf("killed at moment %d of %d", kill, total)
+		}
+	}
+	if spools == 0 {
+		t.Error("no kill left a spool, so none was seen to be removed")
+	}
+}
+
+// TestStaleSpool removes a dead run's spool though there is nothing to mirror.
+func TestStaleSpool(t *testing.T) {
+	p := newPair(t, Options{})
+	plant(t, p.src, file("f", "x"))
+	p.mirrored()
+	plant(t, p.dst, dir(spoolPrefix+"dead").with(0o500), file(spoolPrefix+"dead/package-0001.tar", "x"))
+	p.upToDate()
+}

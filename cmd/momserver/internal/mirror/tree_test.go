@@ -1,0 +1,200 @@
+//go:build unix
+
+package mirror
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mom/wire"
+)
+
+var (
+	longName = strings.Repeat("n", 255)
+	deepPath = strings.Repeat("a directory of 25 letters/", 6) + "leaf"
+	// Longer than the system takes in one call.
+	tooDeep = strings.Repeat(strings.Repeat("d", 200)+"/", 25) + "leaf"
+)
+
+// trees are sources, and what stands at the destination before.
+var trees = []struct {
+	name   string
+	source []item
+	before []item
+}{
+	{name: "empty"},
+	{name: "empty files and directories", source: []item{dir("a"), dir("a/b"), dir("a/b/c"), file("a/empty", ""), file("empty", "")}},
+	{name: "links", source: []item{
+		dir("d"), file("d/f", "content"), link("relative", "d/f"), link("absolute", "/etc/hostname"), link("dangling", "no/where"),
+		link("to dir", "d"), link("up", "../../.."), link("d/self", "self"), link("d/to root", "/"),
+	}},
+	{
+		name:   "one type in place of another",
+		source: []item{file("link to file", "now a file"), link("file to link", "target"), dir("file to dir"), file("file to dir/in it", "x"), link("link to link", "new"), dir("dir that stays"), file("dir that stays/f", "f")},
+		before: []item{link("link to file", "/etc"), file("file to link", "was a file"), file("file to dir", "was a file"), link("link to link", "old"), dir("dir that stays").with(0o700), file("dir that stays/f", "g").at(longAgo.Add(-1))},
+	},
+	{
+		// What is behind the link is the same, and must not count.
+		name:   "directory in place of a link inside",
+		source: []item{dir("d"), file("d/f", "same"), dir("d/e"), file("d/e/g", "same too"), dir("other"), file("other/f", "same"), dir("other/e"), file("other/e/g", "same too")},
+		before: []item{dir("other"), file("other/f", "same"), dir("other/e"), file("other/e/g", "same too"), link("d", "other")},
+	},
+	{
+		name:   "directory in place of a link outside",
+		source: []item{dir("d"), file("d/f", "x")},
+		before: []item{link("d", "/tmp")},
+	},
+	{
+		name:   "empty directory makes way",
+		source: []item{file("a", "file"), link("b", "link")},
+		before: []item{dir("a"), dir("b").with(0o500)},
+	},
+	{name: "modes", source: []item{
+		file("0444", "x").with(0o444), file("0600", "x").with(0o600), file("0755", "x").with(0o755), file("0000", "x").with(0),
+		file("setuid", "x").with(0o755 | fs.ModeSetuid), file("setgid", "x").with(0o755 | fs.ModeSetgid), file("0777", "x").with(0o777),
+		dir("private").with(0o700), file("private/x", "x"), dir("sticky").with(0o777 | fs.ModeSticky), dir("group").with(0o2775&fs.ModePerm | fs.ModeSetgid),
+	}},
+	{name: "read-only directories", source: []item{dir("ro").with(0o555), file("ro/f", "x"), dir("ro/ro").with(0o555), file("ro/ro/g", "y").with(0o444)}},
+	{
+		name:   "news in read-only directories",
+		source: []item{dir("ro").with(0o555), file("ro/f", "new"), dir("ro/ro").with(0o555), file("ro/ro/g", "new").with(0o444)},
+		before: []item{dir("ro").with(0o555), file("ro/f", "old").with(0o444), dir("ro/ro").with(0o555)},
+	},
+	{name: "modes only", source: []item{file("f", "x").with(0o640), dir("d").with(0o711)}, before: []item{file("f", "x").with(0o644), dir("d")}},
+	{name: "times", source: []item{
+		file("1970", "x").at(time.Unix(0, 0)), file("first nanosecond", "x").at(time.Unix(0, 1)), file("2100", "x").at(time.Date(2100, 1, 1, 0, 0, 0, 999999999, time.UTC)),
+		file("before 1970", "x").at(time.Unix(-86400, 5)), dir("d").at(time.Unix(1, 500)), dir("d/e").at(time.Date(2100, 12, 31, 0, 0, 0, 1, time.UTC)), file("d/e/f", "x"),
+	}},
+	{
+		name:   "newer or different at the destination",
+		source: []item{file("newer", "x"), file("longer", "x"), file("same size", "x"), dir("touched")},
+		before: []item{file("newer", "x").at(longAgo.Add(time.Hour)), file("longer", "xyz"), file("same size", "y").at(longAgo.Add(1)), dir("touched").at(longAgo.Add(time.Hour))},
+	},
+	{name: "names", source: []item{
+		file(" leading and trailing ", "x"), file("new\nline", "x"), file("åäö 漢字 🙂", "x"), file("-dash", "x"), file("--delete", "x"), file(`back\slash "quoted" 'twice'`, "x"),
+		file("invalid \xff\xfe UTF-8", "x"), link("link \xff", "\xff\xfe"), dir("dir \xc3"), file("dir \xc3/f", "x"), file("tab\there", "x"), file("=1", "x"), file("...", "x"), file("..a", "x"), file(".hidden", "x"), file("a:b*c?d|e", "x"),
+		file(longName, "x"), dir(strings.Repeat("d", 255)), file(strings.Repeat("d", 255)+"/"+strings.Repeat("é", 127), "x"), link("long link", strings.Repeat("t/", 2000)),
+	}},
+	{name: "deep paths", source: []item{file(deepPath, "x"), link(deepPath+" link", strings.Repeat("../", 80)+"x"), file(tooDeep, "deep")}},
+	{name: "sizes", source: []item{file("511", text(511)), file("512", text(512)), file("513", text(513)), file("limit", text(100_000)), file("over", text(100_001)), file("big", text(1_000_000)), file("z", "x")}},
+	{
+		name:   "what is gone",
+		source: []item{dir("d").with(0o555), file("d/stays", "x")},
+		before: []item{dir("d").with(0o555), file("d/stays", "x"), file("d/gone", "x"), dir("d/gone too").with(0o500), dir("d/gone too/e").with(0), file("f", "x"), link("l", "/etc")},
+	},
+}
+
+// text returns n bytes.
+func text(n int) string { return strings.Repeat("All work and no play. ", n/22+1)[:n] }
+
+// TestTrees mirrors every tree, with and without Delete, to a destination that
+// was not there and to one that was, and finds nothing to do afterwards.
+func TestTrees(t *testing.T) {
+	for _, tree := range trees {
+		for _, opts := range []Options{{}, {Delete: true}} {
+			t.Run(fmt.Sprintf("%s, delete %t", tree.name, opts.Delete), func(t *testing.T) {
+				t.Parallel()
+				p := newPair(t, opts)
+				plant(t, p.src, tree.source...)
+				if tree.before != nil {
+					if err := os.Mkdir(p.dst, 0o755); err != nil {
+						t.Fatal(err)
+					}
+					plant(t, p.dst, tree.before...)
+				}
+				p.mirrored()
+				if len(tree.source) > 0 {
+					p.upToDate()
+				}
+			})
+		}
+	}
+}
+
+// TestDirectoryInPlace has a directory with something in it where the source
+// has a file or a link: it goes with Delete, and stays, with an error, without.
+func TestDirectoryInPlace(t *testing.T) {
+	for _, source := range []item{file("x", "file"), link("x", "link")} {
+		p := newPair(t, Options{})
+		plant(t, p.src, file("a", "a"), source)
+		os.Mkdir(p.dst, 0o755)
+		plant(t, p.dst, dir("x").with(0o500), dir("x/y").with(0o500), file("x/y/z", "old"))
+		before := tell(t, p.dst)
+		_, events, _ := p.run(t.Context())
+		wantFailure(t, events, wire.ImportingError, "x", "a directory that is not empty stands in its place; -delete would replace it")
+		compare(t, before, tell(t, p.dst), false)
+
+		p.opts.Delete = true
+		p.mirrored()
+		p.upToDate()
+	}
+}
+
+// TestDestinationMode gives a destination that it makes the source's mode, so
+// that a private source does not become public.
+func TestDestinationMode(t *testing.T) {
+	p := newPair(t, Options{})
+	plant(t, p.src, file("secret", "x"))
+	os.Chmod(p.src, 0o700)
+	p.dst = filepath.Join(p.dst, "deeper", "down")
+	p.mirrored()
+	if info, err := os.Stat(p.dst); err != nil || info.Mode().Perm() != 0o700 {
+		t.Error(info.Mode(), err)
+	}
+}
+
+// TestHardLinks mirrors hard links as files of their own.
+func TestHardLinks(t *testing.T) {
+	p := newPair(t, Options{})
+	plant(t, p.src, file("a", "shared"))
+	if err := os.Link(filepath.Join(p.src, "a"), filepath.Join(p.src, "b")); err != nil {
+		t.Fatal(err)
+	}
+	p.mirrored()
+	// The destination's own hard links do not share what is replaced.
+	outside := filepath.Join(filepath.Dir(p.dst), "outside")
+	if err := os.Link(filepath.Join(p.dst, "a"), outside); err != nil {
+		t.Fatal(err)
+	}
+	plant(t, p.src, file("a", "changed"))
+	p.mirrored()
+	if data, _ := os.ReadFile(outside); string(data) != "shared" {
+		t.Errorf("a file that shared its content with the destination became %q", data)
+	}
+}
+
+// TestSkipped leaves out what is neither file, directory nor link, and keeps
+// what the destination has under its name.
+func TestSkipped(t *testing.T) {
+	p := newPair(t, Options{Delete: true})
+	plant(t, p.src, file("f", "x"))
+	if err := syscall.Mkfifo(filepath.Join(p.src, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	t.Chdir(p.src) // a socket's path is short
+	if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: "socket"}); err != nil {
+		t.Fatal(err)
+	}
+	os.Mkdir(p.dst, 0o755)
+	plant(t, p.dst, file("fifo", "kept"))
+	result, events, err := p.run(t.Context())
+	if err != nil || !result.Clean() {
+		t.Error(result, err)
+	}
+	wantWarning(t, events, "fifo", "neither file, directory nor link")
+	wantWarning(t, events, "socket", "neither file, directory nor link")
+	if got := tell(t, p.dst); len(got) != 2 || !strings.Contains(got["fifo"], "4 bytes") {
+		t.Error(got)
+	}
+}

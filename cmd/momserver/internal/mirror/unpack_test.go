@@ -1,0 +1,103 @@
+//go:build unix
+
+package mirror
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// unpack imports a package of the entries into dst.
+func unpack(t *testing.T, dst string, headers ...*tar.Header) error {
+	t.Helper()
+	var buf bytes.Buffer
+	tw := tar.NewWriter(&buf)
+	for _, h := range headers {
+		h.Format, h.Mode, h.ModTime = tar.FormatPAX, 0o644, longAgo
+		if err := tw.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		tw.Write(bytes.Repeat([]byte("x"), int(h.Size)))
+	}
+	if err := tw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &run{m: &Mirror{dst: dst}, dest: root}
+	defer r.close()
+	r.settled = true
+	if err := r.openPool(); err != nil {
+		t.Fatal(err)
+	}
+	if err := root.WriteFile(filepath.Join(r.pool, "p"), buf.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(buf.Bytes())
+	return r.importPackage(t.Context(), r.pool+"/p", int64(buf.Len()), sum[:])
+}
+
+// TestOutside refuses packages that reach out of the destination, by name or
+// through a link, and touches nothing there.
+func TestOutside(t *testing.T) {
+	for _, name := range []string{"../victim", "/victim", "a/../../victim", "..", ".", "", "a/..", "./a", "a//b", spoolPrefix + "x/a", spoolPrefix + "x"} {
+		dst := filepath.Join(t.TempDir(), "dst")
+		os.Mkdir(dst, 0o755)
+		for _, h := range []*tar.Header{
+			{Typeflag: tar.TypeReg, Name: name, Size: 3}, {Typeflag: tar.TypeDir, Name: name + "/"}, {Typeflag: tar.TypeSymlink, Name: name, Linkname: "/etc"},
+		} {
+			if err := unpack(t, dst, h); err == nil || !strings.Contains(err.Error(), "points outside") {
+				t.Errorf("%q, %c: %v", name, h.Typeflag, err)
+			}
+		}
+		if found, _ := filepath.Glob(filepath.Join(dst, "..", "*")); len(found) != 1 {
+			t.Errorf("%q made %v", name, found)
+		}
+	}
+}
+
+// TestOutsideByLink follows no link, neither one that stands at the destination
+// nor one of the package's own.
+func TestOutsideByLink(t *testing.T) {
+	top := t.TempDir()
+	dst, outside := filepath.Join(top, "dst"), filepath.Join(top, "outside")
+	os.Mkdir(dst, 0o755)
+	os.Mkdir(outside, 0o755)
+	plant(t, outside, file("f", "kept"))
+	before := tell(t, outside)
+	for _, target := range []string{outside, "../outside"} {
+		plant(t, dst, link("standing", target), link("file", target+"/f"))
+		err := unpack(t, dst,
+			&tar.Header{Typeflag: tar.TypeReg, Name: "standing/f", Size: 9},
+			&tar.Header{Typeflag: tar.TypeReg, Name: "file", Size: 9},
+			&tar.Header{Typeflag: tar.TypeSymlink, Name: "own", Linkname: target},
+			&tar.Header{Typeflag: tar.TypeReg, Name: "own/f", Size: 9},
+			&tar.Header{Typeflag: tar.TypeReg, Name: "own/g", Size: 9},
+		)
+		if err != nil {
+			t.Error(err)
+		}
+		compare(t, before, tell(t, outside), true)
+		if got := tell(t, dst); len(got) != 6 || !strings.Contains(got["own/g"], " 9 bytes") {
+			t.Error(got)
+		}
+		os.RemoveAll(dst)
+		os.Mkdir(dst, 0o755)
+	}
+}
+
+// TestStrangeEntries refuses entries that no package of ours has.
+func TestStrangeEntries(t *testing.T) {
+	for _, kind := range []byte{tar.TypeLink, tar.TypeFifo, tar.TypeBlock, tar.TypeChar} {
+		if err := unpack(t, t.TempDir(), &tar.Header{Typeflag: kind, Name: "x", Linkname: "y"}); err == nil || !strings.HasPrefix(err.Error(), "x: ") {
+			t.Errorf("%c: %v", kind, err)
+		}
+	}
+}
