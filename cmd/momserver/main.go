@@ -25,7 +25,7 @@ import (
 // The exit codes.
 const (
 	exitOK     = 0 // all was mirrored; or, without -once, ended by a signal
-	exitFailed = 1 // with -once a run failed or left something out; or the server could not run
+	exitFailed = 1 // with -once a run failed, was interrupted or left something out; or the server could not run
 	exitUsage  = 2 // flags, or a file that they name
 )
 
@@ -41,22 +41,21 @@ func main() {
 // run is the command, but for the process around it.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	c, err := parseFlags(args, getenv)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
+	if errors.Is(err, flag.ErrHelp) {
 		writeHelp(stdout)
 		return exitOK
-	case err != nil:
+	}
+	ok := false
+	if err == nil {
+		ok, err = serve(ctx, c, slog.New(slog.NewTextHandler(stderr, nil)))
+	}
+	var usage usageError
+	switch {
+	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "momserver: %v\nmomserver -h shows the flags.\n", err)
 		return exitUsage
-	}
-	log := slog.New(slog.NewTextHandler(stderr, nil))
-	ok, err := serve(ctx, c, log)
-	if err != nil {
+	case err != nil:
 		fmt.Fprintf(stderr, "momserver: %v\n", err)
-		var u usageError
-		if errors.As(err, &u) {
-			return exitUsage
-		}
 		return exitFailed
 	}
 	if c.once && !ok {
@@ -91,6 +90,9 @@ func serve(ctx context.Context, c *config, log *slog.Logger) (ok bool, err error
 	go func() { served <- srv.Serve(l) }()
 
 	ok = c.mirrorAll(ctx, srv, mirrors, log)
+	if ctx.Err() != nil {
+		log.Info("ending when subscribers have everything; a second signal ends at once")
+	}
 
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()

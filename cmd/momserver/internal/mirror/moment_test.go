@@ -98,7 +98,7 @@ func TestInterrupted(t *testing.T) {
 				t.Fatal(err)
 			}
 			total, states := ctx.n, make(map[wire.State]int)
-			for n := 1; n <= total; n += 4 {
+			for n := 1; n <= total; n += 6 {
 				openTree(p.dst)
 				os.RemoveAll(p.dst)
 				os.Mkdir(p.dst, 0o755)
@@ -188,7 +188,7 @@ func TestChanging(t *testing.T) {
 		t.Run(change.name, func(t *testing.T) {
 			t.Parallel()
 			total := 1
-			for n := 1; n <= total; n += 2 {
+			for n := 1; n <= total; n += 3 {
 				p := newPair(t, Options{Delete: true})
 				plant(t, p.src, source...)
 				before := tell(t, p.src)

@@ -17,9 +17,6 @@ func TestTreesAsNobody(t *testing.T) {
 	if !asNobody(t) {
 		return
 	}
-	if err := os.MkdirAll(filepath.Join(t.TempDir(), "x"), 0o755); err != nil {
-		t.Fatal(err)
-	}
 	for _, tree := range trees {
 		for _, opts := range []Options{{}, {Delete: true}} {
 			t.Run(tree.name, func(t *testing.T) {

@@ -55,7 +55,7 @@ func asNobody(t *testing.T) bool {
 		t.Skipf("this root may not give files away: %v", err)
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), envNobody+"=1", "TMPDIR="+tmp)
+	cmd.Env = append(os.Environ(), envNobody+"=1", "TMPDIR="+tmp, "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Errorf("as nobody: %v\n%s", err, out)
@@ -85,7 +85,7 @@ func TestKilled(t *testing.T) {
 	tmp := t.TempDir()
 	child := func(kill int) (moments int) {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), envSource+"="+p.src, envDest+"="+p.dst, "TMPDIR="+tmp)
+		cmd.Env = append(os.Environ(), envSource+"="+p.src, envDest+"="+p.dst, "TMPDIR="+tmp, "GORACE=atexit_sleep_ms=0")
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		if err == nil {

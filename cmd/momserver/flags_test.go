@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mom/wire/wiretest"
+)
+
+// noEnv is an environment without anything.
+func noEnv(string) string { return "" }
+
+// command runs the command in this process.
+func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, noEnv, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// TestHelp holds -h to a screen that shows every flag once, in its group.
+func TestHelp(t *testing.T) {
+	code, out, errs := command(t, "-h")
+	if code != exitOK || errs != "" {
+		t.Error(code, errs)
+	}
+	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+	if len(lines) < 24 || len(lines) > 40 {
+		t.Errorf("%d lines", len(lines))
+	}
+	for _, line := range lines {
+		if len(line) > 79 {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+	seen := make(map[string]int)
+	for _, g := range groups {
+		for _, name := range g.flags {
+			seen[name]++
+		}
+	}
+	flagSet(new(config)).VisitAll(func(f *flag.Flag) {
+		if seen[f.Name] != 1 || !strings.Contains(out, "\n  -"+f.Name+" ") {
+			t.Errorf("-%s is in %d groups, or not shown", f.Name, seen[f.Name])
+		}
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && !strings.Contains(out, "(default "+f.DefValue+")\n") {
+			t.Errorf("the default of -%s is not shown", f.Name)
+		}
+		delete(seen, f.Name)
+	})
+	if len(seen) > 0 {
+		t.Errorf("-h shows flags that do not exist: %v", seen)
+	}
+}
+
+// TestHelpExamples parses the examples of -h.
+func TestHelpExamples(t *testing.T) {
+	t.Chdir(t.TempDir())
+	os.WriteFile("mom.token", []byte("secret\n"), 0o600)
+	examples := 0
+	for line := range strings.Lines(helpTail[strings.Index(helpTail, "Examples:"):]) {
+		args := strings.Fields(strings.Split(strings.TrimSpace(line), "   ")[0])
+		if len(args) == 0 || args[0] != "momserver" {
+			continue
+		}
+		examples++
+		if c, err := parseFlags(args[1:], noEnv); err != nil || len(c.paths) == 0 {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if examples != 3 {
+		t.Errorf("%d examples", examples)
+	}
+}
+
+// TestBadFlags exits 2 before anything runs, and says which flag is wrong and
+// what would be right.
+func TestBadFlags(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	os.Mkdir("src", 0o755)
+	os.WriteFile("empty", []byte("\n"), 0o600)
+	os.WriteFile("long", bytes.Repeat([]byte("x"), 100_000), 0o600)
+	os.WriteFile("junk", []byte("junk"), 0o600)
+	for _, tc := range []struct {
+		args []string
+		want []string // in the message
+	}{
+		{[]string{"-nonsense"}, []string{"-nonsense", "not defined"}},
+		{[]string{"-every", "soon"}, []string{"-every", `"soon"`}},
+		{[]string{"-every"}, []string{"-every", "needs an argument"}},
+		{[]string{"-every", "0"}, []string{"-every 0s", "want more than 0"}},
+		{[]string{"-every", "-5s"}, []string{"-every -5s", "want more than 0"}},
+		{[]string{"-once", "-every", "5s"}, []string{"-once and -every exclude each other"}},
+		{[]string{"-wait", "-1"}, []string{"-wait -1", "want at least 0"}},
+		{[]string{"-wait", "3", "-max-subscribers", "2"}, []string{"-wait 3", "-max-subscribers allows only 2"}},
+		{[]string{"-bandwidth", "-1"}, []string{"-bandwidth -1", "want at least 0"}},
+		{[]string{"-bandwidth", "1M"}, []string{"-bandwidth", `"1M"`}},
+		{[]string{"-package-files", "0"}, []string{"-package-files 0", "want at least 1"}},
+		{[]string{"-package-bytes", "0"}, []string{"-package-bytes 0", "want at least 1"}},
+		{[]string{"-cache-events", "0"}, []string{"-cache-events 0", "want at least 1"}},
+		{[]string{"-max-subscribers", "0"}, []string{"-max-subscribers 0", "want at least 1"}},
+		{[]string{"-call-timeout", "0"}, []string{"-call-timeout 0s", "want more than 0"}},
+		{[]string{"-heartbeat", "-1ms"}, []string{"-heartbeat -1ms", "want more than 0"}},
+		{[]string{"-progress-interval", "0"}, []string{"-progress-interval 0s", "want more than 0"}},
+		{[]string{"-addr", "localhost"}, []string{"-addr localhost", "want HOST:PORT"}},
+		{[]string{"-addr", ""}, []string{"-addr", "want HOST:PORT"}},
+		{[]string{"-addr", "localhost:99999"}, []string{"-addr localhost:99999", "want HOST:PORT"}},
+		{[]string{"src"}, []string{"src has no destination", "SRC DST"}},
+		{[]string{"src", "b", "c"}, []string{"c has no destination"}},
+		{[]string{"src", ""}, []string{"an empty path", "SRC DST"}},
+		{[]string{"src", "b", "-once"}, []string{"-once stands behind the paths", "flags come first"}},
+		{[]string{"src", "b", "-addr", ":1"}, []string{"-addr stands behind the paths", "./-addr"}},
+		{[]string{"src", "src"}, []string{"same directory", filepath.Join(dir, "src")}},
+		{[]string{"-delete", "src", "."}, []string{"inside the destination", "-delete would delete it"}},
+		{[]string{"src", "b", "other", "./b/"}, []string{"two pairs have the destination", filepath.Join(dir, "b")}},
+		{[]string{"-token-file", "missing"}, []string{"-token-file", "missing", "no such file"}},
+		{[]string{"-token-file", "empty"}, []string{"-token-file", "holds no token"}},
+		{[]string{"-token-file", "long"}, []string{"-token-file", "100000 bytes", "at most"}},
+		{[]string{"-tls-cert", "junk"}, []string{"-tls-cert and -tls-key go together"}},
+		{[]string{"-tls-key", "junk"}, []string{"-tls-cert and -tls-key go together"}},
+		{[]string{"-tls-client-ca", "junk"}, []string{"-tls-client-ca", "wants -tls-cert and -tls-key"}},
+		{[]string{"-tls-cert", "junk", "-tls-key", "junk"}, []string{"-tls-cert", "PEM"}},
+		{[]string{"-tls-cert", "missing", "-tls-key", "junk"}, []string{"-tls-cert", "missing"}},
+	} {
+		code, out, errs := command(t, append([]string{"-addr", "127.0.0.1:0"}, tc.args...)...)
+		if code != exitUsage || out != "" {
+			t.Errorf("%v: exit %d, %q", tc.args, code, out)
+		}
+		for _, want := range append(tc.want, "momserver -h shows the flags.\n") {
+			if !strings.Contains(errs, want) {
+				t.Errorf("%v: no %q in %q", tc.args, want, errs)
+			}
+		}
+	}
+}
+
+// TestDashPath takes a path that begins with a dash where it cannot be a flag.
+func TestDashPath(t *testing.T) {
+	if c, err := parseFlags([]string{"./-src", "./--"}, noEnv); err != nil || len(c.paths) != 2 {
+		t.Error(err)
+	}
+}
+
+// TestToken takes the token from the file before the environment.
+func TestToken(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "token")
+	os.WriteFile(name, []byte("from the file \r\n"), 0o600)
+	env := func(key string) string { return map[string]string{"MOM_TOKEN": "from the environment"}[key] }
+	for _, tc := range []struct {
+		args []string
+		env  func(string) string
+		want string
+	}{
+		{nil, noEnv, ""}, {nil, env, "from the environment"}, {[]string{"-token-file", name}, env, "from the file "},
+	} {
+		if c, err := parseFlags(tc.args, tc.env); err != nil || c.server.Token != tc.want {
+			t.Errorf("%v: %q, %v; want %q", tc.args, c.server.Token, err, tc.want)
+		}
+	}
+}
+
+// writePair writes a certificate and its key as PEM files.
+func writePair(t *testing.T, cert tls.Certificate) (certFile, keyFile string) {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}), 0o600)
+	os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600)
+	return certFile, keyFile
+}
+
+// TestTLSFlags reads certificates, and refuses a CA file without any and a key
+// of another certificate.
+func TestTLSFlags(t *testing.T) {
+	authority := wiretest.NewAuthority()
+	cert, key := writePair(t, authority.Issue("server", time.Hour, "127.0.0.1"))
+	other, _ := writePair(t, authority.Issue("client", time.Hour))
+	c, err := parseFlags([]string{"-tls-cert", cert, "-tls-key", key, "-tls-client-ca", other}, noEnv)
+	if err != nil || c.server.TLS.ClientAuth != tls.RequireAndVerifyClientCert || c.server.TLS.MinVersion != tls.VersionTLS13 {
+		t.Error(err)
+	}
+	if c, err = parseFlags([]string{"-tls-cert", cert, "-tls-key", key}, noEnv); err != nil || c.server.TLS.ClientAuth != tls.NoClientCert {
+		t.Error(err)
+	}
+	for _, args := range [][]string{
+		{"-tls-cert", cert, "-tls-key", key, "-tls-client-ca", key},
+		{"-tls-cert", cert, "-tls-key", key, "-tls-client-ca", filepath.Join(t.TempDir(), "none")},
+		{"-tls-cert", other, "-tls-key", key},
+	} {
+		if code := run(context.Background(), args, noEnv, new(bytes.Buffer), new(bytes.Buffer)); code != exitUsage {
+			t.Errorf("%v: exit %d", args, code)
+		}
+	}
+}
