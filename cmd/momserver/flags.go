@@ -202,16 +202,16 @@ func (c *config) readTLS() error {
 // mirrors returns a mirror for each pair of paths.
 func (c *config) mirrors(srv *momserver.Server) ([]*mirror.Mirror, error) {
 	var all []*mirror.Mirror
-	taken := make(map[string]bool)
 	for i := 0; i+1 < len(c.paths); i += 2 {
 		m, err := mirror.New(srv, c.paths[i], c.paths[i+1], c.mirror)
 		if err != nil {
 			return nil, usageError{err}
 		}
-		if taken[m.Destination()] {
-			return nil, usagef("two pairs have the destination %s", m.Destination())
+		for _, other := range all {
+			if m.Overlaps(other) {
+				return nil, usagef("two pairs have the same destination, or one inside the other's: %s and %s", other.Destination(), m.Destination())
+			}
 		}
-		taken[m.Destination()] = true
 		all = append(all, m)
 	}
 	return all, nil

@@ -117,6 +117,14 @@ func (m *Mirror) excluded() string {
 	return rel
 }
 
+// Overlaps reports whether the two have one destination, or one in the other's,
+// so that each would replace or delete what the other mirrors.
+func (m *Mirror) Overlaps(other *Mirror) bool {
+	_, inside := within(m.dst, other.dst)
+	_, around := within(other.dst, m.dst)
+	return inside || around || m.dst == other.dst
+}
+
 // Destination returns the destination, absolute.
 func (m *Mirror) Destination() string { return m.dst }
 
