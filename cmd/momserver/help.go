@@ -26,7 +26,8 @@ Without SRC and DST it mirrors testdata/site to a temporary directory, slowly.
 
 const helpTail = `
 Exit codes: 0 all was mirrored, or ended by Ctrl-C or SIGTERM; 1 with -once a
-run failed or left something out, or the server could not run; 2 bad flags.
+run failed or left something out, or the server could not run; 2 bad flags or
+files that they name.
 
 Examples:
   momserver /srv/site /mnt/staging                   mirror now and every 5 s
