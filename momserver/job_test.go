@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -272,6 +273,7 @@ func TestShutdownEndsRuns(t *testing.T) {
 		if err := w.srv.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait() // Shutdown waits for the client, not for its handler
 		events := c.take()
 		if got := states(t, events); got != "JobInitialized ExportingError" || !strings.Contains(events[1].Data.Status.Log[0].Message, "shut down") {
 			t.Errorf("got %s: %+v", got, events)
