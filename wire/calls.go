@@ -18,8 +18,7 @@ const (
 	MethodGoodbye = CallbackService + ".Goodbye"
 )
 
-// Nothing is an empty argument or reply. The field is never set: gob takes no
-// struct without one.
+// Nothing is an empty argument or reply. The field is never set.
 type Nothing struct{ Unused bool }
 
 // MaxNameBytes bounds a subscriber's name.

@@ -3,8 +3,10 @@ package wire
 import (
 	"bytes"
 	"encoding/gob"
+	"fmt"
 	"io"
 	"net/rpc"
+	"strings"
 )
 
 // codec.go holds how net/rpc's calls become frames and frames become calls.
@@ -12,6 +14,7 @@ import (
 // frameStream decodes what stands in frames: one gob decoder for the life of
 // the connection, fed one payload at a time.
 type frameStream struct {
+	guard   gobGuard
 	payload bytes.Reader
 	dec     *gob.Decoder
 }
@@ -22,12 +25,29 @@ func newFrameStream() *frameStream {
 	return s
 }
 
+// take goes on with the next payload.
+func (s *frameStream) take(payload []byte) error {
+	s.payload.Reset(payload)
+	return s.guard.check(payload)
+}
+
 // decode reads one value; nil discards it.
 func (s *frameStream) decode(v any) error {
-	if err := s.dec.Decode(v); err != nil {
-		return Errorf(CodeProtocol, "a message that cannot be decoded: %v", err)
+	if err := decodeGob(s.dec, v); err != nil {
+		return Errorf(CodeProtocol, "a message that cannot be decoded: %s", Clip(err.Error(), 256))
 	}
 	return nil
+}
+
+// decodeGob decodes one value. gob passes on panics that its authors did not
+// foresee; from a stranger's bytes they are errors like others.
+func decodeGob(dec *gob.Decoder, v any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("gob panicked: %v", p)
+		}
+	}()
+	return dec.Decode(v)
 }
 
 // end checks that the payload is used up.
@@ -105,7 +125,9 @@ func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
 	select {
 	case payload := <-k.c.replies:
 		k.handed = true
-		k.in.payload.Reset(payload)
+		if err := k.in.take(payload); err != nil {
+			return k.fail(err)
+		}
 	case <-k.c.done:
 		return k.fail(k.c.err)
 	}
@@ -152,7 +174,9 @@ func newServerCodec(c *Conn) *serverCodec {
 
 // serve serves the one call in payload.
 func (k *serverCodec) serve(server *rpc.Server, payload []byte) error {
-	k.in.payload.Reset(payload)
+	if err := k.in.take(payload); err != nil {
+		return err
+	}
 	// An unknown method is answered and leaves the connection as it is; what
 	// breaks it has been kept by the codec.
 	server.ServeRequest(k)
@@ -179,8 +203,12 @@ func (k *serverCodec) WriteResponse(r *rpc.Response, reply any) error {
 	// The caller knows its method by the Seq; a stranger's words are not
 	// repeated. net/rpc's own errors quote them.
 	r.ServiceMethod = ""
-	if r.Error != "" && !isRPCString(r.Error) {
+	switch {
+	case r.Error == "", isRPCString(r.Error):
+	case strings.HasPrefix(r.Error, "rpc: "):
 		r.Error = Errorf(CodeUnknown, "no such method").rpcString()
+	default: // a method without Serving
+		r.Error = toRPC(nil)
 	}
 	k.err = k.replies.put(r, reply)
 	return k.err

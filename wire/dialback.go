@@ -1,11 +1,13 @@
 package wire
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"io"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -15,14 +17,18 @@ import (
 // byte; then the server proves itself, so that nobody else can feed the
 // endpoint events. The ticket itself is never sent here.
 
-// dialBackMagic opens the endpoint's proof.
-const dialBackMagic = "MoM\x02"
+// endpointOpening opens the endpoint's proof: magic, version.
+var endpointOpening = []byte{'M', 'o', 'M', 2, Version}
 
 const (
 	nonceSize    = 16
-	endpointHead = len(dialBackMagic) + 1 // and the version
+	endpointHead = 5 // bytes of endpointOpening
 	endpointSize = endpointHead + nonceSize + sha256.Size
 )
+
+func errNoEndpoint() *Error {
+	return Errorf(CodeCallback, "what listens at the callback address did not prove to be the endpoint of this subscription")
+}
 
 // proof is what a holder of the ticket can say to a fresh nonce.
 func proof(ticket []byte, role string, nonce []byte) []byte {
@@ -41,8 +47,7 @@ func OfferEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure fun
 	defer nc.SetDeadline(time.Time{})
 	nonce := make([]byte, nonceSize)
 	rand.Read(nonce)
-	out := append([]byte(dialBackMagic), Version)
-	out = append(append(out, nonce...), proof(ticket, "endpoint", nonce)...)
+	out := slices.Concat(endpointOpening, nonce, proof(ticket, "endpoint", nonce))
 	if _, err := nc.Write(out); err != nil {
 		return nil, greetError(nc, err)
 	}
@@ -67,14 +72,21 @@ func OfferEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure fun
 func TakeEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure func(net.Conn) (net.Conn, error)) (net.Conn, error) {
 	nc.SetDeadline(time.Now().Add(timeout))
 	defer nc.SetDeadline(time.Time{})
-	said := make([]byte, endpointSize)
-	if n, err := io.ReadFull(nc, said); err != nil {
-		return nil, Errorf(CodeCallback, "the callback endpoint did not prove itself: it said %d of %d bytes", n, endpointSize)
+	// The errors go to the subscriber, who may be asking about a neighbour:
+	// they do not tell what was heard.
+	head, said := make([]byte, endpointHead), make([]byte, endpointSize-endpointHead)
+	if _, err := io.ReadFull(nc, head); err != nil {
+		return nil, errNoEndpoint()
 	}
-	nonce := said[endpointHead : endpointHead+nonceSize]
-	if string(said[:endpointHead]) != dialBackMagic+string(rune(Version)) ||
-		!hmac.Equal(said[endpointHead+nonceSize:], proof(ticket, "endpoint", nonce)) {
-		return nil, Errorf(CodeCallback, "what listens at the callback address is not the endpoint of this subscription")
+	if !bytes.Equal(head, endpointOpening) {
+		return nil, errNoEndpoint() // a banner may be shorter than a proof: do not wait
+	}
+	if _, err := io.ReadFull(nc, said); err != nil {
+		return nil, errNoEndpoint()
+	}
+	nonce := said[:nonceSize]
+	if !hmac.Equal(said[nonceSize:], proof(ticket, "endpoint", nonce)) {
+		return nil, errNoEndpoint()
 	}
 	secured, err := secure(nc)
 	if err != nil {

@@ -109,9 +109,18 @@ func IsFinal(err error) bool {
 // rpcMark begins the string that carries an Error through net/rpc.
 const rpcMark = "mom:"
 
+// The bounds of an error on the wire; what is longer is cut by the reader.
+const (
+	maxCodeBytes    = 32
+	maxMessageBytes = 512
+	maxAfter        = time.Hour
+)
+
 // rpcString returns e as net/rpc carries it: "mom:code:milliseconds:message".
+// The wait is rounded up, because it is "at least".
 func (e *Error) rpcString() string {
-	return fmt.Sprintf("%s%s:%d:%s", rpcMark, e.Code, e.After.Milliseconds(), e.Message)
+	after := min(max(e.After, 0), maxAfter) + time.Millisecond - 1
+	return fmt.Sprintf("%s%s:%d:%s", rpcMark, e.Code, after.Milliseconds(), Clip(e.Message, maxMessageBytes))
 }
 
 // toRPC returns the string in which err goes out. What is no [*Error] goes out
@@ -155,9 +164,9 @@ func parseRPC(sent string) *Error {
 		return Errorf(CodeProtocol, "the peer sent a malformed error: %q", Clip(sent, 256))
 	}
 	return &Error{
-		Code:    Code(Clip(code, 32)),
-		Message: Clip(message, 512),
-		After:   min(time.Duration(after)*time.Millisecond, time.Hour),
+		Code:    Code(Clip(code, maxCodeBytes)),
+		Message: Clip(message, maxMessageBytes+len("…")),
+		After:   min(time.Duration(after)*time.Millisecond, maxAfter),
 	}
 }
 
@@ -170,12 +179,14 @@ type served string
 func (s served) Error() string { return string(s) }
 
 // Serving runs the body of a served method, and returns its error in the form
-// that keeps its code through net/rpc. A panic is reported to onPanic and
-// answered "internal error": one call's defect does not end the process.
+// that keeps its code through net/rpc. A panic is reported to onPanic, which
+// may be nil, and answered "internal error": one call's defect does not end the process.
 func Serving(onPanic func(value any, stack []byte), body func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			onPanic(v, debug.Stack())
+			if onPanic != nil {
+				onPanic(v, debug.Stack())
+			}
 			err = served(Errorf(CodeInternal, "internal error").rpcString())
 		}
 	}()

@@ -154,8 +154,9 @@ func (e *Event) CompletedWithErrors() bool {
 	return e.Data.Status.State == JobCompleted && (e.Data.Progress.PackagesFailed > 0 || e.Data.Progress.Errors > 0)
 }
 
-// textSize returns the bytes of e's texts: what an event's size can be off by.
-// It is cheap, so an absurd event is refused before it is encoded.
+// textSize returns less than e's size as encoded: the bytes of its texts, and
+// one for each log entry. It is cheap, so an absurd event is refused before it
+// is encoded.
 func (e *Event) textSize() int {
 	n := 0
 	if i := e.Data.Initialize; i != nil {
@@ -168,7 +169,7 @@ func (e *Event) textSize() int {
 		n += len(b.Item)
 	}
 	for i := range e.Data.Status.Log {
-		n += len(e.Data.Status.Log[i].Item) + len(e.Data.Status.Log[i].Message) + 4
+		n += len(e.Data.Status.Log[i].Item) + len(e.Data.Status.Log[i].Message) + 1
 	}
 	return n
 }

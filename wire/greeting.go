@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"time"
@@ -144,10 +145,10 @@ func ReadHello(nc net.Conn) (Hello, error) {
 		}
 		return Hello{}, Errorf(CodeNotMoM, "the greeting is not a MoM client's: it opened %s", describe(head[:n]))
 	} else if err != nil {
-		return Hello{}, greetError(nc, err)
+		return Hello{}, helloError(err)
 	}
 	if _, err := io.ReadFull(nc, head[4:]); err != nil {
-		return Hello{}, greetError(nc, err)
+		return Hello{}, helloError(err)
 	}
 	hello := Hello{Version: head[4]}
 	if hello.Version != Version {
@@ -159,16 +160,27 @@ func ReadHello(nc net.Conn) (Hello, error) {
 	}
 	token := make([]byte, size)
 	if _, err := io.ReadFull(nc, token); err != nil {
-		return hello, greetError(nc, err)
+		return hello, helloError(err)
 	}
 	hello.Token = string(token)
 	return hello, nil
 }
 
+// helloError says why a client's half of the greeting did not come.
+func helloError(err error) *Error {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return Errorf(CodeTimeout, "the greeting did not come in time")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return Errorf(CodeLost, "the client closed the connection before it had greeted")
+	}
+	return Errorf(CodeLost, "reading the greeting: %v", err)
+}
+
 // Accept answers a Hello with the welcome, as a server.
 func Accept(nc net.Conn, w Welcome) error {
 	body := append(make([]byte, 0, welcomeSize), w.Epoch[:]...)
-	body = binary.BigEndian.AppendUint32(body, uint32(w.Heartbeat.Milliseconds()))
+	body = binary.BigEndian.AppendUint32(body, uint32(min(w.Heartbeat.Milliseconds(), math.MaxUint32)))
 	body = binary.BigEndian.AppendUint32(body, w.MaxMessage)
 	return writeAnswer(nc, 0, body)
 }

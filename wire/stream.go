@@ -115,24 +115,30 @@ func tooLarge(ev *Event, n, limit int) *Error {
 // subscription's life. It is not safe for concurrent use. After an error it is
 // of no use.
 type EventDecoder struct {
+	guard  gobGuard
 	src    bytes.Reader
 	left   int // events in src
 	dec    *gob.Decoder
 	record record // the one being decoded, and the event that it becomes:
 	event  Event  // here they stay off the heap
 	defs   memo[definition]
+	err    error // what ended it
 }
 
 // NewEventDecoder returns a decoder for events of the encoder whose Types
 // these are.
 func NewEventDecoder(types []byte) *EventDecoder {
 	d := new(EventDecoder)
+	d.err = d.guard.check(types)
 	d.dec = gob.NewDecoder(&typedSource{types: *bytes.NewReader(types), events: &d.src})
 	return d
 }
 
 // Open makes data, which holds count events, the next to be read.
 func (d *EventDecoder) Open(data []byte, count int) {
+	if d.err == nil {
+		d.err = d.guard.check(data)
+	}
 	d.src.Reset(data)
 	d.left = count
 }
@@ -141,13 +147,22 @@ func (d *EventDecoder) Open(data []byte, count int) {
 // last. The error is an [ErrProtocol], where data does not hold just its
 // events. The events of a run share what Data.Initialize points to.
 func (d *EventDecoder) Next() (*Event, error) {
+	if d.err != nil {
+		return nil, d.err
+	}
+	ev, err := d.next()
+	d.err = err
+	return ev, err
+}
+
+func (d *EventDecoder) next() (*Event, error) {
 	for d.left > 0 {
 		d.record = record{}
-		if err := d.dec.Decode(&d.record); err != nil {
+		if err := decodeGob(d.dec, &d.record); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
-			return nil, Errorf(CodeProtocol, "events that cannot be decoded: %v", err)
+			return nil, Errorf(CodeProtocol, "events that cannot be decoded: %s", Clip(err.Error(), 256))
 		}
 		if d.record.Run != nil || d.record.Package != nil {
 			if err := d.define(); err != nil {

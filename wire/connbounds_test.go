@@ -1,0 +1,303 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// list keeps the numbers that it was called with, in the order of serving.
+type list struct {
+	mu   sync.Mutex // guards the fields below
+	got  []int
+	busy bool
+}
+
+func (l *list) Add(n *int, reply *int) error {
+	l.mu.Lock()
+	if l.busy {
+		panic("two calls at once")
+	}
+	l.busy = true
+	l.mu.Unlock()
+	runtime.Gosched()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy = false
+	l.got = append(l.got, *n)
+	*reply = *n
+	return nil
+}
+
+// TestOrder: calls are served one at a time in the order of sending, in both
+// directions at once, whatever their size.
+func TestOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 300
+		la, lb := new(list), new(list)
+		a, b := pair(t, la, lb)
+		var callers sync.WaitGroup
+		for _, c := range []*Conn{a, b} {
+			callers.Go(func() {
+				done := make(chan error, n)
+				for i := range n {
+					go func() {
+						time.Sleep(time.Duration(i)) // calls leave in this order
+						reply := -1
+						err := c.Call(context.Background(), "Test.Add", &i, &reply)
+						if reply != i {
+							err = errors.Join(err, fmt.Errorf("call %d answered %d", i, reply))
+						}
+						done <- err
+					}()
+				}
+				for range n {
+					if err := <-done; err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		callers.Wait()
+		for _, l := range []*list{la, lb} {
+			if len(l.got) != n || !slices.IsSorted(l.got) {
+				t.Errorf("served %v", l.got)
+			}
+		}
+	})
+}
+
+// servedTo returns how Serve ends on what far sends.
+func servedTo(t *testing.T, cfg ConnConfig, send func(far net.Conn)) (after time.Duration, err error) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		go io.Copy(io.Discard, far)
+		c := NewConn(near, cfg)
+		start, sent := time.Now(), make(chan struct{})
+		go func() {
+			defer close(sent)
+			send(far)
+			select {
+			case <-c.Done():
+			case <-time.After(time.Hour):
+			}
+			far.Close()
+		}()
+		err = c.Serve("Test", &echo{t})
+		after = time.Since(start)
+		if err != c.Err() {
+			t.Errorf("Serve returned %v, Err is %v", err, c.Err())
+		}
+		<-sent
+	})
+	return after, err
+}
+
+// frame is a frame in bytes.
+func frame(kind frameKind, payload []byte) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{byte(kind)}, uint32(len(payload))), payload...)
+}
+
+// callOf is a call of Test.Twice in bytes.
+func callOf(t *testing.T, method string, behind ...byte) []byte {
+	type request struct {
+		ServiceMethod string
+		Seq           uint64
+	}
+	return append(gobOf(t, &request{method, 1}, 5), behind...)
+}
+
+// TestBrokenFrames end the connection, with a code and with words that repeat
+// nothing.
+func TestBrokenFrames(t *testing.T) {
+	good := callOf(t, "Test.Twice")
+	for _, tc := range []struct {
+		name string
+		sent []byte
+		is   error
+		text string
+	}{
+		{"kind 0", frame(0, good), ErrProtocol, "a frame of kind 0"},
+		{"kind 3", frame(3, good), ErrProtocol, "a frame of kind 3"},
+		{"a greeting", []byte(helloBytes), ErrProtocol, "a frame of kind 77"},
+		{"an empty call", frame(frameCall, nil), ErrProtocol, "cannot be decoded"},
+		{"an empty reply", frame(frameReply, nil), ErrProtocol, "cannot be decoded"},
+		{"a byte behind", frame(frameCall, callOf(t, "Test.Twice", 3, 4, 0, 2)), ErrProtocol, "4 bytes behind a message"},
+		{"no arguments", frame(frameCall, good[:len(good)-4]), ErrProtocol, "cannot be decoded"},
+		{"half a call", frame(frameCall, good[:len(good)-1]), ErrProtocol, "cut off"},
+		{"arguments of another type", frame(frameCall, gobOf(t, struct{ ServiceMethod string }{"Test.Twice"}, "text")), ErrProtocol, "cannot be decoded"},
+		{"no gob", frame(frameCall, []byte("GET / HTTP/1.1\r\n\r\n")), ErrProtocol, "cut off"},
+	} {
+		after, err := servedTo(t, testConfig, func(far net.Conn) { far.Write(tc.sent) })
+		if !errors.Is(err, tc.is) || !strings.Contains(err.Error(), tc.text) || after != 0 {
+			t.Errorf("%s: %v after %v; want %q", tc.name, err, after, tc.text)
+		}
+	}
+	whole := frame(frameCall, good)
+	for n := range whole { // cut at every byte
+		_, err := servedTo(t, testConfig, func(far net.Conn) {
+			far.Write(whole[:n])
+			far.Close()
+		})
+		if !errors.Is(err, ErrLost) || n > 0 != strings.Contains(err.Error(), "within a message") {
+			t.Errorf("cut after %d bytes: %v", n, err)
+		}
+	}
+}
+
+// TestMaxMessage is exact: a frame of the limit is taken, one byte more ends
+// the connection at its head.
+func TestMaxMessage(t *testing.T) {
+	name := strings.Repeat("x", 20_000)
+	payload := callOf(t, "Test."+name)
+	cfg := testConfig
+	cfg.MaxMessage = len(payload)
+	if after, err := servedTo(t, cfg, func(far net.Conn) { far.Write(frame(frameCall, payload)) }); !errors.Is(err, ErrLost) || after != time.Hour {
+		t.Errorf("at the limit: %v after %v", err, after)
+	}
+	cfg.MaxMessage--
+	after, err := servedTo(t, cfg, func(far net.Conn) { far.Write(frame(frameCall, payload)[:frameHead]) })
+	if !errors.Is(err, ErrTooLarge) || after != 0 || !strings.Contains(err.Error(), fmt.Sprintf("a message of %d bytes; at most %d", len(payload), cfg.MaxMessage)) {
+		t.Errorf("over the limit: %v after %v", err, after)
+	}
+	if _, err := servedTo(t, cfg, func(far net.Conn) { far.Write([]byte{1, 255, 255, 255, 255}) }); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("4 GiB: %v", err)
+	}
+}
+
+// TestMessageTimeout counts from a frame's first byte, not from its last one
+// that came; between frames there is no limit.
+func TestMessageTimeout(t *testing.T) {
+	whole := frame(frameCall, callOf(t, "Test.Twice"))
+	trickle := func(gap time.Duration) func(net.Conn) {
+		return func(far net.Conn) {
+			time.Sleep(time.Minute)
+			for _, b := range whole {
+				far.Write([]byte{b})
+				time.Sleep(gap)
+			}
+		}
+	}
+	cfg := testConfig
+	gap := 10 * time.Millisecond
+	cfg.MessageTimeout = time.Duration(len(whole)-1)*gap + 1
+	if _, err := servedTo(t, cfg, trickle(gap)); !errors.Is(err, ErrLost) {
+		t.Errorf("just in time: %v", err)
+	}
+	cfg.MessageTimeout -= 2
+	if after, err := servedTo(t, cfg, trickle(gap)); !errors.Is(err, ErrTimeout) || after != time.Minute+cfg.MessageTimeout {
+		t.Errorf("too late: %v after %v", err, after)
+	}
+	for _, n := range []int{1, 4, 5, 6, len(whole) - 1} {
+		after, err := servedTo(t, cfg, func(far net.Conn) { far.Write(whole[:n]) })
+		if !errors.Is(err, ErrTimeout) || after != cfg.MessageTimeout {
+			t.Errorf("silent after %d bytes: %v after %v", n, err, after)
+		}
+	}
+}
+
+// TestInboundGrowsWithTheBytes: an announced length alone costs little, and a
+// large buffer is not kept for small messages.
+func TestInboundGrowsWithTheBytes(t *testing.T) {
+	in := new(inbound)
+	if _, err := in.fill(bytes.NewReader(make([]byte, 10)), 1<<30); err != io.ErrUnexpectedEOF || cap(in.buf) > 2*inboundStep {
+		t.Errorf("%v, with a buffer of %d bytes", err, cap(in.buf))
+	}
+	large := bytes.Repeat([]byte("0123456789"), 100_000)
+	got, err := in.fill(bytes.NewReader(large), len(large))
+	if err != nil || !bytes.Equal(got, large) || cap(in.buf) > 2*len(large) {
+		t.Errorf("%v, %d bytes in a buffer of %d", err, len(got), cap(in.buf))
+	}
+	if got, err = in.fill(strings.NewReader("small"), 5); err != nil || string(got) != "small" || cap(in.buf) > inboundStep {
+		t.Errorf("%v, %q in a buffer of %d", err, got, cap(in.buf))
+	}
+}
+
+// TestConnEnds once, with the first reason; every call fails with it.
+func TestConnEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, _ := net.Pipe()
+		c := NewConn(near, testConfig)
+		failed := make(chan error, 2)
+		for range 2 {
+			go func() { failed <- c.Call(context.Background(), "Test.Twice", new(int), new(int)) }()
+		}
+		synctest.Wait()
+		if c.Err() != nil {
+			t.Error("it has an error before its end")
+		}
+		c.Close(Errorf(CodeDraining, "first"))
+		c.Close(Errorf(CodeFull, "second"))
+		c.Client().Close()
+		c.Wait() // without Serve, too
+		if err := c.Serve("Test", nil); !errors.Is(err, ErrDraining) {
+			t.Errorf("Serve after the end: %v", err)
+		}
+		for range 2 {
+			if err := <-failed; !errors.Is(err, ErrDraining) || err.Error() != "first" {
+				t.Errorf("a call: %v", err)
+			}
+		}
+		if err := c.Call(context.Background(), "Test.Twice", new(int), new(int)); !errors.Is(err, ErrDraining) {
+			t.Errorf("a later call: %v", err)
+		}
+	}) // and here no goroutine is left, or the bubble would not end
+}
+
+// TestCalledWithoutService ends the connection of who has nothing to serve.
+func TestCalledWithoutService(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t, &echo{t}, nil)
+		n, reply := 4, 0
+		if err := b.Call(context.Background(), "Test.Twice", &n, &reply); err != nil || reply != 8 {
+			t.Errorf("its own calls: %d, %v", reply, err)
+		}
+		if err := a.Call(context.Background(), "Test.Twice", &n, &reply); !errors.Is(err, ErrLost) {
+			t.Errorf("a call to it: %v", err)
+		}
+		synctest.Wait()
+		if !errors.Is(b.Err(), ErrProtocol) {
+			t.Errorf("it ended with %v", b.Err())
+		}
+	})
+}
+
+// TestHeard moves with frames, not with bytes.
+func TestHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t, &echo{t}, &echo{t})
+		began := time.Now()
+		time.Sleep(time.Minute)
+		if !a.Heard().Equal(began) {
+			t.Errorf("heard %v after the beginning", a.Heard().Sub(began))
+		}
+		a.Call(context.Background(), "Test.Twice", new(int), new(int))
+		if a.Heard().Sub(began) != time.Minute || b.Heard().Sub(began) != time.Minute {
+			t.Errorf("heard %v and %v after the beginning", a.Heard().Sub(began), b.Heard().Sub(began))
+		}
+	})
+}
+
+// TestReplyToNothing is skipped.
+func TestReplyToNothing(t *testing.T) {
+	type response struct {
+		ServiceMethod string
+		Seq           uint64
+		Error         string
+	}
+	reply := frame(frameReply, gobOf(t, &response{Seq: 99}, 5))
+	if after, err := servedTo(t, testConfig, func(far net.Conn) { far.Write(reply) }); !errors.Is(err, ErrLost) || after != time.Hour {
+		t.Errorf("%v after %v", err, after)
+	}
+}

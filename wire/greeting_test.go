@@ -1,0 +1,213 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+var testWelcome = Welcome{Epoch: uuid.UUID{1, 2, 15: 3}, Heartbeat: 3 * time.Second, MaxMessage: 65536}
+
+// The two halves of a greeting in bytes, as PROTOCOL.md has them.
+const (
+	helloBytes   = "MoM\x01\x01\x00\x03tok"
+	welcomeBytes = "MoM\x01\x01\x00\x00\x18" + "\x01\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03" + "\x00\x00\x0b\xb8" + "\x00\x01\x00\x00"
+)
+
+// say writes text in pieces of n bytes and closes nothing.
+func say(nc net.Conn, text string, n int) {
+	for len(text) > 0 {
+		n = min(n, len(text))
+		if _, err := nc.Write([]byte(text[:n])); err != nil {
+			return
+		}
+		text = text[n:]
+	}
+}
+
+// greetedWith returns what Greet makes of an answer, and what it said. With
+// hang up the peer closes after it.
+func greetedWith(answer string, piece int, hangUp bool) (w Welcome, said string, err error) {
+	near, far := net.Pipe()
+	defer near.Close()
+	heard := make(chan string, 1)
+	go func() {
+		buf := make([]byte, len(helloBytes))
+		n, _ := io.ReadFull(far, buf)
+		heard <- string(buf[:n])
+		say(far, answer, piece)
+		if hangUp {
+			far.Close()
+		}
+	}()
+	w, err = Greet(near, Hello{Version: Version, Token: "tok"}, 5*time.Second)
+	far.Close()
+	return w, <-heard, err
+}
+
+// TestGreet holds a client against every kind of answer.
+func TestGreet(t *testing.T) {
+	refusal := func(text string) string {
+		return "MoM\x01\x01\x01" + string([]byte{byte(len(text) >> 8), byte(len(text))}) + text
+	}
+	for _, tc := range []struct {
+		name, answer string
+		is           error
+		words        string
+	}{
+		{"welcome", welcomeBytes, nil, ""},
+		{"a newer server's welcome", strings.Replace(welcomeBytes, "\x18", "\x1b", 1) + "new", nil, ""},
+		{"refused", refusal("mom:unauthorized:0:no token"), ErrUnauthorized, "pipe refused the connection: no token"},
+		{"refused for its version, by another", strings.Replace(refusal("mom:version:0:old"), "MoM\x01\x01", "MoM\x01\x07", 1), ErrVersion, "refused the connection: old"},
+		{"refused in other words", refusal("no"), ErrInternal, "the peer answered: no"},
+		{"another version", "MoM\x01\x02\x00\x00\x00", ErrVersion, "speaks protocol version 2, this side 1"},
+		{"a short welcome", "MoM\x01\x01\x00\x00\x02xx", ErrProtocol, "a welcome of 2 bytes; want 24"},
+		{"a long body", "MoM\x01\x01\x00\x04\x01", ErrNotMoM, "a greeting of 1025 bytes"},
+		{"HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", ErrNotMoM, "is not a MoM server: it answered in HTTP"},
+		{"SSH", "SSH-2.0-OpenSSH\r\n", ErrNotMoM, "it answered in SSH"},
+		{"a TLS alert", "\x15\x03\x01\x00\x02\x02\x46", ErrNotMoM, "it answered in TLS; connect with TLS"},
+		{"something", "220 mail", ErrNotMoM, `it answered "220 "`},
+		{"the endpoint's magic", "MoM\x02", ErrNotMoM, `it answered "MoM\x02"`},
+		{"one wrong byte, and the end", "X", ErrNotMoM, `it answered "X"`},
+		{"the end", "", ErrLost, "closed the connection before it greeted; is it a MoM server?"},
+	} {
+		for _, piece := range []int{1, 1 << 20} {
+			w, said, err := greetedWith(tc.answer, piece, true)
+			if said != helloBytes {
+				t.Errorf("%s: said %q", tc.name, said)
+			}
+			if tc.is == nil {
+				if err != nil || w != testWelcome {
+					t.Errorf("%s: %+v, %v", tc.name, w, err)
+				}
+			} else if !errors.Is(err, tc.is) || !strings.Contains(err.Error(), tc.words) {
+				t.Errorf("%s: %v; want %q", tc.name, err, tc.words)
+			}
+		}
+	}
+	for n := range len(welcomeBytes) { // cut at every byte
+		if _, _, err := greetedWith(welcomeBytes[:n], 1, true); !errors.Is(err, ErrLost) {
+			t.Errorf("cut after %d bytes: %v", n, err)
+		}
+	}
+	_, err := Greet(nil, Hello{Token: strings.Repeat("x", MaxTokenBytes+1)}, time.Second)
+	if !errors.Is(err, ErrBadRequest) || !strings.Contains(err.Error(), "a token of 1025 bytes; at most 1024") {
+		t.Errorf("a long token: %v", err)
+	}
+}
+
+// TestGreetSilence ends at the timeout, wherever the peer stops.
+func TestGreetSilence(t *testing.T) {
+	for n := range len(welcomeBytes) {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			_, _, err := greetedWith(welcomeBytes[:n], 1, false)
+			if !errors.Is(err, ErrTimeout) || time.Since(start) != 5*time.Second {
+				t.Errorf("silent after %d bytes: %v after %v", n, err, time.Since(start))
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // it does not read, either
+		near, _ := net.Pipe()
+		start := time.Now()
+		if _, err := Greet(near, Hello{}, 5*time.Second); err == nil || time.Since(start) != 5*time.Second {
+			t.Errorf("a peer that does not read: %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+// hearing returns what ReadHello makes of a client's words.
+func hearing(words string, piece int) (Hello, error) {
+	near, far := net.Pipe()
+	defer near.Close()
+	go func() {
+		say(far, words, piece)
+		far.Close()
+	}()
+	return ReadHello(near)
+}
+
+// TestReadHello holds a server against every kind of opening.
+func TestReadHello(t *testing.T) {
+	long := strings.Repeat("x", MaxTokenBytes)
+	for _, tc := range []struct {
+		name, words string
+		want        Hello
+		is          error
+		text        string
+	}{
+		{"hello", helloBytes, Hello{1, "tok"}, nil, ""},
+		{"no token", "MoM\x01\x01\x00\x00", Hello{1, ""}, nil, ""},
+		{"the longest token", "MoM\x01\x01\x04\x00" + long, Hello{1, long}, nil, ""},
+		{"a longer token", "MoM\x01\x01\x04\x01" + long + "x", Hello{Version: 1}, ErrUnauthorized, "a token of 1025 bytes; at most 1024"},
+		{"another version", "MoM\x01\x02\x00\x00", Hello{Version: 2}, ErrVersion, "speaks protocol version 2, this side 1; use a matching release"},
+		{"version 0", "MoM\x01\x00\x00\x00", Hello{}, ErrVersion, "version 0"},
+		{"HTTP", "GET / HTTP/1.1\r\n\r\n", Hello{}, ErrNotMoM, "not a MoM client's: it opened in HTTP"},
+		{"a form", "POST / HTTP/1.1\r\n\r\n", Hello{}, ErrNotMoM, "in HTTP"},
+		{"SSH", "SSH-2.0-x\r\n", Hello{}, ErrNotMoM, "in SSH"},
+		{"TLS", "\x16\x03\x01\x02\x00\x01", Hello{}, ErrTLS, "no TLS at this port"},
+		{"an endpoint", "MoM\x02\x01", Hello{}, ErrNotMoM, `it opened "MoM\x02"`},
+		{"the end", "", Hello{}, ErrLost, "the client closed the connection before it had greeted"},
+	} {
+		for _, piece := range []int{1, 1 << 20} {
+			got, err := hearing(tc.words, piece)
+			if got != tc.want || (tc.is == nil) != (err == nil) || tc.is != nil && (!errors.Is(err, tc.is) || !strings.Contains(err.Error(), tc.text)) {
+				t.Errorf("%s: %d, %v; want %q", tc.name, got.Version, err, tc.text)
+			}
+		}
+	}
+	for n := range len(helloBytes) {
+		if _, err := hearing(helloBytes[:n], 1); !errors.Is(err, ErrLost) {
+			t.Errorf("cut after %d bytes: %v", n, err)
+		}
+	}
+	for n := range len(helloBytes) {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			near.SetDeadline(time.Now().Add(time.Second))
+			go say(far, helloBytes[:n], 1)
+			start := time.Now()
+			if _, err := ReadHello(near); !errors.Is(err, ErrTimeout) || time.Since(start) != time.Second || strings.Contains(err.Error(), "server") {
+				t.Errorf("silent after %d bytes: %v after %v", n, err, time.Since(start))
+			}
+		})
+	}
+}
+
+// TestAnswers pins the bytes of a welcome and of a refusal, and their bounds.
+func TestAnswers(t *testing.T) {
+	answer := func(write func(net.Conn) error) string {
+		near, far := net.Pipe()
+		go func() {
+			if err := write(near); err != nil {
+				t.Error(err)
+			}
+			near.Close()
+		}()
+		all, _ := io.ReadAll(far)
+		return string(all)
+	}
+	if got := answer(func(nc net.Conn) error { return Accept(nc, testWelcome) }); got != welcomeBytes {
+		t.Errorf("welcome %q", got)
+	}
+	if got := answer(func(nc net.Conn) error { return Accept(nc, Welcome{Heartbeat: 1000 * time.Hour * 24}) }); got[24:28] != "\xff\xff\xff\xff" {
+		t.Errorf("a heartbeat of three years is %q", got[24:28])
+	}
+	got := answer(func(nc net.Conn) error { return Refuse(nc, &Error{Code: CodeFull, Message: "no", After: time.Second}) })
+	if want := "MoM\x01\x01\x01\x00\x10mom:full:1000:no"; got != want {
+		t.Errorf("refusal %q; want %q", got, want)
+	}
+	long := answer(func(nc net.Conn) error { return Refuse(nc, Errorf(CodeFull, "%s", strings.Repeat("ä", 9999))) })
+	if len(long) > 8+maxRefusal {
+		t.Errorf("a refusal of %d bytes", len(long))
+	}
+	if _, _, err := greetedWith(long, 100, true); !errors.Is(err, ErrFull) || !strings.HasSuffix(err.Error(), "…") {
+		t.Errorf("a long refusal is read as %v", err)
+	}
+}

@@ -1,0 +1,199 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/rpc"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// gobOf returns values as one gob stream.
+func gobOf(t *testing.T, values ...any) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	enc := gob.NewEncoder(&buf)
+	for _, v := range values {
+		if err := enc.Encode(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return buf.Bytes()
+}
+
+type (
+	node     struct{ Kids []node }
+	ring2    struct{ Other *ring2b }
+	ring2b   struct{ Back []ring2 }
+	withAny  struct{ V any }
+	withMap  struct{ M map[string]struct{ N int } }
+	withDeep struct{ S []struct{ M []map[int]int } }
+	withPair struct{ P [2]int }
+	wide     struct{ A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P int }
+)
+
+// deep returns a slice of slices of slices, n times.
+func deep(n int) any {
+	t := reflect.TypeFor[int]()
+	for range n {
+		t = reflect.SliceOf(t)
+	}
+	return reflect.New(t).Elem().Interface()
+}
+
+// many returns n structs of different types.
+func many(n, fieldsEach int, prefix string) (values []any) {
+	for i := range n {
+		var fields []reflect.StructField
+		for f := range fieldsEach {
+			fields = append(fields, reflect.StructField{Name: fmt.Sprintf("%s%d_%d", prefix, i, f), Type: reflect.TypeFor[int]()})
+		}
+		values = append(values, reflect.New(reflect.StructOf(fields)).Interface())
+	}
+	return values
+}
+
+// TestGuardRefuses holds the guard against what gob would take.
+func TestGuardRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		data []byte
+		want string
+	}{
+		"map":                   {gobOf(t, withMap{}), "map"},
+		"map at the top":        {gobOf(t, map[int]int{1: 1}), "map"},
+		"map within":            {gobOf(t, withDeep{}), "map"},
+		"array":                 {gobOf(t, withPair{}), "array"},
+		"interface":             {gobOf(t, withAny{}), "interface"},
+		"slice of interface":    {gobOf(t, []any{}), "interface"},
+		"contains itself":       {gobOf(t, node{}), "itself"},
+		"contains itself later": {gobOf(t, ring2{}), "itself"},
+		"too many types":        {gobOf(t, deep(maxGobTypes+1)), "types"},
+		"too many fields":       {gobOf(t, many(22, 100, "X")...), "types"},
+		"too many bytes":        {gobOf(t, many(20, 50, strings.Repeat("X", 30))...), "bytes"},
+		"cut length":            {[]byte{0xfe, 1}, "cut off"},
+		"length and no more":    {[]byte{0xfc, 0x3f, 0xff, 0xff, 0xff}, "cut off"},
+		"length of nine bytes":  {[]byte{0xf7, 1, 2, 3, 4, 5, 6, 7, 8, 9}, "cut off"},
+		"empty message":         {[]byte{0}, "cut off"},
+		"gob's own type":        {[]byte{3, 32, 1, 0}, "type that is not taken"},
+		"interface value":       {[]byte{2, 16, 0}, "type that is not taken"},
+		"defined twice":         {append(gobOf(t, wide{}), gobOf(t, wide{})...), "already"},
+	} {
+		// A stream that is longer than one payload may come in pieces.
+		err := new(gobGuard).check(tc.data)
+		if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s, %d bytes: %v; want %q", name, len(tc.data), err, tc.want)
+		}
+	}
+}
+
+// TestGuardTakes what the protocol says, and room for tomorrow.
+func TestGuardTakes(t *testing.T) {
+	guard := new(gobGuard)
+	if err := guard.check(gobOf(t, rpc.Request{}, rpc.Response{}, Event{}, SubscribeArgs{}, Batch{}, Page{}, wide{}, 5, "text", struct{}{})); err != nil {
+		t.Error(err)
+	}
+	if err := new(gobGuard).check(gobOf(t, deep(maxGobTypes))); err != nil {
+		t.Errorf("at the bound: %v", err)
+	}
+	if n := len(guard.types); n > maxGobTypes/3 {
+		t.Errorf("all of the protocol has %d types: the bound of %d leaves little", n, maxGobTypes)
+	}
+}
+
+// TestGuardOnMutations never panics, and never takes a map, whatever the bytes.
+func TestGuardOnMutations(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	rng := rand.New(rand.NewPCG(seed, 1))
+	defer func() {
+		if v := recover(); v != nil {
+			t.Fatalf("seed %d: %v", seed, v)
+		}
+	}()
+	good := gobOf(t, Event{Seq: 1}, SubscribeArgs{}, node{}, withMap{})
+	for range 20_000 {
+		data := mutated(rng, good)
+		guard := new(gobGuard)
+		guard.check(data)
+		if len(guard.types) > maxGobTypes {
+			t.Fatalf("seed %d: %d types", seed, len(guard.types))
+		}
+	}
+}
+
+// mutated returns a damaged copy of data.
+func mutated(rng *rand.Rand, data []byte) []byte {
+	data = slices.Clone(data)
+	for range 1 + rng.IntN(4) {
+		switch i := rng.IntN(len(data)); rng.IntN(4) {
+		case 0:
+			data[i] = byte(rng.Uint32())
+		case 1:
+			data[i] ^= 1 << rng.IntN(8)
+		case 2:
+			data = slices.Delete(data, i, min(len(data), i+1+rng.IntN(3)))
+		case 3:
+			data = data[:i+1]
+		}
+		if len(data) == 0 {
+			return []byte{0}
+		}
+	}
+	return data
+}
+
+// endlessMap is a request in which an unknown field is a map of 2^62 structs,
+// to structs:
+// gob by itself would count to there.
+func endlessMap(t *testing.T) []byte {
+	type K struct{ N int }
+	type request struct {
+		ServiceMethod string
+		M             map[K]K
+	}
+	data := gobOf(t, &request{ServiceMethod: "T", M: map[K]K{}})
+	// The value is the last message: length, type, field 1 (T), no more fields.
+	// Give it field 2 with its count, and correct the length.
+	end := bytes.LastIndex(data, []byte{1, 1, 'T'})
+	value := slices.Concat(data[end-2:end], []byte{1, 1, 'T', 1, 0xf8, 0x40, 0, 0, 0, 0, 0, 0, 0})
+	return slices.Concat(data[:end-3], []byte{byte(len(value))}, value)
+}
+
+// TestGuardOnConn: both kinds of frame are looked at before gob is.
+func TestGuardOnConn(t *testing.T) {
+	for kind, head := range map[frameKind][]byte{
+		frameCall: endlessMap(t), frameReply: endlessMap(t),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			defer far.Close()
+			go io.Copy(io.Discard, far)
+			c := NewConn(near, testConfig)
+			served := make(chan error)
+			go func() { served <- c.Serve("Test", &echo{t}) }()
+			if kind == frameReply {
+				go c.Call(context.Background(), "Test.Twice", new(int), new(int))
+				synctest.Wait()
+			}
+			far.Write(append([]byte{byte(kind), 0, 0, 0, byte(len(head))}, head...))
+			if err := <-served; !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "map") {
+				t.Errorf("kind %d: %v", kind, err)
+			}
+		})
+	}
+	if err := NewEventDecoder(endlessMap(t)).Decode(nil, 0, nil); !errors.Is(err, ErrProtocol) {
+		t.Errorf("in the types of events: %v", err)
+	}
+	if err := NewEventDecoder(NewEventEncoder().Types()).Decode(endlessMap(t), 1, nil); !errors.Is(err, ErrProtocol) {
+		t.Errorf("among events: %v", err)
+	}
+}

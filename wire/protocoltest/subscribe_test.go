@@ -1,0 +1,227 @@
+package protocoltest
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momserver"
+	"mom/wire"
+)
+
+// TestGreeting reads the welcome, and each refusal of the greeting's table.
+func TestGreeting(t *testing.T) {
+	srv, addr := serving(t, momserver.Config{Token: "sesame", Heartbeat: 1500 * time.Millisecond, MaxMessage: 12345})
+	c := connect(t, addr, "sesame")
+	if c.epoch != id(srv.Epoch()) || c.heartbeat != 1500*time.Millisecond || c.limit != 12345 {
+		t.Errorf("welcome: %x, %v, %d", c.epoch, c.heartbeat, c.limit)
+	}
+	for _, tc := range []struct {
+		name, want string
+		hello      []byte
+	}{
+		{"wrong token", "mom:unauthorized:0:", hello(1, "Sesame")},
+		{"no token", "mom:unauthorized:0:", hello(1, "")},
+		{"long token", "mom:unauthorized:0:", hello(1, strings.Repeat("x", 1025))},
+		{"version 0", "mom:version:0:", hello(0, "sesame")},
+		{"version 2", "mom:version:0:", hello(2, "sesame")},
+		{"version and no more", "mom:version:0:", append([]byte("MoM\x01"), 255, 0, 0)},
+	} {
+		nc := dial(t, addr)
+		status, body := greet(t, nc, tc.hello)
+		if status == 0 || !strings.HasPrefix(string(body), tc.want) {
+			t.Errorf("%s: %d %q; want %q", tc.name, status, body, tc.want)
+		}
+		ended(t, nc)
+	}
+	nc := dial(t, addr)
+	nc.Write([]byte("GET / HTTP/1.1\r\n\r\n"))
+	buf := make([]byte, 1)
+	if n, err := nc.Read(buf); n > 0 || err == nil {
+		t.Errorf("a stranger is answered: %q, %v", buf[:n], err)
+	}
+}
+
+// TestRefusedFull is told to wait.
+func TestRefusedFull(t *testing.T) {
+	_, addr := serving(t, momserver.Config{MaxConns: 1})
+	connect(t, addr, "")
+	nc := dial(t, addr)
+	if status, body := greet(t, nc, hello(1, "")); status == 0 || !strings.HasPrefix(string(body), "mom:full:1000:") {
+		t.Errorf("%d %q", status, body)
+	}
+	ended(t, nc)
+}
+
+// TestSubscribe gets a snapshot, events as they come with their fields, a
+// heartbeat, and a goodbye.
+func TestSubscribe(t *testing.T) {
+	srv, addr := serving(t, momserver.Config{Heartbeat: 20 * time.Millisecond})
+	run := uuid.New()
+	publish(t, srv, run, wire.JobInitialized)
+	publish(t, srv, run, wire.Transferring)
+	publish(t, srv, uuid.New(), wire.JobCompleted)
+
+	c := connect(t, addr, "")
+	c.room = 100
+	var sub subscribed
+	c.must("MoM.Subscribe", &subscribeArgs{Name: "stranger", Room: 100}, &sub)
+	if sub != (subscribed{Cursor: cursor{c.epoch, 3}, Head: 3, Snapshot: 1}) {
+		t.Errorf("subscribed: %+v", sub)
+	}
+	c.until("the snapshot", func() bool { return c.next == 4 && c.pending == 0 })
+	publish(t, srv, run, wire.Transferred)
+	c.until("the event", func() bool { return c.next == 5 })
+	c.took("snapshot 2", "event 4")
+	ev := c.events[1]
+	if ev.run.RunID != id(run) || ev.run.JobID != id(uuid.NameSpaceDNS) || ev.run.Initialize.Name != "site" ||
+		ev.run.Initialize.FilesInPackages != 7 || ev.run.LastExecution != 1e18+5 || ev.pack != nil ||
+		ev.State != 4 || ev.Log[0] != (logRecord{Severity: 2, Message: "odd"}) || ev.BytesDone != 1<<40 {
+		t.Errorf("the event: %+v", ev)
+	}
+	empty := c.emptyBatches
+	c.until("a heartbeat", func() bool { return c.emptyBatches > empty })
+	if c.typesSent != 1 {
+		t.Errorf("types sent %d times in %d batches", c.typesSent, c.batches)
+	}
+	if failed, err := c.call("MoM.Subscribe", &subscribeArgs{}, &sub); !strings.HasPrefix(failed, "mom:already-subscribed:0:") || err != nil {
+		t.Errorf("a second subscription: %q, %v", failed, err)
+	}
+	if failed, err := c.call("MoM.Nonsense", &nothing{}, nil); !strings.HasPrefix(failed, "mom:unknown-method:0:") || strings.Contains(failed, "Nonsense") || err != nil {
+		t.Errorf("an unknown method: %q, %v", failed, err)
+	}
+
+	shut := make(chan error, 1)
+	go func() { shut <- srv.Shutdown(context.Background()) }()
+	c.until("the goodbye", func() bool { return len(c.goodbyes) > 0 })
+	if g := c.goodbyes[0]; g.Code != "draining" || g.AfterMillis == 0 {
+		t.Errorf("goodbye: %+v", g)
+	}
+	ended(t, c.nc)
+	if err := <-shut; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRoomAndGap has no room until the events have left the cache; then it gets
+// the count, the snapshot in parts, and goes on.
+func TestRoomAndGap(t *testing.T) {
+	srv, addr := serving(t, momserver.Config{CacheEvents: 5, Heartbeat: 20 * time.Millisecond})
+	c := connect(t, addr, "")
+	var sub subscribed
+	c.must("MoM.Subscribe", &subscribeArgs{Room: 1}, &sub)
+	runs := []uuid.UUID{uuid.New(), uuid.New(), uuid.New()}
+	publish(t, srv, runs[0], wire.JobInitialized) // 1
+	c.until("the first event", func() bool { return c.next == 2 })
+	publish(t, srv, runs[1], wire.JobInitialized) // 2
+	publish(t, srv, runs[2], wire.JobInitialized) // 3
+	for range 7 {
+		publish(t, srv, uuid.New(), wire.JobCompleted) // 4 to 10
+	}
+	beats := c.emptyBatches
+	c.until("heartbeats", func() bool { return c.emptyBatches >= beats+2 })
+	c.took("event 1")
+
+	// Each word about room leads to one part; Pending counts the rest. An
+	// answer of 0 to the batch before is the older word.
+	for i, pending := range []uint32{2, 1, 0} {
+		before := c.next
+		c.must("MoM.Room", &roomArgs{Received: uint64(1 + i), Room: 1}, &nothing{})
+		c.until("a part", func() bool { return len(c.marks) > i })
+		if i == 0 {
+			c.took("missed 4", "snapshot 1")
+			c.marks = make([]string, 1)
+		}
+		if c.pending != pending || c.next != 6 || i > 0 && before != 6 {
+			t.Errorf("part %d: %d pending, next %d", i, c.pending, c.next)
+		}
+	}
+	c.marks = c.marks[1:]
+	c.took("snapshot 2", "snapshot 3")
+	c.must("MoM.Room", &roomArgs{Received: 99, Room: 1000}, &nothing{}) // a lie: ignored
+	c.must("MoM.Room", &roomArgs{Received: 2, Room: 1000}, &nothing{})  // an old word
+	c.must("MoM.Room", &roomArgs{Received: 4, Room: 3}, &nothing{})
+	c.until("the rest", func() bool { return c.next == 9 })
+	beats = c.emptyBatches
+	c.until("a heartbeat", func() bool { return c.emptyBatches > beats })
+	c.took("event 6", "event 7", "event 8")
+
+	// The end of the connection is an answer as well.
+	if failed, err := c.call("MoM.Unsubscribe", &nothing{}, &nothing{}); failed != "" {
+		t.Errorf("unsubscribing: %q, %v", failed, err)
+	}
+	publish(t, srv, runs[0], wire.JobCompleted)
+	c.notify = func(b *batch) ack {
+		t.Errorf("called after Unsubscribe: %+v", b)
+		return ack{}
+	}
+	c.call("MoM.Ping", &nothing{}, &nothing{})
+}
+
+// TestCursors goes on at a cursor, with and without Renew, and from elsewhere.
+func TestCursors(t *testing.T) {
+	srv, addr := serving(t, momserver.Config{CacheEvents: 3})
+	run := uuid.New()
+	for range 6 {
+		publish(t, srv, run, wire.Transferring)
+	}
+	epoch := id(srv.Epoch())
+	for _, tc := range []struct {
+		name string
+		args subscribeArgs
+		sub  subscribed
+		want string
+	}{
+		{"now", subscribeArgs{From: 0}, subscribed{cursor{epoch, 6}, 6, 0, 1}, "snapshot 6"},
+		{"oldest", subscribeArgs{From: 1}, subscribed{cursor{epoch, 3}, 6, 0, 1}, "snapshot 3, event 4, event 5, event 6"},
+		{"cursor", subscribeArgs{From: 2, Cursor: cursor{epoch, 4}}, subscribed{cursor{epoch, 4}, 6, 0, 0}, "event 5, event 6"},
+		{"gap", subscribeArgs{From: 2, Cursor: cursor{epoch, 1}}, subscribed{cursor{epoch, 3}, 6, 2, 1}, "missed 2, snapshot 3, event 4, event 5, event 6"},
+		{"other epoch", subscribeArgs{From: 2, Cursor: cursor{id{1}, 5}}, subscribed{cursor{epoch, 3}, 6, 3, 1}, "missed 3, snapshot 3, event 4, event 5, event 6"},
+		{"renew, there", subscribeArgs{From: 2, Cursor: cursor{epoch, 3}, Renew: true}, subscribed{cursor{epoch, 3}, 6, 0, 1}, "snapshot 3, event 4, event 5, event 6"},
+		{"renew, gone", subscribeArgs{From: 2, Cursor: cursor{epoch, 4}, Renew: true}, subscribed{cursor{epoch, 6}, 6, 2, 1}, "missed 2, snapshot 6"},
+		{"filtered", subscribeArgs{From: 1, Filter: filter{States: []uint8{6}}}, subscribed{cursor{epoch, 3}, 6, 0, 1}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := connect(t, addr, "")
+			c.room, tc.args.Room = 100, 100
+			var sub subscribed
+			c.must("MoM.Subscribe", &tc.args, &sub)
+			if sub != tc.sub {
+				t.Errorf("subscribed %+v; want %+v", sub, tc.sub)
+			}
+			c.until("the head", func() bool { return c.next == 7 && c.pending == 0 })
+			c.took(tc.want)
+		})
+	}
+	c := connect(t, addr, "")
+	for name, args := range map[string]*subscribeArgs{
+		"cursor ahead": {From: 2, Cursor: cursor{epoch, 7}}, "no place": {From: 3},
+		"long name": {Name: strings.Repeat("n", 129)}, "no state": {Filter: filter{States: []uint8{10}}},
+		"no severity": {Filter: filter{Severity: 4}}, "long filter": {Filter: filter{Names: make([]string, 1025)}},
+		"short ticket": {CallbackAddr: "127.0.0.1:1", Ticket: make([]byte, 31)},
+	} {
+		if failed, err := c.call("MoM.Subscribe", args, &subscribed{}); !strings.HasPrefix(failed, "mom:bad-request:0:") || err != nil {
+			t.Errorf("%s: %q, %v", name, failed, err)
+		}
+	}
+	for method, args := range map[string]any{"MoM.Room": &roomArgs{}, "MoM.Unsubscribe": &nothing{}} {
+		if failed, err := c.call(method, args, &nothing{}); !strings.HasPrefix(failed, "mom:not-subscribed:0:") || err != nil {
+			t.Errorf("%s: %q, %v", method, failed, err)
+		}
+	}
+	c.must("MoM.Ping", &nothing{}, &nothing{})
+}
+
+// TestFrameTooLong is closed on, and so is a frame of another kind.
+func TestFrameTooLong(t *testing.T) {
+	_, addr := serving(t, momserver.Config{MaxMessage: 1000})
+	for _, head := range [][]byte{{1, 0, 0, 3, 233}, {0, 0, 0, 0, 0}, {3, 0, 0, 0, 0}, {255, 255, 255, 255, 255}} {
+		var nc net.Conn = connect(t, addr, "").nc
+		nc.Write(head)
+		ended(t, nc)
+	}
+}

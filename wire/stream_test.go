@@ -1,0 +1,251 @@
+package wire
+
+import (
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// filled sets every field of v at random, slices and pointers too.
+func filled(rng *rand.Rand, v reflect.Value) {
+	switch v.Type() {
+	case reflect.TypeFor[time.Time]():
+		v.Set(reflect.ValueOf(time.Unix(rng.Int64N(1<<33), rng.Int64N(1e9)).UTC()))
+		return
+	case reflect.TypeFor[uuid.UUID]():
+		var id uuid.UUID
+		for i := range id {
+			id[i] = byte(1 + rng.IntN(255))
+		}
+		v.Set(reflect.ValueOf(id))
+		return
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int32: // an int may have 32 bits
+		v.SetInt(1 + int64(rng.Int32N(1<<31-1)>>rng.IntN(30)))
+	case reflect.Int64:
+		v.SetInt(1 + rng.Int64()>>(1+rng.IntN(60)))
+	case reflect.Float64:
+		v.SetFloat(1 + rng.Float64())
+	case reflect.Uint8:
+		v.SetUint(1 + rng.Uint64N(3))
+	case reflect.Uint32, reflect.Uint64:
+		v.SetUint(1 + rng.Uint64N(1<<32-1))
+	case reflect.String:
+		v.SetString(strings.Repeat("ä", 1+rng.IntN(20)))
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1+rng.IntN(3), 4))
+		for i := range v.Len() {
+			filled(rng, v.Index(i))
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		filled(rng, v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			filled(rng, v.Field(i))
+		}
+	default:
+		panic("a field that this test cannot fill: " + v.Type().String())
+	}
+}
+
+// randomEvent returns an event with every field set.
+func randomEvent(rng *rand.Rand) (ev Event) {
+	filled(rng, reflect.ValueOf(&ev).Elem())
+	return ev
+}
+
+// undelivered returns ev as it crosses the wire.
+func undelivered(ev Event) Event {
+	ev.Epoch, ev.Missed, ev.Snapshot = uuid.Nil, 0, false
+	return ev
+}
+
+func seeded(t *testing.T) *rand.Rand {
+	seed := uint64(time.Now().UnixNano())
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("seed %d", seed)
+		}
+	})
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// encoded returns the events as bytes, each with definitions of its own.
+func encoded(t *testing.T, enc *EventEncoder, events ...Event) []byte {
+	t.Helper()
+	var all []byte
+	var known Known
+	for i := range events {
+		def, data, err := enc.Encode(&events[i], new(Common), 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(known.Append(all, def), data...)
+	}
+	return all
+}
+
+// decoded returns the events in data.
+func decoded(t *testing.T, dec *EventDecoder, data []byte, count int) (events []Event) {
+	t.Helper()
+	if err := dec.Decode(data, count, func(ev *Event) { events = append(events, *ev) }); err != nil {
+		t.Fatal(err)
+	}
+	return events
+}
+
+// TestStreamRoundTrip sends random events in batches to two decoders, one of
+// which begins later.
+func TestStreamRoundTrip(t *testing.T) {
+	rng := seeded(t)
+	enc := NewEventEncoder()
+	early, late := NewEventDecoder(enc.Types()), (*EventDecoder)(nil)
+	for range 100 {
+		events := make([]Event, rng.IntN(4))
+		for i := range events {
+			events[i] = randomEvent(rng)
+			if rng.IntN(2) == 0 {
+				events[i].Data.Initialize, events[i].Data.Status.Log = nil, nil
+			}
+			if rng.IntN(4) == 0 {
+				events[i].Data.Body = &PackageBody{} // there, though all zero
+			}
+		}
+		data := encoded(t, enc, events...)
+		for i := range events {
+			events[i] = undelivered(events[i])
+		}
+		if got := decoded(t, early, data, len(events)); !reflect.DeepEqual(got, events) && len(events) > 0 {
+			t.Fatalf("%+v\nbecame %+v", events, got)
+		}
+		if late == nil && rng.IntN(20) > 0 {
+			continue
+		}
+		if late == nil {
+			late = NewEventDecoder(enc.Types())
+		}
+		if got := decoded(t, late, data, len(events)); !reflect.DeepEqual(got, events) && len(events) > 0 {
+			t.Fatalf("to a late decoder %+v\nbecame %+v", events, got)
+		}
+	}
+}
+
+// TestTypesOnce: no event carries definitions, which the guard counts.
+func TestTypesOnce(t *testing.T) {
+	enc, guard := NewEventEncoder(), new(gobGuard)
+	if err := guard.check(enc.Types()); err != nil {
+		t.Fatal(err)
+	}
+	types, bytes := len(guard.types), guard.bytes
+	for range 10 {
+		if err := guard.check(encoded(t, enc, fullEvent())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(guard.types) != types || guard.bytes != bytes || types < 8 {
+		t.Errorf("%d types in Types, %d after the events", types, len(guard.types))
+	}
+	if data := enc.Types(); NewEventDecoder(data).Decode(data, 0, nil) == nil {
+		t.Error("types are taken twice")
+	}
+}
+
+// TestEncodeKeepsTheEvent: what is set on delivery is left out, and stays with
+// the caller.
+func TestEncodeKeepsTheEvent(t *testing.T) {
+	enc, ev := NewEventEncoder(), fullEvent()
+	plain := undelivered(ev)
+	full, bare := len(encoded(t, enc, ev)), len(encoded(t, enc, plain))
+	if full != bare || !reflect.DeepEqual(ev, fullEvent()) {
+		t.Errorf("%d bytes with what is set on delivery, %d without; left with the caller: %+v", full, bare, ev)
+	}
+}
+
+// TestEventLimit is exact, for an event of text and for one of many entries
+// with next to nothing in them.
+func TestEventLimit(t *testing.T) {
+	enc := NewEventEncoder()
+	text := Event{Seq: 1, Data: TransferData{Initialize: &InitializeData{Name: strings.Repeat("n", 5000)}}}
+	log := Event{Seq: 1, Data: TransferData{Status: Status{Log: make([]LogEntry, 5000)}}}
+	for name, ev := range map[string]*Event{"text": &text, "log": &log} {
+		size := len(encoded(t, enc, *ev))
+		if _, _, err := enc.Encode(ev, new(Common), size); err != nil {
+			t.Errorf("%s: at the limit: %v", name, err)
+		}
+		for _, limit := range []int{size - 1, 4000, 10, 0} {
+			_, _, err := enc.Encode(ev, new(Common), limit)
+			if !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "Config.MaxEventBytes") {
+				t.Errorf("%s: of %d bytes, at most %d: %v", name, size, limit, err)
+			}
+		}
+	}
+	if n := text.textSize(); n > len(encoded(t, enc, text)) {
+		t.Errorf("textSize is %d, over the size", n)
+	}
+	// The encoder is as good as before.
+	if got := decoded(t, NewEventDecoder(enc.Types()), encoded(t, enc, log), 1); len(got[0].Data.Status.Log) != 5000 {
+		t.Error("an event after a refusal came through damaged")
+	}
+}
+
+// TestDecodeRefuses what is not just the events, and is of no use after.
+func TestDecodeRefuses(t *testing.T) {
+	enc := NewEventEncoder()
+	data := slices.Clone(encoded(t, enc, fullEvent(), fullEvent()))
+	one := len(data) / 2
+	for n := range data {
+		err := NewEventDecoder(enc.Types()).Decode(data[:n], 2, func(*Event) {})
+		if !errors.Is(err, ErrProtocol) {
+			t.Fatalf("two events, cut to %d of %d bytes: %v", n, len(data), err)
+		}
+	}
+	for name, tc := range map[string]struct {
+		data  []byte
+		count int
+	}{
+		"an event too many": {data, 1}, "none counted": {data[:one], 0}, "a byte behind": {append(slices.Clone(data), 0), 2},
+		"too few": {data, 3}, "none": {nil, 1},
+	} {
+		dec := NewEventDecoder(enc.Types())
+		if err := dec.Decode(tc.data, tc.count, func(*Event) {}); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := dec.Decode(data, 2, func(*Event) {}); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s, and then a good batch: %v", name, err)
+		}
+	}
+	for n := range enc.Types() {
+		if err := NewEventDecoder(enc.Types()[:n]).Decode(data, 2, func(*Event) {}); !errors.Is(err, ErrProtocol) {
+			t.Fatalf("types cut to %d bytes: %v", n, err)
+		}
+	}
+}
+
+// TestDecodeMutations never panics and never hangs; its errors stay short.
+func TestDecodeMutations(t *testing.T) {
+	rng := seeded(t)
+	enc := NewEventEncoder()
+	data := slices.Clone(encoded(t, enc, randomEvent(rng), randomEvent(rng)))
+	for i := range 3000 {
+		types, events := enc.Types(), data
+		if i%2 == 0 {
+			types = mutated(rng, types)
+		} else {
+			events = mutated(rng, events)
+		}
+		err := NewEventDecoder(types).Decode(events, 2, func(*Event) {})
+		if err != nil && (!errors.Is(err, ErrProtocol) || len(err.Error()) > 400) {
+			t.Fatal(err)
+		}
+	}
+}
