@@ -73,7 +73,7 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	}
 	return &link{
 		conn: wire.NewConn(secured, c.connConfig()), local: secured.LocalAddr(), epoch: welcome.Epoch,
-		heartbeat: min(max(welcome.Heartbeat, time.Millisecond), 10*time.Minute), // whatever the peer says
+		heartbeat: min(max(welcome.Heartbeat, time.Millisecond), wire.MaxHeartbeat), // whatever the peer says
 	}, nil
 }
 

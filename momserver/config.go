@@ -34,7 +34,7 @@ type Config struct {
 
 	BatchBytes  int           // a batch takes no further event over this; 64 KiB
 	Window      int           // unanswered calls to one subscriber; 4
-	Heartbeat   time.Duration // an idle subscriber is called this often; 3 s
+	Heartbeat   time.Duration // an idle subscriber is called this often, every 10 min at least; 3 s
 	CallTimeout time.Duration // an unanswered call drops its subscriber; 5 s
 
 	// ProgressInterval is the least time between two Transferring events of a
@@ -78,7 +78,7 @@ func (c Config) withDefaults() Config {
 	def(&c.BatchBytes, 64<<10)
 	def(&c.Window, 4)
 	def(&c.Heartbeat, 3*time.Second)
-	c.Heartbeat = max(c.Heartbeat, time.Millisecond) // what the greeting can say
+	c.Heartbeat = min(max(c.Heartbeat, time.Millisecond), wire.MaxHeartbeat) // what the greeting can say
 	def(&c.CallTimeout, 5*time.Second)
 	def(&c.ProgressInterval, 250*time.Millisecond)
 	def(&c.DialsPerMinute, 12)

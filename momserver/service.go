@@ -26,8 +26,15 @@ func newService(s *Server, conn *wire.Conn) *service {
 	sv := &service{srv: s, conn: conn}
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
-	sv.idle = time.AfterFunc(s.cfg.IdleTimeout, sv.checkIdle)
+	sv.startIdle()
 	return sv
+}
+
+// startIdle begins the watch over idleness. mu is held.
+func (sv *service) startIdle() {
+	if !sv.over && sv.idle == nil {
+		sv.idle = time.AfterFunc(sv.srv.cfg.IdleTimeout, sv.checkIdle)
+	}
 }
 
 // checkIdle closes the connection where it has been silent for IdleTimeout.
@@ -128,7 +135,7 @@ func (sv *service) reserve(sub *subscriber) error {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	if sv.sub != nil {
-		return wire.Errorf(wire.CodeSubscribed, "this connection is subscribed already")
+		return wire.Errorf(wire.CodeSubscribed, "this connection has its subscription, or has had it; connect again for another")
 	}
 	if err := sv.srv.addSubscriber(sub); err != nil {
 		return err
@@ -144,9 +151,7 @@ func (sv *service) cancel(sub *subscriber) {
 	defer sv.mu.Unlock()
 	sv.srv.removeSubscriber(sub)
 	sv.sub = nil
-	if !sv.over {
-		sv.idle = time.AfterFunc(sv.srv.cfg.IdleTimeout, sv.checkIdle)
-	}
+	sv.startIdle()
 }
 
 // current returns the subscriber, or an [wire.ErrNotSubscribed].
@@ -159,14 +164,19 @@ func (sv *service) current() (*subscriber, error) {
 	return sv.sub, nil
 }
 
-// Unsubscribe ends the subscription; the client then closes the connection.
+// Unsubscribe ends the subscription; the client then closes the connection. Where
+// it does not, the connection is idle.
 func (sv *service) Unsubscribe(*wire.Nothing, *wire.Nothing) error {
 	return sv.serving(func() error {
 		sub, err := sv.current()
-		if err == nil {
-			sv.srv.sender.detach(sub, ReasonUnsubscribed, "it unsubscribed")
+		if err != nil {
+			return err
 		}
-		return err
+		sv.srv.sender.detach(sub, ReasonUnsubscribed, "it unsubscribed")
+		sv.mu.Lock()
+		defer sv.mu.Unlock()
+		sv.startIdle()
+		return nil
 	})
 }
 
@@ -259,7 +269,9 @@ func (s *Server) dropped(sub *subscriber, why Reason, detail string) {
 	s.drops.add(Drop{Time: time.Now(), Name: sub.name, Addr: sub.addr, Reason: why, Detail: detail, Lag: info.Lag})
 	s.cfg.Logger.Info("momserver: subscriber dropped", "name", sub.name, "addr", sub.addr, "reason", why.String(), "detail", detail, "lag", info.Lag)
 	end := wire.Errorf(wire.CodeClosed, "%s", detail)
-	sub.callee.Close(end)
+	if sub.callee != sub.main {
+		sub.callee.Close(end)
+	}
 	if why != ReasonUnsubscribed { // that client closes when it has the answer
 		sub.main.Close(end)
 	}

@@ -1,0 +1,60 @@
+package momserver_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom/momserver"
+	"mom/wire"
+)
+
+// acker is a callback endpoint that takes everything.
+type acker struct{}
+
+func (acker) Notify(b *wire.Batch, ack *wire.Ack) error {
+	*ack = wire.Ack{Next: b.Next, Room: 1 << 20}
+	return nil
+}
+
+func (acker) Goodbye(*wire.Goodbye, *wire.Nothing) error { return nil }
+
+// TestUnsubscribe answers before anything else happens to the connection,
+// which is idle from there on and cannot subscribe again.
+func TestUnsubscribe(t *testing.T) {
+	inBubble(t, momserver.Config{IdleTimeout: 10 * time.Second}, func(w *world) {
+		conn := wire.NewConn(w.rawConn(), wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		go conn.Serve(wire.CallbackService, acker{})
+		call := func(method string, args, reply any) error {
+			return conn.Call(context.Background(), method, args, reply)
+		}
+		if err := call(wire.MethodSubscribe, &wire.SubscribeArgs{Room: 1 << 20}, &wire.Subscribed{}); err != nil {
+			t.Fatal(err)
+		}
+		w.publish(3)
+		time.Sleep(time.Minute) // with a subscription it is not idle
+		if err := call(wire.MethodUnsubscribe, &wire.Nothing{}, &wire.Nothing{}); err != nil {
+			t.Fatalf("unanswered: %v", err)
+		}
+		synctest.Wait()
+		if n := w.srv.Stats().Subscribers; n != 0 {
+			t.Errorf("%d subscribers", n)
+		}
+		if err := call(wire.MethodSubscribe, &wire.SubscribeArgs{}, &wire.Subscribed{}); !errors.Is(err, wire.ErrAlreadySubscribed) {
+			t.Errorf("subscribed again: %v", err)
+		}
+		time.Sleep(10*time.Second - time.Nanosecond)
+		synctest.Wait()
+		if conn.Err() != nil {
+			t.Errorf("closed too early: %v", conn.Err())
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if conn.Err() == nil {
+			t.Error("still open")
+		}
+		conn.Wait()
+	})
+}
