@@ -89,7 +89,7 @@ func (ep *endpoint) prove(nc net.Conn) {
 func (ep *endpoint) wait(ctx context.Context) (*wire.Conn, error) {
 	select {
 	case nc := <-ep.conns:
-		return wire.NewConn(nc, ep.c.connConfig()), nil
+		return wire.NewConn(nc, ep.c.connConfig(0)), nil
 	case <-ctx.Done():
 		return nil, wire.Errorf(wire.CodeCallback, "%s did not call back on %s", ep.c.addr, ep.addr)
 	}

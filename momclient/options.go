@@ -50,7 +50,9 @@ type Options struct {
 	// claims no more room; 16 MiB. What the server was promised before may
 	// come on top.
 	QueueBytes int
-	// MaxMessage is the longest message taken from the server, in bytes; 4 MiB.
+	// MaxMessage is the longest message taken from the server, in bytes;
+	// wire.MaxServerMessage, which is 4 MiB. A server with default bounds sends
+	// 336 KiB at most.
 	MaxMessage int
 
 	// DialTimeout bounds connecting, TLS and greeting together; 5 s.
@@ -74,7 +76,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Period, 20*time.Second)
 	def(&o.Queue, 4096)
 	def(&o.QueueBytes, 16<<20)
-	def(&o.MaxMessage, 4<<20)
+	def(&o.MaxMessage, wire.MaxServerMessage)
 	def(&o.DialTimeout, 5*time.Second)
 	def(&o.CallTimeout, 10*time.Second)
 	if o.DialContext == nil {

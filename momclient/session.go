@@ -72,15 +72,16 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	return &link{
-		conn: wire.NewConn(secured, c.connConfig()), local: secured.LocalAddr(), epoch: welcome.Epoch,
+		conn: wire.NewConn(secured, c.connConfig(int(welcome.MaxMessage))), local: secured.LocalAddr(), epoch: welcome.Epoch,
 		heartbeat: min(max(welcome.Heartbeat, time.Millisecond), wire.MaxHeartbeat), // whatever the peer says
 	}, nil
 }
 
-// connConfig returns the bounds of a connection with the server.
-func (c *Client) connConfig() wire.ConnConfig {
+// connConfig returns the bounds of a connection with a server that takes calls
+// of so many bytes.
+func (c *Client) connConfig(maxCall int) wire.ConnConfig {
 	return wire.ConnConfig{
-		MaxMessage: c.opts.MaxMessage, MaxWaiting: 1 << 20,
+		MaxMessage: c.opts.MaxMessage, MaxCall: maxCall, MaxWaiting: 1 << 20,
 		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout,
 	}
 }

@@ -16,7 +16,7 @@ type Config struct {
 
 	CacheEvents   int // events kept; 10,000
 	CacheBytes    int // bytes of encoded events kept; 64 MiB
-	MaxEventBytes int // bytes of one encoded event, over which Publish refuses it; 64 KiB
+	MaxEventBytes int // bytes of one encoded event, over which Publish refuses it; 64 KiB, 1 MiB at most
 	MaxRuns       int // unfinished runs, over which a new one is refused; 10,000
 	MaxJobs       int // jobs whose latest event is kept for Jobs, the longest silent dropped first; 10,000
 
@@ -32,7 +32,7 @@ type Config struct {
 
 	// Delivery.
 
-	BatchBytes  int           // a batch takes no further event over this; 64 KiB
+	BatchBytes  int           // a batch takes no further event over this; 64 KiB, 1 MiB at most
 	Window      int           // unanswered calls to one subscriber; 4
 	Heartbeat   time.Duration // an idle subscriber is called this often, every 10 min at least; 3 s
 	CallTimeout time.Duration // an unanswered call drops its subscriber; 5 s
@@ -66,6 +66,7 @@ func (c Config) withDefaults() Config {
 	def(&c.CacheEvents, 10_000)
 	def(&c.CacheBytes, 64<<20)
 	def(&c.MaxEventBytes, 64<<10)
+	c.MaxEventBytes = min(c.MaxEventBytes, maxPiece)
 	def(&c.MaxRuns, 10_000)
 	def(&c.MaxJobs, 10_000)
 	def(&c.MaxConns, 12_000)
@@ -76,6 +77,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MessageTimeout, 5*time.Second)
 	def(&c.IdleTimeout, 2*time.Minute)
 	def(&c.BatchBytes, 64<<10)
+	c.BatchBytes = min(c.BatchBytes, maxPiece)
 	def(&c.Window, 4)
 	def(&c.Heartbeat, 3*time.Second)
 	c.Heartbeat = min(max(c.Heartbeat, time.Millisecond), wire.MaxHeartbeat) // what the greeting can say
@@ -94,6 +96,10 @@ func def[T int | time.Duration](v *T, value T) {
 		*v = value
 	}
 }
+
+// maxPiece bounds an event and a batch, so that no message is over
+// wire.MaxServerMessage: a page holds maxPage and an event more.
+const maxPiece = 1 << 20
 
 // largestCall bounds the bytes of one call to a subscriber: a full batch and
 // the event that went over it, the type definitions, and net/rpc's head.

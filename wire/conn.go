@@ -26,9 +26,10 @@ const (
 // frameHead is the length of a frame's head: kind and payload length.
 const frameHead = 5
 
-// ConnConfig bounds a [Conn]. All fields must be set.
+// ConnConfig bounds a [Conn]. All fields but MaxCall must be set.
 type ConnConfig struct {
 	MaxMessage     int           // bytes of one incoming frame
+	MaxCall        int           // bytes of one outgoing frame, what the peer takes; 0 where it takes what this end may say
 	MaxWaiting     int           // bytes that may wait to be written
 	WriteTimeout   time.Duration // for each write
 	MessageTimeout time.Duration // from an incoming frame's first byte to its last
@@ -65,7 +66,7 @@ type Conn struct {
 func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 	c := &Conn{
 		nc: nc, cfg: cfg,
-		out:     newOutbox(nc, cfg.MaxWaiting, cfg.WriteTimeout),
+		out:     newOutbox(nc, cfg.MaxWaiting, cfg.MaxCall, cfg.WriteTimeout),
 		replies: make(chan []byte), taken: make(chan struct{}),
 		began: time.Now(), done: make(chan struct{}),
 	}

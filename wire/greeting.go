@@ -23,6 +23,10 @@ const Version = 1
 // MaxTokenBytes bounds the token of a greeting.
 const MaxTokenBytes = 1024
 
+// MaxServerMessage is the longest frame payload that a server may send, in
+// bytes, and that every client takes unless it is told otherwise.
+const MaxServerMessage = 4 << 20
+
 // MaxHeartbeat is the longest that a server may leave between two calls to a
 // subscriber. A client takes a longer one for this.
 const MaxHeartbeat = 10 * time.Minute

@@ -17,6 +17,7 @@ type outbox struct {
 	nc      net.Conn
 	timeout time.Duration // for each write
 	limit   int           // bytes that may wait before another frame is refused
+	largest int           // bytes of the longest payload; 0 for no bound
 
 	bell  chan struct{} // rung when buf has bytes
 	space chan struct{} // rung when the writer has taken buf
@@ -25,9 +26,9 @@ type outbox struct {
 	buf []byte     // frames that wait, whole
 }
 
-func newOutbox(nc net.Conn, limit int, timeout time.Duration) *outbox {
+func newOutbox(nc net.Conn, limit, largest int, timeout time.Duration) *outbox {
 	return &outbox{
-		nc: nc, limit: limit, timeout: timeout,
+		nc: nc, limit: limit, largest: largest, timeout: timeout,
 		bell: make(chan struct{}, 1), space: make(chan struct{}, 1),
 	}
 }
@@ -40,7 +41,8 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 const maxPooled = 256 << 10
 
 // put appends one frame; encode writes its payload. It never blocks. When
-// limit bytes wait already, or encode fails, the frame is not sent and the
+// limit bytes wait already, encode fails, or the payload is too long for the
+// peer, the frame is not sent and the
 // connection is of no further use, because the encoder is ahead of its peer.
 func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
 	o.mu.Lock()
@@ -57,7 +59,12 @@ func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
 		o.buf = o.buf[:start]
 		return err
 	}
-	binary.BigEndian.PutUint32(o.buf[start+1:], uint32(len(o.buf)-start-frameHead))
+	size := len(o.buf) - start - frameHead
+	if o.largest > 0 && size > o.largest {
+		o.buf = o.buf[:start]
+		return Errorf(CodeBadRequest, "a call of %d bytes; %v takes %d at most", size, o.nc.RemoteAddr(), o.largest)
+	}
+	binary.BigEndian.PutUint32(o.buf[start+1:], uint32(size))
 	ring(o.bell)
 	return nil
 }
