@@ -116,9 +116,15 @@ func (j *Job) Progress() wire.Progress {
 }
 
 // Warn adds a warning about item to the log, which travels with the run's next
-// event. Texts over 256 bytes are cut; over 32 entries in one event are
+// event. Texts over 256 bytes are cut, a message at its end, an item at its
+// begin, because a path's end names the file; over 32 entries in one event are
 // counted, not carried.
 func (j *Job) Warn(item, message string) { j.note(wire.SeverityWarning, item, message) }
+
+// Error adds an error about item to the log, as Warn does a warning: something
+// went wrong that ends neither the run nor a package, such as a file that was
+// left out. The run then ends completed with errors, at best.
+func (j *Job) Error(item, message string) { j.note(wire.SeverityError, item, message) }
 
 // Note adds a processing note about item to the log, as Warn does a warning.
 func (j *Job) Note(item, message string) { j.note(wire.SeverityProcessing, item, message) }
@@ -129,8 +135,8 @@ func (j *Job) note(severity wire.Severity, item, message string) {
 	j.logLocked(severity, item, message)
 }
 
-// Complete ends the run with JobCompleted. Where packages failed, the event
-// says so, and the run is completed with errors. It is an [wire.ErrTransition]
+// Complete ends the run with JobCompleted. Where packages failed, or there were
+// other errors, the event says so, and the run is completed with errors. It is an [wire.ErrTransition]
 // while a package is open, and an [wire.ErrRunEnded] after the end.
 func (j *Job) Complete() error {
 	j.mu.Lock()
@@ -141,12 +147,13 @@ func (j *Job) Complete() error {
 	for p := range j.open {
 		return wire.Errorf(wire.CodeTransition, "momserver: no %v of job %q while package %d is %v", wire.JobCompleted, j.init.Name, p.header.Number, p.state)
 	}
-	if failed := j.progress.PackagesFailed; failed > 0 {
-		j.logLocked(wire.SeverityError, "", fmt.Sprintf("completed with errors: %d of %d packages failed", failed, j.numbers))
-	} else {
+	p := &j.progress
+	if p.PackagesFailed == 0 {
 		// What was expected may have shrunk on the way: the end is the truth.
-		p := &j.progress
 		p.PackagesTotal, p.FilesTotal, p.BytesTotal = p.PackagesDone, p.FilesDone, p.BytesDone
+	}
+	if p.PackagesFailed > 0 || p.Errors > 0 {
+		j.logLocked(wire.SeverityProcessing, "", fmt.Sprintf("completed with errors: %d of %d packages failed, %d errors in all", p.PackagesFailed, j.numbers, p.Errors))
 	}
 	return j.publish(wire.Status{State: wire.JobCompleted, SentTime: j.began}, nil)
 }
@@ -206,7 +213,7 @@ func (j *Job) logLocked(severity wire.Severity, item, message string) {
 	case wire.SeverityError:
 		j.progress.Errors++
 	}
-	entry := wire.LogEntry{Time: time.Now().UTC(), Severity: severity, Item: wire.Clip(item, maxLogText), Message: wire.Clip(message, maxLogText)}
+	entry := wire.LogEntry{Time: time.Now().UTC(), Severity: severity, Item: wire.ClipFront(item, maxLogText), Message: wire.Clip(message, maxLogText)}
 	if len(j.log) < maxLog {
 		j.log = append(j.log, entry)
 		return

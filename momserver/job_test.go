@@ -156,6 +156,27 @@ func TestCompletedWithErrors(t *testing.T) {
 	})
 }
 
+// TestErrorEntries makes a run that went past errors other than failed packages
+// one that completed with errors, for a filter too.
+func TestErrorEntries(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		c := w.subscribed(momclient.Options{Filter: wire.Filter{Severity: wire.SeverityError, States: []wire.State{wire.JobCompleted}}})
+		j, _ := w.srv.StartJob(w.job, wire.InitializeData{Packages: 1, Bytes: 100})
+		j.Error(strings.Repeat("deep/", 100)+"file.txt", "it cannot be read")
+		play(t, j, "start:A half:A rest:A transferred:A complete:A complete")
+		synctest.Wait()
+		told, events := c.take(), w.published()
+		last := events[len(events)-1]
+		if !last.CompletedWithErrors() || last.Data.Progress.Errors != 1 || last.Data.Progress.Fraction() != 1 || len(told) != 1 || told[0].Seq != last.Seq {
+			t.Errorf("the end: %+v; told of %d", last.Data, len(told))
+		}
+		log := events[1].Data.Status.Log
+		if len(log) != 1 || log[0].Severity != wire.SeverityError || len(log[0].Item) > 260 || !strings.HasSuffix(log[0].Item, "deep/file.txt") {
+			t.Errorf("the log: %+v", log)
+		}
+	})
+}
+
 // TestProgressInterval publishes Transferring at most every interval, exactly,
 // and the last always.
 func TestProgressInterval(t *testing.T) {

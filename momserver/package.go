@@ -52,11 +52,11 @@ func (p *Package) Header() wire.PackageHeader {
 }
 
 // Item says what is moving now; it travels with the package's next event.
-// Texts over 256 bytes are cut.
+// Over 256 bytes its begin is cut off.
 func (p *Package) Item(item string) {
 	p.job.mu.Lock()
 	defer p.job.mu.Unlock()
-	p.body.Item = wire.Clip(item, maxLogText)
+	p.body.Item = wire.ClipFront(item, maxLogText)
 }
 
 // Sent adds n bytes that left the source, and publishes Transferring, at most

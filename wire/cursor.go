@@ -48,12 +48,3 @@ const (
 	FromOldest From = 1 // the oldest cached event
 	FromCursor From = 2 // just after the cursor; what left the cache since is a gap
 )
-
-// Clip shortens text that a stranger may have sent to at most n bytes, so that
-// no error or log line grows with it.
-func Clip(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	return strings.ToValidUTF8(text[:n], "") + "…"
-}

@@ -3,7 +3,6 @@ package wire
 import (
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -48,29 +47,6 @@ func TestFromNumbers(t *testing.T) {
 	for from, number := range map[From]uint8{FromNow: 0, FromOldest: 1, FromCursor: 2} {
 		if uint8(from) != number {
 			t.Errorf("From %d; the wire's is %d", from, number)
-		}
-	}
-}
-
-func TestClip(t *testing.T) {
-	for _, tc := range []struct {
-		text string
-		n    int
-		want string
-	}{
-		{"", 0, ""},
-		{"abc", 3, "abc"},
-		{"abcd", 3, "abc…"},
-		{"aäb", 2, "a…"}, // not within a letter
-		{"a\xffb", 3, "a\xffb"},
-		{"a\xffbc", 3, "ab…"},
-	} {
-		got := Clip(tc.text, tc.n)
-		if got != tc.want {
-			t.Errorf("Clip(%q, %d) = %q; want %q", tc.text, tc.n, got, tc.want)
-		}
-		if len(got) > tc.n+len("…") || len(tc.text) > tc.n && !utf8.ValidString(got) {
-			t.Errorf("Clip(%q, %d) = %q", tc.text, tc.n, got)
 		}
 	}
 }

@@ -125,9 +125,10 @@ func (p Progress) Fraction() float64 {
 }
 
 // Severity returns the weightiest severity of the event: that of its log
-// entries, SeverityError for an error state, SeverityProcessing otherwise.
+// entries, SeverityError for an error state and for a run that completed with
+// errors, SeverityProcessing otherwise.
 func (e *Event) Severity() Severity {
-	if e.Data.Status.State.IsError() {
+	if e.Data.Status.State.IsError() || e.CompletedWithErrors() {
 		return SeverityError
 	}
 	worst := SeverityProcessing
@@ -149,7 +150,7 @@ func (e *Event) Name() string {
 func (e *Event) EndsRun() bool { return e.Data.Status.Final }
 
 // CompletedWithErrors reports whether e ends a run that went to its end past
-// packages that failed: completed, and no plain success.
+// packages that failed, or past other errors: completed, and no plain success.
 func (e *Event) CompletedWithErrors() bool {
 	return e.Data.Status.State == JobCompleted && (e.Data.Progress.PackagesFailed > 0 || e.Data.Progress.Errors > 0)
 }

@@ -186,8 +186,8 @@ func TestEventSays(t *testing.T) {
 		{event(Transferring, 0, 0, SeverityError, SeverityProcessing), SeverityError, false},
 		{event(ImportingError, 1, 1), SeverityError, false},
 		{event(JobCompleted, 0, 0), SeverityProcessing, false},
-		{event(JobCompleted, 1, 0), SeverityProcessing, true},
-		{event(JobCompleted, 0, 1), SeverityProcessing, true},
+		{event(JobCompleted, 1, 0), SeverityError, true},
+		{event(JobCompleted, 0, 1), SeverityError, true},
 	} {
 		if got := tc.e.Severity(); got != tc.severity {
 			t.Errorf("%+v: severity %v", tc.e.Data.Status, got)

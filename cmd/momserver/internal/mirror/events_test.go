@@ -110,14 +110,29 @@ func wantError(t testing.TB, e wire.Event, state wire.State, item, text string) 
 // wantWarning wants a warning about the item.
 func wantWarning(t testing.TB, events []wire.Event, item, text string) {
 	t.Helper()
+	wantEntry(t, events, wire.SeverityWarning, item, text)
+}
+
+// wantLeftOut wants an error about an item that did not end the run, which
+// then completes with errors.
+func wantLeftOut(t testing.TB, events []wire.Event, item, text string) {
+	t.Helper()
+	wantEntry(t, events, wire.SeverityError, item, text)
+	if last := events[len(events)-1]; !last.CompletedWithErrors() {
+		t.Errorf("not completed with errors: %+v", last.Data)
+	}
+}
+
+func wantEntry(t testing.TB, events []wire.Event, severity wire.Severity, item, text string) {
+	t.Helper()
 	for _, e := range events {
 		for _, entry := range e.Data.Status.Log {
-			if entry.Severity == wire.SeverityWarning && entry.Item == item && strings.Contains(entry.Message, text) {
+			if entry.Severity == severity && entry.Item == item && strings.Contains(entry.Message, text) {
 				return
 			}
 		}
 	}
-	t.Errorf("no warning about %q: …%s…", item, text)
+	t.Errorf("no %v about %q: …%s…", severity, item, text)
 }
 
 // in returns the events of one state.

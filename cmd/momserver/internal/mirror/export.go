@@ -33,8 +33,8 @@ const (
 )
 
 // export writes the entries of b as a tar file. What vanishes or keeps changing
-// is left out with a warning; what cannot be read is an error, or, with
-// ContinueOnError, a warning too.
+// is left out; what cannot be read ends the run, or, with ContinueOnError, is left
+// out too.
 func (r *run) export(ctx context.Context, b batch) (*exported, error) {
 	f, err := r.spool.empty()
 	if err != nil {

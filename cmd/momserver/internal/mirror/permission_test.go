@@ -85,7 +85,7 @@ func TestUnreadable(t *testing.T) {
 				}
 				continue
 			}
-			wantWarning(t, events, "secret", "not mirrored: permission denied")
+			wantLeftOut(t, events, "secret", "not mirrored: permission denied")
 			if err != nil || result.Skipped != 1 || result.Clean() || got["a"] == "" || got["z"] == "" || got["gone"] != "" {
 				t.Error(err, result, got)
 			}

@@ -135,10 +135,11 @@ func (r *run) tellPlan() {
 	}
 }
 
-// skip leaves an entry out, with a warning.
+// skip leaves an entry out that should have been mirrored: the run completes
+// with errors.
 func (r *run) skip(item, why string) {
 	r.result.Skipped++
-	r.job.Warn(item, why)
+	r.job.Error(item, why)
 }
 
 // finish deletes what is gone and sets what directories have.
