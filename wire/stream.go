@@ -174,14 +174,24 @@ func (d *EventDecoder) next() (*Event, error) {
 		if !ok {
 			return nil, Errorf(CodeProtocol, "event %d refers to definition %d, which has not come", d.record.Seq, d.record.Of)
 		}
-		d.left--
+		if d.left--; d.left == 0 {
+			if err := d.atEnd(); err != nil {
+				return nil, err
+			}
+		}
 		d.record.fill(&d.event, &def)
 		return &d.event, nil
 	}
+	return nil, d.atEnd()
+}
+
+// atEnd returns an error unless all has been read: what stands behind the last
+// event that was counted would be lost without a word.
+func (d *EventDecoder) atEnd() error {
 	if n := d.src.Len(); n > 0 {
-		return nil, Errorf(CodeProtocol, "%d bytes behind the last event", n)
+		return Errorf(CodeProtocol, "%d bytes behind the last event", n)
 	}
-	return nil, nil
+	return nil
 }
 
 // Decode is Open, and Next for each event.

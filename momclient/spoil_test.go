@@ -1,0 +1,122 @@
+package momclient_test
+
+import (
+	"context"
+	"net"
+	"net/rpc"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/wire"
+)
+
+// liar is a server by the protocol, up to the batches that it sends.
+type liar struct {
+	conn    *wire.Conn
+	enc     *wire.EventEncoder
+	asked   []wire.SubscribeArgs // over all connections
+	batches func(l *liar, subscription int)
+}
+
+// Subscribe is what the client calls.
+func (l *liar) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) error {
+	l.asked = append(l.asked, *args)
+	n := len(l.asked)
+	go l.batches(l, n)
+	return nil
+}
+
+// Unsubscribe is what the client calls at the end.
+func (l *liar) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return nil }
+
+// send sends the events from first to last as a batch; spoil may damage it.
+func (l *liar) send(first, last uint64, spoil func(*wire.Batch)) {
+	var known wire.Known
+	run := uuid.New()
+	b := &wire.Batch{Next: last + 1, Count: uint32(last - first + 1)}
+	if first == l.asked[len(l.asked)-1].Cursor.Seq+1 {
+		b.Types = l.enc.Types()
+	}
+	for seq := first; seq <= last; seq++ {
+		ev := wire.Event{Seq: seq, JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}
+		def, data, err := l.enc.Encode(&ev, new(wire.Common), 1<<20)
+		if err != nil {
+			panic(err)
+		}
+		b.Events = append(known.Append(b.Events, def), data...)
+	}
+	if spoil != nil {
+		spoil(b)
+	}
+	l.conn.Client().Go(wire.MethodNotify, b, &wire.Ack{}, make(chan *rpc.Call, 1))
+	synctest.Wait()
+}
+
+// serve serves one connection after the other.
+func (l *liar) serve(lis net.Listener) {
+	for nc, err := lis.Accept(); err == nil; nc, err = lis.Accept() {
+		if _, err := wire.ReadHello(nc); err != nil {
+			panic(err)
+		}
+		wire.Accept(nc, wire.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
+		l.conn = wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		l.conn.Serve(wire.ServerService, l)
+	}
+}
+
+// TestBadBatch gives the handler what came before, ends the connection, and
+// asks again for all after that; nothing of the bad batch moves the cursor.
+func TestBadBatch(t *testing.T) {
+	for name, spoil := range map[string]func(*wire.Batch){
+		"damaged events":      func(b *wire.Batch) { b.Events = b.Events[:len(b.Events)-1] },
+		"an event too few":    func(b *wire.Batch) { b.Count++ },
+		"an event too many":   func(b *wire.Batch) { b.Count-- },
+		"events out of order": func(b *wire.Batch) { b.Next -= 2 },
+		"going back":          func(b *wire.Batch) { b.Next = 2 },
+		"no events":           func(b *wire.Batch) { b.Events = nil },
+		"half a snapshot":     func(b *wire.Batch) { b.Snapshot = 1 },
+		"more than the room":  func(b *wire.Batch) { b.Count = 1 << 30 },
+	} {
+		inBubble(t, func(s *site) {
+			lis, err := s.net.Listen(memAddr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := &liar{enc: wire.NewEventEncoder()}
+			l.batches = func(l *liar, subscription int) {
+				if subscription == 1 {
+					l.send(1, 3, nil)
+					l.send(4, 6, spoil)
+					return
+				}
+				after := l.asked[subscription-1].Cursor.Seq
+				l.send(after+1, 8, nil)
+			}
+			go l.serve(lis)
+			c := s.client(momclient.Options{AutoReconnect: true, From: wire.FromOldest})
+			var events, statuses record
+			events.events(c)
+			statuses.statuses(c)
+			if err := c.Subscribe(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if got := events.take(); got != "1 2 3 4 5 6 7 8" {
+				t.Errorf("%s: events %s", name, got)
+			}
+			if got := statuses.take(); got != "connecting connected lost reconnecting connecting resumed(0,0,false)" {
+				t.Errorf("%s: statuses %s", name, got)
+			}
+			if again := l.asked[len(l.asked)-1]; len(l.asked) != 2 || again.From != wire.FromCursor || again.Cursor.Epoch != uuid.NameSpaceOID || again.Cursor.Seq < 3 || again.Cursor.Seq > 6 {
+				t.Errorf("%s: asked for %d times, at last from %v", name, len(l.asked), again.Cursor)
+			}
+			c.Close()
+			lis.Close()
+		})
+	}
+}
