@@ -19,6 +19,9 @@ func (k *callback) Notify(b *wire.Batch, ack *wire.Ack) error {
 			return err
 		}
 		*ack = wire.Ack{Next: b.Next, Room: room}
+		if k.s.answerNow(b, room) {
+			k.s.callee.AnswerNow()
+		}
 		return nil
 	})
 }
@@ -40,6 +43,20 @@ func (k *callback) serving(body func() error) error {
 	return wire.Serving(func(v any, stack []byte) {
 		k.s.c.opts.logger().Error("momclient: a call from the server panicked", "panic", v, "stack", string(stack))
 	}, body)
+}
+
+// answerBytes is how much may have come before the server is answered.
+const answerBytes = 64 << 10
+
+// answerNow reports whether the server should not wait for the answer to b: it
+// asks whether this end lives, or it may soon have to stop sending.
+func (s *session) answerNow(b *wire.Batch, room uint32) bool {
+	s.unanswered += len(b.Events)
+	if b.Count > 0 && s.unanswered < answerBytes && int(room) > s.c.opts.Queue/2 {
+		return false
+	}
+	s.unanswered = 0
+	return true
 }
 
 // take gives a batch to the client. Its events are decoded when their handler

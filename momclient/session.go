@@ -29,8 +29,9 @@ type session struct {
 	stopped sync.WaitGroup // the goroutines that serve the connections
 
 	// Owned by the goroutine that serves callee.
-	decoder *wire.EventDecoder
-	next    uint64 // Seq of the first event that has not come
+	decoder    *wire.EventDecoder
+	next       uint64 // Seq of the first event that has not come
+	unanswered int    // bytes of events since the last answer that was not held back, about
 
 	mu   sync.Mutex // guards bye
 	bye  *wire.Error
@@ -82,9 +83,13 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 func (c *Client) connConfig(maxCall int) wire.ConnConfig {
 	return wire.ConnConfig{
 		MaxMessage: c.opts.MaxMessage, MaxCall: maxCall, MaxWaiting: 1 << 20,
-		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout,
+		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout, ReplyDelay: replyDelay,
 	}
 }
+
+// replyDelay is how long an answer to the server may wait for the next, so that
+// several leave in one write. It is far below what anybody waits for.
+const replyDelay = 5 * time.Millisecond
 
 // secure puts TLS on a connection, where Options say so. The client is the TLS
 // client on the connection that the server dialled, too.

@@ -84,6 +84,17 @@ func (f *fleet) slowest() uint64 {
 	return least
 }
 
+// report tells how far every client has got, whenever that has changed.
+func (f *fleet) report() {
+	told := uint64(0)
+	for range time.Tick(5 * time.Millisecond) {
+		if now := f.slowest(); now != told {
+			f.tell(word{Progress: now})
+			told = now
+		}
+	}
+}
+
 func (f *fleet) tell(w word) {
 	f.say.Lock()
 	defer f.say.Unlock()
@@ -127,6 +138,7 @@ func (f *fleet) run() {
 	runtime.ReadMemStats(&before)
 	cpu := cpuTime()
 	f.tell(word{Ready: true})
+	go f.report()
 	f.done.Wait()
 	t := &tally{Deliveries: f.total.Load(), CPU: cpuTime() - cpu}
 	runtime.ReadMemStats(&after)
@@ -169,9 +181,7 @@ func (c *checker) see(e *wire.Event) {
 		c.fleet.fail(fmt.Errorf("event %d, %d missed, where %d was due; or not as published: %+v", e.Seq, e.Missed, due, e.Data))
 	}
 	c.last.Store(due)
-	if n := c.fleet.total.Add(1); n%(200*uint64(c.fleet.Clients)) == 0 {
-		c.fleet.tell(word{Progress: c.fleet.slowest()})
-	}
+	c.fleet.total.Add(1)
 	if due == c.fleet.Count {
 		c.fleet.done.Done()
 	}

@@ -33,7 +33,8 @@ type Config struct {
 	// Delivery.
 
 	BatchBytes  int           // a batch takes no further event over this; 64 KiB, 1 MiB at most
-	Window      int           // unanswered calls to one subscriber; 4
+	Window      int           // unanswered calls to one subscriber; 32
+	WindowBytes int           // bytes of events in them, over which no further call is made; 256 KiB
 	Heartbeat   time.Duration // an idle subscriber is called this often, every 10 min at least; 3 s
 	CallTimeout time.Duration // an unanswered call drops its subscriber; 5 s
 
@@ -78,7 +79,8 @@ func (c Config) withDefaults() Config {
 	def(&c.IdleTimeout, 2*time.Minute)
 	def(&c.BatchBytes, 64<<10)
 	c.BatchBytes = min(c.BatchBytes, maxPiece)
-	def(&c.Window, 4)
+	def(&c.Window, 32)
+	def(&c.WindowBytes, 256<<10)
 	def(&c.Heartbeat, 3*time.Second)
 	c.Heartbeat = min(max(c.Heartbeat, time.Millisecond), wire.MaxHeartbeat) // what the greeting can say
 	def(&c.CallTimeout, 5*time.Second)
@@ -105,12 +107,15 @@ const maxPiece = 1 << 20
 // the event that went over it, the type definitions, and net/rpc's head.
 func (c *Config) largestCall() int { return c.BatchBytes + c.MaxEventBytes + 16<<10 }
 
+// callHead is more than a call takes beside its events, type definitions apart.
+const callHead = 256
+
 // conn returns the bounds of a client's connection. What the window admits
 // fits the outbox, beside a reply of the same size.
 func (c *Config) conn() wire.ConnConfig {
 	return wire.ConnConfig{
 		MaxMessage:     c.MaxMessage,
-		MaxWaiting:     (c.Window + 2) * c.largestCall(),
+		MaxWaiting:     c.WindowBytes + c.Window*callHead + 2*c.largestCall(),
 		WriteTimeout:   c.CallTimeout,
 		MessageTimeout: c.MessageTimeout,
 	}

@@ -52,6 +52,7 @@ type call struct {
 	sub     *subscriber
 	at      time.Time
 	total   uint64 // events sent to sub up to and with this call
+	bytes   int    // of its events
 	ack     wire.Ack
 	goodbye bool
 	timeout *element
@@ -168,7 +169,7 @@ func (s *sender) open(sub *subscriber) bool {
 		s.starved = true
 		return false
 	}
-	return len(sub.inflight) < s.cfg.Window && !sub.leaving
+	return len(sub.inflight) < s.cfg.Window && sub.inflightBytes < s.cfg.WindowBytes && !sub.leaving
 }
 
 // notify sends the next batch. One without news is sent as a heartbeat, or as
@@ -185,18 +186,19 @@ func (s *sender) notify(sub *subscriber, beat bool) {
 	sub.fresh = false
 	sub.sent += uint64(s.batch.Count)
 	s.srv.countCall(s.batch.Count)
-	s.call(sub, wire.MethodNotify, &s.batch, false)
+	s.call(sub, wire.MethodNotify, &s.batch, len(s.batch.Events), false)
 	sub.look(s.batch.Missed, 0)
 }
 
 // call makes one call. It returns before the call is written.
-func (s *sender) call(sub *subscriber, method string, args any, goodbye bool) {
-	c := &call{sub: sub, at: time.Now(), total: sub.sent, goodbye: goodbye}
+func (s *sender) call(sub *subscriber, method string, args any, bytes int, goodbye bool) {
+	c := &call{sub: sub, at: time.Now(), total: sub.sent, bytes: bytes, goodbye: goodbye}
 	var reply any = &c.ack
 	if goodbye {
 		reply = &wire.Nothing{}
 	}
 	sub.inflight = append(sub.inflight, c)
+	sub.inflightBytes += bytes
 	sub.lastCall = c.at
 	s.beats.MoveToBack(sub.beat)
 	c.timeout = s.timeouts.PushBack(c)
@@ -256,6 +258,7 @@ func (s *sender) dropFor(sub *subscriber, err error) {
 func (s *sender) forget(c *call) {
 	s.timeouts.Remove(c.timeout)
 	c.timeout = nil
+	c.sub.inflightBytes -= c.bytes
 	for i, other := range c.sub.inflight {
 		if other == c {
 			c.sub.inflight = append(c.sub.inflight[:i], c.sub.inflight[i+1:]...)
@@ -338,7 +341,7 @@ func (s *sender) leave() {
 			sub.leaving = true
 			s.call(sub, wire.MethodGoodbye, &wire.Goodbye{
 				Code: wire.CodeDraining, Message: "the server is shutting down", AfterMillis: uint32(retryAfter.Milliseconds()),
-			}, true)
+			}, 0, true)
 		}
 	}
 	if len(s.subs) == 0 {

@@ -20,16 +20,17 @@ type subscriber struct {
 	since  time.Time
 
 	// Owned by the sender; no lock.
-	reader            // what it wants, and which definitions it has
-	at       place    // the next event, and the snapshot before it
-	fresh    bool     // nothing has been sent yet
-	sent     uint64   // events sent
-	received uint64   // of these, known to have arrived when limit was granted
-	limit    uint64   // events that the client has room for, in all
-	inflight []*call  // unanswered, in the order of sending
-	beat     *element // in the sender's list of heartbeats
-	lastCall time.Time
-	leaving  bool // goodbye has been sent
+	reader                 // what it wants, and which definitions it has
+	at            place    // the next event, and the snapshot before it
+	fresh         bool     // nothing has been sent yet
+	sent          uint64   // events sent
+	received      uint64   // of these, known to have arrived when limit was granted
+	limit         uint64   // events that the client has room for, in all
+	inflight      []*call  // unanswered, in the order of sending
+	inflightBytes int      // of their events
+	beat          *element // in the sender's list of heartbeats
+	lastCall      time.Time
+	leaving       bool // goodbye has been sent
 
 	mu  sync.Mutex // guards all below
 	now figures

@@ -66,30 +66,41 @@ func (r *redirect) Write(p []byte) (int, error) { return r.to.Write(p) }
 // frameEncoder encodes a header and a body into one frame: one gob encoder for
 // the life of the connection.
 type frameEncoder struct {
-	out  *outbox
-	kind frameKind
-	w    redirect
-	enc  *gob.Encoder
+	out        *outbox
+	kind       frameKind
+	w          redirect
+	enc        *gob.Encoder
+	head, body any                   // being encoded
+	encode     func(io.Writer) error // is encodeBoth, so that a frame allocates nothing
 }
 
 func newFrameEncoder(out *outbox, kind frameKind) *frameEncoder {
 	e := &frameEncoder{out: out, kind: kind}
 	e.enc = gob.NewEncoder(&e.w)
+	e.encode = e.encodeBoth
 	return e
 }
 
 func (e *frameEncoder) put(head, body any) error {
-	return e.out.put(e.kind, func(w io.Writer) error {
-		e.w.to = w
-		if err := e.enc.Encode(head); err != nil {
-			return err
-		}
-		return e.enc.Encode(body)
-	})
+	e.head, e.body = head, body
+	defer func() { e.head, e.body = nil, nil }()
+	if e.kind == frameReply {
+		return e.out.putLate(e.kind, e.encode)
+	}
+	return e.out.put(e.kind, e.encode)
+}
+
+func (e *frameEncoder) encodeBoth(w io.Writer) error {
+	e.w.to = w
+	if err := e.enc.Encode(e.head); err != nil {
+		return err
+	}
+	return e.enc.Encode(e.body)
 }
 
 // clientCodec is the rpc.ClientCodec of a Conn. net/rpc calls WriteRequest
-// under a mutex, and the Read methods from one goroutine, its own.
+// under a mutex, and the Read methods from one goroutine, its own. That one
+// reads the connection; the calls that come between replies are served on it.
 type clientCodec struct {
 	c      *Conn
 	calls  *frameEncoder
@@ -116,22 +127,16 @@ func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
 		if err := k.in.end(); err != nil {
 			return k.fail(err)
 		}
-		select {
-		case k.c.taken <- struct{}{}:
-		case <-k.c.done:
-			return k.fail(k.c.err)
-		}
 	}
-	select {
-	case payload := <-k.c.replies:
+	payload, err := k.c.nextReply()
+	if err == nil {
 		k.handed = true
-		if err := k.in.take(payload); err != nil {
-			return k.fail(err)
-		}
-	case <-k.c.done:
-		return k.fail(k.c.err)
+		err = k.in.take(payload)
 	}
-	if err := k.in.decode(r); err != nil {
+	if err == nil {
+		err = k.in.decode(r)
+	}
+	if err != nil {
 		return k.fail(err)
 	}
 	return nil
@@ -160,26 +165,32 @@ func (k *clientCodec) Close() error {
 	return nil
 }
 
-// serverCodec is the rpc.ServerCodec of a Conn, used by Serve alone.
+// serverCodec is the rpc.ServerCodec of a Conn.
 type serverCodec struct {
-	c       *Conn
+	server  *rpc.Server
 	replies *frameEncoder
 	in      *frameStream
 	err     error // what ended the connection under a call
 }
 
-func newServerCodec(c *Conn) *serverCodec {
-	return &serverCodec{c: c, replies: newFrameEncoder(c.out, frameReply), in: newFrameStream()}
+// newServerCodec returns a codec for the calls to the methods of receiver,
+// which stand under the name service.
+func newServerCodec(c *Conn, service string, receiver any) *serverCodec {
+	server := rpc.NewServer()
+	if err := server.RegisterName(service, receiver); err != nil {
+		panic(err) // a receiver without methods: a defect of the caller's
+	}
+	return &serverCodec{server: server, replies: newFrameEncoder(c.out, frameReply), in: newFrameStream()}
 }
 
 // serve serves the one call in payload.
-func (k *serverCodec) serve(server *rpc.Server, payload []byte) error {
+func (k *serverCodec) serve(payload []byte) error {
 	if err := k.in.take(payload); err != nil {
 		return err
 	}
 	// An unknown method is answered and leaves the connection as it is; what
 	// breaks it has been kept by the codec.
-	server.ServeRequest(k)
+	k.server.ServeRequest(k)
 	if k.err == nil {
 		k.err = k.in.end()
 	}

@@ -292,7 +292,7 @@ type (
 
 // said returns one direction's frames of a connection: heads and bodies.
 func said(kind frameKind, bodies ...any) []byte {
-	out := newOutbox(nil, 1<<20, 0, 0)
+	out := newOutbox(nil, 1<<20, 0, 0, 0)
 	enc := newFrameEncoder(out, kind)
 	for i, body := range bodies {
 		var head any = &rpc.Request{ServiceMethod: "Test.Method", Seq: uint64(i)}
@@ -303,7 +303,7 @@ func said(kind frameKind, bodies ...any) []byte {
 			panic(err)
 		}
 	}
-	return out.take()
+	return out.buf
 }
 
 // heard decodes such frames into the bodies.

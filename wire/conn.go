@@ -26,19 +26,25 @@ const (
 // frameHead is the length of a frame's head: kind and payload length.
 const frameHead = 5
 
-// ConnConfig bounds a [Conn]. All fields but MaxCall must be set.
+// ConnConfig bounds a [Conn]. All fields but
+// MaxCall and ReplyDelay must be set.
 type ConnConfig struct {
 	MaxMessage     int           // bytes of one incoming frame
 	MaxCall        int           // bytes of one outgoing frame, what the peer takes; 0 where it takes what this end may say
 	MaxWaiting     int           // bytes that may wait to be written
 	WriteTimeout   time.Duration // for each write
 	MessageTimeout time.Duration // from an incoming frame's first byte to its last
+	ReplyDelay     time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
 }
 
 // Conn is one connection that carries net/rpc calls both ways: [Conn.Client]
 // calls the peer, [Conn.Serve] serves the peer's calls, one at a time, in
 // order. Calls in one direction and replies in the other have a gob stream
 // each, cut into frames of one call or reply.
+//
+// One goroutine reads: the one with which net/rpc waits for replies. It serves
+// the calls that come in between, so nothing that comes changes goroutines. A
+// served method must not call the peer and wait: nobody would read the answer.
 //
 // Neither a call nor a reply waits for the network: they go to an outbox with
 // a writer of its own. A Conn ends once, with one error, whatever fails first.
@@ -48,13 +54,15 @@ type Conn struct {
 	out *outbox
 
 	client  *rpc.Client
-	replies chan []byte   // payloads of frameReply, from the reader to the client
-	taken   chan struct{} // the client has decoded the payload
-
-	read    inbound        // the frame that Serve reads
+	serving chan struct{}  // closed by Serve
 	began   time.Time      // its monotonic reading is what heard counts from
 	heard   atomic.Int64   // when the last frame came, in nanoseconds since began
-	running sync.WaitGroup // the writer, and the client's reader
+	running sync.WaitGroup // the writer and the reader
+
+	// Owned by the reader, which is the client's goroutine.
+	br    *bufio.Reader
+	frame inbound      // the one that is being read
+	calls *serverCodec // nil where nothing is served; set before serving is closed
 
 	done    chan struct{} // closed when the connection ends
 	endOnce sync.Once
@@ -66,9 +74,9 @@ type Conn struct {
 func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 	c := &Conn{
 		nc: nc, cfg: cfg,
-		out:     newOutbox(nc, cfg.MaxWaiting, cfg.MaxCall, cfg.WriteTimeout),
-		replies: make(chan []byte), taken: make(chan struct{}),
-		began: time.Now(), done: make(chan struct{}),
+		out:     newOutbox(nc, cfg.MaxWaiting, cfg.MaxCall, cfg.WriteTimeout, cfg.ReplyDelay),
+		br:    bufio.NewReaderSize(nc, 8<<10),
+		began: time.Now(), serving: make(chan struct{}), done: make(chan struct{}),
 	}
 	c.running.Go(func() {
 		if err := c.out.write(c.done); err != nil {
@@ -105,56 +113,48 @@ func (c *Conn) Call(ctx context.Context, method string, args, reply any) error {
 	return FromRPC(call.Error)
 }
 
-// Serve reads from the connection until it ends and returns why. It serves
-// the peer's calls to the methods of receiver, which stand under the name
-// service; nil for none. It is called once.
+// Serve serves the peer's calls to the methods of receiver, which stand under
+// the name service; nil for none. It returns why the connection ended, when it
+// has. It is called once.
 func (c *Conn) Serve(service string, receiver any) error {
-	server := rpc.NewServer()
 	if receiver != nil {
-		if err := server.RegisterName(service, receiver); err != nil {
-			panic(err) // a receiver without methods: a defect of the caller's
-		}
+		c.calls = newServerCodec(c, service, receiver)
 	}
-	codec := newServerCodec(c)
-	br := bufio.NewReaderSize(c.nc, 8<<10)
+	close(c.serving)
+	c.Wait()
+	return c.err
+}
+
+// nextReply reads until a reply comes, serves the calls that come before it,
+// and returns the reply's payload, valid until the next call. Its one caller is
+// net/rpc's goroutine, by way of the codec.
+func (c *Conn) nextReply() ([]byte, error) {
+	select {
+	case <-c.serving:
+	case <-c.done:
+		return nil, c.err
+	}
 	for {
-		kind, payload, err := c.readFrame(br)
+		kind, payload, err := c.readFrame()
 		switch {
 		case err != nil:
 		case kind == frameReply:
-			err = c.handReply(payload)
-		case receiver == nil:
+			return payload, nil
+		case c.calls == nil:
 			err = Errorf(CodeProtocol, "%v called, and nothing is served here", c.nc.RemoteAddr())
 		default:
 			c.out.waitSpace(c.done)
-			err = codec.serve(server, payload)
+			err = c.calls.serve(payload)
 		}
 		if err != nil {
-			c.end(err)
-			c.running.Wait()
-			return c.err
+			return nil, err
 		}
-	}
-}
-
-// handReply gives a reply's payload to the client and waits until it has been
-// decoded, so that the buffer is free again.
-func (c *Conn) handReply(payload []byte) error {
-	select {
-	case c.replies <- payload:
-	case <-c.done:
-		return c.err
-	}
-	select {
-	case <-c.taken:
-		return nil
-	case <-c.done:
-		return c.err
 	}
 }
 
 // readFrame returns the next frame; its payload is valid until the next call.
-func (c *Conn) readFrame(br *bufio.Reader) (frameKind, []byte, error) {
+func (c *Conn) readFrame() (frameKind, []byte, error) {
+	br := c.br
 	if _, err := br.Peek(1); err != nil {
 		return 0, nil, c.ioError("reading from", err)
 	}
@@ -177,13 +177,17 @@ func (c *Conn) readFrame(br *bufio.Reader) (frameKind, []byte, error) {
 	if uint64(size) > uint64(c.cfg.MaxMessage) {
 		return 0, nil, Errorf(CodeTooLarge, "%v sent a message of %d bytes; at most %d", c.nc.RemoteAddr(), size, c.cfg.MaxMessage)
 	}
-	payload, err := c.read.fill(br, int(size))
+	payload, err := c.frame.fill(br, int(size))
 	if err != nil {
 		return 0, nil, c.ioError("reading from", err)
 	}
 	c.heard.Store(int64(time.Since(c.began)))
 	return kind, payload, nil
 }
+
+// AnswerNow lets the reply to the call that is being served leave at once, and
+// those before it; see ConnConfig.ReplyDelay.
+func (c *Conn) AnswerNow() { c.out.noWait() }
 
 // Heard returns when the last frame came from the peer, or when the connection
 // began. A step of the wall clock does not change how long ago that is.

@@ -8,27 +8,34 @@ import (
 	"time"
 )
 
-// outbox takes frames without blocking and writes them to the connection from
-// a goroutine of its own, under a deadline. rpc.Client.Go writes on its
-// caller's goroutine, holding a mutex, until the socket takes the bytes
-// (golang/go#13442); with an outbox in between, a peer that does not read
-// costs its callers nothing.
+// outbox takes frames without blocking. It hands them to the socket as far as
+// that takes them at once; the rest is written by a goroutine of its own, under
+// a deadline. rpc.Client.Go writes on its caller's goroutine, holding a mutex,
+// until the socket takes the bytes (golang/go#13442); with an outbox in
+// between, a peer that does not read costs its callers nothing.
 type outbox struct {
 	nc      net.Conn
-	timeout time.Duration // for each write
+	direct  *direct       // writes without blocking; nil where that cannot be done
+	timeout time.Duration // for each write of the writer's
 	limit   int           // bytes that may wait before another frame is refused
 	largest int           // bytes of the longest payload; 0 for no bound
+	patient time.Duration // how long a late frame may wait for company; 0 for not at all
 
-	bell  chan struct{} // rung when buf has bytes
-	space chan struct{} // rung when the writer has taken buf
+	bell  chan struct{} // rung when the writer has something to do
+	space chan struct{} // rung when there is less in buf
 
-	mu  sync.Mutex // guards buf; never held across I/O
-	buf []byte     // frames that wait, whole
+	mu      sync.Mutex // guards all below; never held across I/O that can block
+	buf     []byte     // frames that wait, whole but for what direct has written of the first
+	lent    *[]byte    // what buf goes back to the pool in
+	writing bool       // the writer is writing: nobody else may
+	late    int        // late frames in buf
+	hurry   bool       // the next late frame does not wait, nor do those before it
+	timer   *time.Timer
 }
 
-func newOutbox(nc net.Conn, limit, largest int, timeout time.Duration) *outbox {
+func newOutbox(nc net.Conn, limit, largest int, timeout, patient time.Duration) *outbox {
 	return &outbox{
-		nc: nc, limit: limit, largest: largest, timeout: timeout,
+		nc: nc, direct: newDirect(nc), limit: limit, largest: largest, timeout: timeout, patient: patient,
 		bell: make(chan struct{}, 1), space: make(chan struct{}, 1),
 	}
 }
@@ -40,18 +47,33 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 // maxPooled is the capacity over which a buffer is left to the collector.
 const maxPooled = 256 << 10
 
+// maxLate is how many late frames go together.
+const maxLate = 16
+
 // put appends one frame; encode writes its payload. It never blocks. When
 // limit bytes wait already, encode fails, or the payload is too long for the
-// peer, the frame is not sent and the
-// connection is of no further use, because the encoder is ahead of its peer.
+// peer, the frame is not sent and the connection is of no further use, because
+// the encoder is ahead of its peer.
 func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
+	return o.add(kind, false, encode)
+}
+
+// putLate is put for a frame that may wait a moment, so that several leave in
+// one write: until maxLate of them wait, another frame is put, or patient is
+// over.
+func (o *outbox) putLate(kind frameKind, encode func(io.Writer) error) error {
+	return o.add(kind, o.patient > 0, encode)
+}
+
+func (o *outbox) add(kind frameKind, late bool, encode func(io.Writer) error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.buf) >= o.limit {
 		return Errorf(CodeFull, "%d bytes wait for %v already", len(o.buf), o.nc.RemoteAddr())
 	}
-	if o.buf == nil {
-		o.buf = *buffers.Get().(*[]byte)
+	if o.lent == nil {
+		o.lent = buffers.Get().(*[]byte)
+		o.buf = *o.lent
 	}
 	start := len(o.buf)
 	o.buf = append(o.buf, byte(kind), 0, 0, 0, 0)
@@ -65,8 +87,69 @@ func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
 		return Errorf(CodeBadRequest, "a call of %d bytes; %v takes %d at most", size, o.nc.RemoteAddr(), o.largest)
 	}
 	binary.BigEndian.PutUint32(o.buf[start+1:], uint32(size))
-	ring(o.bell)
+	if !late || !o.wait() {
+		o.flush()
+	}
 	return nil
+}
+
+// wait reports whether a late frame that has been added may wait, and sees that
+// it does not wait for ever. mu is held.
+func (o *outbox) wait() bool {
+	if o.late++; o.late >= maxLate || o.hurry {
+		return false
+	}
+	switch {
+	case o.timer == nil:
+		o.timer = time.AfterFunc(o.patient, o.flushLate)
+	case o.late == 1:
+		o.timer.Reset(o.patient)
+	}
+	return true
+}
+
+// flushLate sends the late frames whose time is up.
+func (o *outbox) flushLate() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.late > 0 {
+		o.flush()
+	}
+}
+
+// noWait lets the next late frame leave at once, and those before it.
+func (o *outbox) noWait() {
+	o.mu.Lock()
+	o.hurry = true
+	o.mu.Unlock()
+}
+
+// flush sends what waits: as much as the socket takes now, and the rest by the
+// writer. mu is held.
+func (o *outbox) flush() {
+	if o.timer != nil {
+		o.timer.Stop()
+	}
+	o.late, o.hurry = 0, false
+	if o.direct != nil && !o.writing {
+		n := o.direct.write(o.buf)
+		o.buf = o.buf[:copy(o.buf, o.buf[n:])]
+		if len(o.buf) == 0 {
+			giveBack(o.lent, o.buf)
+			o.lent, o.buf = nil, nil
+			ring(o.space)
+			return
+		}
+	}
+	ring(o.bell)
+}
+
+// giveBack returns a buffer to the pool.
+func giveBack(lent *[]byte, buf []byte) {
+	if cap(buf) <= maxPooled {
+		*lent = buf[:0]
+		buffers.Put(lent)
+	}
 }
 
 // boxWriter appends to an outbox whose mu is held.
@@ -96,7 +179,8 @@ func (o *outbox) waitSpace(done <-chan struct{}) {
 	}
 }
 
-// write writes what waits until done or an error, which it returns.
+// write is the writer: it writes what waits until done or an error, which it
+// returns.
 func (o *outbox) write(done <-chan struct{}) error {
 	for {
 		select {
@@ -104,27 +188,27 @@ func (o *outbox) write(done <-chan struct{}) error {
 		case <-done:
 			return nil
 		}
-		for buf := o.take(); len(buf) > 0; buf = o.take() {
+		for buf, lent := o.take(); len(buf) > 0; buf, lent = o.take() {
 			o.nc.SetWriteDeadline(time.Now().Add(o.timeout))
 			if _, err := o.nc.Write(buf); err != nil {
 				return err // half a frame may be out: the connection is finished
 			}
-			if cap(buf) <= maxPooled {
-				buf = buf[:0]
-				buffers.Put(&buf)
-			}
+			giveBack(lent, buf)
 		}
+		o.nc.SetWriteDeadline(time.Time{}) // direct writes have none
 	}
 }
 
-// take returns what waits, leaving the outbox empty.
-func (o *outbox) take() []byte {
+// take returns what waits, leaving the outbox empty. From then on the writer
+// is writing, until it finds nothing to take.
+func (o *outbox) take() (buf []byte, lent *[]byte) {
 	o.mu.Lock()
-	buf := o.buf
-	o.buf = nil
+	buf, lent = o.buf, o.lent
+	o.buf, o.lent = nil, nil
+	o.writing = len(buf) > 0
 	o.mu.Unlock()
 	ring(o.space)
-	return buf
+	return buf, lent
 }
 
 // ring wakes whoever waits on the bell; a bell that has rung stays rung.

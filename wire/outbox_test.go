@@ -49,7 +49,7 @@ func text(s string) func(io.Writer) error {
 func TestOutboxGathers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nc := &recorder{held: make(chan struct{})}
-		out, done := newOutbox(nc, 1000, 0, time.Second), make(chan struct{})
+		out, done := newOutbox(nc, 1000, 0, time.Second, 0), make(chan struct{})
 		go out.write(done)
 		for _, s := range []string{"one", "two", "", "four"} {
 			if err := out.put(frameReply, text(s)); err != nil {
@@ -75,7 +75,7 @@ func TestOutboxGathers(t *testing.T) {
 func TestOutboxLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, _ := net.Pipe() // nobody reads, nobody writes
-		out := newOutbox(near, 20, 0, time.Second)
+		out := newOutbox(near, 20, 0, time.Second, 0)
 		start := time.Now()
 		for i, tc := range []struct {
 			size int
@@ -94,13 +94,13 @@ func TestOutboxLimit(t *testing.T) {
 
 // TestOutboxEncodeFails: nothing of the frame is sent.
 func TestOutboxEncodeFails(t *testing.T) {
-	out := newOutbox(nil, 1000, 0, time.Second)
+	out := newOutbox(nil, 1000, 0, time.Second, 0)
 	out.put(frameCall, text("one"))
 	err := out.put(frameCall, func(w io.Writer) error {
 		io.WriteString(w, "half")
 		return io.ErrShortWrite
 	})
-	if err != io.ErrShortWrite || string(out.take()) != "\x01\x00\x00\x00\x03one" {
+	if err != io.ErrShortWrite || string(out.buf) != "\x01\x00\x00\x00\x03one" {
 		t.Errorf("%v", err)
 	}
 }
@@ -109,7 +109,7 @@ func TestOutboxEncodeFails(t *testing.T) {
 // until done.
 func TestOutboxWaitSpace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out, done := newOutbox(nil, 20, 0, time.Second), make(chan struct{})
+		out, done := newOutbox(nil, 20, 0, time.Second, 0), make(chan struct{})
 		out.put(frameCall, text("12345"))
 		out.waitSpace(done) // just half
 		out.put(frameCall, text(""))
