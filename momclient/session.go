@@ -89,7 +89,7 @@ func (c *Client) connConfig(maxCall int) wire.ConnConfig {
 
 // replyDelay is how long an answer to the server may wait for the next, so that
 // several leave in one write. It is far below what anybody waits for.
-const replyDelay = 5 * time.Millisecond
+const replyDelay = 20 * time.Millisecond
 
 // secure puts TLS on a connection, where Options say so. The client is the TLS
 // client on the connection that the server dialled, too.
