@@ -1,0 +1,27 @@
+package momserver
+
+import (
+	"errors"
+
+	"mom/wire"
+)
+
+var errNotServing = errors.New("momserver: not serving yet: Serve has not been called")
+
+// Health returns nil while the server serves: from the first Serve to Shutdown
+// or Close. Otherwise it says why not: an error that is [wire.ErrDraining]
+// during Shutdown, [ErrServerClosed] after, and another before. It waits
+// neither for publishers nor for subscribers.
+func (s *Server) Health() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.phase {
+	case idle:
+		return errNotServing
+	case serving:
+		return nil
+	case draining:
+		return wire.Errorf(wire.CodeDraining, "momserver: the server is shutting down")
+	}
+	return ErrServerClosed
+}
