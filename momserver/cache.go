@@ -2,6 +2,7 @@ package momserver
 
 import (
 	"bytes"
+	"time"
 
 	"mom/wire"
 )
@@ -12,6 +13,8 @@ type mark struct {
 	state    wire.State
 	severity wire.Severity
 	final    bool
+	faulty   bool          // completed, with errors
+	at       time.Duration // when it was published, since the server was made
 }
 
 // entry is one event of the cache. It never changes.

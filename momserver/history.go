@@ -2,6 +2,7 @@ package momserver
 
 import (
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -42,11 +43,11 @@ func newHistory(cfg *Config) *history {
 	return h
 }
 
-// publish gives the event the next Seq and appends it. It refuses, and changes
+// publish gives the event, of the time at, the next Seq and appends it. It refuses, and changes
 // nothing, after close, over the bound of an event, and for the first event of
 // a run over the bound of unfinished runs.
-func (h *history) publish(ev *wire.Event) error {
-	m := mark{state: ev.Data.Status.State, severity: ev.Severity(), final: ev.EndsRun()}
+func (h *history) publish(ev *wire.Event, at time.Duration) error {
+	m := mark{state: ev.Data.Status.State, severity: ev.Severity(), final: ev.EndsRun(), faulty: ev.CompletedWithErrors(), at: at}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {

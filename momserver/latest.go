@@ -12,6 +12,7 @@ import (
 // been silent longest goes first. The history guards it.
 type latest struct {
 	bound int
+	tally tally
 	order list.List // of *entry, the one silent longest first
 	byJob map[uuid.UUID]*list.Element
 }
@@ -19,7 +20,9 @@ type latest struct {
 // publish makes e the latest event of its job.
 func (l *latest) publish(e entry) {
 	id := e.def.JobID()
+	l.tally.add(&e, 1)
 	if el := l.byJob[id]; el != nil {
+		l.tally.add(el.Value.(*entry), -1)
 		*el.Value.(*entry) = e
 		l.order.MoveToBack(el)
 		return
@@ -31,6 +34,7 @@ func (l *latest) publish(e entry) {
 	l.byJob[id] = l.order.PushBack(&first)
 	if l.order.Len() > l.bound {
 		oldest := l.order.Front()
+		l.tally.add(oldest.Value.(*entry), -1)
 		l.order.Remove(oldest)
 		delete(l.byJob, oldest.Value.(*entry).def.JobID())
 	}

@@ -31,6 +31,9 @@ type Server struct {
 	running sync.WaitGroup // every goroutine of the server
 	counts  counts
 
+	since   time.Time // when New made it
+	latency latency   // of Publish
+
 	mu        sync.Mutex // guards all below; never held across I/O
 	phase     phase
 	ran       bool // the sender was started
@@ -57,6 +60,7 @@ const (
 func New(cfg Config) *Server {
 	s := &Server{
 		cfg:       cfg.withDefaults(),
+		since:     time.Now(),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[*peer]struct{}),
 		perAddr:   make(map[netip.Addr]int),
@@ -97,10 +101,12 @@ func (s *Server) Publish(ev wire.Event) error {
 	}
 	goesOn := ev.Data.Initialize != nil && ev.Data.Initialize.ContinueOnError
 	status.Final = status.Final || status.State.EndsRun(goesOn)
-	if err := s.hist.publish(&ev); err != nil {
+	at := time.Since(s.since)
+	if err := s.hist.publish(&ev, at); err != nil {
 		return err
 	}
 	s.sender.wake()
+	s.latency.observe(time.Since(s.since) - at)
 	return nil
 }
 

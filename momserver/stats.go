@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -31,34 +32,63 @@ func (s *Server) countGap(missed uint64) {
 // Stats is a server's figures at one time.
 type Stats struct {
 	Epoch       uuid.UUID
-	Published   uint64            // events so far; the newest one's Seq
-	Cached      int               // events in the cache
-	CachedBytes int               // of their encodings
-	Runs        int               // unfinished
-	Connections int               // clients' connections, subscribed or not
-	Subscribers int               //
-	Calls       uint64            // made to subscribers, heartbeats too
-	Delivered   uint64            // events sent, over all subscribers
-	Gaps        uint64            // announced, over all subscribers
-	Missed      uint64            // events in these gaps
-	Drops       map[Reason]uint64 // ended subscriptions
-	Dropped     []Drop            // the latest of them, at most 64, oldest first
+	Since       time.Time          // when New made the server
+	Published   uint64             // events so far; the newest one's Seq
+	Publishing  Histogram          // how long Publish took, where it published
+	Cached      int                // events in the cache
+	CachedBytes int                // of their encodings
+	CacheAge    time.Duration      // since the oldest cached event was published; 0 without one
+	Runs        int                // unfinished
+	Jobs        map[wire.State]int // jobs that Jobs returns, by the state of their latest event; all nine states
+	JobsFaulty  int                // of those completed, with errors
+	Connections int                // clients' connections, subscribed or not
+	Subscribers int                //
+	MaxLag      uint64             // events that the slowest of them has not been sent
+	Calls       uint64             // made to subscribers, heartbeats too
+	Delivered   uint64             // events sent, over all subscribers
+	Gaps        uint64             // announced, over all subscribers
+	Missed      uint64             // events in these gaps
+	Drops       map[Reason]uint64  // ended subscriptions
+	Dropped     []Drop             // the latest of them, at most 64, oldest first
 }
 
 // Stats returns the server's figures.
 func (s *Server) Stats() Stats {
 	st := Stats{
-		Epoch: s.hist.epoch,
+		Epoch: s.hist.epoch, Since: s.since, Publishing: s.latency.report(),
 		Calls: s.counts.calls.Load(), Delivered: s.counts.delivered.Load(), Gaps: s.counts.gaps.Load(), Missed: s.counts.missed.Load(),
 	}
 	st.Drops, st.Dropped = s.drops.report()
 	s.hist.mu.Lock()
 	st.Published, st.Cached, st.CachedBytes, st.Runs = s.hist.cache.head, s.hist.cache.len(), s.hist.cache.bytes, s.hist.runs.unfinished
+	st.Jobs, st.JobsFaulty = s.hist.jobs.tally.report(), s.hist.jobs.tally.faulty
+	if st.Cached > 0 {
+		st.CacheAge = time.Since(s.since) - s.hist.cache.at(s.hist.cache.oldest).at
+	}
 	s.hist.mu.Unlock()
 	s.mu.Lock()
 	st.Connections, st.Subscribers = len(s.conns), len(s.subs)
+	for sub := range s.subs {
+		st.MaxLag = max(st.MaxLag, sub.lag(st.Published))
+	}
 	s.mu.Unlock()
 	return st
+}
+
+// lag returns how many events up to head the subscriber has not been sent.
+func (sub *subscriber) lag(head uint64) uint64 {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	return head - min(head, sub.now.next-1)
+}
+
+// Reasons returns every way in which a subscription ends.
+func Reasons() []Reason {
+	all := make([]Reason, 0, reasonEnd-1)
+	for r := ReasonUnsubscribed; r < reasonEnd; r++ {
+		all = append(all, r)
+	}
+	return all
 }
 
 // Subscribers returns the subscribers, in the order of their names and

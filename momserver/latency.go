@@ -1,0 +1,59 @@
+package momserver
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// latencyBounds are the upper bounds of the histogram's buckets, each
+// inclusive. What takes longer than the last falls into one without a bound.
+var latencyBounds = [...]time.Duration{
+	500 * time.Nanosecond, time.Microsecond, 2 * time.Microsecond, 5 * time.Microsecond,
+	10 * time.Microsecond, 20 * time.Microsecond, 50 * time.Microsecond,
+	100 * time.Microsecond, 200 * time.Microsecond, 500 * time.Microsecond,
+	time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond,
+	10 * time.Millisecond, 100 * time.Millisecond, time.Second,
+}
+
+// latency counts how long calls of Publish took. Publishers do not wait for
+// one another here.
+type latency struct {
+	buckets [len(latencyBounds) + 1]atomic.Uint64
+	sum     atomic.Int64 // nanoseconds
+}
+
+func (l *latency) observe(took time.Duration) {
+	i := 0
+	for i < len(latencyBounds) && took > latencyBounds[i] {
+		i++
+	}
+	l.buckets[i].Add(1)
+	l.sum.Add(int64(took))
+}
+
+// Histogram is how often something took how long.
+type Histogram struct {
+	Buckets []Bucket // by rising bound
+	Count   uint64   // of all, those over the last bound too
+	Sum     time.Duration
+}
+
+// Bucket is how often something took Bound or less, what took less than an
+// earlier bucket's included.
+type Bucket struct {
+	Bound time.Duration
+	Count uint64
+}
+
+// report returns the counts. What is observed meanwhile may be in Count and not
+// in Sum.
+func (l *latency) report() Histogram {
+	h := Histogram{Sum: time.Duration(l.sum.Load())}
+	for i := range l.buckets {
+		h.Count += l.buckets[i].Load()
+		if i < len(latencyBounds) {
+			h.Buckets = append(h.Buckets, Bucket{latencyBounds[i], h.Count})
+		}
+	}
+	return h
+}

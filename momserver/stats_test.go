@@ -1,0 +1,119 @@
+package momserver_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+)
+
+// TestCacheAge is the time since the oldest event was published that is still
+// cached, to the nanosecond.
+func TestCacheAge(t *testing.T) {
+	inBubble(t, momserver.Config{CacheEvents: 3}, func(w *world) {
+		if age := w.srv.Stats().CacheAge; age != 0 {
+			t.Errorf("%v without an event", age)
+		}
+		for i := range 10 {
+			w.publish(1)
+			if age, want := w.srv.Stats().CacheAge, time.Duration(min(i, 2))*time.Second; age != want {
+				t.Errorf("after %d events: %v; want %v", i+1, age, want)
+			}
+			time.Sleep(time.Second)
+		}
+		if age := w.srv.Stats().CacheAge; age != 3*time.Second {
+			t.Errorf("%v; want 3s", age)
+		}
+	})
+}
+
+// TestJobStates holds the counts by state against the jobs themselves, after
+// each of many random events, with more jobs than are kept.
+func TestJobStates(t *testing.T) {
+	inBubble(t, momserver.Config{MaxJobs: 5}, func(w *world) {
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		r := rand.New(rand.NewPCG(seed, 0))
+		jobs := make([]uuid.UUID, 8)
+		for i := range jobs {
+			jobs[i] = uuid.New()
+		}
+		everFaulty := false
+		for range 500 {
+			e := wire.Event{JobID: jobs[r.IntN(len(jobs))], RunID: uuid.New()}
+			e.Data.Status.State = wire.States()[r.IntN(len(wire.States()))]
+			e.Data.Progress.PackagesFailed = r.IntN(2)
+			if err := w.srv.Publish(e); err != nil {
+				t.Fatal(err)
+			}
+			want, faulty := make(map[wire.State]int), 0
+			for _, e := range w.srv.Jobs() {
+				want[e.Data.Status.State]++
+				if e.CompletedWithErrors() {
+					faulty++
+				}
+			}
+			st := w.srv.Stats()
+			for _, s := range wire.States() {
+				if n, ok := st.Jobs[s]; !ok || n != want[s] {
+					t.Fatalf("%v: %v; want %v", s, st.Jobs, want)
+				}
+			}
+			if st.JobsFaulty != faulty {
+				t.Fatalf("%d completed with errors; want %d", st.JobsFaulty, faulty)
+			}
+			everFaulty = everFaulty || faulty > 0
+		}
+		if !everFaulty {
+			t.Error("no job ever completed with errors: this test sees too little")
+		}
+	})
+}
+
+// TestPublishing counts the events that were published, and none that was
+// refused.
+func TestPublishing(t *testing.T) {
+	inBubble(t, momserver.Config{MaxRuns: 1}, func(w *world) {
+		w.publish(7)
+		err := w.srv.Publish(wire.Event{JobID: w.job, RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobInitialized}}})
+		if st := w.srv.Stats(); !errors.Is(err, wire.ErrFull) || st.Publishing.Count != 7 || st.Published != 7 {
+			t.Errorf("%d observed, %d published, %v", st.Publishing.Count, st.Published, err)
+		}
+	})
+}
+
+// TestMaxLag is the lag of the slowest of the subscribers.
+func TestMaxLag(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		w.subscribed(momclient.Options{})
+		slow := momclient.Options{Name: "slow", Queue: 4}
+		c := w.client(slow)
+		release := make(chan struct{})
+		c.OnEvent(func(wire.Event) { <-release })
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		w.publish(100)
+		synctest.Wait()
+		var want uint64
+		for _, sub := range w.srv.Subscribers() {
+			want = max(want, sub.Lag)
+		}
+		if got := w.srv.Stats().MaxLag; got != want || got < 90 {
+			t.Errorf("%d; want %d", got, want)
+		}
+		close(release)
+		synctest.Wait()
+		if got := w.srv.Stats().MaxLag; got != 0 {
+			t.Errorf("%d where nobody lags", got)
+		}
+	})
+}
