@@ -1,0 +1,97 @@
+// Package debug shows a MoM server's inside over HTTP: metrics, health,
+// subscribers and profiles.
+//
+// The program that embeds the server mounts it where it likes:
+//
+//	mux.Handle("/mom/", http.StripPrefix("/mom", debug.Handler(srv)))
+//
+// Nothing is registered globally: neither on [http.DefaultServeMux], nor in
+// expvar, nor with a metrics library. It is a package of its own so that a
+// program that shows none of it carries none of it.
+//
+// # Who may see it
+//
+// The handler asks nobody who he is. It shows names and addresses of
+// subscribers, the command line and the program's memory profile, and a CPU
+// profile costs. So it belongs on a loopback address, or behind whatever guards
+// the program's other internal pages. A server on a loopback address that
+// browsers of its machine can reach should refuse requests whose Host it does
+// not know: by a name that changes its address a foreign page reads it
+// otherwise.
+package debug
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+
+	"mom/momserver"
+)
+
+// Handler returns the pages about srv:
+//
+//	/              what there is
+//	/metrics       the Prometheus text format, 0.0.4
+//	/healthz       200 while the server serves, else 503 and why
+//	/subscribers   subscribers, and how the latest subscriptions ended, as JSON
+//	/debug/vars    command line, memory and all figures, as JSON in expvar's form
+//	/debug/pprof/  profiles, for go tool pprof and go tool trace
+//
+// Only GET and HEAD are allowed. The pages may be asked for before Serve and
+// after Close.
+func Handler(srv *momserver.Server) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", index)
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { serveMetrics(w, srv) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { serveHealth(w, srv) })
+	mux.HandleFunc("GET /subscribers", func(w http.ResponseWriter, _ *http.Request) { serveSubscribers(w, srv) })
+	mux.HandleFunc("GET /debug/vars", func(w http.ResponseWriter, _ *http.Request) { serveVars(w, srv) })
+	handleProfiles(mux)
+	return confined(mux)
+}
+
+// confined keeps what is served to whoever asked: no page of another origin may
+// embed it, and nothing is kept or taken for what it is not.
+func confined(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		head := w.Header()
+		head.Set("Cache-Control", "no-store")
+		head.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		head.Set("Cross-Origin-Resource-Policy", "same-origin")
+		head.Set("X-Content-Type-Options", "nosniff")
+		h.ServeHTTP(w, r)
+	})
+}
+
+// page is the head of the HTML pages. Their links are relative, because the
+// handler does not know where it is mounted.
+const page = `<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+`
+
+func index(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	io.WriteString(w, page+`<title>MoM server</title>
+<h1>MoM server</h1>
+<ul>
+<li><a href="metrics">metrics</a>: for Prometheus
+<li><a href="healthz">healthz</a>: whether it serves
+<li><a href="subscribers">subscribers</a>, and how the latest subscriptions ended
+<li><a href="debug/vars">debug/vars</a>: all figures
+<li><a href="debug/pprof/">debug/pprof</a>: profiles
+</ul>
+`)
+}
+
+func serveHealth(w http.ResponseWriter, srv *momserver.Server) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err := srv.Health(); err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, err)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}

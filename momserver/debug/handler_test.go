@@ -1,0 +1,222 @@
+package debug
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom/momserver"
+	"mom/wire"
+)
+
+// TestHealthz follows a server's life.
+func TestHealthz(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		expect := func(srv *momserver.Server, when string, code int, words string) {
+			t.Helper()
+			if r := get(Handler(srv), "/healthz"); r.Code != code || !strings.Contains(r.Body.String(), words) {
+				t.Errorf("%s: %d %s", when, r.Code, r.Body)
+			}
+			serving := map[bool]float64{true: 1}[code == http.StatusOK]
+			want(t, scrape(t, Handler(srv)), "momserver_serving", "momserver_serving", serving)
+		}
+		fresh := momserver.New(momserver.Config{})
+		expect(fresh, "before Serve", http.StatusServiceUnavailable, "not serving yet")
+		fresh.Close()
+		b := newBed(t, momserver.Config{})
+		expect(b.srv, "serving", http.StatusOK, "ok")
+		slow := b.subscribe("slow", 1)
+		for range 5 {
+			b.publish(wire.Transferring)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- b.srv.Shutdown(context.Background()) }()
+		synctest.Wait()
+		expect(b.srv, "during Shutdown", http.StatusServiceUnavailable, "shutting down")
+		slow.release()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		expect(b.srv, "after Shutdown", http.StatusServiceUnavailable, "closed")
+	})
+}
+
+// TestSubscribers shows who is there, how far each has got, and who has gone
+// and why, the latest first; names are text whatever they contain.
+func TestSubscribers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, momserver.Config{CacheEvents: 4})
+		defer b.srv.Close()
+		type page struct {
+			Time        time.Time
+			Published   uint64
+			Subscribers []map[string]any
+			Dropped     []map[string]any
+		}
+		read := func() (p page, text string) {
+			t.Helper()
+			r := get(Handler(b.srv), "/subscribers")
+			if err := json.Unmarshal(r.Body.Bytes(), &p); err != nil || r.Header().Get("Content-Type") != "application/json; charset=utf-8" {
+				t.Fatalf("%v %v", err, r.Header())
+			}
+			return p, r.Body.String()
+		}
+		if p, text := read(); p.Subscribers == nil || p.Dropped == nil || len(p.Subscribers)+len(p.Dropped) > 0 {
+			t.Errorf("with nobody there: %s", text)
+		}
+		for _, name := range []string{"first", "second"} {
+			b.subscribe(name, 0).Close()
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		since := time.Now()
+		slow := b.subscribe(`<img src=x onerror="alert(1)">`, 1)
+		for range 10 {
+			b.publish(wire.Transferring)
+			synctest.Wait()
+		}
+		p, text := read()
+		if len(p.Subscribers) != 1 || len(p.Dropped) != 2 || p.Published != 10 || !p.Time.Equal(time.Now()) {
+			t.Fatal(text)
+		}
+		info, got := b.srv.Subscribers()[0], p.Subscribers[0]
+		for key, want := range map[string]any{
+			"name": `<img src=x onerror="alert(1)">`, "addr": info.Addr, "since": since.UTC().Format(time.RFC3339Nano), "next": float64(info.Next),
+			"lag": float64(info.Lag), "room": float64(info.Room), "delivered": float64(info.Delivered), "missed": float64(info.Missed),
+			"inFlight": float64(info.InFlight), "rttSeconds": info.RTT.Seconds(),
+		} {
+			if got[key] != want {
+				t.Errorf("%s is %v; want %v", key, got[key], want)
+			}
+		}
+		if info.Lag == 0 || info.Delivered == 0 || strings.Contains(text, "<img") {
+			t.Errorf("%+v\n%s", info, text)
+		}
+		for i, name := range []string{"second", "first"} {
+			if d := p.Dropped[i]; d["name"] != name || d["reason"] != "unsubscribed" || d["detail"] == "" || d["addr"] == "" || d["time"] == "" {
+				t.Errorf("dropped: %v; want %s", d, name)
+			}
+		}
+		slow.release()
+		synctest.Wait()
+		p, text = read()
+		if missed := b.srv.Subscribers()[0].Missed; missed == 0 || p.Subscribers[0]["missed"] != float64(missed) || p.Subscribers[0]["lag"] != 0.0 {
+			t.Errorf("when it has gone on, having missed %d: %s", missed, text)
+		}
+	})
+}
+
+// TestVars has expvar's form, with the server's figures in it.
+func TestVars(t *testing.T) {
+	srv := momserver.New(momserver.Config{})
+	defer srv.Close()
+	b := &bed{t: t, srv: srv}
+	b.publish(wire.JobCompleted)
+	var p struct {
+		Cmdline    []string
+		Goroutines int
+		MemStats   struct{ HeapAlloc uint64 }
+		Momserver  struct {
+			Epoch     string
+			Published uint64
+			Jobs      map[string]int
+		}
+	}
+	r := get(Handler(srv), "/debug/vars")
+	if err := json.Unmarshal(r.Body.Bytes(), &p); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Cmdline) != len(os.Args) || p.Goroutines == 0 || p.MemStats.HeapAlloc == 0 ||
+		p.Momserver.Epoch != srv.Epoch().String() || p.Momserver.Published != 1 || p.Momserver.Jobs["MirroringJobCompleted"] != 1 {
+		t.Errorf("%+v", p)
+	}
+}
+
+// TestMounted follows every link from the first page, where the handler is
+// mounted below others.
+func TestMounted(t *testing.T) {
+	srv := momserver.New(momserver.Config{})
+	defer srv.Close()
+	mux := http.NewServeMux()
+	mux.Handle("/inner/mom/", http.StripPrefix("/inner/mom", Handler(srv)))
+	site := httptest.NewServer(mux)
+	defer site.Close()
+	link := regexp.MustCompile(`href="([^"]+)"`)
+	seen := make(map[string]bool)
+	var visit func(url string)
+	visit = func(url string) {
+		if seen[url] || strings.Contains(url, "seconds=") { // recordings take their time
+			return
+		}
+		seen[url] = true
+		r, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		body, _ := io.ReadAll(r.Body)
+		health := strings.HasSuffix(url, "/healthz") && r.StatusCode == http.StatusServiceUnavailable
+		if r.StatusCode != http.StatusOK && !health || len(body) == 0 {
+			t.Errorf("%s: %s", url, r.Status)
+		}
+		for key, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store"} {
+			if got := r.Header.Get(key); got != want {
+				t.Errorf("%s: %s: %q", url, key, got)
+			}
+		}
+		if !strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") {
+			return
+		}
+		for _, m := range link.FindAllStringSubmatch(string(body), -1) {
+			to, err := r.Request.URL.Parse(m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			visit(to.String())
+		}
+	}
+	visit(site.URL + "/inner/mom/")
+	visit(site.URL + "/inner/mom/debug/pprof") // to its slash
+	for _, path := range []string{"metrics", "healthz", "subscribers", "debug/vars", "debug/pprof/", "debug/pprof/heap?debug=1", "debug/pprof/cmdline"} {
+		if !seen[site.URL+"/inner/mom/"+path] {
+			t.Errorf("%s is not linked", path)
+		}
+	}
+}
+
+// TestMethods allows reading only.
+func TestMethods(t *testing.T) {
+	srv := momserver.New(momserver.Config{})
+	defer srv.Close()
+	for _, path := range []string{"/", "/metrics", "/healthz", "/subscribers", "/debug/vars", "/debug/pprof/", "/debug/pprof/profile"} {
+		r := httptest.NewRecorder()
+		Handler(srv).ServeHTTP(r, httptest.NewRequest(http.MethodPost, path, nil))
+		if r.Code != http.StatusMethodNotAllowed {
+			t.Errorf("POST %s: %d", path, r.Code)
+		}
+	}
+	if r := get(Handler(srv), "/other"); r.Code != http.StatusNotFound {
+		t.Errorf("/other: %d", r.Code)
+	}
+}
+
+// TestNothingGlobal finds nothing on the default mux: neither this package nor
+// one that it imports registers there.
+func TestNothingGlobal(t *testing.T) {
+	srv := momserver.New(momserver.Config{})
+	defer srv.Close()
+	Handler(srv)
+	for _, path := range []string{"/", "/metrics", "/healthz", "/subscribers", "/debug/vars", "/debug/pprof/", "/debug/pprof/profile"} {
+		if _, pattern := http.DefaultServeMux.Handler(httptest.NewRequest(http.MethodGet, path, nil)); pattern != "" {
+			t.Errorf("%s is served by %q", path, pattern)
+		}
+	}
+}

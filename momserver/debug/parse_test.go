@@ -1,0 +1,165 @@
+package debug
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// parse_test.go holds a strict reader of the Prometheus text format: what it
+// takes, every scraper takes.
+
+// metric is one family as read.
+type metric struct {
+	kind    string
+	help    string
+	samples map[string]float64 // by name and sorted labels, as name{a="b"}
+	order   []string           // of the samples
+}
+
+var (
+	metricName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
+	labelPair  = regexp.MustCompile(`^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\n|\\")*)"(?:,|$)`)
+	sampleLine = regexp.MustCompile(`^([^{ ]+)(?:\{(.+)\})? ([^ ]+)$`)
+)
+
+// parseMetrics reads a page of metrics: each has HELP and TYPE, in this order
+// and once, and all its samples behind them; no sample comes twice; counters
+// are named _total and no value is out of its range; histograms add up.
+func parseMetrics(text string) (map[string]*metric, error) {
+	if !strings.HasSuffix(text, "\n") {
+		return nil, fmt.Errorf("the last line does not end")
+	}
+	all := make(map[string]*metric)
+	var name string
+	var m *metric
+	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		fields := strings.SplitN(line, " ", 4)
+		switch {
+		case fields[0] != "#":
+			if m == nil || m.kind == "" {
+				return nil, fmt.Errorf("no HELP and TYPE before %q", line)
+			}
+			if err := m.read(name, line); err != nil {
+				return nil, fmt.Errorf("%q: %w", line, err)
+			}
+		case len(fields) != 4 || !metricName.MatchString(fields[2]):
+			return nil, fmt.Errorf("%q is no comment of a metric", line)
+		case fields[1] == "HELP":
+			name, m = fields[2], &metric{help: fields[3], samples: make(map[string]float64)}
+			if all[name] != nil {
+				return nil, fmt.Errorf("%s comes twice", name)
+			}
+			all[name] = m
+		case fields[1] == "TYPE" && m != nil && fields[2] == name && m.kind == "":
+			if m.kind = fields[3]; !slices.Contains([]string{"counter", "gauge", "histogram"}, m.kind) {
+				return nil, fmt.Errorf("%q is no kind of metric", m.kind)
+			}
+		default:
+			return nil, fmt.Errorf("%q is out of place", line)
+		}
+	}
+	for name, m := range all {
+		if err := m.check(name); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return all, nil
+}
+
+// read reads a sample.
+func (m *metric) read(family, line string) error {
+	parts := sampleLine.FindStringSubmatch(line)
+	if parts == nil {
+		return fmt.Errorf("no sample")
+	}
+	suffix, ok := strings.CutPrefix(parts[1], family)
+	if !ok || suffix != "" && (m.kind != "histogram" || !slices.Contains([]string{"_bucket", "_sum", "_count"}, suffix)) {
+		return fmt.Errorf("not of the family %s", family)
+	}
+	labels, err := readLabels(parts[2])
+	if err != nil {
+		return err
+	}
+	value, err := strconv.ParseFloat(parts[3], 64)
+	if err != nil {
+		return err
+	}
+	key := parts[1]
+	if len(labels) > 0 {
+		var pairs []string
+		for _, l := range slices.Sorted(maps.Keys(labels)) {
+			pairs = append(pairs, fmt.Sprintf("%s=%q", l, labels[l]))
+		}
+		key += "{" + strings.Join(pairs, ",") + "}"
+	}
+	if _, twice := m.samples[key]; twice {
+		return fmt.Errorf("it comes twice")
+	}
+	m.samples[key] = value
+	m.order = append(m.order, key)
+	return nil
+}
+
+// readLabels reads what stands in the braces.
+func readLabels(text string) (map[string]string, error) {
+	labels := make(map[string]string)
+	for text != "" {
+		pair := labelPair.FindStringSubmatch(text)
+		if pair == nil {
+			return nil, fmt.Errorf("no label: %q", text)
+		}
+		if _, twice := labels[pair[1]]; twice {
+			return nil, fmt.Errorf("the label %s comes twice", pair[1])
+		}
+		labels[pair[1]] = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\"`, `"`).Replace(pair[2])
+		text = text[len(pair[0]):]
+	}
+	return labels, nil
+}
+
+// check holds a whole family against its kind.
+func (m *metric) check(name string) error {
+	if m.kind == "" || len(m.samples) == 0 {
+		return fmt.Errorf("kind %q, %d samples", m.kind, len(m.samples))
+	}
+	if strings.HasSuffix(name, "_total") != (m.kind == "counter") {
+		return fmt.Errorf("named so, and a %s", m.kind)
+	}
+	for key, value := range m.samples {
+		if m.kind != "gauge" && (value < 0 || math.IsNaN(value)) {
+			return fmt.Errorf("%s is %v", key, value)
+		}
+	}
+	if m.kind == "histogram" {
+		return m.checkHistogram(name)
+	}
+	return nil
+}
+
+// checkHistogram holds the buckets to be cumulative, up to +Inf, and that to be
+// the count.
+func (m *metric) checkHistogram(name string) error {
+	bound, last, n := math.Inf(-1), 0.0, 0
+	for _, key := range m.order {
+		le, ok := strings.CutPrefix(key, name+`_bucket{le="`)
+		if !ok {
+			continue
+		}
+		next, err := strconv.ParseFloat(strings.TrimSuffix(le, `"}`), 64)
+		if err != nil || next <= bound || m.samples[key] < last {
+			return fmt.Errorf("%s %v after %v %v: %v", key, m.samples[key], bound, last, err)
+		}
+		bound, last, n = next, m.samples[key], n+1
+	}
+	count, ok := m.samples[name+"_count"]
+	_, sum := m.samples[name+"_sum"]
+	if !ok || !sum || !math.IsInf(bound, 1) || last != count || len(m.samples) != n+2 {
+		return fmt.Errorf("the last bucket is %v %v, of %v", bound, last, count)
+	}
+	return nil
+}
