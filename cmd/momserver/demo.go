@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,14 +51,14 @@ func findSite() (string, error) {
 }
 
 // emptyDir removes what is in a directory.
-func emptyDir(dir string) {
+func emptyDir(dir string, log *slog.Logger) {
 	names, err := os.ReadDir(dir)
 	if err != nil {
 		return
 	}
 	for _, name := range names {
 		if err := os.RemoveAll(filepath.Join(dir, name.Name())); err != nil {
-			fmt.Fprintln(os.Stderr, "momserver:", err)
+			log.Warn("cannot empty the sample's destination", "error", err)
 		}
 	}
 }

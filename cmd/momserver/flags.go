@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 // config is what the flags say.
 type config struct {
 	addr   string
+	debug  string // where the debug pages are; "" for nowhere
 	once   bool
 	every  time.Duration
 	wait   int // subscribers
@@ -28,12 +30,15 @@ type config struct {
 	mirror mirror.Options
 	server momserver.Config
 
+	logFormat, logLevel    string
 	tokenFile              string
 	tlsCert, tlsKey, tlsCA string
 }
 
 // usageError is a fault of the command line.
 type usageError struct{ error }
+
+func isUsage(err error) bool { return errors.As(err, new(usageError)) }
 
 func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
@@ -65,6 +70,10 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.IntVar(&c.server.CacheEvents, "cache-events", 10000, "keep `N` events for who lags or returns")
 	fs.DurationVar(&c.server.CallTimeout, "call-timeout", 5*time.Second, "drop who leaves a call unanswered for `TIME`")
 	fs.DurationVar(&c.server.Heartbeat, "heartbeat", 3*time.Second, "call an idle subscriber every `TIME`")
+
+	fs.StringVar(&c.debug, "debug", "", "metrics, health, profiles on `ADDR`; :PORT is loopback")
+	fs.StringVar(&c.logFormat, "log-format", "text", "log to stderr as `FORMAT`, text or json")
+	fs.StringVar(&c.logLevel, "log-level", "info", "from `LEVEL` up: debug, info, warn, error")
 	return fs
 }
 
@@ -76,13 +85,13 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil, err
 	} else if err != nil {
-		return nil, usageError{err}
+		return nil, usageError{fmt.Errorf("%w%s", err, wanted(fs, err))}
 	}
 	c.paths = fs.Args()
 	set := make(map[string]bool)
 	fs.Visit(func(f *flag.Flag) { set[f.Name] = true })
 	if set["once"] && set["every"] && c.once {
-		return nil, usagef("-once and -every exclude each other")
+		return nil, usagef("-once and -every exclude each other; leave one out")
 	}
 	if c.demo() && !set["bandwidth"] {
 		c.mirror.Bandwidth = demoBandwidth
@@ -94,6 +103,28 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 		return nil, err
 	}
 	return c, c.readTLS()
+}
+
+// named finds the flag in an error of the flag package.
+var named = regexp.MustCompile(`.* -([a-z-]+)(?::|$)`)
+
+// wanted says what the flag wants that err is about; "" where there is none.
+func wanted(fs *flag.FlagSet, err error) string {
+	m := named.FindStringSubmatch(err.Error())
+	if m == nil || fs.Lookup(m[1]) == nil {
+		return ""
+	}
+	f := fs.Lookup(m[1])
+	arg, _ := flag.UnquoteUsage(f)
+	switch f.Value.(flag.Getter).Get().(type) {
+	case bool:
+		return fmt.Sprintf("; want -%s, or -%s=false", f.Name, f.Name)
+	case time.Duration:
+		return fmt.Sprintf("; want -%s %s, as 250ms or 5s", f.Name, arg)
+	case int, int64:
+		return fmt.Sprintf("; want -%s %s, a whole number", f.Name, arg)
+	}
+	return fmt.Sprintf("; want -%s %s", f.Name, arg)
 }
 
 // check refuses what cannot be meant.
@@ -131,7 +162,36 @@ func (c *config) check() error {
 	if err != nil {
 		return usagef("-addr %s: want HOST:PORT, as 127.0.0.1:7420 (%w)", c.addr, err)
 	}
+	if err := c.checkDebug(); err != nil {
+		return err
+	}
+	if _, ok := logLevels[c.logLevel]; !ok {
+		return usagef("-log-level %s: want debug, info, warn or error", c.logLevel)
+	}
+	if c.logFormat != "text" && c.logFormat != "json" {
+		return usagef("-log-format %s: want text or json", c.logFormat)
+	}
 	return c.checkPaths()
+}
+
+// checkDebug completes the address of the debug pages. Without a host that is
+// loopback, unlike with -addr: they are nobody else's business unless the
+// operator says so, as 0.0.0.0 does.
+func (c *config) checkDebug() error {
+	if c.debug == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(c.debug)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return usagef("-debug %s: want HOST:PORT, as 127.0.0.1:6060 (%w)", c.debug, err)
+	}
+	if host == "" {
+		c.debug = net.JoinHostPort("127.0.0.1", port)
+	}
+	return nil
 }
 
 func (c *config) checkPaths() error {
@@ -156,10 +216,10 @@ func (c *config) readToken(getenv func(string) string) error {
 	if c.tokenFile != "" {
 		data, err := os.ReadFile(c.tokenFile)
 		if err != nil {
-			return usagef("-token-file: %w", err)
+			return usagef("-token-file: %w; name a file that holds the token alone", err)
 		}
 		if c.server.Token = strings.TrimRight(string(data), "\r\n"); c.server.Token == "" {
-			return usagef("-token-file %s: the file holds no token", c.tokenFile)
+			return usagef("-token-file %s: the file holds no token; put it into its first line", c.tokenFile)
 		}
 	}
 	if n := len(c.server.Token); n > wire.MaxTokenBytes {
@@ -171,17 +231,17 @@ func (c *config) readToken(getenv func(string) string) error {
 // readTLS reads the certificates.
 func (c *config) readTLS() error {
 	if (c.tlsCert == "") != (c.tlsKey == "") {
-		return usagef("-tls-cert and -tls-key go together")
+		return usagef("-tls-cert and -tls-key go together; name a file with each")
 	}
 	if c.tlsCert == "" {
 		if c.tlsCA != "" {
-			return usagef("-tls-client-ca wants -tls-cert and -tls-key")
+			return usagef("-tls-client-ca wants -tls-cert and -tls-key; name those too")
 		}
 		return nil
 	}
 	cert, err := tls.LoadX509KeyPair(c.tlsCert, c.tlsKey)
 	if err != nil {
-		return usagef("-tls-cert, -tls-key: %w", err)
+		return usagef("-tls-cert, -tls-key: %w; want a certificate and the key that belongs to it, as PEM", err)
 	}
 	c.server.TLS = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}}
 	if c.tlsCA == "" {
@@ -189,11 +249,11 @@ func (c *config) readTLS() error {
 	}
 	pem, err := os.ReadFile(c.tlsCA)
 	if err != nil {
-		return usagef("-tls-client-ca: %w", err)
+		return usagef("-tls-client-ca: %w; name a file of certificates, as PEM", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return usagef("-tls-client-ca: no certificate in %s", c.tlsCA)
+		return usagef("-tls-client-ca: no certificate in %s; want one or more, as PEM", c.tlsCA)
 	}
 	c.server.TLS.ClientCAs, c.server.TLS.ClientAuth = pool, tls.RequireAndVerifyClientCert
 	return nil
@@ -209,7 +269,7 @@ func (c *config) mirrors(srv *momserver.Server) ([]*mirror.Mirror, error) {
 		}
 		for _, other := range all {
 			if m.Overlaps(other) {
-				return nil, usagef("two pairs have the same destination, or one inside the other's: %s and %s", other.Destination(), m.Destination())
+				return nil, usagef("two pairs have the same destination, or one inside the other's: %s and %s; give each its own", other.Destination(), m.Destination())
 			}
 		}
 		all = append(all, m)

@@ -96,15 +96,17 @@ func TestBadFlags(t *testing.T) {
 		want []string // in the message
 	}{
 		{[]string{"-nonsense"}, []string{"-nonsense", "not defined"}},
-		{[]string{"-every", "soon"}, []string{"-every", `"soon"`}},
-		{[]string{"-every"}, []string{"-every", "needs an argument"}},
+		{[]string{"-every", "soon"}, []string{"-every", `"soon"`, "want -every TIME, as 250ms or 5s"}},
+		{[]string{"-every"}, []string{"-every", "needs an argument", "want -every TIME"}},
 		{[]string{"-every", "0"}, []string{"-every 0s", "want more than 0"}},
 		{[]string{"-every", "-5s"}, []string{"-every -5s", "want more than 0"}},
-		{[]string{"-once", "-every", "5s"}, []string{"-once and -every exclude each other"}},
+		{[]string{"-once", "-every", "5s"}, []string{"-once and -every exclude each other", "leave one out"}},
+		{[]string{"-once=maybe"}, []string{`"maybe"`, "want -once, or -once=false"}},
+		{[]string{"-addr"}, []string{"needs an argument: -addr", "want -addr ADDR"}},
 		{[]string{"-wait", "-1"}, []string{"-wait -1", "want at least 0"}},
 		{[]string{"-wait", "3", "-max-subscribers", "2"}, []string{"-wait 3", "-max-subscribers allows only 2"}},
 		{[]string{"-bandwidth", "-1"}, []string{"-bandwidth -1", "want at least 0"}},
-		{[]string{"-bandwidth", "1M"}, []string{"-bandwidth", `"1M"`}},
+		{[]string{"-bandwidth", "1M"}, []string{"-bandwidth", `"1M"`, "want -bandwidth N, a whole number"}},
 		{[]string{"-package-files", "0"}, []string{"-package-files 0", "want at least 1"}},
 		{[]string{"-package-bytes", "0"}, []string{"-package-bytes 0", "want at least 1"}},
 		{[]string{"-cache-events", "0"}, []string{"-cache-events 0", "want at least 1"}},
@@ -115,6 +117,10 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-addr", "localhost"}, []string{"-addr localhost", "want HOST:PORT"}},
 		{[]string{"-addr", ""}, []string{"-addr", "want HOST:PORT"}},
 		{[]string{"-addr", "localhost:99999"}, []string{"-addr localhost:99999", "want HOST:PORT"}},
+		{[]string{"-debug", "6060"}, []string{"-debug 6060", "want HOST:PORT, as 127.0.0.1:6060"}},
+		{[]string{"-debug", "127.0.0.1:nowhere"}, []string{"-debug 127.0.0.1:nowhere", "want HOST:PORT"}},
+		{[]string{"-log-format", "xml"}, []string{"-log-format xml", "want text or json"}},
+		{[]string{"-log-level", "loud"}, []string{"-log-level loud", "want debug, info, warn or error"}},
 		{[]string{"src"}, []string{"src has no destination", "SRC DST"}},
 		{[]string{"src", "b", "c"}, []string{"c has no destination"}},
 		{[]string{"src", ""}, []string{"an empty path", "SRC DST"}},
@@ -125,8 +131,8 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"src", "b", "other", "./b/"}, []string{"two pairs have the same destination", filepath.Join(dir, "b")}},
 		{[]string{"src", "b", "other", "b/below"}, []string{"one inside the other's", filepath.Join(dir, "b", "below")}},
 		{[]string{"src", "b/below", "other", "b"}, []string{"one inside the other's", filepath.Join(dir, "b", "below")}},
-		{[]string{"-token-file", "missing"}, []string{"-token-file", "missing", "no such file"}},
-		{[]string{"-token-file", "empty"}, []string{"-token-file", "holds no token"}},
+		{[]string{"-token-file", "missing"}, []string{"-token-file", "missing", "no such file", "name a file"}},
+		{[]string{"-token-file", "empty"}, []string{"-token-file", "holds no token", "put it into"}},
 		{[]string{"-token-file", "long"}, []string{"-token-file", "100000 bytes", "at most"}},
 		{[]string{"-tls-cert", "junk"}, []string{"-tls-cert and -tls-key go together"}},
 		{[]string{"-tls-key", "junk"}, []string{"-tls-cert and -tls-key go together"}},
@@ -142,6 +148,19 @@ func TestBadFlags(t *testing.T) {
 			if !strings.Contains(errs, want) {
 				t.Errorf("%v: no %q in %q", tc.args, want, errs)
 			}
+		}
+	}
+}
+
+// TestDebugAddress takes a port alone for one on loopback, and any other address
+// as it is told.
+func TestDebugAddress(t *testing.T) {
+	for arg, want := range map[string]string{
+		"": "", ":6060": "127.0.0.1:6060", "127.0.0.1:0": "127.0.0.1:0", "[::1]:6060": "[::1]:6060",
+		"0.0.0.0:6060": "0.0.0.0:6060", "[::]:6060": "[::]:6060", "mirror.example:http": "mirror.example:http",
+	} {
+		if c, err := parseFlags([]string{"-debug", arg}, noEnv); err != nil || c.debug != want {
+			t.Errorf("%q: %q, %v; want %q", arg, c.debug, err, want)
 		}
 	}
 }

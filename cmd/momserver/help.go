@@ -16,23 +16,22 @@ var groups = []struct {
 	{"Runs", []string{"once", "every", "wait", "delete", "continue-on-error"}},
 	{"Packages", []string{"package-files", "package-bytes", "bandwidth", "progress-interval"}},
 	{"Server", []string{"addr", "token-file", "tls-cert", "tls-key", "tls-client-ca", "max-subscribers", "cache-events", "call-timeout", "heartbeat"}},
+	{"Operation", []string{"debug", "log-format", "log-level"}},
 }
 
 const helpHead = `momserver mirrors directories, and tells subscribers live how it goes.
 
-Usage: momserver [flags] [SRC DST ...]
-Without SRC and DST it mirrors testdata/site to a temporary directory, slowly.
+Usage: momserver [flags] [SRC DST ...]   (without: testdata/site, slowly)
 `
 
 const helpTail = `
-Exit codes: 0 all was mirrored, or ended by Ctrl-C or SIGTERM; 1 with -once a
-run failed or left something out, or the server could not run; 2 bad flags or
-files that they name.
+Exit codes: 0 all mirrored, or ended by a signal; 1 with -once a run failed or
+left something out, or the server could not run; 2 bad flags, or their files.
 
 Examples:
   momserver /srv/site /mnt/staging                   mirror now and every 5 s
   momserver -once -delete SITE STAGING DOCS BACKUP   two pairs, once
-  momserver -addr :7420 -token-file mom.token SITE STAGING
+  momserver -addr :7420 -token-file mom.token -debug :6060 SITE STAGING
 `
 
 // writeHelp writes every flag with its default.

@@ -46,19 +46,23 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return exitOK
 	}
 	ok := false
+	var log *slog.Logger
 	if err == nil {
-		ok, err = serve(ctx, c, slog.New(slog.NewTextHandler(stderr, nil)))
+		log = c.newLogger(stderr)
+		ok, err = serve(ctx, c, log)
 	}
-	var usage usageError
 	switch {
-	case errors.As(err, &usage):
+	case err != nil && log != nil && c.logFormat == "json": // whoever reads JSON reads nothing else
+		log.Error(err.Error())
+	case isUsage(err):
 		fmt.Fprintf(stderr, "momserver: %v\nmomserver -h shows the flags.\n", err)
-		return exitUsage
 	case err != nil:
 		fmt.Fprintf(stderr, "momserver: %v\n", err)
-		return exitFailed
 	}
-	if c.once && !ok {
+	switch {
+	case isUsage(err):
+		return exitUsage
+	case err != nil || c.once && !ok:
 		return exitFailed
 	}
 	return exitOK
@@ -86,6 +90,12 @@ func serve(ctx context.Context, c *config, log *slog.Logger) (ok bool, err error
 		return false, fmt.Errorf("cannot listen on %s: %w; name another address with -addr", c.addr, err)
 	}
 	log.Info("listening", "addr", l.Addr().String())
+	pages, err := c.startDebug(srv, log)
+	if err != nil {
+		l.Close()
+		return false, err
+	}
+	defer pages.stop() // at the very end, so that the drain can be looked at
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 
@@ -108,6 +118,9 @@ func serve(ctx context.Context, c *config, log *slog.Logger) (ok bool, err error
 // mirrorAll runs every mirror, all at once, and reports whether every run
 // mirrored all.
 func (c *config) mirrorAll(ctx context.Context, srv *momserver.Server, mirrors []*mirror.Mirror, log *slog.Logger) bool {
+	if c.wait > 0 {
+		log.Info("waiting for subscribers", "want", c.wait)
+	}
 	if !c.waitSubscribers(ctx, srv) {
 		return false
 	}
@@ -155,7 +168,7 @@ func (c *config) repeat(ctx context.Context, m *mirror.Mirror, log *slog.Logger)
 			return ok
 		}
 		if c.demo() { // so that there is something to see
-			emptyDir(m.Destination())
+			emptyDir(m.Destination(), log)
 		}
 	}
 }

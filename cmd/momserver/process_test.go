@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -38,15 +39,22 @@ type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	addr   string
+	url    string      // of the debug pages, with -debug
 	stderr chan string // all of it, at the end
 }
 
 // start starts the command and waits until it listens.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
+	return startIn(t, nil, args...)
+}
+
+// startIn is start with more in the environment.
+func startIn(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, stderr: make(chan string, 1)}
 	p.cmd = exec.Command(os.Args[0], append([]string{"-addr", "127.0.0.1:0"}, args...)...)
-	p.cmd.Env = append(os.Environ(), envMain+"=1", "GORACE=atexit_sleep_ms=0") // else it sleeps a second at the end
+	p.cmd.Env = append(append(os.Environ(), env...), envMain+"=1", "GORACE=atexit_sleep_ms=0") // else it sleeps a second at the end
 	out, err := p.cmd.StderrPipe()
 	if err == nil {
 		err = p.cmd.Start()
@@ -62,6 +70,14 @@ func start(t *testing.T, args ...string) *process {
 		t.Fatalf("it does not listen: %q, %v", line, err)
 	}
 	p.addr = strings.TrimSpace(line[i+len("addr="):])
+	if slices.Contains(args, "-debug") {
+		next, err := r.ReadString('\n')
+		_, url, ok := strings.Cut(next, "url=")
+		if !ok {
+			t.Fatalf("no debug pages: %q, %v", next, err)
+		}
+		p.url, line = strings.TrimSuffix(url, "/\n"), line+next
+	}
 	go func() {
 		rest, _ := io.ReadAll(r)
 		p.stderr <- line + string(rest)
@@ -199,10 +215,10 @@ func (s *stalling) Close() error {
 	return s.Conn.Close()
 }
 
-// TestSecondSignal kills a command that, after a first signal, waits for a
-// subscriber who does not answer.
-func TestSecondSignal(t *testing.T) {
-	p := start(t, append([]string{"-bandwidth", "100", "-call-timeout", "1h", "-progress-interval", "1ms"}, sites(t, 1)...)...)
+// stall subscribes at addr and, once bytes move, answers nothing any more until
+// the returned function is called, which waits for the subscription to end.
+func stall(t *testing.T, addr string) (release func()) {
+	t.Helper()
 	conn := new(stalling)
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := new(net.Dialer).DialContext(ctx, network, addr)
@@ -214,7 +230,7 @@ func TestSecondSignal(t *testing.T) {
 	moving := make(chan struct{})
 	go func() {
 		defer close(watched)
-		watch(t, p.addr, momclient.Options{DialContext: dial}, func(e wire.Event) bool {
+		watch(t, addr, momclient.Options{DialContext: dial}, func(e wire.Event) bool {
 			if e.Data.Status.State == wire.Transferring && !conn.stalled.Swap(true) {
 				close(moving)
 			}
@@ -222,6 +238,17 @@ func TestSecondSignal(t *testing.T) {
 		})
 	}()
 	<-moving
+	return func() {
+		conn.Close()
+		<-watched
+	}
+}
+
+// TestSecondSignal kills a command that, after a first signal, waits for a
+// subscriber who does not answer.
+func TestSecondSignal(t *testing.T) {
+	p := start(t, append([]string{"-bandwidth", "100", "-call-timeout", "1h", "-progress-interval", "1ms"}, sites(t, 1)...)...)
+	release := stall(t, p.addr)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -240,7 +267,7 @@ func TestSecondSignal(t *testing.T) {
 		case <-tick.C:
 		}
 	}
-	<-watched
+	release()
 }
 
 // TestEvery mirrors what has changed in the next run.

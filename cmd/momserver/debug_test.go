@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mom/momserver"
+)
+
+// syncBuffer is a buffer that several goroutines may write to.
+type syncBuffer struct {
+	mu  sync.Mutex // guards the buffer
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// pages serves debug pages at an address with a free port, and returns their
+// address as a URL.
+func pages(t *testing.T, addr string) (d *debugPages, url, log string) {
+	t.Helper()
+	srv := momserver.New(momserver.Config{})
+	t.Cleanup(func() { srv.Close() })
+	var buf syncBuffer
+	d, err := (&config{debug: addr}).startDebug(srv, slog.New(slog.NewTextHandler(&buf, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.stop)
+	log = buf.String()
+	_, url, _ = strings.Cut(log, "url=")
+	url, _, _ = strings.Cut(url, "/\n")
+	return d, url, log
+}
+
+// fetch gets a page as a browser or a tool with these headers does.
+func fetch(t *testing.T, url string, head ...string) (code int, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(head); i += 2 {
+		r.Header.Set(head[i], head[i+1])
+		if head[i] == "Host" {
+			r.Host = head[i+1]
+		}
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+// TestDebugGuard lets the operator in, and no foreign page.
+func TestDebugGuard(t *testing.T) {
+	_, url, _ := pages(t, "localhost:0")
+	for _, tc := range []struct {
+		head []string
+		code int
+	}{
+		{nil, http.StatusOK},
+		{[]string{"Host", "127.0.0.1:6060"}, http.StatusOK},
+		{[]string{"Host", "10.0.0.7"}, http.StatusOK}, // an address cannot be made to point elsewhere
+		{[]string{"Host", "[::1]:6060"}, http.StatusOK},
+		{[]string{"Host", "[::1]"}, http.StatusOK},
+		{[]string{"Host", "LocalHost:6060"}, http.StatusOK},
+		{[]string{"Host", "localhost."}, http.StatusOK},
+		{[]string{"Host", "evil.example"}, http.StatusForbidden},
+		{[]string{"Host", "evil.example:6060"}, http.StatusForbidden},
+		{[]string{"Host", "127.0.0.1.evil.example:6060"}, http.StatusForbidden},
+		{[]string{"Host", "localhost.evil.example:6060"}, http.StatusForbidden},
+		{[]string{"Host", "evil"}, http.StatusForbidden},
+		{[]string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, http.StatusOK},
+		{[]string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}, http.StatusOK},
+		{[]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, http.StatusOK}, // a link on a dashboard
+		{[]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, http.StatusForbidden},
+		{[]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, http.StatusForbidden},
+		{[]string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}, http.StatusForbidden},
+	} {
+		code, body := fetch(t, url+"/metrics", tc.head...)
+		if code != tc.code || strings.Contains(body, "momserver_subscribers") != (code == http.StatusOK) || strings.Contains(body, "evil") {
+			t.Errorf("%v: %d, %.80q", tc.head, code, body)
+		}
+	}
+	if !ownHost("mirror.example:6060", "mirror.example") || ownHost("mirror.example:6060", "") || ownHost("", "") != true {
+		t.Error("the name given with -debug is the operator's own, and no other")
+	}
+}
+
+// TestDebugBeyondLoopback warns of an address that other machines can reach.
+func TestDebugBeyondLoopback(t *testing.T) {
+	if _, _, log := pages(t, "127.0.0.1:0"); strings.Contains(log, "level=WARN") {
+		t.Error(log)
+	}
+	if _, _, log := pages(t, "0.0.0.0:0"); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "-debug 127.0.0.1:PORT") {
+		t.Error(log)
+	}
+}
+
+// TestDebugStop ends at once, also with a recording in progress and with a
+// connection on which nothing is said.
+func TestDebugStop(t *testing.T) {
+	d, url, _ := pages(t, "127.0.0.1:0")
+	silent, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	recorded := make(chan int, 1)
+	go func() {
+		code, _ := fetch(t, url+"/debug/pprof/profile?seconds=300")
+		recorded <- code
+	}()
+	deadline := time.Now().Add(30 * time.Second)
+	for stacks := ""; !strings.Contains(stacks, "debug.record("); {
+		if _, stacks = fetch(t, url+"/debug/pprof/goroutine?debug=2"); time.Now().After(deadline) {
+			t.Fatal("it does not record")
+		}
+	}
+	d.stop()
+	if code := <-recorded; code != http.StatusOK {
+		t.Errorf("the recording: %d", code)
+	}
+	silent.SetReadDeadline(time.Now().Add(2 * time.Second))
+	if n, err := silent.Read(make([]byte, 1)); n > 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the silent connection is open: %v", err)
+	}
+	if nc, err := net.Dial("tcp", strings.TrimPrefix(url, "http://")); err == nil {
+		nc.Close()
+		t.Error("it listens on")
+	}
+}
+
+// TestDebugConns closes connections over the bound, and takes others when there
+// is room again.
+func TestDebugConns(t *testing.T) {
+	_, url, _ := pages(t, "127.0.0.1:0")
+	addr := strings.TrimPrefix(url, "http://")
+	answered := func(nc net.Conn) bool {
+		io.WriteString(nc, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		n, _ := nc.Read(make([]byte, 16))
+		return n > 0
+	}
+	dial := func() net.Conn {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		return nc
+	}
+	var all []net.Conn
+	for range maxDebugConns {
+		all = append(all, dial())
+		if !answered(all[len(all)-1]) {
+			t.Fatalf("connection %d is not served", len(all))
+		}
+	}
+	if answered(dial()) {
+		t.Error("one more is served")
+	}
+	all[0].Close()
+	for deadline := time.Now().Add(30 * time.Second); !answered(dial()); {
+		if time.Now().After(deadline) {
+			t.Fatal("no room after one was closed")
+		}
+	}
+}
+
+// TestDebugAddressInUse exits 1, and says so, before anything is mirrored.
+func TestDebugAddressInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	paths := sites(t, 1)
+	code, stderr := once(t, append([]string{"-debug", l.Addr().String()}, paths...)...)
+	if code != exitFailed || !strings.Contains(stderr, "cannot listen on "+l.Addr().String()) || !strings.Contains(stderr, "another address with -debug") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+	if mirrored(paths[0], paths[1]) {
+		t.Error("it mirrored all the same")
+	}
+}
