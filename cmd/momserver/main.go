@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"sync"
@@ -49,7 +48,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	var log *slog.Logger
 	if err == nil {
 		log = c.newLogger(stderr)
-		ok, err = serve(ctx, c, log)
+		ok, err = serve(ctx, c, notifier{getenv("NOTIFY_SOCKET"), log}, log)
 	}
 	switch {
 	case err != nil && log != nil && c.logFormat == "json": // whoever reads JSON reads nothing else
@@ -70,7 +69,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 
 // serve runs the server and the mirrors until they are through, with -once, or
 // ctx is done. It reports whether every run mirrored all.
-func serve(ctx context.Context, c *config, log *slog.Logger) (ok bool, err error) {
+func serve(ctx context.Context, c *config, manager notifier, log *slog.Logger) (ok bool, err error) {
 	if c.demo() {
 		clean, err := c.prepareDemo()
 		if err != nil {
@@ -85,9 +84,9 @@ func serve(ctx context.Context, c *config, log *slog.Logger) (ok bool, err error
 	if err != nil {
 		return false, err
 	}
-	l, err := net.Listen("tcp", c.addr)
+	l, err := c.listen()
 	if err != nil {
-		return false, fmt.Errorf("cannot listen on %s: %w; name another address with -addr", c.addr, err)
+		return false, err
 	}
 	log.Info("listening", "addr", l.Addr().String())
 	pages, err := c.startDebug(srv, log)
@@ -98,8 +97,11 @@ func serve(ctx context.Context, c *config, log *slog.Logger) (ok bool, err error
 	defer pages.stop() // at the very end, so that the drain can be looked at
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
+	<-l.accepting
+	stopping := manager.ready(ctx, l.Addr())
 
 	ok = c.mirrorAll(ctx, srv, mirrors, log)
+	stopping()
 	if ctx.Err() != nil {
 		log.Info("ending when subscribers have everything; a second signal ends at once")
 	}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"sync"
+)
+
+// announced is a listener that says when it is first accepted from: then the
+// server serves.
+type announced struct {
+	net.Listener
+	accepting chan struct{} // closed then
+	announce  func()
+}
+
+// listen listens on the address of -addr.
+func (c *config) listen() (*announced, error) {
+	l, err := net.Listen("tcp", c.addr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w; name another address with -addr", c.addr, err)
+	}
+	accepting := make(chan struct{})
+	return &announced{l, accepting, sync.OnceFunc(func() { close(accepting) })}, nil
+}
+
+func (a *announced) Accept() (net.Conn, error) {
+	a.announce()
+	return a.Listener.Accept()
+}
