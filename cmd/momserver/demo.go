@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ func (c *config) prepareDemo() (clean func(), err error) {
 	}
 	dir, err := os.MkdirTemp("", "mom-demo-")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("no place to mirror the sample to: %w; set TMPDIR, or name SRC and DST", err)
 	}
 	c.sample = true
 	c.paths = []string{site, filepath.Join(dir, "staging")}

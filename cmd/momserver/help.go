@@ -21,7 +21,7 @@ var groups = []struct {
 
 const helpHead = `momserver mirrors directories, and tells subscribers live how it goes.
 
-Usage: momserver [flags] [SRC DST ...]   (without: testdata/site, slowly)
+Usage: momserver [flags] [SRC DST ...]  (without paths: a sample site, slowly)
 `
 
 const helpTail = `

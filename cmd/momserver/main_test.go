@@ -136,6 +136,15 @@ func TestDemo(t *testing.T) {
 		t.Errorf("left in the temporary directory: %v %v", left, err)
 	}
 
+	missing := filepath.Join(tmp, "missing")
+	t.Setenv("TMPDIR", missing)
+	t.Setenv("TMP", missing)
+	if code, stderr := once(t); code != exitFailed || !strings.Contains(stderr, "set TMPDIR, or name SRC and DST") {
+		t.Errorf("where there is no temporary directory: exit %d\n%s", code, stderr)
+	}
+	t.Setenv("TMPDIR", tmp)
+	t.Setenv("TMP", tmp)
+
 	t.Chdir(tmp)
 	if code, stderr := once(t); code != exitUsage || !strings.Contains(stderr, "name SRC and DST") {
 		t.Errorf("where there is no sample: exit %d\n%s", code, stderr)
