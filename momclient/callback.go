@@ -18,8 +18,8 @@ func (k *callback) Notify(b *wire.Batch, ack *wire.Ack) error {
 			k.s.callee.Close(asError(err)) // a batch cannot be refused and the next one taken
 			return err
 		}
-		*ack = wire.Ack{Next: b.Next, Room: room}
-		if k.s.answerNow(b, room) {
+		*ack = wire.Ack{Next: b.Next, Room: room, Held: k.s.holds(b, room)}
+		if !ack.Held {
 			k.s.callee.AnswerNow()
 		}
 		return nil
@@ -45,18 +45,30 @@ func (k *callback) serving(body func() error) error {
 	}, body)
 }
 
-// answerBytes is how much may have come before the server is answered.
-const answerBytes = 64 << 10
+// Answers are held back where batches come close together, so that several
+// leave in one write: for replyDelay, batches and bytes at most. A server's
+// window is wider.
+const (
+	replyDelay  = 20 * time.Millisecond
+	heldBatches = 16
+	heldBytes   = 64 << 10
+)
 
-// answerNow reports whether the server should not wait for the answer to b: it
-// asks whether this end lives, or it may soon have to stop sending.
-func (s *session) answerNow(b *wire.Batch, room uint32) bool {
-	s.unanswered += len(b.Events)
-	if b.Count > 0 && s.unanswered < answerBytes && int(room) > s.c.opts.Queue/2 {
-		return false
+// holds reports whether the answer to b, which tells of room, may wait for the
+// next: not where the server asks whether this end lives, or knows of so little
+// room that it may have to stop sending.
+func (s *session) holds(b *wire.Batch, room uint32) bool {
+	now := time.Now()
+	dense := now.Sub(s.batchAt) < replyDelay
+	s.batchAt = now
+	s.held++
+	s.heldBytes += len(b.Events)
+	s.knownRoom -= int(b.Count)
+	if dense && b.Count > 0 && s.held < heldBatches && s.heldBytes < heldBytes && s.knownRoom >= s.c.opts.Queue/2 {
+		return true
 	}
-	s.unanswered = 0
-	return true
+	s.held, s.heldBytes, s.knownRoom = 0, 0, int(room)
+	return false
 }
 
 // take gives a batch to the client. Its events are decoded when their handler

@@ -29,9 +29,12 @@ type session struct {
 	stopped sync.WaitGroup // the goroutines that serve the connections
 
 	// Owned by the goroutine that serves callee.
-	decoder    *wire.EventDecoder
-	next       uint64 // Seq of the first event that has not come
-	unanswered int    // bytes of events since the last answer that was not held back, about
+	decoder   *wire.EventDecoder
+	next      uint64    // Seq of the first event that has not come
+	batchAt   time.Time // when the latest batch came
+	held      int       // answers held back
+	heldBytes int       // of the events that they answer
+	knownRoom int       // what is left of the room that the server was told of in an answer
 
 	mu   sync.Mutex // guards bye
 	bye  *wire.Error
@@ -86,10 +89,6 @@ func (c *Client) connConfig(maxCall int) wire.ConnConfig {
 		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout, ReplyDelay: replyDelay,
 	}
 }
-
-// replyDelay is how long an answer to the server may wait for the next, so that
-// several leave in one write. It is far below what anybody waits for.
-const replyDelay = 20 * time.Millisecond
 
 // secure puts TLS on a connection, where Options say so. The client is the TLS
 // client on the connection that the server dialled, too.

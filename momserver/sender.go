@@ -240,7 +240,11 @@ func (s *sender) replied(reply *rpc.Call) {
 	}
 	s.forget(c)
 	sub.credit(c.total, uint64(c.ack.Room))
-	sub.look(0, time.Since(c.at))
+	rtt := time.Since(c.at)
+	if c.ack.Held {
+		rtt = 0
+	}
+	sub.look(0, rtt)
 	s.push(sub, s.hist.headSeq())
 }
 

@@ -76,6 +76,7 @@ type Batch struct {
 type Ack struct {
 	Next uint64 // as the batch said
 	Room uint32 // how many more events the client has room for
+	Held bool   // the answer was held back for company: its time is no round trip
 }
 
 // RoomArgs tells the server of room made since the last Ack.

@@ -74,7 +74,7 @@ type Conn struct {
 func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 	c := &Conn{
 		nc: nc, cfg: cfg,
-		out:     newOutbox(nc, cfg.MaxWaiting, cfg.MaxCall, cfg.WriteTimeout, cfg.ReplyDelay),
+		out:   newOutbox(nc, cfg.MaxWaiting, cfg.MaxCall, cfg.WriteTimeout, cfg.ReplyDelay),
 		br:    bufio.NewReaderSize(nc, 8<<10),
 		began: time.Now(), serving: make(chan struct{}), done: make(chan struct{}),
 	}

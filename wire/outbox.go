@@ -47,9 +47,6 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 // maxPooled is the capacity over which a buffer is left to the collector.
 const maxPooled = 256 << 10
 
-// maxLate is how many late frames go together.
-const maxLate = 16
-
 // put appends one frame; encode writes its payload. It never blocks. When
 // limit bytes wait already, encode fails, or the payload is too long for the
 // peer, the frame is not sent and the connection is of no further use, because
@@ -59,8 +56,7 @@ func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
 }
 
 // putLate is put for a frame that may wait a moment, so that several leave in
-// one write: until maxLate of them wait, another frame is put, or patient is
-// over.
+// one write: until another frame is put, noWait says so, or patient is over.
 func (o *outbox) putLate(kind frameKind, encode func(io.Writer) error) error {
 	return o.add(kind, o.patient > 0, encode)
 }
@@ -96,7 +92,7 @@ func (o *outbox) add(kind frameKind, late bool, encode func(io.Writer) error) er
 // wait reports whether a late frame that has been added may wait, and sees that
 // it does not wait for ever. mu is held.
 func (o *outbox) wait() bool {
-	if o.late++; o.late >= maxLate || o.hurry {
+	if o.late++; o.hurry {
 		return false
 	}
 	switch {
