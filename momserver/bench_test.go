@@ -212,7 +212,7 @@ func BenchmarkThroughput(b *testing.B) {
 // BenchmarkLatency is the time from Publish to the handler, and the processor
 // time of a delivery, at 1,000 events a second and 10 subscribers.
 func BenchmarkLatency(b *testing.B) {
-	moms, limits := load{clients: 10, events: 3000, rate: 1000}.rounds(b)
+	moms, limits := load{clients: 10, events: 5000, rate: 1000}.rounds(b)
 	report(b, "p50-ns", moms, limits, func(m *measured) float64 { return float64(m.p50) })
 	report(b, "p99-ns", moms, limits, func(m *measured) float64 { return float64(m.p99) })
 	report(b, "cpu-ns", moms, limits, func(m *measured) float64 { return float64(m.cpu) })

@@ -118,5 +118,6 @@ func (c *Config) conn() wire.ConnConfig {
 		MaxWaiting:     c.WindowBytes + c.Window*callHead + 2*c.largestCall(),
 		WriteTimeout:   c.CallTimeout,
 		MessageTimeout: c.MessageTimeout,
+		HoldCalls:      true,
 	}
 }

@@ -43,6 +43,7 @@ type sender struct {
 	inFlight int       // calls that net/rpc has not returned, of dropped subscribers too
 	starved  bool      // a subscriber waits for inFlight to fall
 	draining bool
+	called   []*wire.Conn // with calls that have not been sent
 	batch    wire.Batch
 	buf      []byte // of the batch; net/rpc has encoded it when Go returns
 }
@@ -108,6 +109,7 @@ func (s *sender) run() {
 			return
 		}
 		s.leave()
+		s.send()
 	}
 }
 
@@ -190,7 +192,7 @@ func (s *sender) notify(sub *subscriber, beat bool) {
 	sub.look(s.batch.Missed, 0)
 }
 
-// call makes one call. It returns before the call is written.
+// call makes one call, which leaves with the next send.
 func (s *sender) call(sub *subscriber, method string, args any, bytes int, goodbye bool) {
 	c := &call{sub: sub, at: time.Now(), total: sub.sent, bytes: bytes, goodbye: goodbye}
 	var reply any = &c.ack
@@ -204,6 +206,17 @@ func (s *sender) call(sub *subscriber, method string, args any, bytes int, goodb
 	c.timeout = s.timeouts.PushBack(c)
 	s.inFlight++
 	s.calls[sub.callee.Client().Go(method, args, reply, s.done)] = c
+	s.called = append(s.called, sub.callee)
+}
+
+// send lets the calls leave, after all have been made: so the work for one
+// subscriber does not come between the writes to others.
+func (s *sender) send() {
+	for i, conn := range s.called {
+		conn.Send()
+		s.called[i] = nil
+	}
+	s.called = s.called[:0]
 }
 
 // drainReplies takes all replies that are there.

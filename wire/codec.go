@@ -84,9 +84,6 @@ func newFrameEncoder(out *outbox, kind frameKind) *frameEncoder {
 func (e *frameEncoder) put(head, body any) error {
 	e.head, e.body = head, body
 	defer func() { e.head, e.body = nil, nil }()
-	if e.kind == frameReply {
-		return e.out.putLate(e.kind, e.encode)
-	}
 	return e.out.put(e.kind, e.encode)
 }
 

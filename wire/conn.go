@@ -27,7 +27,7 @@ const (
 const frameHead = 5
 
 // ConnConfig bounds a [Conn]. All fields but
-// MaxCall and ReplyDelay must be set.
+// MaxCall, ReplyDelay and HoldCalls must be set.
 type ConnConfig struct {
 	MaxMessage     int           // bytes of one incoming frame
 	MaxCall        int           // bytes of one outgoing frame, what the peer takes; 0 where it takes what this end may say
@@ -35,6 +35,7 @@ type ConnConfig struct {
 	WriteTimeout   time.Duration // for each write
 	MessageTimeout time.Duration // from an incoming frame's first byte to its last
 	ReplyDelay     time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
+	HoldCalls      bool          // calls leave with the next Send, so that the caller can make many and then send them together
 }
 
 // Conn is one connection that carries net/rpc calls both ways: [Conn.Client]
@@ -74,7 +75,7 @@ type Conn struct {
 func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 	c := &Conn{
 		nc: nc, cfg: cfg,
-		out:   newOutbox(nc, cfg.MaxWaiting, cfg.MaxCall, cfg.WriteTimeout, cfg.ReplyDelay),
+		out:   newOutbox(nc, &cfg),
 		br:    bufio.NewReaderSize(nc, 8<<10),
 		began: time.Now(), serving: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -184,6 +185,9 @@ func (c *Conn) readFrame() (frameKind, []byte, error) {
 	c.heard.Store(int64(time.Since(c.began)))
 	return kind, payload, nil
 }
+
+// Send sends the calls that were held; see ConnConfig.HoldCalls. It does not wait.
+func (c *Conn) Send() { c.out.send() }
 
 // AnswerNow lets the reply to the call that is being served leave at once, and
 // those before it; see ConnConfig.ReplyDelay.

@@ -19,7 +19,8 @@ type outbox struct {
 	timeout time.Duration // for each write of the writer's
 	limit   int           // bytes that may wait before another frame is refused
 	largest int           // bytes of the longest payload; 0 for no bound
-	patient time.Duration // how long a late frame may wait for company; 0 for not at all
+	patient time.Duration // how long a reply may wait for company; 0 for not at all
+	hold    bool          // calls wait until send
 
 	bell  chan struct{} // rung when the writer has something to do
 	space chan struct{} // rung when there is less in buf
@@ -28,14 +29,15 @@ type outbox struct {
 	buf     []byte     // frames that wait, whole but for what direct has written of the first
 	lent    *[]byte    // what buf goes back to the pool in
 	writing bool       // the writer is writing: nobody else may
-	late    int        // late frames in buf
-	hurry   bool       // the next late frame does not wait, nor do those before it
+	late    int        // replies in buf that may wait
+	hurry   bool       // the next reply does not wait, nor do those before it
 	timer   *time.Timer
 }
 
-func newOutbox(nc net.Conn, limit, largest int, timeout, patient time.Duration) *outbox {
+func newOutbox(nc net.Conn, cfg *ConnConfig) *outbox {
 	return &outbox{
-		nc: nc, direct: newDirect(nc), limit: limit, largest: largest, timeout: timeout, patient: patient,
+		nc: nc, direct: newDirect(nc), limit: cfg.MaxWaiting, largest: cfg.MaxCall, timeout: cfg.WriteTimeout,
+		patient: cfg.ReplyDelay, hold: cfg.HoldCalls,
 		bell: make(chan struct{}, 1), space: make(chan struct{}, 1),
 	}
 }
@@ -51,17 +53,11 @@ const maxPooled = 256 << 10
 // limit bytes wait already, encode fails, or the payload is too long for the
 // peer, the frame is not sent and the connection is of no further use, because
 // the encoder is ahead of its peer.
+//
+// A call leaves at once, or with hold at the next send. A reply may wait a
+// moment, so that several leave in one write: until a call leaves, noWait says
+// so, or patient is over.
 func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
-	return o.add(kind, false, encode)
-}
-
-// putLate is put for a frame that may wait a moment, so that several leave in
-// one write: until another frame is put, noWait says so, or patient is over.
-func (o *outbox) putLate(kind frameKind, encode func(io.Writer) error) error {
-	return o.add(kind, o.patient > 0, encode)
-}
-
-func (o *outbox) add(kind frameKind, late bool, encode func(io.Writer) error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.buf) >= o.limit {
@@ -83,18 +79,23 @@ func (o *outbox) add(kind frameKind, late bool, encode func(io.Writer) error) er
 		return Errorf(CodeBadRequest, "a call of %d bytes; %v takes %d at most", size, o.nc.RemoteAddr(), o.largest)
 	}
 	binary.BigEndian.PutUint32(o.buf[start+1:], uint32(size))
-	if !late || !o.wait() {
+	waits := o.hold
+	if kind == frameReply {
+		waits = o.wait()
+	}
+	if !waits {
 		o.flush()
 	}
 	return nil
 }
 
-// wait reports whether a late frame that has been added may wait, and sees that
-// it does not wait for ever. mu is held.
+// wait reports whether a reply that has been added may wait, and sees that it
+// does not wait for ever. mu is held.
 func (o *outbox) wait() bool {
-	if o.late++; o.hurry {
+	if o.patient == 0 || o.hurry {
 		return false
 	}
+	o.late++
 	switch {
 	case o.timer == nil:
 		o.timer = time.AfterFunc(o.patient, o.flushLate)
@@ -104,7 +105,16 @@ func (o *outbox) wait() bool {
 	return true
 }
 
-// flushLate sends the late frames whose time is up.
+// send sends the calls that were held.
+func (o *outbox) send() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.buf) > 0 {
+		o.flush()
+	}
+}
+
+// flushLate sends the replies whose time is up.
 func (o *outbox) flushLate() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -113,7 +123,7 @@ func (o *outbox) flushLate() {
 	}
 }
 
-// noWait lets the next late frame leave at once, and those before it.
+// noWait lets the next reply leave at once, and those before it.
 func (o *outbox) noWait() {
 	o.mu.Lock()
 	o.hurry = true

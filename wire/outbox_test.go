@@ -49,7 +49,7 @@ func text(s string) func(io.Writer) error {
 func TestOutboxGathers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nc := &recorder{held: make(chan struct{})}
-		out, done := newOutbox(nc, 1000, 0, time.Second, 0), make(chan struct{})
+		out, done := newOutbox(nc, &ConnConfig{MaxWaiting: 1000, WriteTimeout: time.Second}), make(chan struct{})
 		go out.write(done)
 		for _, s := range []string{"one", "two", "", "four"} {
 			if err := out.put(frameReply, text(s)); err != nil {
@@ -75,7 +75,7 @@ func TestOutboxGathers(t *testing.T) {
 func TestOutboxLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, _ := net.Pipe() // nobody reads, nobody writes
-		out := newOutbox(near, 20, 0, time.Second, 0)
+		out := newOutbox(near, &ConnConfig{MaxWaiting: 20, WriteTimeout: time.Second})
 		start := time.Now()
 		for i, tc := range []struct {
 			size int
@@ -94,7 +94,7 @@ func TestOutboxLimit(t *testing.T) {
 
 // TestOutboxEncodeFails: nothing of the frame is sent.
 func TestOutboxEncodeFails(t *testing.T) {
-	out := newOutbox(nil, 1000, 0, time.Second, 0)
+	out := newOutbox(nil, &ConnConfig{MaxWaiting: 1000, WriteTimeout: time.Second})
 	out.put(frameCall, text("one"))
 	err := out.put(frameCall, func(w io.Writer) error {
 		io.WriteString(w, "half")
@@ -109,7 +109,7 @@ func TestOutboxEncodeFails(t *testing.T) {
 // until done.
 func TestOutboxWaitSpace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out, done := newOutbox(nil, 20, 0, time.Second, 0), make(chan struct{})
+		out, done := newOutbox(nil, &ConnConfig{MaxWaiting: 20, WriteTimeout: time.Second}), make(chan struct{})
 		out.put(frameCall, text("12345"))
 		out.waitSpace(done) // just half
 		out.put(frameCall, text(""))
