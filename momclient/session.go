@@ -51,13 +51,15 @@ type link struct {
 
 // dial connects to the server: TCP, TLS, greeting.
 func (c *Client) dial(ctx context.Context) (*link, error) {
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.opts.DialTimeout)
 	defer cancel()
 	nc, err := c.opts.DialContext(ctx, "tcp", c.addr)
 	if err != nil {
 		return nil, wire.Errorf(wire.CodeLost, "cannot connect to %s: %v", c.addr, err)
 	}
-	abort := context.AfterFunc(ctx, func() { nc.Close() })
+	// Not when DialTimeout is over: what waits has that deadline, and says more.
+	abort := context.AfterFunc(caller, func() { nc.Close() })
 	secured, err := c.secure(ctx, nc)
 	if err != nil {
 		nc.Close()
@@ -69,7 +71,7 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	deadline, _ := ctx.Deadline()
 	welcome, err := wire.Greet(secured, wire.Hello{Version: wire.Version, Token: c.opts.Token}, time.Until(deadline))
 	if err == nil && !abort() {
-		err = wire.Errorf(wire.CodeTimeout, "connecting to %s: %v", c.addr, ctx.Err())
+		err = wire.Errorf(wire.CodeTimeout, "connecting to %s: %v", c.addr, caller.Err())
 	}
 	if err != nil {
 		nc.Close()
