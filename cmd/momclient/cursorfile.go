@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -22,9 +23,10 @@ import (
 type cursorFile struct {
 	path   string      // symbolic links resolved, so that none is replaced
 	cursor wire.Cursor // as read at the start; zero for no file yet
+	whole  bool        // it was read from a line as they are written here
 
 	mu    sync.Mutex // guards the fields below
-	file  *os.File   // nil before the first save
+	file  *os.File   // nil before the first save, unless the file was whole
 	saved wire.Cursor
 	dirty bool // not yet on the disk
 	err   error
@@ -40,38 +42,61 @@ func openCursorFile(path string) (*cursorFile, error) {
 	if path == "" {
 		return f, nil
 	}
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		f.path = target
-	}
+	f.path = followLinks(path)
 	if err := f.load(); err != nil {
 		return nil, err
 	}
 	f.saved = f.cursor
 	if err := f.probe(); err != nil {
-		return nil, usagef("-cursor %s cannot be kept: %w; name a file in a directory that can be written", path, err)
+		return nil, usagef("-cursor %s cannot be kept: %w; name a file that can be written, in a directory that can be written", path, err)
 	}
 	return f, nil
 }
 
+// followLinks returns where a path leads, whether anything is there or not.
+func followLinks(path string) string {
+	for range 40 { // as many as a kernel follows
+		target, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Dir(path) + string(filepath.Separator) + target // not cleaned: .. may lie behind a link
+		}
+		path = target
+	}
+	return path
+}
+
 func (f *cursorFile) load() error {
-	file, err := os.Open(f.path)
+	// Looked at before it is opened: opening a pipe waits for its other end.
+	info, err := os.Stat(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return usagef("-cursor: %w", err)
 	}
-	defer file.Close()
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+	if !info.Mode().IsRegular() {
 		return usagef("-cursor %s is no regular file", f.path)
 	}
-	text, err := io.ReadAll(io.LimitReader(file, maxCursorFile))
+	file, err := os.Open(f.path)
 	if err != nil {
 		return usagef("-cursor: %w", err)
 	}
-	if f.cursor, err = wire.ParseCursor(strings.TrimRight(string(text), "\r\n")); err != nil {
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxCursorFile+1))
+	if err != nil {
+		return usagef("-cursor: %w", err)
+	}
+	f.cursor, err = wire.ParseCursor(strings.TrimRight(string(text), "\r\n"))
+	if len(text) > maxCursorFile {
+		err = fmt.Errorf("over %d bytes, where a cursor is a line", maxCursorFile)
+	}
+	if err != nil {
 		return usagef("-cursor %s is damaged (%w); it was left as it is: put it right, or remove it to begin anew", f.path, err)
 	}
+	f.whole = bytes.Equal(text, line(f.cursor))
 	return nil
 }
 
@@ -80,15 +105,36 @@ func (f *cursorFile) load() error {
 // killed leaves at most one behind.
 func (f *cursorFile) aside() string { return f.path + ".tmp" }
 
-// probe makes the file aside and removes it again.
-func (f *cursorFile) probe() error {
-	file, err := os.Create(f.aside())
+// probe opens the file to be written where it holds a line of ours. Otherwise
+// it makes the file aside and removes it again.
+func (f *cursorFile) probe() (err error) {
+	if !f.cursor.IsZero() {
+		file, err := os.OpenFile(f.path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		if f.whole {
+			f.file = file
+			return nil
+		}
+		file.Close()
+	}
+	file, err := createNew(f.aside())
 	if err != nil {
 		return err
 	}
 	file.Close()
 	return os.Remove(f.aside())
 }
+
+// createNew makes a file in the place of what is there, through no link.
+func createNew(path string) (*os.File, error) {
+	os.Remove(path)
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+}
+
+// line returns how c stands in the file.
+func line(c wire.Cursor) []byte { return fmt.Appendf(nil, "%v/%020d\n", c.Epoch, c.Seq) }
 
 // save puts c into the file. A place behind the one saved, of the same epoch,
 // is left out.
@@ -108,12 +154,11 @@ func (f *cursorFile) save(c wire.Cursor) error {
 
 // write writes the line. mu is held.
 func (f *cursorFile) write(c wire.Cursor) error {
-	line := fmt.Appendf(nil, "%v/%020d\n", c.Epoch, c.Seq)
 	if f.file != nil {
-		_, err := f.file.WriteAt(line, 0)
+		_, err := f.file.WriteAt(line(c), 0)
 		return err
 	}
-	err := writeFile(f.aside(), line)
+	err := writeFile(f.aside(), line(c))
 	if err == nil {
 		err = os.Rename(f.aside(), f.path)
 	}
@@ -127,7 +172,7 @@ func (f *cursorFile) write(c wire.Cursor) error {
 
 // writeFile writes a file down to the disk.
 func writeFile(path string, data []byte) error {
-	file, err := os.Create(path)
+	file, err := createNew(path)
 	if err != nil {
 		return err
 	}

@@ -34,8 +34,9 @@ func newEnding(f *wire.Filter) *ending {
 	return n
 }
 
-// see takes an event and reports whether all is over: with -job, when each job
-// has had a run end and none of them is unfinished.
+// see takes an event and reports whether all is over: when the end of a run
+// was not seen and never will be; with -job, when each job has had a run end and
+// none of them is unfinished.
 func (n *ending) see(e *wire.Event) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -57,12 +58,12 @@ func (n *ending) see(e *wire.Event) bool {
 			}
 		}
 	}
-	if !e.EndsRun() {
+	if e.EndsRun() {
+		n.end(e)
+	} else {
 		n.open[e.RunID] = false
-		return false
 	}
-	n.end(e)
-	return n.named() && n.allNamed() && len(n.open) == 0
+	return n.lost > 0 || n.named() && n.allNamed() && len(n.open) == 0
 }
 
 // end counts a run's end. mu is held.
@@ -97,17 +98,18 @@ func (n *ending) allNamed() bool {
 	return true
 }
 
-// unfinished reports whether a watched run has not ended.
-func (n *ending) unfinished() bool {
+// unfinishedBefore reports whether runs of another epoch are unfinished, of
+// all that was seen so far.
+func (n *ending) unfinishedBefore(epoch uuid.UUID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.open) > 0
+	return len(n.open) > 0 && n.epoch != epoch
 }
 
-// pausing reports whether, without -job, runs have ended or were lost and none
-// is unfinished: over, unless another begins.
+// pausing reports whether, without -job, runs have ended and none is
+// unfinished: over, unless another begins.
 func (n *ending) pausing() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return !n.named() && n.ended+n.lost > 0 && len(n.open) == 0
+	return !n.named() && n.ended > 0 && len(n.open) == 0
 }

@@ -63,7 +63,7 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.Func("job", "only this job, `ID|NAME`; repeat it or separate by commas", c.addJobs)
 	fs.Func("state", "only these states, `NAME,...`, as Transferring or ImportingError", c.addStates)
 	fs.Func("severity", "only events of this `SEVERITY` and up: processing, warning or error", c.setSeverity)
-	fs.Func("from", "begin `now` or at the oldest event that the server has (default now)", c.setFrom)
+	fs.Func("from", "begin at `PLACE`: now, or oldest, the oldest event that the server has\n(default now)", c.setFrom)
 	fs.StringVar(&c.cursor, "cursor", "", "go on from the place in `FILE`, if it exists, and keep it there; the file\nis for one monitor at a time, and wins over -from")
 
 	fs.StringVar(&c.output, "o", "auto", "`FORMAT`: text, a line an event; json, an object a line; auto is text")
@@ -96,6 +96,9 @@ func (c *config) check() error {
 	}
 	if err := checkAddr("-addr", c.addr); err != nil {
 		return err
+	}
+	if strings.HasSuffix(c.addr, ":0") {
+		return usagef("-addr %q: no server is at port 0", c.addr)
 	}
 	if c.callback != "" {
 		if err := checkAddr("-callback", c.callback); err != nil {

@@ -23,7 +23,7 @@ Exit codes: 0 ended by Ctrl-C or SIGTERM; 1 stdout or the cursor file could not
 be written; 2 bad flags or files; 3 the server refused for good.
 With -exit-when-done: 0 the watched runs completed; 1 one completed with errors
 or failed; 3 no end was seen: the server could not be reached or was lost, or
-the monitor was interrupted.
+the monitor was interrupted, or nobody read its stdout.
 
 Examples:
   momclient                                          watch everything
@@ -44,12 +44,25 @@ func writeHelp(w io.Writer) {
 	fmt.Fprint(w, helpTail)
 }
 
+// The columns of -h.
+const (
+	helpIndent = 24
+	helpWidth  = 79
+)
+
 // writeFlag writes one flag: two columns, the default behind.
 func writeFlag(w io.Writer, f *flag.Flag) {
 	arg, usage := flag.UnquoteUsage(f)
 	if f.DefValue != "" && f.DefValue != "false" {
 		usage += fmt.Sprintf(" (default %s)", f.DefValue)
 	}
-	head := strings.TrimSpace("-" + f.Name + " " + arg)
-	fmt.Fprintf(w, "  %-21s %s\n", head, strings.ReplaceAll(usage, "\n", "\n"+strings.Repeat(" ", 24)))
+	line := fmt.Sprintf("  %-21s", strings.TrimSpace("-"+f.Name+" "+arg))
+	for _, word := range strings.Fields(usage) {
+		if len(line)+1+len(word) > helpWidth {
+			fmt.Fprintln(w, line)
+			line = strings.Repeat(" ", helpIndent-1)
+		}
+		line += " " + word
+	}
+	fmt.Fprintln(w, line)
 }

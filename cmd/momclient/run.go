@@ -13,26 +13,32 @@ import (
 
 // run is the command, but for the process around it. It returns the exit code.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	c, err := parseFlags(args)
-	if errors.Is(err, flag.ErrHelp) {
+	m, err := newMonitor(args, getenv, stdout, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
 		writeHelp(stdout)
 		return exitOK
-	}
-	var opts momclient.Options
-	if err == nil {
-		opts, err = c.options(getenv)
-	}
-	var place *cursorFile
-	if err == nil {
-		place, err = openCursorFile(c.cursor)
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "momclient: %v\n", err)
-		var u usageError
-		if errors.As(err, &u) {
-			fmt.Fprintln(stderr, "momclient -h shows the flags.")
-		}
+	case err != nil:
+		fmt.Fprintf(stderr, "momclient: %v\nmomclient -h shows the flags.\n", err)
 		return exitUsage
+	}
+	return m.run(ctx, stdout)
+}
+
+// newMonitor reads the command line and the files that it names. The error is
+// flag.ErrHelp or a usageError.
+func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Writer) (*monitor, error) {
+	c, err := parseFlags(args)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := c.options(getenv)
+	if err != nil {
+		return nil, err
+	}
+	place, err := openCursorFile(c.cursor)
+	if err != nil {
+		return nil, err
 	}
 	opts.Cursor = place.cursor
 	m := &monitor{c: c, opts: opts, place: place, stderr: stderr, out: newPrinter(c.output, stdout)}
@@ -40,7 +46,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		m.end = newEnding(&c.filter)
 		m.out = &sieve{filter: c.filter, to: m.out}
 	}
-	return m.run(ctx, stdout)
+	return m, nil
 }
 
 // monitor is one run of the command.
@@ -55,10 +61,11 @@ type monitor struct {
 
 // Why the stream was ended from within.
 var (
-	errReaderGone = errors.New("nobody reads stdout any more")
-	errQuiet      = errors.New("the watched runs have ended")
-	errAway       = errors.New("the server was away for too long; -wait says how long that may be")
-	errRunLost    = errors.New("a watched run ended unseen, or with a server that was restarted")
+	errReaderGone  = errors.New("nobody reads stdout any more")
+	errQuiet       = errors.New("the watched runs have ended")
+	errAway        = errors.New("the server was away for too long; -wait says how long that may be")
+	errInterrupted = errors.New("interrupted before the watched runs ended")
+	errRunLost     = errors.New("a watched run ended unseen, or with a server that was restarted")
 )
 
 func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
@@ -69,7 +76,7 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 	defer client.Close()
 	link := &link{stderr: m.stderr}
 	if m.end != nil {
-		link.watch = newPatience(m.c.wait, m.end, cancel)
+		link.watch = &patience{wait: m.c.wait, end: m.end, place: client.Cursor, cancel: cancel}
 		defer link.watch.stop()
 	}
 	client.OnConnection(link.status)
@@ -91,13 +98,11 @@ func (m *monitor) show(ctx context.Context, client *momclient.Client, watch *pat
 		if err != nil {
 			return err
 		}
+		watch.busy()
 		if err := m.showOne(&e); err != nil {
 			return &writeError{err}
 		}
-		if m.end == nil {
-			continue
-		}
-		if m.end.see(&e) {
+		if m.end != nil && m.end.see(&e) {
 			return nil
 		}
 		watch.seen()
@@ -122,21 +127,20 @@ func (m *monitor) showOne(e *wire.Event) error {
 // exit code.
 func (m *monitor) exit(err error) int {
 	var w *writeError
+	if errors.As(err, &w) {
+		if !readerGone(w.error) {
+			return m.say(exitFailed, w.error)
+		}
+		err = errReaderGone
+	}
+	interrupted := errors.Is(err, context.Canceled)
 	switch {
-	case errors.As(err, &w):
-		if readerGone(w.error) {
-			return exitOK
-		}
-		return m.say(exitFailed, w.error)
-	case errors.Is(err, errReaderGone):
-		return exitOK
-	case err == nil, errors.Is(err, errQuiet):
+	case m.end != nil && (err == nil || m.end.pausing()):
 		return m.verdict()
-	case errors.Is(err, context.Canceled):
-		if m.end != nil {
-			return m.say(exitLost, errors.New("interrupted before the watched runs ended"))
-		}
+	case m.end == nil && (interrupted || errors.Is(err, errReaderGone)):
 		return exitOK
+	case interrupted:
+		err = errInterrupted
 	}
 	return m.say(exitLost, err)
 }
@@ -144,8 +148,6 @@ func (m *monitor) exit(err error) int {
 // verdict is the exit code of -exit-when-done.
 func (m *monitor) verdict() int {
 	switch {
-	case m.end == nil:
-		return exitOK
 	case m.end.lost > 0:
 		return m.say(exitLost, errRunLost)
 	case m.end.failed > 0:
@@ -155,7 +157,7 @@ func (m *monitor) verdict() int {
 }
 
 func (m *monitor) say(code int, err error) int {
-	fmt.Fprintf(m.stderr, "momclient: %v\n", err)
+	fmt.Fprintf(m.stderr, "momclient: %s\n", clean(err.Error()))
 	return code
 }
 

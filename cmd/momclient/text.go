@@ -43,7 +43,7 @@ func (p *textPrinter) print(e *wire.Event) error {
 	}
 	p.epoch = e.Epoch
 	if e.Missed > 0 {
-		fmt.Fprintf(&b, "--- missed %s ---\n", plural(int(e.Missed), "event"))
+		fmt.Fprintf(&b, "--- missed %s ---\n", plural(e.Missed, "event"))
 	}
 	b.WriteString(p.line(e))
 	b.WriteByte('\n')
@@ -166,7 +166,7 @@ func logText(entry *wire.LogEntry) string {
 	return label + ": " + clean(entry.Message)
 }
 
-func plural(n int, noun string) string {
+func plural[T int | uint64](n T, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

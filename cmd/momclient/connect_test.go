@@ -1,0 +1,132 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mom/momserver"
+	"mom/wire"
+	"mom/wire/wiretest"
+)
+
+// options reads flags, and what they name.
+func options(t *testing.T, getenv func(string) string, args ...string) (*config, string, *tls.Config) {
+	t.Helper()
+	c, err := parseFlags(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := c.options(getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, o.Token, o.TLS
+}
+
+// TestToken takes the token from the file before the environment.
+func TestToken(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	write(t, path, "from the file \r\n")
+	env := func(key string) string { return map[string]string{"MOM_TOKEN": "from the environment"}[key] }
+	for _, tc := range []struct {
+		args []string
+		env  func(string) string
+		want string
+	}{
+		{nil, noEnv, ""}, {nil, env, "from the environment"}, {[]string{"-token-file", path}, env, "from the file "},
+	} {
+		if _, token, _ := options(t, tc.env, tc.args...); token != tc.want {
+			t.Errorf("%v: %q, want %q", tc.args, token, tc.want)
+		}
+	}
+	long := func(string) string { return strings.Repeat("x", 1025) }
+	var stderr buffer
+	if code := run(t.Context(), nil, long, &stderr, &stderr); code != exitUsage || !strings.Contains(stderr.String(), "MOM_TOKEN: a token of 1025 bytes") {
+		t.Errorf("exit %d, %s", code, &stderr)
+	}
+}
+
+// serveTCP starts a server on loopback.
+func serveTCP(t *testing.T, cfg momserver.Config) (srv *momserver.Server, addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv = momserver.New(cfg)
+	go srv.Serve(l)
+	t.Cleanup(func() { srv.Close() })
+	return srv, l.Addr().String()
+}
+
+// pemFiles writes a certificate and its key.
+func pemFiles(t *testing.T, cert tls.Certificate) (certFile, keyFile string) {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}), 0o600)
+	os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600)
+	return certFile, keyFile
+}
+
+// TestTLS connects with TLS and with a certificate of its own, and says what is
+// wrong where only one side speaks it.
+func TestTLS(t *testing.T) {
+	authority := wiretest.NewAuthority()
+	cert, own := authority.Issue("server", time.Hour, "127.0.0.1"), authority.Issue("client", time.Hour)
+	ca, _ := pemFiles(t, cert) // a certificate that is trusted need not be signed
+	certFile, keyFile := pemFiles(t, own)
+	secure, secureAddr := serveTCP(t, momserver.Config{TLS: &tls.Config{
+		Certificates: []tls.Certificate{cert}, ClientCAs: authority.Pool(), ClientAuth: tls.RequireAndVerifyClientCert,
+	}})
+	_, plainAddr := serveTCP(t, momserver.Config{})
+	stop := endRuns(t, secure)
+	defer stop()
+	for _, tc := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"-addr", secureAddr, "-tls-ca", ca, "-tls-cert", certFile, "-tls-key", keyFile}, exitOK, "connected"},
+		{[]string{"-addr", secureAddr}, exitLost, "TLS is spoken at this port; connect with TLS"},
+		{[]string{"-addr", plainAddr, "-tls"}, exitLost, "does not speak TLS at this port; connect without it"},
+		{[]string{"-addr", secureAddr, "-tls", "-wait", "50ms"}, exitLost, "unknown authority"},
+	} {
+		if code, _, stderr := command(t, append(tc.args, "-exit-when-done", "-job", "site")...); code != tc.code || !strings.Contains(stderr, tc.want) {
+			t.Errorf("%v: exit %d\n%s", tc.args, code, stderr)
+		}
+	}
+}
+
+// endRuns has the server run the job "site" again and again until stop.
+func endRuns(t *testing.T, srv *momserver.Server) (stop func()) {
+	t.Helper()
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if j, err := srv.StartJob(jobID("site"), wire.InitializeData{Name: "site"}); err == nil {
+					j.Complete()
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-stopped }
+}

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom/momserver"
+	"mom/wire"
+)
+
+// TestDone ends a second after the last of all runs, to the nanosecond, where
+// no other has begun.
+func TestDone(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.watch("-exit-when-done")
+		time.Sleep(time.Hour) // nothing has run yet
+		s.running()
+		first, second := s.job("first"), s.job("second")
+		first.Complete()
+		time.Sleep(time.Hour)
+		s.running()
+		second.Complete()
+		time.Sleep(quiet - 1)
+		s.running()
+		third := s.job("third")
+		time.Sleep(time.Hour)
+		s.running()
+		third.Complete()
+		s.exits(exitOK, quiet)
+		if got := strings.Count(s.stdout.String(), "\n"); got != 6 {
+			t.Errorf("%d lines\n%s", got, &s.stdout)
+		}
+	})
+}
+
+// TestDoneNamed ends at once when each job that was named has had a run end.
+func TestDoneNamed(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.watch("-exit-when-done", "-job", "first", "-job", jobID("second").String())
+		other := s.job("other")
+		s.job("first").Complete()
+		again := s.job("first")
+		s.job("second").Complete()
+		s.running() // first runs again
+		again.Complete()
+		s.exits(exitOK, 0)
+		if strings.Contains(s.stdout.String(), "other") {
+			t.Errorf("what was not asked for:\n%s", &s.stdout)
+		}
+		other.Complete()
+	})
+}
+
+// TestDoneUnfinished watches the runs that were unfinished when it began.
+func TestDoneUnfinished(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.job("over").Complete()
+		j := s.job("site")
+		s.watch("-exit-when-done")
+		j.Complete()
+		s.exits(exitOK, quiet)
+		if out := s.stdout.String(); !strings.Contains(out, "[snapshot]") || strings.Count(out, "\n") != 2 {
+			t.Error(out)
+		}
+	})
+}
+
+// TestDoneFiltered sees the end though -state or -severity leave it out.
+func TestDoneFiltered(t *testing.T) {
+	for _, flag := range [][]string{{"-state", "Transferring"}, {"-severity", "error"}} {
+		inBubble(t, func(s *site) {
+			s.watch(append(flag, "-exit-when-done", "-job", "site")...)
+			s.job("site").Complete()
+			s.exits(exitOK, 0)
+			if s.stdout.String() != "" {
+				t.Errorf("%v lets pass:\n%s", flag, &s.stdout)
+			}
+		})
+	}
+}
+
+// TestDoneBadly exits 1 when one of the runs was no plain success.
+func TestDoneBadly(t *testing.T) {
+	for name, end := range map[string]func(s *site){
+		"exporting failed": func(s *site) { s.job("site").Fail(errors.New("no space left")) },
+		"left":             func(s *site) { s.job("site").Close() },
+		"a package failed": func(s *site) { failPackage(s.t, s.job("site")) },
+		"a package failed and the run went on": func(s *site) {
+			j := s.jobWith(wire.InitializeData{Name: "site", ContinueOnError: true})
+			failPackage(s.t, j)
+			s.running()
+			if err := j.Complete(); err != nil {
+				s.t.Error(err)
+			}
+		},
+		"one of two": func(s *site) {
+			good, bad := s.job("good"), s.job("site")
+			bad.Fail(errors.New("unreadable"))
+			good.Complete()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(s *site) {
+				s.watch("-exit-when-done")
+				end(s)
+				s.exits(exitFailed, quiet)
+			})
+		})
+	}
+}
+
+// TestNeverThere exits 3 when the server is away for as long as -wait says.
+func TestNeverThere(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.srv.Close()
+		s.watch("-exit-when-done", "-wait", "7s")
+		s.exits(exitLost, 7*time.Second, "waiting for "+memAddr, "away for too long; -wait")
+	})
+}
+
+// TestComesLate waits for a server that is not up yet, and says so once.
+func TestComesLate(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.srv.Close()
+		s.watch("-exit-when-done", "-job", "site", "-wait", "25s")
+		time.Sleep(20 * time.Second)
+		s.running()
+		s.serve(momserver.Config{})
+		time.Sleep(5 * time.Second)
+		s.job("site").Complete()
+		s.exits(exitOK, 0)
+		want := "momclient: lost: cannot connect to mem:7420: dial mem mem:7420: connection refused\n" +
+			"momclient: waiting for mem:7420; trying again and again\n" +
+			"momclient: connected mem:7420\n"
+		if got := s.stderr.String(); got != want {
+			t.Errorf("stderr\n%swant\n%s", got, want)
+		}
+	})
+}
+
+// TestLostInRun exits 3 when the server goes away in the middle of a run.
+func TestLostInRun(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.watch("-exit-when-done", "-wait", "1m")
+		s.job("site")
+		s.srv.Close() // ends the run by an error that nobody gets any more
+		s.exits(exitLost, time.Minute, "waiting for "+memAddr, "away for too long")
+	})
+}
+
+// TestLostAfterwards ends well, and without words, when the server goes away
+// after the last end, whatever -wait says.
+func TestLostAfterwards(t *testing.T) {
+	for _, wait := range []string{"1ns", "1m"} {
+		inBubble(t, func(s *site) {
+			s.watch("-exit-when-done", "-wait", wait)
+			s.job("site").Complete()
+			synctest.Wait()
+			s.srv.Shutdown(s.t.Context())
+			within := quiet
+			if wait == "1ns" {
+				within = time.Nanosecond
+			}
+			s.exits(exitOK, within)
+			if got, want := s.stderr.String(), "momclient: connected mem:7420\nmomclient: draining: the server is shutting down\n"; got != want {
+				t.Errorf("stderr %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestRestartedInRun exits 3, and soon, when the server was restarted during a
+// run: nothing will ever end that.
+func TestRestartedInRun(t *testing.T) {
+	for _, flags := range [][]string{nil, {"-job", "site"}} {
+		inBubble(t, func(s *site) {
+			s.watch(append(flags, "-exit-when-done", "-period", "1s")...)
+			s.job("site")
+			s.serve(momserver.Config{})
+			time.Sleep(2 * time.Second)
+			s.exits(exitLost, 0, "on a new epoch", "restarted")
+		})
+	}
+}
+
+// TestRestartedBetweenRuns goes on with the new server's runs.
+func TestRestartedBetweenRuns(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.watch("-exit-when-done", "-job", "site", "-period", "1s")
+		s.serve(momserver.Config{})
+		j := s.job("site") // before the monitor is back
+		time.Sleep(2 * time.Second)
+		s.running()
+		j.Complete()
+		s.exits(exitOK, 0, "on a new epoch")
+	})
+}
+
+// TestEndMissed exits 3 when a run ended in a gap.
+func TestEndMissed(t *testing.T) {
+	for _, flags := range [][]string{nil, {"-job", "site", "-job", "other"}} {
+		inBubble(t, func(s *site) {
+			s.serve(momserver.Config{CacheEvents: 2})
+			s.watch(append(flags, "-exit-when-done")...)
+			j := s.job("site")
+			s.net.Cut()
+			j.Complete()
+			other := s.job("other")
+			failPackage(t, other)
+			time.Sleep(time.Second)
+			s.exits(exitLost, 0, "ended unseen")
+			if !strings.Contains(s.stdout.String(), "--- missed ") {
+				t.Error(&s.stdout)
+			}
+		})
+	}
+}
+
+// TestGapWithoutLoss goes on past a gap when the snapshot after it tells that
+// the run still runs.
+func TestGapWithoutLoss(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.serve(momserver.Config{CacheEvents: 2})
+		s.watch("-exit-when-done")
+		j := s.job("site")
+		s.net.Cut()
+		for range 5 {
+			s.job("other").Complete()
+		}
+		time.Sleep(time.Second / 2)
+		s.running()
+		j.Complete()
+		s.exits(exitOK, quiet)
+		if !strings.Contains(s.stdout.String(), "--- missed ") {
+			t.Error(&s.stdout)
+		}
+	})
+}
+
+// TestInterrupted exits 3 where the runs have not ended, but 0 where they have,
+// or without -exit-when-done.
+func TestInterrupted(t *testing.T) {
+	for _, tc := range []struct {
+		flags    []string
+		complete bool
+		code     int
+		says     string
+	}{
+		{[]string{"-exit-when-done"}, false, exitLost, "interrupted before the watched runs ended"},
+		{[]string{"-exit-when-done"}, true, exitOK, ""},
+		{nil, false, exitOK, ""},
+	} {
+		inBubble(t, func(s *site) {
+			s.watch(tc.flags...)
+			j := s.job("site")
+			if tc.complete {
+				j.Complete()
+			}
+			s.running()
+			s.cancel()
+			s.exits(tc.code, 0, tc.says)
+		})
+	}
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"mom/wire"
+)
+
+// TestHelp holds -h to lines that fit a terminal and show every flag once, in
+// its group.
+func TestHelp(t *testing.T) {
+	code, out, errs := command(t, "-h")
+	if code != exitOK || errs != "" {
+		t.Error(code, errs)
+	}
+	for line := range strings.Lines(out) {
+		if line = strings.TrimSuffix(line, "\n"); len(line) > helpWidth {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+	seen := make(map[string]int)
+	for _, g := range groups {
+		for _, name := range g.flags {
+			seen[name]++
+		}
+	}
+	flagSet(new(config)).VisitAll(func(f *flag.Flag) {
+		if seen[f.Name] != 1 || !strings.Contains(out, "\n  -"+f.Name+" ") {
+			t.Errorf("-%s is in %d groups, or not shown", f.Name, seen[f.Name])
+		}
+		if f.DefValue != "" && f.DefValue != "false" && !strings.Contains(strings.Join(strings.Fields(out), " "), "(default "+f.DefValue+")") {
+			t.Errorf("the default of -%s is not shown", f.Name)
+		}
+		delete(seen, f.Name)
+	})
+	if len(seen) > 0 {
+		t.Errorf("-h shows flags that do not exist: %v", seen)
+	}
+}
+
+// TestHelpExamples parses the examples of -h.
+func TestHelpExamples(t *testing.T) {
+	examples := 0
+	for line := range strings.Lines(helpTail[strings.Index(helpTail, "Examples:"):]) {
+		line, _, _ = strings.Cut(strings.TrimSpace(line), "   ")
+		line, _, _ = strings.Cut(line, " >>")
+		args := strings.Fields(strings.ReplaceAll(line, `"site to staging"`, "site"))
+		if len(args) == 0 || args[0] != "momclient" {
+			continue
+		}
+		examples++
+		if _, err := parseFlags(args[1:]); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if examples < 3 {
+		t.Errorf("%d examples", examples)
+	}
+}
+
+// TestNotYet refuses what a later version has.
+func TestNotYet(t *testing.T) {
+	for _, args := range [][]string{{"-o", "watch"}, {"-o", "cloudevents"}, {"-http", "127.0.0.1:8420"}} {
+		code, out, errs := command(t, args...)
+		if code != exitUsage || out != "" || !strings.Contains(errs, args[0]) || !strings.Contains(errs, "not in this version yet; use -o text or json") {
+			t.Errorf("%v: exit %d %q %q", args, code, out, errs)
+		}
+	}
+}
+
+// TestBadFlags exits 2 before anything is dialled, and says which flag is wrong
+// and what would be right.
+func TestBadFlags(t *testing.T) {
+	t.Chdir(t.TempDir())
+	os.Mkdir("dir", 0o755)
+	os.WriteFile("empty", []byte("\n"), 0o600)
+	os.WriteFile("long", []byte(strings.Repeat("x", wire.MaxTokenBytes+1)), 0o600)
+	os.WriteFile("junk", []byte("junk"), 0o600)
+	for _, tc := range []struct {
+		args []string
+		want []string // in the message
+	}{
+		{[]string{"-nonsense"}, []string{"-nonsense", "not defined"}},
+		{[]string{"-addr"}, []string{"-addr", "needs an argument"}},
+		{[]string{"site"}, []string{`unexpected argument "site"`}},
+		{[]string{"-addr", "localhost"}, []string{`-addr "localhost"`, "want HOST:PORT, as 127.0.0.1:7420"}},
+		{[]string{"-addr", ""}, []string{`-addr ""`, "want HOST:PORT"}},
+		{[]string{"-addr", "localhost:"}, []string{`-addr "localhost:"`, "is no port"}},
+		{[]string{"-addr", "localhost:99999"}, []string{"-addr", `"99999" is no port`}},
+		{[]string{"-addr", "localhost:0"}, []string{"-addr", "port 0"}},
+		{[]string{"-callback", "localhost"}, []string{`-callback "localhost"`, "want HOST:PORT"}},
+		{[]string{"-callback", "localhost:x y"}, []string{"-callback", `"x y" is no port`}},
+		{[]string{"-name", strings.Repeat("n", wire.MaxNameBytes+1)}, []string{"-name", "129 bytes", "at most 128"}},
+		{[]string{"-period", "0"}, []string{"-period 0s", "want more than 0"}},
+		{[]string{"-period", "often"}, []string{"-period", `"often"`}},
+		{[]string{"-wait", "-1s"}, []string{"-wait -1s", "want more than 0"}},
+		{[]string{"-wait", "5"}, []string{"-wait", `"5"`}},
+		{[]string{"-exit-when-done=perhaps"}, []string{"-exit-when-done", `"perhaps"`}},
+		{[]string{"-job", ""}, []string{"-job", "want a job's ID or name"}},
+		{[]string{"-job", strings.Repeat("a,", wire.MaxFilterItems+1)}, []string{"-job", "1025 names", "at most 1024"}},
+		{[]string{"-state", ""}, []string{"-state", "want a state's name"}},
+		{[]string{"-state", "Transfered"}, []string{"-state", `"Transfered"`, "there are MirroringJobInitialized, "}},
+		{[]string{"-severity", "fatal"}, []string{"-severity", `"fatal"`, "there are Processing, Warning, Error"}},
+		{[]string{"-from", "yesterday"}, []string{"-from", `"yesterday"`, "want now or oldest"}},
+		{[]string{"-o", "xml"}, []string{`-o "xml"`, "want text, json or auto"}},
+		{[]string{"-cursor", "dir"}, []string{"-cursor dir", "no regular file"}},
+		{[]string{"-cursor", "none/cursor"}, []string{"-cursor none/cursor", "cannot be kept", "no such file", "name a file"}},
+		{[]string{"-cursor", "junk"}, []string{"-cursor junk is damaged", "want EPOCH/SEQ", "left as it is", "remove it"}},
+		{[]string{"-token-file", "missing"}, []string{"-token-file", "missing", "no such file"}},
+		{[]string{"-token-file", "empty"}, []string{"-token-file empty is empty"}},
+		{[]string{"-token-file", "long"}, []string{"-token-file", "1025 bytes", "at most 1024"}},
+		{[]string{"-tls-ca", "missing"}, []string{"-tls-ca", "missing", "no such file"}},
+		{[]string{"-tls-ca", "junk"}, []string{"-tls-ca", "no certificate in junk"}},
+		{[]string{"-tls-cert", "junk"}, []string{"-tls-cert and -tls-key go together"}},
+		{[]string{"-tls-key", "junk"}, []string{"-tls-cert and -tls-key go together"}},
+		{[]string{"-tls-cert", "junk", "-tls-key", "junk"}, []string{"-tls-cert", "PEM"}},
+		{[]string{"-tls-cert", "missing", "-tls-key", "junk"}, []string{"-tls-cert", "missing"}},
+	} {
+		code, out, errs := command(t, tc.args...)
+		if code != exitUsage || out != "" {
+			t.Errorf("%v: exit %d, %q", tc.args, code, out)
+		}
+		for _, want := range append(tc.want, "\nmomclient -h shows the flags.\n") {
+			if !strings.Contains(errs, want) {
+				t.Errorf("%v: no %q in %q", tc.args, want, errs)
+			}
+		}
+	}
+	if left, _ := filepath.Glob("*.tmp"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestFilterFlags takes jobs by ID and name, and states in every spelling.
+func TestFilterFlags(t *testing.T) {
+	id := jobID("site")
+	c, err := parseFlags([]string{
+		"-job", "site to staging, " + id.String(), "-job", "docs", "-state", "transfering,JobCompleted", "-state", "MirroringJobCompleted",
+		"-severity", "WARNING", "-from", "oldest",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &c.filter
+	if len(f.Jobs) != 1 || f.Jobs[0] != id || !slices.Equal(f.Names, []string{"site to staging", "docs"}) {
+		t.Errorf("jobs %v, names %q", f.Jobs, f.Names)
+	}
+	if !slices.Equal(f.States, []wire.State{wire.Transferring, wire.JobCompleted}) || f.Severity != wire.SeverityWarning || c.from != wire.FromOldest {
+		t.Errorf("states %v, severity %v, from %v", f.States, f.Severity, c.from)
+	}
+}
+
+// TestDefaultName fits the bound, whatever the user is called.
+func TestDefaultName(t *testing.T) {
+	for _, user := range []string{"", "ann", strings.Repeat("å", 100), "\xff"} {
+		t.Setenv("USER", user)
+		if name := defaultName(); len(name) > wire.MaxNameBytes || !strings.Contains(name, "/") || !strings.Contains(name, "@") && len(user) < 50 {
+			t.Errorf("%q: %d bytes %q", user, len(name), name)
+		}
+	}
+}

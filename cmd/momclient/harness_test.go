@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momserver"
+	"mom/wire"
+	"mom/wire/wiretest"
+)
+
+// noEnv is an environment without anything.
+func noEnv(string) string { return "" }
+
+// buffer is a bytes.Buffer for several goroutines.
+type buffer struct {
+	mu  sync.Mutex // guards buf
+	buf bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// command runs the command in this process.
+func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs buffer
+	code = run(t.Context(), args, noEnv, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// memAddr is where a site's server is, on its network in memory.
+const memAddr = "mem:7420"
+
+// site is a server and a monitor on a network in memory, inside a synctest
+// bubble.
+type site struct {
+	t      *testing.T
+	net    wiretest.Network
+	srv    *momserver.Server
+	stdout buffer
+	stderr buffer
+	ended  chan int // the monitor's exit code
+	cancel context.CancelFunc
+}
+
+// inBubble runs a test on a site whose server has started.
+func inBubble(t *testing.T, test func(s *site)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &site{t: t}
+		s.serve(momserver.Config{})
+		test(s)
+		s.srv.Close()
+	})
+}
+
+// serve starts a server in the place of the one before.
+func (s *site) serve(cfg momserver.Config) {
+	s.t.Helper()
+	if s.srv != nil {
+		s.srv.Close()
+	}
+	s.srv = momserver.New(cfg)
+	l, err := s.net.Listen(memAddr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	go s.srv.Serve(l)
+	synctest.Wait()
+}
+
+// watch starts the monitor and waits until it has got as far as it can.
+func (s *site) watch(args ...string) {
+	s.t.Helper()
+	s.watchTo(&s.stdout, args...)
+}
+
+// watchTo is watch with another stdout.
+func (s *site) watchTo(stdout io.Writer, args ...string) {
+	s.t.Helper()
+	m, err := newMonitor(append([]string{"-addr", memAddr}, args...), noEnv, stdout, &s.stderr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	m.opts.DialContext = s.net.DialContext
+	ctx, cancel := context.WithCancel(s.t.Context())
+	s.cancel, s.ended = cancel, make(chan int, 1)
+	go func() { s.ended <- m.run(ctx, stdout) }()
+	synctest.Wait()
+}
+
+// running fails the test where the monitor has ended.
+func (s *site) running() {
+	s.t.Helper()
+	synctest.Wait()
+	select {
+	case code := <-s.ended:
+		s.t.Fatalf("it has ended already, with %d\n%s%s", code, &s.stdout, &s.stderr)
+	default:
+	}
+}
+
+// exits wants the monitor to end within the time with the code, and to have
+// said each of the words on stderr.
+func (s *site) exits(code int, within time.Duration, words ...string) {
+	s.t.Helper()
+	begin := time.Now()
+	select {
+	case got := <-s.ended:
+		if got != code {
+			s.t.Errorf("exit %d, want %d\n%s%s", got, code, &s.stdout, &s.stderr)
+		}
+	case <-time.After(within + time.Nanosecond):
+		s.t.Errorf("it has not ended within %v\n%s%s", within, &s.stdout, &s.stderr)
+		s.cancel()
+		<-s.ended
+	}
+	if took := time.Since(begin); took < within {
+		s.t.Errorf("it ended after %v, not %v", took, within)
+	}
+	for _, w := range words {
+		if !strings.Contains(s.stderr.String(), w) {
+			s.t.Errorf("no %q in %q", w, s.stderr.String())
+		}
+	}
+}
+
+// job starts a run of the job of the name.
+func (s *site) job(name string) *momserver.Job {
+	s.t.Helper()
+	return s.jobWith(wire.InitializeData{Name: name})
+}
+
+func (s *site) jobWith(init wire.InitializeData) *momserver.Job {
+	s.t.Helper()
+	j, err := s.srv.StartJob(jobID(init.Name), init)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	synctest.Wait()
+	return j
+}
+
+// jobID is the ID of a job of the name.
+func jobID(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
+
+// failPackage starts a package in j and fails it.
+func failPackage(t *testing.T, j *momserver.Job) {
+	t.Helper()
+	p, err := j.StartPackage(wire.PackageHeader{FileSize: 10}, wire.PackageBody{Files: 1})
+	if err == nil {
+		err = p.Fail(context.DeadlineExceeded)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"mom/momclient"
+)
+
+// link says on stderr how the connection does.
+type link struct {
+	stderr    io.Writer
+	watch     *patience // nil without -exit-when-done
+	connected bool      // ever
+	attempts  int       // announced since the last connection
+	away      string    // what was said last of a server that is away; "" while connected
+}
+
+// status is the OnConnection handler.
+func (l *link) status(s momclient.ConnectionStatus) {
+	l.watch.status(s)
+	switch s.Kind {
+	case momclient.Connected, momclient.Resumed:
+		l.connected, l.attempts, l.away = true, 0, ""
+		l.say(s.String())
+	case momclient.Reconnecting:
+		if l.attempts++; l.begins() && !l.watch.over() {
+			l.say("waiting for " + s.Server + "; trying again and again")
+		}
+	case momclient.Draining:
+		l.lost(s)
+	case momclient.Lost, momclient.Refused:
+		if !s.Final && !l.watch.over() { // a final refusal is what the program ends with
+			l.lost(s)
+		}
+	}
+}
+
+// begins reports whether a longer wait for the server begins: at once where it
+// was never there, and when the first attempt after a loss has failed.
+func (l *link) begins() bool {
+	if l.connected {
+		return l.attempts == 2
+	}
+	return l.attempts == 1
+}
+
+// lost says why the server is away: once, not at every attempt.
+func (l *link) lost(s momclient.ConnectionStatus) {
+	why := s.Err.Error()
+	if _, peer, ok := strings.Cut(why, "->"); ok {
+		why = peer // this side's port is another each time
+	}
+	if why != l.away {
+		l.away = why
+		l.say(s.String())
+	}
+}
+
+func (l *link) say(text string) { fmt.Fprintf(l.stderr, "momclient: %s\n", clean(text)) }

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+)
+
+// stranger listens on loopback and gives each connection to serve.
+func stranger(t *testing.T, serve func(net.Conn)) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				serve(c)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// TestNoMoMServer ends with 3 and names what is at the address instead.
+func TestNoMoMServer(t *testing.T) {
+	says := func(text string) string {
+		return stranger(t, func(c net.Conn) {
+			io.WriteString(c, text)
+			io.Copy(io.Discard, c)
+		})
+	}
+	refusal := func(version byte, why string) string {
+		return "MoM\x01" + string([]byte{version, 1, 0, byte(len(why))}) + why
+	}
+	for name, tc := range map[string]struct{ addr, want string }{
+		"HTTP":                  {says("HTTP/1.1 400 Bad Request\r\n\r\n"), " is not a MoM server: it answered in HTTP"},
+		"SSH":                   {says("SSH-2.0-OpenSSH_9.9\r\n"), " is not a MoM server: it answered in SSH"},
+		"control characters":    {says("\x1b[2J\r\n"), ` is not a MoM server: it answered "\x1b[2J"`},
+		"a later version":       {says("MoM\x01\x02\x00\x00\x00"), " speaks protocol version 2, this side 1; use a matching release"},
+		"refused by a later":    {says(refusal(2, "mom:version:0:want version 2 up")), " refused the connection: want version 2 up"},
+		"refused with controls": {says(refusal(1, "mom:unauthorized:0:no\x1b[2J\n!")), ` refused the connection: no\x1b[2J\n!`},
+	} {
+		code, out, stderr := command(t, "-addr", tc.addr)
+		if code != exitLost || out != "" || stderr != "momclient: "+tc.addr+tc.want+"\n" {
+			t.Errorf("%s: exit %d, %q\n%s", name, code, out, stderr)
+		}
+	}
+}
+
+// TestPerhapsNoMoMServer asks whether it is one where that cannot be known, and
+// goes on trying.
+func TestPerhapsNoMoMServer(t *testing.T) {
+	for name, tc := range map[string]struct {
+		serve func(net.Conn)
+		want  string
+	}{
+		"closes": {func(c net.Conn) { c.SetReadDeadline(time.Now().Add(time.Second)); c.Read(make([]byte, 64)) }, " closed the connection before it greeted; is it a MoM server?"},
+		"silent": {func(c net.Conn) { io.Copy(io.Discard, c) }, " did not greet in time; is it a MoM server?"},
+	} {
+		addr := stranger(t, tc.serve)
+		var stdout, stderr buffer
+		m, err := newMonitor([]string{"-addr", addr, "-exit-when-done", "-wait", "400ms", "-period", "10ms"}, noEnv, &stdout, &stderr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.opts.DialTimeout = 50 * time.Millisecond
+		code := m.run(t.Context(), &stdout)
+		want := "momclient: lost: " + addr + tc.want + "\nmomclient: waiting for " + addr + "; trying again and again\nmomclient: " + errAway.Error() + "\n"
+		if code != exitLost || stderr.String() != want {
+			t.Errorf("%s: exit %d\n%swant\n%s", name, code, &stderr, want)
+		}
+	}
+}
+
+// TestWrongToken is final.
+func TestWrongToken(t *testing.T) {
+	_, addr := serveTCP(t, momserver.Config{Token: "secret"})
+	for _, token := range []string{"", "tr0ub4dor"} {
+		var stdout, stderr buffer
+		env := func(string) string { return token }
+		code := run(t.Context(), []string{"-addr", addr}, env, &stdout, &stderr)
+		if code != exitLost || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), addr+" refused the connection: ") || !strings.Contains(stderr.String(), "token") || strings.Contains(stderr.String(), "tr0ub4dor") {
+			t.Errorf("token %q: exit %d\n%s", token, code, &stderr)
+		}
+	}
+}
+
+// TestCallback is dialled back, at any port.
+func TestCallback(t *testing.T) {
+	srv, addr := serveTCP(t, momserver.Config{})
+	stop := endRuns(t, srv)
+	defer stop()
+	code, out, stderr := command(t, "-addr", addr, "-callback", "127.0.0.1:0", "-exit-when-done", "-job", "site")
+	if code != exitOK || !strings.Contains(out, "JobCompleted") {
+		t.Errorf("exit %d\n%s%s", code, out, stderr)
+	}
+}
+
+// TestCallbackRefused ends with 3 where the address cannot be listened on, or
+// is not one that the server may dial.
+func TestCallbackRefused(t *testing.T) {
+	_, addr := serveTCP(t, momserver.Config{})
+	taken := stranger(t, func(net.Conn) {})
+	for callback, want := range map[string]string{
+		taken:                     "cannot listen on the callback address " + taken,
+		"192.0.2.1:0":             "cannot listen on the callback address 192.0.2.1:0", // no machine has that
+		"nowhere.invalid:0":       "cannot listen on the callback address nowhere.invalid:0",
+		listenable("127.0.0.2:0"): "dial-back is allowed to your own address only",
+	} {
+		if callback == "" {
+			continue
+		}
+		code, out, stderr := command(t, "-addr", addr, "-callback", callback)
+		if code != exitLost || out != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit %d\n%s", callback, code, stderr)
+		}
+	}
+}
+
+// listenable returns addr, "" where this machine cannot listen on it.
+func listenable(addr string) string {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return ""
+	}
+	l.Close()
+	return addr
+}
+
+// TestFull waits for a server that has no room.
+func TestFull(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.serve(momserver.Config{MaxSubscribers: 1})
+		other := momclient.New(memAddr, momclient.Options{DialContext: s.net.DialContext})
+		if err := other.Subscribe(s.t.Context()); err != nil {
+			s.t.Fatal(err)
+		}
+		s.watch()
+		time.Sleep(time.Minute)
+		s.running()
+		other.Close()
+		time.Sleep(time.Minute)
+		s.cancel()
+		s.exits(exitOK, 0, "refused for now: ", "Config.MaxSubscribers", "waiting for "+memAddr, "connected")
+		if n := strings.Count(s.stderr.String(), "\n"); n != 3 {
+			s.t.Errorf("%d lines\n%s", n, &s.stderr)
+		}
+	})
+}
+
+// failing is a stdout that fails.
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// TestStdoutFails ends well where nobody reads any more, unless the end of a
+// run was asked for, and badly where stdout cannot be written.
+func TestStdoutFails(t *testing.T) {
+	for _, tc := range []struct {
+		err   error
+		flags []string
+		code  int
+		want  string
+	}{
+		{syscall.EPIPE, nil, exitOK, ""},
+		{syscall.EPIPE, []string{"-exit-when-done"}, exitLost, "nobody reads stdout any more"},
+		{syscall.ENOSPC, nil, exitFailed, "no space left on device"},
+		{syscall.ENOSPC, []string{"-exit-when-done"}, exitFailed, "no space left on device"},
+	} {
+		inBubble(t, func(s *site) {
+			s.watchTo(failing{tc.err}, tc.flags...)
+			j := s.job("site")
+			s.exits(tc.code, 0, tc.want)
+			j.Complete()
+			if tc.want == "" && s.stderr.String() != "momclient: connected mem:7420\n" {
+				s.t.Errorf("stderr %s", &s.stderr)
+			}
+		})
+	}
+}
+
+// TestStateFilter shows the states that were asked for, and moves the count of
+// a gap that opens with another to the next one shown.
+func TestStateFilter(t *testing.T) {
+	for _, flags := range [][]string{nil, {"-exit-when-done"}} {
+		inBubble(t, func(s *site) {
+			s.serve(momserver.Config{CacheEvents: 1})
+			s.watch(append(flags, "-state", "JobCompleted", "-period", "1s")...)
+			s.net.Cut()
+			s.job("a").Complete()
+			s.job("b").Complete()
+			last := s.job("c")
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			last.Complete()
+			if flags == nil {
+				s.running()
+				s.cancel()
+			}
+			s.exits(exitOK, map[bool]time.Duration{true: 0, false: quiet}[flags == nil])
+			lines := strings.Split(s.stdout.String(), "\n")
+			if len(lines) != 3 || lines[0] != "--- missed 4 events ---" || !strings.Contains(lines[1], "JobCompleted") {
+				s.t.Errorf("%v:\n%s", flags, &s.stdout)
+			}
+		})
+	}
+}
+
+// TestSieve keeps the count of missed events across what it leaves out.
+func TestSieve(t *testing.T) {
+	var out strings.Builder
+	s := &sieve{filter: wire.Filter{States: []wire.State{wire.JobCompleted}}, to: newTextPrinter(&out)}
+	missed := func(n uint64) func(*wire.Event) { return func(e *wire.Event) { e.Missed = n } }
+	for _, e := range []*wire.Event{
+		event(1, wire.JobCompleted, nil), event(5, wire.Transferring, missed(3)), event(9, wire.Transferring, missed(2)),
+		event(11, wire.JobCompleted, missed(1)), event(12, wire.JobCompleted, nil),
+	} {
+		if err := s.print(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if strings.Count(out.String(), "missed") != 1 || !strings.Contains(out.String(), "--- missed 6 events ---") {
+		t.Error(out.String())
+	}
+}
