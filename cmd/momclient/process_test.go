@@ -1,0 +1,221 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mom/momserver"
+	"mom/wire"
+)
+
+// envMain makes this test binary the command.
+const envMain = "MOM_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envMain) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// process is the command in a process of its own.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stderr buffer
+}
+
+// start starts the command with stdout, and waits until it has subscribed.
+func start(t *testing.T, addr string, stdout *os.File, args ...string) *process {
+	t.Helper()
+	p := &process{t: t}
+	p.cmd = exec.Command(os.Args[0], append([]string{"-addr", addr}, args...)...)
+	p.cmd.Env = append(os.Environ(), envMain+"=1", "GORACE=atexit_sleep_ms=0") // else it sleeps a second at the end
+	p.cmd.Stdout, p.cmd.Stderr = stdout, &p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Wait() })
+	eventually(t, "subscribed", func() bool { return p.said("connected") })
+	return p
+}
+
+func (p *process) said(text string) bool { return strings.Contains(p.stderr.String(), text) }
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Error(err)
+	}
+}
+
+// exits wants the exit code, and the words on stderr.
+func (p *process) exits(code int, words ...string) {
+	p.t.Helper()
+	hung := time.AfterFunc(30*time.Second, func() { p.cmd.Process.Kill() })
+	defer hung.Stop()
+	err := p.cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) || p.cmd.ProcessState.ExitCode() != code {
+		p.t.Errorf("%v, want exit %d\n%s", p.cmd.ProcessState, code, &p.stderr)
+	}
+	for _, w := range words {
+		if !p.said(w) {
+			p.t.Errorf("no %q in %q", w, p.stderr.String())
+		}
+	}
+}
+
+// eventually waits until a condition holds, with a deadline for a test that
+// hangs.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(30 * time.Second)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not %s after half a minute", what)
+		}
+	}
+}
+
+// runs has the server run the job "site" to its end, n times.
+func runs(t *testing.T, srv *momserver.Server, n int) {
+	t.Helper()
+	for range n {
+		j, err := srv.StartJob(jobID("site"), wire.InitializeData{Name: "site"})
+		if err == nil {
+			err = j.Complete()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// pipe returns a stdout and its reader.
+func pipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	return r, w
+}
+
+// TestSignals ends well by each signal, and has shown all it got.
+func TestSignals(t *testing.T) {
+	srv, addr := serveTCP(t, momserver.Config{})
+	for _, tc := range []struct {
+		signal syscall.Signal
+		args   []string
+		code   int
+		says   string
+	}{
+		{syscall.SIGINT, nil, exitOK, "connected"},
+		{syscall.SIGTERM, nil, exitOK, "connected"},
+		{syscall.SIGHUP, nil, exitOK, "connected"},
+		{syscall.SIGINT, []string{"-exit-when-done", "-job", "none"}, exitLost, "interrupted before the watched runs ended"},
+	} {
+		r, w := pipe(t)
+		p := start(t, addr, w, append(tc.args, "-cursor", filepath.Join(t.TempDir(), "cursor"))...)
+		w.Close()
+		if tc.args == nil {
+			runs(t, srv, 1)
+			lines := bufio.NewReader(r)
+			for range 2 {
+				if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, "site") {
+					t.Errorf("%q %v", line, err)
+				}
+			}
+		}
+		p.signal(tc.signal)
+		p.exits(tc.code, tc.says)
+	}
+}
+
+// TestReaderGone ends when nobody reads stdout any more: on Linux at once,
+// elsewhere with the next event.
+func TestReaderGone(t *testing.T) {
+	srv, addr := serveTCP(t, momserver.Config{})
+	for _, tc := range []struct {
+		args []string
+		code int
+	}{{nil, exitOK}, {[]string{"-exit-when-done", "-job", "none"}, exitLost}} {
+		r, w := pipe(t)
+		p := start(t, addr, w, tc.args...)
+		w.Close()
+		r.Close()
+		if runtime.GOOS != "linux" {
+			runs(t, srv, 1)
+		}
+		p.exits(tc.code)
+		if n := strings.Count(p.stderr.String(), "\n"); tc.args == nil && n != 1 {
+			t.Errorf("stderr %s", &p.stderr)
+		}
+	}
+}
+
+// TestStdoutFull exits 1 and does not move the cursor past what was not
+// written.
+func TestStdoutFull(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	srv, addr := serveTCP(t, momserver.Config{})
+	runs(t, srv, 2)
+	path := filepath.Join(t.TempDir(), "cursor")
+	kept := string(line(wire.Cursor{Epoch: srv.Epoch(), Seq: 1}))
+	write(t, path, kept)
+	p := start(t, addr, full, "-cursor", path)
+	p.exits(exitFailed, "no space left on device")
+	if got := read(t, path); got != kept {
+		t.Errorf("the cursor is %q", got)
+	}
+	p = start(t, addr, full, "-from", "oldest", "-cursor", path+"2")
+	p.exits(exitFailed, "no space left on device")
+	if got := names(t, filepath.Dir(path)); got != "cursor" {
+		t.Errorf("there are %s", got)
+	}
+}
+
+// TestStdoutStuck ends by a signal though a write to stdout does not return,
+// and the server keeps the monitor until then.
+func TestStdoutStuck(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the whole grace")
+	}
+	t.Parallel()
+	srv, addr := serveTCP(t, momserver.Config{CallTimeout: time.Second})
+	_, w := pipe(t)
+	path := filepath.Join(t.TempDir(), "cursor")
+	p := start(t, addr, w, "-o", "json", "-cursor", path)
+	runs(t, srv, 500) // more than a pipe takes
+	stuck := func() bool {
+		sub := srv.Subscribers()
+		text, err := os.ReadFile(path)
+		return len(sub) == 1 && sub[0].Lag == 0 && sub[0].InFlight == 0 && err == nil && string(text) != string(line(wire.Cursor{Epoch: srv.Epoch(), Seq: 1000}))
+	}
+	eventually(t, "stuck", stuck)
+	p.signal(syscall.SIGINT)
+	p.exits(exitFailed, "ended while stdout took no more")
+	if n := srv.Stats().Drops[momserver.ReasonCallTimeout]; n > 0 {
+		t.Error("the server dropped it")
+	}
+}
