@@ -1,0 +1,457 @@
+//go:build unix
+
+// Package cmd_test tests the two commands together: as processes, over TCP on
+// loopback, with real files.
+package cmd_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"mom/wire"
+)
+
+// bin holds the two commands.
+var bin string
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "mom-pair-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "./momserver", "./momclient")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "the commands cannot be built: %v\n%s", err, out)
+		return 1
+	}
+	bin = dir
+	return m.Run()
+}
+
+// process is one of the two commands, running.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdout buffer
+	stderr buffer
+}
+
+// buffer is a bytes.Buffer for several goroutines.
+type buffer struct {
+	mu  sync.Mutex // guards buf
+	buf bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func start(t *testing.T, name string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(filepath.Join(bin, name), args...)}
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		p.cmd.Process.Signal(syscall.SIGCONT)
+		p.cmd.Wait()
+	})
+	return p
+}
+
+// serve starts momserver and returns its address when it listens. addr is where,
+// "" for any port.
+func serve(t *testing.T, addr string, args ...string) (*process, string) {
+	t.Helper()
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	p := start(t, "momserver", append([]string{"-addr", addr}, args...)...)
+	p.says("addr=")
+	_, rest, _ := strings.Cut(p.stderr.String(), "addr=")
+	addr, _, _ = strings.Cut(rest, "\n")
+	return p, addr
+}
+
+// watch starts momclient with -o json, and waits until it has subscribed.
+func watch(t *testing.T, addr string, args ...string) *process {
+	t.Helper()
+	p := start(t, "momclient", append([]string{"-addr", addr, "-o", "json", "-period", "1s"}, args...)...)
+	p.says("connected")
+	return p
+}
+
+// says waits until the words are on stderr.
+func (p *process) says(words string) {
+	p.t.Helper()
+	p.eventually(words, func() bool { return strings.Contains(p.stderr.String(), words) })
+}
+
+// eventually waits until a condition holds, with a deadline for a test that
+// hangs.
+func (p *process) eventually(what string, holds func() bool) {
+	p.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(40 * time.Second)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			p.t.Fatalf("%s: not %q; stdout ends %.2000s\nstderr %s", filepath.Base(p.cmd.Path), what, tail(p.stdout.String()), &p.stderr)
+		}
+	}
+}
+
+func tail(text string) string { return text[max(0, len(text)-2000):] }
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Error(err)
+	}
+}
+
+func (p *process) kill() {
+	p.signal(syscall.SIGKILL)
+	p.cmd.Wait()
+}
+
+// exits wants the exit code.
+func (p *process) exits(code int) {
+	p.t.Helper()
+	hung := time.AfterFunc(40*time.Second, func() { p.cmd.Process.Kill() })
+	defer hung.Stop()
+	err := p.cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) || p.cmd.ProcessState.ExitCode() != code {
+		p.t.Errorf("%s: %v, want exit %d\n%s", filepath.Base(p.cmd.Path), p.cmd.ProcessState, code, &p.stderr)
+	}
+}
+
+// events reads whole lines as a stranger does, by their names.
+func events(t *testing.T, lines string) []wire.Event {
+	t.Helper()
+	var all []wire.Event
+	whole := lines[:strings.LastIndex(lines, "\n")+1]
+	for r := bufio.NewScanner(strings.NewReader(whole)); r.Scan(); {
+		var e wire.Event
+		if err := json.Unmarshal(r.Bytes(), &e); err != nil {
+			t.Fatalf("%v in %q", err, r.Text())
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// tree makes a source of files of different sizes, and returns it with a
+// destination that is not there yet.
+func tree(t *testing.T, files int) (src, dst string) {
+	t.Helper()
+	top := t.TempDir()
+	src, dst = filepath.Join(top, "site"), filepath.Join(top, "staging")
+	for i := range files {
+		path := filepath.Join(src, fmt.Sprintf("part %d/åäö/page-%d.html", i%7, i))
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil {
+			err = os.WriteFile(path, bytes.Repeat([]byte{byte(i)}, i*53%8000), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return src, dst
+}
+
+// same reports whether every file of src is in dst, byte by byte.
+func same(t *testing.T, src, dst string) {
+	t.Helper()
+	if out, err := exec.Command("diff", "-r", src, dst).CombinedOutput(); err != nil {
+		t.Errorf("%v: %.1000s", err, out)
+	}
+}
+
+// TestPair mirrors a tree and follows it to its end, then again with nothing to
+// do.
+func TestPair(t *testing.T) {
+	t.Parallel()
+	for _, flags := range [][]string{nil, {"-callback", "127.0.0.1:0"}} {
+		t.Run(strings.Join(flags, " "), func(t *testing.T) {
+			t.Parallel()
+			src, dst := tree(t, 130)
+			server, addr := serve(t, "", "-once", "-wait", "1", src, dst)
+			monitor := watch(t, addr, append(flags, "-exit-when-done", "-job", "site to staging")...)
+			monitor.exits(0)
+			server.exits(0)
+			same(t, src, dst)
+			checkRun(t, events(t, monitor.stdout.String()), 130)
+
+			server, addr = serve(t, "", "-once", "-wait", "1", src, dst)
+			monitor = watch(t, addr, append(flags, "-exit-when-done")...)
+			monitor.exits(0)
+			server.exits(0)
+			all := events(t, monitor.stdout.String())
+			if len(all) != 2 || all[1].Data.Status.State != wire.JobCompleted || !strings.Contains(monitor.stdout.String(), "nothing to mirror: the destination is up to date") {
+				t.Errorf("the second run:\n%s", &monitor.stdout)
+			}
+			if text := monitor.stderr.String(); strings.Contains(text, "waiting") || strings.Contains(text, "lost") {
+				t.Errorf("stderr %s", text)
+			}
+		})
+	}
+}
+
+// checkRun wants the events of one run, all of them, from its beginning to its
+// end, with packages that go through their states.
+func checkRun(t *testing.T, all []wire.Event, files int) {
+	t.Helper()
+	last := make(map[int]wire.State) // of each package
+	var before wire.Progress
+	for i, e := range all {
+		p, state := e.Data.Progress, e.Data.Status.State
+		if e.Seq != uint64(i+1) || e.Missed != 0 || e.Snapshot || e.RunID != all[0].RunID || e.EndsRun() != (i == len(all)-1) {
+			t.Errorf("event %d of %d is %+v", i+1, len(all), e)
+		}
+		if p.BytesDone < before.BytesDone || p.FilesDone < before.FilesDone || p.PackagesDone < before.PackagesDone {
+			t.Errorf("event %d goes back from %+v to %+v", e.Seq, before, p)
+		}
+		before = p
+		if h := e.Data.Header; h != nil {
+			if was, ok := last[h.Number]; ok && !was.MayBecome(state) || !ok && state != wire.PackageInitialized {
+				t.Errorf("event %d: package %d goes from %v to %v", e.Seq, h.Number, was, state)
+			}
+			last[h.Number] = state
+		}
+	}
+	for n, state := range last {
+		if state != wire.PackageCompleted {
+			t.Errorf("package %d ends %v", n, state)
+		}
+	}
+	if len(all) == 0 {
+		t.Fatal("no events")
+	}
+	first, end := all[0].Data, all[len(all)-1].Data
+	if first.Status.State != wire.JobInitialized || first.Initialize.FilesInPackages != files || first.Initialize.Packages != len(last) || len(last) < 2 {
+		t.Errorf("%d packages; it begins %+v with %+v", len(last), first.Status, first.Initialize)
+	}
+	if p := end.Progress; end.Status.State != wire.JobCompleted || p.Fraction() != 1 || p.BytesDone != p.BytesTotal || p.PackagesDone != len(last) || p.FilesDone != files || p.Errors+p.Warnings != 0 {
+		t.Errorf("it ends %+v with %+v", end.Status, p)
+	}
+}
+
+// TestWithErrors exits 1 on both sides when a package failed that did not end
+// the run.
+func TestWithErrors(t *testing.T) {
+	t.Parallel()
+	src, dst := tree(t, 3)
+	if err := os.MkdirAll(filepath.Join(dst, "part 1", "åäö", "page-1.html", "in the way"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	server, addr := serve(t, "", "-once", "-wait", "1", "-continue-on-error", "-package-files", "1", src, dst)
+	monitor := watch(t, addr, "-exit-when-done")
+	monitor.exits(1)
+	server.exits(1)
+	all := events(t, monitor.stdout.String())
+	if end := all[len(all)-1]; !end.CompletedWithErrors() || end.Data.Progress.PackagesDone == 0 {
+		t.Errorf("it ends %+v", end.Data)
+	}
+}
+
+// TestMonitorKilled kills the monitor again and again, and starts it with its
+// cursor file. All that its lives have shown together is each event, in order:
+// at most the one is repeated at which it was killed, and none is left out.
+func TestMonitorKilled(t *testing.T) {
+	t.Parallel()
+	_, addr := serveBusy(t)
+	cursor := filepath.Join(t.TempDir(), "cursor")
+	lives := 40
+	if testing.Short() {
+		lives = 5
+	}
+	var shown []wire.Event
+	for life := range lives {
+		monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-from", "oldest", "-cursor", cursor)
+		want := 1 + life*7%30 // lines until it dies
+		if life%5 == 4 {
+			want = 0 // at once, whatever it does then
+		}
+		monitor.eventually("events", func() bool { return strings.Count(monitor.stdout.String(), "\n") >= want })
+		monitor.kill()
+		if text := monitor.stdout.String(); text != "" && !strings.HasSuffix(text, "\n") {
+			t.Errorf("life %d ends in the middle of a line: %q", life, tail(text))
+		}
+		shown = append(shown, events(t, monitor.stdout.String())...)
+	}
+	repeats := 0
+	for i := 1; i < len(shown); i++ {
+		switch before, e := shown[i-1], shown[i]; {
+		case e.Missed > 0 || e.Snapshot:
+			t.Errorf("event %d: %d missed, snapshot %v", e.Seq, e.Missed, e.Snapshot)
+		case e.Seq == before.Seq:
+			repeats++
+		case e.Seq != before.Seq+1 || e.Epoch != before.Epoch:
+			t.Errorf("after event %d comes %d", before.Seq, e.Seq)
+		}
+	}
+	if shown[0].Seq != 1 || repeats >= lives {
+		t.Errorf("from %d, %d repeats in %d lives", shown[0].Seq, repeats, lives)
+	}
+	t.Logf("%d events in %d lives, %d repeated", len(shown), lives, repeats)
+}
+
+// serveBusy starts a server that publishes some hundred events a second: for
+// some seconds of one run, then of as many runs as it takes.
+func serveBusy(t *testing.T, flags ...string) (*process, string) {
+	t.Helper()
+	src, dst := tree(t, 10)
+	if err := os.WriteFile(filepath.Join(src, "film"), make([]byte, 24<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(3 * time.Millisecond)
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-tick.C:
+				os.WriteFile(filepath.Join(src, "news.html"), bytes.Repeat([]byte("news"), i), 0o644)
+			case <-done:
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() { close(done); <-stopped })
+	return serve(t, "", append(flags, "-every", "1ms", "-bandwidth", "8000000", "-progress-interval", "1ns", src, dst)...)
+}
+
+// TestServerKilled kills the server in the middle of a run and starts it again
+// at its address: the monitor subscribes again, says that it is another epoch,
+// and goes on with it from its beginning.
+func TestServerKilled(t *testing.T) {
+	t.Parallel()
+	src, dst := tree(t, 60)
+	server, addr := serve(t, "", "-once", "-wait", "1", "-bandwidth", "100000", "-progress-interval", "10ms", src, dst)
+	monitor := watch(t, addr, "-cursor", filepath.Join(t.TempDir(), "cursor"))
+	monitor.eventually("some events", func() bool { return strings.Count(monitor.stdout.String(), "\n") > 3 })
+	server.kill()
+	server, _ = serve(t, addr, "-once", "-wait", "1", src, dst)
+	server.exits(0)
+	monitor.eventually("end of the run", func() bool { return strings.Contains(monitor.stdout.String(), `"state":"MirroringJobCompleted"`) })
+	monitor.signal(syscall.SIGINT)
+	monitor.exits(0)
+	same(t, src, dst)
+
+	all := events(t, monitor.stdout.String())
+	i := slices.IndexFunc(all, func(e wire.Event) bool { return e.Epoch != all[0].Epoch })
+	if i < 0 {
+		t.Fatal("no other epoch")
+	}
+	for n, e := range all[:i] {
+		if e.Seq != uint64(n+1) {
+			t.Errorf("in the first epoch event %d comes after %d", e.Seq, n)
+		}
+	}
+	if !strings.Contains(monitor.stderr.String(), "on a new epoch "+all[i].Epoch.String()+": the server was restarted") {
+		t.Errorf("stderr %s", &monitor.stderr)
+	}
+	for n, e := range all[i:] {
+		if e.Seq != uint64(n+1) || e.Epoch != all[i].Epoch || e.Missed > 0 {
+			t.Errorf("in the second epoch event %d, %d missed, comes after %d", e.Seq, e.Missed, n)
+		}
+	}
+}
+
+// TestSubscriberStopped freezes one of two monitors: the server drops it when
+// its call times out, the other gets everything; continued, it comes back and
+// is told exactly what it has missed.
+func TestSubscriberStopped(t *testing.T) {
+	t.Parallel()
+	server, addr := serveBusy(t, "-call-timeout", "500ms", "-cache-events", "200")
+	other := watch(t, addr, "-name", "other")
+	frozen := watch(t, addr, "-name", "frozen")
+	frozen.eventually("events", func() bool { return frozen.stdout.String() != "" })
+	frozen.signal(syscall.SIGSTOP)
+	server.eventually("dropped", func() bool { return dropped(server.stderr.String(), "frozen") != "" })
+	if why := dropped(server.stderr.String(), "frozen"); !strings.Contains(why, `reason="call timeout"`) || !strings.Contains(why, "unanswered after 500ms") {
+		t.Errorf("dropped for %s", why)
+	}
+	lines := func(p *process) int { return strings.Count(p.stdout.String(), "\n") }
+	at := lines(other)
+	other.eventually("more events than are cached", func() bool { return lines(other) > at+300 }) // so that the cache has moved on
+	frozen.signal(syscall.SIGCONT)
+	frozen.says("resumed")
+	frozen.eventually("gap", func() bool { return strings.Contains(frozen.stdout.String(), `"missed":`) })
+	at = lines(frozen)
+	frozen.eventually("more events", func() bool { return lines(frozen) > at+10 })
+	for _, p := range []*process{frozen, other} {
+		p.signal(syscall.SIGINT)
+		p.exits(0)
+	}
+	if gap := checkGaps(t, events(t, frozen.stdout.String())); gap == 0 {
+		t.Error("the frozen one was told of no gap")
+	}
+	if gap := checkGaps(t, events(t, other.stdout.String())); gap > 0 {
+		t.Errorf("the other one was told of %d missed", gap)
+	}
+	server.eventually("unsubscribed", func() bool { return dropped(server.stderr.String(), "other") != "" })
+	if why := dropped(server.stderr.String(), "other"); !strings.Contains(why, "reason=unsubscribed") {
+		t.Errorf("the other one was dropped for %s", why)
+	}
+}
+
+// dropped returns the line of a server's log by which a subscriber was dropped.
+func dropped(log, name string) string {
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "dropped") && strings.Contains(line, name) {
+			return line
+		}
+	}
+	return ""
+}
+
+// checkGaps wants each event to be the next one, or to announce exactly what
+// lies between, and returns the sum of what was missed.
+func checkGaps(t *testing.T, all []wire.Event) (missed uint64) {
+	t.Helper()
+	var last, gap uint64
+	for _, e := range all {
+		missed += e.Missed
+		gap += e.Missed
+		if e.Snapshot {
+			continue
+		}
+		if last > 0 && e.Seq != last+gap+1 {
+			t.Errorf("after event %d, with %d missed, comes %d", last, gap, e.Seq)
+		}
+		last, gap = e.Seq, 0
+	}
+	return missed
+}
