@@ -83,6 +83,7 @@ func pemFiles(t *testing.T, cert tls.Certificate) (certFile, keyFile string) {
 // TestTLS connects with TLS and with a certificate of its own, and says what is
 // wrong where only one side speaks it.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	authority := wiretest.NewAuthority()
 	cert, own := authority.Issue("server", time.Hour, "127.0.0.1"), authority.Issue("client", time.Hour)
 	ca, _ := pemFiles(t, cert) // a certificate that is trusted need not be signed
@@ -101,7 +102,7 @@ func TestTLS(t *testing.T) {
 		{[]string{"-addr", secureAddr, "-tls-ca", ca, "-tls-cert", certFile, "-tls-key", keyFile}, exitOK, "connected"},
 		{[]string{"-addr", secureAddr}, exitLost, "TLS is spoken at this port; connect with TLS"},
 		{[]string{"-addr", plainAddr, "-tls"}, exitLost, "does not speak TLS at this port; connect without it"},
-		{[]string{"-addr", secureAddr, "-tls", "-wait", "50ms"}, exitLost, "unknown authority"},
+		{[]string{"-addr", secureAddr, "-tls", "-wait", "1s"}, exitLost, "unknown authority"},
 	} {
 		if code, _, stderr := command(t, append(tc.args, "-exit-when-done", "-job", "site")...); code != tc.code || !strings.Contains(stderr, tc.want) {
 			t.Errorf("%v: exit %d\n%s", tc.args, code, stderr)

@@ -146,7 +146,7 @@ func TestLostInRun(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.watch("-exit-when-done", "-wait", "1m")
 		s.job("site")
-		s.srv.Close() // ends the run by an error that nobody gets any more
+		s.kill()
 		s.exits(exitLost, time.Minute, "waiting for "+memAddr, "away for too long")
 	})
 }

@@ -75,9 +75,7 @@ func inBubble(t *testing.T, test func(s *site)) {
 // serve starts a server in the place of the one before.
 func (s *site) serve(cfg momserver.Config) {
 	s.t.Helper()
-	if s.srv != nil {
-		s.srv.Close()
-	}
+	s.kill()
 	s.srv = momserver.New(cfg)
 	l, err := s.net.Listen(memAddr)
 	if err != nil {
@@ -85,6 +83,15 @@ func (s *site) serve(cfg momserver.Config) {
 	}
 	go s.srv.Serve(l)
 	synctest.Wait()
+}
+
+// kill ends the server, as SIGKILL does: what it says as it closes reaches
+// nobody.
+func (s *site) kill() {
+	s.net.Cut()
+	if s.srv != nil {
+		s.srv.Close()
+	}
 }
 
 // watch starts the monitor and waits until it has got as far as it can.

@@ -195,27 +195,40 @@ func TestStdoutFull(t *testing.T) {
 	}
 }
 
-// TestStdoutStuck ends by a signal though a write to stdout does not return,
-// and the server keeps the monitor until then.
+// TestStdoutStuck ends by a signal though a write to stdout does not return. It
+// answers the server until then, and the cursor is not moved past the event.
 func TestStdoutStuck(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for the whole grace")
 	}
 	t.Parallel()
-	srv, addr := serveTCP(t, momserver.Config{CallTimeout: time.Second})
-	_, w := pipe(t)
+	srv, addr := serveTCP(t, momserver.Config{})
+	r, w := pipe(t)
 	path := filepath.Join(t.TempDir(), "cursor")
 	p := start(t, addr, w, "-o", "json", "-cursor", path)
-	runs(t, srv, 500) // more than a pipe takes
-	stuck := func() bool {
-		sub := srv.Subscribers()
-		text, err := os.ReadFile(path)
-		return len(sub) == 1 && sub[0].Lag == 0 && sub[0].InFlight == 0 && err == nil && string(text) != string(line(wire.Cursor{Epoch: srv.Epoch(), Seq: 1000}))
+	runs(t, srv, 1)
+	eventually(t, "shown", func() bool {
+		text, _ := os.ReadFile(path)
+		return string(text) == string(line(wire.Cursor{Epoch: srv.Epoch(), Seq: 2}))
+	})
+	long := strings.Repeat("\x01", 40_000) // six times that in JSON, more than a pipe takes
+	if err := srv.Publish(wire.Event{JobID: jobID("site"), RunID: jobID("run"), Data: wire.TransferData{
+		Initialize: &wire.InitializeData{Name: long}, Status: wire.Status{State: wire.JobInitialized},
+	}}); err != nil {
+		t.Fatal(err)
 	}
-	eventually(t, "stuck", stuck)
+	lines := bufio.NewReader(r)
+	for range 2 {
+		if _, err := lines.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := lines.ReadByte(); err != nil { // of the third, whose rest does not fit
+		t.Fatal(err)
+	}
 	p.signal(syscall.SIGINT)
 	p.exits(exitFailed, "ended while stdout took no more")
-	if n := srv.Stats().Drops[momserver.ReasonCallTimeout]; n > 0 {
-		t.Error("the server dropped it")
+	if got := read(t, path); got != string(line(wire.Cursor{Epoch: srv.Epoch(), Seq: 2})) {
+		t.Errorf("the cursor is %q", got)
 	}
 }

@@ -66,6 +66,7 @@ func TestNoMoMServer(t *testing.T) {
 // TestPerhapsNoMoMServer asks whether it is one where that cannot be known, and
 // goes on trying.
 func TestPerhapsNoMoMServer(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		serve func(net.Conn)
 		want  string
