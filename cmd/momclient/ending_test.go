@@ -151,21 +151,27 @@ func TestLostInRun(t *testing.T) {
 	})
 }
 
-// TestLostAfterwards ends well, and without words, when the server goes away
-// after the last end, whatever -wait says.
+// TestLostAfterwards ends well, and almost without words, when the server goes
+// away after the last end, whatever -wait says.
 func TestLostAfterwards(t *testing.T) {
-	for _, wait := range []string{"1ns", "1m"} {
+	const draining = "momclient: draining: the server is shutting down\n"
+	for _, tc := range []struct {
+		wait   string
+		within time.Duration
+		leave  func(*site)
+		says   string
+	}{
+		{"1m", quiet, func(s *site) { s.srv.Shutdown(s.t.Context()) }, draining},
+		{"1ns", time.Nanosecond, func(s *site) { s.srv.Shutdown(s.t.Context()) }, draining},
+		{"1m", quiet, (*site).kill, ""},
+	} {
 		inBubble(t, func(s *site) {
-			s.watch("-exit-when-done", "-wait", wait)
+			s.watch("-exit-when-done", "-wait", tc.wait)
 			s.job("site").Complete()
 			synctest.Wait()
-			s.srv.Shutdown(s.t.Context())
-			within := quiet
-			if wait == "1ns" {
-				within = time.Nanosecond
-			}
-			s.exits(exitOK, within)
-			if got, want := s.stderr.String(), "momclient: connected mem:7420\nmomclient: draining: the server is shutting down\n"; got != want {
+			tc.leave(s)
+			s.exits(exitOK, tc.within)
+			if got, want := s.stderr.String(), "momclient: connected mem:7420\n"+tc.says; got != want {
 				t.Errorf("stderr %q, want %q", got, want)
 			}
 		})
@@ -263,5 +269,73 @@ func TestInterrupted(t *testing.T) {
 			s.cancel()
 			s.exits(tc.code, 0, tc.says)
 		})
+	}
+}
+
+// slow is a stdout that takes its time for some lines.
+type slow struct {
+	buffer
+	line string
+}
+
+func (w *slow) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), w.line) {
+		time.Sleep(time.Minute)
+	}
+	return w.buffer.Write(p)
+}
+
+// TestSlowStdout does not take the time that stdout needs for quiet.
+func TestSlowStdout(t *testing.T) {
+	inBubble(t, func(s *site) {
+		out := &slow{line: "second"}
+		s.watchTo(out, "-exit-when-done")
+		s.job("first").Complete()
+		s.job("second").Complete()
+		time.Sleep(2 * time.Minute)
+		s.exits(exitOK, quiet)
+		if n := strings.Count(out.String(), "\n"); n != 4 {
+			s.t.Errorf("%d lines\n%s", n, out)
+		}
+	})
+}
+
+// TestRestartBehindStdout judges a run by a restart when all is shown that came
+// before that: its end may be among it, or only its beginning.
+func TestRestartBehindStdout(t *testing.T) {
+	for _, tc := range []struct {
+		slow   string
+		ends   bool
+		code   int
+		within time.Duration
+	}{{"JobCompleted", true, exitOK, time.Second}, {"JobInitialized", true, exitOK, time.Second}, {"JobInitialized", false, exitLost, time.Second + interval}} {
+		inBubble(t, func(s *site) {
+			s.watchTo(&slow{line: tc.slow}, "-exit-when-done", "-job", "site", "-period", "1s")
+			j := s.job("site")
+			if tc.ends {
+				j.Complete()
+				synctest.Wait()
+			}
+			s.serve(momserver.Config{})
+			time.Sleep(59 * time.Second)
+			s.running()
+			s.exitsBy(tc.code, tc.within, "on a new epoch")
+		})
+	}
+}
+
+// TestNewRunBeforeStatus takes a run of the new server's for no lost one, though
+// it is seen before the restart is told of.
+func TestNewRunBeforeStatus(t *testing.T) {
+	n := newEnding(&wire.Filter{})
+	e := event(1, wire.JobInitialized, nil)
+	n.see(e)
+	p := &patience{end: n, place: func() wire.Cursor { return e.Cursor() }, cancel: func(err error) { t.Error(err) }}
+	p.restarted(e.Epoch)
+	cancelled := false
+	p.cancel = func(error) { cancelled = true }
+	e.Epoch = jobID("next epoch")
+	if p.restarted(e.Epoch); !cancelled {
+		t.Error("a run of the epoch before is not lost")
 	}
 }

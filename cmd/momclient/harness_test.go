@@ -125,11 +125,20 @@ func (s *site) running() {
 	}
 }
 
-// exits wants the monitor to end within the time with the code, and to have
-// said each of the words on stderr.
-func (s *site) exits(code int, within time.Duration, words ...string) {
+// exits wants the monitor to end after exactly the time with the code, and to
+// have said each of the words on stderr.
+func (s *site) exits(code int, after time.Duration, words ...string) {
 	s.t.Helper()
 	begin := time.Now()
+	s.exitsBy(code, after, words...)
+	if took := time.Since(begin); took < after {
+		s.t.Errorf("it ended after %v, not %v", took, after)
+	}
+}
+
+// exitsBy is exits within the time.
+func (s *site) exitsBy(code int, within time.Duration, words ...string) {
+	s.t.Helper()
 	select {
 	case got := <-s.ended:
 		if got != code {
@@ -139,9 +148,6 @@ func (s *site) exits(code int, within time.Duration, words ...string) {
 		s.t.Errorf("it has not ended within %v\n%s%s", within, &s.stdout, &s.stderr)
 		s.cancel()
 		<-s.ended
-	}
-	if took := time.Since(begin); took < within {
-		s.t.Errorf("it ended after %v, not %v", took, within)
 	}
 	for _, w := range words {
 		if !strings.Contains(s.stderr.String(), w) {

@@ -69,11 +69,10 @@ func (p *patience) restarted(epoch uuid.UUID) {
 	defer p.mu.Unlock()
 	stopTimer(&p.judge)
 	switch {
-	case !p.end.unfinishedBefore(epoch):
-	case p.place().Epoch == epoch:
-		p.cancel(errRunLost)
-	default:
+	case p.place().Epoch != epoch:
 		p.judge = time.AfterFunc(interval, func() { p.restarted(epoch) })
+	case p.end.unfinishedBefore(epoch):
+		p.cancel(errRunLost)
 	}
 }
 

@@ -170,6 +170,23 @@ func TestReaderGone(t *testing.T) {
 	}
 }
 
+// TestReaderGoneWrite ends well at a write that nobody can read, where it is
+// not known before.
+func TestReaderGoneWrite(t *testing.T) {
+	srv, addr := serveTCP(t, momserver.Config{})
+	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	syscall.CloseOnExec(ends[1])
+	stdout := os.NewFile(uintptr(ends[0]), "stdout")
+	p := start(t, addr, stdout)
+	stdout.Close()
+	syscall.Close(ends[1])
+	runs(t, srv, 1)
+	p.exits(exitOK)
+}
+
 // TestStdoutFull exits 1 and does not move the cursor past what was not
 // written.
 func TestStdoutFull(t *testing.T) {
