@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +36,10 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := lookAtSources(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "./momserver", "./momclient")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "the commands cannot be built: %v\n%s", err, out)
@@ -42,6 +47,23 @@ func testMain(m *testing.M) int {
 	}
 	bin = dir
 	return m.Run()
+}
+
+// lookAtSources looks at each source of the commands, so that go test runs the
+// tests again when one has changed: it cannot know what is built here.
+func lookAtSources() error {
+	for _, dir := range []string{"momserver", "momclient", "../momserver", "../momclient", "../wire"} {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(path, ".go") {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // process is one of the two commands, running.
@@ -289,7 +311,14 @@ func TestWithErrors(t *testing.T) {
 // at most the one is repeated at which it was killed, and none is left out.
 func TestMonitorKilled(t *testing.T) {
 	t.Parallel()
-	_, addr := serveBusy(t)
+	// Jobs with nothing to do, again and again: thousands of events a second,
+	// so that a kill comes in the middle of one.
+	args := []string{"-every", "1ns", "-cache-events", "1000000"}
+	for range 3 {
+		src, dst := tree(t, 1)
+		args = append(args, src, dst)
+	}
+	_, addr := serve(t, "", args...)
 	cursor := filepath.Join(t.TempDir(), "cursor")
 	lives := 40
 	if testing.Short() {
@@ -317,7 +346,7 @@ func TestMonitorKilled(t *testing.T) {
 		case e.Seq == before.Seq:
 			repeats++
 		case e.Seq != before.Seq+1 || e.Epoch != before.Epoch:
-			t.Errorf("after event %d comes %d", before.Seq, e.Seq)
+			t.Fatalf("after event %d comes %d", before.Seq, e.Seq)
 		}
 	}
 	if shown[0].Seq != 1 || repeats >= lives {
