@@ -5,192 +5,19 @@
 package cmd_test
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"mom/wire"
 )
-
-// bin holds the two commands.
-var bin string
-
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "mom-pair-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if err := lookAtSources(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "./momserver", "./momclient")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "the commands cannot be built: %v\n%s", err, out)
-		return 1
-	}
-	bin = dir
-	return m.Run()
-}
-
-// lookAtSources looks at each source of the commands, so that go test runs the
-// tests again when one has changed: it cannot know what is built here.
-func lookAtSources() error {
-	for _, dir := range []string{"momserver", "momclient", "../momserver", "../momclient", "../wire"} {
-		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && strings.HasSuffix(path, ".go") {
-				_, err = os.Stat(path)
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// process is one of the two commands, running.
-type process struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	stdout buffer
-	stderr buffer
-}
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-func start(t *testing.T, name string, args ...string) *process {
-	t.Helper()
-	p := &process{t: t, cmd: exec.Command(filepath.Join(bin, name), args...)}
-	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		p.cmd.Process.Kill()
-		p.cmd.Process.Signal(syscall.SIGCONT)
-		p.cmd.Wait()
-	})
-	return p
-}
-
-// serve starts momserver and returns its address when it listens. addr is where,
-// "" for any port.
-func serve(t *testing.T, addr string, args ...string) (*process, string) {
-	t.Helper()
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	p := start(t, "momserver", append([]string{"-addr", addr}, args...)...)
-	p.says("addr=")
-	_, rest, _ := strings.Cut(p.stderr.String(), "addr=")
-	addr, _, _ = strings.Cut(rest, "\n")
-	return p, addr
-}
-
-// watch starts momclient with -o json, and waits until it has subscribed.
-func watch(t *testing.T, addr string, args ...string) *process {
-	t.Helper()
-	p := start(t, "momclient", append([]string{"-addr", addr, "-o", "json", "-period", "1s"}, args...)...)
-	p.says("connected")
-	return p
-}
-
-// says waits until the words are on stderr.
-func (p *process) says(words string) {
-	p.t.Helper()
-	p.eventually(words, func() bool { return strings.Contains(p.stderr.String(), words) })
-}
-
-// eventually waits until a condition holds, with a deadline for a test that
-// hangs.
-func (p *process) eventually(what string, holds func() bool) {
-	p.t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(40 * time.Second)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			p.t.Fatalf("%s: not %q; stdout ends %.2000s\nstderr %s", filepath.Base(p.cmd.Path), what, tail(p.stdout.String()), &p.stderr)
-		}
-	}
-}
-
-func tail(text string) string { return text[max(0, len(text)-2000):] }
-
-func (p *process) signal(s syscall.Signal) {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		p.t.Error(err)
-	}
-}
-
-func (p *process) kill() {
-	p.signal(syscall.SIGKILL)
-	p.cmd.Wait()
-}
-
-// exits wants the exit code.
-func (p *process) exits(code int) {
-	p.t.Helper()
-	hung := time.AfterFunc(40*time.Second, func() { p.cmd.Process.Kill() })
-	defer hung.Stop()
-	err := p.cmd.Wait()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) || p.cmd.ProcessState.ExitCode() != code {
-		p.t.Errorf("%s: %v, want exit %d\n%s", filepath.Base(p.cmd.Path), p.cmd.ProcessState, code, &p.stderr)
-	}
-}
-
-// events reads whole lines as a stranger does, by their names.
-func events(t *testing.T, lines string) []wire.Event {
-	t.Helper()
-	var all []wire.Event
-	whole := lines[:strings.LastIndex(lines, "\n")+1]
-	for r := bufio.NewScanner(strings.NewReader(whole)); r.Scan(); {
-		var e wire.Event
-		if err := json.Unmarshal(r.Bytes(), &e); err != nil {
-			t.Fatalf("%v in %q", err, r.Text())
-		}
-		all = append(all, e)
-	}
-	return all
-}
 
 // tree makes a source of files of different sizes, and returns it with a
 // destination that is not there yet.
@@ -211,7 +38,7 @@ func tree(t *testing.T, files int) (src, dst string) {
 	return src, dst
 }
 
-// same reports whether every file of src is in dst, byte by byte.
+// same wants every file of src in dst, byte by byte.
 func same(t *testing.T, src, dst string) {
 	t.Helper()
 	if out, err := exec.Command("diff", "-r", src, dst).CombinedOutput(); err != nil {
