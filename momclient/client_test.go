@@ -43,7 +43,12 @@ func inBubble(t *testing.T, test func(s *site)) {
 // start starts a server; a later one has another epoch.
 func (s *site) start() {
 	s.t.Helper()
-	s.srv = momserver.New(momserver.Config{})
+	s.startWith(momserver.Config{})
+}
+
+func (s *site) startWith(cfg momserver.Config) {
+	s.t.Helper()
+	s.srv = momserver.New(cfg)
 	l, err := s.net.Listen(memAddr)
 	if err != nil {
 		s.t.Fatal(err)
