@@ -60,7 +60,7 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.StringVar(&c.tlsCert, "tls-cert", "", "present the certificate in `FILE` (PEM), with -tls-key")
 	fs.StringVar(&c.tlsKey, "tls-key", "", "the certificate's key, `FILE` (PEM)")
 
-	fs.Func("job", "only this job, `ID|NAME`; repeat it or separate by commas", c.addJobs)
+	fs.Func("job", "only this job, `ID|NAME`; repeat it for several", c.addJob)
 	fs.Func("state", "only these states, `NAME,...`, as Transferring or ImportingError", c.addStates)
 	fs.Func("severity", "only events of this `SEVERITY` and up: processing, warning or error", c.setSeverity)
 	fs.Func("from", "begin at `PLACE`: now, or oldest, the oldest event that the server has\n(default now)", c.setFrom)
@@ -146,17 +146,14 @@ func checkAddr(flag, addr string) error {
 	return nil
 }
 
-// addJobs takes a job's ID where the text is a UUID of 36 characters, else its
-// name.
-func (c *config) addJobs(text string) error {
-	for _, job := range splitList(text) {
-		if id, err := uuid.Parse(job); err == nil && len(job) == 36 {
-			c.filter.Jobs = append(c.filter.Jobs, id)
-		} else {
-			c.filter.Names = append(c.filter.Names, job)
-		}
-	}
-	if len(c.filter.Jobs)+len(c.filter.Names) == 0 {
+// addJob takes a job's ID where the text is a UUID of 36 characters, else its
+// name, which may hold commas.
+func (c *config) addJob(text string) error {
+	if id, err := uuid.Parse(text); err == nil && len(text) == 36 {
+		c.filter.Jobs = append(c.filter.Jobs, id)
+	} else if text != "" {
+		c.filter.Names = append(c.filter.Names, text)
+	} else {
 		return errors.New("want a job's ID or name")
 	}
 	return nil

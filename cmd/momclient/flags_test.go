@@ -102,7 +102,7 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-wait", "5"}, []string{"-wait", `"5"`}},
 		{[]string{"-exit-when-done=perhaps"}, []string{"-exit-when-done", `"perhaps"`}},
 		{[]string{"-job", ""}, []string{"-job", "want a job's ID or name"}},
-		{[]string{"-job", strings.Repeat("a,", wire.MaxFilterItems+1)}, []string{"-job", "1025 names", "at most 1024"}},
+		{slices.Repeat([]string{"-job", "a"}, wire.MaxFilterItems+1), []string{"-job", "1025 names", "at most 1024"}},
 		{[]string{"-state", ""}, []string{"-state", "want a state's name"}},
 		{[]string{"-state", "Transfered"}, []string{"-state", `"Transfered"`, "there are MirroringJobInitialized, "}},
 		{[]string{"-severity", "fatal"}, []string{"-severity", `"fatal"`, "there are Processing, Warning, Error"}},
@@ -140,14 +140,14 @@ func TestBadFlags(t *testing.T) {
 func TestFilterFlags(t *testing.T) {
 	id := jobID("site")
 	c, err := parseFlags([]string{
-		"-job", "site to staging, " + id.String(), "-job", "docs", "-state", "transfering,JobCompleted", "-state", "MirroringJobCompleted",
+		"-job", "site, to staging", "-job", id.String(), "-job", "docs", "-state", "transfering,JobCompleted", "-state", "MirroringJobCompleted",
 		"-severity", "WARNING", "-from", "oldest",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := &c.filter
-	if len(f.Jobs) != 1 || f.Jobs[0] != id || !slices.Equal(f.Names, []string{"site to staging", "docs"}) {
+	if len(f.Jobs) != 1 || f.Jobs[0] != id || !slices.Equal(f.Names, []string{"site, to staging", "docs"}) {
 		t.Errorf("jobs %v, names %q", f.Jobs, f.Names)
 	}
 	if !slices.Equal(f.States, []wire.State{wire.Transferring, wire.JobCompleted}) || f.Severity != wire.SeverityWarning || c.from != wire.FromOldest {
