@@ -1,0 +1,497 @@
+package board
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/wire"
+)
+
+var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// script drives a board by a clock of its own, in seconds from start.
+type script struct {
+	t   *testing.T
+	b   *Board
+	now time.Time
+	seq uint64
+	e   uuid.UUID // epoch
+}
+
+func newScript(t *testing.T, opts Options) *script {
+	s := &script{t: t, now: start, e: id(1000)}
+	opts.Now = func() time.Time { return s.now }
+	s.b = New(opts)
+	s.status(momclient.ConnectionStatus{Kind: momclient.Connected, Epoch: s.e})
+	return s
+}
+
+func id(n int) uuid.UUID { return uuid.MustParse(fmt.Sprintf("00000000-0000-4000-8000-%012d", n)) }
+
+func (s *script) at(seconds float64) *script {
+	s.now = start.Add(time.Duration(seconds * float64(time.Second)))
+	return s
+}
+
+func (s *script) status(st momclient.ConnectionStatus) {
+	st.Server, st.Time = "mirror.example:7420", s.now
+	s.b.Status(st)
+}
+
+// event is the next event of a run of the job of the same number, at the
+// script's time, changed by set.
+func (s *script) event(run int, state wire.State, set ...func(*wire.Event)) *script {
+	s.seq++
+	e := wire.Event{Seq: s.seq, Epoch: s.e, JobID: id(run % 100), RunID: id(run)}
+	e.Data.Initialize = &wire.InitializeData{Name: fmt.Sprintf("job %d", run%100), Packages: 2, Bytes: 1000}
+	e.Data.Status = wire.Status{State: state, SentTime: s.now, ReceivedTime: s.now, Final: state.EndsRun(false)}
+	e.Data.Progress = wire.Progress{BytesTotal: 1000, PackagesTotal: 2}
+	for _, set := range set {
+		set(&e)
+	}
+	s.b.Event(&e)
+	return s
+}
+
+func done(n int64) func(*wire.Event) {
+	return func(e *wire.Event) { e.Data.Progress.BytesDone = n }
+}
+
+func of(number int) func(*wire.Event) {
+	return func(e *wire.Event) {
+		e.Data.Header = &wire.PackageHeader{Number: number, FileSize: 500}
+		e.Data.Body = &wire.PackageBody{Files: 3, Item: "an item"}
+	}
+}
+
+func logged(severity wire.Severity, message string) func(*wire.Event) {
+	return func(e *wire.Event) {
+		e.Data.Status.Log = append(e.Data.Status.Log, wire.LogEntry{Time: e.Data.Status.ReceivedTime, Severity: severity, Item: "file", Message: message})
+	}
+}
+
+func missed(n uint64) func(*wire.Event) { return func(e *wire.Event) { e.Missed = n } }
+
+func snapshot(e *wire.Event) { e.Snapshot = true }
+
+// phases wants the jobs in this order, as "number phase".
+func (s *script) phases(want ...string) {
+	s.t.Helper()
+	var got []string
+	for _, j := range s.b.View().Jobs {
+		got = append(got, strings.TrimPrefix(j.Name, "job ")+" "+string(j.Run.Phase))
+	}
+	if strings.Join(got, ", ") != strings.Join(want, ", ") {
+		s.t.Errorf("at %v: %q; want %q", s.now.Sub(start), got, want)
+	}
+}
+
+func (s *script) run(n int) RunDetail {
+	s.t.Helper()
+	r, ok := s.b.Run(id(n))
+	if !ok {
+		s.t.Fatalf("no run %d", n)
+	}
+	return r
+}
+
+// TestRun goes with one run from its first event to its last.
+func TestRun(t *testing.T) {
+	s := newScript(t, Options{})
+	s.event(1, wire.JobInitialized)
+	s.at(1).event(1, wire.PackageInitialized, of(1))
+	s.at(2).event(1, wire.Transferring, of(1), done(100), func(e *wire.Event) { e.Data.Status.SentTime = start.Add(time.Second) })
+	s.at(3).event(1, wire.Transferring, of(1), done(200), func(e *wire.Event) { e.Data.Status.SentTime = start.Add(time.Second) })
+	s.event(1, wire.PackageInitialized, of(2), done(200))
+	r := s.run(1).Run
+	if len(r.InFlight) != 2 || r.InFlight[0].Item != "an item" || r.Fraction != 0.2 || !r.Started.Equal(start) || !r.LastChange.Equal(s.now) {
+		t.Errorf("on the way: %+v", r)
+	}
+	s.at(4).event(1, wire.Transferred, of(1), done(500))
+	s.at(5).event(1, wire.PackageCompleted, of(1), done(500))
+	d := s.run(1)
+	if len(d.Run.InFlight) != 1 || d.Run.InFlight[0].Number != 2 {
+		t.Errorf("in flight: %+v", d.Run.InFlight)
+	}
+	var steps []string
+	for _, st := range d.Packages[0].Steps {
+		steps = append(steps, fmt.Sprint(st.State, st.Start.Sub(start), st.End.Sub(start)))
+	}
+	if got := strings.Join(steps, "; "); got != "MirroringPackageInitialized 1s 1s; Transferring 1s 3s; Transferred 4s 4s; MirroringPackageCompleted 5s 5s" {
+		t.Errorf("steps: %s", got)
+	}
+	s.phases("1 running")
+	s.at(10).event(1, wire.JobCompleted, done(1000))
+	s.phases("1 completed")
+	d = s.run(1)
+	if d.Run.Fraction != 1 || d.Run.Rate != 100 || !d.Run.Ended.Equal(s.now) || len(d.Run.InFlight) != 0 {
+		t.Errorf("at the end: %+v", d.Run)
+	}
+	if p := d.Packages; p[0].Phase != Completed || p[1].Phase != Left {
+		t.Errorf("packages at the end: %+v", p)
+	}
+	s.at(11).event(1, wire.Transferring, done(3))
+	s.phases("1 completed") // nothing follows an end
+}
+
+// TestPhases names each way to end, and the order of the list.
+func TestPhases(t *testing.T) {
+	s := newScript(t, Options{})
+	s.event(1, wire.JobInitialized).event(2, wire.JobInitialized).event(3, wire.JobInitialized).event(4, wire.JobInitialized)
+	s.phases("4 running", "3 running", "2 running", "1 running")
+	s.event(3, wire.ImportingError, of(1))
+	s.event(2, wire.JobCompleted, func(e *wire.Event) { e.Data.Progress.PackagesFailed = 1 })
+	s.event(1, wire.JobCompleted)
+	s.phases("4 running", "1 completed", "2 completedWithErrors", "3 failed")
+	s.event(103, wire.JobInitialized)
+	s.phases("3 running", "4 running", "1 completed", "2 completedWithErrors")
+	v := s.b.View()
+	if want := (Counts{Running: 2, Completed: 1, CompletedWithErrors: 1}); v.Counts != want {
+		t.Errorf("%+v; want %+v", v.Counts, want)
+	}
+	if v.Jobs[0].Earlier != 1 {
+		t.Errorf("job 3 has %d earlier runs", v.Jobs[0].Earlier)
+	}
+	j, _ := s.b.Job(id(3))
+	if len(j.Runs) != 2 || j.Runs[0].ID != id(103) || j.Runs[1].Phase != Failed || j.Run.ID != j.Runs[0].ID {
+		t.Errorf("runs of job 3: %+v", j.Runs)
+	}
+	if _, ok := s.b.Job(id(77)); ok {
+		t.Error("there is a job 77")
+	}
+	if _, ok := s.b.Run(id(77)); ok {
+		t.Error("there is a run 77")
+	}
+	// A package that fails does not end a run that continues.
+	s.event(4, wire.TransferringError, of(1), func(e *wire.Event) { e.Data.Status.Final = false })
+	if r := s.run(4); r.Run.Phase != Running || r.Packages[0].Phase != Failed || len(r.Run.InFlight) != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestGap: a run that the snapshot after a gap does not name has ended unseen.
+func TestGap(t *testing.T) {
+	s := newScript(t, Options{})
+	s.event(1, wire.JobInitialized).event(2, wire.JobInitialized).event(3, wire.JobInitialized)
+	s.seq = 50
+	s.event(2, wire.Transferring, snapshot, missed(47))
+	s.phases("3 running", "2 running", "1 running") // more of the snapshot may come
+	s.event(3, wire.Transferring, snapshot)
+	s.event(3, wire.Transferring)
+	s.phases("3 running", "2 running", "1 lost")
+	if v := s.b.View(); v.Connection.Missed != 47 || v.Counts.Lost != 1 {
+		t.Errorf("%+v", v)
+	}
+	// Without an event behind it the snapshot is over after a while.
+	s.event(3, wire.Transferring, snapshot, missed(5))
+	s.at(2.999).phases("3 running", "2 running", "1 lost")
+	s.at(3).phases("3 running", "2 lost", "1 lost")
+	if r := s.run(2).Run; !r.Ended.IsZero() || r.Rate != 0 {
+		t.Errorf("an end that was not seen: %+v", r)
+	}
+	// What is heard of after all is not lost, though nothing of it is new.
+	s.seq--
+	s.event(2, wire.Transferring, snapshot, func(e *wire.Event) { e.Seq = 51 })
+	s.phases("2 running", "3 running", "1 lost")
+}
+
+// TestGapWithoutEvents: the status alone may tell of a gap.
+func TestGapWithoutEvents(t *testing.T) {
+	s := newScript(t, Options{})
+	s.event(1, wire.JobInitialized).event(2, wire.JobInitialized)
+	s.at(1).status(momclient.ConnectionStatus{Kind: momclient.Lost, Err: errors.New("cut")})
+	s.at(2)
+	s.event(2, wire.Transferring, snapshot) // comes before its status is heard of
+	s.status(momclient.ConnectionStatus{Kind: momclient.Resumed, Epoch: s.e, Missed: 3})
+	s.at(4.9).phases("2 running", "1 running")
+	s.at(5).phases("2 running", "1 lost")
+}
+
+// TestEpoch: the runs of a server that was restarted are lost, in whichever
+// order its end is heard of.
+func TestEpoch(t *testing.T) {
+	for _, statusFirst := range []bool{true, false} {
+		s := newScript(t, Options{})
+		old := s.e
+		s.event(1, wire.JobInitialized).event(2, wire.JobInitialized)
+		resumed := momclient.ConnectionStatus{Kind: momclient.Resumed, Epoch: id(2000), NewEpoch: true}
+		if statusFirst {
+			s.status(resumed)
+			s.phases("2 lost", "1 lost")
+			s.event(1, wire.Transferring) // had waited
+			s.event(2, wire.JobCompleted) // as well
+			s.phases("2 completed", "1 lost")
+		}
+		s.seq, s.e = 0, id(2000)
+		s.event(3, wire.JobInitialized)
+		if !statusFirst {
+			s.status(resumed)
+			s.phases("3 running", "2 lost", "1 lost")
+		} else {
+			s.phases("3 running", "2 completed", "1 lost")
+		}
+		c := s.b.View().Connection
+		if c.Restarts != 1 || c.Resumed != 1 || c.Epoch != id(2000) || s.b.previous != old {
+			t.Errorf("%+v", c)
+		}
+		messages := 0
+		for _, e := range s.b.Log(id(1), 0, 0) {
+			if e.Message == "the run's end was not seen" {
+				messages++
+			}
+		}
+		if messages != 1 {
+			t.Errorf("job 1 was said to be lost %d times", messages)
+		}
+	}
+}
+
+func TestConnection(t *testing.T) {
+	s := newScript(t, Options{})
+	s.event(1, wire.JobInitialized).at(1).event(1, wire.Transferring, done(100)).at(2).event(1, wire.Transferring, done(200))
+	want := func(state string, connected bool, since float64, rate int64) Connection {
+		t.Helper()
+		v := s.b.View()
+		c := v.Connection
+		if c.State != state || c.Connected != connected || c.Since.Sub(start).Seconds() != since || v.Jobs[0].Run.Rate != rate || c.Server != "mirror.example:7420" {
+			t.Errorf("%+v, rate %d; want %s, %v since %v, rate %d", c, v.Jobs[0].Run.Rate, state, connected, since, rate)
+		}
+		return c
+	}
+	want("connected", true, 0, 100)
+	s.status(momclient.ConnectionStatus{Kind: momclient.Draining, Err: errors.New("draining")})
+	want("draining", true, 0, 100)
+	s.at(3).status(momclient.ConnectionStatus{Kind: momclient.Lost, Err: errors.New("cut")})
+	want("lost", false, 3, 0)
+	s.at(4).status(momclient.ConnectionStatus{Kind: momclient.Reconnecting, Attempt: 1, Delay: time.Second, Err: errors.New("no route")})
+	if c := want("reconnecting", false, 3, 0); c.Attempt != 1 || !c.NextTry.Equal(start.Add(5*time.Second)) || c.Error != "no route" {
+		t.Errorf("%+v", c)
+	}
+	s.status(momclient.ConnectionStatus{Kind: momclient.Connecting})
+	want("reconnecting", false, 3, 0)
+	s.status(momclient.ConnectionStatus{Kind: momclient.Refused, Err: errors.New("wrong token"), Final: true})
+	if c := want("refused", false, 3, 0); !c.Final || !c.NextTry.IsZero() {
+		t.Errorf("%+v", c)
+	}
+	s.at(6).status(momclient.ConnectionStatus{Kind: momclient.Resumed, Epoch: s.e})
+	if c := want("connected", true, 6, 67); c.Error != "" || c.Attempt != 0 || c.Resumed != 1 {
+		t.Errorf("%+v", c)
+	}
+	fresh := New(Options{})
+	fresh.Status(momclient.ConnectionStatus{Kind: momclient.Connecting, Time: start})
+	if c := fresh.View().Connection; c.State != "connecting" || !c.Since.Equal(start) {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestLog: severities do not push out each other, and what was had is not had
+// again.
+func TestLog(t *testing.T) {
+	s := newScript(t, Options{})
+	s.event(1, wire.JobInitialized, logged(wire.SeverityError, "first"))
+	s.seq--
+	s.event(1, wire.JobInitialized, logged(wire.SeverityError, "first"), snapshot)
+	s.event(2, wire.TransferringError, of(7))
+	for i := range MaxLog + 5 {
+		s.event(1, wire.Transferring, logged(wire.SeverityProcessing, fmt.Sprint("note ", i)))
+	}
+	s.event(1, wire.Transferring, logged(wire.SeverityWarning, "last"))
+	all := s.b.Log(uuid.Nil, 0, 0)
+	if len(all) != MaxLog+3 || all[0].Message != "last" || all[1].Message != fmt.Sprint("note ", MaxLog+4) || all[MaxLog].Message != "note 5" {
+		t.Errorf("%d entries: %+v", len(all), all[:2])
+	}
+	if p := s.b.View().Problems; len(p) != 3 || p[0].Message != "last" || p[1].Message != "TransferringError" || p[1].Package != 7 || p[2].Message != "first" || p[2].Item != "file" || p[2].Job != "job 1" {
+		t.Errorf("%+v", p)
+	}
+	if got := s.b.Log(id(2), wire.SeverityError, 10); len(got) != 1 || got[0].JobID != id(2) {
+		t.Errorf("%+v", got)
+	}
+	if got := s.b.Log(uuid.Nil, 0, 2); len(got) != 2 || got[0].Message != "last" {
+		t.Errorf("%+v", got)
+	}
+	if got := s.run(2).Log; len(got) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestLogSelection: the log takes what it was told to, the jobs take all.
+func TestLogSelection(t *testing.T) {
+	s := newScript(t, Options{Log: wire.Filter{States: []wire.State{wire.Transferring}, Severity: wire.SeverityWarning}})
+	s.event(1, wire.JobInitialized, logged(wire.SeverityError, "of another state"))
+	s.event(1, wire.Transferring, logged(wire.SeverityProcessing, "too light"), logged(wire.SeverityWarning, "taken"))
+	if got := s.b.Log(uuid.Nil, 0, 0); len(got) != 1 || got[0].Message != "taken" {
+		t.Errorf("%+v", got)
+	}
+	s.phases("1 running")
+}
+
+// TestBounds fills everything over its bound.
+func TestBounds(t *testing.T) {
+	s := newScript(t, Options{})
+	for i := range MaxJobs + 10 {
+		s.event(0, wire.JobInitialized, func(e *wire.Event) { e.JobID, e.RunID = id(10_000+i), id(20_000+i) })
+		if i < 5 {
+			s.event(0, wire.JobCompleted, func(e *wire.Event) { e.JobID, e.RunID = id(10_000+i), id(20_000+i) })
+		}
+	}
+	v := s.b.View()
+	if len(v.Jobs) != MaxJobs || v.Forgotten != 10 || v.Counts.Completed != 0 || len(s.b.runs) != MaxJobs || len(s.b.running) != MaxJobs {
+		t.Errorf("%d jobs, %d forgotten, %+v, %d runs, %d of them running", len(v.Jobs), v.Forgotten, v.Counts, len(s.b.runs), len(s.b.running))
+	}
+	if last := v.Jobs[MaxJobs-1].ID; last != id(10_010) { // 5 ended ones went first, then the oldest
+		t.Errorf("the oldest job is %v", last)
+	}
+
+	s = newScript(t, Options{})
+	for i := range MaxRuns + 3 {
+		s.event(1+100*i, wire.JobInitialized)
+	}
+	if j, _ := s.b.Job(id(1)); len(j.Runs) != MaxRuns || j.Forgotten != 3 || j.Runs[MaxRuns-1].ID != id(301) || len(s.b.runs) != MaxRuns || len(s.b.running) != MaxRuns {
+		t.Errorf("%d runs, %d forgotten", len(j.Runs), j.Forgotten)
+	}
+
+	for i := range MaxPackages + 7 {
+		s.event(1+100*MaxRuns, wire.PackageInitialized, of(i+1))
+	}
+	r := s.run(1 + 100*MaxRuns)
+	if len(r.Packages) != MaxPackages || r.PackagesForgotten != 7 || r.Packages[0].Number != 8 {
+		t.Errorf("%d packages, %d forgotten, the first is %d", len(r.Packages), r.PackagesForgotten, r.Packages[0].Number)
+	}
+	if len(r.Run.InFlight) != MaxInFlight || r.Run.MoreInFlight != MaxPackages-MaxInFlight {
+		t.Errorf("%d in flight, and %d more", len(r.Run.InFlight), r.Run.MoreInFlight)
+	}
+	for i := range MaxAllPackages / MaxPackages {
+		for n := range MaxPackages {
+			s.event(2+i, wire.PackageInitialized, of(n+1))
+		}
+	}
+	if n := s.b.packages.Len(); n != MaxAllPackages {
+		t.Errorf("%d packages in all", n)
+	}
+	if r := s.run(1 + 100*MaxRuns); len(r.Packages) != 0 || r.PackagesForgotten != MaxPackages+7 {
+		t.Errorf("the oldest run has %d packages, %d forgotten", len(r.Packages), r.PackagesForgotten)
+	}
+	// A forgotten run takes its packages along.
+	for i := range MaxRuns {
+		s.event(2+100*(i+1), wire.JobInitialized)
+	}
+	if n := s.b.packages.Len(); n != MaxAllPackages-MaxPackages {
+		t.Errorf("%d packages in all", n)
+	}
+}
+
+// TestHostile: absurd events are shown, cut, and can be said in JSON.
+func TestHostile(t *testing.T) {
+	long := strings.Repeat("ä", 1<<20)
+	s := newScript(t, Options{})
+	for _, when := range []time.Time{time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(9999, 12, 31, 23, 59, 0, 0, time.FixedZone("", -30*3600)), start.In(time.FixedZone("", 30*3600)), time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(9998, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		s.event(1, wire.Transferring, of(-1), logged(9, long), func(e *wire.Event) {
+			e.Data.Initialize.Name, e.Data.Initialize.SourcePath, e.Data.Initialize.DestinationPath, e.Data.Initialize.LastExecution = long, long, long, when
+			e.Data.Header.TargetFilePath, e.Data.Header.FileSize = long, -1<<62
+			e.Data.Body.Item = long
+			e.Data.Status.SentTime, e.Data.Status.ReceivedTime, e.Data.Status.Log[0].Time = when, when, when
+			e.Data.Progress = wire.Progress{BytesDone: int64(e.Seq%2*2-1) << 62, BytesTotal: -1 << 63, FilesDone: -1}
+		})
+		s.event(1, 77, done(1<<62))
+	}
+	s.at(1000)
+	v := s.b.View()
+	d := s.run(1)
+	j, _ := s.b.Job(id(1))
+	for _, v := range []any{v, d, j} {
+		text, err := json.Marshal(v)
+		if err != nil || len(text) > 20*MaxText*10 {
+			t.Errorf("%d bytes, %v", len(text), err)
+		}
+	}
+	if n := len(v.Jobs[0].Name); n > MaxText+len("…") {
+		t.Errorf("a name of %d bytes", n)
+	}
+	if n := len(d.Throughput.BytesPerSecond); n > MaxSamples {
+		t.Errorf("%d samples", n)
+	}
+	if r := v.Jobs[0].Run; r.LastChange.After(s.now) || r.Fraction < 0 || r.Rate < 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestViewIsACopy: what comes later does not change a view.
+func TestViewIsACopy(t *testing.T) {
+	s := newScript(t, Options{})
+	s.event(1, wire.PackageInitialized, of(1), logged(wire.SeverityWarning, "one"))
+	before := s.b.Version()
+	v := s.b.View()
+	text, _ := json.Marshal(v)
+	s.at(1).event(1, wire.PackageInitialized, of(1), logged(wire.SeverityWarning, "two")).event(2, wire.JobInitialized)
+	if again, _ := json.Marshal(v); string(again) != string(text) {
+		t.Errorf("%s\nbecame\n%s", text, again)
+	}
+	if v.Version != before || s.b.Version() != before+2 {
+		t.Errorf("version %d, then %d", before, s.b.Version())
+	}
+}
+
+// TestConcurrentUse is for the race detector.
+func TestConcurrentUse(t *testing.T) {
+	b := New(Options{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range 2000 {
+			e := wire.Event{Seq: uint64(i + 1), JobID: id(i % 7), RunID: id(i % 7)}
+			of(i%9 + 1)(&e)
+			e.Data.Status.State = wire.Transferring
+			b.Event(&e)
+			b.Status(momclient.ConnectionStatus{Kind: momclient.Connected})
+		}
+	})
+	for range 200 {
+		b.View()
+		b.Run(id(1))
+		b.Job(id(1))
+		b.Log(uuid.Nil, 0, 10)
+	}
+	wg.Wait()
+	if n := b.View().Connection.Events; n != 2000 {
+		t.Errorf("%d events", n)
+	}
+}
+
+func BenchmarkEvent(b *testing.B) {
+	board := New(Options{})
+	e := wire.Event{JobID: id(1), RunID: id(1)}
+	of(1)(&e)
+	e.Data.Initialize = &wire.InitializeData{Name: "job"}
+	e.Data.Status.State = wire.Transferring
+	b.ReportAllocs()
+	for b.Loop() {
+		e.Seq++
+		e.Data.Progress.BytesDone += 1000
+		e.Data.Status.ReceivedTime = e.Data.Status.ReceivedTime.Add(time.Millisecond)
+		board.Event(&e)
+	}
+}
+
+func BenchmarkView(b *testing.B) {
+	board := New(Options{})
+	for i := range 50 {
+		for n := range 50 {
+			e := wire.Event{Seq: uint64(n + 1), JobID: id(i), RunID: id(i)}
+			of(n % 10)(&e)
+			e.Data.Status.State = wire.Transferring
+			board.Event(&e)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		board.View()
+	}
+}

@@ -1,0 +1,90 @@
+package board
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/wire"
+)
+
+// Connection is how the connection to the server stands. State is the last
+// [momclient.ConnectionKind] in a word: "connecting" before the first
+// connection, "connected", "lost", "reconnecting" through all attempts,
+// "refused", "draining", "closed".
+type Connection struct {
+	Server    string    `json:"server"`
+	State     string    `json:"state"`
+	Connected bool      `json:"connected"`      // events come
+	Since     time.Time `json:"since,omitzero"` // since when Connected is what it is
+	Epoch     uuid.UUID `json:"epoch,omitzero"` // the server's life
+	Resumed   int       `json:"resumed"`        // how often the connection was resumed
+	Restarts  int       `json:"restarts"`       // how often the server was seen to be another
+	Events    uint64    `json:"events"`         // taken, snapshots too
+	Missed    uint64    `json:"missed"`         // events in gaps, in total
+	Error     string    `json:"error,omitempty"`
+	Final     bool      `json:"final,omitempty"`   // refused for good: no attempt follows
+	Attempt   int       `json:"attempt,omitempty"` // since the loss
+	NextTry   time.Time `json:"nextTry,omitzero"`  // when the attempt comes
+}
+
+// Status takes the next status of the connection.
+func (b *Board) Status(s momclient.ConnectionStatus) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.version++
+	c := &b.conn
+	c.Server = s.Server
+	if c.Since.IsZero() {
+		c.Since = s.Time.UTC()
+	}
+	switch s.Kind {
+	case momclient.Connected, momclient.Resumed:
+		b.connected(s)
+		return
+	case momclient.Connecting:
+		if c.State == "" {
+			c.State = s.Kind.String()
+		}
+		return
+	case momclient.Reconnecting:
+		c.Attempt, c.NextTry = s.Attempt, s.Time.Add(s.Delay).UTC()
+	default: // the last error stays where it is
+		c.NextTry = time.Time{}
+	}
+	if s.Err != nil {
+		c.Error = wire.Clip(s.Err.Error(), MaxText)
+	}
+	c.State, c.Final = s.Kind.String(), s.Final
+	b.live(s.Kind == momclient.Draining && c.Connected, s.Time)
+}
+
+// connected notes that events come. mu is held.
+func (b *Board) connected(s momclient.ConnectionStatus) {
+	c := &b.conn
+	c.State, c.Error, c.Final, c.Attempt, c.NextTry = momclient.Connected.String(), "", false, 0, time.Time{}
+	if s.Kind == momclient.Resumed {
+		c.Resumed++
+	}
+	b.live(true, s.Time)
+	b.turn(s.Epoch, b.now())
+	if s.Missed == 0 {
+		return
+	}
+	// The first event after the gap counts what was missed. Where none comes,
+	// the runs that no event has told of since are in doubt all the same.
+	for r := range b.running {
+		if r.rate.heard.Before(s.Time) {
+			b.doubted[r] = struct{}{}
+		}
+	}
+	b.doubtAt = b.now()
+}
+
+// live sets Connected and since when. mu is held.
+func (b *Board) live(is bool, at time.Time) {
+	if b.conn.Connected != is {
+		b.conn.Connected, b.conn.Since = is, at.UTC()
+	}
+}

@@ -1,0 +1,115 @@
+package board
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/wire"
+)
+
+// LogEntry is a line of the log. Those that are of no job say what happened to
+// the stream: a gap, a restart of the server.
+type LogEntry struct {
+	Number   uint64        `json:"number"` // counts up from 1 in the order of the log
+	Time     time.Time     `json:"time"`
+	Severity wire.Severity `json:"severity"`
+	JobID    uuid.UUID     `json:"jobID,omitzero"`
+	RunID    uuid.UUID     `json:"runID,omitzero"`
+	Job      string        `json:"job,omitempty"`     // its name
+	Package  int           `json:"package,omitempty"` // its number
+	Item     string        `json:"item,omitempty"`
+	Message  string        `json:"message"`
+}
+
+// logs holds the last entries of each severity.
+type logs struct {
+	number uint64
+	rings  [wire.SeverityError + 1]ring
+}
+
+// ring holds the last MaxLog entries.
+type ring struct {
+	entries []LogEntry
+	next    int // where the next goes, once it is full
+}
+
+func (l *logs) add(e LogEntry) {
+	l.number++
+	e.Number = l.number
+	r := &l.rings[min(max(e.Severity, wire.SeverityProcessing), wire.SeverityError)]
+	if len(r.entries) < MaxLog {
+		r.entries = append(r.entries, e)
+		return
+	}
+	r.entries[r.next] = e
+	r.next = (r.next + 1) % MaxLog
+}
+
+// latest returns up to n entries of at least the severity that take wants,
+// the newest first; all for n of 0 or less.
+func (l *logs) latest(n int, severity wire.Severity, want func(*LogEntry) bool) []LogEntry {
+	found := []LogEntry{}
+	for s := max(severity, wire.SeverityProcessing); s <= wire.SeverityError; s++ {
+		r, of := &l.rings[s], 0
+		for i := len(r.entries) - 1; i >= 0 && (n <= 0 || of < n); i-- {
+			e := &r.entries[(r.next+i)%len(r.entries)]
+			if want == nil || want(e) {
+				found = append(found, *e)
+				of++
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b LogEntry) int { return cmp.Compare(b.Number, a.Number) })
+	if n > 0 && len(found) > n {
+		found = slices.Clip(found[:n])
+	}
+	return found
+}
+
+// note takes the log of an event. An error state that comes without a word
+// makes its own. mu is held.
+func (b *Board) note(r *run, e *wire.Event, at time.Time) {
+	if len(b.sel.States) > 0 && !slices.Contains(b.sel.States, e.Data.Status.State) {
+		return
+	}
+	number := 0
+	if e.Data.Header != nil {
+		number = e.Data.Header.Number
+	}
+	add := func(entry wire.LogEntry) {
+		if entry.Severity < b.sel.Severity {
+			return
+		}
+		t := sane(entry.Time)
+		if t.IsZero() {
+			t = at
+		}
+		b.log.add(r.entry(LogEntry{
+			Time: t, Severity: entry.Severity, Package: number,
+			Item: wire.Clip(entry.Item, MaxText), Message: wire.Clip(entry.Message, MaxText),
+		}))
+	}
+	for _, entry := range e.Data.Status.Log {
+		add(entry)
+	}
+	if len(e.Data.Status.Log) == 0 && e.Data.Status.State.IsError() {
+		add(wire.LogEntry{Severity: wire.SeverityError, Message: e.Data.Status.State.String()})
+	}
+}
+
+// entry returns e as of the run.
+func (r *run) entry(e LogEntry) LogEntry {
+	e.JobID, e.RunID, e.Job = r.job.id, r.id, r.job.name
+	return e
+}
+
+func missedMessage(n uint64) string {
+	if n == 1 {
+		return "missed 1 event"
+	}
+	return fmt.Sprintf("missed %d events", n)
+}

@@ -1,0 +1,105 @@
+package board
+
+import (
+	"container/list"
+	"slices"
+	"time"
+
+	"mom/wire"
+)
+
+// pack is one package of a run.
+type pack struct {
+	run        *run
+	place      *list.Element // in the board's list
+	prev, next *pack         // in the run's list
+
+	header wire.PackageHeader // texts cut
+	body   wire.PackageBody
+	state  wire.State
+	steps  []Step
+}
+
+// Step is a package's way to a state, from the SentTime of its first event to
+// the ReceivedTime of its last.
+type Step struct {
+	State wire.State `json:"state"`
+	Start time.Time  `json:"start,omitzero"`
+	End   time.Time  `json:"end"`
+}
+
+// packed folds an event into its package, made where it is new. mu is held.
+func (b *Board) packed(r *run, e *wire.Event, at time.Time) {
+	p := r.packages[e.Data.Header.Number]
+	if p == nil {
+		p = &pack{run: r}
+		p.place = b.packages.PushBack(p)
+		r.link(e.Data.Header.Number, p)
+		if len(r.packages) > MaxPackages {
+			b.forgetPackage(r.first)
+		}
+		if b.packages.Len() > MaxAllPackages {
+			b.forgetPackage(b.packages.Front().Value.(*pack))
+		}
+	}
+	p.header = *e.Data.Header
+	p.header.TargetFilePath = wire.Clip(p.header.TargetFilePath, MaxText)
+	if e.Data.Body != nil {
+		p.body = *e.Data.Body
+		p.body.Item = wire.Clip(p.body.Item, MaxText)
+	}
+	p.step(&e.Data.Status, at)
+}
+
+// step moves the package to the event's state. A state has one step however
+// often it comes.
+func (p *pack) step(s *wire.Status, at time.Time) {
+	p.state = s.State
+	i := slices.IndexFunc(p.steps, func(step Step) bool { return step.State == s.State })
+	if i >= 0 {
+		p.steps[i].End = at
+	} else if s.State.Valid() {
+		p.steps = append(p.steps, Step{State: s.State, Start: sane(s.SentTime), End: at})
+	}
+}
+
+// phase says how the package stands, given how its run does.
+func (p *pack) phase() Phase {
+	switch {
+	case p.state == wire.PackageCompleted:
+		return Completed
+	case p.state.IsError():
+		return Failed
+	case p.run.phase != Running:
+		return Left
+	}
+	return Running
+}
+
+func (r *run) link(number int, p *pack) {
+	r.packages[number] = p
+	if p.prev = r.last; r.last == nil {
+		r.first = p
+	} else {
+		r.last.next = p
+	}
+	r.last = p
+}
+
+// forgetPackage takes the package out of its run. mu is held.
+func (b *Board) forgetPackage(p *pack) {
+	b.packages.Remove(p.place)
+	r := p.run
+	delete(r.packages, p.header.Number)
+	r.forgot++
+	if p.prev == nil {
+		r.first = p.next
+	} else {
+		p.prev.next = p.next
+	}
+	if p.next == nil {
+		r.last = p.prev
+	} else {
+		p.next.prev = p.prev
+	}
+}

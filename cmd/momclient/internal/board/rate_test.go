@@ -1,0 +1,143 @@
+package board
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"mom/momclient"
+	"mom/wire"
+)
+
+// TestRate: a steady rate is told exactly, from the first second on.
+func TestRate(t *testing.T) {
+	s := newScript(t, Options{})
+	s.event(1, wire.JobInitialized)
+	rate := func() int64 { return s.b.View().Jobs[0].Run.Rate }
+	left := func() int64 { return s.b.View().Jobs[0].Run.TimeLeft }
+	s.at(0.999).event(1, wire.Transferring, done(50))
+	if got := rate(); got != 0 || left() != 0 {
+		t.Errorf("%d after less than a second", got)
+	}
+	for i := range 5 {
+		s.at(float64(i+1)).event(1, wire.Transferring, done(int64(i+1)*50))
+	}
+	if got := rate(); got != 50 || left() != 15 { // 750 to go
+		t.Errorf("rate %d, %d s left; want 50 and 15", got, left())
+	}
+	s.event(1, wire.Transferring, done(251)) // 749 to go at 50 and a bit
+	if got := left(); got != 15 {
+		t.Errorf("%d s left; want it rounded up to 15", got)
+	}
+	// A change of rate is followed: after one smoothing to 1-1/e.
+	s.at(10).event(1, wire.Transferring, done(251))
+	weight := 1 - math.Exp(-2)
+	before := (50*(1-math.Exp(-1)) + 1.0/5) * math.Exp(-1)
+	if got, want := rate(), int64(math.Round(before/weight)); got != want {
+		t.Errorf("rate %d; want %d", got, want)
+	}
+}
+
+// TestSilence: after the grace, silence counts as standing still.
+func TestSilence(t *testing.T) {
+	s := newScript(t, Options{})
+	s.event(1, wire.JobInitialized)
+	s.at(1).event(1, wire.Transferring, done(100))
+	for _, tc := range []struct {
+		at   float64
+		rate int64
+	}{{3, 100}, {8, 37}, {13, 14}, {60, 0}} {
+		if r := s.at(tc.at).run(1).Run; r.Rate != tc.rate || (r.TimeLeft == 0) != (tc.rate == 0) {
+			t.Errorf("at %v: rate %d, %d s left; want %d", tc.at, r.Rate, r.TimeLeft, tc.rate)
+		}
+	}
+}
+
+// TestTimeLeftUnknown: none where it cannot be known.
+func TestTimeLeftUnknown(t *testing.T) {
+	for name, set := range map[string]func(*wire.Event){
+		"no total":         func(e *wire.Event) { e.Data.Progress.BytesTotal = 0 },
+		"all done":         func(e *wire.Event) { e.Data.Progress.BytesTotal = e.Data.Progress.BytesDone },
+		"more than a year": func(e *wire.Event) { e.Data.Progress.BytesTotal = 1 << 50 },
+	} {
+		s := newScript(t, Options{})
+		s.event(1, wire.JobInitialized)
+		s.at(2).event(1, wire.Transferring, done(100), set)
+		if r := s.run(1).Run; r.Rate != 50 || r.TimeLeft != 0 {
+			t.Errorf("%s: rate %d, %d s left; want 50, 0", name, r.Rate, r.TimeLeft)
+		}
+	}
+	s := newScript(t, Options{})
+	s.event(1, wire.JobInitialized).at(2).event(1, wire.Transferring, done(100))
+	s.status(momclient.ConnectionStatus{Kind: momclient.Lost})
+	if r := s.run(1).Run; r.Rate != 0 || r.TimeLeft != 0 {
+		t.Errorf("with the server away: rate %d, %d s left", r.Rate, r.TimeLeft)
+	}
+}
+
+// TestReplay: events that come at once, of an hour ago, give the rates of then.
+func TestReplay(t *testing.T) {
+	s := newScript(t, Options{})
+	for i := range 11 {
+		s.event(1, wire.Transferring, done(int64(i)*10), func(e *wire.Event) {
+			e.Data.Status.ReceivedTime = start.Add(time.Duration(i)*time.Second - time.Hour)
+		})
+	}
+	if r := s.run(1).Run; r.Rate != 10 || !r.LastChange.Equal(start.Add(10*time.Second-time.Hour)) {
+		t.Errorf("rate %d, last change %v", r.Rate, r.LastChange)
+	}
+}
+
+// TestFailedPackage: bytes that are taken back are no rate below zero.
+func TestFailedPackage(t *testing.T) {
+	var m meter
+	m.add(start, start, 0)
+	m.add(start.Add(time.Second), start, 100)
+	if from, to, n := m.add(start.Add(2*time.Second), start, 40); n != 0 || to.Sub(from) != time.Second {
+		t.Errorf("%d bytes in %v", n, to.Sub(from))
+	}
+	if _, _, n := m.add(start.Add(time.Second), start, 60); n != 20 {
+		t.Errorf("%d bytes", n)
+	}
+	if m.last != start.Add(2*time.Second) {
+		t.Error("the clock went back")
+	}
+}
+
+func TestSeries(t *testing.T) {
+	var s series
+	sec := func(n float64) time.Time { return start.Add(time.Duration(n * float64(time.Second))) }
+	if v := s.view(); v.BytesPerSecond == nil || len(v.BytesPerSecond) != 0 {
+		t.Errorf("%+v", v)
+	}
+	s.add(sec(0), sec(0.5), 50)
+	s.add(sec(0.5), sec(3), 250)
+	s.add(sec(3), sec(3), 10) // in no time
+	if v := s.view(); v.Step != 1 || !v.Start.Equal(start) || !slices.Equal(v.BytesPerSecond, []int64{100, 100, 100, 20}) {
+		t.Errorf("%+v", v)
+	}
+	s.add(sec(3), sec(3.75), 75) // the last is over what has passed of it
+	if v := s.view(); v.BytesPerSecond[3] != 113 {
+		t.Errorf("%+v", v)
+	}
+	s.add(sec(-9), sec(-8), 100) // before the start: a clock that went back
+	if v := s.view(); v.BytesPerSecond[0] != 200 {
+		t.Errorf("%+v", v)
+	}
+	s = series{}
+	s.add(sec(0), sec(MaxSamples), MaxSamples*60)
+	v := s.view()
+	if v.Step != 2 || len(v.BytesPerSecond) != MaxSamples/2+1 || v.BytesPerSecond[0] != 60 || v.BytesPerSecond[MaxSamples/2-1] != 60 {
+		t.Errorf("%+v", v)
+	}
+	s.add(sec(MaxSamples), sec(MaxSamples*5), MaxSamples*240)
+	v = s.view()
+	total := 0.0
+	for _, n := range s.bytes {
+		total += n
+	}
+	if v.Step != 8 || v.BytesPerSecond[20] != 60 || math.Round(total) != MaxSamples*300 {
+		t.Errorf("%+v, %v in all", v, total)
+	}
+}
