@@ -141,3 +141,16 @@ func TestSeries(t *testing.T) {
 		t.Errorf("%+v, %v in all", v, total)
 	}
 }
+
+// TestClockAhead: what a server whose clock is ahead says of the future counts
+// as now.
+func TestClockAhead(t *testing.T) {
+	s := newScript(t, Options{})
+	ahead := func(e *wire.Event) {
+		e.Data.Status.SentTime, e.Data.Status.ReceivedTime = s.now.Add(time.Hour), s.now.Add(time.Hour)
+	}
+	s.event(1, wire.JobInitialized, ahead).at(2).event(1, wire.Transferring, ahead, done(20)).at(4)
+	if r := s.run(1).Run; !r.Started.Equal(start) || s.now.Sub(r.LastChange) != 2*time.Second || r.Rate != 10 {
+		t.Errorf("%+v", r)
+	}
+}
