@@ -24,7 +24,10 @@
 package board
 
 import (
+	"cmp"
 	"container/list"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -125,7 +128,7 @@ func (b *Board) Event(e *wire.Event) {
 	case lost:
 		b.stop(r, Lost, time.Time{}) // it waited while the next server was greeted
 	default:
-		b.lose(r, now)
+		b.loseRun(r, now)
 	}
 }
 
@@ -142,9 +145,7 @@ func (b *Board) turn(epoch uuid.UUID, now time.Time) {
 	}
 	b.conn.Restarts++
 	b.log.add(LogEntry{Time: now.UTC(), Severity: wire.SeverityWarning, Message: "the server was restarted"})
-	for r := range b.running {
-		b.lose(r, now)
-	}
+	b.lose(b.running, now)
 }
 
 // gap makes every running run doubtful, until an event tells of it. mu is held.
@@ -158,13 +159,19 @@ func (b *Board) gap(n uint64, now time.Time) {
 
 // settle ends the doubt: what no event has told of is lost. mu is held.
 func (b *Board) settle(now time.Time) {
-	for r := range b.doubted {
-		b.lose(r, now)
+	b.lose(b.doubted, now)
+}
+
+// lose ends runs whose end was not seen, in the order in which they began. mu
+// is held.
+func (b *Board) lose(runs map[*run]struct{}, now time.Time) {
+	byOrder := func(x, y *run) int { return cmp.Compare(x.order, y.order) }
+	for _, r := range slices.SortedFunc(maps.Keys(runs), byOrder) {
+		b.loseRun(r, now)
 	}
 }
 
-// lose ends a run whose end was not seen. mu is held.
-func (b *Board) lose(r *run, now time.Time) {
+func (b *Board) loseRun(r *run, now time.Time) {
 	b.stop(r, Lost, time.Time{})
 	b.log.add(r.entry(LogEntry{Time: now.UTC(), Severity: wire.SeverityWarning, Message: "the run's end was not seen"}))
 }
