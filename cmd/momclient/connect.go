@@ -13,7 +13,7 @@ import (
 // options returns what the flags, and the files that they name, come to.
 func (c *config) options(getenv func(string) string) (momclient.Options, error) {
 	o := momclient.Options{
-		AutoReconnect: true, Period: c.period, From: c.from, Filter: c.serverFilter(),
+		AutoReconnect: true, Period: c.period, From: c.start(), Filter: c.serverFilter(),
 		Name: c.name, CallbackAddr: c.callback, Token: getenv("MOM_TOKEN"),
 	}
 	source := "MOM_TOKEN"

@@ -24,6 +24,7 @@ type config struct {
 	http     string
 	filter   wire.Filter
 	from     wire.From
+	fromSet  bool // else it follows from the output
 	cursor   string
 	untilEnd bool          // -exit-when-done
 	wait     time.Duration // how long a server may be away, with untilEnd
@@ -62,11 +63,11 @@ func flagSet(c *config) *flag.FlagSet {
 
 	fs.Func("job", "only this job, `ID|NAME`; repeat it for several", c.addJob)
 	fs.Func("state", "only these states, `NAME,...`, as Transferring or ImportingError", c.addStates)
-	fs.Func("severity", "only events of this `SEVERITY` and up: processing, warning or error", c.setSeverity)
-	fs.Func("from", "begin at `PLACE`: now, or oldest, the oldest event that the server has\n(default now)", c.setFrom)
+	fs.Func("severity", "only this `SEVERITY` and up: processing, warning or error; a\nwatch filters its log alone, by it and -state", c.setSeverity)
+	fs.Func("from", "begin at `PLACE`: now, or oldest, the oldest event that the server has\n(default now; for watch oldest)", c.setFrom)
 	fs.StringVar(&c.cursor, "cursor", "", "go on from the place in `FILE`, if it exists, and keep it there; the file\nis for one monitor at a time, and wins over -from")
 
-	fs.StringVar(&c.output, "o", "auto", "`FORMAT`: text, a line an event; json, an object a line; auto is text")
+	fs.StringVar(&c.output, "o", "auto", "`FORMAT`: watch, a screen; text, json or cloudevents, a line an event;\nauto is watch on a terminal, else text")
 	fs.StringVar(&c.http, "http", "", "serve a page on `HOST:PORT` (not in this version yet)")
 	fs.BoolVar(&c.untilEnd, "exit-when-done", false, "exit when the watched runs have ended: those unfinished at the start or\nbegun since. With -job, when each named job has had a run end; else when\nnone is unfinished and none began within a second. See the exit codes")
 	fs.DurationVar(&c.wait, "wait", 30*time.Second, "with -exit-when-done, give up on a server away for this `DURATION`")
@@ -126,12 +127,10 @@ func (c *config) checkOutput() error {
 		return usagef("-http is not in this version yet; use -o text or json")
 	}
 	switch c.output {
-	case "auto", "text", "json":
+	case "auto", "watch", "text", "json", "cloudevents":
 		return nil
-	case "watch", "cloudevents":
-		return usagef("-o %s is not in this version yet; use -o text or json", c.output)
 	}
-	return usagef("-o %q: want text, json or auto", c.output)
+	return usagef("-o %q: want watch, text, json, cloudevents or auto", c.output)
 }
 
 // checkAddr wants a host, which may be empty, and a port.
@@ -189,6 +188,7 @@ func (c *config) setFrom(text string) error {
 	default:
 		return errors.New("want now or oldest")
 	}
+	c.fromSet = true
 	return nil
 }
 

@@ -65,7 +65,7 @@ func TestHelpExamples(t *testing.T) {
 
 // TestNotYet refuses what a later version has.
 func TestNotYet(t *testing.T) {
-	for _, args := range [][]string{{"-o", "watch"}, {"-o", "cloudevents"}, {"-http", "127.0.0.1:8420"}} {
+	for _, args := range [][]string{{"-http", "127.0.0.1:8420"}} {
 		code, out, errs := command(t, args...)
 		if code != exitUsage || out != "" || !strings.Contains(errs, args[0]) || !strings.Contains(errs, "not in this version yet; use -o text or json") {
 			t.Errorf("%v: exit %d %q %q", args, code, out, errs)
@@ -107,7 +107,8 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-state", "Transfered"}, []string{"-state", `"Transfered"`, "there are MirroringJobInitialized, "}},
 		{[]string{"-severity", "fatal"}, []string{"-severity", `"fatal"`, "there are Processing, Warning, Error"}},
 		{[]string{"-from", "yesterday"}, []string{"-from", `"yesterday"`, "want now or oldest"}},
-		{[]string{"-o", "xml"}, []string{`-o "xml"`, "want text, json or auto"}},
+		{[]string{"-o", "xml"}, []string{`-o "xml"`, "want watch, text, json, cloudevents or auto"}},
+		{[]string{"-o", "watch"}, []string{"-o watch wants a terminal", "use -o text"}},
 		{[]string{"-cursor", "dir"}, []string{"-cursor dir", "no regular file"}},
 		{[]string{"-cursor", "none/cursor"}, []string{"-cursor none/cursor", "cannot be kept", "no such file", "name a file"}},
 		{[]string{"-cursor", "junk"}, []string{"-cursor junk is damaged", "want EPOCH/SEQ", "left as it is", "remove it"}},

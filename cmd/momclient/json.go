@@ -17,14 +17,19 @@ import (
 type jsonPrinter struct{ w io.Writer }
 
 func (p jsonPrinter) print(e *wire.Event) error {
+	return writeJSON(p.w, withTimes(e))
+}
+
+// writeJSON writes v as a line, by one write.
+func writeJSON(w io.Writer, v any) error {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false) // "R&D" is to be found by grep
-	if err := enc.Encode(withTimes(e)); err != nil {
+	if err := enc.Encode(v); err != nil {
 		return err
 	}
 	line := strings.TrimSuffix(b.String(), "\n")
-	_, err := io.WriteString(p.w, escapeHidden(line)+"\n")
+	_, err := io.WriteString(w, escapeHidden(line)+"\n")
 	return err
 }
 

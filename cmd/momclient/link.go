@@ -5,21 +5,26 @@ import (
 	"io"
 	"strings"
 
+	"mom/cmd/momclient/internal/board"
 	"mom/momclient"
 )
 
 // link says on stderr how the connection does.
 type link struct {
 	stderr    io.Writer
-	watch     *patience // nil without -exit-when-done
-	connected bool      // ever
-	attempts  int       // announced since the last connection
-	away      string    // what was said last of a server that is away; "" while connected
+	board     *board.Board // told too, if not nil
+	watch     *patience    // nil without -exit-when-done
+	connected bool         // ever
+	attempts  int          // announced since the last connection
+	away      string       // what was said last of a server that is away; "" while connected
 }
 
 // status is the OnConnection handler.
 func (l *link) status(s momclient.ConnectionStatus) {
 	l.watch.status(s)
+	if l.board != nil {
+		l.board.Status(s)
+	}
 	switch s.Kind {
 	case momclient.Connected, momclient.Resumed:
 		l.connected, l.attempts, l.away = true, 0, ""

@@ -17,11 +17,22 @@ type printer interface {
 
 // newPrinter returns the printer of a -o format that checkOutput lets pass.
 func newPrinter(format string, w io.Writer) printer {
-	if format == "json" {
+	switch format {
+	case "json":
 		return jsonPrinter{w}
+	case "cloudevents":
+		return cloudPrinter{w}
+	case "watch":
+		return silentPrinter{}
 	}
 	return newTextPrinter(w)
 }
+
+// silentPrinter is for events that are shown as a board alone. Such a one
+// counts as shown when the board has it; the screen follows within a frame.
+type silentPrinter struct{}
+
+func (silentPrinter) print(*wire.Event) error { return nil }
 
 // sieve prints the events that a filter takes. The count of a gap that opens
 // with an event left out goes to the next one printed.

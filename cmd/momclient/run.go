@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"mom/cmd/momclient/internal/board"
 	"mom/momclient"
 	"mom/wire"
 )
@@ -32,6 +33,10 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 	if err != nil {
 		return nil, err
 	}
+	term := openTerminal(stdout)
+	if err := c.chooseOutput(term, getenv("TERM")); err != nil {
+		return nil, err
+	}
 	opts, err := c.options(getenv)
 	if err != nil {
 		return nil, err
@@ -46,6 +51,9 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 		m.end = newEnding(&c.filter)
 		m.out = &sieve{filter: c.filter, to: m.out}
 	}
+	if c.output == "watch" {
+		m.look(term, getenv)
+	}
 	return m, nil
 }
 
@@ -56,7 +64,9 @@ type monitor struct {
 	place  *cursorFile
 	stderr io.Writer
 	out    printer
-	end    *ending // nil without -exit-when-done
+	end    *ending      // nil without -exit-when-done
+	board  *board.Board // nil where nothing shows one
+	watch  *watcher     // nil without -o watch
 }
 
 // Why the stream was ended from within.
@@ -74,16 +84,25 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 	defer watchReader(stdout, func() { cancel(errReaderGone) })()
 	client := momclient.New(m.c.addr, m.opts)
 	defer client.Close()
-	link := &link{stderr: m.stderr}
+	link := &link{stderr: m.stderr, board: m.board}
 	if m.end != nil {
 		link.watch = &patience{wait: m.c.wait, end: m.end, place: client.Cursor, cancel: cancel}
 		defer link.watch.stop()
+	}
+	if m.watch != nil {
+		link.stderr = quietStderr(m.stderr)
+		m.watch.start(ctx, cancel)
+		defer m.watch.stop()
 	}
 	client.OnConnection(link.status)
 	keep := m.place.follow(client.Cursor)
 	err := m.show(ctx, client, link.watch)
 	if kerr := keep(); kerr != nil {
 		err = &writeError{kerr}
+	}
+	if m.watch != nil {
+		m.watch.stop()
+		m.watch.summarize(stdout)
 	}
 	return m.exit(err)
 }
@@ -113,6 +132,9 @@ func (m *monitor) show(ctx context.Context, client *momclient.Client, watch *pat
 // showOne prints an event, and then notes the place. An event of a snapshot is
 // no place: the rest of the snapshot is still to come.
 func (m *monitor) showOne(e *wire.Event) error {
+	if m.board != nil {
+		m.board.Event(e)
+	}
 	if err := m.out.print(e); err != nil {
 		m.place.freeze(err)
 		return err
@@ -161,11 +183,11 @@ func (m *monitor) say(code int, err error) int {
 	return code
 }
 
-// serverFilter is what the server is to leave out. With -exit-when-done the
-// ends of runs are needed whatever -state says, so only jobs are filtered
-// there, and the rest here.
+// serverFilter is what the server is to leave out. With -exit-when-done, and
+// for a board, the ends of runs are needed whatever -state says, so only jobs
+// are filtered there, and the rest here.
 func (c *config) serverFilter() wire.Filter {
-	if c.untilEnd {
+	if c.untilEnd || c.output == "watch" {
 		return wire.Filter{Jobs: c.filter.Jobs, Names: c.filter.Names}
 	}
 	return c.filter

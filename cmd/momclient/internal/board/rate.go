@@ -11,7 +11,8 @@ import (
 const (
 	smoothing = 5 * time.Second
 	grace     = 2 * time.Second
-	watched   = time.Second // no rate before so much was seen of the run
+	watched   = time.Second   // no rate before so much was seen of the run
+	forgotten = 3 * smoothing // none after so much silence behind the grace
 )
 
 // meter smooths the rate of a count of bytes: an exponentially weighted mean
@@ -56,7 +57,9 @@ func (m *meter) rate(now time.Time) int64 {
 		return 0
 	}
 	rate := m.sum / m.weight
-	if silent := now.Sub(m.heard) - grace; silent > 0 {
+	if silent := now.Sub(m.heard) - grace; silent > forgotten {
+		return 0 // what is left of it would only make a forecast of days
+	} else if silent > 0 {
 		rate *= math.Exp(-silent.Seconds() / smoothing.Seconds())
 	}
 	return int64(min(math.Round(rate), 1<<62))

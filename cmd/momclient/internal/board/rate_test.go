@@ -47,7 +47,7 @@ func TestSilence(t *testing.T) {
 	for _, tc := range []struct {
 		at   float64
 		rate int64
-	}{{3, 100}, {8, 37}, {13, 14}, {60, 0}} {
+	}{{3, 100}, {8, 37}, {13, 14}, {18, 5}, {18.001, 0}} {
 		if r := s.at(tc.at).run(1).Run; r.Rate != tc.rate || (r.TimeLeft == 0) != (tc.rate == 0) {
 			t.Errorf("at %v: rate %d, %d s left; want %d", tc.at, r.Rate, r.TimeLeft, tc.rate)
 		}

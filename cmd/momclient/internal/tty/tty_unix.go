@@ -1,0 +1,130 @@
+//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
+
+package tty
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+type modes syscall.Termios
+
+// ioctl asks the terminal by the descriptor; what arg points to must be what
+// the request is about.
+func ioctl(f *os.File, request uintptr, arg unsafe.Pointer) error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var errno syscall.Errno
+	err = conn.Control(func(fd uintptr) {
+		_, _, errno = syscall.Syscall(syscall.SYS_IOCTL, fd, request, uintptr(arg))
+	})
+	if err == nil && errno != 0 {
+		err = errno
+	}
+	return err
+}
+
+func getModes(f *os.File) (*modes, error) {
+	m := new(modes)
+	return m, ioctl(f, getTermios, unsafe.Pointer(m))
+}
+
+func setModes(f *os.File, m *modes) error { return ioctl(f, setTermios, unsafe.Pointer(m)) }
+
+// listening returns m with keys that come one by one, are not echoed, and are
+// not waited for.
+func (m *modes) listening() *modes {
+	l := *m
+	l.Lflag &^= syscall.ICANON | syscall.ECHO
+	l.Cc[syscall.VMIN], l.Cc[syscall.VTIME] = 0, 0
+	return &l
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := getModes(f)
+	return err == nil
+}
+
+func size(f *os.File) (columns, rows int) {
+	var ws struct{ rows, columns, width, height uint16 }
+	if ioctl(f, syscall.TIOCGWINSZ, unsafe.Pointer(&ws)) != nil {
+		return 0, 0
+	}
+	return int(ws.columns), int(ws.rows)
+}
+
+// foreground is true as well for a terminal that is not the program's own,
+// which has no job control over it.
+func foreground(f *os.File) bool {
+	var group int32
+	if ioctl(f, syscall.TIOCGPGRP, unsafe.Pointer(&group)) != nil {
+		return true
+	}
+	return int(group) == syscall.Getpgrp()
+}
+
+func readKey(f *os.File) (key byte, ok bool) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	var buf [1]byte
+	var n int
+	err = conn.Control(func(fd uintptr) { n, _ = syscall.Read(int(fd), buf[:]) })
+	return buf[0], err == nil && n == 1
+}
+
+// Notify tells resizes when the size of the terminal may have changed, suspends
+// when the user wants the program to stop for a while, by Ctrl-Z, and crashes
+// of signals that are to end it with a trace of all goroutines; until stop.
+func Notify(resizes, suspends, crashes chan<- os.Signal) (stop func()) {
+	signal.Notify(resizes, syscall.SIGWINCH)
+	signal.Notify(suspends, syscall.SIGTSTP)
+	signal.Notify(crashes, syscall.SIGQUIT, syscall.SIGABRT)
+	return func() {
+		for _, ch := range []chan<- os.Signal{resizes, suspends, crashes} {
+			signal.Stop(ch)
+		}
+	}
+}
+
+// stopsWithin is more than the kernel takes to stop the program.
+const stopsWithin = time.Second
+
+// Suspend stops the program, as Ctrl-Z would have, and returns when it has been
+// continued. SIGSTOP does it, because Go keeps its handler of SIGTSTP for good.
+// Where no shell would continue the program it returns at once, as the kernel
+// ignores SIGTSTP there.
+func Suspend() {
+	if !hasShell() {
+		return
+	}
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, syscall.SIGCONT)
+	defer signal.Stop(continued)
+	syscall.Kill(syscall.Getpid(), syscall.SIGSTOP)
+	select {
+	case <-continued:
+	case <-time.After(stopsWithin):
+	}
+}
+
+// hasShell reports whether the parent is of the same session, as a shell is
+// and a terminal emulator or sshd is not.
+func hasShell() bool {
+	mine, _, errno := syscall.RawSyscall(syscall.SYS_GETSID, 0, 0, 0)
+	parents, _, errno2 := syscall.RawSyscall(syscall.SYS_GETSID, uintptr(syscall.Getppid()), 0, 0)
+	return errno == 0 && errno2 == 0 && mine == parents
+}
+
+// Crash does what the signal would have done.
+func Crash(s os.Signal) {
+	signal.Reset(s)
+	syscall.Kill(syscall.Getpid(), s.(syscall.Signal))
+	select {}
+}
