@@ -30,7 +30,8 @@ type Client struct {
 	received     place       // the place after the last event that is in the queue
 	handled      place       // the place after the last event whose handler has returned
 	handling     *place      // the place after the event whose handler runs; nil for none
-	cursor       wire.Cursor // what was handled and told of whole: no snapshot in part, no gap without the event that tells of it
+	cursor       wire.Cursor // handled, but for snapshots seen in part
+	missed       uint64      // events missed since the last one in the queue
 }
 
 // New returns a client for the server at addr, host:port. It does nothing
@@ -66,8 +67,7 @@ func (c *Client) OnConnection(handler func(ConnectionStatus)) {
 
 // Cursor returns the place after the last event whose handler has returned, to
 // be kept for [Options.Cursor] of a later client. It is zero before the first
-// event or the end of the first snapshot, and stays before a gap until the event
-// that tells of it has been handled.
+// event or the end of the first snapshot.
 func (c *Client) Cursor() wire.Cursor {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,7 +158,7 @@ func (c *Client) finish(sub *subscription) {
 		return // somebody has subscribed again since
 	}
 	c.queue.clear()
-	c.received = c.handled
+	c.received, c.missed = c.handled, 0
 	if c.handling != nil {
 		c.received = *c.handling
 	}
@@ -189,17 +189,16 @@ func (c *Client) accept(s *session, ch *chunk, missed uint64) (uint32, error) {
 	if c.session != s {
 		return 0, wire.Errorf(wire.CodeClosed, "the session has ended")
 	}
-	if missed += c.received.owed; ch.left > 0 {
-		ch.missed = missed
-	} else {
-		ch.after.owed = missed
+	missed += c.missed
+	if ch.left > 0 {
+		ch.missed, missed = missed, 0
 	}
 	after := ch.after
 	room, ok := c.queue.push(ch)
 	if !ok {
 		return 0, wire.Errorf(wire.CodeProtocol, "%s sent more events than it was told there is room for", c.addr)
 	}
-	c.received, s.heard = after, true
+	c.missed, c.received, s.heard = missed, after, true
 	return room, nil
 }
 
@@ -213,7 +212,8 @@ func (c *Client) leave(s *session) {
 	}
 	c.session = nil
 	if !s.heard && !s.reply.Cursor.IsZero() {
-		c.received = place{cursor: s.reply.Cursor, renew: s.reply.Snapshot > 0, owed: c.received.owed + s.reply.Missed}
+		c.received = place{cursor: s.reply.Cursor, renew: s.reply.Snapshot > 0}
+		c.missed += s.reply.Missed
 	}
 }
 
@@ -238,7 +238,7 @@ func (c *Client) end(before, after place) {
 	c.handling = nil
 	if c.handled == before {
 		c.handled = after
-		if !after.renew && after.owed == 0 {
+		if !after.renew {
 			c.cursor = after.cursor
 		}
 	}
@@ -259,7 +259,7 @@ func (c *Client) spoil(ch *chunk, err error) {
 		return // it has been cleared away since
 	}
 	c.queue.clear()
-	c.received = c.handled
+	c.received, c.missed = c.handled, 0
 	if s := c.session; s != nil {
 		c.session = nil // what it has yet to give moves nothing
 		s.callee.Close(asError(err))

@@ -2,11 +2,11 @@ package momclient
 
 import "mom/wire"
 
-// place is how far a client has got.
+// place is how far a client has got. With renew the snapshot that belongs to
+// the cursor has not been seen whole.
 type place struct {
 	cursor wire.Cursor
-	renew  bool   // the snapshot that belongs to cursor has not been seen whole
-	owed   uint64 // events missed before cursor that no event has told of yet
+	renew  bool
 }
 
 // chunk is the events of one batch, as they came. They are decoded one at a
@@ -79,7 +79,7 @@ func (q *queue) push(ch *chunk) (uint32, bool) {
 	if q.events+ch.left > q.limit {
 		return 0, false
 	}
-	if n := len(q.chunks); ch.left == 0 && n > 0 && (ch.after.owed == 0 || q.chunks[n-1].left == 0) {
+	if n := len(q.chunks); ch.left == 0 && n > 0 {
 		q.chunks[n-1].after = ch.after
 		return q.tell(), true
 	}
