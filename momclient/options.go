@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"time"
 
@@ -19,6 +20,9 @@ type Options struct {
 	// Period caps the wait between two attempts; with AutoReconnect the client
 	// also asks the server every Period whether it is alive. 20 s.
 	Period time.Duration
+	// Jitter, if not nil, replaces the random part that is taken off each wait
+	// between two attempts: from 0 to limit. It is for tests that replay.
+	Jitter func(limit time.Duration) time.Duration
 
 	// From says where the first subscription begins, where Cursor is zero.
 	From wire.From
@@ -79,6 +83,9 @@ func (o Options) withDefaults() Options {
 	def(&o.MaxMessage, wire.MaxServerMessage)
 	def(&o.DialTimeout, 5*time.Second)
 	def(&o.CallTimeout, 10*time.Second)
+	if o.Jitter == nil {
+		o.Jitter = func(limit time.Duration) time.Duration { return rand.N(limit + 1) }
+	}
 	if o.DialContext == nil {
 		o.DialContext = new(net.Dialer).DialContext
 	}

@@ -2,7 +2,6 @@ package momclient
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"mom/wire"
@@ -91,7 +90,7 @@ func (sub *subscription) accept(s *session) {
 // pause waits before the next attempt; false when the subscription ended.
 func (sub *subscription) pause(err error) bool {
 	sub.attempt++
-	delay := max(backoff(sub.attempt, sub.c.opts.Period), asError(err).After)
+	delay := max(backoff(sub.attempt, sub.c.opts.Period, sub.c.opts.Jitter), asError(err).After)
 	sub.c.report(ConnectionStatus{Kind: Reconnecting, Err: err, Attempt: sub.attempt, Delay: delay})
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
@@ -109,7 +108,7 @@ const firstDelay = 200 * time.Millisecond
 // backoff returns the wait before the n-th attempt: doubling from firstDelay to
 // period, of which a random half is taken off, so that the clients of a
 // restarted server do not come all at once. The first is jittered too.
-func backoff(n int, period time.Duration) time.Duration {
+func backoff(n int, period time.Duration, jitter func(time.Duration) time.Duration) time.Duration {
 	d := min(firstDelay<<min(n-1, 20), period)
-	return d - rand.N(d/2+1)
+	return d - jitter(d/2)
 }
