@@ -194,7 +194,7 @@ func (c *Client) accept(s *session, ch *chunk, missed uint64) (uint32, error) {
 		ch.missed, missed = missed, 0
 	}
 	after := ch.after
-	room, ok := c.queue.push(ch)
+	room, ok := c.queue.push(ch, missed == 0)
 	if !ok {
 		return 0, wire.Errorf(wire.CodeProtocol, "%s sent more events than it was told there is room for", c.addr)
 	}

@@ -26,6 +26,7 @@ const memAddr = "mem-server:7420"
 type site struct {
 	t   *testing.T
 	net wiretest.Network
+	cfg momserver.Config
 	srv *momserver.Server
 	run uuid.UUID
 }
@@ -43,12 +44,7 @@ func inBubble(t *testing.T, test func(s *site)) {
 // start starts a server; a later one has another epoch.
 func (s *site) start() {
 	s.t.Helper()
-	s.startWith(momserver.Config{})
-}
-
-func (s *site) startWith(cfg momserver.Config) {
-	s.t.Helper()
-	s.srv = momserver.New(cfg)
+	s.srv = momserver.New(s.cfg)
 	l, err := s.net.Listen(memAddr)
 	if err != nil {
 		s.t.Fatal(err)

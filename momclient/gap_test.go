@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"mom/momclient"
-	"mom/momserver"
 	"mom/wire"
 )
 
@@ -37,7 +36,8 @@ func TestGapBeforeAnEvent(t *testing.T) {
 		},
 	} {
 		inBubble(t, func(s *site) {
-			s.startWith(momserver.Config{CacheEvents: 100})
+			s.cfg.CacheEvents = 100
+			s.start()
 			opts := momclient.Options{Filter: wire.Filter{States: []wire.State{wire.JobCompleted}}}
 			c := s.client(opts)
 			if err := c.Subscribe(context.Background()); err != nil {

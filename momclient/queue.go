@@ -74,12 +74,15 @@ func (q *queue) clear() { q.chunks, q.events, q.bytes = nil, 0, 0 }
 
 // push appends a chunk and returns the room to tell the server; false where
 // its events are more than the server was told of. A chunk without events only
-// moves the place.
-func (q *queue) push(ch *chunk) (uint32, bool) {
+// moves the place, and not over a gap that no event has told yet: whoever goes
+// on from there would never hear of it.
+func (q *queue) push(ch *chunk, told bool) (uint32, bool) {
 	if q.events+ch.left > q.limit {
 		return 0, false
 	}
-	if n := len(q.chunks); ch.left == 0 && n > 0 {
+	if n := len(q.chunks); ch.left == 0 && !told {
+		return q.tell(), true
+	} else if ch.left == 0 && n > 0 {
 		q.chunks[n-1].after = ch.after
 		return q.tell(), true
 	}
