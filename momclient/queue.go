@@ -118,7 +118,9 @@ func (q *queue) head() *chunk {
 }
 
 // pop takes the event seq, or where there is none the move, off the oldest
-// chunk, and returns where the client is after it.
+// chunk, and returns where the client is after it. Within the chunk that is a
+// place of the chunk's own session: what it says of the place after may have
+// come in a later one, of another epoch.
 func (q *queue) pop(seq uint64) place {
 	ch := q.chunks[0]
 	at := ch.after
@@ -128,9 +130,9 @@ func (q *queue) pop(seq uint64) place {
 	}
 	switch {
 	case ch.left > 0 && ch.snapshot:
-		at.renew = true
+		at = place{cursor: wire.Cursor{Epoch: ch.session.epoch, Seq: ch.end - 1}, renew: true}
 	case ch.left > 0:
-		at.cursor.Seq = seq
+		at = place{cursor: wire.Cursor{Epoch: ch.session.epoch, Seq: seq}}
 	default:
 		q.bytes -= len(ch.data)
 		q.chunks[0] = nil // let go of the data
