@@ -18,10 +18,11 @@ const (
 	ReasonWriteTimeout                     // its connection took no bytes for Config.CallTimeout
 	ReasonProtocol                         // it broke the protocol
 	ReasonShutdown                         // the server shut down
+	ReasonStalled                          // a message from it was not whole after Config.MessageTimeout
 	reasonEnd
 )
 
-var reasons = [...]string{"", "unsubscribed", "connection lost", "call timeout", "write timeout", "protocol error", "shutdown"}
+var reasons = [...]string{"", "unsubscribed", "connection lost", "call timeout", "write timeout", "protocol error", "shutdown", "message stalled"}
 
 // String returns the reason in words.
 func (r Reason) String() string { return reasons[r] }
@@ -34,6 +35,8 @@ func reasonFor(err *wire.Error) Reason {
 	switch err.Code {
 	case wire.CodeTimeout:
 		return ReasonWriteTimeout
+	case wire.CodeStalled:
+		return ReasonStalled
 	case wire.CodeProtocol, wire.CodeTooLarge, wire.CodeNotMoM, wire.CodeFull:
 		return ReasonProtocol
 	case wire.CodeDraining, wire.CodeClosed:

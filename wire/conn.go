@@ -240,6 +240,8 @@ func (c *Conn) end(err error) {
 func (c *Conn) ioError(verb string, err error) error {
 	peer := c.nc.RemoteAddr()
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && verb == "reading from":
+		return Errorf(CodeStalled, "a message from %v was not whole after %v", peer, c.cfg.MessageTimeout)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return Errorf(CodeTimeout, "%s %v: no progress in time", verb, peer)
 	case errors.Is(err, io.EOF):

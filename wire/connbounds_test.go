@@ -196,12 +196,12 @@ func TestMessageTimeout(t *testing.T) {
 		t.Errorf("just in time: %v", err)
 	}
 	cfg.MessageTimeout -= 2
-	if after, err := servedTo(t, cfg, trickle(gap)); !errors.Is(err, ErrTimeout) || after != time.Minute+cfg.MessageTimeout {
+	if after, err := servedTo(t, cfg, trickle(gap)); !errors.Is(err, ErrStalled) || after != time.Minute+cfg.MessageTimeout {
 		t.Errorf("too late: %v after %v", err, after)
 	}
 	for _, n := range []int{1, 4, 5, 6, len(whole) - 1} {
 		after, err := servedTo(t, cfg, func(far net.Conn) { far.Write(whole[:n]) })
-		if !errors.Is(err, ErrTimeout) || after != cfg.MessageTimeout {
+		if !errors.Is(err, ErrStalled) || after != cfg.MessageTimeout {
 			t.Errorf("silent after %d bytes: %v after %v", n, err, after)
 		}
 	}

@@ -33,6 +33,7 @@ const (
 	CodeProtocol      Code = "protocol"           // the peer broke the protocol
 	CodeLost          Code = "lost"               // the connection ended
 	CodeTimeout       Code = "timeout"            // no answer in time
+	CodeStalled       Code = "stalled"            // a message began and did not end in time
 	CodeUnknown       Code = "unknown-method"     // the peer has no such call
 	CodeTransition    Code = "transition"         // the state machine has no such exit
 	CodeRunEnded      Code = "run-ended"          // the run has ended already
@@ -70,6 +71,7 @@ var (
 	ErrProtocol          = &Error{Code: CodeProtocol}
 	ErrLost              = &Error{Code: CodeLost}
 	ErrTimeout           = &Error{Code: CodeTimeout}
+	ErrStalled           = &Error{Code: CodeStalled}
 	ErrUnknownMethod     = &Error{Code: CodeUnknown}
 	ErrTransition        = &Error{Code: CodeTransition}
 	ErrRunEnded          = &Error{Code: CodeRunEnded}

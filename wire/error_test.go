@@ -36,6 +36,7 @@ var codes = []struct {
 	{CodeProtocol, "protocol", ErrProtocol, false},
 	{CodeLost, "lost", ErrLost, false},
 	{CodeTimeout, "timeout", ErrTimeout, false},
+	{CodeStalled, "stalled", ErrStalled, false},
 	{CodeUnknown, "unknown-method", ErrUnknownMethod, true},
 	{CodeTransition, "transition", ErrTransition, false},
 	{CodeRunEnded, "run-ended", ErrRunEnded, false},

@@ -1,0 +1,45 @@
+package momserver_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom/momserver"
+	"mom/wire"
+)
+
+// TestStalledMessage drops a subscriber that begins a message and does not end
+// it, and says that it was that and not a write.
+func TestStalledMessage(t *testing.T) {
+	inBubble(t, momserver.Config{MessageTimeout: 2 * time.Second}, func(w *world) {
+		nc := w.rawConn()
+		conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		go conn.Serve(wire.CallbackService, &answering{})
+		if err := conn.Call(context.Background(), wire.MethodSubscribe, &wire.SubscribeArgs{Name: "stalled", Room: 100}, &wire.Subscribed{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		nc.Write([]byte{1, 0})
+		time.Sleep(2*time.Second - time.Nanosecond)
+		synctest.Wait()
+		if n := len(w.srv.Subscribers()); n != 1 {
+			t.Fatalf("%d subscribers too early", n)
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if st := w.srv.Stats(); st.Drops[momserver.ReasonStalled] != 1 {
+			t.Errorf("drops: %v, %+v", st.Drops, st.Dropped)
+		}
+		conn.Wait()
+	})
+}
+
+// answering answers at once.
+type answering struct{}
+
+func (*answering) Notify(b *wire.Batch, ack *wire.Ack) error {
+	*ack = wire.Ack{Next: b.Next, Room: 100}
+	return nil
+}
