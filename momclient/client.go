@@ -29,7 +29,9 @@ type Client struct {
 	queue        queue
 	received     place       // the place after the last event that is in the queue
 	handled      place       // the place after the last event whose handler has returned
-	handling     *place      // the place after the event whose handler runs; nil for none
+	handling     *place      // the place after the event that was taken last, while its handler runs; nil for none
+	taken        uint64      // events and moves taken off the queue so far
+	moved        uint64      // which of them moved handled
 	cursor       wire.Cursor // handled, but for snapshots seen in part
 	missed       uint64      // events missed since the last one in the queue
 }
@@ -144,8 +146,7 @@ func (c *Client) Unsubscribe() error {
 	return nil
 }
 
-// finish ends sub, waits for its goroutine, and goes back to what was given to
-// the handler.
+// finish ends sub, waits for its goroutine, and goes back.
 func (c *Client) finish(sub *subscription) {
 	sub.cancel()
 	<-sub.done
@@ -154,9 +155,14 @@ func (c *Client) finish(sub *subscription) {
 	if c.pulling == sub {
 		c.pulling = nil
 	}
-	if c.sub != nil {
-		return // somebody has subscribed again since
+	if c.sub == nil { // else somebody has subscribed again since
+		c.goBack()
 	}
+}
+
+// goBack forgets what waits, and goes back to what was given to the handler.
+// mu is held.
+func (c *Client) goBack() {
 	c.queue.clear()
 	c.received, c.missed = c.handled, 0
 	if c.handling != nil {
@@ -217,27 +223,31 @@ func (c *Client) leave(s *session) {
 	}
 }
 
-// begin takes the event seq off the queue, to be handled, and returns the place
-// before and after it; false where ch has been cleared away since, or another
-// consumer has taken over.
-func (c *Client) begin(ch *chunk, seq uint64, pull bool) (before, after place, ok bool) {
+// begin takes the event seq off the queue, to be handled, and returns its turn
+// and the place after it; false where ch has been cleared away since, or
+// another consumer has taken over.
+func (c *Client) begin(ch *chunk, seq uint64, pull bool) (turn uint64, after place, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.queue.head() != ch || pull != (c.pulling != nil) || c.life.Err() != nil {
-		return before, after, false
+		return 0, after, false
 	}
 	after = c.queue.pop(seq)
 	c.handling = &after
-	return c.handled, after, true
+	c.taken++
+	return c.taken, after, true
 }
 
-// end moves the cursor after a handler has returned, unless another consumer
-// has moved it since, and tells the server about room where there is news.
-func (c *Client) end(before, after place) {
+// end moves the cursor after a handler has returned, unless the end of a later
+// turn has moved it already, and tells the server about room where there is
+// news. A range loop may be turns ahead of a handler that does not return.
+func (c *Client) end(turn uint64, after place) {
 	c.mu.Lock()
-	c.handling = nil
-	if c.handled == before {
-		c.handled = after
+	if turn == c.taken {
+		c.handling = nil
+	}
+	if turn > c.moved {
+		c.moved, c.handled = turn, after
 		if !after.renew {
 			c.cursor = after.cursor
 		}
@@ -258,8 +268,7 @@ func (c *Client) spoil(ch *chunk, err error) {
 	if c.queue.head() != ch {
 		return // it has been cleared away since
 	}
-	c.queue.clear()
-	c.received, c.missed = c.handled, 0
+	c.goBack()
 	if s := c.session; s != nil {
 		c.session = nil // what it has yet to give moves nothing
 		s.callee.Close(asError(err))

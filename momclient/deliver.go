@@ -70,14 +70,14 @@ func (c *Client) consume(pull bool, handle func(*wire.Event)) bool {
 		}
 		seq = ev.Seq
 	}
-	before, after, ok := c.begin(ch, seq, pull)
+	turn, after, ok := c.begin(ch, seq, pull)
 	if !ok {
 		return true
 	}
 	if ev != nil {
 		handle(ev)
 	}
-	c.end(before, after)
+	c.end(turn, after)
 	return true
 }
 
