@@ -2,6 +2,7 @@ package momserver
 
 import (
 	"bytes"
+	"math"
 	"time"
 
 	"mom/wire"
@@ -29,11 +30,65 @@ const segmentEvents = 256
 
 // segment holds consecutive events, one after another in one piece of memory.
 // What has been written stays as it is, so a reader that has taken hold of the
-// segment under the lock copies from it without.
+// segment under the lock copies from it without. Marks are kept small, because
+// they come on top of each event's bytes.
 type segment struct {
 	data  []byte
 	ends  [segmentEvents]uint32 // of each event in data
-	marks [segmentEvents]mark
+	defs  []*wire.Definition    // that complete its events
+	marks [segmentEvents]smallMark
+	began time.Duration // when the first event was published
+}
+
+// smallMark is a mark as a segment keeps it.
+type smallMark struct {
+	after    uint32 // milliseconds since began, as far as they go: 49 days
+	def      uint8  // in defs, of which there are no more than events
+	state    wire.State
+	severity wire.Severity
+	flags    uint8
+}
+
+// The flags of a smallMark.
+const (
+	flagFinal = 1 << iota
+	flagFaulty
+)
+
+// put makes m the mark of the i-th event.
+func (s *segment) put(i int, m *mark) {
+	if i == 0 {
+		s.began = m.at
+	}
+	def := len(s.defs) - 1
+	for def >= 0 && s.defs[def] != m.def {
+		def--
+	}
+	if def < 0 {
+		def = len(s.defs)
+		s.defs = append(s.defs, m.def)
+	}
+	small := smallMark{
+		after: uint32(min((m.at-s.began).Milliseconds(), math.MaxUint32)),
+		def:   uint8(def), state: m.state, severity: m.severity,
+	}
+	if m.final {
+		small.flags |= flagFinal
+	}
+	if m.faulty {
+		small.flags |= flagFaulty
+	}
+	s.marks[i] = small
+}
+
+// mark returns the mark of the i-th event.
+func (s *segment) mark(i int) mark {
+	small := &s.marks[i]
+	return mark{
+		def: s.defs[small.def], state: small.state, severity: small.severity,
+		final: small.flags&flagFinal != 0, faulty: small.flags&flagFaulty != 0,
+		at: s.began + time.Duration(small.after)*time.Millisecond,
+	}
 }
 
 // slice returns the bytes of the events from the i-th to before the j-th.
@@ -69,7 +124,7 @@ func (c *cache) find(seq uint64) (*segment, int) {
 // at returns an event that is there.
 func (c *cache) at(seq uint64) entry {
 	s, i := c.find(seq)
-	return entry{mark: s.marks[i], seq: seq, data: s.slice(i, i+1)}
+	return entry{mark: s.mark(i), seq: seq, data: s.slice(i, i+1)}
 }
 
 // append appends an event, and returns it.
@@ -88,7 +143,8 @@ func (c *cache) append(m mark, data []byte) entry {
 	}
 	s := c.segments[len(c.segments)-1]
 	s.data = append(s.data, data...)
-	s.marks[i], s.ends[i] = m, uint32(len(s.data))
+	s.put(i, &m)
+	s.ends[i] = uint32(len(s.data))
 	c.head++
 	c.bytes += len(data)
 	return entry{mark: m, seq: c.head, data: s.slice(i, i+1)}
@@ -112,5 +168,5 @@ func (c *cache) passed() (*wire.Definition, uint64) {
 	if c.last == nil {
 		return nil, 0
 	}
-	return c.last.marks[(c.oldest-c.base)%segmentEvents].def, c.oldest - segmentEvents
+	return c.last.mark(int((c.oldest - c.base) % segmentEvents)).def, c.oldest - segmentEvents
 }

@@ -156,7 +156,8 @@ func (h *history) tail(next uint64) place {
 type stretch struct {
 	seg      *segment
 	data     []byte // of seg, as it was under the lock
-	from, to int    // in seg
+	defs     []*wire.Definition
+	from, to int // in seg
 }
 
 // stretch returns events from p.next on, none at the head, and none where
@@ -169,7 +170,7 @@ func (h *history) stretch(p *place) (s stretch, gap bool) {
 		return stretch{}, p.next <= p.head
 	}
 	seg, i := h.cache.find(p.next)
-	return stretch{seg: seg, data: seg.data, from: i, to: min(segmentEvents, i+int(p.head-p.next)+1)}, false
+	return stretch{seg: seg, data: seg.data, defs: seg.defs, from: i, to: min(segmentEvents, i+int(p.head-p.next)+1)}, false
 }
 
 // skip moves p over a gap.
@@ -207,11 +208,12 @@ func (h *history) read(p *place, r *reader, maxEvents, maxBytes int, dst []byte)
 		}
 		for i := s.from; i < s.to && n < maxEvents; i++ {
 			m, end := &s.seg.marks[i], s.seg.ends[i]
-			if all || r.filter.Match(m.def.JobID(), m.def.Name(), m.state, m.severity) {
+			def := s.defs[m.def]
+			if all || r.filter.Match(def.JobID(), def.Name(), m.state, m.severity) {
 				if n > 0 && len(dst)-start+int(end-begin) > maxBytes {
 					return dst, n
 				}
-				dst = append(r.known.Append(dst, m.def), s.data[begin:end]...)
+				dst = append(r.known.Append(dst, def), s.data[begin:end]...)
 				n++
 			}
 			begin = end

@@ -79,7 +79,7 @@ func (s *Server) Stats() Stats {
 func (sub *subscriber) lag(head uint64) uint64 {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	return head - min(head, sub.now.next-1)
+	return sub.now.lag(head)
 }
 
 // Reasons returns every way in which a subscription ends.

@@ -48,6 +48,10 @@ type figures struct {
 	rtt      time.Duration
 }
 
+// lag returns how many events up to head have not been sent; 0 before the place
+// where the subscription begins is known, which makes next 0.
+func (f *figures) lag(head uint64) uint64 { return head - min(head, f.next-1) }
+
 // callOn makes the callback connection the one that calls go to.
 func (sub *subscriber) callOn(callee *wire.Conn) {
 	sub.mu.Lock()
@@ -180,8 +184,6 @@ func (sub *subscriber) info(head uint64) SubscriberInfo {
 	if sub.callee != sub.main {
 		i.Callback = sub.callee.RemoteAddr().String()
 	}
-	if head >= sub.now.next {
-		i.Lag = head - sub.now.next + 1
-	}
+	i.Lag = sub.now.lag(head)
 	return i
 }
