@@ -5,6 +5,7 @@ package momserver_test
 import (
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -80,7 +81,9 @@ type measured struct {
 	perSecond float64       // deliveries
 	cpu       time.Duration // for each delivery, both sides together
 	p50, p99  time.Duration
-	allocs    float64 // for each delivery, at the client
+	allocs    float64         // for each delivery, at the client
+	sending   float64         // the same at the server, publishing included
+	publish   []time.Duration // what each Publish took, in rising order, with a rate
 }
 
 // load is what is published.
@@ -88,10 +91,19 @@ type load struct {
 	clients int
 	events  uint64
 	rate    int // events a second; 0 for as fast as nothing is lost
+
+	cfg     momserver.Config
+	bad     int  // subscribers beside these that nobody wants
+	stalled bool // they are all of that kind
+	cached  bool // all is published before they come
 }
 
 func (l load) order(kind, addr string) order {
-	return order{Kind: kind, Addr: addr, Clients: l.clients, Count: l.events, Latency: l.rate > 0}
+	o := order{Kind: kind, Addr: addr, Clients: l.clients, Count: l.events, Latency: l.rate > 0, Late: l.cached}
+	if l.cached {
+		o.From = wire.FromOldest
+	}
+	return o
 }
 
 // ahead is how far publishing may run ahead of the slowest client: half of the
@@ -99,7 +111,7 @@ func (l load) order(kind, addr string) order {
 const ahead = 5000
 
 // publish publishes all of it, at its rate or as fast as nothing is lost.
-func (l load) publish(b *testing.B, c *crew, publish func(*wire.Event) error) {
+func (l load) publish(b *testing.B, c *crew, publish func(*wire.Event) error) (took []time.Duration) {
 	var m maker
 	start := time.Now()
 	for seq := uint64(1); seq <= l.events; seq++ {
@@ -112,37 +124,64 @@ func (l load) publish(b *testing.B, c *crew, publish func(*wire.Event) error) {
 			}
 		}
 		e := m.event(seq)
+		began := time.Now()
 		if err := publish(&e); err != nil {
 			b.Fatal(err)
 		}
+		if l.rate > 0 {
+			took = append(took, time.Since(began))
+		}
 	}
+	slices.Sort(took)
+	return took
 }
 
 // measure times the load from the first event to the last delivery.
 func (l load) measure(c *crew, run func()) measured {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
 	start, cpu := time.Now(), cpuTime()
 	run()
 	t := c.wait()
+	runtime.ReadMemStats(&after)
 	n := float64(t.Deliveries)
 	return measured{
 		perSecond: n / time.Since(start).Seconds(),
 		cpu:       time.Duration(float64(cpuTime()-cpu+t.CPU) / n),
-		p50:       t.P50, p99: t.P99, allocs: t.Allocs,
+		p50:       t.P50, p99: t.P99, allocs: t.Allocs, sending: float64(after.Mallocs-before.Mallocs) / n,
 	}
 }
 
 func (l load) mom(b *testing.B) measured {
-	srv := momserver.New(momserver.Config{})
+	srv, addr := l.server(b)
+	defer srv.Close()
+	publish := func(e *wire.Event) error { return srv.Publish(*e) }
+	if l.cached {
+		l.publish(b, new(crew), publish)
+	}
+	if l.bad > 0 {
+		defer startFleet(b, order{Kind: "bad", Addr: addr, Clients: l.bad, Stalled: l.stalled}).hangUp()
+	}
+	c := startFleet(b, l.order("mom", addr))
+	var took []time.Duration
+	m := l.measure(c, func() {
+		if !l.cached {
+			took = l.publish(b, c, publish)
+		}
+	})
+	m.publish = took
+	return m
+}
+
+// server serves on loopback.
+func (l load) server(b *testing.B) (srv *momserver.Server, addr string) {
+	srv = momserver.New(l.cfg)
 	nl, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
 	go srv.Serve(nl)
-	defer srv.Close()
-	c := startFleet(b, l.order("mom", nl.Addr().String()))
-	return l.measure(c, func() {
-		l.publish(b, c, func(e *wire.Event) error { return srv.Publish(*e) })
-	})
+	return srv, nl.Addr().String()
 }
 
 func (l load) limit(b *testing.B) measured {
@@ -151,6 +190,10 @@ func (l load) limit(b *testing.B) measured {
 	accepted := make(chan struct{})
 	go func() { s.accept(b, l.clients); close(accepted) }()
 	c := startFleet(b, l.order("limit", s.l.Addr().String()))
+	if l.cached {
+		chunks := s.encodeAll(b, l)
+		return l.measure(c, func() { <-accepted; s.writeAll(b, chunks) })
+	}
 	<-accepted
 	return l.measure(c, func() {
 		l.publish(b, c, func(e *wire.Event) error {
@@ -166,18 +209,21 @@ func (l load) limit(b *testing.B) measured {
 	})
 }
 
-// rounds runs both in turn and returns their figures.
-func (l load) rounds(b *testing.B) (moms, limits []measured) {
+// rounds runs the load and the limit in turn and returns their figures.
+func (l load) rounds(b *testing.B) (moms, limits []measured) { return inTurn(b, l.mom, l.limit) }
+
+// inTurn runs two things in turn, the one first and then the other.
+func inTurn(b *testing.B, one, other func(*testing.B) measured) (ones, others []measured) {
 	for b.Loop() {
-		if len(moms)%2 == 0 {
-			moms = append(moms, l.mom(b))
-			limits = append(limits, l.limit(b))
+		if len(ones)%2 == 0 {
+			ones = append(ones, one(b))
+			others = append(others, other(b))
 		} else {
-			limits = append(limits, l.limit(b))
-			moms = append(moms, l.mom(b))
+			others = append(others, other(b))
+			ones = append(ones, one(b))
 		}
 	}
-	return moms, limits
+	return ones, others
 }
 
 // median returns the median of a figure over the rounds.
@@ -192,19 +238,25 @@ func median(n int, of func(i int) float64) float64 {
 
 // report reports the median of a figure, and of its ratio to the limit's.
 func report(b *testing.B, name string, moms, limits []measured, of func(*measured) float64) {
-	b.ReportMetric(median(len(moms), func(i int) float64 { return of(&moms[i]) }), name)
-	b.ReportMetric(median(len(moms), func(i int) float64 { return of(&moms[i]) / of(&limits[i]) }), name+"/limit")
+	reportBeside(b, name, "limit", moms, limits, of)
+}
+
+// reportBeside is report for another thing to compare with.
+func reportBeside(b *testing.B, name, other string, ones, others []measured, of func(*measured) float64) {
+	b.ReportMetric(median(len(ones), func(i int) float64 { return of(&ones[i]) }), name)
+	b.ReportMetric(median(len(ones), func(i int) float64 { return of(&ones[i]) / of(&others[i]) }), name+"/"+other)
 }
 
 // BenchmarkThroughput is deliveries a second of typed events to handlers, and
 // the processor time that each costs.
 func BenchmarkThroughput(b *testing.B) {
-	for clients, events := range map[int]uint64{1: 300_000, 10: 50_000, 100: 6000, 1000: 600} {
-		b.Run(fmt.Sprintf("subscribers=%d", clients), func(b *testing.B) {
-			moms, limits := load{clients: clients, events: events}.rounds(b)
+	for _, l := range []load{{clients: 1, events: 300_000}, {clients: 10, events: 50_000}, {clients: 100, events: 6000}, {clients: 1000, events: 1000}} {
+		b.Run(fmt.Sprintf("subscribers=%d", l.clients), func(b *testing.B) {
+			moms, limits := l.rounds(b)
 			report(b, "deliveries/s", moms, limits, func(m *measured) float64 { return m.perSecond })
 			report(b, "cpu-ns", moms, limits, func(m *measured) float64 { return float64(m.cpu) })
 			report(b, "client-allocs", moms, limits, func(m *measured) float64 { return m.allocs })
+			b.ReportMetric(median(len(moms), func(i int) float64 { return moms[i].sending }), "server-allocs")
 		})
 	}
 }

@@ -29,12 +29,14 @@ const fleetEnv = "MOM_BENCH_FLEET"
 
 // order is what a fleet is to do.
 type order struct {
-	Kind    string // "mom" or "limit"
+	Kind    string // "mom", "limit", or "bad" for what runBad starts
 	Addr    string
 	Clients int
 	Count   uint64 // events that each is to get
 	From    wire.From
 	Latency bool // take the time of each delivery
+	Late    bool // connect when it is said that all is ready
+	Stalled bool // the bad ones are all of that kind
 }
 
 // word is what a fleet says, a line each.
@@ -107,6 +109,12 @@ func (f *fleet) fail(err error) {
 }
 
 func (f *fleet) run() {
+	if f.Kind == "bad" {
+		f.runBad()
+		f.tell(word{Ready: true})
+		bufio.NewReader(os.Stdin).ReadByte()
+		return
+	}
 	start := make(chan func() error, f.Clients)
 	for range f.Clients {
 		c := &checker{fleet: f}
@@ -122,23 +130,18 @@ func (f *fleet) run() {
 		}
 	}
 	close(start)
-	var attach sync.WaitGroup
-	for range min(50, f.Clients) {
-		attach.Go(func() {
-			for connect := range start {
-				if err := connect(); err != nil {
-					f.fail(err)
-				}
-			}
-		})
+	if !f.Late {
+		f.attach(start)
 	}
-	attach.Wait()
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	cpu := cpuTime()
 	f.tell(word{Ready: true})
 	go f.report()
+	if f.Late {
+		f.attach(start)
+	}
 	f.done.Wait()
 	t := &tally{Deliveries: f.total.Load(), CPU: cpuTime() - cpu}
 	runtime.ReadMemStats(&after)
@@ -152,6 +155,21 @@ func (f *fleet) run() {
 	}
 	f.tell(word{Done: t})
 	bufio.NewReader(os.Stdin).ReadByte() // until the other side has hung up
+}
+
+// attach makes the connections, fifty at a time.
+func (f *fleet) attach(start <-chan func() error) {
+	var all sync.WaitGroup
+	for range min(50, f.Clients) {
+		all.Go(func() {
+			for connect := range start {
+				if err := connect(); err != nil {
+					f.fail(err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func (f *fleet) momClient(c *checker) error {
@@ -193,6 +211,7 @@ type crew struct {
 	cmd      *exec.Cmd
 	progress atomic.Uint64 // events that every client has got
 	failed   atomic.Bool
+	over     atomic.Bool // it has been told to end
 	ready    chan struct{}
 	done     chan *tally
 	hangUp   func()
@@ -226,6 +245,8 @@ func startFleet(b *testing.B, o order) *crew {
 				w.Error = err.Error()
 			}
 			switch {
+			case c.over.Load():
+				return
 			case w.Error != "":
 				failed <- w.Error
 				c.failed.Store(true)
@@ -241,7 +262,7 @@ func startFleet(b *testing.B, o order) *crew {
 			}
 		}
 	}()
-	c.hangUp = func() { in.Close(); c.cmd.Wait() }
+	c.hangUp = func() { c.over.Store(true); in.Close(); c.cmd.Wait() }
 	select {
 	case <-c.ready:
 	case text := <-failed:

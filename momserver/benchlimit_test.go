@@ -74,6 +74,34 @@ func (s *limitServer) flush() error {
 	return nil
 }
 
+// encodeAll returns what the load publishes, in pieces of a batch.
+func (s *limitServer) encodeAll(b *testing.B, l load) (pieces [][]byte) {
+	l.publish(b, new(crew), func(e *wire.Event) error {
+		s.event = *e
+		if err := s.enc.Encode(&s.event); err != nil {
+			return err
+		}
+		if s.buf.Len() >= limitBatch || e.Seq == l.events {
+			pieces = append(pieces, bytes.Clone(s.buf.Bytes()))
+			s.buf.Reset()
+		}
+		return nil
+	})
+	return pieces
+}
+
+// writeAll writes the pieces to everybody.
+func (s *limitServer) writeAll(b *testing.B, pieces [][]byte) {
+	for _, piece := range pieces {
+		for _, nc := range s.conns {
+			if _, err := nc.Write(piece); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	}
+}
+
 func (s *limitServer) close() {
 	s.l.Close()
 	for _, nc := range s.conns {

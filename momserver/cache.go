@@ -69,7 +69,7 @@ func (s *segment) put(i int, m *mark) {
 		s.defs = append(s.defs, m.def)
 	}
 	small := smallMark{
-		after: uint32(min((m.at-s.began).Milliseconds(), math.MaxUint32)),
+		after: uint32(min((m.at - s.began).Milliseconds(), math.MaxUint32)),
 		def:   uint8(def), state: m.state, severity: m.severity,
 	}
 	if m.final {
