@@ -89,6 +89,10 @@ type Status struct {
 	ReceivedTime time.Time `json:"receivedTime,omitzero"`
 }
 
+// MaxLogEntries bounds the log of one event. Readers refuse what is over,
+// because each entry costs them its size in memory, whatever is in it.
+const MaxLogEntries = 1024
+
 // LogEntry is a line of a run's log.
 type LogEntry struct {
 	Time     time.Time `json:"time,omitzero"`

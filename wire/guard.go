@@ -28,14 +28,20 @@ const (
 
 // gobGuard checks one gob stream, piece by piece. Its zero value is ready.
 type gobGuard struct {
-	types map[int64][]int64 // the types that each defined type refers to
-	refs  int               // of all types
-	bytes int               // of all definitions
+	types map[int64]*gobType
+	refs  int // of all types
+	bytes int // of all definitions
+
+	// Of the values: see guardvalue.go.
+	lastID   int64 // the type of the value before, and what it is
+	lastType *gobType
+	elements uint64 // of the slices in the value that is being looked at
 }
 
 // check returns an [ErrProtocol] where data is not whole gob messages, or
 // defines what the protocol has no use for: maps, interfaces, arrays, types
-// that contain themselves, and more than the bounds.
+// that contain themselves, and more than the bounds; and where a value claims
+// more elements than it has, or has more than the bound.
 func (g *gobGuard) check(data []byte) error {
 	in := gobReader{b: data}
 	for len(in.b) > 0 {
@@ -54,6 +60,10 @@ func (g *gobGuard) check(data []byte) error {
 			}
 		case !plainGobType(id):
 			return Errorf(CodeProtocol, "a gob value of a type that is not taken here")
+		default:
+			if err := g.value(id, &msg); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -83,9 +93,9 @@ func (g *gobGuard) define(id int64, def *gobReader) error {
 		}
 	}
 	if g.types == nil {
-		g.types = make(map[int64][]int64)
+		g.types = make(map[int64]*gobType)
 	}
-	g.types[id] = refs
+	g.types[id] = &gobType{kind: kind, refs: refs}
 	if g.reaches(id, id, make(map[int64]bool)) {
 		return Errorf(CodeProtocol, "a gob type that contains itself")
 	}
@@ -94,7 +104,11 @@ func (g *gobGuard) define(id int64, def *gobReader) error {
 
 // reaches reports whether a value of type from may hold one of type to.
 func (g *gobGuard) reaches(from, to int64, seen map[int64]bool) bool {
-	for _, ref := range g.types[from] {
+	t := g.types[from]
+	if t == nil {
+		return false
+	}
+	for _, ref := range t.refs {
 		if ref == to {
 			return true
 		}

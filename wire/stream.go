@@ -49,11 +49,14 @@ func (e *EventEncoder) Types() []byte { return e.types }
 // Encode returns ev as bytes, valid until the next call, and the definition
 // that completes them. common is of ev's run, and is brought up to date. What
 // is set on delivery (Epoch, Missed, Snapshot) is left out. An event of more
-// than limit bytes, its definitions included, is an [ErrTooLarge], and leaves
-// common as it is.
+// than limit bytes, its definitions included, or of more than [MaxLogEntries],
+// is an [ErrTooLarge], and leaves common as it is.
 func (e *EventEncoder) Encode(ev *Event, common *Common, limit int) (*Definition, []byte, error) {
 	if n := ev.textSize(); n > limit {
 		return nil, nil, tooLarge(ev, n, limit)
+	}
+	if n := len(ev.Data.Status.Log); n > MaxLogEntries {
+		return nil, nil, Errorf(CodeTooLarge, "an event of job %v with %d log entries; at most %d", ev.JobID, n, MaxLogEntries)
 	}
 	run, pack := common.find(ev)
 	if run == nil {

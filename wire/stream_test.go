@@ -35,6 +35,8 @@ func filled(rng *rand.Rand, v reflect.Value) {
 		v.SetInt(1 + rng.Int64()>>(1+rng.IntN(60)))
 	case reflect.Float64:
 		v.SetFloat(1 + rng.Float64())
+	case reflect.Complex128:
+		v.SetComplex(complex(1+rng.Float64(), rng.Float64()))
 	case reflect.Uint8:
 		v.SetUint(1 + rng.Uint64N(3))
 	case reflect.Uint32, reflect.Uint64:
@@ -176,24 +178,28 @@ func TestEncodeKeepsTheEvent(t *testing.T) {
 func TestEventLimit(t *testing.T) {
 	enc := NewEventEncoder()
 	text := Event{Seq: 1, Data: TransferData{Initialize: &InitializeData{Name: strings.Repeat("n", 5000)}}}
-	log := Event{Seq: 1, Data: TransferData{Status: Status{Log: make([]LogEntry, 5000)}}}
+	log := Event{Seq: 1, Data: TransferData{Status: Status{Log: make([]LogEntry, MaxLogEntries)}}}
 	for name, ev := range map[string]*Event{"text": &text, "log": &log} {
 		size := len(encoded(t, enc, *ev))
 		if _, _, err := enc.Encode(ev, new(Common), size); err != nil {
 			t.Errorf("%s: at the limit: %v", name, err)
 		}
-		for _, limit := range []int{size - 1, 4000, 10, 0} {
+		for _, limit := range []int{size - 1, 1000, 10, 0} {
 			_, _, err := enc.Encode(ev, new(Common), limit)
 			if !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "Config.MaxEventBytes") {
 				t.Errorf("%s: of %d bytes, at most %d: %v", name, size, limit, err)
 			}
 		}
 	}
+	over := Event{Seq: 1, Data: TransferData{Status: Status{Log: make([]LogEntry, MaxLogEntries+1)}}}
+	if _, _, err := enc.Encode(&over, new(Common), 1<<20); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "1025 log entries; at most 1024") {
+		t.Errorf("a log over its bound: %v", err)
+	}
 	if n := text.textSize(); n > len(encoded(t, enc, text)) {
 		t.Errorf("textSize is %d, over the size", n)
 	}
 	// The encoder is as good as before.
-	if got := decoded(t, NewEventDecoder(enc.Types()), encoded(t, enc, log), 1); len(got[0].Data.Status.Log) != 5000 {
+	if got := decoded(t, NewEventDecoder(enc.Types()), encoded(t, enc, log), 1); len(got[0].Data.Status.Log) != MaxLogEntries {
 		t.Error("an event after a refusal came through damaged")
 	}
 }

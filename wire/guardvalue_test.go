@@ -1,0 +1,265 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/gob"
+	"errors"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// claim returns a stream of one value of a type with a list, in which the list
+// claims n elements, of which so many bytes follow. v is the value with an
+// empty field M and a list L of one element that takes one byte, behind M.
+func claim(t *testing.T, v any, n uint64, behind int) []byte {
+	t.Helper()
+	data := gobOf(t, v)
+	end := bytes.LastIndex(data, []byte{1, 1, 'T', 1, 1})
+	if end < 0 {
+		t.Fatalf("no list in % x", data)
+	}
+	typ, _, _ := lastMessage(data)
+	value := append(bytes.Clone(typ), 1, 1, 'T', 1)
+	value = appendGobUint(value, n)
+	value = append(value, make([]byte, behind)...)
+	value = append(value, 0)
+	_, start, _ := lastMessage(data)
+	return append(appendGobUint(bytes.Clone(data[:start]), uint64(len(value))), value...)
+}
+
+// lastMessage returns the type number of a stream's last message, in bytes,
+// and where it begins and its content.
+func lastMessage(data []byte) (typ []byte, start int, content []byte) {
+	for in := (gobReader{b: data}); len(in.b) > 0; {
+		start = len(data) - len(in.b)
+		content = in.string()
+	}
+	msg := gobReader{b: content}
+	msg.int()
+	return content[:len(content)-len(msg.b)], start, content
+}
+
+// appendGobUint writes an unsigned number as gob does.
+func appendGobUint(dst []byte, n uint64) []byte {
+	if n < 0x80 {
+		return append(dst, byte(n))
+	}
+	var all [8]byte
+	binary.BigEndian.PutUint64(all[:], n)
+	b := bytes.TrimLeft(all[:], "\x00")
+	return append(append(dst, byte(-len(b))), b...)
+}
+
+type (
+	bigElement struct{ A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P int }
+	listOfBig  struct {
+		ServiceMethod string
+		L             []bigElement
+	}
+	listOfText struct {
+		ServiceMethod string
+		L             []string
+	}
+	listOfNumbers struct {
+		ServiceMethod string
+		L             []uint64
+	}
+	listOfLists struct {
+		ServiceMethod string
+		L             [][]uint64
+	}
+)
+
+// lists are values with a list of one element, of one byte.
+var lists = map[string]any{
+	"structs": listOfBig{"T", make([]bigElement, 1)}, "texts": listOfText{"T", make([]string, 1)},
+	"numbers": listOfNumbers{"T", make([]uint64, 1)}, "lists": listOfLists{"T", make([][]uint64, 1)},
+}
+
+// TestGuardCounts is exact: as many elements as the bound are taken, one more
+// is not; a claim of more than there are bytes costs nothing.
+func TestGuardCounts(t *testing.T) {
+	for name, v := range lists {
+		if err := new(gobGuard).check(claim(t, v, maxGobElements, maxGobElements)); err != nil {
+			t.Errorf("%s at the bound: %v", name, err)
+		}
+		for _, n := range []uint64{maxGobElements + 1, 1 << 17} {
+			err := new(gobGuard).check(claim(t, v, n, int(n)))
+			if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "elements") {
+				t.Errorf("%d %s: %v", n, name, err)
+			}
+		}
+		for _, n := range []uint64{2, 12, maxGobElements, 1 << 16, 1 << 62, 1<<64 - 1} {
+			data := claim(t, v, n, 0)
+			before := allocated()
+			err := new(gobGuard).check(data)
+			if !errors.Is(err, ErrProtocol) || allocated()-before > 64<<10 {
+				t.Errorf("%d %s claimed: %v after %d bytes", n, name, err, allocated()-before)
+			}
+			// What the guard is for: gob makes room for what is claimed.
+			if n == maxGobElements && name == "structs" {
+				before = allocated()
+				gob.NewDecoder(bytes.NewReader(data)).Decode(new(listOfBig))
+				if room := allocated() - before; room < 128*maxGobElements {
+					t.Errorf("gob made room of only %d bytes: the guard is not needed any more", room)
+				}
+			}
+		}
+	}
+}
+
+// TestGuardCountsTogether: the bound is of all lists of a value, not of each.
+func TestGuardCountsTogether(t *testing.T) {
+	type both struct {
+		A, B []string
+		C    []struct{ D [][]int }
+	}
+	half := make([]string, maxGobElements/2)
+	v := both{A: half, B: half}
+	if err := new(gobGuard).check(gobOf(t, v)); err != nil {
+		t.Error(err)
+	}
+	v.C = make([]struct{ D [][]int }, 1)
+	if err := new(gobGuard).check(gobOf(t, v)); !errors.Is(err, ErrProtocol) {
+		t.Errorf("one more: %v", err)
+	}
+	v.A = half[:len(half)-4]
+	v.C[0].D = [][]int{{1}, {}}
+	if err := new(gobGuard).check(gobOf(t, v)); err != nil {
+		t.Errorf("four within: %v", err)
+	}
+	v.C[0].D[1] = []int{1}
+	if err := new(gobGuard).check(gobOf(t, v)); !errors.Is(err, ErrProtocol) {
+		t.Errorf("five within: %v", err)
+	}
+	// Not of all values of a stream.
+	v.C = nil
+	if err := new(gobGuard).check(gobOf(t, v, v, v)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGuardWalks values of every form up to the end, so that what stands
+// behind a list is not taken for one.
+func TestGuardWalks(t *testing.T) {
+	rng := seeded(t)
+	type inner struct {
+		F    float64
+		C    complex128
+		B    []byte
+		S    string
+		L    []int64
+		Self Cursor // with a UUID, which encodes itself
+	}
+	type all struct {
+		I    int64
+		Deep struct{ In inner }
+		L    []inner
+		P    *inner
+		Last []struct{ Texts []string }
+		N    int
+	}
+	for range 500 {
+		var v all
+		rv := reflect.ValueOf(&v).Elem()
+		for i := range rv.NumField() {
+			filled(rng, rv.Field(i))
+		}
+		if err := new(gobGuard).check(gobOf(t, v)); err != nil {
+			t.Fatalf("%v: %+v", err, v)
+		}
+	}
+	// A list by itself, too.
+	if err := new(gobGuard).check(gobOf(t, make([]inner, maxGobElements))); err != nil {
+		t.Error(err)
+	}
+	if err := new(gobGuard).check(gobOf(t, make([]inner, maxGobElements+1))); !errors.Is(err, ErrProtocol) {
+		t.Errorf("a list by itself: %v", err)
+	}
+}
+
+// TestGuardOfUndefined types and of field numbers beyond all.
+func TestGuardOfUndefined(t *testing.T) {
+	whole := gobOf(t, listOfBig{"T", make([]bigElement, 1)})
+	first := gobReader{b: whole}
+	first.string() // the definition of the struct; that of its list is left out
+	_, start, _ := lastMessage(whole)
+	for name, data := range map[string][]byte{
+		"no definition":      whole[start:],
+		"half a definition":  append(bytes.Clone(whole[:len(whole)-len(first.b)]), whole[start:]...),
+		"a field far behind": wrapped(t, whole, 1, 1, 'T', 0xf8, 255, 255, 255, 255, 255, 255, 255, 255),
+		"one within":         wrapped(t, whole, 2, 1, 100, 1, 0, 0),
+		"one that wraps":     wrapped(t, whole, 2, 1, 1, 2, 0xf8, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0),
+	} {
+		err := new(gobGuard).check(data)
+		if name == "a field far behind" { // behind the last list: gob's to refuse
+			err = gob.NewDecoder(bytes.NewReader(data)).Decode(new(listOfBig))
+		} else if !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+// wrapped returns the stream with another value in the place of its last one.
+func wrapped(t *testing.T, stream []byte, value ...byte) []byte {
+	t.Helper()
+	typ, start, _ := lastMessage(stream)
+	content := append(bytes.Clone(typ), value...)
+	return append(appendGobUint(bytes.Clone(stream[:start]), uint64(len(content))), content...)
+}
+
+// allocated returns the bytes that the process has allocated so far.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+// BenchmarkDecode is a batch of a hundred events to a handler, as it comes;
+// BenchmarkGuard is what of that is the guard's.
+func BenchmarkDecode(b *testing.B) {
+	types, data := benchBatch()
+	dec := NewEventDecoder(types)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := dec.Decode(data, 100, func(*Event) {}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkGuard(b *testing.B) {
+	types, data := benchBatch()
+	guard := new(gobGuard)
+	if err := guard.check(types); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := guard.check(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// benchBatch returns the types and a hundred Transferring events of a package.
+func benchBatch() (types, data []byte) {
+	enc, common, known := NewEventEncoder(), new(Common), new(Known)
+	for i := range 100 {
+		ev := fullEvent()
+		ev.Seq = uint64(1000 + i)
+		ev.Data.Status.Log = nil
+		def, event, err := enc.Encode(&ev, common, 1<<20)
+		if err != nil {
+			panic(err)
+		}
+		data = append(known.Append(data, def), event...)
+	}
+	return enc.Types(), data
+}
