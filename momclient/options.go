@@ -37,8 +37,9 @@ type Options struct {
 	Name string
 	// Token is what the server wants to hear in the greeting, if anything.
 	Token string
-	// TLS, if not nil, is spoken with the server. An empty ServerName becomes
-	// the host of the server's address.
+	// TLS, if not nil, is spoken with the server, on the callback endpoint
+	// too. An empty ServerName becomes the host of the server's address, and a
+	// MinVersion of zero TLS 1.3.
 	TLS *tls.Config
 
 	// CallbackAddr, if not empty, is an address of this machine, host:port, on
@@ -89,6 +90,7 @@ func (o Options) withDefaults() Options {
 	if o.DialContext == nil {
 		o.DialContext = new(net.Dialer).DialContext
 	}
+	o.TLS = wire.AtLeastTLS13(o.TLS)
 	return o
 }
 

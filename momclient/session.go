@@ -63,10 +63,13 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	secured, err := c.secure(ctx, nc)
 	if err != nil {
 		nc.Close()
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		if wire.IsPlain(err) {
 			return nil, wire.Errorf(wire.CodeTLS, "%s does not speak TLS at this port; connect without it", c.addr)
 		}
-		return nil, wire.Errorf(wire.CodeLost, "TLS with %s: %v", c.addr, err)
+		return nil, wire.HandshakeError(nc.RemoteAddr(), err)
 	}
 	deadline, _ := ctx.Deadline()
 	welcome, err := wire.Greet(secured, wire.Hello{Version: wire.Version, Token: c.opts.Token}, time.Until(deadline))

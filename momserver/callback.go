@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
 	"syscall"
 	"time"
 
@@ -19,13 +18,16 @@ import (
 // changes its address helps; the endpoint speaks first and proves that it
 // wants this subscription; not a byte is sent before that; few dials a minute.
 
+// maxCallbackAddr bounds a callback address in bytes: a name of 255, and a port.
+const maxCallbackAddr = 262
+
 // dialBack connects to the callback endpoint of a client. It runs on the
 // goroutine of the client's own connection.
 func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Conn, error) {
 	if len(ticket) != wire.TicketSize {
 		return nil, wire.Errorf(wire.CodeBadRequest, "a ticket of %d bytes; want %d", len(ticket), wire.TicketSize)
 	}
-	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" || port == "0" {
+	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" || port == "0" || len(addr) > maxCallbackAddr {
 		return nil, wire.Errorf(wire.CodeBadRequest, "a callback address that is not host:port")
 	}
 	source, err := netip.ParseAddrPort(main.RemoteAddr().String())
@@ -33,7 +35,7 @@ func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Co
 		return nil, wire.Errorf(wire.CodeForbidden, "no dial-back to a client without an IP address")
 	}
 	source = unmap(source)
-	if !s.dials.allow(source.Addr(), time.Now()) {
+	if !s.dials.allow(sourceOf(source.Addr()), time.Now()) {
 		return nil, &wire.Error{Code: wire.CodeBusy, After: time.Minute, Message: "too many callback endpoints in a minute (Config.DialsPerMinute)"}
 	}
 
@@ -83,7 +85,7 @@ func (s *Server) dialChecked(ctx context.Context, source netip.AddrPort, addr st
 	if errors.As(err, &e) {
 		return nil, e
 	}
-	s.cfg.Logger.Info("momserver: callback endpoint not reached", "addr", source.String(), "callback", wire.Clip(addr, 128), "error", err)
+	s.cfg.Logger.Info("momserver: callback endpoint not reached", "addr", source.String(), "callback", addr, "error", wire.Clip(err.Error(), maxCallbackAddr))
 	return nil, wire.Errorf(wire.CodeCallback, "the callback endpoint cannot be reached from the server")
 }
 
@@ -94,6 +96,9 @@ func unmap(a netip.AddrPort) netip.AddrPort {
 
 // mayCall reports whether a subscriber may have the server dial target.
 func (s *Server) mayCall(subscriber, target netip.AddrPort) bool {
+	if target.Addr().IsUnspecified() || target.Addr().IsMulticast() {
+		return false // the first is this machine, by another name
+	}
 	if s.cfg.AllowCallback != nil {
 		return s.cfg.AllowCallback(subscriber, target)
 	}
@@ -109,28 +114,4 @@ func (s *Server) serveCallback(sub *subscriber) {
 		errors.As(err, &e)
 		s.sender.detach(sub, reasonFor(e), "its callback connection: "+e.Message)
 	})
-}
-
-// dialLimit counts the dial-backs for each address in the current minute.
-type dialLimit struct {
-	perMinute int
-
-	mu     sync.Mutex // guards the fields below
-	minute time.Time
-	counts map[netip.Addr]int
-}
-
-// allow reports whether another dial for the address fits the minute, and
-// counts it.
-func (d *dialLimit) allow(addr netip.Addr, now time.Time) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.counts == nil || now.Sub(d.minute) >= time.Minute {
-		d.minute, d.counts = now, make(map[netip.Addr]int)
-	}
-	if d.counts[addr] >= d.perMinute {
-		return false
-	}
-	d.counts[addr]++
-	return true
 }

@@ -94,17 +94,20 @@ func TestCallbackEndpoint(t *testing.T) {
 // a client that listens nowhere.
 func endpointOf(t *testing.T, server, callback string) error {
 	t.Helper()
-	nc, err := net.Dial("tcp", server)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return askCallback(t, dialRaw(t, server), callback, make([]byte, wire.TicketSize))
+}
+
+// askCallback greets, subscribes with a callback address, and returns the
+// reply.
+func askCallback(t *testing.T, nc net.Conn, callback string, ticket []byte) error {
+	t.Helper()
 	if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: 5 * time.Second, MessageTimeout: 5 * time.Second})
 	go conn.Serve("", nil)
 	defer conn.Close(wire.Errorf(wire.CodeClosed, "asked"))
-	args := wire.SubscribeArgs{Room: 1, CallbackAddr: callback, Ticket: make([]byte, wire.TicketSize)}
+	args := wire.SubscribeArgs{Room: 1, CallbackAddr: callback, Ticket: ticket}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	return conn.Call(ctx, wire.MethodSubscribe, &args, new(wire.Subscribed))

@@ -1,6 +1,7 @@
 package momserver
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
 	"net/netip"
@@ -23,7 +24,7 @@ type Config struct {
 	// Subscribers and their connections.
 
 	MaxConns         int           // connections; 12,000
-	MaxConnsPerAddr  int           // connections from one IP address; as MaxConns
+	MaxConnsPerAddr  int           // connections from one IP address, or IPv6 network of 64 bits; as MaxConns
 	MaxSubscribers   int           // subscribers; 10,000
 	MaxMessage       int           // bytes of one message from a client; 64 KiB
 	HandshakeTimeout time.Duration // TLS and greeting, together; 5 s
@@ -47,19 +48,39 @@ type Config struct {
 	// Token, if not empty, is what a client must say in its greeting; at most
 	// wire.MaxTokenBytes.
 	Token string
-	// TLS, if not nil, is spoken on every connection, dial-back included.
+	// TLS, if not nil, is spoken on every connection, dial-back included. A
+	// MinVersion of zero stands for TLS 1.3.
 	TLS *tls.Config
+	// Authorize, if not nil, decides about each client that has greeted, after
+	// Token, and says what it may see. An error refuses the client: a
+	// [*wire.Error] is told to it, of others the client learns only that it is
+	// not authorized. It may be called for several clients at once; one that
+	// takes its time keeps only its own client waiting. It must return when
+	// ctx is done, which is after what is left of HandshakeTimeout, or at Close.
+	Authorize func(ctx context.Context, client Applicant) (Grant, error)
+	// GreetingsPerSecond bounds the clients that may begin to greet; 2,000.
+	GreetingsPerSecond int
+	// FailuresPerMinute bounds the failed greetings of one IP address, or IPv6
+	// network of 64 bits, over which it is refused until the minute is over;
+	// 60. Failed is a wrong token, a refusal by Authorize, a certificate that
+	// is not accepted, another protocol or version, and silence.
+	FailuresPerMinute int
 	// AllowCallback permits dial-back to a resolved address, asked at dial
 	// time. Nil permits only the address that the subscriber's own connection
 	// comes from, at any port.
 	AllowCallback func(subscriber, target netip.AddrPort) bool
-	// DialsPerMinute bounds the dial-backs for one subscriber address; 12.
+	// DialsPerMinute bounds the dial-backs for one subscriber address, or IPv6
+	// network of 64 bits; 12.
 	DialsPerMinute int
 	// DialTimeout bounds one dial-back, its proof included; 3 s.
 	DialTimeout time.Duration
 
 	// Logger gets what an operator should know. Nil logs nothing.
 	Logger *slog.Logger
+	// LogPerSecond bounds the lines of each message, because strangers can
+	// cause them; 10, and ten times as many at once. A line says how many were
+	// left out before it.
+	LogPerSecond int
 }
 
 // withDefaults returns c with every zero or negative value replaced.
@@ -87,9 +108,14 @@ func (c Config) withDefaults() Config {
 	def(&c.ProgressInterval, 250*time.Millisecond)
 	def(&c.DialsPerMinute, 12)
 	def(&c.DialTimeout, 3*time.Second)
+	def(&c.GreetingsPerSecond, 2000)
+	def(&c.FailuresPerMinute, 60)
+	def(&c.LogPerSecond, 10)
+	c.TLS = wire.AtLeastTLS13(c.TLS)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	c.Logger = limitLog(c.Logger, c.LogPerSecond)
 	return c
 }
 

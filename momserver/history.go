@@ -185,6 +185,7 @@ func (h *history) skip(p *place) {
 // reader is who reads events: what it wants and what it knows.
 type reader struct {
 	filter wire.Filter
+	sees   *scope // what it may see; nil for all
 	known  wire.Known
 }
 
@@ -193,7 +194,7 @@ type reader struct {
 // maxBytes. It moves p past what it looked at and returns how many it copied.
 // Where p.next has left the cache it gives p the gap and its snapshot instead.
 func (h *history) read(p *place, r *reader, maxEvents, maxBytes int, dst []byte) ([]byte, int) {
-	n, start, all := 0, len(dst), r.filter.IsZero()
+	n, start, all := 0, len(dst), r.takesAll()
 	for n < maxEvents {
 		s, gap := h.stretch(p)
 		if s.seg == nil {
@@ -209,7 +210,7 @@ func (h *history) read(p *place, r *reader, maxEvents, maxBytes int, dst []byte)
 		for i := s.from; i < s.to && n < maxEvents; i++ {
 			m, end := &s.seg.marks[i], s.seg.ends[i]
 			def := s.defs[m.def]
-			if all || r.filter.Match(def.JobID(), def.Name(), m.state, m.severity) {
+			if all || r.takes(def, m.state, m.severity) {
 				if n > 0 && len(dst)-start+int(end-begin) > maxBytes {
 					return dst, n
 				}
@@ -223,16 +224,17 @@ func (h *history) read(p *place, r *reader, maxEvents, maxBytes int, dst []byte)
 	return dst, n
 }
 
-// readJobs copies the latest events of jobs after the given one, in the order
-// of their IDs, until about maxBytes. It reports whether there are more.
-func (h *history) readJobs(after uuid.UUID, maxBytes int, dst []byte) (_ []byte, n int, more bool) {
+// readJobs copies the latest events of jobs after the given one, of those that
+// sees has, in the order of their IDs, until about maxBytes. It reports whether
+// there are more.
+func (h *history) readJobs(after uuid.UUID, sees *scope, maxBytes int, dst []byte) (_ []byte, n int, more bool) {
 	h.mu.Lock()
 	all := h.jobs.all()
 	h.mu.Unlock()
 	sortByJob(all)
 	var known wire.Known
 	for _, e := range all {
-		if compareIDs(e.def.JobID(), after) <= 0 {
+		if compareIDs(e.def.JobID(), after) <= 0 || !sees.has(e.def) {
 			continue
 		}
 		if n > 0 && len(dst)+len(e.data) > maxBytes {

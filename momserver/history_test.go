@@ -206,7 +206,7 @@ func TestJobsBound(t *testing.T) {
 		jobs = append(jobs, uuid.New())
 		h.publish(&wire.Event{JobID: jobs[len(jobs)-1], RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted, Final: true}}}, 0)
 	}
-	_, n, more := h.readJobs(uuid.Nil, 1<<20, nil)
+	_, n, more := h.readJobs(uuid.Nil, nil, 1<<20, nil)
 	if n != 3 || more || h.jobs.byJob[jobs[1]] != nil || h.jobs.byJob[jobs[2]] == nil {
 		t.Errorf("%d jobs kept", n)
 	}
@@ -214,7 +214,7 @@ func TestJobsBound(t *testing.T) {
 	seen, after := 0, uuid.Nil
 	for more = true; more; seen++ {
 		var data []byte
-		data, n, more = h.readJobs(after, 1, nil)
+		data, n, more = h.readJobs(after, nil, 1, nil)
 		if n != 1 {
 			t.Fatalf("a page of %d", n)
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -30,12 +31,17 @@ type peer struct {
 	over *wire.Error // set when the connection is to end
 }
 
+// refusalsPerSecond bounds them too: over TLS each costs a handshake.
+const refusalsPerSecond = 100
+
 // admit takes a connection in, or turns it away over a cap. It does not block.
 func (s *Server) admit(nc net.Conn) {
 	p := &peer{srv: s, nc: nc}
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
-		p.addr = ap.Addr().Unmap().WithZone("")
+		p.addr = sourceOf(ap.Addr())
 	}
+	now := time.Now()
+	banned := s.banned(p, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var why *wire.Error
@@ -46,6 +52,10 @@ func (s *Server) admit(nc net.Conn) {
 		why = wire.Errorf(wire.CodeFull, "momserver: %d connections already (Config.MaxConns)", s.cfg.MaxConns)
 	case s.perAddr[p.addr] >= s.cfg.MaxConnsPerAddr:
 		why = wire.Errorf(wire.CodeFull, "momserver: %d connections from your address already (Config.MaxConnsPerAddr)", s.cfg.MaxConnsPerAddr)
+	case banned > 0:
+		why = &wire.Error{Code: wire.CodeBusy, After: banned, Message: fmt.Sprintf("momserver: %d greetings from your address failed in this minute (Config.FailuresPerMinute)", s.cfg.FailuresPerMinute)}
+	case !s.greetings.take(now):
+		why = wire.Errorf(wire.CodeBusy, "momserver: %d greetings in this second already (Config.GreetingsPerSecond)", s.cfg.GreetingsPerSecond)
 	default:
 		s.conns[p] = struct{}{}
 		s.perAddr[p.addr]++
@@ -55,11 +65,11 @@ func (s *Server) admit(nc net.Conn) {
 		})
 		return
 	}
-	if s.phase >= closed || s.refusing >= maxRefusing {
+	if s.phase >= closed || s.refusing >= maxRefusing || !s.refusals.take(now) {
 		nc.Close()
 		return
 	}
-	why.After = retryAfter
+	why.After = max(why.After, retryAfter)
 	s.refusing++
 	s.running.Go(func() {
 		p.refuse(nc, why)
@@ -67,6 +77,26 @@ func (s *Server) admit(nc net.Conn) {
 		s.refusing--
 		s.mu.Unlock()
 	})
+}
+
+// banned returns for how long the peer's address is not let in, 0 for not.
+func (s *Server) banned(p *peer, now time.Time) time.Duration {
+	if !p.addr.IsValid() {
+		return 0
+	}
+	return s.failures.wait(p.addr, now)
+}
+
+// countFailure counts a greeting that failed, where it is its client's fault.
+func (s *Server) countFailure(p *peer, err error) {
+	var e *wire.Error
+	if !p.addr.IsValid() || !errors.As(err, &e) {
+		return
+	}
+	switch e.Code {
+	case wire.CodeUnauthorized, wire.CodeForbidden, wire.CodeCertificate, wire.CodeTLS, wire.CodeNotMoM, wire.CodeVersion, wire.CodeTimeout:
+		s.failures.allow(p.addr, time.Now())
+	}
 }
 
 // retryAfter is how long a client that found no room is told to wait.
@@ -111,8 +141,9 @@ func (p *peer) close(why *wire.Error) {
 // serve greets the client and serves its calls until the connection ends.
 func (p *peer) serve() {
 	log := p.srv.cfg.Logger.With("addr", p.nc.RemoteAddr().String())
-	nc, err := p.greet()
+	nc, who, err := p.greet()
 	if err != nil {
+		p.srv.countFailure(p, err)
 		log.Info("momserver: connection refused", "error", err)
 		p.nc.Close()
 		return
@@ -125,34 +156,28 @@ func (p *peer) serve() {
 	if over != nil {
 		conn.Close(over)
 	}
-	sv := newService(p.srv, conn)
+	sv := newService(p.srv, conn, who)
 	err = conn.Serve(wire.ServerService, sv)
 	sv.end(err)
 	log.Debug("momserver: connection ended", "error", err)
 }
 
 // greet does TLS and the greeting, under one deadline, and returns the
-// connection to go on with.
-func (p *peer) greet() (net.Conn, error) {
-	cfg, nc := &p.srv.cfg, p.nc
-	deadline := time.Now().Add(cfg.HandshakeTimeout)
-	nc.SetDeadline(deadline)
-	if cfg.TLS != nil {
-		ctx, cancel := context.WithDeadline(context.Background(), deadline)
-		defer cancel()
-		tc := tls.Server(nc, cfg.TLS)
-		if err := tc.HandshakeContext(ctx); wire.IsPlain(err) {
-			why := wire.Errorf(wire.CodeTLS, "TLS is spoken at this port; connect with TLS")
-			p.turnAway(nc, why)
-			return nil, why
-		} else if err != nil {
-			return nil, wire.Errorf(wire.CodeNotMoM, "TLS handshake: %v", err)
-		}
-		nc = wire.HardClose(tc)
+// connection to go on with, and what is known of the client.
+func (p *peer) greet() (net.Conn, *admission, error) {
+	cfg := &p.srv.cfg
+	ctx, cancel := context.WithTimeout(p.srv.life, cfg.HandshakeTimeout)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	p.nc.SetDeadline(deadline)
+	nc, state, err := p.secure(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
 	hello, err := wire.ReadHello(nc)
-	if err == nil && !sameToken(hello.Token, cfg.Token) {
-		err = wire.Errorf(wire.CodeUnauthorized, "the token is missing or wrong")
+	var who *admission
+	if err == nil {
+		who, err = p.authorize(ctx, &hello, state)
 	}
 	if err == nil && p.srv.over() {
 		err = &wire.Error{Code: wire.CodeDraining, Message: "the server is shutting down", After: retryAfter}
@@ -162,13 +187,36 @@ func (p *peer) greet() (net.Conn, error) {
 		if errors.As(err, &e) && e.Code != wire.CodeNotMoM {
 			p.turnAway(nc, e)
 		}
-		return nil, err
+		return nil, nil, err
 	}
 	if err := wire.Accept(nc, wire.Welcome{Epoch: p.srv.hist.epoch, Heartbeat: cfg.Heartbeat, MaxMessage: uint32(cfg.MaxMessage)}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	nc.SetDeadline(time.Time{})
-	return nc, nil
+	return nc, who, nil
+}
+
+// secure puts TLS on the connection, where Config says so, and returns its
+// state; nil without TLS.
+func (p *peer) secure(ctx context.Context) (net.Conn, *tls.ConnectionState, error) {
+	if p.srv.cfg.TLS == nil {
+		return p.nc, nil, nil
+	}
+	tc := tls.Server(p.nc, p.srv.cfg.TLS)
+	err := tc.HandshakeContext(ctx)
+	if wire.IsPlain(err) {
+		why := wire.Errorf(wire.CodeTLS, "TLS is spoken at this port; connect with TLS")
+		p.turnAway(p.nc, why)
+		return nil, nil, why
+	}
+	if err = wire.HandshakeError(p.nc.RemoteAddr(), err); err != nil {
+		if errors.Is(err, wire.ErrCertificate) {
+			p.linger() // the alert says which
+		}
+		return nil, nil, err
+	}
+	state := tc.ConnectionState()
+	return wire.HardClose(tc), &state, nil
 }
 
 // lingering bounds how long a refused client may take to hang up.
@@ -177,10 +225,15 @@ const lingering = 250 * time.Millisecond
 // turnAway says why, and reads on for a moment: closing over bytes that were
 // not read resets the connection, and the client would not get to know.
 func (p *peer) turnAway(nc net.Conn, why *wire.Error) {
-	if wire.Refuse(nc, why) != nil {
-		return
+	nc.SetWriteDeadline(time.Now().Add(lingering))
+	if wire.Refuse(nc, why) == nil {
+		p.linger()
 	}
-	if half, ok := p.nc.(interface{ CloseWrite() error }); ok && p.srv.cfg.TLS == nil {
+}
+
+// linger reads on for a moment, until the client has hung up.
+func (p *peer) linger() {
+	if half, ok := p.nc.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
 	p.nc.SetReadDeadline(time.Now().Add(lingering))

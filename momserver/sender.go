@@ -183,6 +183,7 @@ func (s *sender) notify(sub *subscriber, beat bool) {
 		s.srv.countGap(s.batch.Missed)
 	}
 	if s.batch.Count == 0 && s.batch.Missed == 0 && !sub.fresh && !beat {
+		sub.look(0, 0)
 		return
 	}
 	sub.fresh = false

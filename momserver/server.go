@@ -23,7 +23,9 @@ type Server struct {
 	hist   *history
 	sender *sender
 	drops  drops
-	dials  dialLimit
+	dials  minuteLimit
+	// failures are the greetings that failed.
+	failures minuteLimit
 
 	// life ends with Close: what the sender and a dial-back in progress hang on.
 	life    context.Context
@@ -40,7 +42,9 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	conns     map[*peer]struct{}
 	perAddr   map[netip.Addr]int
-	refusing  int // connections being told that there is no room
+	greetings pace // of connections taken in
+	refusals  pace // of connections told why they are not
+	refusing  int  // connections being told so
 	subs      map[*subscriber]struct{}
 	jobs      map[*Job]struct{}
 }
@@ -70,7 +74,9 @@ func New(cfg Config) *Server {
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.hist = newHistory(&s.cfg)
 	s.sender = newSender(s)
-	s.dials.perMinute = s.cfg.DialsPerMinute
+	s.dials.perMinute, s.failures.perMinute = s.cfg.DialsPerMinute, s.cfg.FailuresPerMinute
+	s.greetings = pace{perSecond: s.cfg.GreetingsPerSecond, burst: s.cfg.GreetingsPerSecond}
+	s.refusals = pace{perSecond: refusalsPerSecond, burst: refusalsPerSecond}
 	return s
 }
 
@@ -129,6 +135,9 @@ func (s *Server) Serve(l net.Listener) error {
 		return ErrServerClosed
 	}
 	defer s.removeListener(l)
+	if open := s.cfg.exposure(l.Addr()); open != "" {
+		s.cfg.Logger.Warn("momserver: "+open, "addr", l.Addr().String())
+	}
 	var delay time.Duration
 	for {
 		nc, err := l.Accept()

@@ -15,6 +15,7 @@ import (
 type service struct {
 	srv  *Server
 	conn *wire.Conn
+	who  *admission
 
 	mu   sync.Mutex // guards the fields below
 	sub  *subscriber
@@ -22,8 +23,8 @@ type service struct {
 	idle *time.Timer // ends a connection that does nothing; nil with a subscription
 }
 
-func newService(s *Server, conn *wire.Conn) *service {
-	sv := &service{srv: s, conn: conn}
+func newService(s *Server, conn *wire.Conn, who *admission) *service {
+	sv := &service{srv: s, conn: conn, who: who}
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	sv.startIdle()
@@ -91,8 +92,8 @@ func (sv *service) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) e
 			return err
 		}
 		sub := &subscriber{
-			name: args.Name, addr: sv.conn.RemoteAddr().String(),
-			main: sv.conn, callee: sv.conn, reader: reader{filter: args.Filter}, since: time.Now(),
+			name: args.Name, who: sv.who, addr: sv.conn.RemoteAddr().String(),
+			main: sv.conn, callee: sv.conn, reader: reader{filter: args.Filter, sees: sv.who.sees}, since: time.Now(),
 			fresh: true, limit: uint64(args.Room),
 		}
 		if err := sv.reserve(sub); err != nil {
@@ -124,7 +125,7 @@ func (sv *service) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) e
 			sv.srv.serveCallback(sub)
 		}
 		sv.srv.sender.attach(sub)
-		sv.srv.cfg.Logger.Info("momserver: subscribed", "name", sub.name, "addr", sub.addr, "filter", sub.filter.String())
+		sv.srv.cfg.Logger.Info("momserver: subscribed", "name", sub.name, "identity", sub.who.identity, "addr", sub.addr, "filter", sub.filter.String())
 		return nil
 	})
 }
@@ -217,7 +218,7 @@ func (sv *service) History(args *wire.HistoryArgs, reply *wire.Page) error {
 		at.missed = 0
 		var n int
 		for {
-			reply.Events, n = h.read(&at, new(reader), limit, maxPage, nil)
+			reply.Events, n = h.read(&at, &reader{sees: sv.who.sees}, limit, maxPage, nil)
 			if at.missed == 0 {
 				break
 			}
@@ -235,7 +236,7 @@ func (sv *service) Jobs(args *wire.JobsArgs, reply *wire.Page) error {
 	return sv.serving(func() error {
 		h := sv.srv.hist
 		var n int
-		reply.Events, n, reply.More = h.readJobs(args.After, maxPage, nil)
+		reply.Events, n, reply.More = h.readJobs(args.After, sv.who.sees, maxPage, nil)
 		reply.Epoch, reply.Types, reply.Count = h.epoch, h.types, uint32(n)
 		return nil
 	})

@@ -110,7 +110,7 @@ func (s *Server) Subscribers() []SubscriberInfo {
 // Jobs returns the latest event of each job, in the order of their IDs: at
 // most Config.MaxJobs.
 func (s *Server) Jobs() []wire.Event {
-	data, n, _ := s.hist.readJobs(uuid.Nil, int(^uint(0)>>1), nil)
+	data, n, _ := s.hist.readJobs(uuid.Nil, nil, int(^uint(0)>>1), nil)
 	events := make([]wire.Event, 0, n)
 	err := wire.NewEventDecoder(s.hist.types).Decode(data, n, func(ev *wire.Event) {
 		ev.Epoch = s.hist.epoch

@@ -14,6 +14,7 @@ import (
 type subscriber struct {
 	// Never changed after the sender knows the subscriber.
 	name   string
+	who    *admission
 	addr   string
 	callee *wire.Conn // the connection of its callback endpoint
 	main   *wire.Conn // the connection that it subscribed on; often the same
@@ -88,9 +89,9 @@ func (sub *subscriber) done(head uint64) bool {
 
 // filterSnapshot leaves out what the subscriber does not want.
 func (sub *subscriber) filterSnapshot() {
-	if !sub.filter.IsZero() {
+	if !sub.takesAll() {
 		sub.at.snapshot = slices.DeleteFunc(sub.at.snapshot, func(e entry) bool {
-			return !sub.filter.Match(e.def.JobID(), e.def.Name(), e.state, e.severity)
+			return !sub.takes(e.def, e.state, e.severity)
 		})
 	}
 }
@@ -153,6 +154,7 @@ func (sub *subscriber) look(missed uint64, rtt time.Duration) {
 // SubscriberInfo is what an operator may know of a subscriber.
 type SubscriberInfo struct {
 	Name      string
+	Identity  string // of its client certificate, or as Authorize has it; "" for none
 	Addr      string // of its own connection
 	Callback  string // of its callback endpoint, where the server dialled back
 	Since     time.Time
@@ -177,7 +179,7 @@ func (sub *subscriber) info(head uint64) SubscriberInfo {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	i := SubscriberInfo{
-		Name: sub.name, Addr: sub.addr, Since: sub.since,
+		Name: sub.name, Identity: sub.who.identity, Addr: sub.addr, Since: sub.since,
 		Next: sub.now.next, Room: sub.now.room, Delivered: sub.now.sent, Missed: sub.now.missed,
 		InFlight: sub.now.inflight, RTT: sub.now.rtt,
 	}

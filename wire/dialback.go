@@ -53,7 +53,7 @@ func OfferEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure fun
 	}
 	secured, err := secure(nc)
 	if err != nil {
-		return nil, Errorf(CodeCallback, "TLS with %v, which called back: %v", nc.RemoteAddr(), err)
+		return nil, HandshakeError(nc.RemoteAddr(), err)
 	}
 	answer := make([]byte, sha256.Size)
 	if _, err := io.ReadFull(secured, answer); err != nil {
@@ -90,7 +90,8 @@ func TakeEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure func
 	}
 	secured, err := secure(nc)
 	if err != nil {
-		return nil, Errorf(CodeCallback, "the callback endpoint does not speak TLS")
+		// The endpoint has proven to be the subscriber's own: it may be told.
+		return nil, Errorf(CodeCallback, "the callback endpoint: %v", HandshakeError(nc.RemoteAddr(), err))
 	}
 	if _, err := secured.Write(proof(ticket, "server", nonce)); err != nil {
 		return nil, greetError(nc, err)

@@ -168,10 +168,10 @@ func TestDialBackWithoutTLS(t *testing.T) {
 		_, err := OfferEndpoint(near, ticketA, time.Second, refuse)
 		offered <- err
 	}()
-	if _, err := TakeEndpoint(far, ticketA, time.Second, refuse); !errors.Is(err, ErrCallback) {
+	if _, err := TakeEndpoint(far, ticketA, time.Second, refuse); !errors.Is(err, ErrCallback) || !strings.Contains(err.Error(), "no certificate") {
 		t.Errorf("server: %v", err)
 	}
-	if err := <-offered; !errors.Is(err, ErrCallback) {
+	if err := <-offered; !errors.Is(err, ErrCertificate) || !strings.Contains(err.Error(), "no certificate") {
 		t.Errorf("endpoint: %v", err)
 	}
 }

@@ -21,6 +21,7 @@ const (
 	CodeVersion       Code = "version"            // no common protocol version
 	CodeNotMoM        Code = "not-mom"            // the peer speaks another protocol
 	CodeTLS           Code = "tls"                // one side speaks TLS and the other does not
+	CodeCertificate   Code = "certificate"        // one side does not accept the other's certificate
 	CodeFull          Code = "full"               // a bound of the server is reached; later there may be room
 	CodeBusy          Code = "busy"               // too many attempts; wait
 	CodeDraining      Code = "draining"           // the server is shutting down
@@ -59,6 +60,7 @@ var (
 	ErrVersion           = &Error{Code: CodeVersion}
 	ErrNotMoM            = &Error{Code: CodeNotMoM}
 	ErrTLS               = &Error{Code: CodeTLS}
+	ErrCertificate       = &Error{Code: CodeCertificate}
 	ErrFull              = &Error{Code: CodeFull}
 	ErrBusy              = &Error{Code: CodeBusy}
 	ErrDraining          = &Error{Code: CodeDraining}

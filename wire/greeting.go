@@ -125,6 +125,8 @@ func greetError(nc net.Conn, err error) *Error {
 		return Errorf(CodeTimeout, "%v did not greet in time; is it a MoM server?", nc.RemoteAddr())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return Errorf(CodeLost, "%v closed the connection before it greeted; is it a MoM server?", nc.RemoteAddr())
+	case isCertificateAlert(err): // TLS 1.3 has the client find out after the handshake
+		return HandshakeError(nc.RemoteAddr(), err).(*Error)
 	}
 	return Errorf(CodeLost, "greeting %v: %v", nc.RemoteAddr(), err)
 }

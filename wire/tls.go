@@ -2,10 +2,33 @@ package wire
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
+	"os"
+	"strings"
 )
+
+// AtLeastTLS13 returns cfg, or where it names no MinVersion a copy of it that
+// wants TLS 1.3. It holds for what GetConfigForClient returns, too. Nil is nil.
+func AtLeastTLS13(cfg *tls.Config) *tls.Config {
+	if cfg == nil || cfg.MinVersion != 0 && cfg.GetConfigForClient == nil {
+		return cfg
+	}
+	strict := cfg.Clone()
+	if strict.MinVersion == 0 {
+		strict.MinVersion = tls.VersionTLS13
+	}
+	if forClient := cfg.GetConfigForClient; forClient != nil {
+		strict.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			own, err := forClient(hello)
+			return AtLeastTLS13(own), err
+		}
+	}
+	return strict
+}
 
 // HardClose returns tc with a Close that closes the connection under it at
 // once. tls.Conn's own Close first sends an alert, and may wait for seconds
@@ -26,4 +49,68 @@ func opensTLS(head []byte) bool {
 func IsPlain(handshake error) bool {
 	var record tls.RecordHeaderError
 	return errors.As(handshake, &record) && string(record.RecordHeader[:len(greetMagic)]) == greetMagic
+}
+
+// maxTLSWords bounds what an error repeats of a certificate's names.
+const maxTLSWords = 256
+
+// HandshakeError says why a TLS handshake with peer failed: an [ErrTLS] where
+// one side does not speak it, an [ErrCertificate] where either does not accept
+// the other's certificate, an [ErrTimeout] or an [ErrLost]. It returns nil for
+// nil.
+func HandshakeError(peer net.Addr, err error) error {
+	var verification *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return Errorf(CodeTimeout, "the TLS handshake with %v did not end in time", peer)
+	case errors.As(err, &record):
+		return Errorf(CodeTLS, "%v does not speak TLS: it answered %s", peer, describe(record.RecordHeader[:]))
+	case errors.As(err, &verification):
+		return Errorf(CodeCertificate, "the certificate of %v is not accepted: %s", peer, Clip(verification.Err.Error(), maxTLSWords))
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return Errorf(CodeLost, "%v closed the connection within the TLS handshake", peer)
+	}
+	text := Clip(err.Error(), maxTLSWords)
+	switch {
+	case isCertificateAlert(err):
+		return Errorf(CodeCertificate, "%v does not accept this side's certificate: %s", peer, text)
+	case strings.Contains(text, "certificate"):
+		return Errorf(CodeCertificate, "TLS with %v: %s", peer, text)
+	}
+	return Errorf(CodeLost, "TLS with %v: %s", peer, text)
+}
+
+// isCertificateAlert reports whether err is the peer's word, by a TLS alert,
+// about the certificate that it was shown, or was not. crypto/tls does not
+// export its alerts; all of these have the word.
+func isCertificateAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Err.Error(), "certificate")
+}
+
+// maxIdentity bounds an identity, in bytes.
+const maxIdentity = 128
+
+// Identity returns the name in the certificate that the peer has proven to
+// have, and that was verified: the common name of its subject, else the first
+// of its DNS names, mail addresses and URIs. It returns "" where there is none.
+func Identity(state *tls.ConnectionState) string {
+	if state == nil || len(state.VerifiedChains) == 0 {
+		return ""
+	}
+	leaf := state.VerifiedChains[0][0]
+	names := append([]string{leaf.Subject.CommonName}, leaf.DNSNames...)
+	names = append(names, leaf.EmailAddresses...)
+	for _, uri := range leaf.URIs {
+		names = append(names, uri.String())
+	}
+	for _, name := range names {
+		if name != "" {
+			return Clip(strings.ToValidUTF8(name, "?"), maxIdentity)
+		}
+	}
+	return ""
 }

@@ -1,0 +1,141 @@
+package momserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/google/uuid"
+
+	"mom/wire"
+)
+
+// authorize.go holds who may come in, and what they may see.
+
+// Applicant is a client that [Config.Authorize] is asked about. Printed or
+// logged it leaves out its token.
+type Applicant struct {
+	Addr     string               // of its connection, host:port
+	Identity string               // of its verified certificate, as wire.Identity has it; "" for none
+	Token    string               // what it said in the greeting; right, where Config.Token is set
+	TLS      *tls.ConnectionState // nil without TLS
+}
+
+// String names the applicant, in a line.
+func (a Applicant) String() string {
+	if a.Identity == "" {
+		return a.Addr
+	}
+	return fmt.Sprintf("%q (%s)", a.Identity, a.Addr)
+}
+
+// GoString is String, because fmt would print the token otherwise.
+func (a Applicant) GoString() string { return a.String() }
+
+// LogValue is String.
+func (a Applicant) LogValue() slog.Value { return slog.StringValue(a.String()) }
+
+// Grant is what a client may see. The zero Grant lets it in and shows it
+// nothing. It holds for the life of the connection, for events, snapshots,
+// History and Jobs alike; events of other jobs are left out as a filter leaves
+// them out, and never count as missed while they are in the cache.
+type Grant struct {
+	AllJobs bool        // every job, whatever the lists say
+	Jobs    []uuid.UUID // these jobs, and those of Names
+	Names   []string    // jobs of these names, to the letter
+	// Identity is how [Server.Subscribers] shows the client; "" for the name
+	// in its certificate.
+	Identity string
+}
+
+// admission is what is known of a client since its greeting.
+type admission struct {
+	identity string
+	sees     *scope
+}
+
+// scope is the jobs that a reader may see; nil for all.
+type scope struct {
+	jobs  map[uuid.UUID]struct{}
+	names map[string]struct{}
+}
+
+func newScope(g *Grant) *scope {
+	if g.AllJobs {
+		return nil
+	}
+	sc := &scope{jobs: make(map[uuid.UUID]struct{}), names: make(map[string]struct{})}
+	for _, id := range g.Jobs {
+		sc.jobs[id] = struct{}{}
+	}
+	for _, name := range g.Names {
+		sc.names[name] = struct{}{}
+	}
+	return sc
+}
+
+// has reports whether events that def completes may be seen. A job without a
+// name is of no name that was granted.
+func (sc *scope) has(def *wire.Definition) bool {
+	if sc == nil {
+		return true
+	}
+	if _, ok := sc.jobs[def.JobID()]; ok {
+		return true
+	}
+	_, ok := sc.names[def.Name()]
+	return ok && def.Name() != ""
+}
+
+// takesAll reports whether nothing is kept from the reader.
+func (r *reader) takesAll() bool { return r.sees == nil && r.filter.IsZero() }
+
+// takes reports whether the reader wants an event, and may see it.
+func (r *reader) takes(def *wire.Definition, state wire.State, severity wire.Severity) bool {
+	return r.sees.has(def) && r.filter.Match(def.JobID(), def.Name(), state, severity)
+}
+
+// authorize decides about a client that has greeted. ctx ends with the time
+// for the greeting.
+func (p *peer) authorize(ctx context.Context, hello *wire.Hello, state *tls.ConnectionState) (*admission, error) {
+	cfg := &p.srv.cfg
+	if !sameToken(hello.Token, cfg.Token) {
+		return nil, wire.Errorf(wire.CodeUnauthorized, "the token is missing or wrong")
+	}
+	who := &admission{identity: wire.Identity(state)}
+	if cfg.Authorize == nil {
+		return who, nil
+	}
+	asked := Applicant{Addr: p.nc.RemoteAddr().String(), Identity: who.identity, Token: hello.Token, TLS: state}
+	grant, err := p.askAuthorize(ctx, asked)
+	var e *wire.Error
+	switch {
+	case err == nil && ctx.Err() == nil:
+	case ctx.Err() != nil:
+		return nil, &wire.Error{Code: wire.CodeBusy, After: retryAfter, Message: "the server could not decide in time whether to let you in"}
+	case errors.As(err, &e):
+		return nil, e
+	default: // its words are for the operator
+		cfg.Logger.Info("momserver: not authorized", "applicant", asked, "error", err)
+		return nil, wire.Errorf(wire.CodeUnauthorized, "not authorized")
+	}
+	who.sees = newScope(&grant)
+	if grant.Identity != "" {
+		who.identity = grant.Identity
+	}
+	return who, nil
+}
+
+// askAuthorize calls Config.Authorize. Its panic lets nobody in.
+func (p *peer) askAuthorize(ctx context.Context, asked Applicant) (grant Grant, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.srv.cfg.Logger.Error("momserver: Config.Authorize panicked", "applicant", asked, "panic", v, "stack", string(debug.Stack()))
+			err = wire.Errorf(wire.CodeInternal, "internal error")
+		}
+	}()
+	return p.srv.cfg.Authorize(ctx, asked)
+}

@@ -1,0 +1,267 @@
+package momserver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+)
+
+// all lets everybody see everything.
+func all(context.Context, momserver.Applicant) (momserver.Grant, error) {
+	return momserver.Grant{AllJobs: true}, nil
+}
+
+// TestAuthorizeNarrows what one client sees, by Subscribe, in snapshots and
+// after gaps, by History and by Jobs; and none of it looks like loss.
+func TestAuthorizeNarrows(t *testing.T) {
+	mine, named, other := uuid.New(), uuid.New(), uuid.New()
+	grants := map[string]momserver.Grant{
+		"everything": {AllJobs: true},
+		"by id":      {Jobs: []uuid.UUID{mine}},
+		"by name":    {Names: []string{"named"}, Identity: "somebody"},
+		"both":       {Jobs: []uuid.UUID{mine}, Names: []string{"named"}},
+		"nothing":    {},
+		"no name":    {Names: []string{""}},
+	}
+	sees := map[string][]uuid.UUID{
+		"everything": {mine, named, other}, "by id": {mine}, "by name": {named}, "both": {mine, named}, "nothing": nil, "no name": nil,
+	}
+	cfg := momserver.Config{CacheEvents: 30, Authorize: func(_ context.Context, a momserver.Applicant) (momserver.Grant, error) {
+		return grants[a.Token], nil
+	}}
+	for token, want := range sees {
+		inBubble(t, cfg, func(w *world) {
+			runs := map[uuid.UUID]uuid.UUID{mine: uuid.New(), named: uuid.New(), other: uuid.New()}
+			publish := func() {
+				for _, job := range []uuid.UUID{mine, named, other} {
+					data := wire.TransferData{Status: wire.Status{State: wire.Transferring}}
+					if job == named {
+						data.Initialize = &wire.InitializeData{Name: "named"}
+					}
+					if err := w.srv.Publish(wire.Event{JobID: job, RunID: runs[job], Data: data}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			for range 5 {
+				publish()
+			}
+			c := w.subscribed(momclient.Options{Token: token, From: wire.FromNow})
+			for range 5 {
+				publish()
+			}
+			synctest.Wait()
+			got := c.take()
+			seen := make(map[uuid.UUID]int)
+			for _, e := range got {
+				seen[e.JobID]++
+				if e.Missed > 0 {
+					t.Errorf("%s: %d missed at event %d", token, e.Missed, e.Seq)
+				}
+			}
+			for _, job := range want {
+				if seen[job] != 6 { // with the snapshot's
+					t.Errorf("%s: %d events of a job that it may see", token, seen[job])
+				}
+			}
+			if len(seen) != len(want) {
+				t.Errorf("%s: it sees %d jobs; want %d", token, len(seen), len(want))
+			}
+			info := w.srv.Subscribers()[0]
+			if info.Lag != 0 || info.Missed != 0 || info.Identity != grants[token].Identity {
+				t.Errorf("%s: the operator sees %+v", token, info)
+			}
+			// A filter only takes away from it.
+			c.Unsubscribe()
+			narrow := w.subscribed(momclient.Options{Token: token, Filter: wire.Filter{Jobs: []uuid.UUID{other}}})
+			publish()
+			synctest.Wait()
+			for _, e := range narrow.take() {
+				if e.JobID != other || token != "everything" {
+					t.Errorf("%s: with a filter for another job it sees %v", token, e.JobID)
+				}
+			}
+			history, cursor, err := c.History(context.Background(), wire.Cursor{}, 0)
+			if err != nil || cursor.Seq != 33 && len(want) > 0 {
+				t.Errorf("%s: History up to %v: %v", token, cursor, err)
+			}
+			if n := len(history); n != 10*len(want) { // 30 are cached, of three jobs in turn
+				t.Errorf("%s: History has %d events", token, n)
+			}
+			jobs, err := c.Jobs(context.Background())
+			if err != nil || len(jobs) != len(want) {
+				t.Errorf("%s: Jobs has %d events: %v", token, len(jobs), err)
+			}
+			for _, e := range append(history, jobs...) {
+				if seen[e.JobID] == 0 {
+					t.Errorf("%s: asked, it sees %v", token, e.JobID)
+				}
+			}
+			narrow.Close()
+		})
+	}
+}
+
+// TestAuthorizeAfterGap: the snapshot after a gap is narrowed too.
+func TestAuthorizeAfterGap(t *testing.T) {
+	mine, other := uuid.New(), uuid.New()
+	cfg := momserver.Config{CacheEvents: 10, Authorize: func(context.Context, momserver.Applicant) (momserver.Grant, error) {
+		return momserver.Grant{Jobs: []uuid.UUID{mine}}, nil
+	}}
+	inBubble(t, cfg, func(w *world) {
+		c := w.subscribed(momclient.Options{Queue: 1})
+		block := make(chan struct{})
+		var got []wire.Event
+		c.OnEvent(func(e wire.Event) { <-block; got = append(got, e) })
+		for i := range 40 {
+			job := mine
+			if i%2 == 1 {
+				job = other
+			}
+			w.srv.Publish(wire.Event{JobID: job, RunID: job, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}})
+			synctest.Wait()
+		}
+		close(block)
+		synctest.Wait()
+		missed, snapshots := uint64(0), 0
+		for _, e := range got {
+			missed += e.Missed
+			if e.JobID != mine {
+				t.Errorf("it sees event %d of %v", e.Seq, e.JobID)
+			}
+			if e.Snapshot {
+				snapshots++
+			}
+		}
+		if missed == 0 || snapshots != 1 {
+			t.Errorf("%d missed, %d in snapshots: there was no gap to look at", missed, snapshots)
+		}
+	})
+}
+
+// TestAuthorizeRefuses: its errors, its panic and its slowness reach only the
+// client that it was asked about, and its words only where they are meant to.
+func TestAuthorizeRefuses(t *testing.T) {
+	log := new(logged)
+	var asked []string
+	var mu sync.Mutex
+	cfg := momserver.Config{Logger: log.logger(), Authorize: func(ctx context.Context, a momserver.Applicant) (momserver.Grant, error) {
+		mu.Lock()
+		asked = append(asked, fmt.Sprintf("%v %+v %#v", a, a, a))
+		mu.Unlock()
+		slog.New(slog.NewTextHandler(log, nil)).Info("asked", "who", a)
+		switch a.Token {
+		case "tok-busy":
+			return momserver.Grant{}, &wire.Error{Code: wire.CodeBusy, Message: "come back later", After: time.Minute}
+		case "tok-fails":
+			return momserver.Grant{}, errors.New("the directory server at 10.1.2.3 is down")
+		case "tok-panics":
+			panic("a defect")
+		case "tok-hangs":
+			<-ctx.Done()
+			return momserver.Grant{AllJobs: true}, ctx.Err()
+		case "tok-late":
+			<-ctx.Done()
+		}
+		return momserver.Grant{AllJobs: true}, nil
+	}}
+	inBubble(t, cfg, func(w *world) {
+		var wg sync.WaitGroup
+		for _, tc := range []struct {
+			token string
+			is    error
+			words string
+			after time.Duration
+		}{
+			{"good", nil, "", 0},
+			{"tok-busy", wire.ErrBusy, "come back later", 0},
+			{"tok-fails", wire.ErrUnauthorized, "not authorized", 0},
+			{"tok-panics", wire.ErrInternal, "internal error", 0},
+			{"tok-hangs", wire.ErrBusy, "could not decide in time", 5 * time.Second},
+			{"tok-late", wire.ErrBusy, "could not decide in time", 5 * time.Second},
+		} {
+			wg.Go(func() {
+				c, start := w.client(momclient.Options{Token: tc.token, DialTimeout: time.Minute}), time.Now()
+				err := c.Subscribe(context.Background())
+				if !errors.Is(err, tc.is) || time.Since(start) != tc.after {
+					t.Errorf("%s: %v after %v", tc.token, err, time.Since(start))
+				}
+				if err != nil && (!strings.Contains(err.Error(), tc.words) || strings.Contains(err.Error(), "10.1.2.3")) {
+					t.Errorf("%s: %v", tc.token, err)
+				}
+				c.Close()
+			})
+		}
+		wg.Wait()
+	})
+	if !strings.Contains(log.String(), "10.1.2.3") || !strings.Contains(log.String(), "a defect") {
+		t.Errorf("the operator is not told:\n%s", log)
+	}
+	said := strings.Join(asked, " ") + log.String()
+	if strings.Contains(said, "tok-") {
+		t.Errorf("a token was printed:\n%s", said)
+	}
+}
+
+// TestAuthorizeAtClose: Close ends the context of one that is being asked.
+func TestAuthorizeAtClose(t *testing.T) {
+	cfg := momserver.Config{Authorize: func(ctx context.Context, _ momserver.Applicant) (momserver.Grant, error) {
+		<-ctx.Done()
+		return momserver.Grant{}, ctx.Err()
+	}}
+	inBubble(t, cfg, func(w *world) {
+		c := w.client(momclient.Options{})
+		done := make(chan error, 1)
+		go func() { done <- c.Subscribe(context.Background()) }()
+		synctest.Wait()
+		start := time.Now()
+		w.srv.Close()
+		if waited := time.Since(start); waited > lingerTime {
+			t.Errorf("Close took %v", waited)
+		}
+		if err := <-done; err == nil {
+			t.Error("it was let in")
+		}
+	})
+}
+
+// lingerTime is what a refused client may take to hang up.
+const lingerTime = 250 * time.Millisecond
+
+// TestTokenFirst: Authorize is not asked about a wrong token.
+func TestTokenFirst(t *testing.T) {
+	calls := 0
+	cfg := momserver.Config{Token: "right", Authorize: func(_ context.Context, a momserver.Applicant) (momserver.Grant, error) {
+		calls++
+		return momserver.Grant{AllJobs: true}, nil
+	}}
+	inBubble(t, cfg, func(w *world) {
+		for _, token := range []string{"", "wrong", "righ", "right "} {
+			c := w.client(momclient.Options{Token: token, AutoReconnect: true})
+			if err := c.Subscribe(context.Background()); !errors.Is(err, wire.ErrUnauthorized) {
+				t.Errorf("%q: %v", token, err)
+			}
+			synctest.Wait()
+			if kinds := c.kinds(); len(kinds) != 2 || kinds[1] != momclient.Refused { // final, once
+				t.Errorf("%q: %v", token, kinds)
+			}
+			c.Close()
+		}
+		w.subscribed(momclient.Options{Token: "right"}).Close()
+	})
+	if calls != 1 {
+		t.Errorf("asked %d times", calls)
+	}
+}

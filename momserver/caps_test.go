@@ -1,0 +1,185 @@
+package momserver_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+)
+
+// dialRaw connects to a real server, and closes with the test.
+func dialRaw(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	return nc
+}
+
+// knock greets a real server and returns what it says; the connection stays.
+func knock(t *testing.T, addr, token string) error {
+	t.Helper()
+	_, err := wire.Greet(dialRaw(t, addr), wire.Hello{Version: wire.Version, Token: token}, 10*time.Second)
+	return err
+}
+
+// TestCaps holds each bound of connections at the limit and one past it, with
+// its code and the name of its setting.
+func TestCaps(t *testing.T) {
+	for _, tc := range []struct {
+		cfg  momserver.Config
+		is   error
+		name string
+	}{
+		{momserver.Config{MaxConns: 3}, wire.ErrFull, "Config.MaxConns)"},
+		{momserver.Config{MaxConnsPerAddr: 3}, wire.ErrFull, "Config.MaxConnsPerAddr"},
+		{momserver.Config{GreetingsPerSecond: 3}, wire.ErrBusy, "Config.GreetingsPerSecond"},
+	} {
+		_, addr := loopback(t, tc.cfg)
+		for range 3 {
+			if err := knock(t, addr, ""); err != nil {
+				t.Errorf("%s: within: %v", tc.name, err)
+			}
+		}
+		err := knock(t, addr, "")
+		var e *wire.Error
+		if !errors.Is(err, tc.is) || !strings.Contains(err.Error(), tc.name) || !errors.As(err, &e) || e.After != time.Second || e.Final() {
+			t.Errorf("%s: over: %v", tc.name, err)
+		}
+	}
+	_, addr := loopback(t, momserver.Config{MaxSubscribers: 1})
+	for i, is := range []error{nil, wire.ErrFull} {
+		c := momclient.New(addr, momclient.Options{})
+		defer c.Close()
+		if err := c.Subscribe(context.Background()); !errors.Is(err, is) || err != nil && !strings.Contains(err.Error(), "Config.MaxSubscribers") {
+			t.Errorf("subscriber %d: %v", i, err)
+		}
+	}
+}
+
+// TestGreetingsPerSecond come back with time, exactly.
+func TestGreetingsPerSecond(t *testing.T) {
+	inBubble(t, momserver.Config{GreetingsPerSecond: 4}, func(w *world) {
+		greet := func() error {
+			nc, err := w.net.DialContext(context.Background(), "tcp", memAddr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			_, err = wire.Greet(nc, wire.Hello{Version: wire.Version}, time.Second)
+			return err
+		}
+		expect := func(ok bool) {
+			t.Helper()
+			if err := greet(); ok != (err == nil) || err != nil && !errors.Is(err, wire.ErrBusy) {
+				t.Errorf("%v", err)
+			}
+		}
+		for range 4 {
+			expect(true)
+		}
+		expect(false)
+		time.Sleep(time.Second/4 - 1)
+		expect(false)
+		time.Sleep(1)
+		expect(true)
+		expect(false)
+	})
+}
+
+// TestFailuresPerMinute: a guesser has so many tries a minute, then nobody at
+// its address is let in until the minute is over; others are.
+func TestFailuresPerMinute(t *testing.T) {
+	_, addr := loopback(t, momserver.Config{FailuresPerMinute: 3, Token: "right"})
+	if err := knock(t, addr, "right"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := knock(t, addr, "wrong"); !errors.Is(err, wire.ErrUnauthorized) || !wire.IsFinal(err) {
+			t.Error(err)
+		}
+	}
+	var e *wire.Error
+	deadline := time.Now().Add(10 * time.Second)
+	for { // the failure is counted when its connection has ended
+		err := knock(t, addr, "right")
+		if errors.As(err, &e) && e.Code == wire.CodeBusy || time.Now().After(deadline) {
+			break
+		}
+	}
+	if e == nil || !strings.Contains(e.Message, "Config.FailuresPerMinute") || e.After > time.Minute || e.After < 30*time.Second || e.Final() {
+		t.Errorf("over: %v after %v", e, e.After)
+	}
+	other := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	nc, err := other.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version, Token: "right"}, 10*time.Second); err != nil {
+		t.Errorf("another address: %v", err)
+	}
+}
+
+// TestWhatFails counts what is the client's fault, and not a health check that
+// connects and hangs up.
+func TestWhatFails(t *testing.T) {
+	for name, tc := range map[string]struct {
+		says  string
+		fails bool
+	}{
+		"nothing, and hangs up": {"", false},
+		"HTTP":                  {"GET / HTTP/1.1\r\n\r\n", true},
+		"another version":       {"MoM\x01\x09\x00\x00", true},
+		"TLS at a plain port":   {"\x16\x03\x01\x00\x05hello", true},
+	} {
+		log := new(logged)
+		_, addr := loopback(t, momserver.Config{FailuresPerMinute: 1, Logger: log.logger()})
+		nc := dialRaw(t, addr)
+		nc.Write([]byte(tc.says))
+		nc.(*net.TCPConn).CloseWrite()
+		log.until(t, "connection refused")
+		err := knock(t, addr, "")
+		if errors.Is(err, wire.ErrBusy) != tc.fails {
+			t.Errorf("%s: afterwards: %v", name, err)
+		}
+	}
+}
+
+// TestRefusalsAreBounded: those that there is no room for are told so, but not
+// more than so many in a second; over that they are closed without a word.
+func TestRefusalsAreBounded(t *testing.T) {
+	inBubble(t, momserver.Config{MaxConns: 1}, func(w *world) {
+		w.rawConn()
+		told, closed := 0, 0
+		for range 150 {
+			nc, err := w.net.DialContext(context.Background(), "tcp", memAddr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = wire.Greet(nc, wire.Hello{Version: wire.Version}, time.Second)
+			nc.Close()
+			switch {
+			case errors.Is(err, wire.ErrFull):
+				told++
+			case errors.Is(err, wire.ErrLost):
+				closed++
+			default:
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if told != 100 || closed != 50 {
+			t.Errorf("%d were told, %d closed", told, closed)
+		}
+	})
+}
