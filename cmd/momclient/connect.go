@@ -2,10 +2,11 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
+	"net"
 	"os"
 	"strings"
 
+	"mom/cmd/internal/tlsfiles"
 	"mom/momclient"
 	"mom/wire"
 )
@@ -35,28 +36,26 @@ func (c *config) options(getenv func(string) string) (momclient.Options, error) 
 	return o, err
 }
 
-// tlsConfig returns nil where no -tls flag is given.
+// tlsConfig returns nil where no -tls flag is given. The files are read again
+// when they change, for the connections that come after.
 func (c *config) tlsConfig() (*tls.Config, error) {
 	if !c.tls && c.tlsCA == "" && c.tlsCert == "" {
 		return nil, nil
 	}
-	t := &tls.Config{MinVersion: tls.VersionTLS13}
+	report := func(err error) { c.badTLS(err) }
+	var own *tlsfiles.Pair
+	var servers *tlsfiles.Pool
+	var err error
 	if c.tlsCA != "" {
-		pem, err := os.ReadFile(c.tlsCA)
-		if err != nil {
+		if servers, err = tlsfiles.ReadPool(c.tlsCA, report); err != nil {
 			return nil, usagef("-tls-ca: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, usagef("-tls-ca: no certificate in %s", c.tlsCA)
 		}
 	}
 	if c.tlsCert != "" {
-		cert, err := tls.LoadX509KeyPair(c.tlsCert, c.tlsKey)
-		if err != nil {
+		if own, err = tlsfiles.ReadPair(c.tlsCert, c.tlsKey, report); err != nil {
 			return nil, usagef("-tls-cert, -tls-key: %w", err)
 		}
-		t.Certificates = []tls.Certificate{cert}
 	}
-	return t, nil
+	host, _, _ := net.SplitHostPort(c.addr)
+	return tlsfiles.Client(host, own, servers), nil
 }

@@ -35,6 +35,7 @@ type config struct {
 	tokenFile              string
 	tls                    bool
 	tlsCA, tlsCert, tlsKey string
+	badTLS                 func(error) // is told of files that changed and cannot be used
 }
 
 // usageError is a fault of the command line.
@@ -77,7 +78,7 @@ func flagSet(c *config) *flag.FlagSet {
 // parseFlags reads the command line. The error is flag.ErrHelp, or a
 // usageError that names the flag.
 func parseFlags(args []string) (*config, error) {
-	c := new(config)
+	c := &config{badTLS: func(error) {}}
 	fs := flagSet(c)
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil, err

@@ -45,6 +45,9 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 	if err != nil {
 		return nil, err
 	}
+	c.badTLS = func(err error) {
+		fmt.Fprintf(stderr, "momclient: the certificates as they were stay in force: %v\n", err)
+	}
 	opts.Cursor = place.cursor
 	m := &monitor{c: c, opts: opts, place: place, stderr: stderr, out: newPrinter(c.output, stdout)}
 	if c.untilEnd {

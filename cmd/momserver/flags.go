@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"mom/cmd/internal/tlsfiles"
 	"mom/cmd/momserver/internal/mirror"
 	"mom/momserver"
 	"mom/wire"
@@ -33,6 +32,7 @@ type config struct {
 	logFormat, logLevel    string
 	tokenFile              string
 	tlsCert, tlsKey, tlsCA string
+	badTLS                 func(error) // is told of files that changed and cannot be used
 }
 
 // usageError is a fault of the command line.
@@ -67,6 +67,8 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.StringVar(&c.tlsKey, "tls-key", "", "the certificate's key, in `FILE` (PEM)")
 	fs.StringVar(&c.tlsCA, "tls-client-ca", "", "want client certificates, signed by one in `FILE`")
 	fs.IntVar(&c.server.MaxSubscribers, "max-subscribers", 10000, "take at most `N` subscribers")
+	fs.IntVar(&c.server.MaxConns, "max-conns", 12000, "take at most `N` connections")
+	fs.IntVar(&c.server.MaxConnsPerAddr, "max-conns-per-addr", 0, "and `N` from one address; 0 for all")
 	fs.IntVar(&c.server.CacheEvents, "cache-events", 10000, "keep `N` events for who lags or returns")
 	fs.DurationVar(&c.server.CallTimeout, "call-timeout", 5*time.Second, "drop who leaves a call unanswered for `TIME`")
 	fs.DurationVar(&c.server.Heartbeat, "heartbeat", 3*time.Second, "call an idle subscriber every `TIME`")
@@ -80,7 +82,7 @@ func flagSet(c *config) *flag.FlagSet {
 // parseFlags reads the command line and the files that it names. The error is
 // flag.ErrHelp, or a usageError that names the flag.
 func parseFlags(args []string, getenv func(string) string) (*config, error) {
-	c := new(config)
+	c := &config{badTLS: func(error) {}}
 	fs := flagSet(c)
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil, err
@@ -136,6 +138,7 @@ func (c *config) check() error {
 		{"-wait", int64(c.wait), 0}, {"-bandwidth", c.mirror.Bandwidth, 0},
 		{"-package-files", int64(c.mirror.PackageFiles), 1}, {"-package-bytes", c.mirror.PackageBytes, 1},
 		{"-cache-events", int64(c.server.CacheEvents), 1}, {"-max-subscribers", int64(c.server.MaxSubscribers), 1},
+		{"-max-conns", int64(c.server.MaxConns), 1}, {"-max-conns-per-addr", int64(c.server.MaxConnsPerAddr), 0},
 	} {
 		if bound.value < bound.least {
 			return usagef("%s %d: want at least %d", bound.flag, bound.value, bound.least)
@@ -228,7 +231,7 @@ func (c *config) readToken(getenv func(string) string) error {
 	return nil
 }
 
-// readTLS reads the certificates.
+// readTLS reads the certificates; the files are read again when they change.
 func (c *config) readTLS() error {
 	if (c.tlsCert == "") != (c.tlsKey == "") {
 		return usagef("-tls-cert and -tls-key go together; name a file with each")
@@ -239,23 +242,18 @@ func (c *config) readTLS() error {
 		}
 		return nil
 	}
-	cert, err := tls.LoadX509KeyPair(c.tlsCert, c.tlsKey)
+	report := func(err error) { c.badTLS(err) }
+	own, err := tlsfiles.ReadPair(c.tlsCert, c.tlsKey, report)
 	if err != nil {
 		return usagef("-tls-cert, -tls-key: %w; want a certificate and the key that belongs to it, as PEM", err)
 	}
-	c.server.TLS = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}}
-	if c.tlsCA == "" {
-		return nil
+	var clients *tlsfiles.Pool
+	if c.tlsCA != "" {
+		if clients, err = tlsfiles.ReadPool(c.tlsCA, report); err != nil {
+			return usagef("-tls-client-ca: %w; want one certificate or more, as PEM", err)
+		}
 	}
-	pem, err := os.ReadFile(c.tlsCA)
-	if err != nil {
-		return usagef("-tls-client-ca: %w; name a file of certificates, as PEM", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return usagef("-tls-client-ca: no certificate in %s; want one or more, as PEM", c.tlsCA)
-	}
-	c.server.TLS.ClientCAs, c.server.TLS.ClientAuth = pool, tls.RequireAndVerifyClientCert
+	c.server.TLS = tlsfiles.Server(own, clients)
 	return nil
 }
 

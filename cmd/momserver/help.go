@@ -15,13 +15,14 @@ var groups = []struct {
 }{
 	{"Runs", []string{"once", "every", "wait", "delete", "continue-on-error"}},
 	{"Packages", []string{"package-files", "package-bytes", "bandwidth", "progress-interval"}},
-	{"Server", []string{"addr", "token-file", "tls-cert", "tls-key", "tls-client-ca", "max-subscribers", "cache-events", "call-timeout", "heartbeat"}},
+	{"Server", []string{"addr", "token-file", "tls-cert", "tls-key", "tls-client-ca", "max-subscribers", "max-conns", "max-conns-per-addr", "cache-events", "call-timeout", "heartbeat"}},
 	{"Operation", []string{"debug", "log-format", "log-level"}},
 }
 
 const helpHead = `momserver mirrors directories, and tells subscribers live how it goes.
 
 Usage: momserver [flags] [SRC DST ...]  (without paths: a sample site, slowly)
+
 `
 
 const helpTail = `
@@ -39,7 +40,7 @@ func writeHelp(w io.Writer) {
 	fmt.Fprint(w, helpHead)
 	fs := flagSet(new(config))
 	for _, g := range groups {
-		fmt.Fprintf(w, "\n%s\n", g.title)
+		fmt.Fprintf(w, "%s:\n", g.title)
 		for _, name := range g.flags {
 			writeFlag(w, fs.Lookup(name))
 		}

@@ -79,6 +79,7 @@ func serve(ctx context.Context, c *config, manager notifier, log *slog.Logger) (
 	}
 	cfg := c.server
 	cfg.Logger = log
+	c.badTLS = func(err error) { log.Warn("the certificates as they were stay in force", "error", err) }
 	srv := momserver.New(cfg)
 	mirrors, err := c.mirrors(srv)
 	if err != nil {

@@ -1,0 +1,97 @@
+package tlsfiles
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+)
+
+// Pair is a certificate and its key.
+type Pair struct{ files *watched[*tls.Certificate] }
+
+// ReadPair reads a certificate, which its chain may follow, and its key.
+// report is told of later files that cannot be used; it must not block.
+func ReadPair(cert, key string, report func(error)) (*Pair, error) {
+	files, err := watch(report, func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return nil, fmt.Errorf("%s with %s: %w", cert, key, err)
+		}
+		return &pair, nil
+	}, cert, key)
+	return &Pair{files}, err
+}
+
+// Pool is the certificates of authorities.
+type Pool struct{ files *watched[*x509.CertPool] }
+
+// ReadPool reads the certificates in a file, at least one.
+func ReadPool(path string, report func(error)) (*Pool, error) {
+	files, err := watch(report, func() (*x509.CertPool, error) {
+		pem, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("no certificate in %s", path)
+		}
+		return pool, nil
+	}, path)
+	return &Pool{files}, err
+}
+
+// Server returns the configuration of a server with the certificate. It wants
+// clients with certificates of the authorities, unless these are nil.
+func Server(own *Pair, clients *Pool) *tls.Config {
+	cfg := &tls.Config{
+		MinVersion:     tls.VersionTLS13,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own.files.get(), nil },
+	}
+	if clients == nil {
+		return cfg
+	}
+	cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, clients.files.get()
+	now := cfg.Clone()
+	cfg.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		cfg := now.Clone()
+		cfg.ClientCAs = clients.files.get()
+		return cfg, nil
+	}
+	return cfg
+}
+
+// Client returns the configuration of a client of the server at host. It trusts
+// the authorities, those of the system where servers is nil, and presents the
+// certificate, unless own is nil.
+func Client(host string, own *Pair, servers *Pool) *tls.Config {
+	if host == "" {
+		host = "localhost" // what is dialled, and never no name at all
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: host}
+	if own != nil {
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own.files.get(), nil }
+	}
+	if servers != nil {
+		// crypto/tls has no hook for authorities that change, so its own check
+		// gives way to the same one with those of the moment.
+		cfg.InsecureSkipVerify = true
+		cfg.VerifyConnection = func(state tls.ConnectionState) error {
+			return verify(state.PeerCertificates, host, servers.files.get())
+		}
+	}
+	return cfg
+}
+
+// verify checks a server's chain as crypto/tls does.
+func verify(chain []*x509.Certificate, host string, roots *x509.CertPool) error {
+	opts := x509.VerifyOptions{Roots: roots, DNSName: host, Intermediates: x509.NewCertPool()}
+	for _, cert := range chain[1:] {
+		opts.Intermediates.AddCert(cert)
+	}
+	if _, err := chain[0].Verify(opts); err != nil {
+		return &tls.CertificateVerificationError{UnverifiedCertificates: chain, Err: err}
+	}
+	return nil
+}
