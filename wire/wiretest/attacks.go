@@ -51,8 +51,8 @@ func Attacks(method string) []Attack {
 		ServiceMethod string
 		Seq           uint64
 	}
-	call := encode(&request{method, 1})
-	m, n, l := encode(&withMap{method, map[pair]pair{}}), encode(&withNode{method, node{}}), encode(&withList{method, make([]wide, 1)})
+	call := Encode(&request{method, 1})
+	m, n, l := Encode(&withMap{method, map[pair]pair{}}), Encode(&withNode{method, node{}}), Encode(&withList{method, make([]wide, 1)})
 	head := func(more ...byte) []byte { // of a struct whose first field is the method
 		return append(append([]byte{1, byte(len(method))}, method...), more...)
 	}
@@ -60,15 +60,15 @@ func Attacks(method string) []Attack {
 	deep := slices.Concat(head(1, 1), bytes.Repeat([]byte{1, 1}, depth), make([]byte, depth+2))
 	return []Attack{
 		{"a map of 2^62", withValue(m, head(1, 0xf8, 0x40, 0, 0, 0, 0, 0, 0, 0))},
-		{"a map of 2^62 in the arguments", slices.Concat(call, withValue(encode(&mapArgs{map[string]string{}}), []byte{1, 0xf8, 0x40, 0, 0, 0, 0, 0, 0, 0}))},
+		{"a map of 2^62 in the arguments", slices.Concat(call, withValue(Encode(&mapArgs{map[string]string{}}), []byte{1, 0xf8, 0x40, 0, 0, 0, 0, 0, 0, 0}))},
 		{"a type that contains itself", n},
 		{"a value 30,000 deep", withValue(n, deep[:60_000])},
-		{"an interface", encode(&withAny{ServiceMethod: method})},
+		{"an interface", Encode(&withAny{ServiceMethod: method})},
 		{"a length and nothing else", []byte{0xfc, 0x3f, 0xff, 0xff, 0xff}},
 		{"a length of 8 GiB", []byte{0xfb, 2, 0, 0, 0, 0}},
 		{"a list of 60,000 one-byte elements", withValue(l, slices.Concat(head(1, 0xfe, 0xea, 0x60), make([]byte, 60_001)))},
 		{"a list that claims 100,000", withValue(l, head(1, 0xfd, 1, 0x86, 0xa0, 0, 0))},
-		{"60,000 names", slices.Concat(call, withValue(encode(&args{filter{[]string{"x"}}}), slices.Concat([]byte{1, 1, 0xfe, 0xea, 0x60}, make([]byte, 60_002))))},
+		{"60,000 names", slices.Concat(call, withValue(Encode(&args{filter{[]string{"x"}}}), slices.Concat([]byte{1, 1, 0xfe, 0xea, 0x60}, make([]byte, 60_002))))},
 		{"a flood of definitions", slices.Concat(definitions(400), call)},
 		{"no gob", []byte("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")},
 		{"noise", bytes.Repeat([]byte{0x7f, 0xff, 0x80, 0x01}, 15_000)},
@@ -88,7 +88,7 @@ func Call(method string, args any) []byte {
 		ServiceMethod string
 		Seq           uint64
 	}
-	return encode(&request{method, 1}, args)
+	return Encode(&request{method, 1}, args)
 }
 
 // NextCall is Call on a connection that has had it: without the definitions.
@@ -109,8 +109,8 @@ func LongMethod(n int) []byte {
 	return Call(strings.Repeat("x", n/2)+"."+strings.Repeat("y", n-n/2-1), 5)
 }
 
-// encode returns values as one gob stream.
-func encode(values ...any) []byte {
+// Encode returns values as one gob stream.
+func Encode(values ...any) []byte {
 	var buf bytes.Buffer
 	enc := gob.NewEncoder(&buf)
 	for _, v := range values {
@@ -128,7 +128,23 @@ func definitions(n int) []byte {
 		field := reflect.StructField{Name: fmt.Sprintf("F%d", i), Type: reflect.TypeFor[int]()}
 		values = append(values, reflect.New(reflect.StructOf([]reflect.StructField{field})).Interface())
 	}
-	return encode(values...)
+	return Encode(values...)
+}
+
+// Resized returns a gob message with its length put right.
+func Resized(message []byte) []byte {
+	_, n := number(message)
+	return sized(nil, message[n:])
+}
+
+// sized appends a message of the content.
+func sized(dst, content []byte) []byte {
+	if len(content) < 0x80 {
+		dst = append(dst, byte(len(content)))
+	} else {
+		dst = binary.BigEndian.AppendUint32(append(dst, 0xfc), uint32(len(content)))
+	}
+	return append(dst, content...)
 }
 
 // withValue returns a gob stream with another value, of the same type, as its
@@ -142,14 +158,7 @@ func withValue(stream, value []byte) []byte {
 		typ = stream[at+n : at+n+id]
 		at += n + int(size)
 	}
-	content := slices.Concat(typ, value)
-	out := slices.Clone(stream[:start])
-	if len(content) < 0x80 {
-		out = append(out, byte(len(content)))
-	} else {
-		out = binary.BigEndian.AppendUint32(append(out, 0xfc), uint32(len(content)))
-	}
-	return append(out, content...)
+	return sized(slices.Clone(stream[:start]), slices.Concat(typ, value))
 }
 
 // number reads a number of gob's, and returns how many bytes it has.
