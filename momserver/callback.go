@@ -27,8 +27,8 @@ func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Co
 	if len(ticket) != wire.TicketSize {
 		return nil, wire.Errorf(wire.CodeBadRequest, "a ticket of %d bytes; want %d", len(ticket), wire.TicketSize)
 	}
-	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" || port == "0" || len(addr) > maxCallbackAddr {
-		return nil, wire.Errorf(wire.CodeBadRequest, "a callback address that is not host:port")
+	if err := checkCallback(addr); err != nil {
+		return nil, err
 	}
 	source, err := netip.ParseAddrPort(main.RemoteAddr().String())
 	if err != nil {
@@ -65,17 +65,18 @@ func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Co
 	return wire.NewConn(secured, s.cfg.conn()), nil
 }
 
+// checkCallback refuses what is no address to dial.
+func checkCallback(addr string) error {
+	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" || port == "0" || len(addr) > maxCallbackAddr {
+		return wire.Errorf(wire.CodeBadRequest, "a callback address that is not host:port, or of more than %d bytes", maxCallbackAddr)
+	}
+	return nil
+}
+
 // dialChecked dials addr, to addresses that the subscriber at source may name.
 func (s *Server) dialChecked(ctx context.Context, source netip.AddrPort, addr string) (net.Conn, error) {
 	dialer := net.Dialer{Control: func(_, resolved string, _ syscall.RawConn) error {
-		target, err := netip.ParseAddrPort(resolved)
-		if err != nil {
-			return err
-		}
-		if target = unmap(target); !s.mayCall(source, target) {
-			return wire.Errorf(wire.CodeForbidden, "dial-back is allowed to your own address only (Config.AllowCallback)")
-		}
-		return nil
+		return s.permit(source, resolved)
 	}}
 	nc, err := dialer.DialContext(ctx, "tcp", addr)
 	if err == nil {
@@ -89,10 +90,22 @@ func (s *Server) dialChecked(ctx context.Context, source netip.AddrPort, addr st
 	return nil, wire.Errorf(wire.CodeCallback, "the callback endpoint cannot be reached from the server")
 }
 
-// unmap gives an IPv4 address in an IPv6 coat its plain form.
-func unmap(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+// permit decides about an address that is about to be dialled, as the dialer
+// has it. A zone counts: the same link-local address is another machine on
+// another link.
+func (s *Server) permit(source netip.AddrPort, resolved string) error {
+	target, err := netip.ParseAddrPort(resolved)
+	if err != nil {
+		return err
+	}
+	if target = unmap(target); !s.mayCall(source, target) {
+		return wire.Errorf(wire.CodeForbidden, "dial-back is allowed to your own address only (Config.AllowCallback)")
+	}
+	return nil
 }
+
+// unmap gives an IPv4 address in an IPv6 coat its plain form.
+func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
 // mayCall reports whether a subscriber may have the server dial target.
 func (s *Server) mayCall(subscriber, target netip.AddrPort) bool {

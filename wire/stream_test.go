@@ -83,7 +83,7 @@ func seeded(t *testing.T) *rand.Rand {
 }
 
 // encoded returns the events as bytes, each with definitions of its own.
-func encoded(t *testing.T, enc *EventEncoder, events ...Event) []byte {
+func encoded(t testing.TB, enc *EventEncoder, events ...Event) []byte {
 	t.Helper()
 	var all []byte
 	var known Known

@@ -1,0 +1,123 @@
+package momclient_test
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/wire"
+	"mom/wire/wiretest"
+)
+
+// FuzzClient is a whole client connection: whatever a server says, in the
+// greeting and after it, the client ends by itself, and what it delivered by
+// then is in order, with what is missing announced.
+func FuzzClient(f *testing.F) {
+	welcome := append([]byte("MoM\x01\x01\x00\x00\x18"), make([]byte, 16)...)
+	welcome = binary.BigEndian.AppendUint32(welcome, 3000)
+	welcome = binary.BigEndian.AppendUint32(welcome, 1<<16)
+	after := func(data []byte) []byte { return append(append([]byte(nil), welcome...), data...) }
+	f.Add([]byte("SSH-2.0-x\r\n"))
+	f.Add([]byte("MoM\x01\x01\x01\x00\x12mom:full:1000:wait"))
+	f.Add(welcome)
+	f.Add(after(welcomed()))
+	enc := wire.NewEventEncoder()
+	var events []byte
+	var common wire.Common
+	var known wire.Known
+	for seq := range uint64(3) {
+		id := uuid.UUID{1}
+		def, data, err := enc.Encode(&wire.Event{Seq: seq + 1, JobID: id, RunID: id, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}, &common, 1<<16)
+		if err != nil {
+			f.Fatal(err)
+		}
+		events = append(known.Append(events, def), data...)
+	}
+	for _, b := range []batch{
+		{Next: 4, Count: 3, Types: enc.Types(), Events: events},
+		{Next: 9, Count: 3, Snapshot: 3, Missed: 5, Pending: 2, Types: enc.Types(), Events: events},
+		{Next: 3, Count: 3, Types: enc.Types(), Events: events},
+		{Next: 1, Types: enc.Types()},
+		{Next: 1<<64 - 1, Missed: 1<<64 - 1, Types: enc.Types()},
+	} {
+		f.Add(after(notify(b)))
+	}
+	type goodbye struct {
+		Code, Message string
+		AfterMillis   uint32
+	}
+	f.Add(after(append(welcomed(), wiretest.Frame(1, wiretest.Call("Callback.Goodbye", &goodbye{"draining", "bye", 1 << 31}))...)))
+	for _, a := range wiretest.Attacks("Callback.Notify") {
+		f.Add(after(append(welcomed(), wiretest.Frame(1, a.Payload)...)))
+		f.Add(after(wiretest.Frame(2, a.Payload)))
+		f.Add(after(notify(batch{Next: 2, Count: 1, Types: enc.Types(), Events: a.Payload})))
+	}
+	for _, replies := range wiretest.Streams(f, "..", ".frames") {
+		f.Add(after(replies))
+	}
+
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 1<<20 {
+			return
+		}
+		wiretest.Bounded(t, len(data), func() { listen(t, data) })
+	})
+}
+
+// listen runs a client on what a server says, until it is over.
+func listen(t *testing.T, data []byte) {
+	var mu sync.Mutex // guards the two below
+	var got []wire.Event
+	over := false
+	ended := make(chan struct{}, 1)
+	c := momclient.New("server:1", momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return wiretest.NewScript(data), nil
+	}})
+	c.OnEvent(func(e wire.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, e)
+		if over {
+			t.Error("an event after Close")
+		}
+	})
+	c.OnConnection(func(s momclient.ConnectionStatus) {
+		if len(s.String()) > 2000 {
+			t.Errorf("a status of %d bytes", len(s.String()))
+		}
+		if s.Kind == momclient.Lost || s.Kind == momclient.Refused {
+			select {
+			case ended <- struct{}{}:
+			default:
+			}
+		}
+	})
+	err := c.Subscribe(context.Background())
+	if err == nil {
+		select {
+		case <-ended:
+		case <-time.After(20 * time.Second):
+			t.Error("the client goes on after the end of the connection")
+		}
+	}
+	c.Close()
+	mu.Lock()
+	defer mu.Unlock()
+	over = true
+	next := uint64(0)
+	for _, e := range got {
+		if e.Snapshot {
+			continue
+		}
+		if e.Seq < next {
+			t.Errorf("event %d after %d", e.Seq, next-1)
+		}
+		next = e.Seq + 1
+	}
+}

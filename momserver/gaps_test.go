@@ -1,0 +1,157 @@
+package momserver
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"mom/wire"
+	"mom/wire/wiretest"
+)
+
+// FuzzGaps plays a script of publishing, reading and beginning anew, against
+// plain arithmetic: what a reader is given and what it is told to have missed
+// is exactly what was published, in order, but for what its filter leaves out.
+func FuzzGaps(f *testing.F) {
+	f.Add([]byte{5, 0xfc, 1, 0xfc, 0xfc, 1, 5, 9})
+	f.Add([]byte{0, 0x7c, 0x7c, 1, 0x7c, 2, 1, 3, 1, 7, 0xff, 1})
+	f.Add([]byte{40, 0xfc, 0xfc, 0xfc, 0xfc, 2, 0x41, 6, 0x81, 0xfc, 10, 1})
+	f.Fuzz(func(t *testing.T, script []byte) {
+		if len(script) == 0 || len(script) > 4096 {
+			return
+		}
+		wiretest.Bounded(t, 64*len(script), func() { playGaps(t, int(script[0])%41+1, script[1:]) })
+	})
+}
+
+func playGaps(t *testing.T, cached int, script []byte) {
+	cfg := Config{CacheEvents: cached}.withDefaults()
+	h := newHistory(&cfg)
+	jobs := []uuid.UUID{{1}, {2}, {3}}
+	var published []uuid.UUID // the job of event 1 and so on
+	r := &reader{filter: wire.Filter{Jobs: jobs[:2]}, sees: newScope(&Grant{Jobs: jobs[1:]})}
+	wanted := jobs[1]
+	at, err := h.begin(wire.FromOldest, wire.Cursor{}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec, missed := wire.NewEventDecoder(h.types), at.missed
+	for _, op := range script {
+		head := uint64(len(published))
+		oldest := max(1, int64(head)-int64(cached)+1)
+		arg := int(op >> 2)
+		switch op % 4 {
+		case 0: // publish
+			for i := range arg {
+				job := jobs[(arg+i)%len(jobs)]
+				ev := wire.Event{JobID: job, RunID: job, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}
+				if err := h.publish(&ev); err != nil {
+					t.Fatal(err)
+				}
+				published = append(published, job)
+			}
+			continue
+		case 1: // read
+		case 2: // begin at a place that was got to, or before
+			seq := head - min(head, uint64(arg))
+			before := seq + 1
+			if at, err = h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: seq}, op>>7 == 1); err != nil {
+				t.Fatal(err)
+			}
+			r.known, dec, missed = wire.Known{}, wire.NewEventDecoder(h.types), at.missed
+			if at.next != before+at.missed {
+				t.Fatalf("begun at %d, %d missed: next is %d", before, at.missed, at.next)
+			}
+			if op>>7 == 0 && at.missed != uint64(max(0, oldest-int64(before))) {
+				t.Fatalf("begun at %d: %d missed; the oldest is %d", before, at.missed, oldest)
+			}
+			at.missed = 0
+			continue
+		case 3: // begin now
+			at, _ = h.begin(wire.FromNow, wire.Cursor{}, false)
+			r.known, dec, missed = wire.Known{}, wire.NewEventDecoder(h.types), 0
+			if at.next != head+1 || at.missed != 0 {
+				t.Fatalf("begun now, after %d: next is %d, %d missed", head, at.next, at.missed)
+			}
+			continue
+		}
+		before := at.next
+		data, n := h.read(&at, r, arg%9+1, 200, nil)
+		gap := at.missed
+		missed, at.missed = missed+gap, 0
+		if want := uint64(max(0, oldest-int64(before))); gap != want && !(gap == 0 && n > 0) {
+			t.Fatalf("read at %d: %d missed; want %d", before, gap, want)
+		}
+		next := before + gap
+		dec.Open(data, n)
+		for range n {
+			ev, err := dec.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for next < ev.Seq { // what lies between was not wanted
+				if published[next-1] == wanted {
+					t.Fatalf("event %d was left out without a word", next)
+				}
+				next++
+			}
+			if ev.Seq != next || ev.JobID != wanted {
+				t.Fatalf("event %d of %v; want %d", ev.Seq, ev.JobID, next)
+			}
+			next++
+		}
+		for ; next < at.next; next++ {
+			if published[next-1] == wanted {
+				t.Fatalf("event %d was passed over", next)
+			}
+		}
+		if next != at.next || at.next > head+1 {
+			t.Fatalf("the place is %d after event %d, of %d", at.next, next-1, head)
+		}
+	}
+}
+
+// FuzzCallback: what may be dialled is the subscriber's own address, however it
+// is written, and nothing else.
+func FuzzCallback(f *testing.F) {
+	for _, resolved := range []string{
+		"127.0.0.1:80", "127.0.0.2:80", "[::ffff:127.0.0.1]:80", "[::1]:80", "0.0.0.0:80", "[::]:80", "[::ffff:0.0.0.0]:1", "224.0.0.1:1",
+		"[fe80::1%eth0]:80", "[fe80::1%eth1]:80", "localhost:80", ":80", "", "127.1:80", "0x7f.1:80", "127.0.0.1:080", "127.0.0.1:0",
+	} {
+		f.Add("127.0.0.1:4000", resolved)
+		f.Add("[fe80::1%eth0]:4000", resolved)
+		f.Add("[::ffff:127.0.0.2]:4000", resolved)
+	}
+	srv := New(Config{})
+	open := New(Config{AllowCallback: func(_, target netip.AddrPort) bool {
+		if target.Addr().IsUnspecified() || target.Addr().IsMulticast() || target.Addr().Is4In6() {
+			panic(target)
+		}
+		return true
+	}})
+	f.Fuzz(func(t *testing.T, source, addr string) {
+		wiretest.Bounded(t, len(source)+len(addr), func() {
+			if err := checkCallback(addr); err == nil {
+				if host, port, err := net.SplitHostPort(addr); err != nil || port == "0" || len(host) > 255+2 {
+					t.Errorf("%q is taken for an address", addr)
+				}
+			} else if strings.Contains(err.Error(), addr) && len(addr) > 60 {
+				t.Errorf("%q is repeated", addr)
+			}
+			from, err := netip.ParseAddrPort(source)
+			if err != nil {
+				return
+			}
+			from = unmap(from)
+			target, perr := netip.ParseAddrPort(addr)
+			own := perr == nil && target.Addr().Unmap() == from.Addr() && !from.Addr().IsUnspecified() && !from.Addr().IsMulticast()
+			if err := srv.permit(from, addr); (err == nil) != own {
+				t.Errorf("from %q to %q: %v", source, addr, err)
+			}
+			open.permit(from, addr)
+		})
+	})
+}

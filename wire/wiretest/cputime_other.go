@@ -1,0 +1,10 @@
+//go:build !unix
+
+package wiretest
+
+import "time"
+
+var began = time.Now()
+
+// cpuTime returns the time that has passed: more than the processors gave.
+func cpuTime() time.Duration { return time.Since(began) }
