@@ -17,7 +17,7 @@ import (
 
 // FuzzClient is a whole client connection: whatever a server says, in the
 // greeting and after it, the client ends by itself, and what it delivered by
-// then is in order, with what is missing announced.
+// then is in order. Asked for History, it returns no more than was asked for.
 func FuzzClient(f *testing.F) {
 	welcome := append([]byte("MoM\x01\x01\x00\x00\x18"), make([]byte, 16)...)
 	welcome = binary.BigEndian.AppendUint32(welcome, 3000)
@@ -58,6 +58,11 @@ func FuzzClient(f *testing.F) {
 		f.Add(after(wiretest.Frame(2, a.Payload)))
 		f.Add(after(notify(batch{Next: 2, Count: 1, Types: enc.Types(), Events: a.Payload})))
 	}
+	f.Add(after(wiretest.Frame(2, wiretest.Encode(&struct {
+		ServiceMethod string
+		Seq           uint64
+		Error         string
+	}{}, &wire.Page{Next: 4, Count: 3, Types: enc.Types(), Events: events}))))
 	for _, replies := range wiretest.Streams(f, "..", ".frames") {
 		f.Add(after(replies))
 	}
@@ -110,6 +115,13 @@ func listen(t *testing.T, data []byte) {
 	mu.Lock()
 	defer mu.Unlock()
 	over = true
+	ask := momclient.New("server:1", momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return wiretest.NewScript(data), nil
+	}})
+	if events, _, err := ask.History(context.Background(), wire.Cursor{}, 3); len(events) > 3 {
+		t.Errorf("%d events of 3: %v", len(events), err)
+	}
+	ask.Close()
 	next := uint64(0)
 	for _, e := range got {
 		if e.Snapshot {

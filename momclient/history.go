@@ -29,6 +29,9 @@ func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.
 			if err := conn.Call(ctx, wire.MethodHistory, &args, &page); err != nil {
 				return err
 			}
+			if args.Max > 0 && page.Count > args.Max {
+				return wire.Errorf(wire.CodeProtocol, "%s answered %d events; asked for %d", c.addr, page.Count, args.Max)
+			}
 			got, err := decodePage(&page)
 			if err != nil {
 				return err
@@ -73,8 +76,15 @@ func (c *Client) Jobs(ctx context.Context) ([]wire.Event, error) {
 	return events, err
 }
 
+// maxPageEvents is more than a page of a server has. Each costs some hundred
+// bytes here, however few it has on the wire.
+const maxPageEvents = 1 << 16
+
 // decodePage returns a page's events as delivered.
 func decodePage(page *wire.Page) ([]wire.Event, error) {
+	if page.Count > maxPageEvents {
+		return nil, wire.Errorf(wire.CodeProtocol, "momclient: a page of %d events; at most %d", page.Count, maxPageEvents)
+	}
 	var events []wire.Event
 	err := wire.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(ev *wire.Event) {
 		ev.Epoch = page.Epoch

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,6 +140,43 @@ func TestClientUnderAttack(t *testing.T) {
 	check("events before types", notify(batch{Next: 2, Count: 1, Events: []byte{0}}))
 	check("a place before the beginning", notify(batch{Types: types}))
 	t.Logf("worst: %d bytes", worst)
+}
+
+// TestMoreHistory than was asked for is not taken.
+func TestMoreHistory(t *testing.T) {
+	s := newLiar(t)
+	type response struct {
+		ServiceMethod string
+		Seq           uint64
+		Error         string
+	}
+	for count, is := range map[uint32]error{2: nil, 3: wire.ErrProtocol} {
+		enc, id := wire.NewEventEncoder(), uuid.UUID{1}
+		var common wire.Common
+		var known wire.Known
+		page := wire.Page{Next: 4, Count: count, Types: enc.Types()}
+		for seq := range count {
+			def, data, err := enc.Encode(&wire.Event{Seq: uint64(seq) + 1, JobID: id, RunID: id}, &common, 1<<16)
+			if err != nil {
+				t.Fatal(err)
+			}
+			page.Events = append(known.Append(page.Events, def), data...)
+		}
+		s.send <- wiretest.Frame(2, wiretest.Encode(&response{}, &page))
+		c := momclient.New(s.l.Addr().String(), momclient.Options{})
+		events, _, err := c.History(context.Background(), wire.Cursor{}, 2)
+		if !errors.Is(err, is) || err == nil && len(events) != 2 {
+			t.Errorf("%d events for 2: %d taken, %v", count, len(events), err)
+		}
+		c.Close()
+	}
+	// Nor a page of more than any server sends, where no number was asked for.
+	s.send <- wiretest.Frame(2, wiretest.Encode(&response{}, &wire.Page{Next: 1, Count: 1<<16 + 1}))
+	c := momclient.New(s.l.Addr().String(), momclient.Options{})
+	defer c.Close()
+	if _, _, err := c.History(context.Background(), wire.Cursor{}, 0); !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "a page of 65537 events") {
+		t.Errorf("a page of too many: %v", err)
+	}
 }
 
 // longLog is an event with so many log entries, which the encoder would not

@@ -111,6 +111,8 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-package-bytes", "0"}, []string{"-package-bytes 0", "want at least 1"}},
 		{[]string{"-cache-events", "0"}, []string{"-cache-events 0", "want at least 1"}},
 		{[]string{"-max-subscribers", "0"}, []string{"-max-subscribers 0", "want at least 1"}},
+		{[]string{"-max-conns", "0"}, []string{"-max-conns 0", "want at least 1"}},
+		{[]string{"-max-conns-per-addr", "-1"}, []string{"-max-conns-per-addr -1", "want at least 0"}},
 		{[]string{"-call-timeout", "0"}, []string{"-call-timeout 0s", "want more than 0"}},
 		{[]string{"-heartbeat", "-1ms"}, []string{"-heartbeat -1ms", "want more than 0"}},
 		{[]string{"-progress-interval", "0"}, []string{"-progress-interval 0s", "want more than 0"}},
