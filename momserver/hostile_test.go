@@ -238,7 +238,6 @@ func TestFloodOfCalls(t *testing.T) {
 		by := newBystander(t, srv, addr)
 		before := goroutines()
 		nc := greeted(t, addr)
-		nc.(*net.TCPConn).SetReadBuffer(4 << 10)
 		call := wiretest.Frame(1, wiretest.Call(tc.method, tc.args))
 		second := wiretest.Frame(1, wiretest.NextCall(tc.method, tc.args))
 		flood := append(call, bytes.Repeat(second, 20_000)...)
@@ -260,7 +259,8 @@ func TestFloodOfCalls(t *testing.T) {
 		<-done
 		for deadline := time.Now().Add(20 * time.Second); goroutines() > before; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("%s: the connection is not closed", name)
+				buf := make([]byte, 1<<20)
+				t.Fatalf("%s: %d goroutines, %d before:\n%s\n%s", name, goroutines(), before, log, buf[:runtime.Stack(buf, true)])
 			}
 		}
 		if peak > before+5 { // the connection's three, and this test's
