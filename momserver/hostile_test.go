@@ -176,8 +176,10 @@ func TestStrangersAtTheDoor(t *testing.T) {
 func TestLongMethod(t *testing.T) {
 	srv, addr := loopback(t, momserver.Config{})
 	by := newBystander(t, srv, addr)
-	nc, call := greeted(t, addr), wiretest.Frame(1, wiretest.LongMethod(60_000))
+	call := wiretest.Frame(1, wiretest.LongMethod(60_000))
 	c := measure(t, "method", func() {
+		nc := greeted(t, addr)
+		defer nc.Close()
 		nc.Write(call)
 		var head [5]byte
 		if _, err := io.ReadFull(nc, head[:]); err != nil {
