@@ -41,7 +41,7 @@ func (s *Server) admit(nc net.Conn) {
 		p.addr = sourceOf(ap.Addr())
 	}
 	now := time.Now()
-	banned := s.banned(p, now)
+	failures := s.tooManyFailures(p, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var why *wire.Error
@@ -52,8 +52,7 @@ func (s *Server) admit(nc net.Conn) {
 		why = wire.Errorf(wire.CodeFull, "momserver: %d connections already (Config.MaxConns)", s.cfg.MaxConns)
 	case s.perAddr[p.addr] >= s.cfg.MaxConnsPerAddr:
 		why = wire.Errorf(wire.CodeFull, "momserver: %d connections from your address already (Config.MaxConnsPerAddr)", s.cfg.MaxConnsPerAddr)
-	case banned > 0:
-		why = &wire.Error{Code: wire.CodeBusy, After: banned, Message: fmt.Sprintf("momserver: %d greetings from your address failed in this minute (Config.FailuresPerMinute)", s.cfg.FailuresPerMinute)}
+	case errors.As(failures, &why):
 	case !s.greetings.take(now):
 		why = wire.Errorf(wire.CodeBusy, "momserver: %d greetings in this second already (Config.GreetingsPerSecond)", s.cfg.GreetingsPerSecond)
 	default:
@@ -79,12 +78,16 @@ func (s *Server) admit(nc net.Conn) {
 	})
 }
 
-// banned returns for how long the peer's address is not let in, 0 for not.
-func (s *Server) banned(p *peer, now time.Time) time.Duration {
+// tooManyFailures refuses a peer whose address is not let in for a while.
+func (s *Server) tooManyFailures(p *peer, now time.Time) error {
 	if !p.addr.IsValid() {
-		return 0
+		return nil
 	}
-	return s.failures.wait(p.addr, now)
+	wait := s.failures.wait(p.addr, now)
+	if wait == 0 {
+		return nil
+	}
+	return &wire.Error{Code: wire.CodeBusy, After: wait, Message: fmt.Sprintf("momserver: %d greetings from your address failed in this minute (Config.FailuresPerMinute)", s.cfg.FailuresPerMinute)}
 }
 
 // countFailure counts a greeting that failed, where it is its client's fault.
@@ -143,7 +146,6 @@ func (p *peer) serve() {
 	log := p.srv.cfg.Logger.With("addr", p.nc.RemoteAddr().String())
 	nc, who, err := p.greet()
 	if err != nil {
-		p.srv.countFailure(p, err)
 		log.Info("momserver: connection refused", "error", err)
 		p.nc.Close()
 		return
@@ -176,6 +178,9 @@ func (p *peer) greet() (net.Conn, *admission, error) {
 	}
 	hello, err := wire.ReadHello(nc)
 	var who *admission
+	if err == nil { // others of its address may have failed since it came
+		err = p.srv.tooManyFailures(p, time.Now())
+	}
 	if err == nil {
 		who, err = p.authorize(ctx, &hello, state)
 	}
@@ -183,6 +188,7 @@ func (p *peer) greet() (net.Conn, *admission, error) {
 		err = &wire.Error{Code: wire.CodeDraining, Message: "the server is shutting down", After: retryAfter}
 	}
 	if err != nil {
+		p.srv.countFailure(p, err) // first: what follows takes its time
 		var e *wire.Error
 		if errors.As(err, &e) && e.Code != wire.CodeNotMoM {
 			p.turnAway(nc, e)
@@ -206,10 +212,12 @@ func (p *peer) secure(ctx context.Context) (net.Conn, *tls.ConnectionState, erro
 	err := tc.HandshakeContext(ctx)
 	if wire.IsPlain(err) {
 		why := wire.Errorf(wire.CodeTLS, "TLS is spoken at this port; connect with TLS")
+		p.srv.countFailure(p, why)
 		p.turnAway(p.nc, why)
 		return nil, nil, why
 	}
 	if err = wire.HandshakeError(p.nc.RemoteAddr(), err); err != nil {
+		p.srv.countFailure(p, err)
 		if errors.Is(err, wire.ErrCertificate) {
 			p.linger() // the alert says which
 		}
