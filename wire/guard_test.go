@@ -197,3 +197,30 @@ func TestGuardOnConn(t *testing.T) {
 		t.Errorf("among events: %v", err)
 	}
 }
+
+// TestGuardBounds is exact, for fields and for bytes of definitions; for types
+// see TestGuardTakes.
+func TestGuardBounds(t *testing.T) {
+	fields := many(16, maxGobRefs/16, "F")
+	if err := new(gobGuard).check(gobOf(t, fields...)); err != nil {
+		t.Errorf("%d fields: %v", maxGobRefs, err)
+	}
+	err := new(gobGuard).check(gobOf(t, append(fields, many(1, 1, "G")...)...))
+	if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "2048 fields in all") {
+		t.Errorf("a field more: %v", err)
+	}
+
+	named := func(n int) []byte { return gobOf(t, many(1, 1, strings.Repeat("N", n))...) }
+	guard := new(gobGuard)
+	if err := guard.check(named(30_000)); err != nil {
+		t.Fatal(err)
+	}
+	longest := 30_000 + maxGobBytes - guard.bytes
+	guard = new(gobGuard)
+	if err := guard.check(named(longest)); err != nil || guard.bytes != maxGobBytes {
+		t.Errorf("%d bytes of definitions: %v", guard.bytes, err)
+	}
+	if err := new(gobGuard).check(named(longest + 1)); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "32768 bytes") {
+		t.Errorf("a byte more: %v", err)
+	}
+}
