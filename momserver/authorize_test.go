@@ -240,15 +240,16 @@ func TestAuthorizeAtClose(t *testing.T) {
 // lingerTime is what a refused client may take to hang up.
 const lingerTime = 250 * time.Millisecond
 
-// TestTokenFirst: Authorize is not asked about a wrong token.
+// TestTokenFirst: Authorize is not asked about a wrong token, a wrong one is
+// final, and none is logged.
 func TestTokenFirst(t *testing.T) {
-	calls := 0
-	cfg := momserver.Config{Token: "right", Authorize: func(_ context.Context, a momserver.Applicant) (momserver.Grant, error) {
+	calls, log := 0, new(logged)
+	cfg := momserver.Config{Logger: log.logger(), Token: "open-sesame", Authorize: func(_ context.Context, a momserver.Applicant) (momserver.Grant, error) {
 		calls++
 		return momserver.Grant{AllJobs: true}, nil
 	}}
 	inBubble(t, cfg, func(w *world) {
-		for _, token := range []string{"", "wrong", "righ", "right "} {
+		for _, token := range []string{"", "not-sesame", "open-sesam", "open-sesame "} {
 			c := w.client(momclient.Options{Token: token, AutoReconnect: true})
 			if err := c.Subscribe(context.Background()); !errors.Is(err, wire.ErrUnauthorized) {
 				t.Errorf("%q: %v", token, err)
@@ -259,8 +260,11 @@ func TestTokenFirst(t *testing.T) {
 			}
 			c.Close()
 		}
-		w.subscribed(momclient.Options{Token: "right"}).Close()
+		w.subscribed(momclient.Options{Token: "open-sesame"}).Close()
 	})
+	if strings.Contains(log.String(), "sesam") || !strings.Contains(log.String(), "the token is missing or wrong") {
+		t.Errorf("the log:\n%s", log)
+	}
 	if calls != 1 {
 		t.Errorf("asked %d times", calls)
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/google/uuid"
 
+	"mom/momclient"
 	"mom/momserver"
 	"mom/wire"
 )
@@ -80,4 +82,40 @@ func ExampleServer_Publish() {
 	}
 	fmt.Println(srv.Stats().Published, srv.Jobs()[0].EndsRun())
 	// Output: 2 true
+}
+
+// Authorize decides who may see what: here by a token for each team.
+func ExampleConfig_authorize() {
+	srv := momserver.New(momserver.Config{
+		Authorize: func(_ context.Context, client momserver.Applicant) (momserver.Grant, error) {
+			switch client.Token {
+			case "of the operators":
+				return momserver.Grant{AllJobs: true, Identity: "operators"}, nil
+			case "of the shop":
+				return momserver.Grant{Names: []string{"shop to staging"}, Identity: "shop"}, nil
+			}
+			return momserver.Grant{}, errors.New("nobody knows it") // told to the log alone
+		},
+	})
+	defer srv.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	go srv.Serve(l)
+	for _, name := range []string{"site to staging", "shop to staging"} {
+		srv.StartJob(uuid.New(), wire.InitializeData{Name: name})
+	}
+
+	for _, token := range []string{"of the operators", "of the shop", "stolen"} {
+		c := momclient.New(l.Addr().String(), momclient.Options{Token: token})
+		jobs, err := c.Jobs(context.Background())
+		fmt.Println(len(jobs), errors.Is(err, wire.ErrUnauthorized))
+		c.Close()
+	}
+	// Output:
+	// 2 false
+	// 1 false
+	// 0 true
 }
