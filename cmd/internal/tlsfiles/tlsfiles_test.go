@@ -167,6 +167,33 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// TestTriedAgain: a change that could not be read at first is not forgotten.
+func TestTriedAgain(t *testing.T) {
+	f := &files{t: t, dir: t.TempDir()}
+	f.put("x", []byte("old"))
+	fails := 0
+	w, err := watch(f.report, func() (string, error) {
+		if fails--; fails >= 0 {
+			return "", errors.New("too many open files")
+		}
+		data, err := os.ReadFile(f.path("x"))
+		return string(data), err
+	}, f.path("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.put("x", []byte("new"))
+	fails = 3
+	for _, want := range []string{"old", "old", "old", "new", "new"} {
+		if got := w.get(); got != want {
+			t.Errorf("%s in force; want %s", got, want)
+		}
+	}
+	if len(f.said) != 1 {
+		t.Errorf("reported %q", f.said)
+	}
+}
+
 // TestClientVerifies as crypto/tls would: its own check is off where the
 // authorities come from a file.
 func TestClientVerifies(t *testing.T) {

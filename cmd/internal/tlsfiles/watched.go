@@ -17,9 +17,10 @@ type watched[T any] struct {
 	read   func() (T, error)
 	report func(error) // of files that changed and cannot be read; once a change
 
-	mu    sync.Mutex // guards the fields below
-	value T
-	seen  []fs.FileInfo // of paths, as they were when value was read or tried
+	mu     sync.Mutex // guards the fields below
+	value  T
+	seen   []fs.FileInfo // of paths, as they were when value was read
+	failed []fs.FileInfo // as they were when reading failed last; nil for never
 }
 
 // watch reads the files for the first time.
@@ -39,14 +40,16 @@ func (w *watched[T]) get() T {
 	if same(now, w.seen) {
 		return w.value
 	}
-	// Looked at before they are read: a change in between is seen next time.
-	w.seen = now
 	value, err := w.read()
-	if err != nil {
-		w.report(err)
+	if err != nil { // tried again next time: it may be for want of descriptors
+		if w.failed == nil || !same(now, w.failed) {
+			w.failed = now
+			w.report(err)
+		}
 		return w.value
 	}
-	w.value = value
+	// Looked at before they were read: a change in between is seen next time.
+	w.value, w.seen, w.failed = value, now, nil
 	return value
 }
 
