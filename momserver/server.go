@@ -93,7 +93,7 @@ func (s *Server) Epoch() uuid.UUID { return s.hist.epoch }
 // It does not check transitions.
 //
 // It never waits for a subscriber. It refuses an event over
-// Config.MaxEventBytes with [wire.ErrTooLarge], one that begins a run over
+// Config.MaxEventBytes or [wire.MaxLogEntries] with [wire.ErrTooLarge], one that begins a run over
 // Config.MaxRuns with [wire.ErrFull], and all after Shutdown or Close with
 // [wire.ErrClosed]; then nothing has been published. It keeps nothing that
 // the event points to.
