@@ -14,16 +14,16 @@ import (
 	"mom/wire"
 )
 
-// liar is a server by the protocol, up to the batches that it sends.
-type liar struct {
+// batcher is a server by the protocol, up to the batches that it sends.
+type batcher struct {
 	conn    *wire.Conn
 	enc     *wire.EventEncoder
 	asked   []wire.SubscribeArgs // over all connections
-	batches func(l *liar, subscription int)
+	batches func(l *batcher, subscription int)
 }
 
 // Subscribe is what the client calls.
-func (l *liar) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) error {
+func (l *batcher) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) error {
 	l.asked = append(l.asked, *args)
 	n := len(l.asked)
 	go l.batches(l, n)
@@ -31,10 +31,10 @@ func (l *liar) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) error
 }
 
 // Unsubscribe is what the client calls at the end.
-func (l *liar) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return nil }
+func (l *batcher) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return nil }
 
 // send sends the events from first to last as a batch; spoil may damage it.
-func (l *liar) send(first, last uint64, spoil func(*wire.Batch)) {
+func (l *batcher) send(first, last uint64, spoil func(*wire.Batch)) {
 	var known wire.Known
 	run := uuid.New()
 	b := &wire.Batch{Next: last + 1, Count: uint32(last - first + 1)}
@@ -57,7 +57,7 @@ func (l *liar) send(first, last uint64, spoil func(*wire.Batch)) {
 }
 
 // serve serves one connection after the other.
-func (l *liar) serve(lis net.Listener) {
+func (l *batcher) serve(lis net.Listener) {
 	for nc, err := lis.Accept(); err == nil; nc, err = lis.Accept() {
 		if _, err := wire.ReadHello(nc); err != nil {
 			panic(err)
@@ -86,8 +86,8 @@ func TestBadBatch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := &liar{enc: wire.NewEventEncoder()}
-			l.batches = func(l *liar, subscription int) {
+			l := &batcher{enc: wire.NewEventEncoder()}
+			l.batches = func(l *batcher, subscription int) {
 				if subscription == 1 {
 					l.send(1, 3, nil)
 					l.send(4, 6, spoil)
