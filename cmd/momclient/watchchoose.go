@@ -49,7 +49,7 @@ func (c *config) start() wire.From {
 // look makes the monitor show a board on the terminal. Of the filters -job
 // says what is on it, -state and -severity what its log takes.
 func (m *monitor) look(term *tty.Terminal, getenv func(string) string) {
-	m.board = board.New(board.Options{Log: wire.Filter{States: m.c.filter.States, Severity: m.c.filter.Severity}})
+	m.board = board.New(board.Options{Server: m.c.addr, Log: wire.Filter{States: m.c.filter.States, Severity: m.c.filter.Severity}})
 	m.watch = newWatcher(term, m.board, m.c, getenv)
 	m.out = silentPrinter{}
 	m.opts.OnPanic = m.watch.crash

@@ -248,9 +248,10 @@ func TestScreenSizes(t *testing.T) {
 	}
 }
 
+var colors = regexp.MustCompile(`\x1b\[[0-9;]*(3|4|9|10)[0-9]m`)
+
 // TestScreenColors: NO_COLOR leaves no colour, and no word out.
 func TestScreenColors(t *testing.T) {
-	colors := regexp.MustCompile(`\x1b\[[0-9;]*(3|4|9|10)[0-9]m`)
 	for name, scene := range scenes {
 		colored, bytes := scene().drawn(t, look{color: true}, 80, 24)
 		if name != "empty" && !colors.MatchString(bytes) {

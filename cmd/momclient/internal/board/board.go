@@ -55,6 +55,8 @@ const settleAfter = 3 * time.Second
 
 // Options sets up a board. The zero value works.
 type Options struct {
+	// Server is what Connection.Server is before the first status.
+	Server string
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log says whose entries the log takes: its States and Severity, the
@@ -92,7 +94,7 @@ func New(opts Options) *Board {
 		now: opts.Now, sel: opts.Log,
 		jobs: make(map[uuid.UUID]*job), runs: make(map[uuid.UUID]*run),
 		running: make(map[*run]struct{}), doubted: make(map[*run]struct{}),
-		packages: list.New(),
+		packages: list.New(), conn: Connection{Server: opts.Server},
 	}
 }
 

@@ -285,7 +285,10 @@ func TestConnection(t *testing.T) {
 	if c := want("connected", true, 6, 67); c.Error != "" || c.Attempt != 0 || c.Resumed != 1 {
 		t.Errorf("%+v", c)
 	}
-	fresh := New(Options{})
+	fresh := New(Options{Server: "soon:7420"})
+	if c := fresh.View().Connection; c.Server != "soon:7420" || c.Connected {
+		t.Errorf("%+v", c)
+	}
 	fresh.Status(momclient.ConnectionStatus{Kind: momclient.Connecting, Time: start})
 	if c := fresh.View().Connection; c.State != "connecting" || !c.Since.Equal(start) {
 		t.Errorf("%+v", c)
