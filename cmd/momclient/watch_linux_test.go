@@ -15,6 +15,7 @@ import (
 	"unsafe"
 
 	"mom/cmd/momclient/internal/board"
+	"mom/cmd/momclient/internal/pty"
 	"mom/cmd/momclient/internal/tty"
 	"mom/cmd/momclient/internal/vt"
 	"mom/momserver"
@@ -34,32 +35,12 @@ type ptyTest struct {
 	bytes  bytes.Buffer
 }
 
-func ioctl(t *testing.T, f *os.File, request uintptr, arg unsafe.Pointer) {
-	t.Helper()
-	conn, err := f.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn.Control(func(fd uintptr) { // not Fd, after which no Close would end a Read
-		if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, request, uintptr(arg)); errno != 0 {
-			t.Errorf("ioctl %x: %v", request, errno)
-		}
-	})
-}
-
 // newPTY opens a terminal.
 func newPTY(t *testing.T, cols, rows int) *ptyTest {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	master, slave, err := pty.Open()
 	if err != nil {
 		t.Skip(err)
-	}
-	var number, unlock int32
-	ioctl(t, master, syscall.TIOCGPTN, unsafe.Pointer(&number))
-	ioctl(t, master, syscall.TIOCSPTLCK, unsafe.Pointer(&unlock))
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
 	}
 	p := &ptyTest{t: t, master: master, slave: slave, screen: vt.New(cols, rows)}
 	t.Cleanup(func() { master.Close(); slave.Close() })
@@ -89,12 +70,15 @@ func (p *ptyTest) resize(cols, rows int) {
 	p.mu.Lock()
 	p.screen.Resize(cols, rows)
 	p.mu.Unlock()
-	size := [4]uint16{uint16(rows), uint16(cols)}
-	ioctl(p.t, p.master, syscall.TIOCSWINSZ, unsafe.Pointer(&size))
+	if err := pty.Resize(p.master, cols, rows); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 func (p *ptyTest) modes() (m syscall.Termios) {
-	ioctl(p.t, p.slave, syscall.TCGETS, unsafe.Pointer(&m))
+	if err := pty.Ioctl(p.slave, syscall.TCGETS, unsafe.Pointer(&m)); err != nil {
+		p.t.Error(err)
+	}
 	return m
 }
 
