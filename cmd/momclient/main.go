@@ -1,5 +1,6 @@
 // Command momclient is the monitor: it subscribes to a MoM server and shows
-// every change of state of its mirroring jobs, as text or as JSON lines.
+// what its mirroring jobs do: on a screen that is kept up to date, or every
+// change of state as a line of text, JSON or CloudEvents.
 //
 // stdout carries the events, stderr says how the connection does. Each event
 // is written whole, by one write, and only then counts as shown; so a cursor

@@ -18,6 +18,7 @@ import (
 	"mom/cmd/momclient/internal/pty"
 	"mom/cmd/momclient/internal/tty"
 	"mom/cmd/momclient/internal/vt"
+	"mom/momclient"
 	"mom/momserver"
 	"mom/wire"
 )
@@ -192,6 +193,7 @@ func shownJob(t *testing.T) (*momserver.Job, string) {
 // TestWatch goes with a job from its middle to its end, on a terminal; q ends
 // it, and a summary stays.
 func TestWatch(t *testing.T) {
+	t.Parallel()
 	j, addr := shownJob(t)
 	p := newPTY(t, 80, 24)
 	p.screen.Write([]byte("before\r\n"))
@@ -212,6 +214,7 @@ func TestWatch(t *testing.T) {
 
 // TestWatchEnds puts the terminal back, whatever ends the command.
 func TestWatchEnds(t *testing.T) {
+	t.Parallel()
 	_, addr := shownJob(t)
 	for name, tc := range map[string]struct {
 		end  func(*ptyTest)
@@ -245,6 +248,7 @@ func TestWatchEnds(t *testing.T) {
 
 // TestWatchHangup ends when the terminal is gone.
 func TestWatchHangup(t *testing.T) {
+	t.Parallel()
 	_, addr := shownJob(t)
 	p := startPTY(t, 80, 24, nil, "-addr", addr)
 	p.shows("site to staging")
@@ -258,31 +262,40 @@ func TestWatchHangup(t *testing.T) {
 	}
 }
 
-// TestWatchPanic crashes the goroutine that draws, in a process of its own:
-// the terminal is put back before the trace is written.
+// TestWatchPanic crashes in a process of its own, in the goroutine that draws
+// or in a handler: the terminal is put back before the trace is written.
 func TestWatchPanic(t *testing.T) {
 	const child = "MOM_TEST_PANIC"
-	if os.Getenv(child) != "" {
-		b := board.New(board.Options{})
-		w := newWatcher(tty.Open(os.Stdin, os.Stdout), b, new(config), noEnv)
+	if where := os.Getenv(child); where != "" {
+		w := newWatcher(tty.Open(os.Stdin, os.Stdout), board.New(board.Options{}), new(config), noEnv)
 		w.screen.loc = nil // time.In panics
+		if where == "handler" {
+			w.screen.loc = time.UTC
+		}
 		w.start(t.Context(), func(error) {})
+		if where == "handler" {
+			w.crash(&momclient.PanicError{Value: "of a handler", Stack: []byte("its stack")})
+		}
 		select {}
 	}
-	p := newPTY(t, 80, 24)
-	p.start([]string{envMain + "=", child + "=1"}, "-test.run=^TestWatchPanic$")
-	p.restored(2)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	bytes := p.bytes.String()
-	entered, left, trace := strings.Index(bytes, enterScreen), strings.Index(bytes, leaveScreen), strings.Index(bytes, "panic: time: missing Location")
-	if entered < 0 || left < entered || trace < left {
-		t.Errorf("entered at %d, left at %d, trace at %d of %q", entered, left, trace, bytes)
+	t.Parallel()
+	for where, says := range map[string]string{"drawing": "panic: time: missing Location", "handler": "handler panicked: of a handler"} {
+		p := newPTY(t, 80, 24)
+		p.start([]string{envMain + "=", child + "=" + where}, "-test.run=^TestWatchPanic$")
+		p.restored(2)
+		p.mu.Lock()
+		bytes := p.bytes.String()
+		p.mu.Unlock()
+		entered, left, trace := strings.Index(bytes, enterScreen), strings.Index(bytes, leaveScreen), strings.Index(bytes, says)
+		if entered < 0 || left < entered || trace < left {
+			t.Errorf("%s: entered at %d, left at %d, trace at %d of %q", where, entered, left, trace, bytes)
+		}
 	}
 }
 
 // TestWatchResize follows the window.
 func TestWatchResize(t *testing.T) {
+	t.Parallel()
 	_, addr := shownJob(t)
 	p := startPTY(t, 80, 24, nil, "-addr", addr)
 	width := func(n int) {
@@ -303,6 +316,7 @@ func TestWatchResize(t *testing.T) {
 
 // TestWatchNoColor draws without colour.
 func TestWatchNoColor(t *testing.T) {
+	t.Parallel()
 	_, addr := shownJob(t)
 	p := startPTY(t, 80, 24, []string{"NO_COLOR=1"}, "-addr", addr)
 	p.shows("site to staging")
@@ -316,6 +330,7 @@ func TestWatchNoColor(t *testing.T) {
 // TestWatchDumb: auto is text, and watch refused, where the cursor cannot be
 // moved.
 func TestWatchDumb(t *testing.T) {
+	t.Parallel()
 	j, addr := shownJob(t)
 	p := startPTY(t, 80, 24, []string{"TERM=dumb"}, "-addr", addr)
 	p.shows("momclient: connected")
@@ -334,6 +349,7 @@ func TestWatchDumb(t *testing.T) {
 // TestWatchUntilEnd ends with the watched run, with its code, and shows what
 // -state says only in the log.
 func TestWatchUntilEnd(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		end  func(*momserver.Job) error
 		code int
@@ -360,6 +376,7 @@ func TestWatchUntilEnd(t *testing.T) {
 // TestWatchEarlierRuns shows what ended before the monitor began; with
 // -from now it does not.
 func TestWatchEarlierRuns(t *testing.T) {
+	t.Parallel()
 	srv, addr := serveTCP(t, momserver.Config{})
 	runs(t, srv, 1)
 	p := startPTY(t, 80, 24, nil, "-addr", addr)
@@ -370,6 +387,7 @@ func TestWatchEarlierRuns(t *testing.T) {
 
 // TestWatchServerLost says so, and comes back by itself.
 func TestWatchServerLost(t *testing.T) {
+	t.Parallel()
 	srv, addr := serveTCP(t, momserver.Config{})
 	if _, err := srv.StartJob(jobID("site"), wire.InitializeData{Name: "site"}); err != nil {
 		t.Fatal(err)

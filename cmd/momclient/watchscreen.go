@@ -8,8 +8,6 @@ import (
 	"github.com/google/uuid"
 
 	"mom/cmd/momclient/internal/board"
-	"mom/cmd/momclient/internal/width"
-	"mom/wire"
 )
 
 // screen lays a view out in lines:
@@ -159,12 +157,6 @@ func (s *screen) empty() {
 	s.put(l)
 }
 
-// problems returns those for which there is room at least: a fifth of the
-// screen.
-func (s *screen) problems() []board.LogEntry {
-	return s.view.Problems[:min(len(s.view.Problems), max(s.rows/5, 1))]
-}
-
 // room returns the lines for the table.
 func (s *screen) room(problems int) int {
 	room := s.rows - len(s.lines) - 2 // an empty line, and the head
@@ -259,52 +251,5 @@ func (s *screen) more(rest []board.Job) {
 	}
 	l := s.row()
 	l.add(dim, fmt.Sprintf("%s and %d more: %s", s.look.ellipsis(), len(rest)+s.view.Forgotten, strings.Join(parts, ", ")))
-	s.put(l)
-}
-
-// list draws the problems, and where lines are left, more of them.
-func (s *screen) list(problems []board.LogEntry) {
-	if free := s.rows - len(s.lines) - 2; free > len(problems) {
-		problems = s.view.Problems[:min(free, len(s.view.Problems))]
-	}
-	if len(problems) == 0 {
-		return
-	}
-	s.put(s.row())
-	l := s.row()
-	l.add(dim, "LATEST WARNINGS AND ERRORS")
-	s.put(l)
-	for i := range problems {
-		s.problem(&problems[i])
-	}
-}
-
-func (s *screen) problem(e *board.LogEntry) {
-	l := s.row()
-	l.add(dim, fmt.Sprintf("%-8s  ", clock(e.Time, s.view.Now, s.loc)))
-	style, word := yellow, "warning"
-	if e.Severity >= wire.SeverityError {
-		style, word = red, "error"
-	}
-	l.cell(style, word, len("warning"), 1)
-	l.space(2)
-	// A long name leaves room for the rest.
-	if e.JobID != uuid.Nil {
-		name := clean(e.Job)
-		if name == "" {
-			name = e.JobID.String()
-		}
-		where, _ := width.Clip(name, max(s.cols/4, minName), s.look.ellipsis())
-		l.add(bold, where)
-		if e.Package > 0 {
-			l.add(bold, fmt.Sprintf(" #%d", e.Package))
-		}
-		l.add(plain, ": ")
-	}
-	if e.Item != "" {
-		item, _ := width.Clip(clean(e.Item), max(s.cols/3, minName), s.look.ellipsis())
-		l.add(plain, item+": ")
-	}
-	l.add(plain, clean(e.Message))
 	s.put(l)
 }

@@ -35,7 +35,7 @@ func (s *screen) summary(v *board.View) string {
 		fmt.Fprintf(&b, "%s and %s\n", s.look.ellipsis(), plural(more, "more job"))
 	}
 	c := &v.Connection
-	fmt.Fprintf(&b, "%s: %s, %d missed, resumed %d times\n", clean(c.Server), plural(int(c.Events), "event"), c.Missed, c.Resumed)
+	fmt.Fprintf(&b, "%s: %s, %d missed, resumed %s\n", clean(c.Server), plural(int(c.Events), "event"), c.Missed, plural(c.Resumed, "time"))
 	return b.String()
 }
 
