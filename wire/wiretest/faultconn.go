@@ -1,0 +1,296 @@
+package wiretest
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// pair is one connection: two flows, two ends. The network's mu guards it.
+type pair struct {
+	link           *Link
+	client, server *faultConn
+	flows          [2]*flow // by Way
+	broken         bool     // reset: both ends fail
+	forgotten      bool     // half-open
+	told           bool     // a reset is on its way
+	seen           Seen
+}
+
+func newPair(l *Link, local, remote addr) *pair {
+	p := &pair{link: l}
+	for _, way := range Ways {
+		p.flows[way] = &flow{link: l, way: way, framer: framer{way: way}}
+	}
+	p.client = &faultConn{pair: p, out: Up, local: local, remote: remote}
+	p.server = &faultConn{pair: p, out: Down, local: remote, remote: local}
+	return p
+}
+
+// reset breaks the connection at both ends.
+func (p *pair) reset() {
+	p.broken = true
+	p.wake()
+}
+
+// resetAt has the reset come later.
+func (p *pair) resetAt(at time.Time) {
+	if p.told {
+		return
+	}
+	p.told = true
+	time.AfterFunc(time.Until(at), func() {
+		p.link.net.mu.Lock()
+		defer p.link.net.mu.Unlock()
+		p.reset()
+	})
+}
+
+// void takes bytes that vanish. Who sends them is told, unless the way is
+// blocked.
+func (p *pair) void(way Way, n int, now time.Time) {
+	p.seen.Impaired = now
+	f := p.flows[way]
+	f.bytes += n // until somebody is told, as unacknowledged
+	p.retell(now)
+}
+
+// retell has a reset come to those who wrote into the void, where it can.
+func (p *pair) retell(now time.Time) {
+	if !p.forgotten || !p.link.blocked[Up].IsZero() || !p.link.blocked[Down].IsZero() {
+		return
+	}
+	for _, way := range Ways {
+		if p.flows[way].bytes > 0 {
+			p.resetAt(p.link.arrival(now, Up).Add(p.link.latency(now, Down)))
+		}
+	}
+}
+
+func (p *pair) wake() {
+	p.client.wake()
+	p.server.wake()
+}
+
+// faultConn is one end of a connection.
+type faultConn struct {
+	pair          *pair
+	out           Way
+	local, remote addr
+
+	// Guarded by the network's mu.
+	closed  bool
+	reading half
+	writing half
+}
+
+// half is what Read or Write waits for.
+type half struct {
+	by   time.Time     // its deadline; zero for none
+	news chan struct{} // closed when there is something to look at; nil where nobody waits
+}
+
+func (h *half) wake() {
+	if h.news != nil {
+		close(h.news)
+		h.news = nil
+	}
+}
+
+// waitFor returns what is closed with the next news.
+func (h *half) waitFor() <-chan struct{} {
+	if h.news == nil {
+		h.news = make(chan struct{})
+	}
+	return h.news
+}
+
+func (c *faultConn) LocalAddr() net.Addr  { return c.local }
+func (c *faultConn) RemoteAddr() net.Addr { return c.remote }
+
+func (c *faultConn) wake() {
+	c.reading.wake()
+	c.writing.wake()
+}
+
+// peer returns the other end.
+func (c *faultConn) peer() *faultConn {
+	if c.out == Up {
+		return c.pair.server
+	}
+	return c.pair.client
+}
+
+// slack is how much later than asked a deadline comes, as timers do. It keeps
+// a deadline apart from the library's own timer of the same length.
+const slack = 7 * time.Nanosecond
+
+// attempt calls try, with the network's mu held, until it is done or the
+// deadline has come. try returns how long to wait for at most.
+func (c *faultConn) attempt(op string, half *half, try func(now time.Time) (done bool, wait time.Duration, err error)) error {
+	mu := &c.pair.link.net.mu
+	mu.Lock()
+	for {
+		now := time.Now()
+		if c.closed {
+			mu.Unlock()
+			return opError(op, c.remote, net.ErrClosed)
+		}
+		by := half.by.Add(slack)
+		if !half.by.IsZero() && !now.Before(by) {
+			c.see(os.ErrDeadlineExceeded, op, now)
+			mu.Unlock()
+			return opError(op, c.remote, os.ErrDeadlineExceeded)
+		}
+		done, wait, err := try(now)
+		if done || err != nil {
+			c.see(err, op, now)
+			mu.Unlock()
+			if err == nil || err == io.EOF {
+				return err
+			}
+			return opError(op, c.remote, err)
+		}
+		if !half.by.IsZero() {
+			wait = min(wait, by.Sub(now))
+		}
+		news := half.waitFor()
+		mu.Unlock()
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-news:
+		}
+		timer.Stop()
+		mu.Lock()
+	}
+}
+
+// see keeps what the server's end is told.
+func (c *faultConn) see(err error, op string, now time.Time) {
+	seen := &c.pair.seen
+	switch {
+	case err == nil || c.out == Up:
+	case err != os.ErrDeadlineExceeded:
+		if seen.Ended.IsZero() {
+			seen.Ended = now
+		}
+	case op == "write":
+		seen.WriteTimedOut = now
+	}
+}
+
+// Read reads what has arrived. After a reset nothing more is read, but for
+// what came before a tear.
+func (c *faultConn) Read(to []byte) (n int, err error) {
+	in := c.pair.flows[1-c.out]
+	err = c.attempt("read", &c.reading, func(now time.Time) (bool, time.Duration, error) {
+		if c.pair.broken {
+			return false, 0, syscall.ECONNRESET
+		}
+		if len(to) == 0 {
+			return true, 0, nil
+		}
+		bytes, end, wait := in.ready(now)
+		switch {
+		case c.pair.forgotten && !bytes:
+			return false, time.Hour, nil
+		case bytes:
+			n = in.read(to)
+			c.peer().writing.wake() // there is space
+			return true, 0, nil
+		case end:
+			return false, 0, io.EOF
+		}
+		return false, wait, nil
+	})
+	return n, err
+}
+
+// Write waits while the buffer of the way is full.
+func (c *faultConn) Write(data []byte) (n int, err error) {
+	out := c.pair.flows[c.out]
+	err = c.attempt("write", &c.writing, func(now time.Time) (bool, time.Duration, error) {
+		left := data[n:]
+		switch {
+		case c.pair.broken:
+			return false, 0, syscall.ECONNRESET
+		case c.pair.forgotten:
+			c.pair.void(c.out, len(left), now)
+			n = len(data)
+			return true, 0, nil
+		}
+		k := min(len(left), out.space())
+		if torn := out.write(left[:k], now); torn {
+			c.pair.resetAt(out.last.Add(time.Nanosecond))
+			k = len(left)
+		}
+		if n += k; k > 0 {
+			c.peer().reading.wake()
+		}
+		if c.peer().closed { // it answers with a reset
+			c.pair.resetAt(c.pair.link.arrival(now, Up).Add(c.pair.link.latency(now, Down)))
+		}
+		return n == len(data), time.Hour, nil
+	})
+	return n, err
+}
+
+// Close closes this end. The other one reads what was written, and then the
+// end.
+func (c *faultConn) Close() error {
+	mu := &c.pair.link.net.mu
+	mu.Lock()
+	defer mu.Unlock()
+	if c.closed {
+		return opError("close", c.remote, net.ErrClosed)
+	}
+	c.close()
+	return nil
+}
+
+func (c *faultConn) close() {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	p := c.pair
+	delete(p.link.net.open, c)
+	if !p.forgotten {
+		p.flows[c.out].end(time.Now())
+	}
+	if c.peer().closed {
+		delete(p.link.pairs, p)
+	}
+	p.wake()
+}
+
+// SetDeadline sets both deadlines.
+func (c *faultConn) SetDeadline(t time.Time) error {
+	c.setDeadline(&c.reading, t)
+	return c.setDeadline(&c.writing, t)
+}
+
+// SetReadDeadline sets the deadline of Read, also of one that waits.
+func (c *faultConn) SetReadDeadline(t time.Time) error {
+	return c.setDeadline(&c.reading, t)
+}
+
+// SetWriteDeadline sets the deadline of Write, also of one that waits.
+func (c *faultConn) SetWriteDeadline(t time.Time) error {
+	return c.setDeadline(&c.writing, t)
+}
+
+func (c *faultConn) setDeadline(half *half, t time.Time) error {
+	mu := &c.pair.link.net.mu
+	mu.Lock()
+	defer mu.Unlock()
+	if c.closed {
+		return opError("set", c.remote, net.ErrClosed)
+	}
+	half.by = t
+	half.wake()
+	return nil
+}

@@ -1,0 +1,146 @@
+package wiretest
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// FaultNetwork is a network in memory that fails as real ones do. Each client
+// is behind a [Link], where latency is set and faults are made. Time is that of
+// package time, so that in a testing/synctest bubble it is simulated; nothing
+// here blocks but on channels and timers.
+//
+// What happens to a byte is decided by the link's seed and the instant at which
+// it is written, and by nothing else: the same calls at the same instants have
+// the same effects. Two messages of one flow never arrive at one instant.
+//
+// Its zero value is ready.
+type FaultNetwork struct {
+	mu        sync.Mutex // guards all below, and all of links, pairs and flows; never held while blocking
+	listeners map[string]*faultListener
+	open      map[*faultConn]struct{} // ends that are not closed
+	pairs     map[string]*pair        // all that were made, by the client's address
+}
+
+// Seen is what the server's end of a connection has been told by the network.
+type Seen struct {
+	Ended         time.Time // Read or Write failed, or Read came to the peer's end; zero for not
+	WriteTimedOut time.Time // Write came to its deadline
+	Impaired      time.Time // the latest time at which the link was known to be impaired
+}
+
+// Seen returns what the server's end knows of the connection that comes from
+// the address. A connection that the network does not know is zero.
+func (n *FaultNetwork) Seen(address string) Seen {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := n.pairs[address]
+	if p == nil {
+		return Seen{}
+	}
+	if p.forgotten || p.link.impaired() {
+		p.seen.Impaired = time.Now()
+	}
+	return p.seen
+}
+
+// Open returns how many ends of connections are not closed, and how many
+// listeners.
+func (n *FaultNetwork) Open() (conns, listeners int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.open), len(n.listeners)
+}
+
+// backlog is how many connections wait for Accept; more are refused.
+const backlog = 128
+
+// Listen opens a listener on the address.
+func (n *FaultNetwork) Listen(address string) (net.Listener, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.listeners[address] != nil {
+		return nil, opError("listen", addr(address), syscall.EADDRINUSE)
+	}
+	if n.listeners == nil {
+		n.listeners = make(map[string]*faultListener)
+	}
+	l := &faultListener{net: n, addr: addr(address), conns: make(chan *faultConn, backlog), done: make(chan struct{})}
+	n.listeners[address] = l
+	return l, nil
+}
+
+// connect makes a connection over the link to the listener at address. mu is
+// held.
+func (n *FaultNetwork) connect(l *Link, address string) (*pair, error) {
+	at := n.listeners[address]
+	if at == nil {
+		return nil, opError("dial", addr(address), syscall.ECONNREFUSED)
+	}
+	l.made++
+	local := addr(fmt.Sprintf("%s:%d", l.name, l.made))
+	p := newPair(l, local, at.addr)
+	select {
+	case at.conns <- p.server:
+	default:
+		return nil, opError("dial", addr(address), syscall.ECONNREFUSED)
+	}
+	if n.open == nil {
+		n.open, n.pairs = make(map[*faultConn]struct{}), make(map[string]*pair)
+	}
+	n.open[p.client], n.open[p.server] = struct{}{}, struct{}{}
+	n.pairs[string(local)] = p
+	l.pairs[p] = struct{}{}
+	return p, nil
+}
+
+func opError(op string, at net.Addr, err error) error {
+	return &net.OpError{Op: op, Net: "mem", Addr: at, Err: err}
+}
+
+// faultListener is a listener of a FaultNetwork.
+type faultListener struct {
+	net   *FaultNetwork
+	addr  addr
+	conns chan *faultConn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func (l *faultListener) Accept() (net.Conn, error) {
+	select {
+	case <-l.done: // first, so that nothing is accepted after Close
+	default:
+		select {
+		case c := <-l.conns:
+			return c, nil
+		case <-l.done:
+		}
+	}
+	return nil, opError("accept", l.addr, net.ErrClosed)
+}
+
+// Close closes the listener. Connections that wait for Accept are reset.
+func (l *faultListener) Close() error {
+	l.once.Do(func() {
+		l.net.mu.Lock()
+		defer l.net.mu.Unlock()
+		delete(l.net.listeners, string(l.addr))
+		close(l.done)
+		for {
+			select {
+			case c := <-l.conns:
+				c.pair.reset()
+				c.close()
+			default:
+				return
+			}
+		}
+	})
+	return nil
+}
+
+func (l *faultListener) Addr() net.Addr { return l.addr }

@@ -1,0 +1,243 @@
+package wiretest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom/wire/wiretest"
+)
+
+// plain is a link on which everything takes 10 ms a way.
+var plain = wiretest.Shape{Latency: 10*time.Millisecond - time.Microsecond, Buffer: 1000, Grid: time.Microsecond}
+
+// connected runs test, in a bubble, with both ends of a connection.
+func connected(t *testing.T, shape wiretest.Shape, test func(l *wiretest.Link, client, server net.Conn)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var n wiretest.FaultNetwork
+		at, err := n.Listen("server:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := n.Link("client", shape, 1)
+		client, err := l.DialContext(context.Background(), "tcp", "server:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := at.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(l, client, server)
+		client.Close()
+		server.Close()
+		at.Close()
+		if conns, listeners := n.Open(); conns+listeners != 0 {
+			t.Errorf("open: %d ends, %d listeners", conns, listeners)
+		}
+	})
+}
+
+// readIn reads n bytes, which should take so long.
+func readIn(t *testing.T, c net.Conn, n int, want time.Duration) []byte {
+	t.Helper()
+	start, got := time.Now(), make([]byte, n)
+	if _, err := io.ReadFull(c, got); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start).Round(100 * time.Microsecond); took != want {
+		t.Errorf("%d bytes took %v; want %v", n, took, want)
+	}
+	return got
+}
+
+// fails runs an operation that should end with the error, after so long.
+func fails(t *testing.T, op func() (int, error), want error, after time.Duration) {
+	t.Helper()
+	start := time.Now()
+	if _, err := op(); !errors.Is(err, want) {
+		t.Errorf("%v; want %v", err, want)
+	}
+	if took := time.Since(start).Round(100 * time.Microsecond); took != after {
+		t.Errorf("the error came after %v; want %v", took, after)
+	}
+}
+
+func read(c net.Conn) func() (int, error) {
+	return func() (int, error) { return c.Read(make([]byte, 1000)) }
+}
+func write(c net.Conn) func() (int, error) {
+	return func() (int, error) { return c.Write(make([]byte, 10)) }
+}
+
+func TestLatency(t *testing.T) {
+	connected(t, plain, func(_ *wiretest.Link, client, server net.Conn) {
+		client.Write([]byte("hello"))
+		if got := readIn(t, server, 5, 10*time.Millisecond); string(got) != "hello" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// TestBackPressure has a writer wait for a reader that does not read, up to
+// its deadline.
+func TestBackPressure(t *testing.T) {
+	connected(t, plain, func(_ *wiretest.Link, client, server net.Conn) {
+		client.SetWriteDeadline(time.Now().Add(time.Second))
+		n, err := client.Write(make([]byte, 3000))
+		if n != 1000 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%d, %v", n, err)
+		}
+		client.SetWriteDeadline(time.Time{})
+		go client.Write(make([]byte, 1500))
+		readIn(t, server, 1000, 0)
+		readIn(t, server, 1500, 20*time.Millisecond)
+	})
+}
+
+func TestReadDeadline(t *testing.T) {
+	connected(t, plain, func(_ *wiretest.Link, client, server net.Conn) {
+		server.SetReadDeadline(time.Now().Add(time.Minute))
+		go func() {
+			time.Sleep(time.Second)
+			server.SetReadDeadline(time.Now().Add(time.Second)) // of a Read that waits
+		}()
+		fails(t, read(server), os.ErrDeadlineExceeded, 2*time.Second)
+		server.SetReadDeadline(time.Time{})
+		client.Write([]byte("hello"))
+		readIn(t, server, 5, 10*time.Millisecond)
+	})
+}
+
+// TestBlock holds one way, and lets the other work.
+func TestBlock(t *testing.T) {
+	connected(t, plain, func(l *wiretest.Link, client, server net.Conn) {
+		client.Write([]byte("before"))
+		l.Block(wiretest.Up)
+		client.Write([]byte("within"))
+		server.Write([]byte("down"))
+		readIn(t, client, 4, 10*time.Millisecond)
+		server.SetReadDeadline(time.Now().Add(time.Minute))
+		fails(t, read(server), os.ErrDeadlineExceeded, time.Minute)
+		server.SetReadDeadline(time.Time{})
+		l.Unblock(wiretest.Up)
+		if got := readIn(t, server, 12, 10*time.Millisecond); string(got) != "beforewithin" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+func TestThrottle(t *testing.T) {
+	connected(t, plain, func(l *wiretest.Link, client, server net.Conn) {
+		l.Throttle(wiretest.Up, 100)
+		client.Write(make([]byte, 1000))
+		start := time.Now()
+		io.ReadFull(server, make([]byte, 500))
+		if took := time.Since(start); took < 4*time.Second || took > 6*time.Second {
+			t.Errorf("half took %v", took)
+		}
+		l.Heal()
+		readIn(t, server, 500, 10*time.Millisecond)
+	})
+}
+
+func TestCut(t *testing.T) {
+	connected(t, plain, func(l *wiretest.Link, client, server net.Conn) {
+		client.Write([]byte("lost"))
+		l.Cut()
+		fails(t, read(server), syscall.ECONNRESET, 0)
+		fails(t, write(client), syscall.ECONNRESET, 0)
+	})
+}
+
+// TestTear gives half of a frame and then a reset.
+func TestTear(t *testing.T) {
+	connected(t, plain, func(l *wiretest.Link, client, server net.Conn) {
+		greeting := []byte{'M', 'o', 'M', 1, 1, 0, 0}
+		client.Write(greeting)
+		readIn(t, server, len(greeting), 10*time.Millisecond)
+		l.Tear(wiretest.Up)
+		client.Write(append([]byte{1, 0, 0, 0, 95}, bytes.Repeat([]byte{7}, 95)...))
+		readIn(t, server, 50, 10*time.Millisecond)
+		fails(t, read(server), syscall.ECONNRESET, 0)
+		fails(t, read(client), syscall.ECONNRESET, 0)
+	})
+}
+
+// TestForget makes a connection half-open: nothing comes, and who writes is
+// told late.
+func TestForget(t *testing.T) {
+	connected(t, plain, func(l *wiretest.Link, client, server net.Conn) {
+		l.Forget()
+		client.SetReadDeadline(time.Now().Add(time.Minute))
+		fails(t, read(client), os.ErrDeadlineExceeded, time.Minute)
+		client.SetReadDeadline(time.Time{})
+		l.Block(wiretest.Down)
+		if _, err := server.Write([]byte("vanishes")); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		l.Unblock(wiretest.Down)
+		fails(t, read(server), syscall.ECONNRESET, 20*time.Millisecond)
+	})
+}
+
+func TestEnd(t *testing.T) {
+	connected(t, plain, func(_ *wiretest.Link, client, server net.Conn) {
+		client.Write([]byte("bye"))
+		client.Close()
+		fails(t, read(client), net.ErrClosed, 0)
+		readIn(t, server, 3, 10*time.Millisecond)
+		fails(t, read(server), io.EOF, 0)
+		server.Write([]byte("to nobody"))
+		time.Sleep(20 * time.Millisecond)
+		fails(t, write(server), syscall.ECONNRESET, 0)
+	})
+}
+
+// TestDial dials nobody, over a blocked link, and too late.
+func TestDial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n wiretest.FaultNetwork
+		l := n.Link("client", plain, 1)
+		dial := func() (int, error) {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			c, err := l.DialContext(ctx, "tcp", "server:1")
+			if err == nil {
+				c.Close()
+			}
+			return 0, err
+		}
+		fails(t, dial, syscall.ECONNREFUSED, 20*time.Millisecond)
+		at, _ := n.Listen("server:1")
+		l.Block(wiretest.Down)
+		fails(t, dial, context.DeadlineExceeded, time.Second)
+		l.Late(true)
+		fails(t, dial, context.DeadlineExceeded, time.Second)
+		ghost, err := at.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ghost.SetReadDeadline(time.Now().Add(time.Minute))
+		fails(t, read(ghost), os.ErrDeadlineExceeded, time.Minute)
+		ghost.Close()
+		l.Heal()
+		l.Delay(2 * time.Second)
+		fails(t, dial, context.DeadlineExceeded, time.Second)
+		l.Heal()
+		fails(t, dial, nil, 20*time.Millisecond)
+		at.Close()
+		if conns, listeners := n.Open(); conns+listeners != 0 {
+			t.Errorf("open: %d ends, %d listeners", conns, listeners)
+		}
+	})
+}

@@ -1,0 +1,254 @@
+package wiretest
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"time"
+)
+
+// Way is a direction over a [Link].
+type Way int
+
+// The two ways.
+const (
+	Up   Way = iota // from the client to the server
+	Down            // from the server to the client
+)
+
+// Ways are both.
+var Ways = [...]Way{Up, Down}
+
+// Shape is how a [Link] carries bytes when nothing is wrong.
+type Shape struct {
+	Latency time.Duration // one way, at least; a multiple of Grid
+	Jitter  time.Duration // up to this on top, by the instant of writing
+	Buffer  int           // bytes between a Write and the Read of the other end, over which Write blocks
+	Pieces  int           // a message arrives in up to so many pieces
+
+	// Arrivals are at multiples of Grid, plus Offset and as many nanoseconds
+	// as messages arrive together: so that entities with different offsets
+	// never act at one instant, and a difference of nanoseconds dies out.
+	Grid   time.Duration
+	Offset time.Duration
+}
+
+// Link is the way between one client and a network. All its faults are made
+// here. Faults without end last until Heal.
+type Link struct {
+	net   *FaultNetwork
+	name  string
+	shape Shape
+	seed  uint64
+
+	// Guarded by the network's mu.
+	made    int // connections
+	pairs   map[*pair]struct{}
+	blocked [2]time.Time // since when a way takes bytes and lets none arrive; zero for open
+	rate    [2]int       // bytes a second, 0 for no bound
+	delay   time.Duration
+	late    bool
+	twice   bool
+	changed chan struct{} // closed, and made anew, when any of these changes
+}
+
+// Link returns a new link of a client to the network. name is what the
+// client's addresses begin with.
+func (n *FaultNetwork) Link(name string, shape Shape, seed uint64) *Link {
+	return &Link{net: n, name: name, shape: shape, seed: seed, pairs: make(map[*pair]struct{}), changed: make(chan struct{})}
+}
+
+// Block lets no bytes arrive on the way, and nobody know: neither end gets an
+// error. What is written waits until Unblock, as far as Buffer goes. A
+// connection cannot be made while a way is blocked.
+func (l *Link) Block(way Way) {
+	l.change(func(now time.Time) {
+		if l.blocked[way].IsZero() {
+			l.blocked[way] = now
+		}
+	})
+}
+
+// Unblock has what waits arrive after the latency.
+func (l *Link) Unblock(way Way) { l.change(func(now time.Time) { l.unblock(way, now) }) }
+
+func (l *Link) unblock(way Way, now time.Time) {
+	since := l.blocked[way]
+	if since.IsZero() {
+		return
+	}
+	l.blocked[way] = time.Time{}
+	for p := range l.pairs {
+		p.flows[way].reschedule(since, now)
+	}
+}
+
+// Throttle has the reading end of the way take so many bytes a second; 0 for
+// no bound.
+func (l *Link) Throttle(way Way, bytesPerSecond int) {
+	l.change(func(now time.Time) {
+		l.rate[way] = bytesPerSecond
+		for p := range l.pairs {
+			p.flows[way].reschedule(now, now)
+		}
+	})
+}
+
+// Cut resets every connection, at both ends and at once.
+func (l *Link) Cut() {
+	l.change(func(time.Time) {
+		for p := range l.pairs {
+			p.reset()
+		}
+	})
+}
+
+// Tear resets every connection within the next message on the way, of which
+// the first half arrives.
+func (l *Link) Tear(way Way) {
+	l.change(func(time.Time) {
+		for p := range l.pairs {
+			p.flows[way].torn = true
+		}
+	})
+}
+
+// Forget makes every connection half-open: both ends believe that it exists,
+// and what they write vanishes. Who has written, or writes, is told by a reset,
+// after the latency, but not while the link is blocked.
+func (l *Link) Forget() {
+	l.change(func(time.Time) {
+		for p := range l.pairs {
+			p.forgotten = true
+		}
+	})
+}
+
+// Delay makes the connections that are made from now on take so much longer.
+func (l *Link) Delay(delay time.Duration) { l.change(func(time.Time) { l.delay = delay }) }
+
+// Late has connections that were given up arrive at the server all the same.
+func (l *Link) Late(on bool) { l.change(func(time.Time) { l.late = on }) }
+
+// Twice has each connection arrive at the server a second time, from nobody.
+func (l *Link) Twice(on bool) { l.change(func(time.Time) { l.twice = on }) }
+
+// Heal ends all faults. Connections that were forgotten stay so.
+func (l *Link) Heal() {
+	l.change(func(now time.Time) {
+		l.delay, l.late, l.twice, l.rate = 0, false, false, [2]int{}
+		for _, way := range Ways {
+			l.unblock(way, now)
+			for p := range l.pairs {
+				p.flows[way].torn = false
+				p.flows[way].reschedule(now, now)
+			}
+		}
+	})
+}
+
+// change changes the link's state and tells all who wait for it.
+func (l *Link) change(to func(now time.Time)) {
+	l.net.mu.Lock()
+	defer l.net.mu.Unlock()
+	now := time.Now()
+	l.note(now)
+	to(now)
+	l.note(now)
+	close(l.changed)
+	l.changed = make(chan struct{})
+	for p := range l.pairs {
+		p.retell(now)
+		p.wake()
+	}
+}
+
+// note remembers in the connections that the link is impaired, if it is.
+func (l *Link) note(now time.Time) {
+	for p := range l.pairs {
+		if l.impaired() || p.forgotten {
+			p.seen.Impaired = now
+		}
+	}
+}
+
+func (l *Link) impaired() bool {
+	return !l.blocked[Up].IsZero() || !l.blocked[Down].IsZero() || l.rate[Up] > 0 || l.rate[Down] > 0
+}
+
+// latency returns how long what is written at an instant takes: a multiple of
+// Grid, the same for all instants of one.
+func (l *Link) latency(at time.Time, way Way) time.Duration {
+	slots := int64(l.shape.Jitter / l.shape.Grid)
+	if slots == 0 {
+		return l.shape.Latency
+	}
+	draw := rand.New(rand.NewPCG(l.seed+uint64(way), uint64(at.UnixNano()/int64(l.shape.Grid))))
+	return l.shape.Latency + time.Duration(draw.Int64N(slots+1))*l.shape.Grid
+}
+
+// arrival returns when what is written at an instant arrives.
+func (l *Link) arrival(at time.Time, way Way) time.Time {
+	return at.Truncate(l.shape.Grid).Add(l.shape.Grid + l.latency(at, way) + l.shape.Offset)
+}
+
+// DialContext connects to a listener over the link; it fits momclient's
+// Options.DialContext.
+func (l *Link) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
+	l.net.mu.Lock()
+	due := l.arrival(time.Now(), Up).Add(l.latency(time.Now(), Down) + l.delay)
+	l.net.mu.Unlock()
+	for {
+		l.net.mu.Lock()
+		wait := time.Until(due)
+		if !l.blocked[Up].IsZero() || !l.blocked[Down].IsZero() {
+			wait = time.Hour // until it changes
+		} else if wait <= 0 {
+			p, err := l.net.connect(l, address)
+			if err == nil && l.twice {
+				l.fromNobody(address)
+			}
+			l.net.mu.Unlock()
+			if err != nil {
+				return nil, err
+			}
+			return p.client, nil
+		}
+		changed := l.changed
+		l.net.mu.Unlock()
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-changed:
+			if now := time.Now(); !due.After(now) {
+				due = l.arrival(now, Up) // sent again
+			}
+		case <-ctx.Done():
+			timer.Stop()
+			l.giveUp(address, due)
+			return nil, opError("dial", addr(address), ctx.Err())
+		}
+		timer.Stop()
+	}
+}
+
+// giveUp has a connection that was given up arrive, if it may.
+func (l *Link) giveUp(address string, due time.Time) {
+	l.net.mu.Lock()
+	defer l.net.mu.Unlock()
+	if l.late {
+		time.AfterFunc(max(time.Until(due), l.shape.Latency), func() {
+			l.net.mu.Lock()
+			defer l.net.mu.Unlock()
+			l.fromNobody(address)
+		})
+	}
+}
+
+// fromNobody makes a connection whose client is not there. mu is held.
+func (l *Link) fromNobody(address string) {
+	if p, err := l.net.connect(l, address); err == nil {
+		p.forgotten = true
+		p.client.close()
+	}
+}
