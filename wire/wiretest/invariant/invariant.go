@@ -1,0 +1,40 @@
+// Package invariant checks what is always true of a MoM server and its
+// clients, whatever networks and peers do. Each checker has a name and looks at
+// one rule; a [Stream] puts one client's stream of events to all of them.
+//
+// The checkers know what was published from a [Ledger] that the test keeps,
+// never from the server. They may be used from several goroutines, where their
+// comments do not say otherwise.
+package invariant
+
+import "fmt"
+
+// The names of the invariants, as they stand in reports.
+const (
+	Order     = "order"                             // events come in the order of Seq
+	NoRepeats = "no repeats"                        // none comes twice
+	Sum       = "delivered and missed is published" // nothing is lost silently
+	Gaps      = "gaps exact and first"              // a gap is announced before what follows it, with its count and its snapshot
+	Published = "as published"                      // an event says what was published
+	Ended     = "ended epochs and sessions"         // an older epoch or session delivers nothing and moves no cursor
+	NoWait    = "Publish takes no time"
+	Healthy   = "healthy subscribers unaffected"
+	Bounded   = "bounded, and back at the start" // memory, goroutines, descriptors
+	Reasons   = "every drop has its reason"
+	Liveness  = "all get on again"
+)
+
+// Violation is an invariant that did not hold.
+type Violation struct {
+	Invariant string
+	Detail    string
+}
+
+func (v Violation) Error() string { return fmt.Sprintf("invariant %q: %s", v.Invariant, v.Detail) }
+
+// Report takes violations.
+type Report func(Violation)
+
+func (r Report) violated(invariant, format string, args ...any) {
+	r(Violation{invariant, fmt.Sprintf(format, args...)})
+}
