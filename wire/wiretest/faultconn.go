@@ -69,6 +69,13 @@ func (p *pair) retell(now time.Time) {
 	}
 }
 
+// note remembers that the connection is impaired, if it is.
+func (p *pair) note(now time.Time) {
+	if p.forgotten || p.link.impaired() {
+		p.seen.Impaired = now
+	}
+}
+
 func (p *pair) wake() {
 	p.client.wake()
 	p.server.wake()
@@ -257,6 +264,7 @@ func (c *faultConn) close() {
 	}
 	c.closed = true
 	p := c.pair
+	p.note(time.Now())
 	delete(p.link.net.open, c)
 	if !p.forgotten {
 		p.flows[c.out].end(time.Now())

@@ -41,8 +41,8 @@ func (n *FaultNetwork) Seen(address string) Seen {
 	if p == nil {
 		return Seen{}
 	}
-	if p.forgotten || p.link.impaired() {
-		p.seen.Impaired = time.Now()
+	if _, open := n.open[p.server]; open {
+		p.note(time.Now())
 	}
 	return p.seen
 }

@@ -152,23 +152,16 @@ func (l *Link) change(to func(now time.Time)) {
 	l.net.mu.Lock()
 	defer l.net.mu.Unlock()
 	now := time.Now()
-	l.note(now)
+	for p := range l.pairs {
+		p.note(now)
+	}
 	to(now)
-	l.note(now)
 	close(l.changed)
 	l.changed = make(chan struct{})
 	for p := range l.pairs {
+		p.note(now)
 		p.retell(now)
 		p.wake()
-	}
-}
-
-// note remembers in the connections that the link is impaired, if it is.
-func (l *Link) note(now time.Time) {
-	for p := range l.pairs {
-		if l.impaired() || p.forgotten {
-			p.seen.Impaired = now
-		}
 	}
 }
 

@@ -90,6 +90,18 @@ func (l *Ledger) marks(epoch uuid.UUID) []Mark {
 	return nil
 }
 
+// between counts the events after the place that are of epochs before the one.
+func (l *Ledger) between(c wire.Cursor, epoch uuid.UUID) uint64 {
+	from, to := l.age(c.Epoch), l.age(epoch)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := -c.Seq // may wrap, and wraps back
+	for _, life := range l.lives[max(0, from-1):max(0, to-1)] {
+		n += uint64(len(life.marks))
+	}
+	return n
+}
+
 // wanted counts the events after the place after up to and with to that the
 // filter takes.
 func (l *Ledger) wanted(epoch uuid.UUID, after, to uint64, f *wire.Filter) (n uint64) {
@@ -122,4 +134,12 @@ func (l *Ledger) snapshot(epoch uuid.UUID, next uint64, f *wire.Filter) []uint64
 	}
 	slices.SortFunc(seqs, cmp.Compare)
 	return seqs
+}
+
+// At returns when the event before the place was published.
+func (l *Ledger) At(c wire.Cursor) time.Time {
+	if marks := l.marks(c.Epoch); c.Seq > 0 && c.Seq <= uint64(len(marks)) {
+		return marks[c.Seq-1].At
+	}
+	return time.Time{}
 }

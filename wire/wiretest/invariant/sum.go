@@ -49,14 +49,14 @@ func (m *sum) check(to wire.Cursor, exact bool, s *Stream) {
 	case !m.last.IsZero():
 		// A new epoch begins at its first event. What was announced of the old
 		// one, with no event to come after, is told together with the new.
-		after, ofOld = 0, s.ledger.Head(m.last.Epoch)-m.last.Seq
+		after, ofOld = 0, s.ledger.between(m.last, to.Epoch)
 	case m.begunBy.Epoch == to.Epoch:
 		// It began somewhere before that.
 		after, ofOld = m.begunBy.Seq, m.begunBy.Seq
-	case m.begunBy.IsZero():
-		return // from where the server stands now
+	case m.begunBy.IsZero(), s.ledger.age(to.Epoch) < s.ledger.age(m.begunBy.Epoch):
+		return // from where the server stood then
 	default:
-		after, ofOld = 0, s.ledger.Head(m.begunBy.Epoch)
+		after, ofOld = 0, s.ledger.between(wire.Cursor{Epoch: m.begunBy.Epoch}, to.Epoch)
 	}
 	if to.Seq < after { // a stream that began before
 		return
