@@ -1,0 +1,110 @@
+package simulation_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"mom/wire"
+	"mom/wire/wiretest"
+)
+
+// badPeer comes again and again, and never behaves. On its own link no faults
+// are made.
+type badPeer struct {
+	*entity
+	link *wiretest.Link
+}
+
+// What it does, and how it calls itself.
+const (
+	badPrefix = "bad peer that "
+	saysLess  = badPrefix + "says nothing"
+	saysHalf  = badPrefix + "greets in half"
+	neverAcks = badPrefix + "never answers"
+	lies      = badPrefix + "answers with an error"
+	boasts    = badPrefix + "boasts of room"
+	neverRead = badPrefix + "asks and does not read"
+)
+
+func newBadPeer(w *world) *badPeer {
+	b := &badPeer{entity: w.entity("bad")}
+	b.link = w.link(b.entity, b.between(grid, 10*time.Millisecond), 0, 16<<10)
+	return b
+}
+
+func (b *badPeer) live() {
+	for !b.w.healed() {
+		b.sleep(b.between(200*time.Millisecond, 4*time.Second))
+		what := one(b.entity, saysLess, saysHalf, neverAcks, lies, boasts, neverRead)
+		err := b.visit(what, b.between(100*time.Millisecond, 9*time.Second))
+		b.did("%s: %v", what, err == nil)
+	}
+}
+
+// visit connects, is bad for a while, and goes.
+func (b *badPeer) visit(what string, lasts time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second+b.offset)
+	defer cancel()
+	nc, err := b.link.DialContext(ctx, "mem", address)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	switch what {
+	case saysLess:
+		b.sleep(lasts)
+		return nil
+	case saysHalf:
+		nc.Write([]byte("MoM"))
+		b.sleep(lasts)
+		return nil
+	}
+	if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, 2*time.Second+b.offset); err != nil {
+		return err
+	}
+	conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 4 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute})
+	callback := &badCallback{what: what, until: make(chan struct{})}
+	go conn.Serve(wire.CallbackService, callback)
+	defer conn.Wait()
+	defer conn.Close(wire.Errorf(wire.CodeClosed, "enough"))
+	defer close(callback.until)
+	args := &wire.SubscribeArgs{Name: what, From: wire.FromOldest, Room: 1000}
+	if err := conn.Call(ctx, wire.MethodSubscribe, args, &wire.Subscribed{}); err != nil {
+		return err
+	}
+	switch what {
+	case boasts:
+		conn.Call(ctx, wire.MethodRoom, &wire.RoomArgs{Received: 1 << 40, Room: 1 << 30}, &wire.Nothing{})
+	case neverRead:
+		b.link.Block(wiretest.Down)
+		defer b.link.Heal()
+		for range 20 {
+			conn.Client().Go(wire.MethodHistory, &wire.HistoryArgs{}, &wire.Page{}, nil)
+		}
+	}
+	b.sleep(lasts)
+	return nil
+}
+
+// badCallback is what it serves.
+type badCallback struct {
+	what  string
+	until chan struct{}
+}
+
+func (c *badCallback) Notify(b *wire.Batch, ack *wire.Ack) error {
+	switch c.what {
+	case neverAcks:
+		<-c.until
+	case lies:
+		return errors.New("no")
+	}
+	*ack = wire.Ack{Next: b.Next, Room: 1000}
+	return nil
+}
+
+func (c *badCallback) Goodbye(*wire.Goodbye, *wire.Nothing) error { return nil }
+
+func isBad(name string) bool { return strings.HasPrefix(name, badPrefix) }

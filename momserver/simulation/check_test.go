@@ -1,0 +1,109 @@
+package simulation_test
+
+import (
+	"time"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+	"mom/wire/wiretest/invariant"
+)
+
+// promptly is how soon a healthy subscriber is told.
+const promptly = 500 * time.Millisecond
+
+// checkPrompt checks that a healthy subscriber gets an event soon, and misses
+// nothing that is published while it is there.
+func (s *subscriber) checkPrompt(e wire.Event) {
+	s.mu.Lock()
+	connected, epoch := s.connected, s.epoch
+	s.epoch = e.Epoch
+	s.mu.Unlock()
+	if !s.healthy || connected.IsZero() {
+		return
+	}
+	if e.Missed > 0 && e.Epoch == epoch {
+		s.w.violated(invariant.Healthy, "%s missed %d events before %d", s.name, e.Missed, e.Seq)
+	}
+	since := s.w.ledger.At(e.Cursor())
+	if since.Before(connected) {
+		since = connected
+	}
+	if took := time.Since(since); took > promptly && !e.Snapshot {
+		s.w.violated(invariant.Healthy, "%s got event %d after %v", s.name, e.Seq, took)
+	}
+}
+
+// checkEnd checks that a healthy subscriber loses its connection with the
+// server only.
+func (s *subscriber) checkEnd(st momclient.ConnectionStatus) {
+	if since, up := s.w.host.upSince(); s.healthy && st.Kind == momclient.Lost && up && time.Since(since) > promptly {
+		s.w.violated(invariant.Healthy, "%s lost its connection: %v", s.name, st.Err)
+	}
+}
+
+// look looks at what is bounded, and for calls that wait.
+func (w *world) look() {
+	for _, p := range w.publishers {
+		p.checkStuck()
+	}
+	srv := w.host.current()
+	if srv == nil {
+		return
+	}
+	st := srv.Stats()
+	if st.Cached > w.cfg.CacheEvents || st.CachedBytes > w.cfg.CacheBytes {
+		w.violated(invariant.Bounded, "%d events of %d bytes are cached, of at most %d and %d", st.Cached, st.CachedBytes, w.cfg.CacheEvents, w.cfg.CacheBytes)
+	}
+	for _, sub := range srv.Subscribers() {
+		if sub.InFlight > w.cfg.Window {
+			w.violated(invariant.Bounded, "%d calls to %s are unanswered, of at most %d", sub.InFlight, sub.Name, w.cfg.Window)
+		}
+	}
+	if n := liveObjects(); n > maxHeap {
+		w.violated(invariant.Bounded, "%d bytes on the heap", n)
+	}
+}
+
+// checkDrops checks the reasons of a server's drops against what the network
+// knows. The server was told to end at stopping.
+func (w *world) checkDrops(st momserver.Stats, stopping time.Time) {
+	for _, d := range st.Dropped {
+		w.host.did("dropped %s at %v: %v, %d", d.Name, d.Time.Sub(w.began), d.Reason, d.Lag)
+		if !w.rightReason(d, stopping) {
+			w.violated(invariant.Reasons, "%s (%s) was dropped at %v for %q (%s); the network saw %+v", d.Name, d.Addr, d.Time.Sub(w.began), d.Reason, d.Detail, w.net.Seen(d.Addr))
+		}
+	}
+}
+
+func (w *world) rightReason(d momserver.Drop, stopping time.Time) bool {
+	seen := w.net.Seen(d.Addr)
+	ended := !seen.Ended.IsZero() && seen.Ended.Before(d.Time)
+	switch d.Reason {
+	case momserver.ReasonUnsubscribed:
+		return !isBad(d.Name) && w.subscriber(d.Name).hasLeft(d.Time)
+	case momserver.ReasonConnectionLost:
+		return !seen.Ended.IsZero() && !seen.Ended.After(d.Time)
+	case momserver.ReasonCallTimeout:
+		impaired := seen.Impaired.After(d.Time.Add(-w.cfg.CallTimeout - time.Second))
+		return !ended && (impaired || d.Name == neverAcks)
+	case momserver.ReasonWriteTimeout:
+		return !ended && seen.WriteTimedOut.Equal(d.Time)
+	case momserver.ReasonStalled:
+		return !ended && seen.Impaired.After(d.Time.Add(-w.cfg.MessageTimeout-time.Second))
+	case momserver.ReasonProtocol:
+		return !ended && d.Name == lies
+	case momserver.ReasonShutdown:
+		return !ended && !stopping.IsZero() && !stopping.After(d.Time)
+	}
+	return false
+}
+
+func (w *world) subscriber(name string) *subscriber {
+	for _, s := range w.subscribers {
+		if s.name == name {
+			return s
+		}
+	}
+	panic("nobody is called " + name)
+}

@@ -1,0 +1,165 @@
+package simulation_test
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"mom/wire/wiretest"
+)
+
+// driver makes the faults. Each lasts for a while, on one link; several may
+// last at once, on one link too.
+type driver struct {
+	*entity
+	victims []*wiretest.Link
+	names   []string
+	lasting []lasting // by their end
+	blocked map[*wiretest.Link]*[2]int
+}
+
+// lasting is a fault that ends.
+type lasting struct {
+	until time.Time
+	end   func()
+}
+
+func newDriver(w *world) *driver {
+	d := &driver{entity: w.entity("driver"), blocked: make(map[*wiretest.Link]*[2]int)}
+	for _, s := range w.subscribers {
+		if !s.healthy {
+			d.victims, d.names = append(d.victims, s.link), append(d.names, s.name)
+		}
+	}
+	for _, l := range w.links {
+		d.blocked[l] = new([2]int)
+	}
+	return d
+}
+
+// live makes faults until the end, when it heals all.
+func (d *driver) live(end time.Time) {
+	next := time.Now()
+	for {
+		if next = next.Add(d.between(50*time.Millisecond, 2500*time.Millisecond)); next.After(end) {
+			break
+		}
+		d.endUntil(next)
+		d.sleepUntil(next)
+		d.fault()
+		d.w.look()
+	}
+	d.endUntil(end)
+	d.sleepUntil(end)
+	for _, l := range d.lasting {
+		l.end()
+	}
+	for _, l := range d.victims {
+		l.Heal()
+	}
+	d.did("healed")
+}
+
+// endUntil ends, in their time, the faults that end before then.
+func (d *driver) endUntil(then time.Time) {
+	for len(d.lasting) > 0 && d.lasting[0].until.Before(then) {
+		d.sleepUntil(d.lasting[0].until)
+		d.lasting[0].end()
+		d.lasting = d.lasting[1:]
+	}
+}
+
+// last has a fault end after a while.
+func (d *driver) last(from, to time.Duration, end func()) time.Duration {
+	took := d.between(from, to)
+	until := time.Now().Add(took)
+	i, _ := slices.BinarySearchFunc(d.lasting, until, func(l lasting, t time.Time) int { return l.until.Compare(t) })
+	d.lasting = slices.Insert(d.lasting, i, lasting{until, end})
+	return took
+}
+
+// fault makes one.
+func (d *driver) fault() {
+	if d.odds(25) {
+		d.restart()
+		return
+	}
+	i := d.rand.IntN(len(d.victims))
+	l, way := d.victims[i], one(d.entity, wiretest.Up, wiretest.Down)
+	what := ""
+	switch d.rand.IntN(11) {
+	case 0, 1:
+		l.Cut()
+		what = "cut"
+	case 2:
+		l.Tear(way)
+		what = fmt.Sprint("torn ", way)
+	case 3:
+		l.Forget()
+		what = "forgotten"
+	case 4, 5:
+		d.block(l, way)
+		what = fmt.Sprint("blocked ", way, " for ", d.last(10*time.Millisecond, 12*time.Second, func() { d.unblock(l, way) }))
+	case 6:
+		d.block(l, wiretest.Up)
+		d.block(l, wiretest.Down)
+		what = fmt.Sprint("partitioned for ", d.last(10*time.Millisecond, 12*time.Second, func() { d.unblock(l, wiretest.Up); d.unblock(l, wiretest.Down) }))
+	case 7:
+		l.Throttle(way, one(d.entity, 30, 300, 3000))
+		what = fmt.Sprint("slow ", way, " for ", d.last(time.Second, 10*time.Second, func() { l.Throttle(way, 0) }))
+	case 8:
+		l.Delay(d.between(time.Second, 7*time.Second))
+		l.Late(true)
+		what = fmt.Sprint("slow to connect for ", d.last(time.Second, 10*time.Second, func() { l.Delay(0); l.Late(false) }))
+		l.Cut()
+	case 9:
+		l.Twice(true)
+		what = fmt.Sprint("connects twice for ", d.last(time.Second, 10*time.Second, func() { l.Twice(false) }))
+		l.Cut()
+	case 10:
+		d.block(l, wiretest.Up)
+		d.block(l, wiretest.Down)
+		l.Forget()
+		what = fmt.Sprint("gone for ", d.last(10*time.Millisecond, 9*time.Second, func() { d.unblock(l, wiretest.Up); d.unblock(l, wiretest.Down) }))
+	}
+	d.did("%s %s", d.names[i], what)
+}
+
+// block and unblock count, because faults may overlap.
+func (d *driver) block(l *wiretest.Link, way wiretest.Way) {
+	d.blocked[l][way]++
+	l.Block(way)
+}
+
+func (d *driver) unblock(l *wiretest.Link, way wiretest.Way) {
+	if d.blocked[l][way]--; d.blocked[l][way] == 0 {
+		l.Unblock(way)
+	}
+}
+
+// restart ends the server, by a crash or in good order, and starts another.
+func (d *driver) restart() {
+	h := d.w.host
+	if d.odds(2) {
+		d.did("crash")
+		h.crash(func() { d.all(d.block) }, func() {
+			for _, l := range d.w.links {
+				l.Cut()
+			}
+			d.all(d.unblock)
+		})
+	} else {
+		d.did("shutdown")
+		h.shutdown(d.between(10*time.Millisecond, 2*time.Second))
+	}
+	d.sleep(d.between(10*time.Millisecond, 3*time.Second))
+	h.start()
+}
+
+func (d *driver) all(do func(*wiretest.Link, wiretest.Way)) {
+	for _, l := range d.w.links {
+		for _, way := range wiretest.Ways {
+			do(l, way)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package simulation_test
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// grid is the distance of the instants at which one entity acts. Each acts at
+// an offset of its own within, so that no two ever act at once; see
+// wiretest.Shape.
+const grid = 100 * time.Microsecond
+
+// entity is somebody or something that acts in a simulation: it draws from a
+// stream of its own, acts at instants of its own, and leaves a trace of its
+// own.
+type entity struct {
+	w      *world
+	name   string
+	offset time.Duration
+	rand   *rand.Rand
+
+	mu    sync.Mutex // guards trace
+	trace strings.Builder
+}
+
+// entity returns the entity of that name. The order of the calls decides the
+// offsets.
+func (w *world) entity(name string) *entity {
+	e := &entity{w: w, name: name, offset: time.Duration(len(w.entities)+1) * time.Microsecond, rand: rand.New(rand.NewPCG(w.seed, hash(name)))}
+	w.entities = append(w.entities, e)
+	return e
+}
+
+func hash(name string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return h.Sum64()
+}
+
+// sleep sleeps for about d, to one of the entity's instants.
+func (e *entity) sleep(d time.Duration) { e.sleepUntil(time.Now().Add(d)) }
+
+func (e *entity) sleepUntil(t time.Time) {
+	now := time.Now()
+	at := t.Truncate(grid).Add(e.offset)
+	for !at.After(now) || at.Before(t) {
+		at = at.Add(grid)
+	}
+	time.Sleep(at.Sub(now))
+}
+
+// after draws a time between the two, evenly.
+func (e *entity) between(from, to time.Duration) time.Duration {
+	return (from + time.Duration(e.rand.Int64N(int64(to-from)+1))).Truncate(grid)
+}
+
+// odds reports true once in n times.
+func (e *entity) odds(n int) bool { return e.rand.IntN(n) == 0 }
+
+// one draws one of the choices.
+func one[T any](e *entity, choices ...T) T { return choices[e.rand.IntN(len(choices))] }
+
+// id draws a UUID.
+func (e *entity) id() (id uuid.UUID) {
+	for i := range id {
+		id[i] = byte(e.rand.IntN(256))
+	}
+	return id
+}
+
+// did adds a line to the entity's trace.
+func (e *entity) did(format string, args ...any) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	fmt.Fprintf(&e.trace, "%12v %s ", time.Since(e.w.began), e.name)
+	fmt.Fprintf(&e.trace, format+"\n", args...)
+}

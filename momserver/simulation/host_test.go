@@ -1,0 +1,122 @@
+package simulation_test
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"mom/momserver"
+	"mom/wire/wiretest/invariant"
+)
+
+const address = "server:7420"
+
+// host is the machine on which the servers run, one after another.
+type host struct {
+	*entity
+
+	mu       sync.Mutex // guards all below
+	srv      *momserver.Server
+	up       bool
+	started  time.Time
+	stopping time.Time // when srv was told to end; zero for not
+	lives    int
+}
+
+func newHost(w *world) *host {
+	h := &host{entity: w.entity("host")}
+	w.cfg = momserver.Config{
+		CacheEvents: one(h.entity, 16, 40, 100, 300),
+		CacheBytes:  one(h.entity, 16<<10, 64<<10, 64<<20),
+		BatchBytes:  one(h.entity, 1<<10, 4<<10, 64<<10),
+		Window:      one(h.entity, 2, 4, 8),
+		// Each of these is apart from the others, and from their sums.
+		Heartbeat:        3*time.Second + 70*time.Nanosecond,
+		CallTimeout:      one(h.entity, 2*time.Second, 5*time.Second) + 110*time.Nanosecond,
+		HandshakeTimeout: 4*time.Second + 130*time.Nanosecond,
+		MessageTimeout:   one(h.entity, 2*time.Second, 5*time.Second) + 170*time.Nanosecond,
+		MaxSubscribers:   64,
+	}
+	return h
+}
+
+// start starts a server: a new epoch.
+func (h *host) start() {
+	srv := momserver.New(h.w.cfg)
+	l, err := h.w.net.Listen(address)
+	if err != nil {
+		panic(err)
+	}
+	h.mu.Lock()
+	h.srv, h.up, h.started, h.stopping = srv, true, time.Now(), time.Time{}
+	h.lives++
+	h.mu.Unlock()
+	h.w.ledger.Begin(srv.Epoch())
+	h.did("server %d", h.lives)
+	go srv.Serve(l)
+}
+
+// current returns the server, nil while there is none that takes events.
+func (h *host) current() *momserver.Server {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.up {
+		return nil
+	}
+	return h.srv
+}
+
+// upSince returns since when the server has been up; false while it is not.
+func (h *host) upSince() (time.Time, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.started, h.up
+}
+
+// down has publishers stop.
+func (h *host) down() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.up, h.stopping = false, time.Now()
+}
+
+// crash ends the server without a word to anybody: what it would say stays on
+// a network that is blocked meanwhile.
+func (h *host) crash(block, restore func()) {
+	h.down()
+	block()
+	h.sleep(0)
+	h.close()
+	restore()
+}
+
+// shutdown ends the server in good order, as far as that goes.
+func (h *host) shutdown(within time.Duration) {
+	h.down()
+	h.sleep(publishersLeave)
+	ctx, cancel := context.WithTimeout(context.Background(), within+190*time.Nanosecond)
+	defer cancel()
+	start := time.Now()
+	err := h.srv.Shutdown(ctx)
+	h.did("shut down: %v", err == nil)
+	if took := time.Since(start); took > within+time.Millisecond {
+		h.w.violated(invariant.Bounded, "Shutdown took %v, and had %v", took, within)
+	}
+	h.close()
+}
+
+// stop closes the last server, with everybody connected.
+func (h *host) stop() {
+	h.down()
+	h.close()
+}
+
+func (h *host) close() {
+	start := time.Now()
+	h.srv.Close()
+	if took := time.Since(start); took > 0 {
+		h.w.violated(invariant.Bounded, "Close took %v", took)
+	}
+	h.did("closed")
+	h.w.checkDrops(h.srv.Stats(), h.stopping)
+}

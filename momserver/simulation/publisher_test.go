@@ -1,0 +1,168 @@
+package simulation_test
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momserver"
+	"mom/wire"
+	"mom/wire/wiretest/invariant"
+)
+
+// publishing is how a publisher does it.
+type publishing string
+
+const (
+	throughJobs    publishing = "jobs"
+	throughPublish publishing = "publish"
+	inBursts       publishing = "bursts"
+)
+
+// publishersLeave is how long publishers take to end their runs.
+const publishersLeave = 700 * time.Millisecond
+
+// publisher publishes from a goroutine of its own, and keeps the ledger.
+type publisher struct {
+	*entity
+	kind  publishing
+	jobs  []uuid.UUID
+	names []string
+
+	since atomic.Int64 // when the call that is going on began, 0 for none
+
+	// Of the run that is going on.
+	srv     *momserver.Server
+	current invariant.Mark
+	goesOn  bool // past failed packages
+}
+
+func newPublisher(w *world, kind publishing) *publisher {
+	p := &publisher{entity: w.entity("publisher-" + string(kind)), kind: kind}
+	for _, name := range []string{"a", "b"} {
+		p.jobs = append(p.jobs, p.id())
+		p.names = append(p.names, string(kind)+" "+name)
+	}
+	return p
+}
+
+func (p *publisher) live() {
+	for !p.w.healed() {
+		p.sleep(p.between(50*time.Millisecond, 900*time.Millisecond))
+		if p.srv = p.w.host.current(); p.srv == nil {
+			continue
+		}
+		switch p.kind {
+		case throughJobs:
+			p.runJob()
+		case throughPublish:
+			p.runRaw(p.rand.IntN(12), 20*time.Millisecond, 200*time.Millisecond)
+		case inBursts:
+			p.sleep(p.between(0, 6*time.Second))
+			if p.srv = p.w.host.current(); p.srv != nil {
+				p.runRaw(one(p.entity, 10, 40, 120, 320), 3*grid, 5*grid)
+			}
+		}
+	}
+	// Something that every filter takes.
+	p.srv = p.w.host.current()
+	for i := range p.jobs {
+		p.sleep(0)
+		p.begin(i)
+		p.publish(wire.JobInitialized, wire.SeverityProcessing)
+		p.sleep(0)
+		p.publish(wire.ExportingError, wire.SeverityError)
+	}
+}
+
+// leaving reports whether the run is to end now: the server is about to.
+func (p *publisher) leaving() bool { return p.w.host.current() != p.srv || p.w.healed() }
+
+// begin begins a run of one of the jobs.
+func (p *publisher) begin(i int) {
+	p.current = invariant.Mark{JobID: p.jobs[i], Name: p.names[i], RunID: p.id()}
+	p.goesOn = false
+}
+
+// runRaw publishes a run through the lower door, of about n events; sometimes
+// it leaves the run unfinished.
+func (p *publisher) runRaw(n int, from, to time.Duration) {
+	p.begin(p.rand.IntN(len(p.jobs)))
+	p.publish(wire.JobInitialized, wire.SeverityProcessing)
+	for range n {
+		p.sleep(p.between(from, to))
+		if p.leaving() {
+			break
+		}
+		p.publish(one(p.entity, wire.Transferring, wire.PackageInitialized, wire.Transferred),
+			one(p.entity, wire.SeverityProcessing, wire.SeverityProcessing, wire.SeverityWarning))
+	}
+	p.sleep(p.between(from, to))
+	if p.w.host.current() != p.srv || p.odds(8) {
+		return
+	}
+	if p.odds(2) {
+		p.publish(wire.JobCompleted, wire.SeverityProcessing)
+	} else {
+		p.publish(wire.ExportingError, wire.SeverityError)
+	}
+}
+
+// publish publishes one event of the run.
+func (p *publisher) publish(state wire.State, severity wire.Severity) {
+	ev := wire.Event{JobID: p.current.JobID, RunID: p.current.RunID, Data: wire.TransferData{
+		Initialize: &wire.InitializeData{Name: p.current.Name}, Status: wire.Status{State: state},
+	}}
+	if state != wire.JobInitialized && state != wire.JobCompleted {
+		ev.Data.Body = &wire.PackageBody{Files: 3, Item: "file"}
+	}
+	if severity == wire.SeverityWarning {
+		ev.Data.Status.Log = []wire.LogEntry{{Severity: severity, Message: "something is odd"}}
+	}
+	p.call(func() error { return p.srv.Publish(ev) }, expected{state, severity})
+}
+
+// expected is an event that a call may publish.
+type expected struct {
+	state    wire.State
+	severity wire.Severity
+}
+
+// call makes a call that publishes the last of the expected events, as many as
+// it does, and checks that no time passes.
+func (p *publisher) call(publish func() error, events ...expected) error {
+	before, start := p.srv.Stats().Published, time.Now()
+	p.since.Store(start.UnixNano())
+	err := publish()
+	p.since.Store(0)
+	if took := time.Since(start); took > 0 {
+		p.w.violated(invariant.NoWait, "%s waited for %v", p.name, took)
+	}
+	n := int(p.srv.Stats().Published - before)
+	if n > len(events) || err != nil && n > 0 {
+		p.w.violated(invariant.Published, "%s published %d events, of at most %d, with %v", p.name, n, len(events), err)
+		return err
+	}
+	for _, e := range events[len(events)-n:] {
+		m := p.current
+		m.State, m.Severity, m.Final, m.At = e.state, e.severity, e.state.EndsRun(p.goesOn), start
+		if seq := p.w.ledger.Publish(m); seq != before+1 {
+			p.w.violated(invariant.Published, "%s published %d, which should be %d", p.name, seq, before+1)
+		}
+		before++
+		p.did("%d %v", before, e.state)
+	}
+	if err != nil && !errors.Is(err, wire.ErrClosed) && !errors.Is(err, wire.ErrRunEnded) {
+		p.w.violated(invariant.Published, "%s was refused: %v", p.name, err)
+	}
+	return err
+}
+
+// checkStuck reports a call that has been going on for simulated time.
+func (p *publisher) checkStuck() {
+	if since := p.since.Load(); since != 0 && time.Now().UnixNano() > since {
+		p.w.violated(invariant.NoWait, "%s is waiting in a call that began %v ago", p.name, time.Since(time.Unix(0, since)))
+	}
+}

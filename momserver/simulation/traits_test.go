@@ -1,0 +1,99 @@
+package simulation_test
+
+import (
+	"time"
+
+	"mom/momclient"
+	"mom/wire"
+)
+
+// traits are how a subscriber and its link are.
+type traits struct {
+	opts     momclient.Options
+	healthy  bool          // no faults on its link, and a handler that is quick
+	loops    frequency     // takes its events in a range loop
+	breaks   bool          // leaves the loop at times
+	blocks   int           // the handler blocks once in so many events; 0 for never
+	panics   bool          // the handler panics at times
+	stays    time.Duration // unsubscribes, at times, after so long; 0 for never
+	returns  time.Duration // closes its client, at times, after so long, and comes back
+	patience time.Duration // for Subscribe
+	latency  time.Duration
+	buffer   int
+}
+
+type frequency int
+
+const (
+	never frequency = iota
+	sometimes
+	always
+)
+
+func ordinary(e *entity) traits {
+	return traits{patience: 20*time.Second + 7*e.offset, latency: e.between(grid, 20*time.Millisecond), buffer: one(e, 2<<10, 8<<10, 64<<10)}
+}
+
+// healthyHandler is the reference: nothing is wrong with it, ever.
+func healthyHandler(e *entity) traits {
+	t := ordinary(e)
+	t.healthy, t.opts.AutoReconnect, t.opts.From = true, true, wire.FromOldest
+	t.latency, t.buffer = grid, 256<<10
+	return t
+}
+
+// healthyLoop is another, in a loop.
+func healthyLoop(e *entity) traits {
+	t := healthyHandler(e)
+	t.loops, t.opts.From = always, wire.FromNow
+	return t
+}
+
+// patient leaves all to AutoReconnect.
+func patient(e *entity) traits {
+	t := ordinary(e)
+	t.opts.AutoReconnect, t.opts.From = true, one(e, wire.FromNow, wire.FromOldest)
+	t.panics = true
+	return t
+}
+
+// small has little room, and a handler that blocks.
+func small(e *entity) traits {
+	t := patient(e)
+	t.opts.Queue, t.blocks = 1+e.rand.IntN(8), 15
+	t.latency = min(t.latency, time.Millisecond) // each event may take two ways
+	t.opts.AutoReconnect = e.odds(2)
+	return t
+}
+
+// selective filters.
+func selective(e *entity) traits {
+	t := anything(e)
+	t.opts.Filter = one(e,
+		wire.Filter{Names: []string{"jobs a", "publish b"}},
+		wire.Filter{States: []wire.State{wire.JobInitialized, wire.ExportingError, wire.JobCompleted}},
+		wire.Filter{Severity: wire.SeverityWarning},
+		wire.Filter{Names: []string{"bursts a"}, Severity: wire.SeverityError},
+	)
+	return t
+}
+
+// returning goes away and comes back with its cursor.
+func returning(e *entity) traits {
+	t := anything(e)
+	t.returns = 12 * time.Second
+	return t
+}
+
+// anything draws all of it.
+func anything(e *entity) traits {
+	t := ordinary(e)
+	t.opts.AutoReconnect, t.opts.From = e.odds(2), one(e, wire.FromNow, wire.FromOldest)
+	t.loops, t.breaks = one(e, never, sometimes, always), e.odds(2)
+	t.opts.Queue, t.panics = one(e, 1, 5, 50, 4096), false
+	t.opts.QueueBytes = one(e, 300, 16<<20)
+	t.blocks = one(e, 0, 10, 40)
+	t.latency = min(t.latency, time.Duration(t.opts.Queue)*time.Millisecond)
+	t.stays = one(e, 0, 3*time.Second, 15*time.Second)
+	return t
+}

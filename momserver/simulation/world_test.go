@@ -1,0 +1,141 @@
+package simulation_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom/momserver"
+	"mom/wire/wiretest"
+	"mom/wire/wiretest/invariant"
+)
+
+// world is one simulation: a server and its successors, publishers, clients
+// and bad peers, on a network that fails.
+type world struct {
+	seed     uint64
+	duration time.Duration
+	began    time.Time
+	entities []*entity
+	report   invariant.Report
+
+	net    wiretest.FaultNetwork
+	ledger invariant.Ledger
+	cfg    momserver.Config
+
+	host        *host
+	driver      *driver
+	publishers  []*publisher
+	subscribers []*subscriber
+	bad         *badPeer
+	links       []*wiretest.Link
+
+	working sync.WaitGroup // the goroutines of publishers, subscribers and the bad peer
+	healing chan struct{}  // closed when all faults have ended
+	ending  chan struct{}  // closed when all is to end
+}
+
+// The last of a simulation's time: after healing the world has convergeIn to
+// come to rest.
+const (
+	convergeIn = 10 * time.Second
+	closing    = 2 * time.Second
+)
+
+// simulate runs one seed, in a bubble, and returns its trace.
+func simulate(t *testing.T, seed uint64, duration time.Duration, report invariant.Report) (trace string) {
+	before := measure()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{seed: seed, duration: duration, began: time.Now(), report: report, healing: make(chan struct{}), ending: make(chan struct{})}
+		w.populate()
+		w.run()
+		trace = w.traces()
+	})
+	before.check(report)
+	return trace
+}
+
+// populate draws who lives in the world.
+func (w *world) populate() {
+	w.host = newHost(w)
+	for _, kind := range []publishing{throughJobs, throughPublish, inBursts} {
+		w.publishers = append(w.publishers, newPublisher(w, kind))
+	}
+	for i, make := range []func(*entity) traits{healthyHandler, healthyLoop, patient, small, selective, returning, anything} {
+		w.subscribers = append(w.subscribers, newSubscriber(w, fmt.Sprintf("client%d", i), make))
+	}
+	w.bad = newBadPeer(w)
+	w.driver = newDriver(w)
+}
+
+// link returns a new link for the entity.
+func (w *world) link(e *entity, latency, jitter time.Duration, buffer int) *wiretest.Link {
+	l := w.net.Link(e.name, wiretest.Shape{
+		Latency: latency.Truncate(grid), Jitter: jitter.Truncate(grid), Buffer: buffer, Pieces: 2,
+		Grid: grid, Offset: w.entity(e.name + "/link").offset,
+	}, e.rand.Uint64())
+	w.links = append(w.links, l)
+	return l
+}
+
+// run lives through it: faults, healing, rest, end.
+func (w *world) run() {
+	w.host.start()
+	for _, p := range w.publishers {
+		w.working.Go(p.live)
+	}
+	for _, s := range w.subscribers {
+		w.working.Go(s.live)
+	}
+	w.working.Go(w.bad.live)
+	w.driver.live(w.began.Add(w.duration - convergeIn - closing))
+	healed := time.Now()
+	close(w.healing)
+	w.driver.sleepUntil(healed.Add(convergeIn))
+	for _, s := range w.subscribers {
+		s.converged()
+	}
+	w.end()
+}
+
+// end ends everybody and looks at what is left.
+func (w *world) end() {
+	close(w.ending)
+	w.host.stop()
+	w.working.Wait()
+	synctest.Wait()
+	if conns, listeners := w.net.Open(); conns+listeners > 0 {
+		w.violated(invariant.Bounded, "%d ends of connections and %d listeners are left open", conns, listeners)
+	}
+	if left := strayGoroutines(); len(left) > 0 {
+		w.violated(invariant.Bounded, "%d goroutines are left after Close:\n%s", len(left), strings.Join(left, "\n\n"))
+	}
+}
+
+func (w *world) violated(name, format string, args ...any) {
+	w.report(invariant.Violation{Invariant: name, Detail: fmt.Sprintf(format, args...)})
+}
+
+// healed reports whether the faults are over.
+func (w *world) healed() bool { return isClosed(w.healing) }
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// traces returns what everybody did.
+func (w *world) traces() string {
+	var all strings.Builder
+	for _, e := range w.entities {
+		all.WriteString(e.trace.String())
+	}
+	return all.String()
+}
