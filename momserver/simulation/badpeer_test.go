@@ -36,7 +36,7 @@ func newBadPeer(w *world) *badPeer {
 
 func (b *badPeer) live() {
 	for !b.w.healed() {
-		b.sleep(b.between(200*time.Millisecond, 4*time.Second))
+		b.rest(b.between(200*time.Millisecond, 4*time.Second))
 		what := one(b.entity, saysLess, saysHalf, neverAcks, lies, boasts, neverRead)
 		err := b.visit(what, b.between(100*time.Millisecond, 9*time.Second))
 		b.did("%s: %v", what, err == nil)
@@ -54,11 +54,11 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 	defer nc.Close()
 	switch what {
 	case saysLess:
-		b.sleep(lasts)
+		b.rest(lasts)
 		return nil
 	case saysHalf:
 		nc.Write([]byte("MoM"))
-		b.sleep(lasts)
+		b.rest(lasts)
 		return nil
 	}
 	if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, 2*time.Second+b.offset); err != nil {
@@ -84,7 +84,7 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 			conn.Client().Go(wire.MethodHistory, &wire.HistoryArgs{}, &wire.Page{}, nil)
 		}
 	}
-	b.sleep(lasts)
+	b.rest(lasts)
 	return nil
 }
 

@@ -55,7 +55,18 @@ func (e *entity) sleepUntil(t time.Time) {
 	time.Sleep(at.Sub(now))
 }
 
-// after draws a time between the two, evenly.
+// rest sleeps for about d, but not past the healing.
+func (e *entity) rest(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-e.w.healing:
+	}
+	e.sleep(0)
+}
+
+// between draws a time between the two, evenly.
 func (e *entity) between(from, to time.Duration) time.Duration {
 	return (from + time.Duration(e.rand.Int64N(int64(to-from)+1))).Truncate(grid)
 }

@@ -50,7 +50,7 @@ func newPublisher(w *world, kind publishing) *publisher {
 
 func (p *publisher) live() {
 	for !p.w.healed() {
-		p.sleep(p.between(50*time.Millisecond, 900*time.Millisecond))
+		p.rest(p.between(50*time.Millisecond, 2*time.Second))
 		if p.srv = p.w.host.current(); p.srv == nil {
 			continue
 		}
@@ -58,11 +58,11 @@ func (p *publisher) live() {
 		case throughJobs:
 			p.runJob()
 		case throughPublish:
-			p.runRaw(p.rand.IntN(12), 20*time.Millisecond, 200*time.Millisecond)
+			p.runRaw(p.rand.IntN(12), 20*time.Millisecond, 600*time.Millisecond)
 		case inBursts:
-			p.sleep(p.between(0, 6*time.Second))
-			if p.srv = p.w.host.current(); p.srv != nil {
-				p.runRaw(one(p.entity, 10, 40, 120, 320), 3*grid, 5*grid)
+			p.rest(p.between(0, 15*time.Second))
+			if p.srv = p.w.host.current(); p.srv != nil && !p.w.healed() {
+				p.runRaw(one(p.entity, 10, 40, 120, 320), grid, 3*grid)
 			}
 		}
 	}

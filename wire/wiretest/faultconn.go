@@ -224,6 +224,9 @@ func (c *faultConn) Write(data []byte) (n int, err error) {
 		switch {
 		case c.pair.broken:
 			return false, 0, syscall.ECONNRESET
+		case out.cutOff:
+			n = len(data)
+			return true, 0, nil
 		case c.pair.forgotten:
 			c.pair.void(c.out, len(left), now)
 			n = len(data)

@@ -16,6 +16,7 @@ type flow struct {
 	last   time.Time // when the latest piece arrives
 	framer framer
 	torn   bool // the next message arrives in half, and then a reset
+	cutOff bool // that has happened, and nothing arrives after it
 	ended  bool // nothing is written any more
 	endAt  time.Time
 }
@@ -33,11 +34,12 @@ func (f *flow) space() int { return max(0, f.link.shape.Buffer-f.bytes) }
 // write takes bytes and reports whether the connection is torn by them. A
 // message arrives at an instant of its own, in pieces a nanosecond apart.
 func (f *flow) write(data []byte, now time.Time) (torn bool) {
-	for len(data) > 0 && !torn {
+	for len(data) > 0 && !f.cutOff {
 		n := f.framer.take(data)
 		message := append([]byte(nil), data[:n]...)
 		data = data[n:]
 		if torn = f.torn; torn {
+			f.cutOff = true
 			message = message[:(n+1)/2]
 		}
 		for size := f.pieceSize(len(message)); len(message) > 0; {
