@@ -30,7 +30,7 @@ const (
 
 func newBadPeer(w *world) *badPeer {
 	b := &badPeer{entity: w.entity("bad")}
-	b.link = w.link(b.entity, b.between(grid, 10*time.Millisecond), 0, 16<<10)
+	b.link = w.link(b.entity, b.between(grid, 10*time.Millisecond), 0, 300)
 	return b
 }
 
@@ -80,8 +80,9 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 	case neverRead:
 		b.link.Block(wiretest.Down)
 		defer b.link.Heal()
-		for range 20 {
-			conn.Client().Go(wire.MethodHistory, &wire.HistoryArgs{}, &wire.Page{}, nil)
+		for range 30 {
+			conn.Client().Go(wire.MethodPing, &wire.Nothing{}, &wire.Nothing{}, nil)
+			b.sleep(0)
 		}
 	}
 	b.rest(lasts)

@@ -1,6 +1,8 @@
 package simulation_test
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"mom/momclient"
@@ -68,8 +70,11 @@ func (w *world) look() {
 // checkDrops checks the reasons of a server's drops against what the network
 // knows. The server was told to end at stopping.
 func (w *world) checkDrops(st momserver.Stats, stopping time.Time) {
+	slices.SortFunc(st.Dropped, func(a, b momserver.Drop) int { // those of one instant have no order
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Name, b.Name))
+	})
 	for _, d := range st.Dropped {
-		w.host.did("dropped %s at %v: %v, %d", d.Name, d.Time.Sub(w.began), d.Reason, d.Lag)
+		w.host.did("dropped %s at %v: %v", d.Name, d.Time.Sub(w.began).Truncate(time.Microsecond), d.Reason)
 		if !w.rightReason(d, stopping) {
 			w.violated(invariant.Reasons, "%s (%s) was dropped at %v for %q (%s); the network saw %+v", d.Name, d.Addr, d.Time.Sub(w.began), d.Reason, d.Detail, w.net.Seen(d.Addr))
 		}

@@ -85,10 +85,11 @@ func (e *entity) id() (id uuid.UUID) {
 	return id
 }
 
-// did adds a line to the entity's trace.
+// did adds a line to the entity's trace. Within a microsecond the library is
+// free to do what it does at one instant in any order.
 func (e *entity) did(format string, args ...any) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	fmt.Fprintf(&e.trace, "%12v %s ", time.Since(e.w.began), e.name)
+	fmt.Fprintf(&e.trace, "%12v %s ", time.Since(e.w.began).Truncate(time.Microsecond), e.name)
 	fmt.Fprintf(&e.trace, format+"\n", args...)
 }

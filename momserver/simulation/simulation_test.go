@@ -25,7 +25,9 @@ var (
 	first    = flag.Uint64("sim.first", 1, "the first `seed`")
 	alone    = flag.Uint64("sim.seed", 0, "simulate this `seed` alone, and print its trace with -v")
 	duration = flag.Duration("sim.duration", time.Minute, "how much `time` of a seed is simulated")
+	replays  = flag.Int("sim.replays", 5, "how many seeds are simulated twice, and compared")
 	keep     = flag.Bool("sim.keep", true, "keep failing seeds in testdata/simulation")
+	kept     = flag.Bool("sim.kept", true, "run the kept seeds first")
 	fast     = flag.Bool("sim.fast", false, "end the process at the first violation")
 )
 
@@ -38,8 +40,10 @@ func TestSimulation(t *testing.T) {
 		t.Log("\n" + trace)
 		return
 	}
-	for _, k := range keptSeeds(t) {
-		runSeed(t, k.seed, k.duration)
+	if *kept {
+		for _, k := range keptSeeds(t) {
+			runSeed(t, k.seed, k.duration)
+		}
 	}
 	n := *seeds
 	if testing.Short() {

@@ -23,6 +23,7 @@ type subscriber struct {
 	stream  *invariant.Stream
 	handler *entity // what draws and acts in the handler
 	looper  *entity // and in the range loop
+	told    *entity // traces the statuses
 
 	client  *momclient.Client // owned by live
 	ended   chan struct{}     // rung when a subscription has ended by itself
@@ -38,6 +39,7 @@ type subscriber struct {
 func newSubscriber(w *world, name string, draw func(*entity) traits) *subscriber {
 	s := &subscriber{entity: w.entity(name), ended: make(chan struct{}, 1)}
 	s.handler, s.looper = w.entity(name+"/handler"), w.entity(name+"/loop")
+	s.told = w.entity(name + "/status")
 	jitter := w.entity(name + "/jitter")
 	s.traits = draw(s.entity)
 	s.link = w.link(s.entity, s.latency, s.latency, s.buffer)
@@ -51,7 +53,7 @@ func newSubscriber(w *world, name string, draw func(*entity) traits) *subscriber
 	s.opts.CallTimeout = 5*time.Second + 5*s.offset
 	s.opts.DialContext = s.link.DialContext
 	s.opts.Jitter = func(limit time.Duration) time.Duration { return jitter.between(0, limit) }
-	s.opts.OnPanic = func(p *momclient.PanicError) { s.did("panicked at %d", p.Event.Seq) }
+	s.opts.OnPanic = func(p *momclient.PanicError) { s.handler.did("panicked at %d", p.Event.Seq) }
 	return s
 }
 
@@ -227,7 +229,7 @@ func (s *subscriber) runLoop(ctx context.Context, cancel func(), c *momclient.Cl
 
 // status takes what the client says of its connection.
 func (s *subscriber) status(st momclient.ConnectionStatus) {
-	s.did("%v", st.Kind)
+	s.told.did("%v", st.Kind)
 	s.mu.Lock()
 	switch st.Kind {
 	case momclient.Connected, momclient.Resumed:

@@ -1,0 +1,161 @@
+package simulation_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"mom/wire/wiretest/invariant"
+)
+
+var mutantsFlag = flag.Bool("sim.mutants", false, "plant a bug at a time in the library, and see that the simulation finds it")
+
+// mutant is a bug to plant in the library: old becomes new in a file, where it
+// stands once. The simulation reports one of the invariants.
+type mutant struct {
+	name  string
+	edits []edit
+	finds []string
+}
+
+type edit struct{ file, old, new string }
+
+var mutants = []mutant{
+	{"gap off by one", []edit{
+		{"momserver/history.go", "missed: h.cache.oldest - next, snapshot: h.runs.atTail()", "missed: h.cache.oldest - next - min(1, h.cache.oldest-next), snapshot: h.runs.atTail()"},
+	}, []string{invariant.Sum, invariant.Gaps}},
+	{"gap counted twice", []edit{
+		{"momserver/history.go", "p.missed += missed", "p.missed += missed + 1"},
+	}, []string{invariant.Gaps}},
+	{"skip at the cache's wrap", []edit{
+		{"momserver/history.go", "seg, i := h.cache.find(p.next)", "if p.next%segmentEvents == 1 && p.next > 1 && p.next < p.head {\n\t\tp.next++\n\t}\n\tseg, i := h.cache.find(p.next)"},
+	}, []string{invariant.Sum}},
+	{"no deduplication of what waits in the queue", []edit{
+		{"momclient/client.go", "s.begin = c.received", "s.begin = c.handled"},
+	}, []string{invariant.NoRepeats, invariant.Order, invariant.Published}},
+	{"cursor moved for an ended session", []edit{
+		{"momclient/client.go", "if turn > c.moved {", "if true {"},
+	}, []string{invariant.Ended, invariant.NoRepeats, invariant.Gaps}},
+	{"stale epoch accepted", []edit{
+		{"momserver/history.go", "if cursor.Epoch != h.epoch {", "if cursor.Epoch != h.epoch && cursor.Seq > head {"},
+	}, []string{invariant.Sum}},
+	{"wake-up lost", []edit{
+		{"momserver/server.go", "\ts.sender.wake()\n\treturn nil\n", "\tif ev.Seq%32 != 0 {\n\t\ts.sender.wake()\n\t}\n\treturn nil\n"},
+	}, []string{invariant.Healthy}},
+	{"wake-up of the handler lost", []edit{
+		{"momclient/queue.go", "\tring(q.handlers)\n", "\tif len(q.chunks) > 1 {\n\t\tring(q.handlers)\n\t}\n"},
+	}, []string{invariant.Healthy, invariant.Liveness}},
+	{"deadline not reset", []edit{
+		{"momserver/peer.go", "\tnc.SetDeadline(time.Time{})\n\treturn nc, nil\n", "\treturn nc, nil\n"},
+	}, []string{invariant.Healthy, invariant.Reasons}},
+	{"message deadline not reset", []edit{
+		{"wire/conn.go", "defer c.nc.SetReadDeadline(time.Time{})", ""},
+	}, []string{invariant.Healthy, invariant.Reasons}},
+	{"window leak", []edit{
+		{"momserver/sender.go", "if other == c {", "if other == c && c.total%16 != 15 {"},
+	}, []string{invariant.Healthy, invariant.Bounded, invariant.Liveness}},
+	{"Close leak", []edit{
+		{"momserver/server.go", "\ts.closeConns()\n\ts.running.Wait()\n", "\ts.running.Add(-len(s.conns))\n"},
+	}, []string{invariant.Bounded}},
+	{"client's Close leak", []edit{
+		{"momclient/session.go", "\ts.conn.Close(why)\n\ts.callee.Close(why)\n\ts.stopped.Wait()\n", ""},
+	}, []string{invariant.Bounded, invariant.Healthy, invariant.Liveness, invariant.Reasons}},
+	{"snapshot outside the lock", []edit{
+		{"momserver/history.go", "\t\treturn place{next: head + 1, head: head, snapshot: h.runs.atHead()}, nil\n\tcase wire.FromOldest:", "\t\tat := place{snapshot: h.runs.atHead()}\n\t\th.mu.Unlock()\n\t\ttime.Sleep(time.Millisecond)\n\t\th.mu.Lock()\n\t\tat.next, at.head = h.cache.head+1, h.cache.head\n\t\treturn at, nil\n\tcase wire.FromOldest:"},
+		{"momserver/history.go", "import (\n", "import (\n\t\"time\"\n"},
+	}, []string{invariant.Gaps}},
+	{"wrong reason", []edit{
+		{"momserver/sender.go", "s.drop(c.sub, ReasonCallTimeout,", "s.drop(c.sub, ReasonConnectionLost,"},
+	}, []string{invariant.Reasons}},
+	{"publish waits", []edit{
+		{"momserver/server.go", "\ts.sender.wake()\n\treturn nil\n", "\ts.sender.wake()\n\tfor _, sub := range s.Subscribers() {\n\t\tif sub.InFlight >= s.cfg.Window {\n\t\t\ttime.Sleep(time.Millisecond)\n\t\t}\n\t}\n\treturn nil\n"},
+	}, []string{invariant.NoWait}},
+	{"sender waits for a stuck subscriber", []edit{
+		{"momserver/sender.go", "return len(sub.inflight) < s.cfg.Window && !sub.leaving", "if len(sub.inflight) >= s.cfg.Window {\n\t\ttime.Sleep(time.Second)\n\t}\n\treturn len(sub.inflight) < s.cfg.Window && !sub.leaving"},
+	}, []string{invariant.Healthy, invariant.NoWait}},
+	{"cursor over a gap that was not told", []edit{
+		{"momclient/client.go", "c.queue.push(ch, missed == 0)", "c.queue.push(ch, true)"},
+	}, []string{invariant.Sum}},
+	{"filtered events counted as missed", []edit{
+		{"momserver/history.go", "\t\t\tbegin = end\n\t\t\tp.next++\n", "\t\t\telse {\n\t\t\t\tp.missed++\n\t\t\t}\n\t\t\tbegin = end\n\t\t\tp.next++\n"},
+	}, []string{invariant.Gaps}},
+}
+
+// TestMutants plants the bugs, one at a time, and runs the simulation with it.
+func TestMutants(t *testing.T) {
+	if !*mutantsFlag {
+		t.Skip("not asked for: -sim.mutants")
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mutants {
+		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
+			start := time.Now()
+			overlay, err := m.plant(root, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("go", "test", "-overlay", overlay, "-run", "TestSimulation", "-timeout", "5m", ".",
+				"-sim.fast", "-sim.keep=false", "-sim.kept=false", fmt.Sprint("-sim.seeds=", *seeds))
+			out, err := cmd.CombinedOutput()
+			if err == nil {
+				t.Fatalf("nothing was found in %d seeds", *seeds)
+			}
+			found := violation.FindStringSubmatch(string(out))
+			if found == nil {
+				t.Fatalf("it ended without a violation: %v\n%s", err, out)
+			}
+			t.Logf("%s after %v", found[0], time.Since(start).Round(time.Second))
+			for _, name := range m.finds {
+				if name == found[2] {
+					return
+				}
+			}
+			t.Errorf("%q was found, and should be one of %q", found[2], m.finds)
+		})
+	}
+}
+
+var violation = regexp.MustCompile(`seed (\d+): invariant "([^"]+)": .*`)
+
+// plant writes the changed files to dir, and an overlay that has them take the
+// originals' places.
+func (m *mutant) plant(root, dir string) (overlay string, err error) {
+	changed := make(map[string]string) // contents
+	for _, e := range m.edits {
+		name := filepath.Join(root, e.file)
+		if changed[name] == "" {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				return "", err
+			}
+			changed[name] = string(text)
+		}
+		if n := strings.Count(changed[name], e.old); n != 1 {
+			return "", fmt.Errorf("%s holds %q %d times, and should once: fit the mutant to the code", e.file, e.old, n)
+		}
+		changed[name] = strings.Replace(changed[name], e.old, e.new, 1)
+	}
+	replace := make(map[string]string)
+	for name, text := range changed {
+		replace[name] = filepath.Join(dir, strings.ReplaceAll(filepath.Base(filepath.Dir(name))+"_"+filepath.Base(name), " ", "_"))
+		if err := os.WriteFile(replace[name], []byte(text), 0o666); err != nil {
+			return "", err
+		}
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	overlay = filepath.Join(dir, "overlay.json")
+	return overlay, os.WriteFile(overlay, text, 0o666)
+}
