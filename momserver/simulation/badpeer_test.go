@@ -30,7 +30,7 @@ const (
 
 func newBadPeer(w *world) *badPeer {
 	b := &badPeer{entity: w.entity("bad")}
-	b.link = w.link(b.entity, b.between(grid, 10*time.Millisecond), 0, 300)
+	b.link = w.link(b.entity, b.between(grid, 10*time.Millisecond), 0, 300, 1)
 	return b
 }
 

@@ -38,7 +38,7 @@ var mutants = []mutant{
 		{"momserver/history.go", "seg, i := h.cache.find(p.next)", "if p.next%segmentEvents == 1 && p.next > 1 && p.next < p.head {\n\t\tp.next++\n\t}\n\tseg, i := h.cache.find(p.next)"},
 	}, []string{invariant.Sum}},
 	{"no deduplication of what waits in the queue", []edit{
-		{"momclient/client.go", "s.begin = c.received", "s.begin = c.handled"},
+		{"momclient/session.go", "s.begin = c.received", "s.begin = c.handled"},
 	}, []string{invariant.NoRepeats, invariant.Order, invariant.Published}},
 	{"cursor moved for an ended session", []edit{
 		{"momclient/client.go", "if turn > c.moved {", "if true {"},
@@ -59,16 +59,16 @@ var mutants = []mutant{
 		{"wire/conn.go", "defer c.nc.SetReadDeadline(time.Time{})", ""},
 	}, []string{invariant.Healthy, invariant.Reasons}},
 	{"window leak", []edit{
-		{"momserver/sender.go", "if other == c {", "if other == c && c.total%16 != 15 {"},
+		{"momserver/sender.go", "\ts.timeouts.Remove(c.timeout)\n\tc.timeout = nil\n", "\tif c.timeout != nil {\n\t\ts.timeouts.Remove(c.timeout)\n\t\tc.timeout = nil\n\t\tif c.total%16 == 15 {\n\t\t\treturn\n\t\t}\n\t}\n"},
 	}, []string{invariant.Healthy, invariant.Bounded, invariant.Liveness}},
 	{"Close leak", []edit{
-		{"momserver/server.go", "\ts.closeConns()\n\ts.running.Wait()\n", "\ts.running.Add(-len(s.conns))\n"},
+		{"momserver/server.go", "\ts.closeConns()\n\ts.running.Wait()\n", ""},
 	}, []string{invariant.Bounded}},
 	{"client's Close leak", []edit{
 		{"momclient/session.go", "\ts.conn.Close(why)\n\ts.callee.Close(why)\n\ts.stopped.Wait()\n", ""},
 	}, []string{invariant.Bounded, invariant.Healthy, invariant.Liveness, invariant.Reasons}},
 	{"snapshot outside the lock", []edit{
-		{"momserver/history.go", "\t\treturn place{next: head + 1, head: head, snapshot: h.runs.atHead()}, nil\n\tcase wire.FromOldest:", "\t\tat := place{snapshot: h.runs.atHead()}\n\t\th.mu.Unlock()\n\t\ttime.Sleep(time.Millisecond)\n\t\th.mu.Lock()\n\t\tat.next, at.head = h.cache.head+1, h.cache.head\n\t\treturn at, nil\n\tcase wire.FromOldest:"},
+		{"momserver/history.go", "\t\treturn place{next: head + 1, head: head, snapshot: h.runs.atHead()}, nil\n\tcase wire.FromOldest:", "\t\tat := place{snapshot: h.runs.atHead()}\n\t\th.mu.Unlock()\n\t\ttime.Sleep(200 * time.Millisecond)\n\t\th.mu.Lock()\n\t\tat.next, at.head = h.cache.head+1, h.cache.head\n\t\treturn at, nil\n\tcase wire.FromOldest:"},
 		{"momserver/history.go", "import (\n", "import (\n\t\"time\"\n"},
 	}, []string{invariant.Gaps}},
 	{"wrong reason", []edit{
@@ -76,15 +76,18 @@ var mutants = []mutant{
 	}, []string{invariant.Reasons}},
 	{"publish waits", []edit{
 		{"momserver/server.go", "\ts.sender.wake()\n\treturn nil\n", "\ts.sender.wake()\n\tfor _, sub := range s.Subscribers() {\n\t\tif sub.InFlight >= s.cfg.Window {\n\t\t\ttime.Sleep(time.Millisecond)\n\t\t}\n\t}\n\treturn nil\n"},
-	}, []string{invariant.NoWait}},
+	}, []string{invariant.NoWait, invariant.Published}},
 	{"sender waits for a stuck subscriber", []edit{
 		{"momserver/sender.go", "return len(sub.inflight) < s.cfg.Window && !sub.leaving", "if len(sub.inflight) >= s.cfg.Window {\n\t\ttime.Sleep(time.Second)\n\t}\n\treturn len(sub.inflight) < s.cfg.Window && !sub.leaving"},
 	}, []string{invariant.Healthy, invariant.NoWait}},
+	{"room leak", []edit{
+		{"momclient/queue.go", "\t\tq.events--\n", "\t\tif seq%64 != 0 {\n\t\t\tq.events--\n\t\t}\n"},
+	}, []string{invariant.Liveness, invariant.Healthy, invariant.Sum}},
 	{"cursor over a gap that was not told", []edit{
 		{"momclient/client.go", "c.queue.push(ch, missed == 0)", "c.queue.push(ch, true)"},
 	}, []string{invariant.Sum}},
 	{"filtered events counted as missed", []edit{
-		{"momserver/history.go", "\t\t\tbegin = end\n\t\t\tp.next++\n", "\t\t\telse {\n\t\t\t\tp.missed++\n\t\t\t}\n\t\t\tbegin = end\n\t\t\tp.next++\n"},
+		{"momserver/history.go", "\t\t\tbegin = end\n\t\t\tp.next++\n", "\t\t\tif n == 0 {\n\t\t\t\tp.missed++\n\t\t\t}\n\t\t\tbegin = end\n\t\t\tp.next++\n"},
 	}, []string{invariant.Gaps}},
 }
 

@@ -42,7 +42,7 @@ func newSubscriber(w *world, name string, draw func(*entity) traits) *subscriber
 	s.told = w.entity(name + "/status")
 	jitter := w.entity(name + "/jitter")
 	s.traits = draw(s.entity)
-	s.link = w.link(s.entity, s.latency, s.latency, s.buffer)
+	s.link = w.link(s.entity, s.latency, s.latency, s.buffer, s.pieces)
 	s.stream = invariant.NewStream(&w.ledger, s.opts.Filter, func(v invariant.Violation) {
 		v.Detail = s.name + ": " + v.Detail
 		w.report(v)

@@ -20,6 +20,7 @@ type traits struct {
 	patience time.Duration // for Subscribe
 	latency  time.Duration
 	buffer   int
+	pieces   int // that a message arrives in
 }
 
 type frequency int
@@ -31,21 +32,21 @@ const (
 )
 
 func ordinary(e *entity) traits {
-	return traits{patience: 20*time.Second + 7*e.offset, latency: e.between(grid, 20*time.Millisecond), buffer: one(e, 2<<10, 8<<10, 64<<10)}
+	return traits{patience: 20*time.Second + 7*e.offset, latency: e.between(grid, 20*time.Millisecond), buffer: one(e, 2<<10, 8<<10, 64<<10), pieces: 1 + e.rand.IntN(3)}
 }
 
 // healthyHandler is the reference: nothing is wrong with it, ever.
 func healthyHandler(e *entity) traits {
 	t := ordinary(e)
 	t.healthy, t.opts.AutoReconnect, t.opts.From = true, true, wire.FromOldest
-	t.latency, t.buffer = grid, 256<<10
+	t.latency, t.buffer, t.pieces = grid, 256<<10, 1
 	return t
 }
 
 // healthyLoop is another, in a loop.
 func healthyLoop(e *entity) traits {
 	t := healthyHandler(e)
-	t.loops, t.opts.From = always, wire.FromNow
+	t.loops, t.opts.From, t.pieces = always, wire.FromNow, 2
 	return t
 }
 

@@ -72,9 +72,9 @@ func (w *world) populate() {
 }
 
 // link returns a new link for the entity.
-func (w *world) link(e *entity, latency, jitter time.Duration, buffer int) *wiretest.Link {
+func (w *world) link(e *entity, latency, jitter time.Duration, buffer, pieces int) *wiretest.Link {
 	l := w.net.Link(e.name, wiretest.Shape{
-		Latency: latency.Truncate(grid), Jitter: jitter.Truncate(grid), Buffer: buffer, Pieces: 2,
+		Latency: latency.Truncate(grid), Jitter: jitter.Truncate(grid), Buffer: buffer, Pieces: pieces,
 		Grid: grid, Offset: w.entity(e.name + "/link").offset,
 	}, e.rand.Uint64())
 	w.links = append(w.links, l)

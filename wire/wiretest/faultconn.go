@@ -13,9 +13,7 @@ type pair struct {
 	link           *Link
 	client, server *faultConn
 	flows          [2]*flow // by Way
-	broken         bool     // reset: both ends fail
 	forgotten      bool     // half-open
-	told           bool     // a reset is on its way
 	seen           Seen
 }
 
@@ -31,20 +29,26 @@ func newPair(l *Link, local, remote addr) *pair {
 
 // reset breaks the connection at both ends.
 func (p *pair) reset() {
-	p.broken = true
-	p.wake()
+	p.client.reset()
+	p.server.reset()
+}
+
+// reset breaks the connection at this end.
+func (c *faultConn) reset() {
+	c.broken = true
+	c.wake()
 }
 
 // resetAt has the reset come later.
-func (p *pair) resetAt(at time.Time) {
-	if p.told {
+func (c *faultConn) resetAt(at time.Time) {
+	if c.told {
 		return
 	}
-	p.told = true
+	c.told = true
 	time.AfterFunc(time.Until(at), func() {
-		p.link.net.mu.Lock()
-		defer p.link.net.mu.Unlock()
-		p.reset()
+		c.pair.link.net.mu.Lock()
+		defer c.pair.link.net.mu.Unlock()
+		c.reset()
 	})
 }
 
@@ -62,9 +66,9 @@ func (p *pair) retell(now time.Time) {
 	if !p.forgotten || !p.link.blocked[Up].IsZero() || !p.link.blocked[Down].IsZero() {
 		return
 	}
-	for _, way := range Ways {
-		if p.flows[way].bytes > 0 {
-			p.resetAt(p.link.arrival(now, Up).Add(p.link.latency(now, Down)))
+	for _, end := range []*faultConn{p.client, p.server} {
+		if p.flows[end.out].bytes > 0 {
+			end.resetAt(p.link.answer(now))
 		}
 	}
 }
@@ -89,6 +93,8 @@ type faultConn struct {
 
 	// Guarded by the network's mu.
 	closed  bool
+	broken  bool // reset
+	told    bool // a reset is on its way
 	reading half
 	writing half
 }
@@ -194,7 +200,7 @@ func (c *faultConn) see(err error, op string, now time.Time) {
 func (c *faultConn) Read(to []byte) (n int, err error) {
 	in := c.pair.flows[1-c.out]
 	err = c.attempt("read", &c.reading, func(now time.Time) (bool, time.Duration, error) {
-		if c.pair.broken {
+		if c.broken {
 			return false, 0, syscall.ECONNRESET
 		}
 		if len(to) == 0 {
@@ -222,7 +228,7 @@ func (c *faultConn) Write(data []byte) (n int, err error) {
 	err = c.attempt("write", &c.writing, func(now time.Time) (bool, time.Duration, error) {
 		left := data[n:]
 		switch {
-		case c.pair.broken:
+		case c.broken:
 			return false, 0, syscall.ECONNRESET
 		case out.cutOff:
 			n = len(data)
@@ -234,14 +240,15 @@ func (c *faultConn) Write(data []byte) (n int, err error) {
 		}
 		k := min(len(left), out.space())
 		if torn := out.write(left[:k], now); torn {
-			c.pair.resetAt(out.last.Add(time.Nanosecond))
+			c.resetAt(out.last.Add(time.Nanosecond))
+			c.peer().resetAt(out.last.Add(time.Nanosecond))
 			k = len(left)
 		}
 		if n += k; k > 0 {
 			c.peer().reading.wake()
 		}
 		if c.peer().closed { // it answers with a reset
-			c.pair.resetAt(c.pair.link.arrival(now, Up).Add(c.pair.link.latency(now, Down)))
+			c.resetAt(c.pair.link.answer(now))
 		}
 		return n == len(data), time.Hour, nil
 	})

@@ -185,11 +185,14 @@ func (l *Link) arrival(at time.Time, way Way) time.Time {
 	return at.Truncate(l.shape.Grid).Add(l.shape.Grid + l.latency(at, way) + l.shape.Offset)
 }
 
+// answer returns when an answer comes to what is sent at an instant.
+func (l *Link) answer(at time.Time) time.Time { return l.arrival(at, Up).Add(l.latency(at, Down)) }
+
 // DialContext connects to a listener over the link; it fits momclient's
 // Options.DialContext.
 func (l *Link) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
 	l.net.mu.Lock()
-	due := l.arrival(time.Now(), Up).Add(l.latency(time.Now(), Down) + l.delay)
+	due := l.answer(time.Now()).Add(l.delay)
 	l.net.mu.Unlock()
 	for {
 		l.net.mu.Lock()
