@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -118,5 +119,11 @@ func (h *host) close() {
 		h.w.violated(invariant.Bounded, "Close took %v", took)
 	}
 	h.did("closed")
+	if _, servers, listeners := h.w.net.Open(); servers+listeners > 0 {
+		h.w.violated(invariant.Bounded, "Close has left %d connections and %d listeners open", servers, listeners)
+	}
+	if left := strayGoroutines("mom/momserver."); len(left) > 0 {
+		h.w.violated(invariant.Bounded, "Close has left %d goroutines:\n%s", len(left), strings.Join(left, "\n\n"))
+	}
 	h.w.checkDrops(h.srv.Stats(), h.stopping)
 }

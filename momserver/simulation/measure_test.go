@@ -49,9 +49,9 @@ func (before measured) check(report invariant.Report) {
 
 var inBubble = regexp.MustCompile(`synctest bubble \d+`)
 
-// strayGoroutines returns the stacks of the goroutines of this bubble but the
-// caller.
-func strayGoroutines() []string {
+// strayGoroutines returns the stacks of the goroutines of this bubble, but the
+// caller's and the test's own, that are in functions of the package, "" for any.
+func strayGoroutines(in string) []string {
 	buf := make([]byte, 1<<20)
 	stacks := strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")
 	mine := inBubble.FindString(stacks[0]) + "]"
@@ -61,7 +61,9 @@ func strayGoroutines() []string {
 	var left []string
 	for _, stack := range stacks[1:] {
 		head, _, _ := strings.Cut(stack, "\n")
-		if strings.Contains(head, mine) && !strings.Contains(stack, "testing/synctest.") && !strings.Contains(stack, "internal/synctest.") {
+		body, _, _ := strings.Cut(stack, "\ncreated by ")
+		own := strings.Contains(stack, "testing/synctest.") || in != "" && strings.Contains(body, "_test.go:")
+		if strings.Contains(head, mine) && strings.Contains(body, in) && !own {
 			left = append(left, stack)
 		}
 	}

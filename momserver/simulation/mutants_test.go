@@ -39,7 +39,7 @@ var mutants = []mutant{
 	}, []string{invariant.Sum}},
 	{"no deduplication of what waits in the queue", []edit{
 		{"momclient/session.go", "s.begin = c.received", "s.begin = c.handled"},
-	}, []string{invariant.NoRepeats, invariant.Order, invariant.Published}},
+	}, []string{invariant.NoRepeats, invariant.Ended}},
 	{"cursor moved for an ended session", []edit{
 		{"momclient/client.go", "if turn > c.moved {", "if true {"},
 	}, []string{invariant.Ended, invariant.NoRepeats, invariant.Gaps}},
@@ -88,7 +88,7 @@ var mutants = []mutant{
 	}, []string{invariant.Sum}},
 	{"filtered events counted as missed", []edit{
 		{"momserver/history.go", "\t\t\tbegin = end\n\t\t\tp.next++\n", "\t\t\tif n == 0 {\n\t\t\t\tp.missed++\n\t\t\t}\n\t\t\tbegin = end\n\t\t\tp.next++\n"},
-	}, []string{invariant.Gaps}},
+	}, []string{invariant.Gaps, invariant.Liveness}},
 }
 
 // TestMutants plants the bugs, one at a time, and runs the simulation with it.

@@ -107,10 +107,10 @@ func (w *world) end() {
 	w.host.stop()
 	w.working.Wait()
 	synctest.Wait()
-	if conns, listeners := w.net.Open(); conns+listeners > 0 {
-		w.violated(invariant.Bounded, "%d ends of connections and %d listeners are left open", conns, listeners)
+	if clients, servers, listeners := w.net.Open(); clients+servers+listeners > 0 {
+		w.violated(invariant.Bounded, "%d and %d ends of connections and %d listeners are left open", clients, servers, listeners)
 	}
-	if left := strayGoroutines(); len(left) > 0 {
+	if left := strayGoroutines(""); len(left) > 0 {
 		w.violated(invariant.Bounded, "%d goroutines are left after Close:\n%s", len(left), strings.Join(left, "\n\n"))
 	}
 }

@@ -47,12 +47,17 @@ func (n *FaultNetwork) Seen(address string) Seen {
 	return p.seen
 }
 
-// Open returns how many ends of connections are not closed, and how many
-// listeners.
-func (n *FaultNetwork) Open() (conns, listeners int) {
+// Open returns how many ends of connections are not closed, the clients' and
+// the servers', and how many listeners.
+func (n *FaultNetwork) Open() (clients, servers, listeners int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.open), len(n.listeners)
+	for c := range n.open {
+		if c.out == Up {
+			clients++
+		}
+	}
+	return clients, len(n.open) - clients, len(n.listeners)
 }
 
 // backlog is how many connections wait for Accept; more are refused.

@@ -40,8 +40,8 @@ func connected(t *testing.T, shape wiretest.Shape, test func(l *wiretest.Link, c
 		client.Close()
 		server.Close()
 		at.Close()
-		if conns, listeners := n.Open(); conns+listeners != 0 {
-			t.Errorf("open: %d ends, %d listeners", conns, listeners)
+		if clients, servers, listeners := n.Open(); clients+servers+listeners != 0 {
+			t.Errorf("open: %d and %d ends, %d listeners", clients, servers, listeners)
 		}
 	})
 }
@@ -236,8 +236,8 @@ func TestDial(t *testing.T) {
 		l.Heal()
 		fails(t, dial, nil, 20*time.Millisecond)
 		at.Close()
-		if conns, listeners := n.Open(); conns+listeners != 0 {
-			t.Errorf("open: %d ends, %d listeners", conns, listeners)
+		if clients, servers, listeners := n.Open(); clients+servers+listeners != 0 {
+			t.Errorf("open: %d and %d ends, %d listeners", clients, servers, listeners)
 		}
 	})
 }
