@@ -15,6 +15,7 @@ const address = "server:7420"
 // host is the machine on which the servers run, one after another.
 type host struct {
 	*entity
+	served chan error // what Serve returned
 
 	mu       sync.Mutex // guards all below
 	srv      *momserver.Server
@@ -25,7 +26,7 @@ type host struct {
 }
 
 func newHost(w *world) *host {
-	h := &host{entity: w.entity("host")}
+	h := &host{entity: w.entity("host"), served: make(chan error, 1)}
 	w.cfg = momserver.Config{
 		CacheEvents: one(h.entity, 16, 40, 100, 300),
 		CacheBytes:  one(h.entity, 16<<10, 64<<10, 64<<20),
@@ -54,7 +55,7 @@ func (h *host) start() {
 	h.mu.Unlock()
 	h.w.ledger.Begin(srv.Epoch())
 	h.did("server %d", h.lives)
-	go srv.Serve(l)
+	go func() { h.served <- srv.Serve(l) }()
 }
 
 // current returns the server, nil while there is none that takes events.
@@ -119,6 +120,9 @@ func (h *host) close() {
 		h.w.violated(invariant.Bounded, "Close took %v", took)
 	}
 	h.did("closed")
+	if err := <-h.served; err != momserver.ErrServerClosed {
+		h.w.violated(invariant.Bounded, "Serve returned %v", err)
+	}
 	if _, servers, listeners := h.w.net.Open(); servers+listeners > 0 {
 		h.w.violated(invariant.Bounded, "Close has left %d connections and %d listeners open", servers, listeners)
 	}
