@@ -77,7 +77,7 @@ func (r *jobRun) runPackage() error {
 		func() error { return r.end(pkg) },
 	}
 	for _, step := range steps {
-		r.sleep(r.between(0, 600*time.Millisecond))
+		r.sleep(r.between(0, 800*time.Millisecond))
 		if r.leaving() {
 			return errLeaving
 		}

@@ -22,7 +22,7 @@ const (
 )
 
 // publishersLeave is how long publishers take to end their runs.
-const publishersLeave = 700 * time.Millisecond
+const publishersLeave = 1100 * time.Millisecond
 
 // publisher publishes from a goroutine of its own, and keeps the ledger.
 type publisher struct {
@@ -58,11 +58,11 @@ func (p *publisher) live() {
 		case throughJobs:
 			p.runJob()
 		case throughPublish:
-			p.runRaw(p.rand.IntN(12), 20*time.Millisecond, 600*time.Millisecond)
+			p.runRaw(p.rand.IntN(12), 20*time.Millisecond, 900*time.Millisecond)
 		case inBursts:
-			p.rest(p.between(0, 15*time.Second))
+			p.rest(p.between(0, 25*time.Second))
 			if p.srv = p.w.host.current(); p.srv != nil && !p.w.healed() {
-				p.runRaw(one(p.entity, 10, 40, 120, 320), grid, 3*grid)
+				p.runRaw(one(p.entity, 10, 40, 40, 80, 300), grid, 3*grid)
 			}
 		}
 	}
