@@ -86,6 +86,15 @@ var mutants = []mutant{
 	{"cursor over a gap that was not told", []edit{
 		{"momclient/client.go", "c.queue.push(ch, missed == 0)", "c.queue.push(ch, true)"},
 	}, []string{invariant.Sum}},
+	{"place in another epoch", []edit{
+		{"momclient/queue.go", "at = place{cursor: wire.Cursor{Epoch: ch.session.epoch, Seq: seq}}", "at.cursor.Seq = seq"},
+	}, []string{invariant.Ended, invariant.Sum}},
+	{"half a message taken for a write", []edit{
+		{"momserver/drop.go", "case wire.CodeStalled:\n\t\treturn ReasonStalled", "case wire.CodeStalled:\n\t\treturn ReasonWriteTimeout"},
+	}, []string{invariant.Reasons}},
+	{"loop that overtakes a handler", []edit{
+		{"momclient/client.go", "if turn > c.moved {", "if turn == c.moved+1 {"},
+	}, []string{invariant.Ended, invariant.NoRepeats, invariant.Gaps, invariant.Sum, invariant.Liveness}},
 	{"filtered events counted as missed", []edit{
 		{"momserver/history.go", "\t\t\tbegin = end\n\t\t\tp.next++\n", "\t\t\tif n == 0 {\n\t\t\t\tp.missed++\n\t\t\t}\n\t\t\tbegin = end\n\t\t\tp.next++\n"},
 	}, []string{invariant.Gaps, invariant.Liveness}},

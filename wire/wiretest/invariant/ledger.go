@@ -92,7 +92,7 @@ func (l *Ledger) marks(epoch uuid.UUID) []Mark {
 
 // between counts the events after the place that are of epochs before the one.
 func (l *Ledger) between(c wire.Cursor, epoch uuid.UUID) uint64 {
-	from, to := l.age(c.Epoch), l.age(epoch)
+	from, to := l.age(c.Epoch), l.age(epoch) // which is not older
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := -c.Seq // may wrap, and wraps back

@@ -24,7 +24,7 @@ func (m *sum) connected(epoch uuid.UUID, s *Stream) {
 
 func (m *sum) event(e wire.Event, s *Stream) {
 	m.missed += e.Missed
-	if e.Snapshot {
+	if e.Snapshot || s.ledger.age(e.Epoch) < s.ledger.age(m.last.Epoch) {
 		return
 	}
 	m.check(wire.Cursor{Epoch: e.Epoch, Seq: e.Seq - 1}, true, s)
