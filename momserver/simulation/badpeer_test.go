@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"mom/wire"
@@ -69,10 +70,16 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 	go conn.Serve(wire.CallbackService, callback)
 	defer conn.Wait()
 	defer conn.Close(wire.Errorf(wire.CodeClosed, "enough"))
-	defer close(callback.until)
+	release := sync.OnceFunc(func() { close(callback.until) })
+	defer release()
+	// A call is not over before what is served on the same connection.
+	stop := context.AfterFunc(ctx, release)
 	args := &wire.SubscribeArgs{Name: what, From: wire.FromOldest, Room: 1000}
 	if err := conn.Call(ctx, wire.MethodSubscribe, args, &wire.Subscribed{}); err != nil {
 		return err
+	}
+	if !stop() {
+		return ctx.Err()
 	}
 	switch what {
 	case boasts:

@@ -58,7 +58,7 @@ func (w *world) look() {
 		w.violated(invariant.Bounded, "%d events of %d bytes are cached, of at most %d and %d", st.Cached, st.CachedBytes, w.cfg.CacheEvents, w.cfg.CacheBytes)
 	}
 	for _, sub := range srv.Subscribers() {
-		if sub.InFlight > w.cfg.Window {
+		if w.cfg.Window > 0 && sub.InFlight > w.cfg.Window {
 			w.violated(invariant.Bounded, "%d calls to %s are unanswered, of at most %d", sub.InFlight, sub.Name, w.cfg.Window)
 		}
 	}

@@ -31,7 +31,7 @@ func newHost(w *world) *host {
 		CacheEvents: one(h.entity, 16, 40, 100, 300),
 		CacheBytes:  one(h.entity, 16<<10, 64<<10, 64<<20),
 		BatchBytes:  one(h.entity, 1<<10, 4<<10, 64<<10),
-		Window:      one(h.entity, 2, 4, 8),
+		Window:      one(h.entity, 0, 20, 40), // less, and held answers alone make a burst lag
 		// Each of these is apart from the others, and from their sums.
 		Heartbeat:        3*time.Second + 70*time.Nanosecond,
 		CallTimeout:      one(h.entity, 2*time.Second, 5*time.Second) + 110*time.Nanosecond,

@@ -51,12 +51,13 @@ func (m *sum) check(to wire.Cursor, exact bool, s *Stream) {
 		// one, with no event to come after, is told together with the new.
 		after, ofOld = 0, s.ledger.between(m.last, to.Epoch)
 	case m.begunBy.Epoch == to.Epoch:
-		// It began somewhere before that.
-		after, ofOld = m.begunBy.Seq, m.begunBy.Seq
+		// It began somewhere before that, perhaps in an older epoch.
+		after = m.begunBy.Seq
+		ofOld = after + s.ledger.between(wire.Cursor{}, to.Epoch)
 	case m.begunBy.IsZero(), s.ledger.age(to.Epoch) < s.ledger.age(m.begunBy.Epoch):
 		return // from where the server stood then
 	default:
-		after, ofOld = 0, s.ledger.between(wire.Cursor{Epoch: m.begunBy.Epoch}, to.Epoch)
+		after, ofOld = 0, s.ledger.between(wire.Cursor{}, to.Epoch)
 	}
 	if to.Seq < after { // a stream that began before
 		return
