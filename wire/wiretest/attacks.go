@@ -21,8 +21,8 @@ type (
 	// node contains itself.
 	node struct{ Kids []node }
 	// wide is large in memory and one byte on the wire.
-	wide struct{ A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P int }
-	pair struct{ A, B int }
+	wide  struct{ A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P int }
+	point struct{ A, B int }
 )
 
 // Attacks returns them, each as a call of the method where it is a call at all.
@@ -30,7 +30,7 @@ type (
 func Attacks(method string) []Attack {
 	type withMap struct {
 		ServiceMethod string
-		M             map[pair]pair
+		M             map[point]point
 	}
 	type withNode struct {
 		ServiceMethod string
@@ -52,7 +52,7 @@ func Attacks(method string) []Attack {
 		Seq           uint64
 	}
 	call := Encode(&request{method, 1})
-	m, n, l := Encode(&withMap{method, map[pair]pair{}}), Encode(&withNode{method, node{}}), Encode(&withList{method, make([]wide, 1)})
+	m, n, l := Encode(&withMap{method, map[point]point{}}), Encode(&withNode{method, node{}}), Encode(&withList{method, make([]wide, 1)})
 	head := func(more ...byte) []byte { // of a struct whose first field is the method
 		return append(append([]byte{1, byte(len(method))}, method...), more...)
 	}
