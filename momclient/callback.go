@@ -46,8 +46,8 @@ func (k *callback) serving(body func() error) error {
 }
 
 // Answers are held back where batches come close together, so that several
-// leave in one write: for replyDelay, batches and bytes at most. A server's
-// window is wider.
+// leave in one write: for replyDelay, batches and bytes at most, and well within
+// the server's window.
 const (
 	replyDelay  = 20 * time.Millisecond
 	heldBatches = 16
@@ -64,7 +64,8 @@ func (s *session) holds(b *wire.Batch, room uint32) bool {
 	s.held++
 	s.heldBytes += len(b.Events)
 	s.knownRoom -= int(b.Count)
-	if dense && b.Count > 0 && s.held < heldBatches && s.heldBytes < heldBytes && s.knownRoom >= s.c.opts.Queue/2 {
+	within := s.held < min(heldBatches, int(s.reply.Window)/2) && s.heldBytes < min(heldBytes, int(s.reply.WindowBytes)/4)
+	if dense && b.Count > 0 && within && s.knownRoom >= s.c.opts.Queue/2 {
 		return true
 	}
 	s.held, s.heldBytes, s.knownRoom = 0, 0, int(room)

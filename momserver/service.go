@@ -119,6 +119,7 @@ func (sv *service) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) e
 		*reply = wire.Subscribed{
 			Cursor: wire.Cursor{Epoch: sv.srv.hist.epoch, Seq: at.next - 1},
 			Head:   at.head, Missed: at.missed, Snapshot: uint32(len(at.snapshot)),
+			Window: uint32(sv.srv.cfg.Window), WindowBytes: uint32(sv.srv.cfg.WindowBytes),
 		}
 		sub.look(0, 0)
 		if sub.callee != sv.conn {

@@ -52,6 +52,10 @@ type Subscribed struct {
 	Head     uint64 // the newest event's Seq; those up to it are replayed
 	Missed   uint64 // events between the asked cursor and Cursor
 	Snapshot uint32 // events of the snapshot
+	// Window and WindowBytes are how many calls, and bytes of events in them,
+	// the server leaves unanswered before it waits.
+	Window      uint32
+	WindowBytes uint32
 }
 
 // Batch is what Notify carries: events, in order, since the batch before.
