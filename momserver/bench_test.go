@@ -90,7 +90,8 @@ type measured struct {
 type load struct {
 	clients int
 	events  uint64
-	rate    int // events a second; 0 for as fast as nothing is lost
+	rate    int    // events a second; 0 for as fast as nothing is lost
+	ahead   uint64 // how far publishing may run ahead of the slowest client; 0 for half of the cache
 
 	cfg     momserver.Config
 	bad     int  // subscribers beside these that nobody wants
@@ -110,6 +111,14 @@ func (l load) order(kind, addr string) order {
 // cache, so that nothing is lost.
 const ahead = 5000
 
+// aheadOf is ahead, or what the load says.
+func (l load) aheadOf() uint64 {
+	if l.ahead > 0 {
+		return l.ahead
+	}
+	return ahead
+}
+
 // publish publishes all of it, at its rate or as fast as nothing is lost.
 func (l load) publish(b *testing.B, c *crew, publish func(*wire.Event) error) (took []time.Duration) {
 	var m maker
@@ -118,8 +127,8 @@ func (l load) publish(b *testing.B, c *crew, publish func(*wire.Event) error) (t
 		switch {
 		case l.rate > 0:
 			time.Sleep(time.Until(start.Add(time.Duration(seq) * time.Second / time.Duration(l.rate))))
-		case seq%100 == 0:
-			for seq > c.progress.Load()+ahead && !c.failed.Load() {
+		case seq%10 == 0 && !l.cached:
+			for seq > c.progress.Load()+l.aheadOf() && !c.failed.Load() {
 				time.Sleep(50 * time.Microsecond)
 			}
 		}

@@ -27,10 +27,11 @@ const (
 const frameHead = 5
 
 // ConnConfig bounds a [Conn]. All fields but
-// MaxCall, ReplyDelay and HoldCalls must be set.
+// ReadBuffer, MaxCall, ReplyDelay and HoldCalls must be set.
 type ConnConfig struct {
 	MaxMessage     int           // bytes of one incoming frame
 	MaxCall        int           // bytes of one outgoing frame, what the peer takes; 0 where it takes what this end may say
+	ReadBuffer     int           // bytes that are read ahead; longer frames are read past it
 	MaxWaiting     int           // bytes that may wait to be written
 	WriteTimeout   time.Duration // for each write
 	MessageTimeout time.Duration // from an incoming frame's first byte to its last
@@ -76,7 +77,7 @@ func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 	c := &Conn{
 		nc: nc, cfg: cfg,
 		out:   newOutbox(nc, &cfg),
-		br:    bufio.NewReaderSize(nc, 8<<10),
+		br:    bufio.NewReaderSize(nc, cfg.ReadBuffer),
 		began: time.Now(), serving: make(chan struct{}), done: make(chan struct{}),
 	}
 	c.running.Go(func() {
