@@ -283,9 +283,13 @@ func TestWatchPanic(t *testing.T) {
 		p := newPTY(t, 80, 24)
 		p.start([]string{envMain + "=", child + "=" + where}, "-test.run=^TestWatchPanic$")
 		p.restored(2)
-		p.mu.Lock()
-		bytes := p.bytes.String()
-		p.mu.Unlock()
+		var bytes string
+		eventually(t, says, func() bool { // the terminal may still have some of it
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			bytes = p.bytes.String()
+			return strings.Contains(bytes, says)
+		})
 		entered, left, trace := strings.Index(bytes, enterScreen), strings.Index(bytes, leaveScreen), strings.Index(bytes, says)
 		if entered < 0 || left < entered || trace < left {
 			t.Errorf("%s: entered at %d, left at %d, trace at %d of %q", where, entered, left, trace, bytes)
