@@ -95,7 +95,7 @@ func (l load) footprint(b *testing.B) (bytes, goroutines float64) {
 	c := startFleet(b, l.order("mom", addr))
 	l.measure(c, func() {
 		l.publish(b, c, func(e *wire.Event) error { return srv.Publish(*e) })
-		for srv.Stats().Delivered < l.events*uint64(l.clients) && !c.failed.Load() {
+		for len(c.done) == 0 && !c.failed.Load() {
 			time.Sleep(time.Millisecond)
 		}
 		bytes, goroutines = used()

@@ -207,11 +207,17 @@ func (s *sender) call(sub *subscriber, method string, args any, bytes int, goodb
 	c.timeout = s.timeouts.PushBack(c)
 	s.inFlight++
 	s.calls[sub.callee.Client().Go(method, args, reply, s.done)] = c
-	s.called = append(s.called, sub.callee)
+	if s.called = append(s.called, sub.callee); len(s.called) == maxHeld {
+		s.send()
+	}
 }
 
-// send lets the calls leave, after all have been made: so the work for one
-// subscriber does not come between the writes to others.
+// maxHeld is how many calls are made before they leave: so many that the work
+// for one subscriber does not come between the writes to others, and so few
+// that they are still in the processor's cache.
+const maxHeld = 64
+
+// send lets the calls leave that have been made.
 func (s *sender) send() {
 	for i, conn := range s.called {
 		conn.Send()
