@@ -53,7 +53,7 @@ var mutants = []mutant{
 		{"momclient/queue.go", "\tring(q.handlers)\n", "\tif len(q.chunks) > 1 {\n\t\tring(q.handlers)\n\t}\n"},
 	}, []string{invariant.Healthy, invariant.Liveness}},
 	{"deadline not reset", []edit{
-		{"momserver/peer.go", "\tnc.SetDeadline(time.Time{})\n\treturn nc, nil\n", "\treturn nc, nil\n"},
+		{"momserver/peer.go", "\tnc.SetDeadline(time.Time{})\n\treturn nc, who, nil\n", "\treturn nc, who, nil\n"},
 	}, []string{invariant.Healthy, invariant.Reasons}},
 	{"message deadline not reset", []edit{
 		{"wire/conn.go", "defer c.nc.SetReadDeadline(time.Time{})", ""},
