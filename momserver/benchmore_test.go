@@ -70,6 +70,7 @@ func BenchmarkManySubscribers(b *testing.B) {
 		// All clients share a process, and their handlers its processors: some
 		// come to their turn only after seconds.
 		Heartbeat: time.Minute, CallTimeout: time.Minute,
+		BatchBytes: 8 << 10, // each connection's encoder keeps room for one
 	}}
 	few := load{clients: 100, events: 20_000}
 	ones, others := inTurn(b, many.mom, few.mom)
