@@ -2,8 +2,6 @@ package momserver
 
 import (
 	"container/list"
-	"errors"
-	"fmt"
 	"net/rpc"
 	"sync"
 	"time"
@@ -11,7 +9,7 @@ import (
 	"mom/wire"
 )
 
-// sender.go holds the only code that calls subscribers.
+// sender.go, with call.go, holds the only code that calls subscribers.
 
 // sender is the one goroutine that pushes events. It alone calls subscribers,
 // reads their replies, keeps their deadlines and drops them, so that there is
@@ -46,17 +44,6 @@ type sender struct {
 	called   []*wire.Conn // with calls that have not been sent
 	batch    wire.Batch
 	buf      []byte // of the batch; net/rpc has encoded it when Go returns
-}
-
-// call is one unanswered call.
-type call struct {
-	sub     *subscriber
-	at      time.Time
-	total   uint64 // events sent to sub up to and with this call
-	bytes   int    // of its events
-	ack     wire.Ack
-	goodbye bool
-	timeout *element
 }
 
 func newSender(s *Server) *sender {
@@ -193,39 +180,6 @@ func (s *sender) notify(sub *subscriber, beat bool) {
 	sub.look(s.batch.Missed, 0)
 }
 
-// call makes one call, which leaves with the next send.
-func (s *sender) call(sub *subscriber, method string, args any, bytes int, goodbye bool) {
-	c := &call{sub: sub, at: time.Now(), total: sub.sent, bytes: bytes, goodbye: goodbye}
-	var reply any = &c.ack
-	if goodbye {
-		reply = &wire.Nothing{}
-	}
-	sub.inflight = append(sub.inflight, c)
-	sub.inflightBytes += bytes
-	sub.lastCall = c.at
-	s.beats.MoveToBack(sub.beat)
-	c.timeout = s.timeouts.PushBack(c)
-	s.inFlight++
-	s.calls[sub.callee.Client().Go(method, args, reply, s.done)] = c
-	if s.called = append(s.called, sub.callee); len(s.called) == maxHeld {
-		s.send()
-	}
-}
-
-// maxHeld is how many calls are made before they leave: so many that the work
-// for one subscriber does not come between the writes to others, and so few
-// that they are still in the processor's cache.
-const maxHeld = 64
-
-// send lets the calls leave that have been made.
-func (s *sender) send() {
-	for i, conn := range s.called {
-		conn.Send()
-		s.called[i] = nil
-	}
-	s.called = s.called[:0]
-}
-
 // drainReplies takes all replies that are there.
 func (s *sender) drainReplies() {
 	for {
@@ -238,81 +192,6 @@ func (s *sender) drainReplies() {
 			}
 			return
 		}
-	}
-}
-
-// replied takes one reply, and sends on where it opened the window.
-func (s *sender) replied(reply *rpc.Call) {
-	s.inFlight--
-	c := s.calls[reply]
-	delete(s.calls, reply)
-	if c == nil || c.timeout == nil {
-		return // of a subscriber that has been dropped since
-	}
-	sub := c.sub
-	if err := wire.FromRPC(reply.Error); err != nil {
-		s.dropFor(sub, err)
-		return
-	}
-	if c.goodbye {
-		s.drop(sub, ReasonShutdown, "it was told that the server shuts down")
-		return
-	}
-	s.forget(c)
-	sub.credit(c.total, uint64(c.ack.Room))
-	rtt := time.Since(c.at)
-	if c.ack.Held {
-		rtt = 0
-	}
-	sub.look(0, rtt)
-	s.push(sub, s.hist.headSeq())
-}
-
-// dropFor drops a subscriber after a failed call.
-func (s *sender) dropFor(sub *subscriber, err error) {
-	var end *wire.Error
-	if errors.As(sub.callee.Err(), &end) {
-		s.drop(sub, reasonFor(end), end.Message)
-		return
-	}
-	s.drop(sub, ReasonProtocol, fmt.Sprintf("its endpoint answered with an error: %v", err))
-}
-
-// forget takes a call off the books.
-func (s *sender) forget(c *call) {
-	s.timeouts.Remove(c.timeout)
-	c.timeout = nil
-	c.sub.inflightBytes -= c.bytes
-	for i, other := range c.sub.inflight {
-		if other == c {
-			c.sub.inflight = append(c.sub.inflight[:i], c.sub.inflight[i+1:]...)
-			break
-		}
-	}
-}
-
-// untilDue returns the time until the next deadline or heartbeat.
-func (s *sender) untilDue(now time.Time) time.Duration {
-	due := now.Add(time.Hour)
-	if el := s.timeouts.Front(); el != nil {
-		due = el.Value.(*call).at.Add(s.cfg.CallTimeout)
-	}
-	if el := s.beats.Front(); el != nil {
-		if beat := el.Value.(*subscriber).lastCall.Add(s.cfg.Heartbeat); beat.Before(due) {
-			due = beat
-		}
-	}
-	return max(0, due.Sub(now))
-}
-
-// expire drops the subscribers whose calls are unanswered for CallTimeout.
-func (s *sender) expire(now time.Time) {
-	for el := s.timeouts.Front(); el != nil; el = s.timeouts.Front() {
-		c := el.Value.(*call)
-		if now.Sub(c.at) < s.cfg.CallTimeout {
-			return
-		}
-		s.drop(c.sub, ReasonCallTimeout, fmt.Sprintf("a call was unanswered after %v (Config.CallTimeout)", s.cfg.CallTimeout))
 	}
 }
 

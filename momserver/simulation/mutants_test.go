@@ -59,7 +59,7 @@ var mutants = []mutant{
 		{"wire/conn.go", "defer c.nc.SetReadDeadline(time.Time{})", ""},
 	}, []string{invariant.Healthy, invariant.Reasons}},
 	{"window leak", []edit{
-		{"momserver/sender.go", "\ts.timeouts.Remove(c.timeout)\n\tc.timeout = nil\n", "\tif c.timeout != nil {\n\t\ts.timeouts.Remove(c.timeout)\n\t\tc.timeout = nil\n\t\tif c.total%16 == 15 {\n\t\t\treturn\n\t\t}\n\t}\n"},
+		{"momserver/call.go", "\ts.timeouts.Remove(c.timeout)\n\tc.timeout = nil\n", "\tif c.timeout != nil {\n\t\ts.timeouts.Remove(c.timeout)\n\t\tc.timeout = nil\n\t\tif c.total%16 == 15 {\n\t\t\treturn\n\t\t}\n\t}\n"},
 	}, []string{invariant.Healthy, invariant.Bounded, invariant.Liveness}},
 	{"Close leak", []edit{
 		{"momserver/server.go", "\ts.closeConns()\n\ts.running.Wait()\n", ""},
@@ -71,7 +71,7 @@ var mutants = []mutant{
 		{"momserver/history.go", "\t\treturn place{next: head + 1, head: head, snapshot: h.runs.atHead()}, nil\n\tcase wire.FromOldest:", "\t\tat := place{snapshot: h.runs.atHead()}\n\t\th.mu.Unlock()\n\t\ttime.Sleep(200 * time.Millisecond)\n\t\th.mu.Lock()\n\t\tat.next, at.head = h.cache.head+1, h.cache.head\n\t\treturn at, nil\n\tcase wire.FromOldest:"},
 	}, []string{invariant.Gaps}},
 	{"wrong reason", []edit{
-		{"momserver/sender.go", "s.drop(c.sub, ReasonCallTimeout,", "s.drop(c.sub, ReasonConnectionLost,"},
+		{"momserver/call.go", "s.drop(c.sub, ReasonCallTimeout,", "s.drop(c.sub, ReasonConnectionLost,"},
 	}, []string{invariant.Reasons}},
 	{"publish waits", []edit{
 		{"momserver/server.go", "\ts.sender.wake()\n", "\ts.sender.wake()\n\tfor _, sub := range s.Subscribers() {\n\t\tif sub.InFlight >= 4 {\n\t\t\ttime.Sleep(time.Millisecond)\n\t\t}\n\t}\n"},
