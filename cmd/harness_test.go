@@ -49,7 +49,7 @@ func testMain(m *testing.M) int {
 // lookAtSources looks at each source of the commands, so that go test runs the
 // tests again when one has changed: it cannot know what is built here.
 func lookAtSources() error {
-	for _, dir := range []string{"momserver", "momclient", "../momserver", "../momclient", "../wire"} {
+	for _, dir := range []string{"internal", "momserver", "momclient", "../momserver", "../momclient", "../wire"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && strings.HasSuffix(path, ".go") {
 				_, err = os.Stat(path)

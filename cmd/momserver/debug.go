@@ -7,18 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"mom/cmd/internal/guard"
 	"mom/momserver"
 	"mom/momserver/debug"
 )
-
-// maxDebugConns bounds the connections to the debug pages.
-const maxDebugConns = 64
 
 // debugPages serves what -debug asks for.
 type debugPages struct {
@@ -38,14 +32,14 @@ func (c *config) startDebug(srv *momserver.Server, log *slog.Logger) (*debugPage
 		return nil, fmt.Errorf("cannot listen on %s: %w; name another address with -debug", c.debug, err)
 	}
 	log.Info("debug pages", "url", "http://"+l.Addr().String()+"/")
-	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+	if guard.BeyondLoopback(l.Addr()) {
 		log.Warn("the debug pages can be reached from other machines: whoever does sees subscribers, memory and command line; -debug 127.0.0.1:PORT keeps them here")
 	}
 	host, _, _ := net.SplitHostPort(c.debug) // as checked
 	ctx, leave := context.WithCancel(context.Background())
 	d := &debugPages{leave: leave, ended: make(chan struct{})}
 	d.server = &http.Server{
-		Handler:           guarded(host, debug.Handler(srv)),
+		Handler:           guard.Handler(host, "-debug", debug.Handler(srv)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second, // a recording extends it
@@ -56,7 +50,7 @@ func (c *config) startDebug(srv *momserver.Server, log *slog.Logger) (*debugPage
 	}
 	go func() {
 		defer close(d.ended)
-		if err := d.server.Serve(&fewConns{Listener: l}); !errors.Is(err, http.ErrServerClosed) {
+		if err := d.server.Serve(guard.Listener(l)); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("the debug pages ended", "error", err)
 		}
 	}()
@@ -75,76 +69,4 @@ func (d *debugPages) stop() {
 		d.server.Close()
 	}
 	<-d.ended
-}
-
-// guarded refuses what comes by way of a foreign page in a browser that can
-// reach this address. A page whose name is made to point here after it was
-// loaded is told by the Host that it asks for: an address cannot be made to
-// point elsewhere, and localhost and the name given with -debug are the
-// operator's own. Any other foreign page is told by what its browser says of it.
-func guarded(name string, h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case !ownHost(r.Host, name):
-			http.Error(w, "ask by an IP address or localhost, or start momserver with -debug NAME:PORT", http.StatusForbidden)
-		case isForeign(r.Header):
-			http.Error(w, "asked for by another site's page; open it by itself", http.StatusForbidden)
-		default:
-			h.ServeHTTP(w, r)
-		}
-	})
-}
-
-// ownHost reports whether a request's Host is one that nobody else can make
-// point here. Only browsers are tricked, and they always say a Host.
-func ownHost(host, name string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
-	if _, err := netip.ParseAddr(host); err == nil || host == "" {
-		return true
-	}
-	return strings.EqualFold(host, "localhost") || strings.EqualFold(host, strings.TrimSuffix(name, "."))
-}
-
-// isForeign reports whether a browser asks on behalf of another site's page,
-// other than by following a link.
-func isForeign(head http.Header) bool {
-	switch head.Get("Sec-Fetch-Site") {
-	case "", "none", "same-origin":
-		return false
-	}
-	return head.Get("Sec-Fetch-Mode") != "navigate" || head.Get("Sec-Fetch-Dest") != "document"
-}
-
-// fewConns is a listener that closes connections over maxDebugConns at once.
-type fewConns struct {
-	net.Listener
-	open atomic.Int64
-}
-
-func (l *fewConns) Accept() (net.Conn, error) {
-	for {
-		nc, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if l.open.Add(1) <= maxDebugConns {
-			return &countedConn{nc, sync.OnceFunc(func() { l.open.Add(-1) })}, nil
-		}
-		l.open.Add(-1)
-		nc.Close()
-	}
-}
-
-// countedConn gives its place free when it is closed.
-type countedConn struct {
-	net.Conn
-	release func()
-}
-
-func (c *countedConn) Close() error {
-	c.release()
-	return c.Conn.Close()
 }

@@ -1,0 +1,96 @@
+package guard
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestHandler lets the operator in, and no foreign page.
+func TestHandler(t *testing.T) {
+	h := Handler("mirror.example", "-debug", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "in") }))
+	for _, tc := range []struct {
+		head []string
+		code int
+	}{
+		{[]string{"Host", ""}, http.StatusOK}, // no browser
+		{[]string{"Host", "127.0.0.1:6060"}, http.StatusOK},
+		{[]string{"Host", "10.0.0.7"}, http.StatusOK}, // an address cannot be made to point elsewhere
+		{[]string{"Host", "[::1]:6060"}, http.StatusOK},
+		{[]string{"Host", "[::1]"}, http.StatusOK},
+		{[]string{"Host", "LocalHost:6060"}, http.StatusOK},
+		{[]string{"Host", "localhost."}, http.StatusOK},
+		{[]string{"Host", "mirror.example:6060"}, http.StatusOK},
+		{[]string{"Host", "evil.example"}, http.StatusForbidden},
+		{[]string{"Host", "evil.example:6060"}, http.StatusForbidden},
+		{[]string{"Host", "127.0.0.1.evil.example:6060"}, http.StatusForbidden},
+		{[]string{"Host", "localhost.evil.example:6060"}, http.StatusForbidden},
+		{[]string{"Host", "evil"}, http.StatusForbidden},
+		{[]string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, http.StatusOK},
+		{[]string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}, http.StatusOK},
+		{[]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, http.StatusOK}, // a link on a dashboard
+		{[]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, http.StatusForbidden},
+		{[]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, http.StatusForbidden},
+		{[]string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}, http.StatusForbidden},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "http://localhost/", nil)
+		for i := 0; i < len(tc.head); i += 2 {
+			if r.Header.Set(tc.head[i], tc.head[i+1]); tc.head[i] == "Host" {
+				r.Host = tc.head[i+1]
+			}
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if body := w.Body.String(); w.Code != tc.code || (body == "in") != (w.Code == http.StatusOK) || strings.Contains(body, "evil") {
+			t.Errorf("%v: %d, %.80q", tc.head, w.Code, body)
+		}
+	}
+	if ownHost("mirror.example:6060", "") || ownHost("mirror.example", "other.example") {
+		t.Error("the name that the operator gave is the operator's own, and no other")
+	}
+}
+
+// TestListener closes connections over the bound, and takes others when there
+// is room again.
+func TestListener(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.NotFoundHandler()}
+	go srv.Serve(Listener(l))
+	t.Cleanup(func() { srv.Close() })
+	answered := func(nc net.Conn) bool {
+		io.WriteString(nc, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		n, _ := nc.Read(make([]byte, 16))
+		return n > 0
+	}
+	dial := func() net.Conn {
+		nc, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		return nc
+	}
+	var all []net.Conn
+	for range MaxConns {
+		all = append(all, dial())
+		if !answered(all[len(all)-1]) {
+			t.Fatalf("connection %d is not served", len(all))
+		}
+	}
+	if answered(dial()) {
+		t.Error("one more is served")
+	}
+	all[0].Close()
+	for deadline := time.Now().Add(30 * time.Second); !answered(dial()); {
+		if time.Now().After(deadline) {
+			t.Fatal("no room after one was closed")
+		}
+	}
+}
