@@ -64,12 +64,12 @@ func flagSet(c *config) *flag.FlagSet {
 
 	fs.Func("job", "only this job, `ID|NAME`; repeat it for several", c.addJob)
 	fs.Func("state", "only these states, `NAME,...`, as Transferring or ImportingError", c.addStates)
-	fs.Func("severity", "only this `SEVERITY` and up: processing, warning or error; a\nwatch filters its log alone, by it and -state", c.setSeverity)
-	fs.Func("from", "begin at `PLACE`: now, or oldest, the oldest event that the server has\n(default now; for watch oldest)", c.setFrom)
+	fs.Func("severity", "only this `SEVERITY` and up: processing, warning or error; a\nwatch and the page filter their log alone, by it and -state", c.setSeverity)
+	fs.Func("from", "begin at `PLACE`: now, or oldest, the oldest event that the server has\n(default now; for a watch and with -http oldest)", c.setFrom)
 	fs.StringVar(&c.cursor, "cursor", "", "go on from the place in `FILE`, if it exists, and keep it there; the file\nis for one monitor at a time, and wins over -from")
 
 	fs.StringVar(&c.output, "o", "auto", "`FORMAT`: watch, a screen; text, json or cloudevents, a line an event;\nauto is watch on a terminal, else text")
-	fs.StringVar(&c.http, "http", "", "serve a page on `HOST:PORT` (not in this version yet)")
+	fs.StringVar(&c.http, "http", "", "show the jobs in a browser too: serve a page on `HOST:PORT`; :PORT is\nloopback, port 0 any")
 	fs.BoolVar(&c.untilEnd, "exit-when-done", false, "exit when the watched runs have ended: those unfinished at the start or\nbegun since. With -job, when each named job has had a run end; else when\nnone is unfinished and none began within a second. See the exit codes")
 	fs.DurationVar(&c.wait, "wait", 30*time.Second, "with -exit-when-done, give up on a server away for this `DURATION`")
 	return fs
@@ -102,6 +102,9 @@ func (c *config) check() error {
 	if strings.HasSuffix(c.addr, ":0") {
 		return usagef("-addr %q: no server is at port 0", c.addr)
 	}
+	if err := c.checkHTTP(); err != nil {
+		return err
+	}
 	if c.callback != "" {
 		if err := checkAddr("-callback", c.callback); err != nil {
 			return err
@@ -124,14 +127,30 @@ func (c *config) check() error {
 }
 
 func (c *config) checkOutput() error {
-	if c.http != "" {
-		return usagef("-http is not in this version yet; use -o text or json")
-	}
 	switch c.output {
 	case "auto", "watch", "text", "json", "cloudevents":
 		return nil
 	}
 	return usagef("-o %q: want watch, text, json, cloudevents or auto", c.output)
+}
+
+// checkHTTP completes the address of the page. Without a host that is loopback:
+// the jobs are nobody else's business unless the user says so, as 0.0.0.0 does.
+func (c *config) checkHTTP() error {
+	if c.http == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(c.http)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil || port == "" {
+		return usagef("-http %q: want HOST:PORT or :PORT, as 127.0.0.1:8420", c.http)
+	}
+	if host == "" {
+		c.http = net.JoinHostPort("127.0.0.1", port)
+	}
+	return nil
 }
 
 // checkAddr wants a host, which may be empty, and a port.

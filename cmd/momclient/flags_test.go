@@ -63,16 +63,6 @@ func TestHelpExamples(t *testing.T) {
 	}
 }
 
-// TestNotYet refuses what a later version has.
-func TestNotYet(t *testing.T) {
-	for _, args := range [][]string{{"-http", "127.0.0.1:8420"}} {
-		code, out, errs := command(t, args...)
-		if code != exitUsage || out != "" || !strings.Contains(errs, args[0]) || !strings.Contains(errs, "not in this version yet; use -o text or json") {
-			t.Errorf("%v: exit %d %q %q", args, code, out, errs)
-		}
-	}
-}
-
 // TestBadFlags exits 2 before anything is dialled, and says which flag is wrong
 // and what would be right.
 func TestBadFlags(t *testing.T) {
@@ -95,6 +85,9 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-addr", "localhost:0"}, []string{"-addr", "port 0"}},
 		{[]string{"-callback", "localhost"}, []string{`-callback "localhost"`, "want HOST:PORT"}},
 		{[]string{"-callback", "localhost:x y"}, []string{"-callback", `"x y" is no port`}},
+		{[]string{"-http", "8420"}, []string{`-http "8420"`, "want HOST:PORT or :PORT, as 127.0.0.1:8420"}},
+		{[]string{"-http", "localhost:"}, []string{`-http "localhost:"`, "want HOST:PORT"}},
+		{[]string{"-http", "localhost:99999"}, []string{`-http "localhost:99999"`, "want HOST:PORT"}},
 		{[]string{"-name", strings.Repeat("n", wire.MaxNameBytes+1)}, []string{"-name", "129 bytes", "at most 128"}},
 		{[]string{"-period", "0"}, []string{"-period 0s", "want more than 0"}},
 		{[]string{"-period", "often"}, []string{"-period", `"often"`}},

@@ -20,13 +20,13 @@ var groups = []struct {
 
 const helpTail = `
 Exit codes: 0 ended by Ctrl-C or SIGTERM; 1 stdout or the cursor file could not
-be written; 2 bad flags or files; 3 the server refused for good.
+be written, or -http served; 2 bad flags or files; 3 refused for good.
 With -exit-when-done: 0 the watched runs completed; 1 one completed with errors
 or failed; 3 no end was seen: the server could not be reached or was lost, or
 the monitor was interrupted, or nobody read its stdout.
 
 Examples:
-  momclient                                          watch everything
+  momclient -http :8420                              watch, in a browser too
   momclient -job "site to staging" -exit-when-done   wait for one job's run
   momclient -o json -from oldest -cursor mom.cursor >> events.jsonl
 `

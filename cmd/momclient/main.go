@@ -1,6 +1,6 @@
 // Command momclient is the monitor: it subscribes to a MoM server and shows
-// what its mirroring jobs do: on a screen that is kept up to date, or every
-// change of state as a line of text, JSON or CloudEvents.
+// what its mirroring jobs do: on a screen that is kept up to date, in a browser,
+// or every change of state as a line of text, JSON or CloudEvents.
 //
 // stdout carries the events, stderr says how the connection does. Each event
 // is written whole, by one write, and only then counts as shown; so a cursor
@@ -22,7 +22,7 @@ import (
 // The exit codes.
 const (
 	exitOK     = 0 // ended by Ctrl-C; with -exit-when-done: the runs completed
-	exitFailed = 1 // a run completed with errors or failed; or the output could not be written
+	exitFailed = 1 // a run completed with errors or failed; or the output could not be written, or the page not served
 	exitUsage  = 2 // flags, or a file that they name
 	exitLost   = 3 // the server refused, or could not be reached, or was lost
 )

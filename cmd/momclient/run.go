@@ -52,7 +52,12 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 	m := &monitor{c: c, opts: opts, place: place, stderr: stderr, out: newPrinter(c.output, stdout)}
 	if c.untilEnd {
 		m.end = newEnding(&c.filter)
+	}
+	if c.untilEnd || c.http != "" {
 		m.out = &sieve{filter: c.filter, to: m.out}
+	}
+	if c.showsBoard() { // of the filters -job says what is on it, -state and -severity what its log takes
+		m.board = board.New(board.Options{Server: c.addr, Log: wire.Filter{States: c.filter.States, Severity: c.filter.Severity}})
 	}
 	if c.output == "watch" {
 		m.look(term, getenv)
@@ -70,6 +75,7 @@ type monitor struct {
 	end    *ending      // nil without -exit-when-done
 	board  *board.Board // nil where nothing shows one
 	watch  *watcher     // nil without -o watch
+	page   *pageServer  // nil without -http
 }
 
 // Why the stream was ended from within.
@@ -82,6 +88,11 @@ var (
 )
 
 func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
+	var err error
+	if m.page, err = m.c.startPage(m.board, m.stderr); err != nil {
+		return m.say(exitFailed, err)
+	}
+	defer m.page.stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer watchReader(stdout, func() { cancel(errReaderGone) })()
@@ -99,7 +110,7 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 	}
 	client.OnConnection(link.status)
 	keep := m.place.follow(client.Cursor)
-	err := m.show(ctx, client, link.watch)
+	err = m.show(ctx, client, link.watch)
 	if kerr := keep(); kerr != nil {
 		err = &writeError{kerr}
 	}
@@ -137,6 +148,9 @@ func (m *monitor) show(ctx context.Context, client *momclient.Client, watch *pat
 func (m *monitor) showOne(e *wire.Event) error {
 	if m.board != nil {
 		m.board.Event(e)
+	}
+	if err := m.page.event(e); err != nil {
+		return err
 	}
 	if err := m.out.print(e); err != nil {
 		m.place.freeze(err)
@@ -186,11 +200,14 @@ func (m *monitor) say(code int, err error) int {
 	return code
 }
 
+// showsBoard reports whether the jobs are shown, rather than events alone.
+func (c *config) showsBoard() bool { return c.output == "watch" || c.http != "" }
+
 // serverFilter is what the server is to leave out. With -exit-when-done, and
 // for a board, the ends of runs are needed whatever -state says, so only jobs
 // are filtered there, and the rest here.
 func (c *config) serverFilter() wire.Filter {
-	if c.untilEnd || c.output == "watch" {
+	if c.untilEnd || c.showsBoard() {
 		return wire.Filter{Jobs: c.filter.Jobs, Names: c.filter.Names}
 	}
 	return c.filter

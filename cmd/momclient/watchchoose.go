@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 
-	"mom/cmd/momclient/internal/board"
 	"mom/cmd/momclient/internal/tty"
 	"mom/wire"
 )
@@ -40,16 +39,14 @@ func (c *config) chooseOutput(term *tty.Terminal, kind string) error {
 // server remembers, so that jobs that ended before are seen too; not where the
 // ends of runs are waited for, because those would count.
 func (c *config) start() wire.From {
-	if c.output == "watch" && !c.fromSet && !c.untilEnd {
+	if c.showsBoard() && !c.fromSet && !c.untilEnd {
 		return wire.FromOldest
 	}
 	return c.from
 }
 
-// look makes the monitor show a board on the terminal. Of the filters -job
-// says what is on it, -state and -severity what its log takes.
+// look makes the monitor show its board on the terminal.
 func (m *monitor) look(term *tty.Terminal, getenv func(string) string) {
-	m.board = board.New(board.Options{Server: m.c.addr, Log: wire.Filter{States: m.c.filter.States, Severity: m.c.filter.Severity}})
 	m.watch = newWatcher(term, m.board, m.c, getenv)
 	m.out = silentPrinter{}
 	m.opts.OnPanic = m.watch.crash

@@ -29,6 +29,13 @@ type Connection struct {
 	NextTry   time.Time `json:"nextTry,omitzero"`  // when the attempt comes
 }
 
+// Connection returns how the connection stands now.
+func (b *Board) Connection() Connection {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.conn
+}
+
 // Status takes the next status of the connection.
 func (b *Board) Status(s momclient.ConnectionStatus) {
 	b.mu.Lock()

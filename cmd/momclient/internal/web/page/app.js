@@ -1,0 +1,181 @@
+// The page: which part of it is shown, the state that the monitor streams to
+// it, and how it stands with the monitor and with the server.
+
+import { el, setAttr, setHidden, setText } from './draw.js';
+import { jobPage } from './job.js';
+import { overview } from './overview.js';
+import * as word from './words.js';
+
+const silence = 10_000; // without a word for so long the monitor is not there
+const retry = 2_000;
+const hideAfter = 60_000; // a page that nobody sees gives its connection free
+
+const main = document.getElementById('main');
+const linkNode = document.getElementById('link');
+const notice = document.getElementById('notice');
+const said = document.getElementById('said');
+
+let source, last = '', again, hiding;
+let state = new Map();
+let shown, route;
+let skew = 0; // of this machine's clock, in milliseconds, behind the monitor's
+let heard = Date.now(); // when the monitor spoke last
+let away = 0; // since when it does not answer
+let build;
+
+const now = () => Date.now() + skew;
+
+// Routes: #/ and #/job/ID and #/job/ID/run/ID.
+function parse(hash) {
+  const id = '[0-9a-f-]{36}';
+  const m = new RegExp(`^#/job/(${id})(?:/run/(${id}))?$`).exec(hash);
+  return m ? { job: m[1], run: m[2] } : {};
+}
+
+function go() {
+  if (location.hash === '#main') return main.focus(); // the link to skip to the content
+  const first = !shown;
+  route = parse(location.hash);
+  state = new Map();
+  last = '';
+  shown = route.job ? jobPage(main, route) : overview(main);
+  scrollTo(0, 0);
+  listen();
+  if (!first) shown.focus();
+}
+
+// listen begins a stream for what is shown, from the last frame on.
+function listen() {
+  clearTimeout(again);
+  source?.close();
+  const query = new URLSearchParams();
+  if (route.job) query.set('job', route.job);
+  if (route.run) query.set('run', route.run);
+  if (last) query.set('last', last);
+  source = new EventSource('/api/live?' + query);
+  const mine = source;
+  heard = Date.now();
+  mine.addEventListener('state', (e) => mine === source && take(JSON.parse(e.data), e.lastEventId));
+  mine.addEventListener('beat', (e) => mine === source && answer(Number(e.data)));
+  mine.addEventListener('error', () => {
+    if (mine !== source) return;
+    away ||= Date.now();
+    if (mine.readyState === EventSource.CLOSED) again = setTimeout(listen, retry);
+    soon();
+  });
+}
+
+function answer(time) {
+  heard = Date.now();
+  skew = time - heard;
+  if (away) {
+    away = 0;
+    soon();
+  }
+}
+
+// take brings the state up to date by a frame.
+function take(frame, id) {
+  answer(frame.now);
+  last = id;
+  if (frame.full) state = new Map();
+  for (const key in frame.set) state.set(key, frame.set[key]);
+  for (const key of frame.gone ?? []) state.delete(key);
+  build ??= state.get('build');
+  if (state.get('build') !== build) return location.reload(); // the monitor is another version
+  setTitle();
+  soon();
+}
+
+function setTitle() {
+  const title = shown.title(state);
+  if (document.title !== title) document.title = title;
+}
+
+// soon draws at the next frame of the screen.
+let waits = false;
+function soon() {
+  if (waits) return;
+  waits = true;
+  requestAnimationFrame(() => {
+    waits = false;
+    draw();
+  });
+}
+
+function draw() {
+  if (state.size) shown.draw(state, now());
+  drawLink();
+}
+
+function drawLink() {
+  const c = state.get('connection');
+  const [kind, text] = away ? ['down', 'The monitor does not answer'] : !c ? ['wait', 'Connecting'] : standing(c);
+  const words = [el('span', { class: 'pill', 'data-kind': kind }, el('bdi', {}, text))];
+  if (c && !away) {
+    const extra = [];
+    if (c.connected) extra.push(`since ${word.clock(c.since, now())}`);
+    if (c.resumed) extra.push(`resumed ${c.resumed}×`);
+    if (c.restarts) extra.push(`server restarted ${c.restarts}×`);
+    words.push(el('span', { class: 'soft' }, extra.join(' · ')));
+    words.push(el('span', { class: c.missed ? 'missed' : 'soft' }, `${word.count(c.missed)} missed`));
+  }
+  if (linkNode.textContent !== words.map((node) => node.textContent).join('')) linkNode.replaceChildren(...words);
+  setAttr(document.body, 'data-link', kind);
+  const long = away ? awayText() : c ? c.connected ? '' : lostText(c) : '';
+  setText(notice, long);
+  setHidden(notice, !long);
+  if (state.size || away) setText(said, away || !c?.connected ? `${text}.` : `${text}.`);
+}
+
+// standing says how the monitor stands with the server.
+function standing(c) {
+  const server = word.visible(c.server);
+  if (c.state === 'draining' && c.connected) return ['wait', `${server} is shutting down`];
+  if (c.connected) return ['up', `Connected to ${server}`];
+  if (c.final) return ['down', `${server} refused the monitor`];
+  if (c.state === 'connecting') return ['wait', `Connecting to ${server}`];
+  if (c.state === 'closed') return ['down', 'The monitor is closing'];
+  return ['down', c.epoch ? `Lost ${server}` : `No answer from ${server}`];
+}
+
+function lostText(c) {
+  if (c.state === 'connecting') return '';
+  const parts = [];
+  if (!c.final) parts.push(c.epoch ? `The server is lost since ${word.clock(c.since, now())}; what is shown is from then.` : `The server has not answered since ${word.clock(c.since, now())}.`);
+  if (c.error) parts.push(word.visible(c.error) + '.');
+  if (c.final) parts.push('The monitor does not try again: mend it, and start momclient anew.');
+  else if (c.nextTry) parts.push(`Trying again ${Date.parse(c.nextTry) > now() + 500 ? 'in ' + word.left(Math.ceil((Date.parse(c.nextTry) - now()) / 1000)) : 'now'}.`);
+  return parts.join(' ');
+}
+
+function awayText() {
+  const from = state.size ? ' What is shown is from then.' : '';
+  return `momclient does not answer since ${word.clock(away, Date.now())}: it has ended, or cannot be reached.${from} Trying again.`;
+}
+
+// A second's turn: ages change, and a stream may be dead without an error.
+setInterval(() => {
+  if (source && Date.now() - heard > silence && source.readyState !== EventSource.CLOSED) {
+    away ||= heard;
+    listen();
+  }
+  soon();
+}, 1000);
+
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(hiding);
+  if (!document.hidden) {
+    if (!source) listen();
+    return soon();
+  }
+  hiding = setTimeout(() => {
+    clearTimeout(again);
+    source?.close();
+    source = undefined;
+    document.title = 'MoM';
+  }, hideAfter);
+});
+
+addEventListener('hashchange', go);
+go();

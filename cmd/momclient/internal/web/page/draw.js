@@ -1,0 +1,88 @@
+// Elements, and the pieces that both pages have. Texts become text nodes,
+// whatever they hold: nothing here makes markup of them.
+
+import * as word from './words.js';
+
+// el makes an element. Children are elements or texts.
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+export function svg(tag, attributes = {}, ...children) {
+  const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+// The setters touch the page only where something changes.
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+export function setAttr(node, name, value) {
+  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+export function setStyle(node, name, value) {
+  if (node.style.getPropertyValue(name) !== value) node.style.setProperty(name, value);
+}
+export function setHidden(node, hidden) {
+  if (node.hidden !== hidden) node.hidden = hidden;
+}
+
+// keyed keeps parent's children in step with the keys: makes what is new,
+// removes what went, moves what stands elsewhere. make returns an object with
+// the node.
+export function keyed(parent, keys, make, update) {
+  const rows = (parent.rows ??= new Map());
+  const wanted = new Set(keys);
+  for (const [key, row] of rows) {
+    if (wanted.has(key)) continue;
+    row.node.remove();
+    rows.delete(key);
+  }
+  let at = parent.firstElementChild;
+  for (const key of keys) {
+    let row = rows.get(key);
+    if (!row) rows.set(key, (row = make(key)));
+    if (row.node === at) at = at.nextElementSibling;
+    else parent.insertBefore(row.node, at);
+    update?.(row, key);
+  }
+}
+
+// name returns an element that shows a text from elsewhere by itself.
+export const name = (text, attributes) => el('bdi', attributes, word.visible(text));
+export const setName = (node, text) => setText(node, word.visible(text));
+
+// bar is a bar of progress.
+export function bar(label) {
+  const fill = el('i');
+  const node = el('div', { class: 'bar', role: 'progressbar', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': 100 }, fill);
+  return {
+    node,
+    set(fraction, phase) {
+      setStyle(fill, 'width', `${(fraction * 100).toFixed(2)}%`);
+      setAttr(node, 'aria-valuenow', Math.floor(fraction * 100));
+      setAttr(node, 'data-phase', phase);
+    },
+  };
+}
+
+// logRow is a line of the log; of a job's own where alone is set.
+export function logRow(e, now, alone) {
+  const where = [];
+  if (!alone) where.push(e.jobID ? el('a', { class: 'job', href: `#/job/${e.jobID}/run/${e.runID}` }, name(e.job || e.jobID)) : el('span', { class: 'job' }, 'the stream'));
+  if (e.package) where.push(el('span', { class: 'number' }, `#${e.package}`));
+  const what = el('span', { class: 'what' });
+  if (e.item) what.append(name(e.item, { class: 'item' }), ' ');
+  what.append(name(e.message, { class: 'message' }));
+  return {
+    node: el('li', { class: e.severity },
+      el('time', { datetime: e.time, title: e.time }, word.clock(e.time, now)),
+      el('span', { class: 'severity' }, e.severity === 'Processing' ? 'note' : e.severity.toLowerCase()),
+      el('span', { class: 'where' }, ...where.flatMap((node) => [node, ' '])), what),
+  };
+}

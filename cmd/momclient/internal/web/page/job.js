@@ -1,0 +1,194 @@
+// The page of a job: one run of it, and the list of its runs.
+
+import { bar, el, keyed, logRow, setAttr, setHidden, setName, setStyle, setText, svg } from './draw.js';
+import { timeline } from './timeline.js';
+import * as word from './words.js';
+
+export function jobPage(main, route) {
+  const title = el('h1', { tabindex: -1 }, '…');
+  const paths = el('p', { class: 'paths soft' });
+  const earlier = el('p', { class: 'earlier' });
+  const dot = el('span', { class: 'phase' }), progress = bar('Progress'), done = el('b');
+  const facts = el('dl', { class: 'facts' });
+  const chart = throughput(), rows = timeline(), list = log(), runs = runTable(route.job);
+  const missing = el('div', { class: 'empty' }, el('h2', {}, 'This job is not known here'), el('p', {}, 'The monitor has not heard of it since it began, or does not keep it any more. '), el('p', {}, el('a', { href: '#/' }, 'All jobs')));
+  const lost = el('div', { class: 'empty' }, el('h2', {}, 'This run is not kept any more'), el('p', {}, el('a', { href: `#/job/${route.job}` }, 'The latest run')));
+  const shown = el('div', {}, el('div', { class: 'card strip' }, dot, progress.node, done, facts), el('div', { class: 'pair' }, chart.node, runs.node), rows.node, list.node);
+  const top = el('div', { class: 'title' }, title, paths);
+  main.replaceChildren(el('nav', { class: 'crumbs', 'aria-label': 'Where this is' }, el('a', { href: '#/' }, '‹ All jobs')), top, earlier, shown, lost, missing);
+
+  return {
+    title(state) {
+      const run = state.get('run/' + state.get('shown'));
+      const text = word.visible(state.get('name') || route.job);
+      if (!run) return `${text} · MoM`;
+      return `${run.phase === 'running' ? word.percent(run.fraction) : word.runWord(run)} ${text} · MoM`;
+    },
+    focus: () => title.focus({ preventScroll: true }),
+    draw(state, now) {
+      const known = state.get('found') !== false;
+      const r = state.get('run/' + state.get('shown'));
+      setHidden(missing, known);
+      setHidden(top, !known);
+      setHidden(lost, !known || Boolean(r) || !state.has('found'));
+      setHidden(shown, !r);
+      setName(title, state.get('name') || route.job);
+      drawEarlier(earlier, route, state, now);
+      if (!r) return;
+      setName(paths, [r.sourcePath, r.destinationPath].filter(Boolean).join(' → '));
+      setText(dot, word.runWord(r));
+      setAttr(shown.firstElementChild, 'data-phase', r.phase);
+      progress.set(r.fraction, r.phase);
+      setText(done, word.percent(r.fraction));
+      drawFacts(facts, r, now);
+      chart.draw(state.get('throughput'), r);
+      rows.draw(state, r, now);
+      list.draw(state, now);
+      runs.draw(state, now);
+    },
+  };
+}
+
+function drawEarlier(node, route, state, now) {
+  const latest = (state.get('runs') ?? [])[0], r = state.get('run/' + route.run);
+  const is = Boolean(route.run && r && latest !== route.run);
+  setHidden(node, !is);
+  if (!is) return;
+  const text = r.started ? `An earlier run, begun ${word.clock(r.started, now)}.` : 'An earlier run.';
+  if (node.firstChild?.textContent !== text) node.replaceChildren(el('span', {}, text), ' ', el('a', { href: `#/job/${route.job}` }, 'Go to the latest'));
+}
+
+function drawFacts(node, r, now) {
+  const p = r.progress, running = r.phase === 'running';
+  const took = r.started ? word.span((r.ended ? Date.parse(r.ended) : Date.parse(running ? new Date(now) : r.lastChange)) - Date.parse(r.started)) : '';
+  const all = [
+    ['Bytes', word.sizeOf(p.bytesDone, p.bytesTotal) || '0 B'],
+    ['Packages', (word.countOf(p.packagesDone, p.packagesTotal) || '0') + (p.packagesFailed ? `, ${p.packagesFailed} failed` : '')],
+    ['Files', word.countOf(p.filesDone, p.filesTotal) || '0'],
+    [running ? 'Rate' : 'Mean rate', word.rate(r.rate) || '–'],
+    running ? ['Time left', word.left(r.timeLeft) || 'not known'] : ['Took', took || 'not known'],
+    ['Started', r.started ? word.clock(r.started, now) : 'not seen'],
+    running ? ['For', took || '–'] : ['Ended', r.ended ? word.clock(r.ended, now) : 'not seen'],
+    ['Warnings', word.count(p.warnings), p.warnings ? 'warning' : ''],
+    ['Errors', word.count(p.errors), p.errors ? 'error' : ''],
+  ];
+  keyed(node, all.map((_, i) => i), () => {
+    const term = el('dt'), value = el('dd');
+    return { node: el('div', {}, term, value), term, value };
+  }, (row, i) => {
+    setText(row.term, all[i][0]);
+    setText(row.value, all[i][1]);
+    setAttr(row.value, 'data-bad', all[i][2] ?? '');
+  });
+}
+
+// throughput draws bytes per second over the run's time.
+function throughput() {
+  const area = svg('path', { class: 'area' }), line = svg('path', { class: 'line' });
+  const drawing = svg('svg', { viewBox: '0 0 100 100', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
+    svg('path', { class: 'grid', d: 'M0 0H100M0 50H100M0 100H100' }), area, line);
+  const top = el('span', { class: 'top' }), middle = el('span', { class: 'middle' }), from = el('span'), to = el('span');
+  const said = el('span', { class: 'soft' });
+  const node = el('section', { class: 'throughput', 'aria-labelledby': 'throughput-title' },
+    el('div', { class: 'head' }, el('h2', { id: 'throughput-title' }, 'Throughput'), said),
+    el('div', { class: 'card' }, el('div', { class: 'chart' }, drawing, top, middle), el('div', { class: 'axis soft' }, from, to)));
+  return {
+    node,
+    draw(t, run) {
+      const all = t?.bytesPerSecond ?? [];
+      const peak = Math.max(0, ...all), max = round(peak);
+      const points = all.map((n, i) => [((i + 0.5) / all.length) * 100, 100 - (n / max) * 100]);
+      const path = points.length === 1 ? `M0 ${points[0][1]}H100` : points.map(([x, y], i) => `${i ? 'L' : 'M'}${x.toFixed(2)} ${y.toFixed(2)}`).join('');
+      setAttr(line, 'd', path);
+      setAttr(area, 'd', points.length ? (points.length === 1 ? `${path}V100H0Z` : `${path}L${points.at(-1)[0].toFixed(2)} 100L${points[0][0].toFixed(2)} 100Z`) : '');
+      setText(top, all.length ? word.rate(max) : '');
+      setText(middle, all.length ? word.rate(max / 2) : '');
+      setText(from, all.length ? '0s' : '');
+      setText(to, all.length ? word.left(all.length * t.step) : '');
+      setText(said, all.length ? `peak ${word.rate(peak)}, each point ${word.left(t.step)}` : run.phase === 'running' ? 'no bytes yet' : 'no bytes were moved');
+    },
+  };
+}
+
+// round returns the next of 1, 2, 5 times a power of ten of the unit that n is
+// shown in.
+function round(n) {
+  let unit = 1;
+  while (n / unit >= 1024) unit *= 1024;
+  for (let step = 1; ; step *= 10) for (const m of [1, 2, 5]) if (m * step * unit >= n) return m * step * unit;
+}
+
+function log() {
+  const list = el('ol', { class: 'log', 'data-from': 'Processing' });
+  const none = el('p', { class: 'soft' }), older = el('p', { class: 'soft' });
+  const counts = {};
+  const choices = el('fieldset', { class: 'choices' }, el('legend', { class: 'unseen' }, 'Show the log from'));
+  for (const [severity, text] of [['Processing', 'All'], ['Warning', 'Warnings and errors'], ['Error', 'Errors']]) {
+    const input = el('input', { type: 'radio', name: 'severity', value: severity });
+    input.checked = severity === 'Processing';
+    counts[severity] = el('span', { class: 'soft' });
+    input.addEventListener('change', () => {
+      setAttr(list, 'data-from', severity);
+      emptiness();
+    });
+    choices.append(el('label', {}, input, el('span', {}, text + ' ', counts[severity])));
+  }
+  const n = { Processing: 0, Warning: 0, Error: 0 };
+  function emptiness() {
+    const from = list.dataset.from;
+    setText(none, n[from] ? '' : { Processing: 'Nothing was logged.', Warning: 'No warnings, no errors.', Error: 'No errors.' }[from]);
+    setHidden(none, n[from] > 0);
+  }
+  const node = el('section', { 'aria-labelledby': 'log-title' }, el('div', { class: 'head' }, el('h2', { id: 'log-title' }, 'Log'), choices),
+    el('div', { class: 'card scroll', tabindex: 0, role: 'region', 'aria-labelledby': 'log-title' }, list, none, older));
+  return {
+    node,
+    draw(state, now) {
+      const keys = [...state.keys()].filter((key) => key.startsWith('log/')).sort((a, b) => b.slice(4) - a.slice(4));
+      keyed(list, keys, (key) => logRow(state.get(key), now, true));
+      n.Error = keys.filter((key) => state.get(key).severity === 'Error').length;
+      n.Warning = n.Error + keys.filter((key) => state.get(key).severity === 'Warning').length;
+      n.Processing = keys.length;
+      for (const severity in counts) setText(counts[severity], String(n[severity]));
+      const forgotten = state.get('logForgotten') ?? 0;
+      setText(older, forgotten ? `${word.plural(forgotten, 'older line')} not shown.` : '');
+      setHidden(older, !forgotten);
+      emptiness();
+    },
+  };
+}
+
+// runTable lists the job's runs, the latest first.
+function runTable(job) {
+  const body = el('tbody');
+  const older = el('p', { class: 'soft' });
+  const node = el('section', { class: 'runs', 'aria-labelledby': 'runs-title' }, el('div', { class: 'head' }, el('h2', { id: 'runs-title' }, 'Runs')),
+    el('div', { class: 'card scroll', tabindex: 0, role: 'region', 'aria-labelledby': 'runs-title' },
+      el('table', {}, el('thead', {}, el('tr', {}, ...['Started', 'Took', 'Result', 'Bytes', 'Errors'].map((text, i) => el('th', { scope: 'col', class: i % 3 || i === 4 ? (i === 2 ? '' : 'n') : '' }, text)))), body), older));
+  return {
+    node,
+    draw(state, now) {
+      const ids = state.get('runs') ?? [];
+      keyed(body, ids, (id) => {
+        const link = el('a', { href: `#/job/${job}/run/${id}` });
+        const took = el('td', { class: 'n' }), result = el('span', { class: 'phase' }), bytes = el('td', { class: 'n' }), errors = el('td', { class: 'n' });
+        return { node: el('tr', {}, el('td', {}, link), took, el('td', {}, result), bytes, errors), link, took, result, bytes, errors };
+      }, (row, id) => {
+        const r = state.get('run/' + id);
+        if (!r) return;
+        setAttr(row.node, 'data-phase', r.phase);
+        if (id === state.get('shown')) setAttr(row.link, 'aria-current', 'true');
+        else row.link.removeAttribute('aria-current');
+        setText(row.link, r.started ? word.clock(r.started, now) : 'not seen');
+        setText(row.took, r.started && r.ended ? word.span(Date.parse(r.ended) - Date.parse(r.started)) : '');
+        setText(row.result, r.phase === 'running' ? word.percent(r.fraction) : word.runWord(r));
+        setText(row.bytes, word.size(r.progress.bytesDone));
+        setText(row.errors, r.progress.errors ? word.count(r.progress.errors) : '');
+        setAttr(row.errors, 'data-bad', r.progress.errors ? 'error' : '');
+      });
+      const forgotten = state.get('forgotten') ?? 0;
+      setText(older, forgotten ? `${word.plural(forgotten, 'older run')} not kept.` : '');
+      setHidden(older, !forgotten);
+    },
+  };
+}

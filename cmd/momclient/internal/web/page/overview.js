@@ -1,0 +1,164 @@
+// The page of all jobs.
+
+import { bar, el, keyed, logRow, name, setAttr, setHidden, setName, setText } from './draw.js';
+import * as word from './words.js';
+
+const phases = [
+  ['running', 'running'], ['completed', 'completed'], ['completedWithErrors', 'with errors'], ['failed', 'failed'], ['lost', 'lost'],
+];
+const columns = [
+  ['Job', 'name'], ['State', 'state'], ['Progress', 'progress'], ['Packages', 'n'], ['Files', 'n'], ['Bytes', 'n bytes'],
+  ['Rate', 'n'], ['Left', 'n'], ['Warnings', 'n'], ['Errors', 'n'], ['Changed', 'n'],
+];
+
+export function overview(main) {
+  const chosen = { phase: '', text: '' };
+  const title = el('h1', { tabindex: -1, class: 'unseen' }, 'All jobs');
+  const chips = el('div', { class: 'chips', role: 'group', 'aria-label': 'Show only' });
+  const search = el('input', { type: 'search', placeholder: 'Filter by name', 'aria-label': 'Filter jobs by name', autocomplete: 'off', spellcheck: 'false' });
+  const head = el('thead', {}, el('tr', { role: 'row' }, ...columns.map(([text, kind]) => el('th', { class: kind, scope: 'col', role: 'columnheader' }, text))));
+  const table = el('table', { class: 'jobs', role: 'table', 'aria-label': 'Jobs' }, head);
+  const body = el('div', { class: 'card' }, table);
+  const empty = el('div', { class: 'empty' });
+  const more = el('p', { class: 'soft' });
+  const problems = el('ol', { class: 'log', id: 'problems' });
+  const calm = el('p', { class: 'soft' }, 'No warnings, no errors.');
+  const below = el('section', { 'aria-labelledby': 'problems-title' }, el('h2', { id: 'problems-title' }, 'Latest warnings and errors'), el('div', { class: 'card' }, problems, calm));
+  const tools = el('div', { class: 'tools' }, chips, search);
+  main.replaceChildren(title, tools, body, empty, more, below);
+  let redraw = () => {};
+  search.addEventListener('input', () => {
+    chosen.text = search.value.toLowerCase();
+    redraw();
+  });
+
+  for (const [phase, text] of phases) {
+    const n = el('b', {}, '0');
+    const chip = el('button', { type: 'button', class: 'chip', 'data-phase': phase, 'aria-pressed': 'false' }, n, ' ' + text);
+    chip.count = n;
+    chip.addEventListener('click', () => {
+      chosen.phase = chosen.phase === phase ? '' : phase;
+      for (const other of chips.children) setAttr(other, 'aria-pressed', other.dataset.phase === chosen.phase);
+      redraw();
+    });
+    chips.append(chip);
+  }
+
+  return {
+    title: (state) => {
+      const n = state.get('counts');
+      if (!n) return 'MoM';
+      const said = phases.filter(([phase]) => n[phase] && phase !== 'completed').map(([phase, text]) => `${n[phase]} ${text}`);
+      return [said.join(', '), 'MoM'].filter(Boolean).join(' · ');
+    },
+    focus: () => title.focus({ preventScroll: true }),
+    draw(state, now) {
+      redraw = () => this.draw(state, Date.now());
+      const order = state.get('order') ?? [];
+      const counts = state.get('counts') ?? {};
+      for (const chip of chips.children) {
+        const n = counts[chip.dataset.phase] ?? 0;
+        setText(chip.count, String(n));
+        setHidden(chip, n === 0 && chosen.phase !== chip.dataset.phase && chip.dataset.phase !== 'running');
+      }
+      const shown = order.filter((id) => {
+        const j = state.get('job/' + id);
+        return j && (!chosen.phase || j.run.phase === chosen.phase) && (!chosen.text || (j.name || j.id).toLowerCase().includes(chosen.text));
+      });
+      keyedBodies(table, shown, state, now);
+      setHidden(body, shown.length === 0);
+      setHidden(tools, order.length === 0);
+      setHidden(search, order.length < 8 && !chosen.text);
+      drawEmpty(empty, order.length, shown.length, state.get('connection'));
+      const forgotten = state.get('forgotten') ?? 0;
+      setText(more, forgotten ? `${word.plural(forgotten, 'job')} ended longer ago and are not kept any more.` : '');
+      const log = [...state.keys()].filter((key) => key.startsWith('log/')).sort((a, b) => b.slice(4) - a.slice(4));
+      keyed(problems, log, (key) => logRow(state.get(key), now, false));
+      setHidden(calm, log.length > 0);
+      setHidden(problems, log.length === 0);
+      setHidden(below, order.length === 0 && log.length === 0);
+    },
+  };
+}
+
+// keyedBodies keeps a body of the table for each job, behind the head.
+function keyedBodies(table, ids, state, now) {
+  table.head ??= table.firstElementChild;
+  table.head.remove();
+  keyed(table, ids, makeJob, (row, id) => row.update(state.get('job/' + id), now));
+  table.prepend(table.head);
+}
+
+function makeJob(id) {
+  const link = el('a', { href: `#/job/${id}` });
+  const label = el('bdi');
+  link.append(label);
+  const paths = el('span', { class: 'paths soft' });
+  const dot = el('span', { class: 'phase' });
+  const progress = bar('Progress');
+  const done = el('span', { class: 'done' });
+  const cell = (kind, ...children) => el('td', { class: kind, role: 'cell' }, ...children);
+  const cells = columns.slice(3).map(([text, kind]) => el('td', { class: kind, role: 'cell', 'data-label': text.toLowerCase() }));
+  const row = el('tr', { role: 'row' },
+    el('th', { class: 'name', scope: 'row', role: 'rowheader' }, link, paths), cell('state', dot), cell('progress', progress.node, done), ...cells);
+  const flights = el('ul', { class: 'flights', 'aria-label': 'Packages in flight' });
+  const under = el('tr', { class: 'under', role: 'row' }, el('td', { colspan: columns.length, role: 'cell' }, flights));
+  const node = el('tbody', { role: 'rowgroup' }, row, under);
+  return {
+    node,
+    update(j, now) {
+      const r = j.run, p = r.progress;
+      setAttr(node, 'data-phase', r.phase);
+      setName(label, j.name || j.id);
+      setAttr(progress.node, 'aria-label', `Progress of ${word.visible(j.name || j.id)}`);
+      const way = [r.sourcePath, r.destinationPath].filter(Boolean).map(word.visible).join(' → ');
+      setText(paths, way);
+      setAttr(paths, 'title', way);
+      setText(dot, word.runWord(r));
+      progress.set(r.fraction, r.phase);
+      setText(done, word.percent(r.fraction));
+      const texts = [
+        word.countOf(p.packagesDone, p.packagesTotal), word.countOf(p.filesDone, p.filesTotal), word.sizeOf(p.bytesDone, p.bytesTotal),
+        word.rate(r.rate), word.left(r.timeLeft), p.warnings ? word.count(p.warnings) : '', p.errors ? word.count(p.errors) : '', word.age(now - Date.parse(r.lastChange)),
+      ];
+      texts.forEach((text, i) => setText(cells[i], text));
+      setAttr(cells[5], 'data-bad', p.warnings ? 'warning' : '');
+      setAttr(cells[6], 'data-bad', p.errors ? 'error' : '');
+      setHidden(under, r.inFlight.length === 0);
+      const numbers = r.inFlight.map((pack) => pack.number);
+      keyed(flights, r.moreInFlight ? [...numbers, 'more'] : numbers, makeFlight, (flight, key) => {
+        if (key === 'more') setText(flight.node, `and ${r.moreInFlight} more`);
+        else flight.update(r.inFlight[numbers.indexOf(key)]);
+      });
+    },
+  };
+}
+
+function makeFlight(key) {
+  if (key === 'more') return { node: el('li', { class: 'soft' }) };
+  const progress = bar(`Package ${key}`);
+  const state = el('span', { class: 'state' }), done = el('span', { class: 'bytes' }), item = el('bdi', { class: 'item' });
+  return {
+    node: el('li', {}, el('span', { class: 'number' }, `#${key}`), state, progress.node, done, item),
+    update(p) {
+      setText(state, word.packageWord(p));
+      progress.set(p.fileSize > 0 ? Math.min(1, p.received / p.fileSize) : 0, 'running');
+      setText(done, word.sizeOf(p.received, p.fileSize));
+      setName(item, p.item ?? '');
+    },
+  };
+}
+
+function drawEmpty(node, jobs, shown, connection) {
+  setHidden(node, shown > 0 || !connection);
+  if (!connection) return;
+  let head = 'No job fits', text = 'Nothing of that name or state. Take the filter away to see all.';
+  if (jobs === 0 && connection.connected) {
+    head = 'No job yet';
+    text = `Connected to ${word.visible(connection.server)}. A job shows up here as soon as it begins.`;
+  } else if (jobs === 0) {
+    head = 'Waiting for the server';
+    text = `Nothing is known yet: ${word.visible(connection.server || 'the server')} has not answered. This page goes on trying.`;
+  }
+  if (node.textContent !== head + text) node.replaceChildren(el('h2', {}, head), el('p', {}, text));
+}

@@ -1,0 +1,85 @@
+// Words for what the board says, as the terminal has them.
+
+// visible escapes what has no picture of its own: control characters, marks of
+// direction. A name cannot pose as another.
+export function visible(text) {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu, (c) => '\\u{' + c.codePointAt(0).toString(16) + '}');
+}
+
+const units = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
+
+export function size(n) {
+  if (n < 1024) return `${n} B`;
+  let i = -1;
+  for (; n >= 1024 && i < units.length - 1; i++) n /= 1024;
+  return `${n < 9.95 ? n.toFixed(1) : Math.round(n)} ${units[i]}`;
+}
+
+export const rate = (n) => (n > 0 ? size(n) + '/s' : '');
+
+export function sizeOf(done, total) {
+  if (total > 0) return `${size(done)} of ${size(total)}`;
+  return done > 0 ? size(done) : '';
+}
+
+export const count = (n) => n.toLocaleString('en').replaceAll(',', '\u202f');
+
+export function countOf(done, total) {
+  if (total > 0) return `${count(done)}/${count(total)}`;
+  return done > 0 ? count(done) : '';
+}
+
+export const plural = (n, one, many = one + 's') => `${count(n)} ${n === 1 ? one : many}`;
+
+const two = (n) => String(n).padStart(2, '0');
+
+// span says how long so many milliseconds are: 0.4s, 12s, 3m05s, 2h07m, 3d04h.
+export function span(ms) {
+  const s = Math.max(0, ms) / 1000;
+  if (s < 9.95) return `${s.toFixed(1)}s`;
+  const n = Math.round(s);
+  if (n < 60) return `${n}s`;
+  if (n < 3600) return `${Math.floor(n / 60)}m${two(n % 60)}s`;
+  if (n < 86400) return `${Math.floor(n / 3600)}h${two(Math.floor(n / 60) % 60)}m`;
+  return `${Math.floor(n / 86400)}d${two(Math.floor(n / 3600) % 24)}h`;
+}
+
+// age is a span that changes each second at most.
+export function age(ms) {
+  const s = Math.floor(Math.max(0, ms) / 1000);
+  if (s < 60) return `${s}s`;
+  if (s < 3600) return `${Math.floor(s / 60)}m`;
+  if (s < 172800) return `${Math.floor(s / 3600)}h`;
+  return `${Math.floor(s / 86400)}d`;
+}
+
+export const left = (seconds) => (seconds > 0 ? span(seconds * 1000).replace(/\.\ds$/, 's') : '');
+
+// percent never rounds up to 100.
+export const percent = (fraction) => `${Math.floor(fraction * 100 + 1e-9)}%`;
+
+// clock is the time of day here, with the day where it is not today.
+export function clock(text, now) {
+  const t = new Date(text), today = new Date(now);
+  const time = `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}`;
+  if (t.toDateString() === today.toDateString()) return time;
+  return `${t.toLocaleDateString('en', { day: 'numeric', month: 'short' })} ${time}`;
+}
+
+const running = {
+  MirroringJobInitialized: 'initialized', MirroringPackageInitialized: 'packaging', Transferring: 'transferring',
+  Transferred: 'importing', MirroringPackageCompleted: 'imported',
+};
+const failed = { ExportingError: 'export failed', TransferringError: 'transfer failed', ImportingError: 'import failed' };
+const phases = { completed: 'completed', completedWithErrors: 'with errors', failed: 'failed', lost: 'lost' };
+
+export function runWord(run) {
+  if (run.phase === 'failed') return failed[run.state] ?? 'failed';
+  return phases[run.phase] ?? running[run.state] ?? 'running';
+}
+
+const packed = { MirroringPackageInitialized: 'made', Transferring: 'transferring', Transferred: 'importing', MirroringPackageCompleted: 'imported' };
+
+export function packageWord(p) {
+  return p.phase === 'left' ? 'left behind' : (failed[p.state] ?? packed[p.state] ?? 'running');
+}

@@ -1,0 +1,110 @@
+package web
+
+import (
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"mom/cmd/momclient/internal/board"
+	"mom/wire"
+)
+
+// Of what a page shows.
+const (
+	maxInFlight = 5   // packages under their job in the overview
+	maxLog      = 300 // log entries of each severity on a job's page
+)
+
+// overview is the state of the page of all jobs.
+func (s *Server) overview(state map[string]any) {
+	v := s.board.View()
+	state["build"] = build
+	state["connection"] = v.Connection
+	state["counts"] = v.Counts
+	state["forgotten"] = v.Forgotten
+	order := make([]uuid.UUID, 0, len(v.Jobs))
+	for i := range v.Jobs {
+		j := &v.Jobs[i]
+		order = append(order, j.ID)
+		state["job/"+j.ID.String()] = brief(j)
+	}
+	state["order"] = order
+	putLog(state, v.Problems, board.MaxProblems)
+}
+
+// brief is the job without what the overview does not show.
+func brief(j *board.Job) *board.Job {
+	r := &j.Run
+	if over := len(r.InFlight) - maxInFlight; over > 0 {
+		r.MoreInFlight += over
+		r.InFlight = r.InFlight[:maxInFlight]
+	}
+	for i := range r.InFlight {
+		r.InFlight[i].Steps = nil
+	}
+	return j
+}
+
+// jobState returns the state of a job's page: of the run, or with a zero one of
+// its latest.
+func (s *Server) jobState(job, run uuid.UUID) func(map[string]any) {
+	return func(state map[string]any) {
+		state["build"] = build
+		state["connection"] = s.board.Connection()
+		j, ok := s.board.Job(job)
+		state["found"] = ok
+		if !ok {
+			return
+		}
+		state["name"] = j.Name
+		state["forgotten"] = j.Forgotten
+		order := make([]uuid.UUID, 0, len(j.Runs))
+		for i := range j.Runs {
+			r := &j.Runs[i]
+			r.InFlight = nil // its packages are shown
+			order = append(order, r.ID)
+			state["run/"+r.ID.String()] = r
+		}
+		state["runs"] = order
+		if run == uuid.Nil {
+			s.runState(state, job, j.Run.ID)
+		} else {
+			s.runState(state, job, run)
+		}
+	}
+}
+
+// runState puts what is shown of one run of the job.
+func (s *Server) runState(state map[string]any, job, run uuid.UUID) {
+	d, ok := s.board.Run(run)
+	if !ok || d.JobID != job {
+		return
+	}
+	state["shown"] = run
+	order := make([]int, 0, len(d.Packages))
+	for i := range d.Packages {
+		p := &d.Packages[i]
+		order = append(order, p.Number)
+		state["package/"+strconv.Itoa(p.Number)] = p
+	}
+	state["packages"] = order
+	state["packagesForgotten"] = d.PackagesForgotten
+	state["throughput"] = d.Throughput
+	putLog(state, d.Log, maxLog)
+}
+
+// putLog puts the newest entries, at most n of each severity.
+func putLog(state map[string]any, entries []board.LogEntry, n int) {
+	var of [wire.SeverityError + 1]int
+	left := 0
+	for i := range entries {
+		e := &entries[i]
+		severity := min(max(e.Severity, wire.SeverityProcessing), wire.SeverityError)
+		if of[severity]++; of[severity] > n {
+			left++
+			continue
+		}
+		state["log/"+strconv.FormatUint(e.Number, 10)] = fixed{e}
+	}
+	state["logForgotten"] = left
+}

@@ -1,0 +1,154 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// topicKey names a page: the overview where it is zero, a job's page, or that
+// of one run of it.
+type topicKey struct{ job, run uuid.UUID }
+
+// streams are the pages that are open.
+type streams struct {
+	mu     sync.Mutex // guards all below
+	open   int
+	topics map[topicKey]*topic
+}
+
+// live answers /api/live?job=ID&run=ID with server-sent events: frames of the
+// page's state, each with the cursor as its id.
+func (s *Server) live(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	key, err := parseKey(query.Get("job"), query.Get("run"))
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	head := w.Header()
+	if r.Method == http.MethodHead {
+		head.Set("Content-Type", "text/event-stream")
+		return
+	}
+	t := s.enter(key)
+	if t == nil {
+		head.Set("Retry-After", "5")
+		writeError(w, http.StatusServiceUnavailable, fmt.Sprintf("%d pages are open already; close one", MaxStreams))
+		return
+	}
+	defer s.leave(key, t)
+	head.Set("Content-Type", "text/event-stream")
+	last := r.Header.Get("Last-Event-ID")
+	if last == "" {
+		last = query.Get("last") // from a page that had to begin a stream anew
+	}
+	s.follow(r.Context(), http.NewResponseController(w), w, t, last)
+}
+
+func parseKey(job, run string) (key topicKey, err error) {
+	if job != "" {
+		if key.job, err = uuid.Parse(job); err != nil {
+			return key, errors.New("job: want a job's ID")
+		}
+	}
+	if run != "" {
+		if key.run, err = uuid.Parse(run); err != nil || key.job == uuid.Nil {
+			return key, errors.New("run: want a run's ID, and its job's with job=")
+		}
+	}
+	return key, nil
+}
+
+// follow sends frames until the browser goes, or takes no more, or the server
+// is to end.
+func (s *Server) follow(ctx context.Context, ctl *http.ResponseController, w http.ResponseWriter, t *topic, last string) {
+	tick := time.NewTicker(FrameTime)
+	defer tick.Stop()
+	text := []byte("retry: 1000\n\n")
+	var sent time.Time
+	for {
+		now := time.Now()
+		id, data := t.since(last, now, s.board.Version())
+		switch {
+		case data != nil:
+			last = id
+			text = append(text, "id: "+id+"\nevent: state\ndata: "...)
+			text = append(append(text, data...), "\n\n"...)
+		case now.Sub(sent) >= BeatTime:
+			text = append(text, "event: beat\ndata: "+strconv.FormatInt(now.UnixMilli(), 10)+"\n\n"...)
+		}
+		if len(text) > 0 {
+			if send(ctl, w, text) != nil {
+				return
+			}
+			text, sent = text[:0], now
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// send writes and flushes within WriteTimeout.
+func send(ctl *http.ResponseController, w http.ResponseWriter, text []byte) error {
+	if err := ctl.SetWriteDeadline(time.Now().Add(WriteTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if _, err := w.Write(text); err != nil {
+		return err
+	}
+	return ctl.Flush()
+}
+
+// enter returns the page's topic; nil where too many are open.
+func (s *Server) enter(key topicKey) *topic {
+	all := &s.streams
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.open >= MaxStreams {
+		return nil
+	}
+	all.open++
+	t := all.topics[key]
+	if t == nil {
+		fill := s.overview
+		if key.job != uuid.Nil {
+			fill = s.jobState(key.job, key.run)
+		}
+		t = newTopic(fill)
+		all.topics[key] = t
+	}
+	t.open++
+	return t
+}
+
+// leave keeps the topic for whoever comes back, unless too many are kept.
+func (s *Server) leave(key topicKey, t *topic) {
+	all := &s.streams
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.open--
+	t.open--
+	t.idle = time.Now()
+	idle, oldest := 0, key
+	for k, t := range all.topics {
+		if t.open > 0 {
+			continue
+		}
+		if idle++; all.topics[oldest].open > 0 || t.idle.Before(all.topics[oldest].idle) {
+			oldest = k
+		}
+	}
+	if idle > maxIdle {
+		delete(all.topics, oldest)
+	}
+}
