@@ -140,11 +140,11 @@ func (s *Server) leave(key topicKey, t *topic) {
 	t.open--
 	t.idle = time.Now()
 	idle, oldest := 0, key
-	for k, t := range all.topics {
-		if t.open > 0 {
+	for k, other := range all.topics {
+		if other.open > 0 {
 			continue
 		}
-		if idle++; all.topics[oldest].open > 0 || t.idle.Before(all.topics[oldest].idle) {
+		if idle++; all.topics[oldest].open > 0 || other.idle.Before(all.topics[oldest].idle) {
 			oldest = k
 		}
 	}

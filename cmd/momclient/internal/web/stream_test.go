@@ -1,0 +1,290 @@
+package web
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom/wire"
+	"mom/wire/wiretest"
+)
+
+// inBubble runs a test of a rig behind an HTTP server on a network in memory.
+func inBubble(t *testing.T, test func(*testing.T, *rig, *wiretest.Network)) {
+	synctest.Test(t, func(t *testing.T) {
+		var network wiretest.Network
+		l, err := network.Listen("page")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := newRig(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		srv := &http.Server{Handler: r.s, WriteTimeout: time.Minute, BaseContext: func(net.Listener) context.Context { return ctx }}
+		go srv.Serve(l)
+		test(t, r, &network)
+		cancel()
+		synctest.Wait()
+		if n, _ := r.streams(); n != 0 {
+			t.Errorf("%d streams are open when it is to end", n)
+		}
+		srv.Close()
+	})
+}
+
+// streams returns how many streams are open, and how many states are kept.
+func (r *rig) streams() (open, kept int) {
+	r.s.streams.mu.Lock()
+	defer r.s.streams.mu.Unlock()
+	return r.s.streams.open, len(r.s.streams.topics)
+}
+
+// stream is a browser's end of a stream.
+type stream struct {
+	reader
+	t     *testing.T
+	nc    net.Conn
+	lines *bufio.Reader
+	code  string
+	beats int
+}
+
+// open begins a stream, and reads the answer's head.
+func open(t *testing.T, network *wiretest.Network, query, last string) *stream {
+	t.Helper()
+	nc, err := network.DialContext(t.Context(), "tcp", "page")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	ask := "GET /api/live" + query + " HTTP/1.0\r\nHost: localhost\r\n" // 1.0: no chunks in between
+	if last != "" {
+		ask += "Last-Event-ID: " + last + "\r\n"
+	}
+	go nc.Write([]byte(ask + "\r\n"))
+	s := &stream{t: t, nc: nc, lines: bufio.NewReader(nc)}
+	s.code, err = s.lines.ReadString('\n')
+	for line := ""; err == nil && line != "\r\n"; line, err = s.lines.ReadString('\n') {
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// next reads the next frame.
+func (s *stream) next() frame {
+	s.t.Helper()
+	var f frame
+	for event := ""; ; {
+		line, err := s.lines.ReadString('\n')
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		switch {
+		case name == "id":
+			s.last = value
+		case name == "event":
+			event = value
+		case name == "data" && event == "beat":
+			s.beats++
+		case name == "data":
+			if err := json.Unmarshal([]byte(value), &f); err != nil {
+				s.t.Fatal(err)
+			}
+		case name == "" && f.Set != nil:
+			return f
+		}
+	}
+}
+
+// TestLive sends all, then what changes, a frame for many events; and what is
+// missing to who comes back.
+func TestLive(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig, network *wiretest.Network) {
+		r.connect()
+		for run := range 5 {
+			r.event(run, wire.JobInitialized)
+		}
+		s := open(t, network, "", "")
+		f := s.next()
+		if !f.Full || len(f.Set["order"]) == 0 || f.Set["job/"+id(4).String()] == nil || f.Set["connection"] == nil {
+			t.Fatalf("%+v", f)
+		}
+		begin := time.Now()
+		for range 2000 {
+			r.event(2, wire.Transferring, of(1))
+		}
+		f = s.next()
+		if took := time.Since(begin); f.Full || took > FrameTime {
+			t.Errorf("after %v: %+v", took, f)
+		}
+		if f.Set["job/"+id(2).String()] == nil || f.Set["job/"+id(3).String()] != nil || f.Set["order"] != nil {
+			t.Errorf("not what changed, and that alone: %v", f.Set)
+		}
+		s.nc.Close()
+		r.event(3, wire.JobCompleted)
+		time.Sleep(time.Minute)
+		again := open(t, network, "", s.last)
+		f = again.next()
+		if f.Full || f.Set["job/"+id(3).String()] == nil || f.Set["job/"+id(4).String()] != nil || f.Set["order"] == nil {
+			t.Errorf("who comes back gets %v", f.Set)
+		}
+		if f = open(t, network, "?last="+again.last+"1", "").next(); !f.Full {
+			t.Error("a place that never was")
+		}
+	})
+}
+
+// TestLivePace sends at most a frame each FrameTime under a flood, and a beat
+// now and then where nothing happens.
+func TestLivePace(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig, network *wiretest.Network) {
+		r.connect()
+		s := open(t, network, "", "")
+		s.next()
+		begin, frames := time.Now(), 0
+		flood := time.AfterFunc(0, func() {
+			for range 1000 {
+				r.event(1, wire.Transferring)
+				time.Sleep(time.Millisecond)
+			}
+		})
+		defer flood.Stop()
+		for time.Since(begin) < time.Second {
+			s.next()
+			frames++
+		}
+		if most := int(time.Second/FrameTime) + 1; frames > most || frames < 3 {
+			t.Errorf("%d frames in a second", frames)
+		}
+		for s.beats == 0 { // rates fade for a while
+			time.Sleep(BeatTime)
+			r.event(1, wire.Transferring)
+			s.next()
+		}
+	})
+}
+
+// TestLiveJob follows a job's latest run, or the one that is asked for.
+func TestLiveJob(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig, network *wiretest.Network) {
+		r.event(1, wire.JobInitialized)
+		r.event(1, wire.PackageInitialized, of(7), logged(wire.SeverityWarning, "careful"))
+		r.event(1, wire.Transferred, of(7))
+		r.event(1, wire.PackageCompleted, of(7))
+		r.event(1, wire.JobCompleted)
+		query := "?job=" + id(1).String()
+		latest, first := open(t, network, query, ""), open(t, network, query+"&run="+id(1).String(), "")
+		for _, s := range []*stream{latest, first} {
+			f := s.next()
+			if f.Set["package/7"] == nil || f.Set["throughput"] == nil || string(f.Set["shown"]) != `"`+id(1).String()+`"` || f.Set["log/1"] == nil {
+				t.Fatalf("%v", f.Set)
+			}
+		}
+		r.event(101, wire.JobInitialized)
+		f := latest.next()
+		if string(f.Set["shown"]) != `"`+id(101).String()+`"` || !strings.Contains(strings.Join(f.Gone, " "), "package/7") || f.Set["run/"+id(101).String()] == nil {
+			t.Errorf("the latest: %v, gone %v", f.Set, f.Gone)
+		}
+		if f = first.next(); f.Set["shown"] != nil || f.Set["runs"] == nil || len(f.Gone) > 0 {
+			t.Errorf("the first: %v, gone %v", f.Set, f.Gone)
+		}
+		if f = open(t, network, "?job="+id(2).String(), "").next(); string(f.Set["found"]) != "false" {
+			t.Errorf("no such job: %v", f.Set)
+		}
+		if f = open(t, network, "?job="+id(1).String()+"&run="+id(999).String(), "").next(); f.Set["shown"] != nil || string(f.Set["found"]) != "true" {
+			t.Errorf("no such run: %v", f.Set)
+		}
+	})
+}
+
+// TestLiveStalled ends the stream of a browser that does not read, after
+// exactly WriteTimeout, and keeps nothing for it meanwhile.
+func TestLiveStalled(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig, network *wiretest.Network) {
+		r.connect()
+		s := open(t, network, "", "")
+		s.next()
+		time.Sleep(FrameTime / 2)
+		r.event(1, wire.Transferring)
+		time.Sleep(FrameTime / 2) // with this frame it stands still
+		for left := WriteTimeout - time.Nanosecond; left > 0; left -= min(left, FrameTime) {
+			time.Sleep(min(left, FrameTime))
+			r.event(1, wire.Transferring)
+		}
+		synctest.Wait()
+		if n, _ := r.streams(); n != 1 {
+			t.Error("it was ended too early")
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if n, _ := r.streams(); n != 0 {
+			t.Error("it goes on")
+		}
+	})
+}
+
+// TestLiveMany refuses streams over the bound, and keeps few states of pages
+// that nobody has open.
+func TestLiveMany(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig, network *wiretest.Network) {
+		r.event(1, wire.JobInitialized)
+		var all []*stream
+		for i := range MaxStreams {
+			all = append(all, open(t, network, "?job="+id(i+1).String(), ""))
+			all[i].next()
+		}
+		if s := open(t, network, "", ""); !strings.Contains(s.code, "503") {
+			t.Error(s.code)
+		}
+		for _, s := range all {
+			s.nc.Close()
+		}
+		time.Sleep(time.Minute)
+		if _, n := r.streams(); n != maxIdle {
+			t.Errorf("%d states are kept", n)
+		}
+		if s := open(t, network, "", ""); !strings.Contains(s.code, "200") {
+			t.Error(s.code)
+		}
+	})
+}
+
+// TestLiveBad refuses what is no ID.
+func TestLiveBad(t *testing.T) {
+	r := newRig(t)
+	for _, query := range []string{"?job=site", "?run=" + id(1).String(), "?job=" + id(1).String() + "&run=x"} {
+		var e struct{ Error string }
+		if w := r.get("/api/live"+query, &e); w.Code != http.StatusBadRequest || !strings.Contains(e.Error, "want") {
+			t.Errorf("%s: %d %q", query, w.Code, e.Error)
+		}
+	}
+}
+
+// TestLogBound keeps the newest entries of each severity, so that notes do not
+// push out errors.
+func TestLogBound(t *testing.T) {
+	r := newRig(t)
+	r.event(1, wire.JobInitialized, logged(wire.SeverityError, "the only error"))
+	for range 2 * maxLog {
+		r.event(1, wire.Transferring, logged(wire.SeverityProcessing, "a note"))
+	}
+	state := make(map[string]any)
+	r.s.jobState(id(1), id(1))(state)
+	n := 0
+	for key := range state {
+		if strings.HasPrefix(key, "log/") {
+			n++
+		}
+	}
+	if n != maxLog+1 || state["log/1"] == nil || state["logForgotten"] != maxLog {
+		t.Errorf("%d entries, %v left out", n, state["logForgotten"])
+	}
+}

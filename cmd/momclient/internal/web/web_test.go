@@ -1,0 +1,202 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/cmd/momclient/internal/board"
+	"mom/momclient"
+	"mom/wire"
+)
+
+// rig is a server that shows a board, driven by hand.
+type rig struct {
+	t *testing.T
+	b *board.Board
+	s *Server
+	n uint64
+}
+
+func newRig(t *testing.T) *rig {
+	b := board.New(board.Options{})
+	encode := func(e *wire.Event) ([]byte, error) { return json.Marshal(e) }
+	return &rig{t: t, b: b, s: New(Options{Board: b, JSON: encode})}
+}
+
+func id(n int) uuid.UUID { return uuid.MustParse(fmt.Sprintf("00000000-0000-4000-8000-%012d", n)) }
+
+// connect tells the board that events come.
+func (r *rig) connect() {
+	r.b.Status(momclient.ConnectionStatus{Kind: momclient.Connected, Time: time.Now(), Server: "mirror.example:7420", Epoch: id(1000)})
+}
+
+// event is the next event, of a run of the job of the same number.
+func (r *rig) event(run int, state wire.State, set ...func(*wire.Event)) {
+	r.t.Helper()
+	r.n++
+	now := time.Now()
+	e := wire.Event{Seq: r.n, Epoch: id(1000), JobID: id(run % 100), RunID: id(run)}
+	e.Data.Initialize = &wire.InitializeData{Name: fmt.Sprintf("job %d", run%100)}
+	e.Data.Status = wire.Status{State: state, SentTime: now, ReceivedTime: now, Final: state.EndsRun(false)}
+	for _, set := range set {
+		set(&e)
+	}
+	r.b.Event(&e)
+	if err := r.s.Event(&e); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func of(number int) func(*wire.Event) {
+	return func(e *wire.Event) { e.Data.Header = &wire.PackageHeader{Number: number, FileSize: 500} }
+}
+
+func logged(severity wire.Severity, message string) func(*wire.Event) {
+	return func(e *wire.Event) {
+		e.Data.Status.Log = append(e.Data.Status.Log, wire.LogEntry{Severity: severity, Message: message})
+	}
+}
+
+// get asks, and reads the answer's JSON into value.
+func (r *rig) get(target string, value any) *httptest.ResponseRecorder {
+	r.t.Helper()
+	w := httptest.NewRecorder()
+	r.s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))
+	if value != nil {
+		if err := json.Unmarshal(w.Body.Bytes(), value); err != nil || w.Header().Get("Content-Type") != "application/json" {
+			r.t.Errorf("%s: %v in %.200q", target, err, w.Body)
+		}
+	}
+	return w
+}
+
+// TestHeaders keeps every answer to this origin, refusals too.
+func TestHeaders(t *testing.T) {
+	r := newRig(t)
+	for _, target := range []string{"/", "/app.js", "/style.css", "/icon.svg", "/api/jobs", "/api/events", "/healthz", "/none", "/api/live?job=none"} {
+		head := r.get(target, nil).Header()
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
+			"Cross-Origin-Resource-Policy": "same-origin", "Access-Control-Allow-Origin": "",
+		} {
+			if got := head.Get(name); got != want {
+				t.Errorf("%s: %s %q", target, name, got)
+			}
+		}
+		csp := head.Get("Content-Security-Policy")
+		for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"} {
+			if !slices.Contains(strings.Split(csp, "; "), want) {
+				t.Errorf("%s: no %q in %q", target, want, csp)
+			}
+		}
+		if strings.Contains(csp, "unsafe") || strings.Contains(csp, "http") {
+			t.Error(csp)
+		}
+	}
+}
+
+// TestMethods answers GET and HEAD, and nothing else.
+func TestMethods(t *testing.T) {
+	r := newRig(t)
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch, "NONSENSE"} {
+		w := httptest.NewRecorder()
+		r.s.ServeHTTP(w, httptest.NewRequest(method, "/api/jobs", nil))
+		if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
+			t.Errorf("%s: %d", method, w.Code)
+		}
+	}
+	for _, target := range []string{"/", "/api/jobs", "/api/live", "/healthz"} {
+		w := httptest.NewRecorder()
+		r.s.ServeHTTP(w, httptest.NewRequest(http.MethodHead, target, nil)) // of a stream it would not return
+		if w.Code == http.StatusMethodNotAllowed {
+			t.Errorf("HEAD %s: %d", target, w.Code)
+		}
+	}
+}
+
+// TestPage serves each file as what it is, and lets browsers keep it.
+func TestPage(t *testing.T) {
+	r := newRig(t)
+	for target, kind := range map[string]string{"/": "text/html", "/app.js": "text/javascript", "/words.js": "text/javascript", "/style.css": "text/css", "/icon.svg": "image/svg+xml"} {
+		w := r.get(target, nil)
+		if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) || w.Body.Len() == 0 {
+			t.Errorf("%s: %d %s", target, w.Code, w.Header())
+		}
+		again := httptest.NewRequest(http.MethodGet, target, nil)
+		again.Header.Set("If-None-Match", w.Header().Get("ETag"))
+		w = httptest.NewRecorder()
+		if r.s.ServeHTTP(w, again); w.Code != http.StatusNotModified || w.Body.Len() > 0 {
+			t.Errorf("%s again: %d", target, w.Code)
+		}
+	}
+	for _, target := range []string{"/none", "/page/app.js", "/api", "/api/jobs/", "/../web.go"} {
+		if w := r.get(target, nil); w.Code == http.StatusOK {
+			t.Errorf("%s: %d", target, w.Code)
+		}
+	}
+}
+
+// TestPageAlone has nothing in the page that comes from elsewhere, stands in
+// markup, or makes markup of texts.
+func TestPageAlone(t *testing.T) {
+	files, err := page.ReadDir("page")
+	if err != nil || len(files) < 5 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		text, err := page.ReadFile("page/" + f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		clean := strings.NewReplacer("http://www.w3.org/2000/svg", "").Replace(string(text))
+		for _, bad := range []string{"http:", "https:", "//cdn", "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "style=", " onload=", " onclick=", "<style", "srcdoc", "@import", "url("} {
+			if strings.Contains(clean, bad) {
+				t.Errorf("%s has %s", f.Name(), bad)
+			}
+		}
+	}
+}
+
+// TestHealth is 200 while events come, and 503 otherwise.
+func TestHealth(t *testing.T) {
+	r := newRig(t)
+	var health struct {
+		Status     string
+		Connection board.Connection
+	}
+	if w := r.get("/healthz", &health); w.Code != http.StatusServiceUnavailable || health.Status != "down" {
+		t.Errorf("before: %d %+v", w.Code, health)
+	}
+	r.connect()
+	if w := r.get("/healthz", &health); w.Code != http.StatusOK || health.Status != "ok" || health.Connection.Server != "mirror.example:7420" {
+		t.Errorf("connected: %d %+v", w.Code, health)
+	}
+	r.b.Status(momclient.ConnectionStatus{Kind: momclient.Lost, Time: time.Now(), Server: "mirror.example:7420", Err: errors.New("cut")})
+	if w := r.get("/healthz", &health); w.Code != http.StatusServiceUnavailable || health.Status != "down" || health.Connection.Error != "cut" {
+		t.Errorf("lost: %d %+v", w.Code, health)
+	}
+}
+
+// TestJobs says what the board says, names as they are.
+func TestJobs(t *testing.T) {
+	r := newRig(t)
+	r.connect()
+	r.event(1, wire.JobInitialized, func(e *wire.Event) { e.Data.Initialize.Name = `<img src=x onerror="alert(1)">` })
+	var view board.View
+	w := r.get("/api/jobs", &view)
+	if len(view.Jobs) != 1 || view.Jobs[0].Name != `<img src=x onerror="alert(1)">` || view.Counts.Running != 1 || !view.Connection.Connected {
+		t.Errorf("%+v", view)
+	}
+	if strings.Contains(w.Body.String(), "<img") {
+		t.Error("a browser that took it for a page would find markup")
+	}
+}
