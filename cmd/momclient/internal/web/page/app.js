@@ -33,7 +33,6 @@ function parse(hash) {
 }
 
 function go() {
-  if (location.hash === '#main') return main.focus(); // the link to skip to the content
   const first = !shown;
   route = parse(location.hash);
   state = new Map();
@@ -118,14 +117,14 @@ function drawLink() {
     if (c.resumed) extra.push(`resumed ${c.resumed}×`);
     if (c.restarts) extra.push(`server restarted ${c.restarts}×`);
     words.push(el('span', { class: 'soft' }, extra.join(' · ')));
-    words.push(el('span', { class: c.missed ? 'missed' : 'soft' }, `${word.count(c.missed)} missed`));
+    words.push(el('span', { class: c.missed ? 'missed' : 'soft' }, c.missed === 1 ? '1 event missed' : `${word.count(c.missed)} events missed`));
   }
   if (linkNode.textContent !== words.map((node) => node.textContent).join('')) linkNode.replaceChildren(...words);
   setAttr(document.body, 'data-link', kind);
-  const long = away ? awayText() : c ? c.connected ? '' : lostText(c) : '';
-  setText(notice, long);
+  const [long, why] = away ? [awayText(), ''] : c && !c.connected ? lostText(c) : ['', ''];
+  if (notice.textContent !== long + why) notice.replaceChildren(long, el('span', {}, el('bdi', {}, why)));
   setHidden(notice, !long);
-  if (state.size || away) setText(said, away || !c?.connected ? `${text}.` : `${text}.`);
+  if (state.size || away) setText(said, `${text}.`);
 }
 
 // standing says how the monitor stands with the server.
@@ -139,19 +138,20 @@ function standing(c) {
   return ['down', c.epoch ? `Lost ${server}` : `No answer from ${server}`];
 }
 
+// lostText says what is with the server, and why.
 function lostText(c) {
-  if (c.state === 'connecting') return '';
-  const parts = [];
-  if (!c.final) parts.push(c.epoch ? `The server is lost since ${word.clock(c.since, now())}; what is shown is from then.` : `The server has not answered since ${word.clock(c.since, now())}.`);
-  if (c.error) parts.push(word.visible(c.error) + '.');
-  if (c.final) parts.push('The monitor does not try again: mend it, and start momclient anew.');
-  else if (c.nextTry) parts.push(`Trying again ${Date.parse(c.nextTry) > now() + 500 ? 'in ' + word.left(Math.ceil((Date.parse(c.nextTry) - now()) / 1000)) : 'now'}.`);
-  return parts.join(' ');
+  const why = c.error ? ' ' + word.visible(c.error) : '';
+  if (c.final) return ['The server refused the monitor, which does not try again: mend it, and start momclient anew.', why];
+  if (c.state === 'connecting') return ['', ''];
+  const wait = c.nextTry ? Math.ceil((Date.parse(c.nextTry) - now()) / 1000) : 0;
+  const next = ` Trying again ${wait > 0 ? 'in ' + word.left(wait) : 'now'}.`;
+  if (!c.epoch) return [`No answer since ${word.clock(c.since, now())}.${next}`, why];
+  return [`The server has been away since ${word.clock(c.since, now())}; what is shown is from then.${next}`, why];
 }
 
 function awayText() {
   const from = state.size ? ' What is shown is from then.' : '';
-  return `momclient does not answer since ${word.clock(away, Date.now())}: it has ended, or cannot be reached.${from} Trying again.`;
+  return `momclient has not answered since ${word.clock(away, Date.now())}: it has ended, or cannot be reached.${from} Trying again.`;
 }
 
 // A second's turn: ages change, and a stream may be dead without an error.
@@ -177,5 +177,9 @@ document.addEventListener('visibilitychange', () => {
   }, hideAfter);
 });
 
+document.querySelector('.skip').addEventListener('click', (e) => {
+  e.preventDefault(); // #main is no route
+  main.focus();
+});
 addEventListener('hashchange', go);
 go();

@@ -32,18 +32,21 @@ export function setHidden(node, hidden) {
   if (node.hidden !== hidden) node.hidden = hidden;
 }
 
-// keyed keeps parent's children in step with the keys: makes what is new,
-// removes what went, moves what stands elsewhere. make returns an object with
-// the node.
+const rowsOf = new WeakMap();
+
+// keyed keeps parent's children, behind a table's head, in step with the keys:
+// makes what is new, removes what went, moves what stands elsewhere. make
+// returns an object with the node.
 export function keyed(parent, keys, make, update) {
-  const rows = (parent.rows ??= new Map());
+  const rows = rowsOf.get(parent) ?? new Map();
+  rowsOf.set(parent, rows);
   const wanted = new Set(keys);
   for (const [key, row] of rows) {
     if (wanted.has(key)) continue;
     row.node.remove();
     rows.delete(key);
   }
-  let at = parent.firstElementChild;
+  let at = parent.tHead ? parent.tHead.nextElementSibling : parent.firstElementChild;
   for (const key of keys) {
     let row = rows.get(key);
     if (!row) rows.set(key, (row = make(key)));

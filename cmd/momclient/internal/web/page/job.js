@@ -1,6 +1,6 @@
 // The page of a job: one run of it, and the list of its runs.
 
-import { bar, el, keyed, logRow, setAttr, setHidden, setName, setStyle, setText, svg } from './draw.js';
+import { bar, el, keyed, logRow, setAttr, setHidden, setName, setText, svg } from './draw.js';
 import { timeline } from './timeline.js';
 import * as word from './words.js';
 
@@ -60,7 +60,7 @@ function drawEarlier(node, route, state, now) {
 
 function drawFacts(node, r, now) {
   const p = r.progress, running = r.phase === 'running';
-  const took = r.started ? word.span((r.ended ? Date.parse(r.ended) : Date.parse(running ? new Date(now) : r.lastChange)) - Date.parse(r.started)) : '';
+  const took = r.started ? word.span((running ? now : Date.parse(r.ended ?? r.lastChange)) - Date.parse(r.started)) : '';
   const all = [
     ['Bytes', word.sizeOf(p.bytesDone, p.bytesTotal) || '0 B'],
     ['Packages', (word.countOf(p.packagesDone, p.packagesTotal) || '0') + (p.packagesFailed ? `, ${p.packagesFailed} failed` : '')],
@@ -164,7 +164,7 @@ function runTable(job) {
   const older = el('p', { class: 'soft' });
   const node = el('section', { class: 'runs', 'aria-labelledby': 'runs-title' }, el('div', { class: 'head' }, el('h2', { id: 'runs-title' }, 'Runs')),
     el('div', { class: 'card scroll', tabindex: 0, role: 'region', 'aria-labelledby': 'runs-title' },
-      el('table', {}, el('thead', {}, el('tr', {}, ...['Started', 'Took', 'Result', 'Bytes', 'Errors'].map((text, i) => el('th', { scope: 'col', class: i % 3 || i === 4 ? (i === 2 ? '' : 'n') : '' }, text)))), body), older));
+      el('table', {}, el('thead', {}, el('tr', {}, ...[['Started', ''], ['Took', 'n'], ['Result', ''], ['Bytes', 'n'], ['Errors', 'n']].map(([text, kind]) => el('th', { scope: 'col', class: kind }, text)))), body), older));
   return {
     node,
     draw(state, now) {

@@ -65,7 +65,8 @@ export function overview(main) {
         const j = state.get('job/' + id);
         return j && (!chosen.phase || j.run.phase === chosen.phase) && (!chosen.text || (j.name || j.id).toLowerCase().includes(chosen.text));
       });
-      keyedBodies(table, shown, state, now);
+      keyed(table, shown, makeJob, (row, id) => row.update(state.get('job/' + id), now));
+      table.classList.toggle('dense', shown.length > 12);
       setHidden(body, shown.length === 0);
       setHidden(tools, order.length === 0);
       setHidden(search, order.length < 8 && !chosen.text);
@@ -79,14 +80,6 @@ export function overview(main) {
       setHidden(below, order.length === 0 && log.length === 0);
     },
   };
-}
-
-// keyedBodies keeps a body of the table for each job, behind the head.
-function keyedBodies(table, ids, state, now) {
-  table.head ??= table.firstElementChild;
-  table.head.remove();
-  keyed(table, ids, makeJob, (row, id) => row.update(state.get('job/' + id), now));
-  table.prepend(table.head);
 }
 
 function makeJob(id) {
@@ -122,6 +115,8 @@ function makeJob(id) {
         word.rate(r.rate), word.left(r.timeLeft), p.warnings ? word.count(p.warnings) : '', p.errors ? word.count(p.errors) : '', word.age(now - Date.parse(r.lastChange)),
       ];
       texts.forEach((text, i) => setText(cells[i], text));
+      setAttr(cells[5], 'data-label', p.warnings === 1 ? 'warning' : 'warnings');
+      setAttr(cells[6], 'data-label', p.errors === 1 ? 'error' : 'errors');
       setAttr(cells[5], 'data-bad', p.warnings ? 'warning' : '');
       setAttr(cells[6], 'data-bad', p.errors ? 'error' : '');
       setHidden(under, r.inFlight.length === 0);

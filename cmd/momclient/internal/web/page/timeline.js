@@ -11,12 +11,13 @@ const of = {
 };
 const legend = [['export', 'export'], ['transfer', 'transfer'], ['import', 'import'], ['failed', 'failed']];
 
-// nice are the lengths of the axis, in seconds, so that it changes seldom.
-const nice = [1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 450, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200];
+// nice are the lengths of the axis, in seconds: it changes seldom, and its
+// quarters are round.
+const nice = [0.4, 0.8, 1.2, 2, 4, 8, 12, 20, 28, 40, 60, 80, 120, 180, 240, 360, 480, 720, 1200, 1800, 2400, 3600, 4800, 7200, 9600, 14400];
 
 function axis(seconds) {
   for (const n of nice) if (n >= seconds) return n;
-  return Math.ceil(seconds / 7200) * 7200;
+  return Math.ceil(seconds / 14400) * 14400;
 }
 
 // parts returns the parts of a package's way, [kind, from, to, failed], in
@@ -78,7 +79,7 @@ function drawTicks(node, seconds) {
   if (node.seconds === seconds) return;
   node.seconds = seconds;
   node.replaceChildren(...[0, 1, 2, 3, 4].map((i) => {
-    const tick = el('span', {}, i === 0 ? '0s' : word.span((seconds * 1000 * i) / 4));
+    const tick = el('span', {}, word.moment((seconds * i) / 4));
     tick.style.left = `${i * 25}%`;
     return tick;
   }));

@@ -44,6 +44,9 @@ export function span(ms) {
   return `${Math.floor(n / 86400)}d${two(Math.floor(n / 3600) % 24)}h`;
 }
 
+// moment is a round time from a start, in seconds, without a needless nought.
+export const moment = (seconds) => (seconds < 10 ? `${+seconds.toFixed(1)}s` : span(seconds * 1000).replace(/(?<=[hm])00[ms]$/, ''));
+
 // age is a span that changes each second at most.
 export function age(ms) {
   const s = Math.floor(Math.max(0, ms) / 1000);

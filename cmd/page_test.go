@@ -1,0 +1,310 @@
+//go:build unix
+
+package cmd_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mom/momserver"
+	"mom/wire"
+)
+
+// TestPage looks at the monitor's page in a real browser, one for all.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	for name, test := range map[string]func(*testing.T, *browser){
+		"Run": pageRun, "Restart": pageRestart, "Hostile": pageHostile, "Phone": pagePhone, "Dark": pageDark, "Keyboard": pageKeyboard, "Flood": pageFlood,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := b.with(t)
+			b.size(1280, 800, 1)
+			test(t, b)
+			b.open("about:blank") // else it looks for a monitor that has ended
+		})
+	}
+}
+
+// pageRun shows a real job from its start to its end, while the monitor prints
+// JSON; the job's page has its packages, its bytes and its runs.
+func pageRun(t *testing.T, b *browser) {
+	src, dst := tree(t, 130)
+	server, addr := serve(t, "", "-once", "-wait", "2", "-bandwidth", "300000", src, dst)
+	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-http", "127.0.0.1:0", "-period", "1s")
+	b.open(pageOf(monitor))
+	b.reads("No job yet")
+	second := watch(t, addr, "-exit-when-done")
+	b.reads("site to staging")
+	b.reads("transferring")
+	b.until("some bytes", "(n => n > 0 && n < 100)(parseFloat(document.querySelector('.jobs .done').textContent))")
+	b.click(".jobs .name a")
+	b.until("a package on the timeline", "document.querySelector('.rows .track .transfer')?.getBoundingClientRect().width > 1")
+	second.exits(0)
+	b.reads("Took")
+	b.until("all packages", "document.querySelectorAll('.rows [data-phase=completed]').length === 4")
+	b.until("its throughput", "document.querySelector('.chart .line').getAttribute('d').length > 5")
+	b.until("its run", "document.querySelector('.runs tbody a[aria-current]')")
+	b.reads("130/130")
+	b.click(".crumbs a")
+	b.reads("1 completed")
+	server.exits(0)
+	same(t, src, dst)
+	b.quiet()
+	if all := events(t, monitor.stdout.String()); len(all) == 0 || all[len(all)-1].Data.Status.State != wire.JobCompleted {
+		t.Errorf("%d events are printed", len(all))
+	}
+}
+
+// pageRestart says that the server is away, and that the monitor is, and comes
+// back by itself each time.
+func pageRestart(t *testing.T, b *browser) {
+	src, dst := tree(t, 5)
+	server, addr := serve(t, "", src, dst)
+	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-http", "127.0.0.1:0", "-period", "1s")
+	page := pageOf(monitor)
+	b.open(page)
+	b.reads("1 completed")
+	server.kill()
+	b.reads("The server has been away since")
+	b.until("the place for it is filled", "document.querySelector('#said[role=status]').textContent.startsWith('Lost')")
+	serve(t, addr, src, dst)
+	b.reads("server restarted 1×")
+	b.until("no notice", "document.getElementById('notice').hidden")
+	monitor.kill()
+	b.reads("momclient has not answered since")
+	b.reads("site to staging")
+	http := strings.TrimSuffix(strings.TrimPrefix(page, "http://"), "/")
+	start(t, "momclient", "-addr", addr, "-o", "json", "-http", http, "-period", "1s")
+	b.until("no notice", "document.getElementById('notice').hidden")
+	b.reads("Connected to " + addr)
+	b.reads("1 completed")
+}
+
+// pageHostile shows names as text, whatever they hold: no element is made of
+// them, no script runs, nothing is asked for.
+func pageHostile(t *testing.T, b *browser) {
+	const evil = `<img src=x onerror="window.pwned=1">`
+	s := newStage(t)
+	j := s.job(evil, wire.InitializeData{SourcePath: evil, DestinationPath: "javascript:pwned=1", Packages: 2, Bytes: 20})
+	j.Warn("'\"><svg onload=pwned=1>", evil)
+	j.Warn("a\u202etxt.exe", "\x1b[31m"+"{{7*7}}")
+	p := started(t, j, wire.PackageHeader{FileSize: 10, TargetFilePath: evil}, wire.PackageBody{Files: 1, Item: "</bdi><script>window.pwned=1</script>"})
+	p.Sent(5)
+	p.Received(5)
+	s.job(`"><script>window.pwned=1</script>`, wire.InitializeData{}).Complete()
+	page := s.monitor()
+	b.open(page)
+	b.reads(evil)
+	b.reads(`"><script>window.pwned=1</script>`)
+	b.reads(`a\u{202e}txt.exe`)
+	check := func() {
+		t.Helper()
+		b.until("nothing is made of it", "!window.pwned && !document.querySelector('main img, main script, main svg:not(.chart svg), main [onload], main [onerror]')")
+		var asked []string
+		b.js(&asked, "return performance.getEntriesByType('resource').map(r => r.name)")
+		for _, url := range asked {
+			path, ours := strings.CutPrefix(url, page)
+			if path, _, _ = strings.Cut(path, "?"); !ours || !slices.Contains([]string{"app.js", "draw.js", "job.js", "overview.js", "timeline.js", "words.js", "style.css", "icon.svg", "api/live", "favicon.ico"}, path) {
+				t.Errorf("it asked for %s", url)
+			}
+		}
+	}
+	check()
+	b.js(nil, "[...document.querySelectorAll('.jobs a')].find(a => a.textContent.startsWith('<img')).click()")
+	b.until("its page", "document.querySelector('h1').textContent === arguments[0] && document.title.includes('<img')", evil)
+	b.reads(`'"><svg onload=pwned=1>`)
+	b.reads(`\u{1b}[31m{{7*7}}`)
+	check()
+	b.quiet()
+	var threw bool
+	if b.js(&threw, "try { document.body.innerHTML = 'x' } catch { return true }"); !threw {
+		t.Error("the policy lets texts become markup")
+	}
+	b.complaints()
+}
+
+// long has jobs and texts without a place to break them, running and ended.
+func (s *stage) long() {
+	long := strings.Repeat("verylongname", 20)
+	j := s.job(long, wire.InitializeData{SourcePath: "/" + long, DestinationPath: "/" + long, Packages: 1200, FilesInPackages: 48_000, Bytes: 1 << 41})
+	j.Warn(long, long)
+	for range 3 {
+		p := started(s.t, j, wire.PackageHeader{FileSize: 1 << 31, TargetFilePath: long}, wire.PackageBody{Files: 40, Item: long})
+		p.Sent(1 << 30)
+		p.Received(1 << 30)
+	}
+	failed := s.job("failed", wire.InitializeData{})
+	if err := failed.Fail(errors.New(long)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func started(t *testing.T, j *momserver.Job, h wire.PackageHeader, b wire.PackageBody) *momserver.Package {
+	t.Helper()
+	p, err := j.StartPackage(h, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// pagePhone needs no scrolling to the side in a window of 320 pixels.
+func pagePhone(t *testing.T, b *browser) {
+	s := newStage(t)
+	s.long()
+	b.size(320, 640, 2)
+	b.open(s.monitor())
+	b.reads("export failed")
+	fits := "document.documentElement.scrollWidth <= 320 && innerWidth === 320"
+	b.until("the overview fits", fits)
+	b.click(".jobs a")
+	b.until("a package", "document.querySelectorAll('.rows li').length === 3")
+	b.until("the job's page fits", fits)
+	b.until("texts are legible", "[...document.querySelectorAll('main *')].every(e => !e.textContent || parseFloat(getComputedStyle(e).fontSize) >= 11)")
+	s.srv.Close()
+	b.reads("has been away")
+	b.until("the notice fits", fits)
+}
+
+// pageDark is light and dark as the user likes it, legible in both, and does
+// not move where that is not liked.
+func pageDark(t *testing.T, b *browser) {
+	s := newStage(t)
+	s.long()
+	b.open(s.monitor())
+	b.reads("export failed")
+	// The contrast of each text that stands on the page's or a card's ground, as WCAG 2 reckons it.
+	const contrast = `
+		const light = c => { const [r, g, b] = c.match(/[\d.]+/g).map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b };
+		const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!c.startsWith('rgba')) return c } };
+		const bad = [];
+		for (const e of document.querySelectorAll('body *')) {
+			if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) || !e.offsetParent) continue;
+			const a = light(getComputedStyle(e).color), b = light(ground(e)), c = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+			if (c < 4.5) bad.push(e.className + ' ' + e.textContent.slice(0, 20) + ' ' + c.toFixed(2));
+		}
+		return [light(getComputedStyle(document.body).backgroundColor).toFixed(3), ...bad]`
+	for _, scheme := range []string{"light", "dark"} {
+		b.prefer("prefers-color-scheme", scheme)
+		for _, part := range []string{"#/", b.href(".jobs a, .runs a")} {
+			b.js(nil, "location.hash = arguments[0]", part)
+			b.until("it is drawn", "document.querySelector('.jobs tbody, .rows li')")
+			var found []string
+			b.js(&found, contrast)
+			if ground := found[0]; (scheme == "dark") != (ground < "0.2") {
+				t.Errorf("%s: the ground is %s", scheme, ground)
+			}
+			if len(found) > 1 {
+				t.Errorf("%s %s: too little contrast: %q", scheme, part, found[1:])
+			}
+		}
+		b.js(nil, "location.hash = '#/'")
+		b.until("it is drawn", "document.querySelector('.jobs tbody')")
+	}
+	moves := "getComputedStyle(document.querySelector('.bar i')).transitionDuration !== '0s'"
+	b.prefer("prefers-reduced-motion", "no-preference")
+	b.until("it moves", moves)
+	b.prefer("prefers-reduced-motion", "reduce")
+	b.until("it does not move", "!("+moves+")")
+	b.prefer("prefers-reduced-motion", "")
+}
+
+// pageKeyboard gets everywhere by keyboard, and sees where it is.
+func pageKeyboard(t *testing.T, b *browser) {
+	s := newStage(t)
+	j := s.job("site", wire.InitializeData{})
+	j.Warn("a", "careful")
+	j.Warn("b", "careful")
+	if err := j.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	b.open(s.monitor())
+	b.reads("careful")
+	tabTo := func(what, selector string) {
+		t.Helper()
+		for range 20 {
+			b.press(keyTab)
+			var there, seen bool
+			if b.js(&there, "return document.activeElement.matches(arguments[0])", selector); !there {
+				continue
+			}
+			b.js(&seen, "const e = document.activeElement, o = getComputedStyle(e.matches('.choices input') ? e.nextElementSibling : e); return o.outlineStyle !== 'none' && parseFloat(o.outlineWidth) > 0")
+			if !seen {
+				t.Errorf("%s: it is not seen that it has the focus", what)
+			}
+			return
+		}
+		t.Fatalf("%s is not reached by Tab", what)
+	}
+	tabTo("the way past the head", ".skip")
+	b.press(keyEnter)
+	b.until("the content", "document.activeElement.id === 'main'")
+	tabTo("a filter", ".chip")
+	b.press(keySpace)
+	b.until("it filters", "document.querySelector('.chip[aria-pressed=true]')")
+	b.press(keySpace)
+	tabTo("the job", ".jobs .name a")
+	b.press(keyEnter)
+	b.until("its page, from its title on", "document.activeElement.tagName === 'H1' && document.activeElement.textContent === 'site'")
+	tabTo("the run", ".runs a")
+	tabTo("the packages", ".timeline .scroll")
+	tabTo("the log's filter", ".choices input")
+	b.until("two lines", "document.querySelectorAll('.log li:not([hidden])').length >= 2")
+	b.press("\ue014", "\ue014") // to the right, to the errors
+	b.until("none is an error", "[...document.querySelectorAll('.log li')].every(e => !e.offsetParent)")
+	b.reads("No errors.")
+	b.js(nil, "history.back()")
+	b.until("the overview", "document.querySelector('.jobs')")
+	b.until("landmarks", "document.querySelectorAll('header, main').length === 2 && document.querySelectorAll('main h1').length === 1 && document.documentElement.lang === 'en'")
+}
+
+// pageFlood is not slowed by thousands of events: the page is drawn a few times
+// a second, and has the last of them soon.
+func pageFlood(t *testing.T, b *browser) {
+	s := newStage(t)
+	b.open(s.monitor())
+	b.reads("No job yet")
+	b.js(nil, "window.drawn = 0; new MutationObserver(() => drawn++).observe(document.querySelector('main'), {subtree: true, childList: true, attributes: true})")
+	j := s.job("flood", wire.InitializeData{})
+	const packages = 6000
+	for i := range packages {
+		j.Warn(fmt.Sprint("item ", i+1), "one of many")
+		p := started(t, j, wire.PackageHeader{}, wire.PackageBody{Files: 1})
+		if err := errors.Join(p.Transferred(), p.Complete()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	b.reads("1 completed")
+	b.reads(fmt.Sprint("item ", packages))
+	var drawn, lines int
+	b.js(&drawn, "return drawn")
+	b.js(&lines, "return document.querySelectorAll('.log li').length")
+	if drawn > 500 || lines > 50 {
+		t.Errorf("drawn %d times, %d lines", drawn, lines)
+	}
+}
+
+// TestPageStop ends at once by a signal, with pages open that read and that do
+// not.
+func TestPageStop(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	monitor := start(t, "momclient", "-addr", s.addr, "-http", "127.0.0.1:0", "-o", "json")
+	page := pageOf(monitor)
+	for range 3 {
+		lookAt(t, page)
+	}
+	monitor.signal(syscall.SIGINT)
+	monitor.exits(0)
+	if strings.Contains(monitor.stderr.String(), "ended while") {
+		t.Errorf("it had to be ended: %s", &monitor.stderr)
+	}
+}
