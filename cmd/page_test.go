@@ -211,7 +211,7 @@ func pageDark(t *testing.T, b *browser) {
 	b.until("it moves", moves)
 	b.prefer("prefers-reduced-motion", "reduce")
 	b.until("it does not move", "!("+moves+")")
-	b.prefer("prefers-reduced-motion", "")
+	b.prefer()
 }
 
 // pageKeyboard gets everywhere by keyboard, and sees where it is.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os/exec"
 	"regexp"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -142,10 +143,15 @@ func (b *browser) size(width, height int, scale float64) {
 	b.devtools("Emulation.setDeviceMetricsOverride", object{"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600})
 }
 
-// prefer sets a media feature of the user's, as prefers-color-scheme.
-func (b *browser) prefer(feature, value string) {
+// prefer sets what the user likes, as prefers-color-scheme: pairs of media
+// features and values. What was set before is forgotten.
+func (b *browser) prefer(pairs ...string) {
 	b.t.Helper()
-	b.devtools("Emulation.setEmulatedMedia", object{"features": []object{{"name": feature, "value": value}}})
+	features := []object{}
+	for pair := range slices.Chunk(pairs, 2) {
+		features = append(features, object{"name": pair[0], "value": pair[1]})
+	}
+	b.devtools("Emulation.setEmulatedMedia", object{"features": features})
 }
 
 // Keys, as WebDriver has them.

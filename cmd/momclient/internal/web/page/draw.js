@@ -74,14 +74,16 @@ export function bar(label) {
   };
 }
 
-// logRow is a line of the log; of a job's own where alone is set.
-export function logRow(e, now, alone) {
+// logRow is a line of the log, which was logged so many times; of a job's own
+// where alone is set.
+export function logRow(e, now, alone, times = 1) {
   const where = [];
   if (!alone) where.push(e.jobID ? el('a', { class: 'job', href: `#/job/${e.jobID}/run/${e.runID}` }, name(e.job || e.jobID)) : el('span', { class: 'job' }, 'the stream'));
   if (e.package) where.push(el('span', { class: 'number' }, `#${e.package}`));
   const what = el('span', { class: 'what' });
   if (e.item) what.append(name(e.item, { class: 'item' }), ' ');
   what.append(name(e.message, { class: 'message' }));
+  if (times > 1) what.append(' ', el('span', { class: 'times', title: 'logged so many times of late' }, `${times}×`));
   return {
     node: el('li', { class: e.severity },
       el('time', { datetime: e.time, title: e.time }, word.clock(e.time, now)),

@@ -97,10 +97,10 @@ function throughput() {
     draw(t, run) {
       const all = t?.bytesPerSecond ?? [];
       const peak = Math.max(0, ...all), max = round(peak);
-      const points = all.map((n, i) => [((i + 0.5) / all.length) * 100, 100 - (n / max) * 100]);
-      const path = points.length === 1 ? `M0 ${points[0][1]}H100` : points.map(([x, y], i) => `${i ? 'L' : 'M'}${x.toFixed(2)} ${y.toFixed(2)}`).join('');
+      const heights = all.map((n) => (100 - (n / max) * 100).toFixed(2));
+      const path = heights.map((y, i) => `${i ? 'L' : `M0 ${y}L`}${(((i + 0.5) / all.length) * 100).toFixed(2)} ${y}`).join('') + (all.length ? 'H100' : '');
       setAttr(line, 'd', path);
-      setAttr(area, 'd', points.length ? (points.length === 1 ? `${path}V100H0Z` : `${path}L${points.at(-1)[0].toFixed(2)} 100L${points[0][0].toFixed(2)} 100Z`) : '');
+      setAttr(area, 'd', path && `${path}V100H0Z`);
       setText(top, all.length ? word.rate(max) : '');
       setText(middle, all.length ? word.rate(max / 2) : '');
       setText(from, all.length ? '0s' : '');
@@ -110,12 +110,12 @@ function throughput() {
   };
 }
 
-// round returns the next of 1, 2, 5 times a power of ten of the unit that n is
+// round returns the next round number, with a round half, in the unit that n is
 // shown in.
 function round(n) {
   let unit = 1;
   while (n / unit >= 1024) unit *= 1024;
-  for (let step = 1; ; step *= 10) for (const m of [1, 2, 5]) if (m * step * unit >= n) return m * step * unit;
+  for (let step = 1; ; step *= 10) for (const m of [1, 2, 3, 4, 6, 8]) if (m * step * unit >= n) return m * step * unit;
 }
 
 function log() {

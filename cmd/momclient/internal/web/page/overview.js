@@ -1,6 +1,6 @@
 // The page of all jobs.
 
-import { bar, el, keyed, logRow, name, setAttr, setHidden, setName, setText } from './draw.js';
+import { bar, el, keyed, logRow, setAttr, setHidden, setName, setText } from './draw.js';
 import * as word from './words.js';
 
 const phases = [
@@ -73,13 +73,27 @@ export function overview(main) {
       drawEmpty(empty, order.length, shown.length, state.get('connection'));
       const forgotten = state.get('forgotten') ?? 0;
       setText(more, forgotten ? `${word.plural(forgotten, 'job')} ended longer ago and are not kept any more.` : '');
-      const log = [...state.keys()].filter((key) => key.startsWith('log/')).sort((a, b) => b.slice(4) - a.slice(4));
-      keyed(problems, log, (key) => logRow(state.get(key), now, false));
-      setHidden(calm, log.length > 0);
-      setHidden(problems, log.length === 0);
-      setHidden(below, order.length === 0 && log.length === 0);
+      const log = grouped(state);
+      keyed(problems, [...log.keys()], (key) => logRow(state.get(key), now, false, log.get(key)));
+      setHidden(calm, log.size > 0);
+      setHidden(problems, log.size === 0);
+      setHidden(below, order.length === 0 && log.size === 0);
     },
   };
+}
+
+// grouped returns the keys of the log's lines, the newest first, with how often
+// each was logged: of what a job says again and again there is one line.
+function grouped(state) {
+  const keys = [...state.keys()].filter((key) => key.startsWith('log/')).sort((a, b) => b.slice(4) - a.slice(4));
+  const first = new Map(), times = new Map();
+  for (const key of keys) {
+    const e = state.get(key);
+    const same = [e.severity, e.jobID, e.item, e.message].join('\0');
+    if (!first.has(same)) first.set(same, key);
+    times.set(first.get(same), (times.get(first.get(same)) ?? 0) + 1);
+  }
+  return times;
 }
 
 function makeJob(id) {
