@@ -116,8 +116,8 @@ function drawLink() {
     if (c.connected) extra.push(`since ${word.clock(c.since, now())}`);
     if (c.resumed) extra.push(`resumed ${c.resumed}×`);
     if (c.restarts) extra.push(`server restarted ${c.restarts}×`);
-    words.push(el('span', { class: 'soft' }, extra.join(' · ')));
-    words.push(el('span', { class: c.missed ? 'missed' : 'soft' }, c.missed === 1 ? '1 event missed' : `${word.count(c.missed)} events missed`));
+    if (extra.length) words.push(el('span', { class: 'soft' }, extra.join(' · ')));
+    if (c.epoch) words.push(el('span', { class: c.missed ? 'missed' : 'soft' }, c.missed === 1 ? '1 event missed' : `${word.count(c.missed)} events missed`));
   }
   if (linkNode.textContent !== words.map((node) => node.textContent).join('')) linkNode.replaceChildren(...words);
   setAttr(document.body, 'data-link', kind);

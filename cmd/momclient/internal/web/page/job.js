@@ -11,7 +11,7 @@ export function jobPage(main, route) {
   const dot = el('span', { class: 'phase' }), progress = bar('Progress'), done = el('b');
   const facts = el('dl', { class: 'facts' });
   const chart = throughput(), rows = timeline(), list = log(), runs = runTable(route.job);
-  const missing = el('div', { class: 'empty' }, el('h2', {}, 'This job is not known here'), el('p', {}, 'The monitor has not heard of it since it began, or does not keep it any more. '), el('p', {}, el('a', { href: '#/' }, 'All jobs')));
+  const missing = el('div', { class: 'empty' }, el('h2', {}, 'This job is not known here'), el('p', {}, 'The monitor has not heard of it since it began, or does not keep it any more.'));
   const lost = el('div', { class: 'empty' }, el('h2', {}, 'This run is not kept any more'), el('p', {}, el('a', { href: `#/job/${route.job}` }, 'The latest run')));
   const shown = el('div', {}, el('div', { class: 'card strip' }, dot, progress.node, done, facts), el('div', { class: 'pair' }, chart.node, runs.node), rows.node, list.node);
   const top = el('div', { class: 'title' }, title, paths);

@@ -161,13 +161,13 @@ function makeFlight(key) {
 function drawEmpty(node, jobs, shown, connection) {
   setHidden(node, shown > 0 || !connection);
   if (!connection) return;
-  let head = 'No job fits', text = 'Nothing of that name or state. Take the filter away to see all.';
+  let head = 'No job fits', text = 'There is none of that name or state. Take the filter away to see all.';
   if (jobs === 0 && connection.connected) {
     head = 'No job yet';
     text = `Connected to ${word.visible(connection.server)}. A job shows up here as soon as it begins.`;
   } else if (jobs === 0) {
     head = 'Waiting for the server';
-    text = `Nothing is known yet: ${word.visible(connection.server || 'the server')} has not answered. This page goes on trying.`;
+    text = `${word.visible(connection.server || 'The server')} has not answered yet. Is momserver running there? The monitor goes on trying.`;
   }
   if (node.textContent !== head + text) node.replaceChildren(el('h2', {}, head), el('p', {}, text));
 }

@@ -39,10 +39,10 @@ function parts(p) {
 export function timeline() {
   const ticks = el('div', { class: 'ticks soft', 'aria-hidden': 'true' });
   const rows = el('ol', { class: 'rows' });
-  const none = el('p', { class: 'soft' }), older = el('p', { class: 'soft' });
-  const scroll = el('div', { class: 'card scroll tall', tabindex: 0, role: 'region', 'aria-labelledby': 'packages-title' }, ticks, rows, none, older);
+  const none = el('p', { class: 'soft' }), older = el('span', { class: 'soft' });
+  const scroll = el('div', { class: 'card scroll', tabindex: 0, role: 'region', 'aria-labelledby': 'packages-title' }, ticks, rows, none);
   const node = el('section', { class: 'timeline', 'aria-labelledby': 'packages-title' },
-    el('div', { class: 'head' }, el('h2', { id: 'packages-title' }, 'Packages'),
+    el('div', { class: 'head' }, el('h2', { id: 'packages-title' }, 'Packages'), older,
       el('span', { class: 'legend', 'aria-hidden': 'true' }, ...legend.map(([kind, text]) => el('span', {}, el('i', { class: kind }), text)))), scroll);
   let atEnd = true;
   scroll.addEventListener('scroll', () => (atEnd = scroll.scrollTop + scroll.clientHeight >= scroll.scrollHeight - 8), { passive: true });
@@ -65,8 +65,7 @@ export function timeline() {
         row.update(state.get('package/' + number), begin, seconds * 1000);
       });
       const forgotten = state.get('packagesForgotten') ?? 0;
-      setText(older, forgotten ? `${word.plural(forgotten, 'earlier package')} not kept.` : '');
-      setHidden(older, !forgotten);
+      setText(older, forgotten ? `${word.plural(forgotten, 'earlier package')} not kept` : '');
       setText(none, run.phase === 'running' ? 'No package yet.' : 'Nothing was to be mirrored.');
       setHidden(none, packages.length > 0);
       setHidden(ticks, packages.length === 0);

@@ -33,9 +33,11 @@ export const plural = (n, one, many = one + 's') => `${count(n)} ${n === 1 ? one
 
 const two = (n) => String(n).padStart(2, '0');
 
-// span says how long so many milliseconds are: 0.4s, 12s, 3m05s, 2h07m, 3d04h.
+// span says how long so many milliseconds are: 40ms, 0.4s, 12s, 3m05s, 2h07m,
+// 3d04h.
 export function span(ms) {
-  const s = Math.max(0, ms) / 1000;
+  if (ms < 95) return `${Math.max(0, Math.round(ms))}ms`;
+  const s = ms / 1000;
   if (s < 9.95) return `${s.toFixed(1)}s`;
   const n = Math.round(s);
   if (n < 60) return `${n}s`;
@@ -56,7 +58,7 @@ export function age(ms) {
   return `${Math.floor(s / 86400)}d`;
 }
 
-export const left = (seconds) => (seconds > 0 ? span(seconds * 1000).replace(/\.\ds$/, 's') : '');
+export const left = (seconds) => (seconds > 0 ? span(Math.ceil(seconds) * 1000).replace(/\.0s$/, 's') : '');
 
 // percent never rounds up to 100.
 export const percent = (fraction) => `${Math.floor(fraction * 100 + 1e-9)}%`;
