@@ -19,7 +19,7 @@ func TestPage(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	for name, test := range map[string]func(*testing.T, *browser){
-		"Run": pageRun, "Restart": pageRestart, "Hostile": pageHostile, "Phone": pagePhone, "Dark": pageDark, "Keyboard": pageKeyboard, "Flood": pageFlood,
+		"Run": pageRun, "Restart": pageRestart, "Hostile": pageHostile, "Phone": pagePhone, "Dark": pageDark, "Keyboard": pageKeyboard, "Flood": pageFlood, "Missed": pageMissed,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := b.with(t)
@@ -290,6 +290,24 @@ func pageFlood(t *testing.T, b *browser) {
 	if drawn > 500 || lines > 50 {
 		t.Errorf("drawn %d times, %d lines", drawn, lines)
 	}
+}
+
+// pageMissed says how many events left the server's cache before the monitor,
+// which stood still, got them.
+func pageMissed(t *testing.T, b *browser) {
+	src, dst := tree(t, 2)
+	server, addr := serve(t, "", "-every", "20ms", "-cache-events", "10", "-call-timeout", "300ms", src, dst)
+	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-http", "127.0.0.1:0", "-period", "1s")
+	b.open(pageOf(monitor))
+	b.reads("0 events missed")
+	monitor.signal(syscall.SIGSTOP)
+	server.says("dropped")
+	second := watch(t, addr)
+	second.eventually("more than the cache holds", func() bool { return strings.Count(second.stdout.String(), "\n") > 20 })
+	monitor.signal(syscall.SIGCONT)
+	b.until("it says how many", "/[1-9]\\d* events missed/.test(document.getElementById('link').textContent)")
+	b.until("the log has it", "/the stream\\s*missed [1-9]\\d* events/.test(document.getElementById('problems').innerText)")
+	b.reads("resumed 1×")
 }
 
 // TestPageStop ends at once by a signal, with pages open that read and that do

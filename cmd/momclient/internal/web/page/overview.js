@@ -111,10 +111,14 @@ function makeJob(id) {
   const flights = el('ul', { class: 'flights', 'aria-label': 'Packages in flight' });
   const under = el('tr', { class: 'under', role: 'row' }, el('td', { colspan: columns.length, role: 'cell' }, flights));
   const node = el('tbody', { role: 'rowgroup' }, row, under);
+  let drawn;
   return {
     node,
     update(j, now) {
       const r = j.run, p = r.progress;
+      setText(cells[7], word.age(now - Date.parse(r.lastChange)));
+      if (drawn === j) return;
+      drawn = j;
       setAttr(node, 'data-phase', r.phase);
       setName(label, j.name || j.id);
       setAttr(progress.node, 'aria-label', `Progress of ${word.visible(j.name || j.id)}`);
@@ -126,7 +130,7 @@ function makeJob(id) {
       setText(done, word.percent(r.fraction));
       const texts = [
         word.countOf(p.packagesDone, p.packagesTotal), word.countOf(p.filesDone, p.filesTotal), word.sizeOf(p.bytesDone, p.bytesTotal),
-        word.rate(r.rate), word.left(r.timeLeft), p.warnings ? word.count(p.warnings) : '', p.errors ? word.count(p.errors) : '', word.age(now - Date.parse(r.lastChange)),
+        word.rate(r.rate), word.left(r.timeLeft), p.warnings ? word.count(p.warnings) : '', p.errors ? word.count(p.errors) : '',
       ];
       texts.forEach((text, i) => setText(cells[i], text));
       setAttr(cells[5], 'data-label', p.warnings === 1 ? 'warning' : 'warnings');
