@@ -3,6 +3,7 @@ package momclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"mom/wire"
@@ -84,7 +85,7 @@ func (c *Client) Cursor() wire.Cursor {
 // room, until ctx is done. The first Subscribe begins where Options say; each
 // later one goes on from the place that the client has got to.
 //
-// The errors: that of ctx; [wire.ErrAlreadySubscribed]; [wire.ErrClosed]; what
+// The errors: that of ctx, with why the latest attempt failed; [wire.ErrAlreadySubscribed]; [wire.ErrClosed]; what
 // the server refused with; or that the server could not be reached.
 func (c *Client) Subscribe(ctx context.Context) error {
 	_, err := c.subscribe(ctx, false)
@@ -105,6 +106,9 @@ func (c *Client) subscribe(ctx context.Context, pull bool) (*subscription, error
 		err = context.Cause(ctx)
 	}
 	c.finish(sub)
+	if ctx.Err() != nil && sub.failed != nil {
+		err = fmt.Errorf("%w; at last: %w", err, sub.failed)
+	}
 	return nil, err
 }
 

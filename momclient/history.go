@@ -16,7 +16,7 @@ import (
 // of 0 or less, and the place after the last of them. A zero since is the
 // oldest cached event. Events that left the cache in between are counted in
 // Missed of the first event, and never silent: with no event to carry the
-// count the error is an [wire.ErrLost]. A place of another epoch is the
+// count the error is a [wire.ErrLost]. A place of another epoch is the
 // beginning of the server's.
 func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.Event, wire.Cursor, error) {
 	var events []wire.Event

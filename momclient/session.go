@@ -3,6 +3,7 @@ package momclient
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/rpc"
 	"sync"
@@ -55,6 +56,10 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.DialTimeout)
 	defer cancel()
 	nc, err := c.opts.DialContext(ctx, "tcp", c.addr)
+	var malformed *net.AddrError
+	if errors.As(err, &malformed) {
+		return nil, wire.Errorf(wire.CodeBadRequest, "cannot connect to %q: %s; want host:port", c.addr, malformed.Err)
+	}
 	if err != nil {
 		return nil, wire.Errorf(wire.CodeLost, "cannot connect to %s: %v", c.addr, err)
 	}

@@ -18,8 +18,9 @@ type subscription struct {
 	err    error         // why; set before done is closed
 
 	// Owned by run.
-	accepted bool // ready is closed
-	attempt  int  // failed since the last session that held
+	accepted bool  // ready is closed
+	attempt  int   // failed since the last session that held
+	failed   error // why the latest attempt or session ended; read when done is closed
 }
 
 // run keeps the subscription until it is ended, refused for good, or, without
@@ -63,6 +64,7 @@ func (sub *subscription) keep() ConnectionStatus {
 		if sub.ctx.Err() != nil || !c.opts.AutoReconnect || wire.IsFinal(err) {
 			return status
 		}
+		sub.failed = err
 		c.report(status)
 		if !sub.pause(err) {
 			return status

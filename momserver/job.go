@@ -28,6 +28,7 @@ type Job struct {
 
 	mu       sync.Mutex // guards all below, and the packages' fields; held across publish, which does not wait
 	ended    bool
+	failure  error // what ended it, where that was no Complete
 	began    time.Time
 	progress wire.Progress
 	log      []wire.LogEntry // for the run's next event
@@ -70,8 +71,9 @@ func (s *Server) StartJob(jobID uuid.UUID, init wire.InitializeData) (*Job, erro
 
 // Run runs a job in run: it starts it, and ends it by what run returns:
 // nil completes it, an error fails it, unless run has ended it already. A
-// panic in run ends it too, and goes on. Run returns run's error, or that of
-// starting or ending.
+// panic in run ends it too, and goes on. Run returns run's error, that of
+// starting or ending, or the failure by which run has ended it. It leaves ctx to
+// run.
 func (s *Server) Run(ctx context.Context, jobID uuid.UUID, init wire.InitializeData, run func(context.Context, *Job) error) error {
 	j, err := s.StartJob(jobID, init)
 	if err != nil {
@@ -90,7 +92,7 @@ func (s *Server) Run(ctx context.Context, jobID uuid.UUID, init wire.InitializeD
 		return err
 	}
 	if j.Ended() {
-		return nil
+		return j.Failure()
 	}
 	return j.Complete()
 }
@@ -106,6 +108,14 @@ func (j *Job) Ended() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.ended
+}
+
+// Failure returns the error that the run was failed with, or that says that its
+// owner left it; nil while it goes on and where it was completed.
+func (j *Job) Failure() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failure
 }
 
 // Progress returns the run so far.
@@ -136,8 +146,9 @@ func (j *Job) note(severity wire.Severity, item, message string) {
 }
 
 // Complete ends the run with JobCompleted. Where packages failed, or there were
-// other errors, the event says so, and the run is completed with errors. It is an [wire.ErrTransition]
-// while a package is open, and an [wire.ErrRunEnded] after the end.
+// other errors, the event says so, and the run is completed with errors. It is
+// a [wire.ErrTransition] while a package is open, and a [wire.ErrRunEnded] after
+// the end.
 func (j *Job) Complete() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -145,7 +156,7 @@ func (j *Job) Complete() error {
 		return j.errEnded(wire.JobCompleted)
 	}
 	for p := range j.open {
-		return wire.Errorf(wire.CodeTransition, "momserver: no %v of job %q while package %d is %v", wire.JobCompleted, j.init.Name, p.header.Number, p.state)
+		return wire.Errorf(wire.CodeTransition, "momserver: no %v of job %q while package %d is %v: complete or fail that first", wire.JobCompleted, j.init.Name, p.header.Number, p.state)
 	}
 	p := &j.progress
 	if p.PackagesFailed == 0 {
@@ -159,7 +170,7 @@ func (j *Job) Complete() error {
 }
 
 // Fail ends the run with ExportingError: making a package failed, so the run
-// cannot go on. It is an [wire.ErrRunEnded] after the end.
+// cannot go on. It is a [wire.ErrRunEnded] after the end.
 func (j *Job) Fail(why error) error {
 	return j.FailItem("", why)
 }
@@ -172,7 +183,11 @@ func (j *Job) FailItem(item string, why error) error {
 		return j.errEnded(wire.ExportingError)
 	}
 	j.logLocked(wire.SeverityError, item, why.Error())
-	return j.publish(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil)
+	if err := j.publish(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil); err != nil {
+		return err
+	}
+	j.failure = why
+	return nil
 }
 
 // Close ends the run with an error event that says that its owner left it,
@@ -194,6 +209,7 @@ func (j *Job) abandon(why string) {
 		j.logLocked(wire.SeverityError, p.item(), fmt.Sprintf("package %d was left %v", p.header.Number, p.state))
 	}
 	j.logLocked(wire.SeverityError, "", why)
+	j.failure = errors.New("momserver: " + why)
 	if err := j.publish(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil); err != nil {
 		j.srv.cfg.Logger.Error("momserver: a run's end is lost", "job", j.jobID, "run", j.runID, "error", err)
 		j.end()
@@ -202,7 +218,11 @@ func (j *Job) abandon(why string) {
 
 // errEnded is the error of a change after the run's end. mu is held.
 func (j *Job) errEnded(state wire.State) error {
-	return wire.Errorf(wire.CodeRunEnded, "momserver: no %v of job %q: its run has ended", state, j.init.Name)
+	how := "it was completed"
+	if j.failure != nil {
+		how = wire.Clip(j.failure.Error(), maxLogText)
+	}
+	return wire.Errorf(wire.CodeRunEnded, "momserver: no %v of job %q: its run has ended: %s", state, j.init.Name, how)
 }
 
 // logLocked adds an entry to the log. mu is held.

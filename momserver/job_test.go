@@ -255,6 +255,14 @@ func TestRun(t *testing.T) {
 		{"returns nil", func(context.Context, *momserver.Job) error { return nil }, "JobInitialized JobCompleted", ""},
 		{"returns an error", func(context.Context, *momserver.Job) error { return boom }, "JobInitialized ExportingError", "boom"},
 		{"panics", func(context.Context, *momserver.Job) error { panic("ouch") }, "JobInitialized ExportingError", "panicked: ouch"},
+		{"fails a package", func(_ context.Context, j *momserver.Job) error {
+			p, err := j.StartPackage(wire.PackageHeader{FileSize: 1}, wire.PackageBody{})
+			if err != nil {
+				return err
+			}
+			return p.Fail(boom)
+		}, "JobInitialized PackageInitialized TransferringError", "boom"},
+		{"fails it itself", func(_ context.Context, j *momserver.Job) error { return j.Fail(boom) }, "JobInitialized ExportingError", "boom"},
 		{"ends it itself", func(_ context.Context, j *momserver.Job) error { return j.Complete() }, "JobInitialized JobCompleted", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -266,7 +274,7 @@ func TestRun(t *testing.T) {
 						}
 					}()
 					err := w.srv.Run(context.Background(), w.job, wire.InitializeData{}, test.run)
-					if (err != nil) != (test.says == "boom") {
+					if (err != nil) != (test.says == "boom") || err != nil && !errors.Is(err, boom) {
 						t.Error(err)
 					}
 				}()

@@ -77,7 +77,7 @@ func (p *Package) moved(n int64, of func(*wire.PackageHeader) *int64) error {
 		return err
 	}
 	if n < 0 {
-		return wire.Errorf(wire.CodeBadRequest, "momserver: %d bytes moved of package %d", n, p.header.Number)
+		return wire.Errorf(wire.CodeBadRequest, "momserver: %d bytes moved of package %d; want 0 or more", n, p.header.Number)
 	}
 	*of(&p.header) += n
 	p.untold = true
@@ -169,6 +169,9 @@ func (p *Package) FailItem(item string, why error) error {
 		j.progress, j.log = before, log
 		j.open[p] = struct{}{}
 		return err
+	}
+	if j.ended {
+		j.failure = why
 	}
 	return nil
 }

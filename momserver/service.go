@@ -156,7 +156,7 @@ func (sv *service) cancel(sub *subscriber) {
 	sv.startIdle()
 }
 
-// current returns the subscriber, or an [wire.ErrNotSubscribed].
+// current returns the subscriber, or a [wire.ErrNotSubscribed].
 func (sv *service) current() (*subscriber, error) {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()

@@ -42,7 +42,7 @@ type Stats struct {
 	Jobs        map[wire.State]int // jobs that Jobs returns, by the state of their latest event; all nine states
 	JobsFaulty  int                // of those completed, with errors
 	Connections int                // clients' connections, subscribed or not
-	Subscribers int                //
+	Subscribers int                // subscribed now
 	MaxLag      uint64             // events that the slowest of them has not been sent
 	Calls       uint64             // made to subscribers, heartbeats too
 	Delivered   uint64             // events sent, over all subscribers

@@ -32,7 +32,11 @@ const (
 const drainTime = 10 * time.Second
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
@@ -158,8 +162,10 @@ func (c *config) waitSubscribers(ctx context.Context, srv *momserver.Server) boo
 // repeat runs a mirror once, or every interval until ctx is done, and reports
 // whether the last run mirrored all.
 func (c *config) repeat(ctx context.Context, m *mirror.Mirror, log *slog.Logger) bool {
+	var before string
 	for {
-		ok := runOnce(ctx, m, log)
+		ok, said := runOnce(ctx, m, before, log)
+		before = said
 		if c.once || ctx.Err() != nil {
 			return ok
 		}
@@ -176,19 +182,35 @@ func (c *config) repeat(ctx context.Context, m *mirror.Mirror, log *slog.Logger)
 	}
 }
 
-// runOnce runs a mirror and says how it went, in a line.
-func runOnce(ctx context.Context, m *mirror.Mirror, log *slog.Logger) bool {
+// runOnce runs a mirror and says how it went: a line for each thing worth a
+// warning, and one for the run. A run that did nothing and was like the one
+// before is worth no more than a debugging line. It returns what it said, to be
+// given to the next.
+func runOnce(ctx context.Context, m *mirror.Mirror, before string, log *slog.Logger) (ok bool, said string) {
 	r, err := m.Run(ctx)
+	said = fmt.Sprint(r, err)
+	info := slog.LevelInfo
+	if said == before {
+		info = slog.LevelDebug
+	} else {
+		for _, n := range r.Notes {
+			tell := log.Warn
+			if n.Error {
+				tell = log.Error
+			}
+			tell(n.Message, "job", m.Name(), "item", n.Item)
+		}
+	}
 	log = log.With("job", m.Name(), "packages", r.Packages, "files", r.Files, "bytes", r.Bytes, "deleted", r.Deleted)
 	switch {
 	case err != nil:
 		log.Error("mirroring failed", "error", err)
 	case !r.Clean():
-		log.Error("mirrored with errors", "packages failed", r.Failed, "not readable", r.Skipped)
+		log.Error("mirrored with errors", "packagesFailed", r.Failed, "leftOut", r.Skipped)
 	case r.Packages == 0 && r.Deleted == 0:
-		log.Info("nothing to mirror: the destination is up to date")
+		log.Log(ctx, info, "nothing to mirror: the destination is up to date")
 	default:
 		log.Info("mirrored")
 	}
-	return err == nil && r.Clean()
+	return err == nil && r.Clean(), said
 }

@@ -56,7 +56,7 @@ func (r *run) mayLeave(e entry, err error) bool {
 	var spool *spoolError
 	switch {
 	case errors.As(err, &left) && left == vanished:
-		r.job.Warn(e.path, left.Error())
+		r.warn(e.path, left.Error())
 	case errors.As(err, &left):
 		r.skip(e.path, left.Error())
 	case errors.As(err, &spool), errors.Is(err, errInterrupted), !r.m.opts.ContinueOnError:
@@ -173,7 +173,7 @@ func (r *run) appendFile(ctx context.Context, tw *tar.Writer, f *os.File, seen f
 		return false, nil
 	}
 	if before.Mode()&modeBits != modeOf(before) {
-		r.job.Warn(e.path, "its setuid and setgid bits stay behind: its owner is not who mirrors it")
+		r.warn(e.path, "its setuid and setgid bits stay behind: its owner is not who mirrors it")
 	}
 	return true, tw.Flush() // pads; the next entry has a writer of its own
 }

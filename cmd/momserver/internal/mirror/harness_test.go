@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"sort"
 	"strings"
 	"testing"
@@ -235,7 +236,7 @@ func (p *pair) mirrored() []wire.Event {
 func (p *pair) upToDate() {
 	p.t.Helper()
 	result, events, err := p.run(p.t.Context())
-	if err != nil || result != (Result{}) {
+	if err != nil || !reflect.DeepEqual(result, Result{}) {
 		p.t.Errorf("a second run: %v, %+v; want nothing to do", err, result)
 	}
 	if len(events) != 2 || len(events[1].Data.Status.Log) == 0 || !strings.HasPrefix(events[1].Data.Status.Log[0].Message, "nothing to mirror") {

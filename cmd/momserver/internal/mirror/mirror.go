@@ -53,13 +53,24 @@ type Mirror struct {
 
 // Result is what a run did.
 type Result struct {
-	Packages int   // imported
-	Failed   int   // packages that failed
-	Skipped  int   // entries that kept changing or, with ContinueOnError, could not be read
-	Files    int   // files and links imported
-	Bytes    int64 // bytes transferred
-	Deleted  int   // entries deleted, directories with all in them as one
+	Packages int    // imported
+	Failed   int    // packages that failed
+	Skipped  int    // entries that kept changing or, with ContinueOnError, could not be read
+	Files    int    // files and links imported
+	Bytes    int64  // bytes transferred
+	Deleted  int    // entries deleted, directories with all in them as one
+	Notes    []Note // what subscribers were warned of, the first of it
 }
+
+// Note is a warning, or an error that did not end the run.
+type Note struct {
+	Item    string // "" for none
+	Message string
+	Error   bool
+}
+
+// maxNotes bounds a Result's notes.
+const maxNotes = 20
 
 // Clean reports whether all was mirrored.
 func (r Result) Clean() bool { return r.Failed == 0 && r.Skipped == 0 }

@@ -122,13 +122,13 @@ func (r *run) describe() wire.InitializeData {
 // tellPlan logs what the scan found that will not be mirrored.
 func (r *run) tellPlan() {
 	for _, e := range r.tree.skipped {
-		r.job.Warn(e.item, e.err.Error())
+		r.warn(e.item, e.err.Error())
 	}
 	for _, e := range r.tree.unreadable {
 		r.skip(e.item, "not mirrored: "+e.err.Error())
 	}
 	if r.m.excluded() != "" {
-		r.job.Warn(r.m.dst, "the destination lies inside the source; it is left out")
+		r.warn(r.m.dst, "the destination lies inside the source; it is left out")
 	}
 	if len(r.todo) == 0 {
 		r.job.Note("", "nothing to mirror: the destination is up to date")
@@ -140,6 +140,19 @@ func (r *run) tellPlan() {
 func (r *run) skip(item, why string) {
 	r.result.Skipped++
 	r.job.Error(item, why)
+	r.note(Note{item, why, true})
+}
+
+// warn warns subscribers, and whoever asked for the run.
+func (r *run) warn(item, message string) {
+	r.job.Warn(item, message)
+	r.note(Note{item, message, false})
+}
+
+func (r *run) note(n Note) {
+	if len(r.result.Notes) < maxNotes {
+		r.result.Notes = append(r.result.Notes, n)
+	}
 }
 
 // finish deletes what is gone and sets what directories have.
@@ -152,7 +165,7 @@ func (r *run) finish(ctx context.Context) error {
 	}
 	if r.m.opts.Delete && r.result.Failed > 0 {
 		// What is gone may be what a failed package has under another name.
-		r.job.Warn("", "nothing is deleted, because packages failed")
+		r.warn("", "nothing is deleted, because packages failed")
 	} else if r.m.opts.Delete {
 		if err := r.deleteGone(ctx); err != nil {
 			return err
