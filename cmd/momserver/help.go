@@ -26,8 +26,8 @@ Usage: momserver [flags] [SRC DST ...]  (without paths: a sample site, slowly)
 `
 
 const helpTail = `
-Exit codes: 0 all mirrored, or without -once ended by a signal; 1 with -once a run
-failed, was broken off or had errors, or the server could not run; 2 bad flags.
+Exit codes: 0 all mirrored, or ended by a signal without -once; 1 with -once a
+run failed, was broken off or had errors; or no server; 2 bad flags or files.
 
 Examples:
   momserver /srv/site /mnt/staging                   mirror now and every 5 s
