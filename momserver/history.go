@@ -57,8 +57,8 @@ func (h *history) publish(ev *wire.Event, at time.Duration) error {
 	data, err := h.encode(ev, run, &m)
 	if err == nil {
 		e := h.cache.append(m, data)
-		h.runs.publish(run, e)
-		h.jobs.publish(e)
+		h.runs.publish(run, &e)
+		h.jobs.publish(&e)
 	}
 	h.runs.forget(ev.RunID, run)
 	for h.cache.len() > h.maxEvents || h.cache.bytes > h.maxBytes && h.cache.len() > 1 {
@@ -70,7 +70,7 @@ func (h *history) publish(ev *wire.Event, at time.Duration) error {
 // encode returns the event as bytes, valid until the next call, and completes
 // its mark. mu is held.
 func (h *history) encode(ev *wire.Event, run *runState, m *mark) (data []byte, err error) {
-	if !m.final && h.runs.unfinished >= h.maxRuns && !run.isUnfinished() {
+	if !m.final && h.runs.unfinished() >= h.maxRuns && !run.isUnfinished() {
 		return nil, wire.Errorf(wire.CodeFull, "momserver: %d unfinished runs already (Config.MaxRuns)", h.maxRuns)
 	}
 	ev.Seq = h.cache.head + 1
@@ -109,47 +109,69 @@ type place struct {
 	next     uint64
 	head     uint64
 	missed   uint64
-	snapshot []entry
+	snapshot []*entry
 }
 
 // begin returns the place where a subscription begins.
 func (h *history) begin(from wire.From, cursor wire.Cursor, renew bool) (place, error) {
 	h.mu.Lock()
+	p, end, err := h.locate(from, cursor, renew)
+	if end != nil {
+		p.snapshot = end.snapshot()
+	}
+	h.mu.Unlock()
+	bySeq(p.snapshot)
+	return p, err
+}
+
+// after returns the place after a cursor, or where that is zero the oldest, for
+// who has no use for a snapshot.
+func (h *history) after(cursor wire.Cursor) (place, error) {
+	from := wire.FromCursor
+	if cursor.IsZero() {
+		from = wire.FromOldest
+	}
+	h.mu.Lock()
 	defer h.mu.Unlock()
+	p, _, err := h.locate(from, cursor, false)
+	return p, err
+}
+
+// locate returns the place where a subscription begins, and of which end it is
+// to have a snapshot; nil for none. mu is held.
+func (h *history) locate(from wire.From, cursor wire.Cursor, renew bool) (place, *end, error) {
 	head := h.cache.head
 	switch from {
 	case wire.FromNow:
-		return place{next: head + 1, head: head, snapshot: h.runs.atHead()}, nil
+		return place{next: head + 1, head: head}, &h.runs.head, nil
 	case wire.FromOldest:
-		return h.tail(h.cache.oldest), nil
+		return h.tail(h.cache.oldest), &h.runs.tail, nil
 	case wire.FromCursor:
 	default:
-		return place{}, wire.Errorf(wire.CodeBadRequest, "a subscription from %d, which is no place", from)
+		return place{}, nil, wire.Errorf(wire.CodeBadRequest, "a subscription from %d, which is no place", from)
 	}
 	if cursor.Epoch != h.epoch {
 		// A place in another server's life: all of this one is new.
-		return h.tail(1), nil
+		return h.tail(1), &h.runs.tail, nil
 	}
 	next := cursor.Seq + 1
 	switch {
 	case cursor.Seq > head:
-		return place{}, wire.Errorf(wire.CodeBadRequest, "a cursor at event %d; the newest is %d", cursor.Seq, head)
-	case next < h.cache.oldest:
-		return h.tail(next), nil
-	case renew && next == h.cache.oldest:
-		return h.tail(next), nil
+		return place{}, nil, wire.Errorf(wire.CodeBadRequest, "a cursor at event %d; the newest is %d", cursor.Seq, head)
+	case next < h.cache.oldest, renew && next == h.cache.oldest:
+		return h.tail(next), &h.runs.tail, nil
 	case renew:
 		// The snapshot at next is gone with the events before it that the
 		// cache has passed on: go on from the head, and count what is skipped.
-		return place{next: head + 1, head: head, missed: head + 1 - next, snapshot: h.runs.atHead()}, nil
+		return place{next: head + 1, head: head, missed: head + 1 - next}, &h.runs.head, nil
 	}
-	return place{next: next, head: head}, nil
+	return place{next: next, head: head}, nil, nil
 }
 
 // tail returns the place at the oldest cached event for a reader that wants
 // next, which has left the cache or is the oldest. mu is held.
 func (h *history) tail(next uint64) place {
-	return place{next: h.cache.oldest, head: h.cache.head, missed: h.cache.oldest - next, snapshot: h.runs.atTail()}
+	return place{next: h.cache.oldest, head: h.cache.head, missed: h.cache.oldest - next}
 }
 
 // stretch is events of one segment, which can be read without the lock.
@@ -175,11 +197,13 @@ func (h *history) stretch(p *place) (s stretch, gap bool) {
 
 // skip moves p over a gap.
 func (h *history) skip(p *place) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	missed := p.missed
+	h.mu.Lock()
 	*p = h.tail(p.next)
+	p.snapshot = h.runs.tail.snapshot()
+	h.mu.Unlock()
 	p.missed += missed
+	bySeq(p.snapshot)
 }
 
 // reader is who reads events: what it wants and what it knows.

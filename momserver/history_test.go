@@ -36,7 +36,7 @@ func (m *model) unfinished(n int) []uint64 {
 	return seqs
 }
 
-func seqsOf(entries []entry) []uint64 {
+func seqsOf(entries []*entry) []uint64 {
 	var seqs []uint64
 	for _, e := range entries {
 		seqs = append(seqs, e.seq)

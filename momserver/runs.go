@@ -10,20 +10,70 @@ import (
 	"mom/wire"
 )
 
-// runState is where one run stands at the two ends of the cache. Its entries
-// point into the cache while the events are there, and to copies after.
+// runState is where one run stands at the two ends of the cache.
 type runState struct {
 	common wire.Common
-	head   entry // its newest event
-	tail   entry // its newest event that has left the cache; none with Seq 0
+	head   slot // its newest event; empty where that ended it
+	tail   slot // its newest event that has left the cache; empty for none, or where that ended it
+}
+
+// isUnfinished reports whether the run is unfinished at the head.
+func (s *runState) isUnfinished() bool { return s.head.e != nil }
+
+// slot is a run's place in an end.
+type slot struct {
+	e  *entry // nil for none. It points into the cache while the event is there, and to a copy after
+	at int    // in the end's lists
+}
+
+// end holds the newest event of each run that is unfinished at one end of the
+// cache. What a snapshot is made of lies in one piece, in no order, so that
+// taking it under the history's lock is copying memory.
+type end struct {
+	events []*entry // never changed where they point to: a snapshot has them too
+	slots  []*slot  // whose they are
+}
+
+// set makes e the newest event of the slot's run.
+func (o *end) set(s *slot, e *entry) {
+	if s.e == nil {
+		s.at = len(o.events)
+		o.events, o.slots = append(o.events, e), append(o.slots, s)
+	}
+	s.e, o.events[s.at] = e, e
+}
+
+// clear takes the slot's run out.
+func (o *end) clear(s *slot) {
+	if s.e == nil {
+		return
+	}
+	last := len(o.events) - 1
+	o.events[s.at], o.slots[s.at] = o.events[last], o.slots[last]
+	o.slots[s.at].at = s.at
+	o.events[last], o.slots[last] = nil, nil
+	o.events, o.slots = o.events[:last], o.slots[:last]
+	s.e = nil
+}
+
+// snapshot returns the events, in no order; see bySeq.
+func (o *end) snapshot() []*entry { return slices.Clone(o.events) }
+
+// bySeq puts a snapshot in order. It needs no lock.
+func bySeq(snapshot []*entry) {
+	slices.SortFunc(snapshot, func(a, b *entry) int { return cmp.Compare(a.seq, b.seq) })
 }
 
 // runs holds the runs that are unfinished at either end of the cache. Its zero
 // value is empty. The history guards it.
 type runs struct {
-	byID       map[uuid.UUID]*runState
-	unfinished int // at the head
+	byID map[uuid.UUID]*runState
+	head end
+	tail end
 }
+
+// unfinished returns how many runs are at the head.
+func (r *runs) unfinished() int { return len(r.head.events) }
 
 // get returns the state of a run, making it where there is none.
 func (r *runs) get(id uuid.UUID) *runState {
@@ -38,27 +88,19 @@ func (r *runs) get(id uuid.UUID) *runState {
 	return s
 }
 
-// isUnfinished reports whether the run is unfinished at the head.
-func (s *runState) isUnfinished() bool { return s.head.seq > 0 && !s.head.final }
-
 // publish makes e the run's newest event.
-func (r *runs) publish(s *runState, e entry) {
-	was := s.isUnfinished()
-	s.head = e
-	switch {
-	case !e.final && !was:
-		r.unfinished++
-	case e.final:
+func (r *runs) publish(s *runState, e *entry) {
+	if e.final {
 		s.common = wire.Common{}
-		if was {
-			r.unfinished--
-		}
+		r.head.clear(&s.head)
+		return
 	}
+	r.head.set(&s.head, e)
 }
 
 // forget removes a run that is of no interest at either end.
 func (r *runs) forget(id uuid.UUID, s *runState) {
-	if s.tail.seq == 0 && !s.isUnfinished() {
+	if s.tail.e == nil && s.head.e == nil {
 		delete(r.byID, id)
 	}
 }
@@ -67,47 +109,23 @@ func (r *runs) forget(id uuid.UUID, s *runState) {
 func (r *runs) evict(e entry) {
 	id := e.def.RunID()
 	s := r.get(id)
-	if s.head.seq == e.seq { // silent for as long as the cache reaches back
+	if s.head.e != nil && s.head.e.seq == e.seq { // silent for as long as the cache reaches back
 		e.data = bytes.Clone(e.data)
-		s.head = e
+		r.head.set(&s.head, &e)
 	}
-	s.tail = e
 	if e.final {
-		s.tail = entry{}
+		r.tail.clear(&s.tail)
+	} else {
+		r.tail.set(&s.tail, &e)
 	}
 	r.forget(id, s)
 }
 
 // unpin makes the run's tail a copy where it is the event.
 func (r *runs) unpin(def *wire.Definition, seq uint64) {
-	if s := r.byID[def.RunID()]; s != nil && s.tail.seq == seq {
-		s.tail.data = bytes.Clone(s.tail.data)
+	if s := r.byID[def.RunID()]; s != nil && s.tail.e != nil && s.tail.e.seq == seq {
+		e := *s.tail.e
+		e.data = bytes.Clone(e.data)
+		r.tail.set(&s.tail, &e)
 	}
-}
-
-// atHead returns the newest events of the runs that are unfinished there.
-func (r *runs) atHead() []entry {
-	all := make([]entry, 0, r.unfinished)
-	for _, s := range r.byID {
-		if s.isUnfinished() {
-			all = append(all, s.head)
-		}
-	}
-	return bySeq(all)
-}
-
-// atTail returns the newest events of those unfinished where the cache begins.
-func (r *runs) atTail() []entry {
-	var all []entry
-	for _, s := range r.byID {
-		if s.tail.seq > 0 {
-			all = append(all, s.tail)
-		}
-	}
-	return bySeq(all)
-}
-
-func bySeq(all []entry) []entry {
-	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.seq, b.seq) })
-	return all
 }

@@ -203,11 +203,7 @@ const maxPage = 256 << 10
 func (sv *service) History(args *wire.HistoryArgs, reply *wire.Page) error {
 	return sv.serving(func() error {
 		h := sv.srv.hist
-		from := wire.FromCursor
-		if args.Since.IsZero() {
-			from = wire.FromOldest
-		}
-		at, err := h.begin(from, args.Since, false)
+		at, err := h.after(args.Since)
 		if err != nil {
 			return err
 		}

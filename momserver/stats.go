@@ -60,7 +60,7 @@ func (s *Server) Stats() Stats {
 	}
 	st.Drops, st.Dropped = s.drops.report()
 	s.hist.mu.Lock()
-	st.Published, st.Cached, st.CachedBytes, st.Runs = s.hist.cache.head, s.hist.cache.len(), s.hist.cache.bytes, s.hist.runs.unfinished
+	st.Published, st.Cached, st.CachedBytes, st.Runs = s.hist.cache.head, s.hist.cache.len(), s.hist.cache.bytes, s.hist.runs.unfinished()
 	st.Jobs, st.JobsFaulty = s.hist.jobs.tally.report(), s.hist.jobs.tally.faulty
 	if st.Cached > 0 {
 		st.CacheAge = time.Since(s.since) - s.hist.cache.at(s.hist.cache.oldest).at

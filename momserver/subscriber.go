@@ -90,7 +90,7 @@ func (sub *subscriber) done(head uint64) bool {
 // filterSnapshot leaves out what the subscriber does not want.
 func (sub *subscriber) filterSnapshot() {
 	if !sub.takesAll() {
-		sub.at.snapshot = slices.DeleteFunc(sub.at.snapshot, func(e entry) bool {
+		sub.at.snapshot = slices.DeleteFunc(sub.at.snapshot, func(e *entry) bool {
 			return !sub.takes(e.def, e.state, e.severity)
 		})
 	}
