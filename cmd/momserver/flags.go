@@ -272,5 +272,12 @@ func (c *config) mirrors(srv *momserver.Server) ([]*mirror.Mirror, error) {
 		}
 		all = append(all, m)
 	}
+	for _, m := range all {
+		for _, other := range all {
+			if m != other && m.DeletesFrom(other) {
+				return nil, usagef("-delete at %s would delete what another pair mirrors from %s: leave out -delete, or run the pairs apart", m.Destination(), other.Source())
+			}
+		}
+	}
 	return all, nil
 }

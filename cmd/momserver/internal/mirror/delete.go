@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
-	"strings"
 )
 
 // deleteGone deletes what the source does not have. What the source has but
@@ -35,7 +34,7 @@ func (r *run) deleteIn(ctx context.Context, dir string, unread map[string]bool) 
 	}
 	for _, name := range names {
 		p := path.Join(dir, name)
-		if dir == "." && strings.HasPrefix(name, spoolPrefix) || unread[p] {
+		if dir == "." && isSpool(name) || unread[p] {
 			continue
 		}
 		if !r.tree.known[p] {

@@ -13,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -131,7 +132,7 @@ func compare(t testing.TB, want, got map[string]string, exact bool) {
 		}
 	}
 	for p, about := range got {
-		if _, ok := want[p]; !ok && (exact || strings.HasPrefix(p, spoolPrefix)) {
+		if _, ok := want[p]; !ok && (exact || isSpool(strings.SplitN(p, "/", 2)[0])) {
 			off = append(off, fmt.Sprintf("%.80q: should not be there: %q", p, about))
 		}
 	}
@@ -198,6 +199,7 @@ func (p *pair) run(ctx context.Context) (Result, []wire.Event, error) {
 	events := p.events()
 	checkRun(p.t, events, m.JobID(), result, err)
 	names, _ := filepath.Glob(filepath.Join(p.dst, spoolPrefix+"*"))
+	names = slices.DeleteFunc(names, func(name string) bool { return !isSpool(filepath.Base(name)) })
 	if len(names) > 0 {
 		p.t.Errorf("the run left %v", names)
 	}

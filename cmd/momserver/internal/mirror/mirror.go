@@ -136,6 +136,17 @@ func (m *Mirror) Overlaps(other *Mirror) bool {
 	return inside || around || m.dst == other.dst
 }
 
+// DeletesFrom reports whether the mirror, which deletes, would delete the
+// other's source, or what is in it.
+func (m *Mirror) DeletesFrom(other *Mirror) bool {
+	_, inside := within(m.dst, other.src)
+	_, around := within(other.src, m.dst)
+	return m.opts.Delete && (inside || around || m.dst == other.src)
+}
+
+// Source returns the source, absolute.
+func (m *Mirror) Source() string { return m.src }
+
 // Destination returns the destination, absolute.
 func (m *Mirror) Destination() string { return m.dst }
 

@@ -12,8 +12,16 @@ import (
 
 // pool.go keeps the spool at the destination, and the destination to one run.
 
-// spoolPrefix begins the name of a spool at the top of a destination.
+// spoolPrefix begins the name of a spool at the top of a destination; a UUID
+// follows.
 const spoolPrefix = ".momspool-"
+
+// isSpool reports whether name is one that only a spool has. What else begins so
+// is somebody's own.
+func isSpool(name string) bool {
+	id, ok := strings.CutPrefix(name, spoolPrefix)
+	return ok && len(id) == 36 && uuid.Validate(id) == nil
+}
 
 // errTaken is a destination that another run works on, of whichever process.
 var errTaken = errors.New("another run mirrors to this destination now")
@@ -31,7 +39,7 @@ func (r *run) openPool() error {
 	if err := r.takeDest(); err != nil {
 		return err
 	}
-	pool := spoolPrefix + uuid.NewString()[:8]
+	pool := spoolPrefix + uuid.NewString()
 	if err := r.dest.Mkdir(pool, 0o700); err != nil {
 		return about(r.m.dst, err)
 	}
@@ -68,7 +76,7 @@ func (r *run) takeDest() error {
 	r.lock = lock
 	names, _ := readNames(r.dest, ".")
 	for _, name := range names {
-		if strings.HasPrefix(name, spoolPrefix) {
+		if isSpool(name) {
 			r.removeAll(name)
 		}
 	}

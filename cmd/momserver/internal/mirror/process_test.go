@@ -149,6 +149,6 @@ func TestStaleSpool(t *testing.T) {
 	p := newPair(t, Options{})
 	plant(t, p.src, file("f", "x"))
 	p.mirrored()
-	plant(t, p.dst, dir(spoolPrefix+"dead").with(0o500), file(spoolPrefix+"dead/package-0001.tar", "x"))
+	plant(t, p.dst, dir(spoolPrefix+"7b0d5b1e-6d2f-4b1c-9a55-0c6f0a2f3a11").with(0o500), file(spoolPrefix+"7b0d5b1e-6d2f-4b1c-9a55-0c6f0a2f3a11/package-0001.tar", "x"))
 	p.upToDate()
 }

@@ -157,15 +157,20 @@ func (r *run) note(n Note) {
 
 // finish deletes what is gone and sets what directories have.
 func (r *run) finish(ctx context.Context) error {
-	if r.job.Ended() || r.dest == nil {
+	if r.job.Ended() {
 		return nil
+	}
+	if r.dest == nil { // the source is empty, or all of it was left out
+		if err := r.makeDest(); err != nil {
+			return about(r.m.dst, err)
+		}
 	}
 	if err := r.takeDest(); err != nil {
 		return err
 	}
-	if r.m.opts.Delete && r.result.Failed > 0 {
-		// What is gone may be what a failed package has under another name.
-		r.warn("", "nothing is deleted, because packages failed")
+	if r.m.opts.Delete && !r.result.Clean() {
+		// What is gone may be what was not mirrored, under another name.
+		r.warn("", "nothing is deleted, because not everything was mirrored")
 	} else if r.m.opts.Delete {
 		if err := r.deleteGone(ctx); err != nil {
 			return err

@@ -8,7 +8,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // entry is one file, directory or link of a tree.
@@ -64,7 +63,7 @@ func (t *tree) readDir(ctx context.Context, root *os.Root, dir, exclude string) 
 	}
 	for _, name := range names {
 		p := path.Join(dir, name)
-		if p == exclude || dir == "." && strings.HasPrefix(name, spoolPrefix) {
+		if p == exclude || isSpool(name) { // of a destination, which may be this one or lie below
 			continue
 		}
 		if err := t.add(ctx, root, p, exclude); err != nil {

@@ -66,7 +66,8 @@ func verify(ctx context.Context, f io.Reader, size int64, sum []byte) error {
 // inDestination reports whether a package may have an entry of that name: a
 // plain path below the destination, and not in the spool.
 func inDestination(name string) bool {
-	return name != "." && name == path.Clean(name) && filepath.IsLocal(filepath.FromSlash(name)) && !strings.HasPrefix(name, spoolPrefix)
+	first, _, _ := strings.Cut(name, "/")
+	return name != "." && name == path.Clean(name) && filepath.IsLocal(filepath.FromSlash(name)) && !isSpool(first)
 }
 
 // place puts one entry in place of what is there.
