@@ -49,7 +49,8 @@ type Options struct {
 	// as the address that the client's own connection comes from.
 	CallbackAddr string
 
-	// Queue is how many events may wait for the handler; 4,096.
+	// Queue is how many events may wait for the handler; 4,096, 1,048,576 at
+	// most.
 	Queue int
 	// QueueBytes is how many bytes, as encoded, may wait before the client
 	// claims no more room; 16 MiB. What the server was promised before may
@@ -80,6 +81,7 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	def(&o.Period, 20*time.Second)
 	def(&o.Queue, 4096)
+	o.Queue = min(o.Queue, 1<<20)
 	def(&o.QueueBytes, 16<<20)
 	def(&o.MaxMessage, wire.MaxServerMessage)
 	def(&o.DialTimeout, 5*time.Second)

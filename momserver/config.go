@@ -25,7 +25,7 @@ type Config struct {
 
 	MaxConns         int           // connections; 12,000
 	MaxConnsPerAddr  int           // connections from one IP address, or IPv6 network of 64 bits; as MaxConns
-	MaxSubscribers   int           // subscribers; 10,000
+	MaxSubscribers   int           // subscribers; 10,000, 1,048,576 at most
 	MaxMessage       int           // bytes of one message from a client; 64 KiB
 	HandshakeTimeout time.Duration // TLS and greeting, together; 5 s
 	MessageTimeout   time.Duration // from a message's first byte to its last; 5 s
@@ -34,8 +34,8 @@ type Config struct {
 	// Delivery.
 
 	BatchBytes  int           // a batch takes no further event over this; 64 KiB, 1 MiB at most
-	Window      int           // unanswered calls to one subscriber; 32
-	WindowBytes int           // bytes of events in them, over which no further call is made; 256 KiB
+	Window      int           // unanswered calls to one subscriber; 32, 4,096 at most
+	WindowBytes int           // bytes of events in them, over which no further call is made; 256 KiB, 64 MiB at most
 	Heartbeat   time.Duration // an idle subscriber is called this often, every 10 min at least; 3 s
 	CallTimeout time.Duration // an unanswered call drops its subscriber; 5 s
 
@@ -94,6 +94,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxConns, 12_000)
 	def(&c.MaxConnsPerAddr, c.MaxConns)
 	def(&c.MaxSubscribers, 10_000)
+	c.MaxSubscribers = min(c.MaxSubscribers, 1<<20)
 	def(&c.MaxMessage, 64<<10)
 	def(&c.HandshakeTimeout, 5*time.Second)
 	def(&c.MessageTimeout, 5*time.Second)
@@ -101,7 +102,9 @@ func (c Config) withDefaults() Config {
 	def(&c.BatchBytes, 64<<10)
 	c.BatchBytes = min(c.BatchBytes, maxPiece)
 	def(&c.Window, 32)
+	c.Window = min(c.Window, 4096)
 	def(&c.WindowBytes, 256<<10)
+	c.WindowBytes = min(c.WindowBytes, 64<<20)
 	def(&c.Heartbeat, 3*time.Second)
 	c.Heartbeat = min(max(c.Heartbeat, time.Millisecond), wire.MaxHeartbeat) // what the greeting can say
 	def(&c.CallTimeout, 5*time.Second)

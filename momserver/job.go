@@ -44,11 +44,15 @@ const maxLog = 32
 // not take an event over its bound.
 const maxLogText = 256
 
-// StartJob begins a run of the job and publishes JobInitialized. A zero jobID
-// is an error. The run's description does not change after this.
+// StartJob begins a run of the job and publishes JobInitialized. A zero jobID,
+// a negative count, and a description of more than half of Config.MaxEventBytes
+// are errors. The run's description does not change after this.
 func (s *Server) StartJob(jobID uuid.UUID, init wire.InitializeData) (*Job, error) {
 	if jobID == uuid.Nil {
 		return nil, wire.Errorf(wire.CodeBadRequest, "momserver: StartJob without a job ID")
+	}
+	if err := s.checkInit(&init); err != nil {
+		return nil, err
 	}
 	now := time.Now().UTC()
 	j := &Job{
@@ -56,17 +60,38 @@ func (s *Server) StartJob(jobID uuid.UUID, init wire.InitializeData) (*Job, erro
 		began: now, open: make(map[*Package]struct{}),
 		progress: wire.Progress{PackagesTotal: init.Packages, FilesTotal: init.FilesInPackages, BytesTotal: init.Bytes},
 	}
+	j.mu.Lock() // before a Shutdown can find it, and end it before it has begun
+	defer j.mu.Unlock()
 	if !s.addJob(j) {
 		return nil, wire.Errorf(wire.CodeClosed, "momserver: StartJob after Shutdown or Close")
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	if err := j.publish(wire.Status{State: wire.JobInitialized, SentTime: now, ReceivedTime: now}, nil); err != nil {
 		j.ended = true
 		s.removeJob(j)
 		return nil, err
 	}
 	return j, nil
+}
+
+// checkInit refuses a description that is so long that the run's end might not
+// fit an event, and numbers that count nothing.
+func (s *Server) checkInit(init *wire.InitializeData) error {
+	if n := len(init.Name) + len(init.SourcePath) + len(init.DestinationPath) + len(init.DestinationRoot); n > s.cfg.MaxEventBytes/2 {
+		return wire.Errorf(wire.CodeTooLarge, "momserver: a run described in %d bytes; at most half of Config.MaxEventBytes, %d", n, s.cfg.MaxEventBytes/2)
+	}
+	if init.Packages < 0 || init.Bytes < 0 || init.FilesInPackages < 0 || init.PagesInPackages < 0 {
+		return wire.Errorf(wire.CodeBadRequest, "momserver: a run of a negative count: %d packages, %d bytes, %d files, %d pages; 0 is not known", init.Packages, init.Bytes, init.FilesInPackages, init.PagesInPackages)
+	}
+	return nil
+}
+
+// reason returns why, or words in its place: a failure without a reason is one
+// all the same.
+func reason(why error) error {
+	if why == nil {
+		return errors.New("it failed, and nobody said why")
+	}
+	return why
 }
 
 // Run runs a job in run: it starts it, and ends it by what run returns:
@@ -182,6 +207,7 @@ func (j *Job) FailItem(item string, why error) error {
 	if j.ended {
 		return j.errEnded(wire.ExportingError)
 	}
+	why = reason(why)
 	j.logLocked(wire.SeverityError, item, why.Error())
 	if err := j.publish(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package momserver
 
 import (
+	"math"
 	"time"
 
 	"mom/wire"
@@ -21,7 +22,8 @@ type Package struct {
 }
 
 // StartPackage publishes PackageInitialized for a package that has been made.
-// A zero header.Number becomes the next of the run. It is an
+// A zero header.Number becomes the next of the run; a negative count is an
+// error. It is an
 // [wire.ErrRunEnded] after the run's end.
 func (j *Job) StartPackage(header wire.PackageHeader, body wire.PackageBody) (*Package, error) {
 	j.mu.Lock()
@@ -31,6 +33,9 @@ func (j *Job) StartPackage(header wire.PackageHeader, body wire.PackageBody) (*P
 	}
 	if header.Number == 0 {
 		header.Number = j.numbers + 1
+	}
+	if header.Number < 0 || header.FileSize < 0 || body.Files < 0 || body.Pages < 0 {
+		return nil, wire.Errorf(wire.CodeBadRequest, "momserver: a package of a negative count: number %d, %d bytes, %d files, %d pages", header.Number, header.FileSize, body.Files, body.Pages)
 	}
 	now := time.Now().UTC()
 	p := &Package{job: j, header: header, body: body, state: wire.PackageInitialized, since: now}
@@ -76,7 +81,7 @@ func (p *Package) moved(n int64, of func(*wire.PackageHeader) *int64) error {
 	if err := p.may(wire.Transferring); err != nil {
 		return err
 	}
-	if n < 0 {
+	if n < 0 || *of(&p.header) > math.MaxInt64-n {
 		return wire.Errorf(wire.CodeBadRequest, "momserver: %d bytes moved of package %d; want 0 or more", n, p.header.Number)
 	}
 	*of(&p.header) += n
@@ -160,6 +165,7 @@ func (p *Package) FailItem(item string, why error) error {
 	if err := p.may(state); err != nil {
 		return err
 	}
+	why = reason(why)
 	j := p.job
 	before, log := j.progress, j.log
 	j.logLocked(wire.SeverityError, item, why.Error())

@@ -46,11 +46,15 @@ type sender struct {
 	buf      []byte // of the batch; net/rpc has encoded it when Go returns
 }
 
+// maxInFlight bounds the unanswered calls to all subscribers together, which
+// take 8 bytes each from the start; over it those with news wait for answers.
+const maxInFlight = 1 << 22
+
 func newSender(s *Server) *sender {
 	return &sender{
 		srv: s, cfg: &s.cfg, hist: s.hist,
 		bell: make(chan struct{}, 1),
-		done: make(chan *rpc.Call, (s.cfg.MaxSubscribers+1)*(s.cfg.Window+1)),
+		done: make(chan *rpc.Call, min((s.cfg.MaxSubscribers+1)*(s.cfg.Window+1), maxInFlight)),
 		stop: s.life.Done(), drained: make(chan struct{}),
 		subs:  make(map[*subscriber]struct{}),
 		calls: make(map[*rpc.Call]*call),

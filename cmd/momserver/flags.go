@@ -144,6 +144,9 @@ func (c *config) check() error {
 			return usagef("%s %d: want at least %d", bound.flag, bound.value, bound.least)
 		}
 	}
+	if n := c.server.MaxSubscribers; n > 1<<20 {
+		return usagef("-max-subscribers %d: want at most %d", n, 1<<20)
+	}
 	for _, d := range []struct {
 		flag  string
 		value time.Duration

@@ -1,0 +1,94 @@
+package momserver_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+)
+
+// TestExtremeBounds takes what nobody means, and works all the same.
+func TestExtremeBounds(t *testing.T) {
+	const most = math.MaxInt
+	inBubble(t, momserver.Config{
+		CacheEvents: most, CacheBytes: most, MaxEventBytes: most, MaxRuns: most, MaxJobs: most,
+		MaxConns: most, MaxConnsPerAddr: most, MaxSubscribers: most, MaxMessage: 1 << 30,
+		BatchBytes: most, Window: most, WindowBytes: most, DialsPerMinute: most,
+	}, func(w *world) {
+		c := w.subscribed(momclient.Options{Queue: most, QueueBytes: most, MaxMessage: 1 << 30})
+		w.publish(1000)
+		synctest.Wait()
+		if sum := check(t, c.take(), 0); sum.fresh != 1000 {
+			t.Errorf("%+v: %s", sum, dump(c))
+		}
+	})
+}
+
+// TestLongDescription refuses a run whose end might not fit an event; one that
+// is accepted can be ended, in every way.
+func TestLongDescription(t *testing.T) {
+	inBubble(t, momserver.Config{MaxEventBytes: 8 << 10}, func(w *world) {
+		for _, size := range []int{4 << 10, 4<<10 + 1, 8 << 10} {
+			j, err := w.srv.StartJob(w.job, wire.InitializeData{Name: strings.Repeat("n", size)})
+			if accepted := size <= 4<<10; (err == nil) != accepted || err != nil && !errors.Is(err, wire.ErrTooLarge) {
+				t.Fatalf("%d bytes: %v", size, err)
+			}
+			if err == nil {
+				for range 50 {
+					j.Warn(strings.Repeat("i", 300), strings.Repeat("m", 300))
+				}
+				if err := j.Complete(); err != nil {
+					t.Errorf("%d bytes: the end: %v", size, err)
+				}
+			}
+		}
+	})
+}
+
+// TestAbsurdCounts refuses numbers that count nothing, and publishes nothing.
+func TestAbsurdCounts(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		for _, init := range []wire.InitializeData{{Packages: -1}, {Bytes: -1}, {FilesInPackages: -1}, {PagesInPackages: -1}} {
+			if _, err := w.srv.StartJob(w.job, init); !errors.Is(err, wire.ErrBadRequest) {
+				t.Errorf("%+v: %v", init, err)
+			}
+		}
+		j, _ := w.srv.StartJob(w.job, wire.InitializeData{ContinueOnError: true})
+		for _, h := range []wire.PackageHeader{{Number: -1}, {FileSize: -1}} {
+			if _, err := j.StartPackage(h, wire.PackageBody{}); !errors.Is(err, wire.ErrBadRequest) {
+				t.Errorf("%+v: %v", h, err)
+			}
+		}
+		if _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{Files: -1}); !errors.Is(err, wire.ErrBadRequest) {
+			t.Error(err)
+		}
+		p, err := j.StartPackage(wire.PackageHeader{FileSize: 10}, wire.PackageBody{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Sent(math.MaxInt64 - 1)
+		for _, n := range []int64{-1, 2, math.MaxInt64} {
+			if err := p.Sent(n); !errors.Is(err, wire.ErrBadRequest) {
+				t.Errorf("%d bytes more: %v", n, err)
+			}
+		}
+		if err := p.Fail(nil); err != nil {
+			t.Error(err)
+		}
+		if err := j.Fail(nil); err != nil {
+			t.Error(err)
+		}
+		if got := states(t, w.published()); got != "JobInitialized PackageInitialized Transferring TransferringError ExportingError" {
+			t.Error(got)
+		}
+		if err := w.srv.Run(context.Background(), w.job, wire.InitializeData{}, func(_ context.Context, j *momserver.Job) error { return j.Fail(nil) }); err == nil {
+			t.Error("a run that failed without a reason is none that failed")
+		}
+	})
+}
