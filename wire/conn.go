@@ -33,7 +33,7 @@ type ConnConfig struct {
 	MaxCall        int           // bytes of one outgoing frame, what the peer takes; 0 where it takes what this end may say
 	ReadBuffer     int           // bytes that are read ahead; longer frames are read past it
 	MaxWaiting     int           // bytes that may wait to be written
-	WriteTimeout   time.Duration // for each write
+	WriteTimeout   time.Duration // for each write; the kernel gives a peer that has vanished a quarter more
 	MessageTimeout time.Duration // from an incoming frame's first byte to its last
 	ReplyDelay     time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
 	HoldCalls      bool          // calls leave with the next Send, so that the caller can make many and then send them together
@@ -74,6 +74,8 @@ type Conn struct {
 // NewConn returns a Conn on nc, which it owns from here on. Serve must be
 // called for anything to be received, replies too.
 func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
+	// After an unanswered call would have been noticed, which says more.
+	watchPeer(nc, cfg.WriteTimeout*5/4)
 	c := &Conn{
 		nc: nc, cfg: cfg,
 		out:   newOutbox(nc, &cfg),

@@ -1,0 +1,30 @@
+package wire
+
+import (
+	"net"
+	"time"
+)
+
+// vanished.go has the kernel look for peers that have vanished. An unanswered
+// call finds those that are called; it cannot find the others, such as whoever
+// has asked for a page and does not get it, or is greeted and says nothing more.
+
+// watchPeer has the kernel end the connection when for that long nothing came
+// from the peer's, and what was sent is not acknowledged, or a probe is not
+// answered: by user timeout where there is one, which works with data in
+// flight as well, and by keepalive everywhere. Less than a second is taken for
+// one, because a segment that is lost once is sent again within that; the
+// kernel rounds its probes up to seconds. A peer that does not read for so long
+// is taken for vanished, too. Without a TCP socket it does nothing.
+func watchPeer(nc net.Conn, within time.Duration) {
+	within = max(within, time.Second)
+	if tc, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc = tc.NetConn()
+	}
+	socket, ok := nc.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	socket.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: within / 2, Interval: time.Second, Count: 3})
+	setUserTimeout(socket, within)
+}
