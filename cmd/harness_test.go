@@ -91,9 +91,20 @@ func (b *buffer) String() string {
 
 func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
+	return startIn(t, here, name, args...)
+}
+
+// place is where something is done, such as a namespace.
+type place func(func() error) error
+
+func here(do func() error) error { return do() }
+
+// startIn starts one of the commands elsewhere.
+func startIn(t *testing.T, in place, name string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, cmd: exec.Command(filepath.Join(bin, name), args...)}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
-	if err := p.cmd.Start(); err != nil {
+	if err := in(p.cmd.Start); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
