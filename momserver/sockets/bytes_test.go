@@ -28,12 +28,21 @@ type bed struct {
 	ledger invariant.Ledger
 	runs   []invariant.Mark // the beginning of each
 	tls    *tls.Config      // of clients
+
+	reached atomic.Int64 // peers that have got to where they are stuck
 }
 
 // serve starts a server that ends with the test.
 func serve(t *testing.T, cfg momserver.Config) *bed {
 	t.Helper()
-	b := &bed{t: t, srv: momserver.New(cfg)}
+	b := new(bed)
+	b.serve(t, cfg)
+	return b
+}
+
+func (b *bed) serve(t *testing.T, cfg momserver.Config) {
+	t.Helper()
+	b.t, b.srv = t, momserver.New(cfg)
 	b.ledger.Begin(b.srv.Epoch())
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -48,7 +57,6 @@ func serve(t *testing.T, cfg momserver.Config) *bed {
 			t.Error(err)
 		}
 	})
-	return b
 }
 
 // publish publishes n events of so many runs in turn, none of which ends.

@@ -1,0 +1,168 @@
+//go:build unix
+
+package sockets_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+	"mom/wire/wiretest/invariant"
+)
+
+// thousand is how many clients there are, where descriptors reach for both
+// ends of so many.
+func thousand(t *testing.T) int {
+	n := 1000
+	if !slow() {
+		n = 300
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil && limit.Cur < uint64(2*n+100) {
+		n = int(limit.Cur-100) / 2
+		t.Logf("%d descriptors reach for %d clients", limit.Cur, n)
+	}
+	return n
+}
+
+// follower is one of many clients.
+type follower struct {
+	*momclient.Client
+	stream *invariant.Stream
+}
+
+func (b *bed) follower(resumed *atomic.Int64) *follower {
+	f := &follower{stream: invariant.NewStream(&b.ledger, wire.Filter{}, func(v invariant.Violation) { b.t.Error(v) })}
+	f.Client = momclient.New(b.addr, momclient.Options{
+		AutoReconnect: true,
+		Jitter:        func(limit time.Duration) time.Duration { return limit }, // all at once
+		OnPanic:       func(p *momclient.PanicError) { panic(p) },
+	})
+	f.OnEvent(f.stream.Event)
+	f.OnConnection(func(s momclient.ConnectionStatus) {
+		switch {
+		case s.Kind == momclient.Connected:
+			f.stream.Connected(s.Epoch)
+		case s.Kind == momclient.Resumed && s.NewEpoch:
+			f.stream.Connected(s.Epoch)
+			resumed.Add(1)
+		case s.Final && !errors.Is(s.Err, wire.ErrClosed):
+			b.t.Errorf("refused for good: %v", s.Err)
+		}
+	})
+	return f
+}
+
+// restart ends the server and starts another, at its port.
+func (b *bed) restart(cfg momserver.Config) {
+	b.t.Helper()
+	b.srv.Close()
+	b.srv = momserver.New(cfg)
+	b.ledger.Begin(b.srv.Epoch())
+	b.publish(20, 4) // before anybody is there
+	l, err := net.Listen("tcp", b.addr)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	go b.srv.Serve(l)
+}
+
+// heap returns the bytes that are in use.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what a sync.Pool has let go of
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// manyGoroutines has n goroutines be there at once. The runtime keeps some
+// hundred bytes of each for the next, for ever, which are nobody's leak.
+func manyGoroutines(n int) {
+	var there sync.WaitGroup
+	end := make(chan struct{})
+	for range n {
+		there.Go(func() { <-end })
+	}
+	close(end)
+	there.Wait()
+}
+
+// left is how much more of the heap a server may hold when its clients have
+// left: its maps do not shrink.
+const left = 1 << 20
+
+// TestThousand restarts a server under a thousand clients, that all come back
+// at once: each is told all that either server published, and afterwards the
+// server is as small as before. Without MOM_TEST_SLOW they are fewer.
+func TestThousand(t *testing.T) {
+	b := serve(t, momserver.Config{})
+	defer func() { b.srv.Close() }()
+	b.publish(20, 4)
+	n := thousand(t)
+	manyGoroutines(16 * n)
+	heapBefore, goroutinesBefore := heap(), runtime.NumGoroutine()
+	b.fleet(n)
+	eventually(t, "all have left", func() bool { st := b.srv.Stats(); return st.Connections == 0 && st.Subscribers == 0 })
+	if drops := b.srv.Stats().Drops; drops[momserver.ReasonUnsubscribed] != uint64(n) || len(drops) != 1 {
+		t.Errorf("dropped for %v", drops)
+	}
+	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutinesBefore })
+	heapAfter := heap()
+	t.Logf("the heap: %d bytes before, %d after", heapBefore, heapAfter)
+	if heapAfter > heapBefore+left {
+		t.Errorf("the heap has grown from %d to %d bytes", heapBefore, heapAfter)
+	}
+}
+
+// fleet has n clients live through a restart.
+func (b *bed) fleet(n int) {
+	t := b.t
+	t.Helper()
+	var resumed atomic.Int64
+	followers := make([]*follower, n)
+	var subscribing sync.WaitGroup
+	for i := range followers {
+		f := b.follower(&resumed)
+		defer f.Close()
+		followers[i] = f
+		subscribing.Go(func() {
+			if err := f.Subscribe(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	subscribing.Wait()
+	b.publish(20, 4)
+	all := func(what string) {
+		t.Helper()
+		end := b.ledger.Latest()
+		eventually(t, what, func() bool {
+			return !slices.ContainsFunc(followers, func(f *follower) bool { return f.Cursor() != end })
+		})
+	}
+	all("told")
+
+	b.restart(momserver.Config{})
+	start := time.Now()
+	eventually(t, "back", func() bool { return resumed.Load() == int64(n) && len(b.srv.Subscribers()) == n })
+	t.Logf("%d clients were back after %v, of which they waited %v", n, time.Since(start).Round(time.Millisecond), 100*time.Millisecond)
+	b.publish(20, 4)
+	all("told by the second server")
+	if st := b.srv.Stats(); len(st.Drops) > 0 || st.Missed > 0 || st.Subscribers != n {
+		t.Errorf("%d subscribers, %d missed, dropped for %v", st.Subscribers, st.Missed, st.Drops)
+	}
+	for _, f := range followers {
+		f.stream.Converged(b.ledger.Latest(), f.Cursor())
+	}
+}
