@@ -3,8 +3,10 @@ package momclient
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net"
 	"sync"
+	"syscall"
 
 	"mom/wire"
 )
@@ -27,13 +29,17 @@ const maxProofs = 8
 
 // listen opens the endpoint. local is the client's end of its own connection.
 func (c *Client) listen(local net.Addr) (*endpoint, error) {
-	host, _, err := net.SplitHostPort(c.opts.CallbackAddr)
+	host, wanted, err := net.SplitHostPort(c.opts.CallbackAddr)
 	if err != nil {
 		return nil, wire.Errorf(wire.CodeBadRequest, "the callback address %q is not host:port", c.opts.CallbackAddr)
 	}
 	l, err := net.Listen("tcp", c.opts.CallbackAddr)
 	if err != nil {
-		return nil, wire.Errorf(wire.CodeBadRequest, "cannot listen on the callback address %s: %v", c.opts.CallbackAddr, err)
+		code := wire.CodeBadRequest
+		if mayPass(err, wanted) {
+			code = wire.CodeCallback
+		}
+		return nil, wire.Errorf(code, "cannot listen on the callback address %s: %v", c.opts.CallbackAddr, err)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host, _, _ = net.SplitHostPort(local.String())
@@ -44,6 +50,17 @@ func (c *Client) listen(local net.Addr) (*endpoint, error) {
 	ep.ctx, ep.cancel = context.WithCancel(context.Background())
 	ep.wg.Go(ep.accept)
 	return ep, nil
+}
+
+// mayPass reports whether a failure to listen is for want of something that
+// may be there again: then it is worth another attempt.
+func mayPass(err error, port string) bool {
+	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, lack) {
+			return true
+		}
+	}
+	return port == "0" && errors.Is(err, syscall.EADDRINUSE) // of all ports
 }
 
 // accept lets whoever connects prove that it is the server.
