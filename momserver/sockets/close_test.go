@@ -134,7 +134,7 @@ func TestServerClose(t *testing.T) {
 	connected := func(b *bed) func() bool {
 		return func() bool { return b.srv.Stats().Connections == each() }
 	}
-	for _, secured := range []bool{false, true} {
+	for _, secured := range secure() {
 		for _, tc := range []struct {
 			name  string
 			limit time.Duration
