@@ -2,8 +2,6 @@ package cmd_test
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -11,10 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
 )
 
 // envSlow, where it is set, makes the tests of this package cut links under
@@ -126,9 +120,10 @@ func (p *pairUnderTest) goesOn() bool {
 	return p.lines > 0 && (!p.busy || p.shown() > p.lines+3)
 }
 
-// TestCut cuts the link between a server and a monitor without a word to
-// either. Both notice; when it has healed the monitor gets on, with nothing
-// lost or twice.
+// TestCut cuts links without a word to either side, all at once: between
+// servers and monitors, both of which notice, and when it has healed the
+// monitor gets on, with nothing lost or twice; of connections on which nobody
+// is called; and under a client that asks for what is cached.
 func TestCut(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -136,16 +131,6 @@ func TestCut(t *testing.T) {
 		return
 	}
 	var pairs []*pairUnderTest
-	all := func(what string, holds func(*pairUnderTest) bool) {
-		t.Helper()
-		wait(t, what, func() bool {
-			done := true
-			for _, p := range pairs {
-				done = holds(p) && done // each is looked at, so that each is timed
-			}
-			return done
-		})
-	}
 	for _, timing := range timings() {
 		for _, ways := range []way{bothWays, toServer, fromServer} {
 			for _, busy := range []bool{false, true} {
@@ -155,17 +140,28 @@ func TestCut(t *testing.T) {
 			}
 		}
 	}
-	all("events", (*pairUnderTest).ready)
+	all(t, "events", pairs, (*pairUnderTest).ready)
+	strangers := newStrangers(t, l, len(pairs)+1)
+
 	at := time.Now()
 	for _, p := range pairs {
 		l.cut(p.number, p.ways, true)
 	}
-	all("noticed", func(p *pairUnderTest) bool { return p.notices(at) })
+	for _, s := range strangers {
+		l.cut(s.number, s.ways, true)
+		s.wait()
+	}
+	all(t, "noticed", pairs, func(p *pairUnderTest) bool { return p.notices(at) })
+	all(t, "strangers noticed", strangers, func(s *stranger) bool { return s.isNoticed(at) })
 	for _, p := range pairs {
 		p.checkNotice()
 		l.cut(p.number, p.ways, false)
 	}
-	all("resumed", (*pairUnderTest).goesOn)
+	for _, s := range strangers {
+		s.checkNotice()
+	}
+	cutUnderAsking(t, l, maxPairs)
+	all(t, "resumed", pairs, (*pairUnderTest).goesOn)
 	for _, p := range pairs {
 		if missed := checkGaps(t, events(t, p.monitor.stdout.String())); missed > 0 {
 			t.Errorf("%v: missed %d, of which the cache had all", p, missed)
@@ -173,123 +169,25 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// stranger is a connection on which nobody is called.
-type stranger struct {
-	name string
-	ways way // that are cut
-	srv  *momserver.Server
-	nc   net.Conn
-	ask  bool // for an answer, when the link is cut
-
-	noticed time.Duration
-}
-
-// TestCutStrangers cuts the links of connections on which nobody is called:
-// the server finds them, long before they are idle for too long.
-func TestCutStrangers(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
-	if l == nil {
-		return
-	}
-	cfg, notice := momserver.Config{CallTimeout: time.Second, HandshakeTimeout: time.Second, IdleTimeout: time.Hour}, tuned.notice
-	if os.Getenv(envSlow) != "" {
-		cfg, notice = momserver.Config{IdleTimeout: time.Hour}, defaults.notice
-	}
-	strangers := []*stranger{
-		{name: "silent", ways: bothWays},
-		{name: "within the greeting", ways: bothWays},
-		{name: "greeted", ways: bothWays},
-		{name: "greeted, no longer reached", ways: fromServer},
-		{name: "greeted, waiting for an answer", ways: fromServer, ask: true},
-	}
-	for i, s := range strangers {
-		pair := i + 1
-		s.srv = momserver.New(cfg)
-		defer s.srv.Close()
-		go s.srv.Serve(listenIn(t, l.servers.in, serverIP(pair)+":7420"))
-		err := l.clients.in(func() (err error) {
-			s.nc, err = net.DialTimeout("tcp", serverIP(pair)+":7420", 5*time.Second)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
+// all waits until a condition holds of all. Each is looked at each time, so
+// that each is timed.
+func all[T any](t *testing.T, what string, of []T, holds func(T) bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(40 * time.Second)
+	for {
+		done := true
+		for _, one := range of {
+			done = holds(one) && done
 		}
-		defer s.nc.Close()
-	}
-	for i, s := range strangers { // when all are connected, because their time runs
-		switch {
-		case s.name == "within the greeting":
-			s.nc.Write([]byte("MoM\x01"))
-		case s.name != "silent":
-			if _, err := wire.Greet(s.nc, wire.Hello{Version: wire.Version}, 5*time.Second); err != nil {
-				t.Fatal(err)
-			}
+		if done {
+			return
 		}
-		wait(t, "a connection", func() bool { return s.srv.Stats().Connections == 1 })
-		l.cut(i+1, s.ways, true)
-	}
-	at := time.Now()
-	for _, s := range strangers {
-		if s.ask {
-			conn := wire.NewConn(s.nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-			defer conn.Close(wire.Errorf(wire.CodeClosed, "done"))
-			conn.Client().Go(wire.MethodPing, &wire.Nothing{}, &wire.Nothing{}, nil)
-		}
-	}
-	wait(t, "noticed", func() bool {
-		left := 0
-		for _, s := range strangers {
-			if s.noticed > 0 {
-				continue
-			}
-			if left++; s.srv.Stats().Connections == 0 {
-				s.noticed = time.Since(at)
-			}
-		}
-		return left == 0
-	})
-	for _, s := range strangers {
-		t.Logf("%s: noticed in %v", s.name, s.noticed.Round(time.Millisecond))
-		if s.noticed > notice+slack {
-			t.Errorf("%s: noticed in %v, want %v", s.name, s.noticed, notice)
-		}
-	}
-}
-
-// TestCutAsking cuts the link under a client that asks for what is cached,
-// before and after it has connected: it is told within its times.
-func TestCutAsking(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
-	if l == nil {
-		return
-	}
-	const pair = 1
-	srv := momserver.New(momserver.Config{})
-	defer srv.Close()
-	go srv.Serve(listenIn(t, l.servers.in, serverIP(pair)+":7420"))
-	cutWhen := ""
-	c := momclient.New(serverIP(pair)+":7420", momclient.Options{
-		CallTimeout: 500 * time.Millisecond,
-		DialContext: func(ctx context.Context, network, addr string) (nc net.Conn, err error) {
-			err = l.clients.in(func() (err error) {
-				nc, err = new(net.Dialer).DialContext(ctx, network, addr)
-				return err
-			})
-			if cutWhen == "connected" {
-				l.cut(pair, bothWays, true)
-			}
-			return nc, err
-		},
-	})
-	defer c.Close()
-	for _, cutWhen = range []string{"never", "connected", "before"} {
-		at := time.Now()
-		_, err := c.Jobs(context.Background())
-		t.Logf("%s: %v after %v", cutWhen, err, time.Since(at).Round(time.Millisecond))
-		if cutWhen == "never" && err != nil || cutWhen != "never" && !errors.Is(err, wire.ErrLost) && !errors.Is(err, wire.ErrTimeout) {
-			t.Errorf("cut %s: %v", cutWhen, err)
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not in time: %s", what)
 		}
 	}
 }
@@ -305,19 +203,4 @@ func listenIn(t *testing.T, in place, addr string) (l net.Listener) {
 	}
 	t.Cleanup(func() { l.Close() })
 	return l
-}
-
-// wait polls until a condition holds, with a deadline for a test that hangs.
-func wait(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(40 * time.Second)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not in time: %s", what)
-		}
-	}
 }

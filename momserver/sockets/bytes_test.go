@@ -135,6 +135,7 @@ func replayBed(t *testing.T, secured bool) *bed {
 // ways, by its end and by a reset: the client connects again, and has all of
 // it, once and in order. Without MOM_TEST_SLOW it is each number of some.
 func TestCutAtEveryByte(t *testing.T) {
+	t.Parallel()
 	for _, secured := range secure() {
 		step := int64(1)
 		switch {
@@ -197,6 +198,7 @@ func (b *bed) replayCut(c *cut) bool {
 
 // TestSingleBytes has each byte be a segment of its own, both ways.
 func TestSingleBytes(t *testing.T) {
+	t.Parallel()
 	for _, secured := range secure() {
 		b := replayBed(t, secured)
 		m := newMiddle(b.addr, nil)

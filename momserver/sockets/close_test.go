@@ -333,6 +333,7 @@ func (v *stuckService) Jobs(*wire.JobsArgs, *wire.Page) error          { return 
 // TestClientClose closes clients whose server is stuck, each way in which it
 // can be, and one whose server is well.
 func TestClientClose(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		at, until string // where the server is stuck, and what it has been asked when the client closes
 		opts      momclient.Options

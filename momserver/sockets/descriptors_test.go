@@ -36,6 +36,7 @@ func TestFewDescriptors(t *testing.T) {
 		followWithFew(t, os.Getenv(fewEnv), os.Getenv(fewCallback))
 		return
 	}
+	t.Parallel()
 	for _, tc := range []struct {
 		callback string
 		left     int // descriptors that it may still open
