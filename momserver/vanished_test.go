@@ -1,0 +1,110 @@
+package momserver_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire/wiretest"
+)
+
+// faulty is a world whose client is behind a link that fails.
+func faulty(t *testing.T, cfg momserver.Config, opts momclient.Options, test func(w *world, link *wiretest.Link, c *watcher)) {
+	inBubble(t, cfg, func(w *world) {
+		var net wiretest.FaultNetwork
+		l, err := net.Listen(memAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go w.srv.Serve(l)
+		link := net.Link("client", wiretest.Shape{Latency: time.Millisecond, Buffer: 64 << 10, Grid: time.Millisecond}, 1)
+		opts.DialContext = link.DialContext
+		c := &watcher{Client: momclient.New(memAddr, opts)}
+		c.keep()
+		defer c.Close()
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		test(w, link, c)
+	})
+}
+
+// TestVanished cuts the way between a server and its subscriber, either way or
+// both, silently: each notices within what is promised, idle or not.
+func TestVanished(t *testing.T) {
+	for _, tc := range []struct {
+		cfg    momserver.Config
+		notice time.Duration
+	}{
+		{momserver.Config{}, 10 * time.Second},
+		{momserver.Config{Heartbeat: 400 * time.Millisecond, CallTimeout: time.Second}, 2 * time.Second},
+	} {
+		for ways, blocked := range map[string][]wiretest.Way{"both": {wiretest.Up, wiretest.Down}, "up": {wiretest.Up}, "down": {wiretest.Down}} {
+			for _, busy := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%v/%s/busy %v", tc.notice, ways, busy), func(t *testing.T) {
+					faulty(t, tc.cfg, momclient.Options{}, func(w *world, link *wiretest.Link, c *watcher) {
+						// The worst instant is just after an answer.
+						time.Sleep(7*time.Second + 50*time.Millisecond)
+						start := time.Now()
+						for _, way := range blocked {
+							link.Block(way)
+						}
+						var dropped, lost time.Duration
+						for time.Since(start) < tc.notice {
+							if busy {
+								w.publish(1)
+							}
+							time.Sleep(10 * time.Millisecond)
+							synctest.Wait()
+							if dropped == 0 && len(w.srv.Subscribers()) == 0 {
+								dropped = time.Since(start)
+							}
+							if kinds := c.kinds(); lost == 0 && kinds[len(kinds)-1] == momclient.Lost {
+								lost = time.Since(start)
+							}
+						}
+						if dropped == 0 || lost == 0 {
+							t.Errorf("after %v: dropped after %v, lost after %v; 0 is not yet", tc.notice, dropped, lost)
+						}
+						st := w.srv.Stats()
+						if st.Drops[momserver.ReasonCallTimeout]+st.Drops[momserver.ReasonConnectionLost] != 1 {
+							t.Errorf("dropped for %v", st.Drops)
+						}
+						t.Logf("dropped after %v, lost after %v", dropped, lost)
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestTwoDays has a client be away for two days, while more is published than
+// the cache holds: when the link has healed it is back within a Period and an
+// attempt, and is told of all that it has missed.
+func TestTwoDays(t *testing.T) {
+	opts := momclient.Options{AutoReconnect: true, Period: 4 * time.Second}
+	faulty(t, momserver.Config{CacheEvents: 100}, opts, func(w *world, link *wiretest.Link, c *watcher) {
+		w.publish(10)
+		time.Sleep(time.Second)
+		link.Block(wiretest.Up)
+		link.Block(wiretest.Down)
+		for range 48 {
+			w.publish(10)
+			time.Sleep(time.Hour)
+		}
+		link.Heal()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		sum := check(t, c.take(), 0)
+		if sum.missed != 380 || sum.fresh != 110 || sum.last != 490 || sum.gaps != 1 {
+			t.Errorf("it was told %+v", sum)
+		}
+		if n := len(w.srv.Subscribers()); n != 1 {
+			t.Errorf("%d subscribers", n)
+		}
+	})
+}
