@@ -2,9 +2,7 @@ package mirror
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +19,8 @@ func (r *run) importPackage(ctx context.Context, arrived string, size int64, sum
 		return about(r.where(arrived), err)
 	}
 	defer f.Close()
-	if err := verify(ctx, f, size, sum); err != nil {
+	seals, err := verify(ctx, f, size, sum)
+	if err != nil {
 		return about(r.where(arrived), err)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -31,36 +30,29 @@ func (r *run) importPackage(ctx context.Context, arrived string, size int64, sum
 	for {
 		h, err := tr.Next()
 		switch {
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF) && len(seals) == 0:
 			return nil
 		case errors.Is(err, errInterrupted):
 			return err
 		case err != nil:
 			return &itemError{r.where(arrived), fmt.Errorf("the package is damaged: %w", err)}
+		case len(seals) == 0:
+			return &itemError{r.where(arrived), errDamaged}
 		}
 		name := strings.TrimSuffix(h.Name, "/")
 		if !inDestination(name) {
 			return &itemError{name, errors.New("the package has a path that points outside of the destination")}
 		}
-		if err := r.place(tr, h, name); err != nil {
+		entry := newSealed(h, tr)
+		err = r.place(entry, h, name, func() error { return entry.check(seals[0]) })
+		if errors.Is(err, errDamaged) {
+			return &itemError{r.where(arrived), err}
+		}
+		if err != nil {
 			return about(name, err)
 		}
+		seals = seals[1:]
 	}
-}
-
-// verify compares what arrived with what was sent.
-func verify(ctx context.Context, f io.Reader, size int64, sum []byte) error {
-	digest := sha256.New()
-	n, err := io.Copy(digest, untilDone{ctx, f})
-	switch {
-	case err != nil:
-		return err
-	case n != size:
-		return fmt.Errorf("the package was damaged on its way: %d bytes arrived of %d", n, size)
-	case !bytes.Equal(digest.Sum(nil), sum):
-		return errors.New("the package was damaged on its way: other bytes arrived than were sent")
-	}
-	return nil
 }
 
 // inDestination reports whether a package may have an entry of that name: a
@@ -70,8 +62,14 @@ func inDestination(name string) bool {
 	return name != "." && name == path.Clean(name) && filepath.IsLocal(filepath.FromSlash(name)) && !isSpool(first)
 }
 
-// place puts one entry in place of what is there.
-func (r *run) place(content io.Reader, h *tar.Header, name string) error {
+// place puts one entry in place of what is there. check says whether it is as
+// it was sent, when its content has been read.
+func (r *run) place(content io.Reader, h *tar.Header, name string, check func() error) error {
+	if h.Typeflag != tar.TypeReg {
+		if err := check(); err != nil {
+			return err
+		}
+	}
 	if err := r.makeDir(path.Dir(name)); err != nil {
 		return err
 	}
@@ -86,6 +84,9 @@ func (r *run) place(content io.Reader, h *tar.Header, name string) error {
 		}
 	case tar.TypeReg:
 		if err := r.writeAside(aside, content, h); err != nil {
+			return err
+		}
+		if err := check(); err != nil {
 			return err
 		}
 	default:
