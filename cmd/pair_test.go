@@ -283,6 +283,32 @@ func TestSubscriberStopped(t *testing.T) {
 	}
 }
 
+// TestServerStopped freezes the server: its kernel still acknowledges, but the
+// monitor hears nothing and takes the connection for dead. Continued, the
+// server lets it go on where it was, with nothing lost.
+func TestServerStopped(t *testing.T) {
+	t.Parallel()
+	server, addr := serveBusy(t, "-heartbeat", "200ms", "-cache-events", "1000000")
+	monitor := watch(t, addr, "-from", "oldest")
+	lines := func() int { return strings.Count(monitor.stdout.String(), "\n") }
+	monitor.eventually("events", func() bool { return lines() > 10 })
+	server.signal(syscall.SIGSTOP)
+	monitor.says("lost: ")
+	if text := monitor.stderr.String(); !strings.Contains(text, "nothing heard from") && !strings.Contains(text, "has not answered for") {
+		t.Errorf("stderr %s", text)
+	}
+	server.signal(syscall.SIGCONT)
+	monitor.says("resumed")
+	at := lines()
+	monitor.eventually("more events", func() bool { return lines() > at+10 })
+	monitor.signal(syscall.SIGINT)
+	monitor.exits(0)
+	all := events(t, monitor.stdout.String())
+	if missed := checkGaps(t, all); missed > 0 || all[0].Seq != 1 || all[0].Epoch != all[len(all)-1].Epoch {
+		t.Errorf("from event %d, %d missed", all[0].Seq, missed)
+	}
+}
+
 // dropped returns the line of a server's log by which a subscriber was dropped.
 func dropped(log, name string) string {
 	for line := range strings.Lines(log) {
