@@ -28,6 +28,7 @@ type bed struct {
 	ledger invariant.Ledger
 	runs   []invariant.Mark // the beginning of each
 	tls    *tls.Config      // of clients
+	callee string           // the callback address of clients
 
 	reached atomic.Int64 // peers that have got to where they are stuck
 }
@@ -89,7 +90,7 @@ func (b *bed) replay(what, addr string, period time.Duration) {
 	stream := invariant.NewStream(&b.ledger, wire.Filter{}, func(v invariant.Violation) { b.t.Errorf("%s: %v", what, v) })
 	begin, end := wire.Cursor{Epoch: b.srv.Epoch(), Seq: 1}, b.ledger.Latest()
 	stream.Restarted(begin)
-	c := momclient.New(addr, momclient.Options{AutoReconnect: true, Period: period, Queue: 6, Cursor: begin, TLS: b.tls})
+	c := momclient.New(addr, momclient.Options{AutoReconnect: true, Period: period, Queue: 6, Cursor: begin, TLS: b.tls, CallbackAddr: b.callee})
 	var refused atomic.Pointer[momclient.ConnectionStatus]
 	c.OnConnection(func(s momclient.ConnectionStatus) {
 		switch {
@@ -116,74 +117,80 @@ func (b *bed) replay(what, addr string, period time.Duration) {
 }
 
 // replayBed has a server with a small cache and small batches.
-func replayBed(t *testing.T, secured bool) *bed {
-	cfg := momserver.Config{CacheEvents: 12, BatchBytes: 200, GreetingsPerSecond: 1 << 30}
-	if !secured {
-		b := serve(t, cfg)
-		b.publish(30, 4)
-		return b
+func replayBed(t *testing.T, secured bool, callee string) *bed {
+	cfg := momserver.Config{CacheEvents: 12, BatchBytes: 200, GreetingsPerSecond: 1 << 30, DialsPerMinute: 1 << 30}
+	b := &bed{callee: callee}
+	if secured {
+		authority := wiretest.NewAuthority()
+		cfg.TLS = &tls.Config{Certificates: []tls.Certificate{authority.Issue("server", time.Hour, "127.0.0.1")}}
+		b.tls = &tls.Config{RootCAs: authority.Pool()}
 	}
-	authority := wiretest.NewAuthority()
-	cfg.TLS = &tls.Config{Certificates: []tls.Certificate{authority.Issue("server", time.Hour, "127.0.0.1")}}
-	b := serve(t, cfg)
-	b.tls = &tls.Config{RootCAs: authority.Pool()}
+	b.serve(t, cfg)
 	b.publish(30, 4)
 	return b
 }
 
 // TestCutAtEveryByte cuts a whole session after each number of bytes, both
 // ways, by its end and by a reset: the client connects again, and has all of
-// it, once and in order. Without MOM_TEST_SLOW it is each number of some.
+// it, once and in order. With a callback endpoint it is the client's own
+// connection that is cut. Without MOM_TEST_SLOW it is each number of some.
 func TestCutAtEveryByte(t *testing.T) {
 	t.Parallel()
 	for _, secured := range secure() {
-		step := int64(1)
-		switch {
-		case !slow() && secured:
-			step = 307
-		case !slow():
-			step = 31
-		case secured:
-			step = 7
+		for _, callee := range []string{"", "127.0.0.1:0"} {
+			step := int64(1)
+			switch {
+			case !slow() && secured:
+				step = 307
+			case !slow():
+				step = 31
+			case secured:
+				step = 7
+			}
+			t.Run(fmt.Sprintf("TLS %v, callback %q", secured, callee), func(t *testing.T) {
+				cutAtEach(replayBed(t, secured, callee), step)
+			})
 		}
-		t.Run(fmt.Sprintf("TLS %v", secured), func(t *testing.T) {
-			b := replayBed(t, secured)
-			m := newMiddle(b.addr, nil)
-			b.replay("whole", m.addr(), time.Minute)
-			m.close()
-			for _, w := range []way{up, down} {
-				length := m.carried[w].Load()
-				cuts := make(chan *cut)
-				var made atomic.Int64
-				var replaying sync.WaitGroup
-				for range 8 { // most of the time they wait to connect again
-					replaying.Go(func() {
-						for c := range cuts {
-							if b.replayCut(c) {
-								made.Add(1)
-							}
-						}
-					})
-				}
-				for n := int64(0); n <= length && !t.Failed(); n += step {
-					cuts <- &cut{way: w, after: n}
-					cuts <- &cut{way: w, after: n, reset: true}
-				}
-				close(cuts)
-				replaying.Wait()
-				t.Logf("%v: a session of %d bytes, %d cuts", w, length, made.Load())
-				if least := 2 * length / step * 8 / 10; made.Load() < least && !t.Failed() {
-					t.Errorf("%v: %d cuts; want %d at least", w, made.Load(), least)
-				}
-			}
-			for why, n := range b.srv.Stats().Drops {
-				if why != momserver.ReasonUnsubscribed && why != momserver.ReasonConnectionLost {
-					t.Errorf("%d were dropped for %v: %v", n, why, b.srv.Stats().Dropped)
-				}
-			}
-			eventually(t, "no connection is left", func() bool { return b.srv.Stats().Connections == 0 })
-		})
 	}
+}
+
+// cutAtEach cuts sessions after each step of bytes.
+func cutAtEach(b *bed, step int64) {
+	t := b.t
+	m := newMiddle(b.addr, nil)
+	b.replay("whole", m.addr(), time.Minute)
+	m.close()
+	for _, w := range []way{up, down} {
+		length := m.carried[w].Load()
+		cuts := make(chan *cut)
+		var made atomic.Int64
+		var replaying sync.WaitGroup
+		for range 8 { // most of the time they wait to connect again
+			replaying.Go(func() {
+				for c := range cuts {
+					if b.replayCut(c) {
+						made.Add(1)
+					}
+				}
+			})
+		}
+		for n := int64(0); n <= length && !t.Failed(); n += step {
+			cuts <- &cut{way: w, after: n}
+			cuts <- &cut{way: w, after: n, reset: true}
+		}
+		close(cuts)
+		replaying.Wait()
+		t.Logf("%v: a session of %d bytes, %d cuts", w, length, made.Load())
+		if least := 2 * length / step * 7 / 10; made.Load() < least && !t.Failed() {
+			t.Errorf("%v: %d cuts; want %d at least", w, made.Load(), least)
+		}
+	}
+	for why, n := range b.srv.Stats().Drops {
+		if why != momserver.ReasonUnsubscribed && why != momserver.ReasonConnectionLost {
+			t.Errorf("%d were dropped for %v: %v", n, why, b.srv.Stats().Dropped)
+		}
+	}
+	eventually(t, "no connection is left", func() bool { return b.srv.Stats().Connections == 0 })
 }
 
 // replayCut replays through a cut, and reports whether the session was as long.
@@ -200,7 +207,7 @@ func (b *bed) replayCut(c *cut) bool {
 func TestSingleBytes(t *testing.T) {
 	t.Parallel()
 	for _, secured := range secure() {
-		b := replayBed(t, secured)
+		b := replayBed(t, secured, "")
 		m := newMiddle(b.addr, nil)
 		m.pieces = true
 		b.replay(fmt.Sprintf("TLS %v", secured), m.addr(), time.Minute)
