@@ -12,12 +12,12 @@ import (
 // watchPeer has the kernel end the connection when for that long nothing came
 // from the peer's, and what was sent is not acknowledged, or a probe is not
 // answered: by user timeout where there is one, which works with data in
-// flight as well, and by keepalive everywhere. Less than a second is taken for
-// one, because a segment that is lost once is sent again within that; the
-// kernel rounds its probes up to seconds. A peer that does not read for so long
-// is taken for vanished, too. Without a TCP socket it does nothing.
+// flight as well, and by keepalive everywhere. It is a second at least, because
+// a segment that is lost once is sent again within that, and two minutes at
+// most; the kernel rounds its probes up to seconds. A peer that does not read
+// for so long is taken for vanished, too. Without a TCP socket it does nothing.
 func watchPeer(nc net.Conn, within time.Duration) {
-	within = max(within, time.Second)
+	within = min(max(within, time.Second), 2*time.Minute)
 	if tc, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		nc = tc.NetConn()
 	}

@@ -17,7 +17,7 @@ func TestWatchPeer(t *testing.T) {
 	}
 	defer l.Close()
 	for _, secured := range []bool{false, true} {
-		for write, want := range map[time.Duration]int{5 * time.Second: 6250, time.Second: 1250, time.Millisecond: 1000} {
+		for write, want := range map[time.Duration]int{5 * time.Second: 6250, time.Second: 1250, time.Millisecond: 1000, 24 * time.Hour: 120_000} {
 			socket, err := net.Dial("tcp", l.Addr().String())
 			if err != nil {
 				t.Fatal(err)
