@@ -1,0 +1,175 @@
+package sockets_test
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+	"mom/wire/wiretest"
+)
+
+// What Close may take, and what it may take on top on a machine that has other
+// things to do.
+const (
+	closeIdle  = time.Second
+	closeStuck = 2 * time.Second
+	slack      = 20 * time.Second
+)
+
+// each is how many peers are stuck in each way.
+func each() int {
+	if slow() {
+		return 100
+	}
+	return 12
+}
+
+// closes closes, and wants it to be done in time.
+func closes(t *testing.T, what string, limit time.Duration, end func() error) {
+	t.Helper()
+	at := time.Now()
+	if err := end(); err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	took := time.Since(at)
+	t.Logf("%s: closed in %v", what, took.Round(10*time.Microsecond))
+	if took > limit+slack {
+		t.Errorf("%s: Close took %v, want %v", what, took, limit)
+	}
+}
+
+// TestServerClose closes servers whose every peer is stuck, each way in which
+// one can be, and one whose peers are well.
+func TestServerClose(t *testing.T) {
+	authority := wiretest.NewAuthority()
+	ticket := make([]byte, wire.TicketSize)
+	subscribed := func(b *bed) func() bool {
+		return func() bool { return len(b.srv.Subscribers()) == each() }
+	}
+	connected := func(b *bed) func() bool {
+		return func() bool { return b.srv.Stats().Connections == each() }
+	}
+	for _, secured := range secure() {
+		for _, tc := range []struct {
+			name  string
+			limit time.Duration
+			stuck func(b *bed)
+		}{
+			{"idle", closeIdle, func(b *bed) {
+				for range each() {
+					c := momclient.New(b.addr, momclient.Options{TLS: b.tls})
+					t.Cleanup(func() { c.Close() })
+					if err := c.Subscribe(context.Background()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				eventually(t, "subscribed", subscribed(b))
+			}},
+			{"connected", closeStuck, func(b *bed) {
+				for range each() {
+					b.stuckPeer()
+				}
+				eventually(t, "connected", connected(b))
+			}},
+			{"within the first bytes", closeStuck, func(b *bed) {
+				for range each() {
+					b.stuckPeer().nc.Write([]byte(map[bool]string{false: "MoM\x01", true: "\x16\x03\x01\x02\x00\x01"}[secured]))
+				}
+				eventually(t, "connected", connected(b))
+			}},
+			{"within the decision", closeStuck, func(b *bed) {
+				for range each() {
+					p := b.stuckPeer()
+					if b.tls != nil {
+						p.nc = tls.Client(p.nc, b.tls)
+					}
+					go wire.Greet(p.nc, wire.Hello{Version: wire.Version, Token: "slow"}, time.Minute)
+				}
+				eventually(t, "deciding", func() bool { return b.reached.Load() == int64(each()) })
+			}},
+			{"not answering", closeStuck, func(b *bed) {
+				for range each() {
+					b.stuckPeer().subscribe(wire.SubscribeArgs{Room: 1000})
+				}
+				eventually(t, "calls", func() bool { return b.srv.Stats().Calls >= uint64(each()) && subscribed(b)() })
+			}},
+			{"not reading", closeStuck, func(b *bed) {
+				for range each() {
+					p := b.stuckPeer()
+					p.socket.(*net.TCPConn).SetReadBuffer(4 << 10)
+					conn := p.subscribe(wire.SubscribeArgs{Room: 100_000})
+					eventually(t, "a call", func() bool { return conn.Err() == nil && len(b.srv.Subscribers()) > 0 })
+				}
+				eventually(t, "subscribed", subscribed(b))
+				for range 100 { // more than window and sockets take
+					m := wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{
+						Initialize: &wire.InitializeData{Name: string(make([]byte, 60_000))}, Status: wire.Status{State: wire.JobInitialized},
+					}}
+					if err := b.srv.Publish(m); err != nil {
+						t.Fatal(err)
+					}
+				}
+				eventually(t, "lag", func() bool {
+					for _, s := range b.srv.Subscribers() {
+						if s.Lag == 0 || s.InFlight == 0 {
+							return false
+						}
+					}
+					return true
+				})
+			}},
+			{"dialled back and silent", closeStuck, func(b *bed) {
+				for range each() {
+					p := b.stuckPeer()
+					p.subscribe(wire.SubscribeArgs{Room: 1, CallbackAddr: p.endpoint(nil), Ticket: ticket})
+				}
+				eventually(t, "dialled", func() bool { return b.reached.Load() == int64(each()) })
+			}},
+			{"dialled back and stuck after its proof", closeStuck, func(b *bed) {
+				for range each() {
+					p := b.stuckPeer()
+					p.subscribe(wire.SubscribeArgs{Room: 1, CallbackAddr: p.endpoint(ticket), Ticket: ticket})
+				}
+				eventually(t, "dialled", func() bool { return b.reached.Load() == int64(each()) })
+			}},
+			{"refused and not leaving", closeStuck, func(b *bed) {
+				for range each() + 20 {
+					b.stuckPeer()
+				}
+				eventually(t, "full", connected(b))
+			}},
+		} {
+			b, cfg := new(bed), momserver.Config{
+				MaxConns: each(), DialsPerMinute: 1000, FailuresPerMinute: 1000, Window: 4,
+				HandshakeTimeout: time.Minute, DialTimeout: time.Minute, CallTimeout: time.Minute, MessageTimeout: time.Minute,
+			}
+			cfg.AllowCallback = func(_, _ netip.AddrPort) bool { return true }
+			cfg.Authorize = func(ctx context.Context, a momserver.Applicant) (momserver.Grant, error) {
+				if a.Token == "slow" {
+					b.reached.Add(1)
+					<-ctx.Done()
+				}
+				return momserver.Grant{AllJobs: true}, ctx.Err()
+			}
+			if secured {
+				cfg.TLS = &tls.Config{Certificates: []tls.Certificate{authority.Issue("server", time.Hour, "127.0.0.1")}}
+				b.tls = &tls.Config{RootCAs: authority.Pool(), ServerName: "127.0.0.1"}
+			}
+			b.serve(t, cfg)
+			tc.stuck(b)
+			name := tc.name
+			if secured {
+				name += ", in TLS"
+			}
+			closes(t, name, tc.limit, b.srv.Close)
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package sockets_test
+
+import (
+	"crypto/tls"
+	"net"
+	"testing"
+	"time"
+
+	"mom/wire"
+)
+
+// stuckPeer is a client that is no momclient.
+type stuckPeer struct {
+	t      *testing.T
+	b      *bed
+	nc     net.Conn // under TLS where the server speaks it
+	socket net.Conn
+}
+
+func (b *bed) stuckPeer() *stuckPeer {
+	b.t.Helper()
+	socket, err := net.Dial("tcp", b.addr)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { socket.Close() })
+	return &stuckPeer{t: b.t, b: b, nc: socket, socket: socket}
+}
+
+// greet does TLS, where there is any, and the greeting.
+func (p *stuckPeer) greet() {
+	p.t.Helper()
+	if p.b.tls != nil {
+		p.nc = tls.Client(p.socket, p.b.tls)
+	}
+	if _, err := wire.Greet(p.nc, wire.Hello{Version: wire.Version}, time.Minute); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// subscribe makes the call, and answers none; it returns the call.
+func (p *stuckPeer) subscribe(args wire.SubscribeArgs) *wire.Conn {
+	p.t.Helper()
+	p.greet()
+	// It reads, but serves no call, which net/rpc would answer.
+	conn := wire.NewConn(p.nc, wire.ConnConfig{MaxMessage: 8 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	never := make(chan struct{})
+	p.t.Cleanup(func() {
+		close(never)
+		conn.Close(wire.Errorf(wire.CodeClosed, "done"))
+	})
+	go conn.Serve(wire.CallbackService, stuckEndpoint{never})
+	conn.Client().Go(wire.MethodSubscribe, &args, new(wire.Subscribed), nil)
+	return conn
+}
+
+// stuckEndpoint never answers.
+type stuckEndpoint struct{ never chan struct{} }
+
+func (e stuckEndpoint) Notify(*wire.Batch, *wire.Ack) error {
+	<-e.never
+	return nil
+}
+
+// endpoint listens, and speaks first where it is told to, but does no TLS.
+func (p *stuckPeer) endpoint(ticket []byte) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			p.t.Cleanup(func() { nc.Close() })
+			p.b.reached.Add(1)
+			if ticket != nil {
+				go wire.OfferEndpoint(nc, ticket, time.Minute, func(nc net.Conn) (net.Conn, error) { return nc, nil })
+			}
+		}
+	}()
+	return l.Addr().String()
+}
