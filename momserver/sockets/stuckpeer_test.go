@@ -38,11 +38,11 @@ func (p *stuckPeer) greet() {
 	}
 }
 
-// subscribe makes the call, and answers none; it returns the call.
+// subscribe makes the call. It waits for nothing.
 func (p *stuckPeer) subscribe(args wire.SubscribeArgs) *wire.Conn {
 	p.t.Helper()
 	p.greet()
-	// It reads, but serves no call, which net/rpc would answer.
+	// It takes the first call, never answers it, and so reads no further.
 	conn := wire.NewConn(p.nc, wire.ConnConfig{MaxMessage: 8 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
 	never := make(chan struct{})
 	p.t.Cleanup(func() {
