@@ -51,27 +51,27 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.SetOutput(io.Discard) // errors are printed by run
 	fs.Usage = func() {}
 
-	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "the server, `HOST:PORT`")
-	fs.StringVar(&c.name, "name", defaultName(), "how the server's operator sees this monitor, `NAME`")
-	fs.DurationVar(&c.period, "period", 5*time.Second, "check this often that the server lives, and wait at most this long\nbetween two attempts to connect, `DURATION`")
-	fs.StringVar(&c.callback, "callback", "", "listen here, `HOST:PORT`, for the server to dial back, rather than be\ncalled on the connection made to it; port 0 is any")
-
-	fs.StringVar(&c.tokenFile, "token-file", "", "read the token from `FILE`, rather than from the environment's MOM_TOKEN")
+	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "`HOST:PORT` the server")
+	fs.StringVar(&c.callback, "callback", "", "`HOST:PORT` have the server dial back, to here; port 0: any")
+	fs.StringVar(&c.name, "name", defaultName(), "`NAME` tell the operator this")
+	fs.Lookup("name").DefValue = "USER@HOST/PID" // the name itself may be long
+	fs.DurationVar(&c.period, "period", 5*time.Second, "`TIME` check, and try again, at least so often")
+	fs.StringVar(&c.tokenFile, "token-file", "", "`FILE` holds the token; else $MOM_TOKEN does")
 	fs.BoolVar(&c.tls, "tls", false, "speak TLS; implied by the other -tls flags")
-	fs.StringVar(&c.tlsCA, "tls-ca", "", "trust the certificates in `FILE` (PEM), rather than the system's")
-	fs.StringVar(&c.tlsCert, "tls-cert", "", "present the certificate in `FILE` (PEM), with -tls-key")
-	fs.StringVar(&c.tlsKey, "tls-key", "", "the certificate's key, `FILE` (PEM)")
+	fs.StringVar(&c.tlsCA, "tls-ca", "", "`FILE` trust the certificates in it (PEM), not the system's")
+	fs.StringVar(&c.tlsCert, "tls-cert", "", "`FILE` present the certificate in it (PEM)")
+	fs.StringVar(&c.tlsKey, "tls-key", "", "`FILE` with the key in it (PEM)")
 
-	fs.Func("job", "only this job, `ID|NAME`; repeat it for several", c.addJob)
-	fs.Func("state", "only these states, `NAME,...`, as Transferring or ImportingError", c.addStates)
-	fs.Func("severity", "only this `SEVERITY` and up: processing, warning or error; a\nwatch and the page filter their log alone, by it and -state", c.setSeverity)
-	fs.Func("from", "begin at `PLACE`: now, or oldest, the oldest event that the server has\n(default now; for a watch and with -http oldest)", c.setFrom)
-	fs.StringVar(&c.cursor, "cursor", "", "go on from the place in `FILE`, if it exists, and keep it there; the file\nis for one monitor at a time, and wins over -from")
+	fs.Func("job", "`ID|NAME` only this job; repeat it for several", c.addJob)
+	fs.Func("state", "`NAME,...` only these, as Transferring or ImportingError", c.addStates)
+	fs.Func("severity", "`LEVEL` only from this up: processing, warning, error", c.setSeverity)
+	fs.Func("from", "`PLACE` now, or oldest: begin at the oldest event there is", c.setFrom)
+	fs.StringVar(&c.cursor, "cursor", "", "`FILE` go on from the place in it, and keep it there")
 
-	fs.StringVar(&c.output, "o", "auto", "`FORMAT`: watch, a screen; text, json or cloudevents, a line an event;\nauto is watch on a terminal, else text")
-	fs.StringVar(&c.http, "http", "", "show the jobs in a browser too: serve a page on `HOST:PORT`; :PORT is\nloopback, port 0 any")
-	fs.BoolVar(&c.untilEnd, "exit-when-done", false, "exit when the watched runs have ended: those unfinished at the start or\nbegun since. With -job, when each named job has had a run end; else when\nnone is unfinished and none began within a second. See the exit codes")
-	fs.DurationVar(&c.wait, "wait", 30*time.Second, "with -exit-when-done, give up on a server away for this `DURATION`")
+	fs.StringVar(&c.output, "o", "auto", "`FORMAT` watch, text, json or cloudevents")
+	fs.StringVar(&c.http, "http", "", "`HOST:PORT` serve a page to browsers; :PORT is loopback")
+	fs.BoolVar(&c.untilEnd, "exit-when-done", false, "exit when the watched runs have ended")
+	fs.DurationVar(&c.wait, "wait", 30*time.Second, "`TIME` but give up on a server away so long")
 	return fs
 }
 

@@ -18,12 +18,22 @@ var groups = []struct {
 	{"Output", []string{"o", "http", "exit-when-done", "wait"}},
 }
 
+const helpHead = `momclient shows what the mirroring jobs of a MoM server do, live.
+
+Usage: momclient [flags]
+
+`
+
 const helpTail = `
-Exit codes: 0 ended by Ctrl-C or SIGTERM; 1 stdout or the cursor file could not
-be written, or -http served; 2 bad flags or files; 3 refused for good.
-With -exit-when-done: 0 the watched runs completed; 1 one completed with errors
-or failed; 3 no end was seen: the server could not be reached or was lost, or
-the monitor was interrupted, or nobody read its stdout.
+-o auto is a watch on a terminal, but text in the background or elsewhere. By
+-state and -severity a watch and the page filter their log alone. -from is now;
+oldest for these two, but not with -exit-when-done; -cursor goes before it.
+The watched runs are those unfinished at the start or begun since: each job of
+-job must have a run end; else all must, and none begin for a second.
+
+Exit codes: 0 ended by a signal; 1 stdout, the cursor file or -http failed;
+2 bad flags, or their files; 3 refused for good. With -exit-when-done: 0 the
+runs completed; 1 one failed or had errors; 3 no end was seen, for any reason.
 
 Examples:
   momclient -http :8420                              watch, in a browser too
@@ -33,10 +43,10 @@ Examples:
 
 // writeHelp writes every flag with its default.
 func writeHelp(w io.Writer) {
-	fmt.Fprint(w, "momclient shows what the mirroring jobs of a MoM server do, live.\n\nUsage: momclient [flags]\n")
+	fmt.Fprint(w, helpHead)
 	fs := flagSet(new(config))
 	for _, g := range groups {
-		fmt.Fprintf(w, "\n%s\n", g.title)
+		fmt.Fprintf(w, "%s:\n", g.title)
 		for _, name := range g.flags {
 			writeFlag(w, fs.Lookup(name))
 		}
@@ -44,25 +54,14 @@ func writeHelp(w io.Writer) {
 	fmt.Fprint(w, helpTail)
 }
 
-// The columns of -h.
-const (
-	helpIndent = 24
-	helpWidth  = 79
-)
-
-// writeFlag writes one flag: two columns, the default behind.
+// writeFlag writes one flag: two columns, the default behind. A usage begins
+// with the placeholder, which stands in the first column alone.
 func writeFlag(w io.Writer, f *flag.Flag) {
 	arg, usage := flag.UnquoteUsage(f)
+	usage = strings.TrimSpace(strings.TrimPrefix(usage, arg))
 	if f.DefValue != "" && f.DefValue != "false" {
 		usage += fmt.Sprintf(" (default %s)", f.DefValue)
 	}
-	line := fmt.Sprintf("  %-21s", strings.TrimSpace("-"+f.Name+" "+arg))
-	for _, word := range strings.Fields(usage) {
-		if len(line)+1+len(word) > helpWidth {
-			fmt.Fprintln(w, line)
-			line = strings.Repeat(" ", helpIndent-1)
-		}
-		line += " " + word
-	}
-	fmt.Fprintln(w, line)
+	head := strings.TrimSpace("-" + f.Name + " " + arg)
+	fmt.Fprintf(w, "  %-21s %s\n", head, usage)
 }
