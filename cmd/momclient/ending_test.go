@@ -134,7 +134,8 @@ func TestComesLate(t *testing.T) {
 		s.exits(exitOK, 0)
 		want := "momclient: lost: cannot connect to mem:7420: dial mem mem:7420: connection refused\n" +
 			"momclient: waiting for mem:7420; trying again and again\n" +
-			"momclient: connected mem:7420\n"
+			"momclient: connected mem:7420\n" +
+			"momclient: no job is named \"site\" so far; there is none yet\n"
 		if got := s.stderr.String(); got != want {
 			t.Errorf("stderr\n%swant\n%s", got, want)
 		}

@@ -14,6 +14,7 @@ type link struct {
 	stderr    io.Writer
 	board     *board.Board // told too, if not nil
 	watch     *patience    // nil without -exit-when-done
+	inquiry   *inquiry     // nil without -job
 	connected bool         // ever
 	attempts  int          // announced since the last connection
 	away      string       // what was said last of a server that is away; "" while connected
@@ -29,6 +30,7 @@ func (l *link) status(s momclient.ConnectionStatus) {
 	case momclient.Connected, momclient.Resumed:
 		l.connected, l.attempts, l.away = true, 0, ""
 		l.say(s.String())
+		l.inquiry.ask()
 	case momclient.Reconnecting:
 		if l.attempts++; l.begins() && !l.watch.over() {
 			l.say("waiting for " + s.Server + "; trying again and again")

@@ -108,6 +108,8 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 		m.watch.start(ctx, cancel)
 		defer m.watch.stop()
 	}
+	link.inquiry = newInquiry(ctx, &m.c.filter, client.Jobs, link.say)
+	defer link.inquiry.stop()
 	client.OnConnection(link.status)
 	keep := m.place.follow(client.Cursor)
 	err = m.show(ctx, client, link.watch)
