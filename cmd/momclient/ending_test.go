@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom/momclient"
 	"mom/momserver"
 	"mom/wire"
 )
@@ -117,7 +118,7 @@ func TestNeverThere(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.srv.Close()
 		s.watch("-exit-when-done", "-wait", "7s")
-		s.exits(exitLost, 7*time.Second, "waiting for "+memAddr, "away for too long; -wait")
+		s.exits(exitLost, 7*time.Second, "waiting for "+memAddr, "momclient: no connection within 7s, which is -wait: cannot connect to mem:7420: ")
 	})
 }
 
@@ -148,8 +149,46 @@ func TestLostInRun(t *testing.T) {
 		s.watch("-exit-when-done", "-wait", "1m")
 		s.job("site")
 		s.kill()
-		s.exits(exitLost, time.Minute, "waiting for "+memAddr, "away for too long")
+		s.exits(exitLost, time.Minute, "waiting for "+memAddr, "momclient: no connection within 1m0s, which is -wait: cannot connect to mem:7420: ")
 	})
+}
+
+// TestFullForLong exits 3 and says that the server has no place, not that it is
+// away.
+func TestFullForLong(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.serve(momserver.Config{MaxSubscribers: 1})
+		other := momclient.New(memAddr, momclient.Options{DialContext: s.net.DialContext})
+		if err := other.Subscribe(s.t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.watch("-exit-when-done", "-wait", "2s")
+		s.exits(exitLost, 2*time.Second, "momclient: no place at the server within 2s, which is -wait: ", "Config.MaxSubscribers")
+		other.Close()
+	})
+}
+
+// TestAwayCause says why the server is away since it was there last.
+func TestAwayCause(t *testing.T) {
+	var got error
+	p := &patience{wait: time.Hour, cancel: func(err error) { got = err }}
+	defer p.stop()
+	for _, tc := range []struct {
+		statuses []momclient.ConnectionStatus
+		want     string
+	}{
+		{[]momclient.ConnectionStatus{{Kind: momclient.Connecting}}, "no connection within 1h0m0s, which is -wait: the server has not answered yet"},
+		{[]momclient.ConnectionStatus{{Kind: momclient.Lost, Err: errors.New("reset")}, {Kind: momclient.Connecting}}, "no connection within 1h0m0s, which is -wait: reset"},
+		{[]momclient.ConnectionStatus{{Kind: momclient.Refused, Err: wire.Errorf(wire.CodeFull, "full")}}, "no place at the server within 1h0m0s, which is -wait: full"},
+		{[]momclient.ConnectionStatus{{Kind: momclient.Connected}, {Kind: momclient.Connecting}}, "no connection within 1h0m0s, which is -wait: the server has not answered yet"},
+	} {
+		for _, s := range tc.statuses {
+			p.status(s)
+		}
+		if p.giveUp(); got == nil || got.Error() != tc.want {
+			t.Errorf("%v, want %s", got, tc.want)
+		}
+	}
 }
 
 // TestLostAfterwards ends well, and almost without words, when the server goes

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -25,7 +27,8 @@ type patience struct {
 	place  func() wire.Cursor // what has been shown
 	cancel func(error)
 
-	mu    sync.Mutex // guards the timers; nil ones do not run
+	mu    sync.Mutex // guards the fields below; timers that are nil do not run
+	why   error      // there is no connection; nil where the first attempt still goes on
 	gone  *time.Timer
 	quiet *time.Timer
 	judge *time.Timer
@@ -37,8 +40,8 @@ func (p *patience) status(s momclient.ConnectionStatus) {
 		return
 	}
 	switch s.Kind {
-	case momclient.Connecting, momclient.Draining, momclient.Lost:
-		p.away()
+	case momclient.Connecting, momclient.Draining, momclient.Lost, momclient.Refused:
+		p.away(s.Err)
 	case momclient.Connected, momclient.Resumed:
 		p.back()
 		if s.NewEpoch {
@@ -47,11 +50,23 @@ func (p *patience) status(s momclient.ConnectionStatus) {
 	}
 }
 
-func (p *patience) away() {
+// away notes that the server is not there, and why, if that is news.
+func (p *patience) away(why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if why != nil {
+		p.why = why
+	}
 	if p.gone == nil {
-		p.gone = time.AfterFunc(p.wait, func() { p.cancel(errAway) })
+		p.gone = time.AfterFunc(p.wait, p.giveUp)
+	}
+}
+
+func (p *patience) giveUp() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone != nil { // else it is back
+		p.cancel(&awayError{wait: p.wait, why: p.why})
 	}
 }
 
@@ -59,6 +74,25 @@ func (p *patience) back() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	stopTimer(&p.gone)
+	p.why = nil
+}
+
+// awayError is that the server was away for as long as -wait says.
+type awayError struct {
+	wait time.Duration
+	why  error
+}
+
+func (e *awayError) Error() string {
+	what := "no connection"
+	if errors.Is(e.why, wire.ErrFull) || errors.Is(e.why, wire.ErrBusy) {
+		what = "no place at the server"
+	}
+	text := fmt.Sprintf("%s within %v, which is -wait", what, e.wait)
+	if e.why == nil {
+		return text + ": the server has not answered yet"
+	}
+	return text + ": " + e.why.Error()
 }
 
 // restarted ends the stream where a run of an epoch before this one is

@@ -82,7 +82,6 @@ type monitor struct {
 var (
 	errReaderGone  = errors.New("nobody reads stdout any more")
 	errQuiet       = errors.New("the watched runs have ended")
-	errAway        = errors.New("the server was away for too long; -wait says how long that may be")
 	errInterrupted = errors.New("interrupted before the watched runs ended")
 	errRunLost     = errors.New("a watched run ended unseen, or with a server that was restarted")
 )
