@@ -133,8 +133,8 @@ func TestComesLate(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		s.job("site").Complete()
 		s.exits(exitOK, 0)
-		want := "momclient: lost: cannot connect to mem:7420: dial mem mem:7420: connection refused\n" +
-			"momclient: waiting for mem:7420; trying again and again\n" +
+		want := "momclient: cannot connect to mem:7420: dial mem mem:7420: connection refused\n" +
+			"momclient: waiting for mem:7420, and trying again\n" +
 			"momclient: connected mem:7420\n" +
 			"momclient: no job is named \"site\" so far; there is none yet\n"
 		if got := s.stderr.String(); got != want {

@@ -16,6 +16,7 @@ type link struct {
 	watch     *patience    // nil without -exit-when-done
 	inquiry   *inquiry     // nil without -job
 	connected bool         // ever
+	fresh     bool         // the status before was Connected
 	attempts  int          // announced since the last connection
 	away      string       // what was said last of a server that is away; "" while connected
 }
@@ -26,14 +27,22 @@ func (l *link) status(s momclient.ConnectionStatus) {
 	if l.board != nil {
 		l.board.Status(s)
 	}
+	fresh := l.fresh
+	l.fresh = s.Kind == momclient.Connected
 	switch s.Kind {
-	case momclient.Connected, momclient.Resumed:
-		l.connected, l.attempts, l.away = true, 0, ""
+	case momclient.Connected:
+		l.there()
 		l.say(s.String())
-		l.inquiry.ask()
+	case momclient.Resumed: // after Connected, where the monitor began at a cursor
+		if !fresh {
+			l.there()
+		}
+		if !fresh || s.NewEpoch || s.Missed > 0 {
+			l.say(resumed(&s))
+		}
 	case momclient.Reconnecting:
 		if l.attempts++; l.begins() && !l.watch.over() {
-			l.say("waiting for " + s.Server + "; trying again and again")
+			l.say("waiting for " + s.Server + ", and trying again")
 		}
 	case momclient.Draining:
 		l.lost(s)
@@ -42,6 +51,21 @@ func (l *link) status(s momclient.ConnectionStatus) {
 			l.lost(s)
 		}
 	}
+}
+
+// there notes that the server is there.
+func (l *link) there() {
+	l.connected, l.attempts, l.away = true, 0, ""
+	l.inquiry.ask()
+}
+
+// resumed says how the stream goes on.
+func resumed(s *momclient.ConnectionStatus) string {
+	epoch := ""
+	if s.NewEpoch {
+		epoch = fmt.Sprintf(" on a new epoch %v: the server was restarted", s.Epoch)
+	}
+	return fmt.Sprintf("resumed%s: %s replayed, %d missed", epoch, plural(s.Replayed, "event"), s.Missed)
 }
 
 // begins reports whether a longer wait for the server begins: at once where it
@@ -59,10 +83,15 @@ func (l *link) lost(s momclient.ConnectionStatus) {
 	if _, peer, ok := strings.Cut(why, "->"); ok {
 		why = peer // this side's port is another each time
 	}
-	if why != l.away {
-		l.away = why
-		l.say(s.String())
+	if why == l.away {
+		return
 	}
+	text := s.String()
+	if s.Kind == momclient.Lost && (!l.connected || l.away != "") { // nothing was there to be lost
+		text = s.Err.Error()
+	}
+	l.away = why
+	l.say(text)
 }
 
 func (l *link) say(text string) { fmt.Fprintf(l.stderr, "momclient: %s\n", clean(text)) }

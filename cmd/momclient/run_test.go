@@ -82,7 +82,7 @@ func TestPerhapsNoMoMServer(t *testing.T) {
 		}
 		m.opts.DialTimeout = 50 * time.Millisecond
 		code := m.run(t.Context(), &stdout)
-		want := "momclient: lost: " + addr + tc.want + "\nmomclient: waiting for " + addr + "; trying again and again\nmomclient: no connection within 400ms, which is -wait: " + addr + tc.want + "\n"
+		want := "momclient: " + addr + tc.want + "\nmomclient: waiting for " + addr + ", and trying again\nmomclient: no connection within 400ms, which is -wait: " + addr + tc.want + "\n"
 		if code != exitLost || stderr.String() != want {
 			t.Errorf("%s: exit %d\n%swant\n%s", name, code, &stderr, want)
 		}
