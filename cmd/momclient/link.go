@@ -23,6 +23,7 @@ type link struct {
 
 // status is the OnConnection handler.
 func (l *link) status(s momclient.ConnectionStatus) {
+	s.Err = advised(s.Err)
 	l.watch.status(s)
 	if l.board != nil {
 		l.board.Status(s)

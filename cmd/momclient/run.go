@@ -182,7 +182,7 @@ func (m *monitor) exit(err error) int {
 	case interrupted:
 		err = errInterrupted
 	}
-	return m.say(exitLost, err)
+	return m.say(exitLost, advised(err))
 }
 
 // verdict is the exit code of -exit-when-done.

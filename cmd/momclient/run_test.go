@@ -54,7 +54,7 @@ func TestNoMoMServer(t *testing.T) {
 		"control characters":    {says("\x1b[2J\r\n"), ` is not a MoM server: it answered "\x1b[2J"`},
 		"a later version":       {says("MoM\x01\x02\x00\x00\x00"), " speaks protocol version 2, this side 1; use a matching release"},
 		"refused by a later":    {says(refusal(2, "mom:version:0:want version 2 up")), " refused the connection: want version 2 up"},
-		"refused with controls": {says(refusal(1, "mom:unauthorized:0:no\x1b[2J\n!")), ` refused the connection: no\x1b[2J\n!`},
+		"refused with controls": {says(refusal(1, "mom:unauthorized:0:no\x1b[2J\n!")), ` refused the connection: no\x1b[2J\n!; see -token-file and MOM_TOKEN`},
 	} {
 		code, out, stderr := command(t, "-addr", tc.addr)
 		if code != exitLost || out != "" || stderr != "momclient: "+tc.addr+tc.want+"\n" {
@@ -96,7 +96,7 @@ func TestWrongToken(t *testing.T) {
 		var stdout, stderr buffer
 		env := func(string) string { return token }
 		code := run(t.Context(), []string{"-addr", addr}, env, &stdout, &stderr)
-		if code != exitLost || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), addr+" refused the connection: ") || !strings.Contains(stderr.String(), "token") || strings.Contains(stderr.String(), "tr0ub4dor") {
+		if code != exitLost || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), addr+" refused the connection: ") || !strings.HasSuffix(stderr.String(), "; see -token-file and MOM_TOKEN\n") || strings.Contains(stderr.String(), "tr0ub4dor") {
 			t.Errorf("token %q: exit %d\n%s", token, code, &stderr)
 		}
 	}
