@@ -94,7 +94,7 @@ func (f *cursorFile) load() error {
 		err = fmt.Errorf("over %d bytes, where a cursor is a line", maxCursorFile)
 	}
 	if err != nil {
-		return usagef("-cursor %s is damaged (%w); it was left as it is: put it right, or remove it to begin anew", f.path, err)
+		return usagef("-cursor %s is damaged (%s); it was left as it is: put it right, or remove it to begin anew", f.path, strings.TrimPrefix(err.Error(), "wire: "))
 	}
 	f.whole = bytes.Equal(text, line(f.cursor))
 	return nil

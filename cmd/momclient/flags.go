@@ -182,7 +182,7 @@ func (c *config) addStates(text string) error {
 	for _, name := range splitList(text) {
 		state, err := wire.ParseState(name)
 		if err != nil {
-			return err
+			return fmt.Errorf("no state is named %q; there are %s", wire.Clip(name, 64), stateNames())
 		}
 		if !slices.Contains(c.filter.States, state) {
 			c.filter.States = append(c.filter.States, state)
@@ -194,9 +194,22 @@ func (c *config) addStates(text string) error {
 	return nil
 }
 
-func (c *config) setSeverity(text string) (err error) {
-	c.filter.Severity, err = wire.ParseSeverity(text)
-	return err
+// stateNames are the states as text output has them.
+func stateNames() string {
+	var names []string
+	for _, state := range wire.States() {
+		names = append(names, stateName(state))
+	}
+	return strings.Join(names, ", ")
+}
+
+func (c *config) setSeverity(text string) error {
+	severity, err := wire.ParseSeverity(text)
+	if err != nil {
+		return errors.New("want processing, warning or error")
+	}
+	c.filter.Severity = severity
+	return nil
 }
 
 func (c *config) setFrom(text string) error {

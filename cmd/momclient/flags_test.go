@@ -108,8 +108,8 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-job", ""}, []string{"-job", "want a job's ID or name"}},
 		{slices.Repeat([]string{"-job", "a"}, wire.MaxFilterItems+1), []string{"-job", "1025 names", "at most 1024"}},
 		{[]string{"-state", ""}, []string{"-state", "want a state's name"}},
-		{[]string{"-state", "Transfered"}, []string{"-state", `"Transfered"`, "there are MirroringJobInitialized, "}},
-		{[]string{"-severity", "fatal"}, []string{"-severity", `"fatal"`, "there are Processing, Warning, Error"}},
+		{[]string{"-state", "Transfered"}, []string{"-state", `no state is named "Transfered"; there are JobInitialized, PackageInitialized, Transferring, `}},
+		{[]string{"-severity", "fatal"}, []string{"-severity", `"fatal"`, "want processing, warning or error"}},
 		{[]string{"-from", "yesterday"}, []string{"-from", `"yesterday"`, "want now or oldest"}},
 		{[]string{"-o", "xml"}, []string{`-o "xml"`, "want watch, text, json, cloudevents or auto"}},
 		{[]string{"-o", "watch"}, []string{"-o watch wants a terminal", "use -o text"}},
@@ -129,6 +129,9 @@ func TestBadFlags(t *testing.T) {
 		code, out, errs := command(t, tc.args...)
 		if code != exitUsage || out != "" {
 			t.Errorf("%v: exit %d, %q", tc.args, code, out)
+		}
+		if strings.Contains(errs, "wire:") {
+			t.Errorf("%v: %q", tc.args, errs)
 		}
 		for _, want := range append(tc.want, "\nmomclient -h shows the flags.\n") {
 			if !strings.Contains(errs, want) {
