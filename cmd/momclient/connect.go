@@ -22,14 +22,14 @@ func (c *config) options(getenv func(string) string) (momclient.Options, error) 
 		source = "-token-file " + c.tokenFile
 		data, err := os.ReadFile(c.tokenFile)
 		if err != nil {
-			return o, usagef("-token-file: %w", err)
+			return o, filef("-token-file: %w", err)
 		}
 		if o.Token = strings.TrimRight(string(data), "\r\n"); o.Token == "" {
-			return o, usagef("-token-file %s is empty", c.tokenFile)
+			return o, filef("-token-file %s is empty", c.tokenFile)
 		}
 	}
 	if len(o.Token) > wire.MaxTokenBytes {
-		return o, usagef("%s: a token of %d bytes; at most %d", source, len(o.Token), wire.MaxTokenBytes)
+		return o, filef("%s: a token of %d bytes; at most %d", source, len(o.Token), wire.MaxTokenBytes)
 	}
 	var err error
 	o.TLS, err = c.tlsConfig()
@@ -48,12 +48,12 @@ func (c *config) tlsConfig() (*tls.Config, error) {
 	var err error
 	if c.tlsCA != "" {
 		if servers, err = tlsfiles.ReadPool(c.tlsCA, report); err != nil {
-			return nil, usagef("-tls-ca: %w", err)
+			return nil, filef("-tls-ca: %w", err)
 		}
 	}
 	if c.tlsCert != "" {
 		if own, err = tlsfiles.ReadPair(c.tlsCert, c.tlsKey, report); err != nil {
-			return nil, usagef("-tls-cert, -tls-key: %w", err)
+			return nil, filef("-tls-cert, -tls-key: %w", err)
 		}
 	}
 	host, _, _ := net.SplitHostPort(c.addr)

@@ -36,7 +36,7 @@ type cursorFile struct {
 const maxCursorFile = 256
 
 // openCursorFile reads the place, if there is a file, and sees that one can be
-// written; it leaves the file as it is. Errors are usageErrors that name it.
+// written; it leaves the file as it is. Errors are fileErrors that name it.
 func openCursorFile(path string) (*cursorFile, error) {
 	f := &cursorFile{path: path}
 	if path == "" {
@@ -48,7 +48,7 @@ func openCursorFile(path string) (*cursorFile, error) {
 	}
 	f.saved = f.cursor
 	if err := f.probe(); err != nil {
-		return nil, usagef("-cursor %s cannot be kept: %w; name a file that can be written, in a directory that can be written", path, err)
+		return nil, filef("-cursor %s cannot be kept: %w; name a file that can be written, in a directory that can be written", path, err)
 	}
 	return f, nil
 }
@@ -75,26 +75,26 @@ func (f *cursorFile) load() error {
 		return nil
 	}
 	if err != nil {
-		return usagef("-cursor: %w", err)
+		return filef("-cursor: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return usagef("-cursor %s is no regular file", f.path)
+		return filef("-cursor %s is no regular file", f.path)
 	}
 	file, err := os.Open(f.path)
 	if err != nil {
-		return usagef("-cursor: %w", err)
+		return filef("-cursor: %w", err)
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxCursorFile+1))
 	if err != nil {
-		return usagef("-cursor: %w", err)
+		return filef("-cursor: %w", err)
 	}
 	f.cursor, err = wire.ParseCursor(strings.TrimRight(string(text), "\r\n"))
 	if len(text) > maxCursorFile {
 		err = fmt.Errorf("over %d bytes, where a cursor is a line", maxCursorFile)
 	}
 	if err != nil {
-		return usagef("-cursor %s is damaged (%s); it was left as it is: put it right, or remove it to begin anew", f.path, strings.TrimPrefix(err.Error(), "wire: "))
+		return filef("-cursor %s is damaged (%s); it was left as it is: put it right, or remove it to begin anew", f.path, strings.TrimPrefix(err.Error(), "wire: "))
 	}
 	f.whole = bytes.Equal(text, line(f.cursor))
 	return nil

@@ -32,8 +32,8 @@ func FuzzCursorFile(f *testing.F) {
 			}
 			file, err := openCursorFile(path)
 			if err != nil {
-				var usage usageError
-				if kept, rerr := os.ReadFile(path); rerr != nil || !bytes.Equal(kept, data) || !errors.As(err, &usage) || len(err.Error()) > 1000 {
+				var bad fileError
+				if kept, rerr := os.ReadFile(path); rerr != nil || !bytes.Equal(kept, data) || !errors.As(err, &bad) || len(err.Error()) > 1000 {
 					t.Errorf("%v; the file is %q", err, kept)
 				}
 				return

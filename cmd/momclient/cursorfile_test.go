@@ -133,8 +133,8 @@ func TestCursorRefused(t *testing.T) {
 		path := filepath.Join(dir, "cursor")
 		write(t, path, text)
 		_, err := openCursorFile(path)
-		var usage usageError
-		if !errors.As(err, &usage) || !strings.Contains(err.Error(), path+" is damaged") || len(err.Error()) > 1000 {
+		var bad fileError
+		if !errors.As(err, &bad) || !strings.Contains(err.Error(), path+" is damaged") || len(err.Error()) > 1000 {
 			t.Errorf("%s: %v", name, err)
 		}
 		if read(t, path) != text || names(t, dir) != "cursor" {

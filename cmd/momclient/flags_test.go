@@ -77,11 +77,6 @@ func TestHelpExamples(t *testing.T) {
 // TestBadFlags exits 2 before anything is dialled, and says which flag is wrong
 // and what would be right.
 func TestBadFlags(t *testing.T) {
-	t.Chdir(t.TempDir())
-	os.Mkdir("dir", 0o755)
-	os.WriteFile("empty", []byte("\n"), 0o600)
-	os.WriteFile("long", []byte(strings.Repeat("x", wire.MaxTokenBytes+1)), 0o600)
-	os.WriteFile("junk", []byte("junk"), 0o600)
 	for _, tc := range []struct {
 		args []string
 		want []string // in the message
@@ -113,6 +108,25 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-from", "yesterday"}, []string{"-from", `"yesterday"`, "want now or oldest"}},
 		{[]string{"-o", "xml"}, []string{`-o "xml"`, "want watch, text, json, cloudevents or auto"}},
 		{[]string{"-o", "watch"}, []string{"-o watch wants a terminal", "use -o text"}},
+		{[]string{"-tls-cert", "junk"}, []string{"-tls-cert and -tls-key go together"}},
+		{[]string{"-tls-key", "junk"}, []string{"-tls-cert and -tls-key go together"}},
+	} {
+		refuses(t, tc.args, append(tc.want, "\nmomclient -h shows the flags.\n"), "")
+	}
+}
+
+// TestBadFiles exits 2 before anything is dialled, and says which file is wrong
+// and what would be right. The flags are right: no word of -h.
+func TestBadFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	os.Mkdir("dir", 0o755)
+	os.WriteFile("empty", []byte("\n"), 0o600)
+	os.WriteFile("long", []byte(strings.Repeat("x", wire.MaxTokenBytes+1)), 0o600)
+	os.WriteFile("junk", []byte("junk"), 0o600)
+	for _, tc := range []struct {
+		args []string
+		want []string // in the message
+	}{
 		{[]string{"-cursor", "dir"}, []string{"-cursor dir", "no regular file"}},
 		{[]string{"-cursor", "none/cursor"}, []string{"-cursor none/cursor", "cannot be kept", "no such file", "name a file"}},
 		{[]string{"-cursor", "junk"}, []string{"-cursor junk is damaged", "want EPOCH/SEQ", "left as it is", "remove it"}},
@@ -121,26 +135,31 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-token-file", "long"}, []string{"-token-file", "1025 bytes", "at most 1024"}},
 		{[]string{"-tls-ca", "missing"}, []string{"-tls-ca", "missing", "no such file"}},
 		{[]string{"-tls-ca", "junk"}, []string{"-tls-ca", "no certificate in junk"}},
-		{[]string{"-tls-cert", "junk"}, []string{"-tls-cert and -tls-key go together"}},
-		{[]string{"-tls-key", "junk"}, []string{"-tls-cert and -tls-key go together"}},
 		{[]string{"-tls-cert", "junk", "-tls-key", "junk"}, []string{"-tls-cert", "PEM"}},
 		{[]string{"-tls-cert", "missing", "-tls-key", "junk"}, []string{"-tls-cert", "missing"}},
 	} {
-		code, out, errs := command(t, tc.args...)
-		if code != exitUsage || out != "" {
-			t.Errorf("%v: exit %d, %q", tc.args, code, out)
-		}
-		if strings.Contains(errs, "wire:") {
-			t.Errorf("%v: %q", tc.args, errs)
-		}
-		for _, want := range append(tc.want, "\nmomclient -h shows the flags.\n") {
-			if !strings.Contains(errs, want) {
-				t.Errorf("%v: no %q in %q", tc.args, want, errs)
-			}
-		}
+		refuses(t, tc.args, tc.want, "-h shows")
 	}
 	if left, _ := filepath.Glob("*.tmp"); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// refuses wants the command to exit 2 with the words in its message, and
+// without those that it never has.
+func refuses(t *testing.T, args, words []string, never string) {
+	t.Helper()
+	code, out, errs := command(t, args...)
+	if code != exitUsage || out != "" {
+		t.Errorf("%v: exit %d, %q", args, code, out)
+	}
+	for _, want := range words {
+		if !strings.Contains(errs, want) {
+			t.Errorf("%v: no %q in %q", args, want, errs)
+		}
+	}
+	if strings.Contains(errs, "wire:") || never != "" && strings.Contains(errs, never) {
+		t.Errorf("%v: %q", args, errs)
 	}
 }
 

@@ -15,19 +15,23 @@ import (
 // run is the command, but for the process around it. It returns the exit code.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	m, err := newMonitor(args, getenv, stdout, stderr)
+	var usage usageError
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		writeHelp(stdout)
 		return exitOK
 	case err != nil:
-		fmt.Fprintf(stderr, "momclient: %v\nmomclient -h shows the flags.\n", err)
+		fmt.Fprintf(stderr, "momclient: %v\n", err)
+		if errors.As(err, &usage) {
+			fmt.Fprintln(stderr, "momclient -h shows the flags.")
+		}
 		return exitUsage
 	}
 	return m.run(ctx, stdout)
 }
 
 // newMonitor reads the command line and the files that it names. The error is
-// flag.ErrHelp or a usageError.
+// flag.ErrHelp, a usageError or a fileError.
 func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Writer) (*monitor, error) {
 	c, err := parseFlags(args)
 	if err != nil {
