@@ -89,6 +89,9 @@ func (f *cursorFile) load() error {
 	if err != nil {
 		return filef("-cursor: %w", err)
 	}
+	if len(bytes.TrimRight(text, "\r\n")) == 0 {
+		return filef("-cursor %s is empty; remove it to begin anew", f.path)
+	}
 	f.cursor, err = wire.ParseCursor(strings.TrimRight(string(text), "\r\n"))
 	if len(text) > maxCursorFile {
 		err = fmt.Errorf("over %d bytes, where a cursor is a line", maxCursorFile)

@@ -123,23 +123,29 @@ func TestCursorKeepsFile(t *testing.T) {
 // TestCursorRefused names what is wrong, and leaves everything as it is.
 func TestCursorRefused(t *testing.T) {
 	good := string(line(cursor(1)))
-	for name, text := range map[string]string{
-		"empty": "", "text": "hello\n", "two lines": good + good, "cut": good[:30], "no epoch": "00000000-0000-0000-0000-000000000000/1\n",
-		"no number": jobID("epoch").String() + "/x\n", "negative": jobID("epoch").String() + "/-1\n", "space": " " + good,
-		"too great": jobID("epoch").String() + "/18446744073709551616\n", "long": strings.Repeat("x", 1<<20),
-		"hidden behind lines": good + strings.Repeat("\n", 300) + "more", "binary": "\x00\xff\n",
-	} {
+	refused := func(name, text, want string) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "cursor")
 		write(t, path, text)
 		_, err := openCursorFile(path)
 		var bad fileError
-		if !errors.As(err, &bad) || !strings.Contains(err.Error(), path+" is damaged") || len(err.Error()) > 1000 {
+		if !errors.As(err, &bad) || !strings.Contains(err.Error(), path+want) || len(err.Error()) > 1000 {
 			t.Errorf("%s: %v", name, err)
 		}
 		if read(t, path) != text || names(t, dir) != "cursor" {
 			t.Errorf("%s: it was touched: %s", name, names(t, dir))
 		}
+	}
+	for _, text := range []string{"", "\n", "\r\n\r\n"} {
+		refused("empty", text, " is empty; remove it to begin anew")
+	}
+	for name, text := range map[string]string{
+		"text": "hello\n", "two lines": good + good, "cut": good[:30], "no epoch": "00000000-0000-0000-0000-000000000000/1\n",
+		"no number": jobID("epoch").String() + "/x\n", "negative": jobID("epoch").String() + "/-1\n", "space": " " + good,
+		"too great": jobID("epoch").String() + "/18446744073709551616\n", "long": strings.Repeat("x", 1<<20),
+		"hidden behind lines": good + strings.Repeat("\n", 300) + "more", "binary": "\x00\xff\n",
+	} {
+		refused(name, text, " is damaged")
 	}
 }
 
