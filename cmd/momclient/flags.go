@@ -28,6 +28,7 @@ type config struct {
 	cursor   string
 	untilEnd bool          // -exit-when-done
 	wait     time.Duration // how long a server may be away, with untilEnd
+	waitSet  bool
 	callback string
 	name     string
 	period   time.Duration
@@ -95,6 +96,7 @@ func parseFlags(args []string) (*config, error) {
 	if fs.NArg() > 0 {
 		return nil, usagef("unexpected argument %q", fs.Arg(0))
 	}
+	fs.Visit(func(f *flag.Flag) { c.waitSet = c.waitSet || f.Name == "wait" })
 	return c, c.check()
 }
 
@@ -122,6 +124,8 @@ func (c *config) check() error {
 		return usagef("-period %v: want more than 0", c.period)
 	case c.wait <= 0:
 		return usagef("-wait %v: want more than 0", c.wait)
+	case c.waitSet && !c.untilEnd:
+		return usagef("-wait goes with -exit-when-done alone; add that, or leave -wait out: without it a server is waited for without end")
 	case len(c.name) > wire.MaxNameBytes:
 		return usagef("-name of %d bytes: at most %d", len(c.name), wire.MaxNameBytes)
 	case (c.tlsCert == "") != (c.tlsKey == ""):

@@ -98,6 +98,8 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-period", "0"}, []string{"-period 0s", "want more than 0"}},
 		{[]string{"-period", "often"}, []string{"-period", `"often"`}},
 		{[]string{"-wait", "-1s"}, []string{"-wait -1s", "want more than 0"}},
+		{[]string{"-wait", "5s"}, []string{"-wait goes with -exit-when-done", "leave -wait out"}},
+		{[]string{"-wait", "30s", "-exit-when-done=false"}, []string{"-wait goes with -exit-when-done"}},
 		{[]string{"-wait", "5"}, []string{"-wait", `"5"`}},
 		{[]string{"-exit-when-done=perhaps"}, []string{"-exit-when-done", `"perhaps"`}},
 		{[]string{"-job", ""}, []string{"-job", "want a job's ID or name"}},
