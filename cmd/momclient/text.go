@@ -9,14 +9,15 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom/cmd/momclient/internal/width"
 	"mom/wire"
 )
 
-// Bounds of the column of job names, in characters. It grows with the names
-// seen; a longer one shifts its line.
+// Bounds of the column of job names. It grows with the names seen; of a longer
+// one the middle is left out. An ID fits.
 const (
 	minNameWidth = 12
-	maxNameWidth = 32
+	maxNameWidth = 36
 )
 
 // textPrinter writes a line an event:
@@ -57,12 +58,34 @@ func (p *textPrinter) line(e *wire.Event) string {
 	if name == "" {
 		name = e.JobID.String()
 	}
-	n := utf8.RuneCountInString(name)
-	p.width = max(p.width, min(n, maxNameWidth))
+	name = clipMiddle(name, maxNameWidth)
+	n := width.String(name)
+	p.width = max(p.width, n)
 	line := fmt.Sprintf("%-23s %7d  %s%*s  %-18s %-7s %4s %21s  %s",
-		p.when(e), e.Seq, name, max(0, p.width-n), "",
+		p.when(e), e.Seq, name, p.width-n, "",
 		shortState(e), packageColumn(e), percent(e), bytesColumn(e), strings.Join(details(e), "; "))
 	return strings.TrimRight(line, " ")
+}
+
+// clipMiddle returns text where it fits into n columns, else its begin and its
+// end: names of one kind often differ in either alone.
+func clipMiddle(text string, n int) string {
+	if width.String(text) <= n {
+		return text
+	}
+	head, taken := width.Clip(text, (n+1)/2, "…")
+	tail := len(text)
+	for at := tail; at > 0; {
+		r, size := utf8.DecodeLastRuneInString(text[:at])
+		at -= size
+		if taken += width.Rune(r); taken > n {
+			break
+		}
+		if width.Rune(r) > 0 { // else a mark, which goes with what it is on
+			tail = at
+		}
+	}
+	return head + text[tail:]
 }
 
 // when returns the time at which the change was over.

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
+	"mom/cmd/momclient/internal/width"
 	"mom/wire"
 )
 
@@ -84,31 +86,44 @@ func TestTextLines(t *testing.T) {
 -                             8  ` + jobID("site").String() + `  Transferring       #2        0%                 700 B  [snapshot]
 --- the server was restarted: epoch ` + jobID("next epoch").String() + `, sequence numbers begin again ---
 --- missed 18446744073709551615 events ---
-2026-11-23 11:24:03.262       1  site to staging                   JobInitialized               0%           0 B/2.0 MiB
+2026-11-23 11:24:03.262       1  site to staging                       JobInitialized               0%           0 B/2.0 MiB
 `
 	if got := "\n" + out.String(); got != want {
 		t.Errorf("got%swant%s", got, want)
 	}
 }
 
-// TestNameColumn grows with the names seen, up to its bound, and counts
-// letters, not bytes.
+// TestNameColumn grows with the names seen, up to its bound, and counts columns,
+// not bytes.
 func TestNameColumn(t *testing.T) {
 	var out strings.Builder
 	p := newTextPrinter(&out)
-	for _, name := range []string{"a", "öööööööööööööööö", strings.Repeat("n", maxNameWidth+20), "b"} {
+	for _, name := range []string{"a", "öööööööööööööööö", "日本日本日本日本日", strings.Repeat("n", maxNameWidth+20), strings.Repeat("日", maxNameWidth), "b"} {
 		p.print(event(1, wire.JobInitialized, func(e *wire.Event) { e.Data.Initialize.Name = name }))
 	}
 	var columns []int
 	for line := range strings.Lines(out.String()) {
-		columns = append(columns, len([]rune(line[:strings.Index(line, "JobInitialized")])))
+		columns = append(columns, width.String(line[:strings.Index(line, "JobInitialized")]))
 	}
 	const before = 23 + 1 + 7 + 2 + 2
-	want := []int{before + minNameWidth, before + 16, before + maxNameWidth + 20, before + maxNameWidth}
-	for i := range want {
-		if columns[i] != want[i] {
-			t.Errorf("the states stand at %v, want %v", columns, want)
-			break
+	want := []int{before + minNameWidth, before + 16, before + 18, before + maxNameWidth, before + maxNameWidth, before + maxNameWidth}
+	if !slices.Equal(columns, want) {
+		t.Errorf("the states stand at %v, want %v", columns, want)
+	}
+}
+
+// TestClipMiddle keeps apart what differs at its begin or at its end.
+func TestClipMiddle(t *testing.T) {
+	for _, tc := range []struct {
+		text string
+		n    int
+		want string
+	}{
+		{"", 4, ""}, {"abcd", 4, "abcd"}, {"abcde", 4, "a…de"}, {"abcdef", 5, "ab…ef"}, {"日本日本", 8, "日本日本"}, {"日本日本", 7, "日…日本"}, {"日本日本", 6, "日…本"}, {"e\u0301e\u0301e\u0301e\u0301", 3, "e\u0301…e\u0301"},
+		{"/srv/site/a to /mnt/staging/site/b", 20, "/srv/site…ing/site/b"},
+	} {
+		if got := clipMiddle(tc.text, tc.n); got != tc.want || width.String(got) > tc.n {
+			t.Errorf("%q in %d columns: %q, want %q", tc.text, tc.n, got, tc.want)
 		}
 	}
 }
