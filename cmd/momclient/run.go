@@ -133,6 +133,9 @@ type writeError struct{ error }
 // watched runs have ended.
 func (m *monitor) show(ctx context.Context, client *momclient.Client, watch *patience) error {
 	for e, err := range client.Events(ctx) {
+		if err != nil && ctx.Err() != nil {
+			return context.Cause(ctx) // which says all that is worth saying
+		}
 		if err != nil {
 			return err
 		}
