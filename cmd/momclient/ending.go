@@ -58,9 +58,11 @@ func (n *ending) see(e *wire.Event) bool {
 			}
 		}
 	}
-	if e.EndsRun() {
+	switch {
+	case !n.watches(e):
+	case e.EndsRun():
 		n.end(e)
-	} else {
+	default:
 		n.open[e.RunID] = false
 	}
 	return n.lost > 0 || n.named() && n.allNamed() && len(n.open) == 0
@@ -79,6 +81,13 @@ func (n *ending) end(e *wire.Event) {
 	if _, ok := n.names[e.Name()]; ok {
 		n.names[e.Name()] = true
 	}
+}
+
+// watches reports whether e is of a watched job. Those of others tell of gaps.
+func (n *ending) watches(e *wire.Event) bool {
+	_, byID := n.ids[e.JobID]
+	_, byName := n.names[e.Name()]
+	return byID || byName || !n.named()
 }
 
 // named reports whether -job was given.

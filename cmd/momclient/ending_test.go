@@ -385,3 +385,34 @@ func TestNewRunBeforeStatus(t *testing.T) {
 		t.Error("a run of the epoch before is not lost")
 	}
 }
+
+// TestEndInGap exits 3 when the end of the watched run was in a gap, although
+// nothing more comes of its job; and goes on where the run itself has survived
+// the gap.
+func TestEndInGap(t *testing.T) {
+	for _, ends := range []bool{true, false} {
+		inBubble(t, func(s *site) {
+			s.serve(momserver.Config{CacheEvents: 5})
+			s.watch("-exit-when-done", "-o", "json", "-job", "site")
+			site := s.job("site")
+			s.net.Cut()
+			if ends {
+				site.Fail(errors.New("broken"))
+			}
+			for range 10 {
+				s.job("other").Complete()
+			}
+			if ends {
+				s.exitsBy(exitLost, time.Second, "ended unseen")
+				return
+			}
+			time.Sleep(5 * time.Second)
+			s.running()
+			site.Complete()
+			s.exits(exitOK, 0)
+			if got := s.stdout.String(); strings.Contains(got, `"other"`) || !strings.Contains(got, `"missed":`) {
+				t.Errorf("stdout: %s", got)
+			}
+		})
+	}
+}

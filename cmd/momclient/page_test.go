@@ -107,7 +107,7 @@ func TestPageBeside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.opts.Filter.States != nil || len(m.opts.Filter.Names) != 1 {
+	if !m.opts.Filter.IsZero() {
 		t.Errorf("the server leaves out %+v", m.opts.Filter)
 	}
 	if code := m.run(t.Context(), &out); code != exitOK {

@@ -80,6 +80,7 @@ type monitor struct {
 	board  *board.Board // nil where nothing shows one
 	watch  *watcher     // nil without -o watch
 	page   *pageServer  // nil without -http
+	missed uint64       // events missed since the last one shown
 }
 
 // Why the stream was ended from within.
@@ -140,8 +141,10 @@ func (m *monitor) show(ctx context.Context, client *momclient.Client, watch *pat
 			return err
 		}
 		watch.busy()
-		if err := m.showOne(&e); err != nil {
-			return &writeError{err}
+		if shown := m.shown(e); shown != nil {
+			if err := m.showOne(shown); err != nil {
+				return &writeError{err}
+			}
 		}
 		if m.end != nil && m.end.see(&e) {
 			return nil
@@ -149,6 +152,17 @@ func (m *monitor) show(ctx context.Context, client *momclient.Client, watch *pat
 		watch.seen()
 	}
 	return nil
+}
+
+// shown returns e as it is shown, nil where it is of a job that -job does not
+// name. The count of a gap that opens with such a one goes to the next one shown.
+func (m *monitor) shown(e wire.Event) *wire.Event {
+	m.missed += e.Missed
+	if jobs := m.c.jobs(); !jobs.Takes(&e) {
+		return nil
+	}
+	e.Missed, m.missed = m.missed, 0
+	return &e
 }
 
 // showOne prints an event, and then notes the place. An event of a snapshot is
@@ -211,12 +225,21 @@ func (m *monitor) say(code int, err error) int {
 // showsBoard reports whether the jobs are shown, rather than events alone.
 func (c *config) showsBoard() bool { return c.output == "watch" || c.http != "" }
 
-// serverFilter is what the server is to leave out. With -exit-when-done, and
-// for a board, the ends of runs are needed whatever -state says, so only jobs
-// are filtered there, and the rest here.
+// serverFilter is what the server is to leave out. For a board the ends of runs
+// are needed whatever -state says, so only jobs are filtered there, and the rest
+// here. With -exit-when-done nothing is: where a gap has taken the end of a
+// watched run, only the events of others tell of it.
 func (c *config) serverFilter() wire.Filter {
-	if c.untilEnd || c.showsBoard() {
-		return wire.Filter{Jobs: c.filter.Jobs, Names: c.filter.Names}
+	switch {
+	case c.untilEnd:
+		return wire.Filter{}
+	case c.showsBoard():
+		return c.jobs()
 	}
 	return c.filter
+}
+
+// jobs is what -job says.
+func (c *config) jobs() wire.Filter {
+	return wire.Filter{Jobs: c.filter.Jobs, Names: c.filter.Names}
 }
