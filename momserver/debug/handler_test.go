@@ -53,7 +53,9 @@ func TestHealthz(t *testing.T) {
 // and why, the latest first; names are text whatever they contain.
 func TestSubscribers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, momserver.Config{CacheEvents: 4})
+		b := newBed(t, momserver.Config{CacheEvents: 4, Authorize: func(context.Context, momserver.Applicant) (momserver.Grant, error) {
+			return momserver.Grant{AllJobs: true, Identity: "the shop"}, nil
+		}})
 		defer b.srv.Close()
 		type page struct {
 			Time        time.Time
@@ -91,7 +93,7 @@ func TestSubscribers(t *testing.T) {
 		for key, want := range map[string]any{
 			"name": `<img src=x onerror="alert(1)">`, "addr": info.Addr, "since": since.UTC().Format(time.RFC3339Nano), "next": float64(info.Next),
 			"lag": float64(info.Lag), "room": float64(info.Room), "delivered": float64(info.Delivered), "missed": float64(info.Missed),
-			"inFlight": float64(info.InFlight), "rttSeconds": info.RTT.Seconds(),
+			"identity": "the shop", "inFlight": float64(info.InFlight), "rttSeconds": info.RTT.Seconds(),
 		} {
 			if got[key] != want {
 				t.Errorf("%s is %v; want %v", key, got[key], want)

@@ -19,6 +19,7 @@ type roll struct {
 
 type subscriber struct {
 	Name      string    `json:"name"`
+	Identity  string    `json:"identity,omitempty"`
 	Addr      string    `json:"addr"`
 	Callback  string    `json:"callback,omitempty"`
 	Since     time.Time `json:"since"`
@@ -45,7 +46,7 @@ func serveSubscribers(w http.ResponseWriter, srv *momserver.Server) {
 	page := roll{Time: time.Now().UTC(), Published: st.Published, Subscribers: []subscriber{}, Dropped: []drop{}}
 	for _, s := range srv.Subscribers() {
 		page.Subscribers = append(page.Subscribers, subscriber{
-			Name: s.Name, Addr: s.Addr, Callback: s.Callback, Since: s.Since.UTC(), Next: s.Next, Lag: s.Lag,
+			Name: s.Name, Identity: s.Identity, Addr: s.Addr, Callback: s.Callback, Since: s.Since.UTC(), Next: s.Next, Lag: s.Lag,
 			Room: s.Room, Delivered: s.Delivered, Missed: s.Missed, InFlight: s.InFlight, RTT: s.RTT.Seconds(),
 		})
 	}
