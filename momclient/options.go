@@ -63,7 +63,8 @@ type Options struct {
 
 	// DialTimeout bounds connecting, TLS and greeting together; 5 s.
 	DialTimeout time.Duration
-	// CallTimeout bounds each call to the server; 10 s.
+	// CallTimeout bounds each call to the server, and History and Jobs with all
+	// their pages, so that no server can go on giving for ever; 10 s.
 	CallTimeout time.Duration
 
 	// DialContext, if not nil, replaces net.Dialer.DialContext.

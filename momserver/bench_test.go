@@ -127,8 +127,10 @@ func (l load) publish(b *testing.B, c *crew, publish func(*wire.Event) error) (t
 		switch {
 		case l.rate > 0:
 			time.Sleep(time.Until(start.Add(time.Duration(seq) * time.Second / time.Duration(l.rate))))
-		case seq%10 == 0 && !l.cached:
-			for seq > c.progress.Load()+l.aheadOf() && !c.failed.Load() {
+		case !l.cached && seq > c.progress.Load()+l.aheadOf():
+			// Until half of it is through: a publisher that is held back goes
+			// on in bursts, not an event at a time.
+			for seq > c.progress.Load()+l.aheadOf()/2 && !c.failed.Load() {
 				time.Sleep(50 * time.Microsecond)
 			}
 		}
