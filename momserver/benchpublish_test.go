@@ -21,19 +21,23 @@ func BenchmarkPublish(b *testing.B) {
 	enc := gob.NewEncoder(io.Discard)
 	var m maker
 	var publish, encode []time.Duration
-	for seq := uint64(1); b.Loop(); seq++ {
-		e := m.event(seq)
-		start := time.Now()
-		err := srv.Publish(e)
-		publish = append(publish, time.Since(start))
-		if err != nil {
-			b.Fatal(err)
-		}
-		start = time.Now()
-		err = enc.Encode(&e)
-		encode = append(encode, time.Since(start))
-		if err != nil {
-			b.Fatal(err)
+	seq := uint64(0)
+	for b.Loop() {
+		for range 20_000 {
+			seq++
+			e := m.event(seq)
+			start := time.Now()
+			err := srv.Publish(e)
+			publish = append(publish, time.Since(start))
+			if err != nil {
+				b.Fatal(err)
+			}
+			start = time.Now()
+			err = enc.Encode(&e)
+			encode = append(encode, time.Since(start))
+			if err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 	p, g := middle(publish), middle(encode)

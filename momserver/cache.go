@@ -15,7 +15,7 @@ type mark struct {
 	severity wire.Severity
 	final    bool
 	faulty   bool          // completed, with errors
-	at       time.Duration // when it was published, since the server was made
+	at       time.Duration // when it was published, since the server was made; in the cache to the second
 }
 
 // entry is one event of the cache. It never changes.
@@ -42,18 +42,36 @@ type segment struct {
 
 // smallMark is a mark as a segment keeps it.
 type smallMark struct {
-	after    uint32 // milliseconds since began, as far as they go: 49 days
-	def      uint8  // in defs, of which there are no more than events
-	state    wire.State
-	severity wire.Severity
-	flags    uint8
+	after uint16 // seconds since began, as far as they go: 18 hours
+	def   uint8  // in defs, of which there are no more than events
+	bits  uint8  // state, severity and flags
 }
 
-// The flags of a smallMark.
+// Where the bits are. There are nine states and three severities.
 const (
-	flagFinal = 1 << iota
-	flagFaulty
+	stateBits    = 0x0f
+	severityAt   = 4
+	severityBits = 0x03
+	finalBit     = 1 << 6
+	faultyBit    = 1 << 7
 )
+
+// bits returns what a smallMark keeps of m in its bits.
+func (m *mark) bits() uint8 {
+	bits := uint8(m.state)&stateBits | uint8(m.severity)&severityBits<<severityAt
+	if m.final {
+		bits |= finalBit
+	}
+	if m.faulty {
+		bits |= faultyBit
+	}
+	return bits
+}
+
+func (s smallMark) state() wire.State { return wire.State(s.bits & stateBits) }
+func (s smallMark) severity() wire.Severity {
+	return wire.Severity(s.bits >> severityAt & severityBits)
+}
 
 // put makes m the mark of the i-th event.
 func (s *segment) put(i int, m *mark) {
@@ -68,26 +86,17 @@ func (s *segment) put(i int, m *mark) {
 		def = len(s.defs)
 		s.defs = append(s.defs, m.def)
 	}
-	small := smallMark{
-		after: uint32(min((m.at - s.began).Milliseconds(), math.MaxUint32)),
-		def:   uint8(def), state: m.state, severity: m.severity,
-	}
-	if m.final {
-		small.flags |= flagFinal
-	}
-	if m.faulty {
-		small.flags |= flagFaulty
-	}
-	s.marks[i] = small
+	seconds := uint16(min((m.at-s.began)/time.Second, math.MaxUint16))
+	s.marks[i] = smallMark{after: seconds, def: uint8(def), bits: m.bits()}
 }
 
 // mark returns the mark of the i-th event.
 func (s *segment) mark(i int) mark {
-	small := &s.marks[i]
+	small := s.marks[i]
 	return mark{
-		def: s.defs[small.def], state: small.state, severity: small.severity,
-		final: small.flags&flagFinal != 0, faulty: small.flags&flagFaulty != 0,
-		at: s.began + time.Duration(small.after)*time.Millisecond,
+		def: s.defs[small.def], state: small.state(), severity: small.severity(),
+		final: small.bits&finalBit != 0, faulty: small.bits&faultyBit != 0,
+		at: s.began + time.Duration(small.after)*time.Second,
 	}
 }
 

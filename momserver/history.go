@@ -234,7 +234,7 @@ func (h *history) read(p *place, r *reader, maxEvents, maxBytes int, dst []byte)
 		for i := s.from; i < s.to && n < maxEvents; i++ {
 			m, end := &s.seg.marks[i], s.seg.ends[i]
 			def := s.defs[m.def]
-			if all || r.takes(def, m.state, m.severity) {
+			if all || r.takes(def, m.state(), m.severity()) {
 				if n > 0 && len(dst)-start+int(end-begin) > maxBytes {
 					return dst, n
 				}
