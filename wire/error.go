@@ -165,7 +165,7 @@ func parseRPC(sent string) *Error {
 	millis, message, ok2 := strings.Cut(text, ":")
 	after, err := strconv.ParseUint(millis, 10, 31)
 	if !ok1 || !ok2 || err != nil {
-		return Errorf(CodeProtocol, "the peer sent a malformed error: %q", Clip(sent, 256))
+		return Errorf(CodeProtocol, "the peer sent a malformed error: %s", Clip(strconv.Quote(Clip(sent, 256)), 256))
 	}
 	return &Error{
 		Code:    Code(Clip(code, maxCodeBytes)),
