@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"mom/cmd/internal/flock"
 	"mom/wire"
 )
 
@@ -19,11 +20,13 @@ import (
 // always of the same length. It is written after each event that went to
 // stdout, never ahead of it, by one write over the line before. A process that
 // is killed leaves the old line or the new one, so at most the one event whose
-// line was not yet written is repeated. One without a path keeps nothing.
+// line was not yet written is repeated. It is one monitor's at a time: where the
+// system has locks, the file is locked. One without a path keeps nothing.
 type cursorFile struct {
 	path   string      // symbolic links resolved, so that none is replaced
 	cursor wire.Cursor // as read at the start; zero for no file yet
 	whole  bool        // it was read from a line as they are written here
+	was    fs.FileInfo // of the file at the start; nil for no file
 
 	mu    sync.Mutex // guards the fields below
 	file  *os.File   // nil before the first save, unless the file was whole
@@ -47,7 +50,9 @@ func openCursorFile(path string) (*cursorFile, error) {
 		return nil, err
 	}
 	f.saved = f.cursor
-	if err := f.probe(); err != nil {
+	if err := f.probe(); errors.Is(err, errShared) {
+		return nil, filef("-cursor %s: %w", path, err)
+	} else if err != nil {
 		return nil, filef("-cursor %s cannot be kept: %w; name a file that can be written, in a directory that can be written", path, err)
 	}
 	return f, nil
@@ -77,6 +82,7 @@ func (f *cursorFile) load() error {
 	if err != nil {
 		return filef("-cursor: %w", err)
 	}
+	f.was = info
 	if !info.Mode().IsRegular() {
 		return filef("-cursor %s is no regular file", f.path)
 	}
@@ -112,7 +118,7 @@ func (f *cursorFile) aside() string { return f.path + ".tmp" }
 // it makes the file aside and removes it again.
 func (f *cursorFile) probe() (err error) {
 	if !f.cursor.IsZero() {
-		file, err := os.OpenFile(f.path, os.O_WRONLY, 0)
+		file, err := openLocked(f.path)
 		if err != nil {
 			return err
 		}
@@ -130,10 +136,41 @@ func (f *cursorFile) probe() (err error) {
 	return os.Remove(f.aside())
 }
 
-// createNew makes a file in the place of what is there, through no link.
+// errShared is a cursor file that is not this monitor's alone.
+var errShared = errors.New("another monitor keeps its place there; give each a file of its own")
+
+// openLocked opens a file to be written, and keeps others who ask off it until
+// it is closed.
+func openLocked(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if flock.Try(file) != nil {
+		file.Close()
+		return nil, errShared
+	}
+	return file, nil
+}
+
+// createNew makes a file in the place of what is there, through no link, unless
+// another monitor is writing that.
 func createNew(path string) (*os.File, error) {
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+		file, err := openLocked(path)
+		if errors.Is(err, errShared) {
+			return nil, err
+		}
+		if err == nil {
+			file.Close()
+		}
+	}
 	os.Remove(path)
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err == nil {
+		flock.Try(file) // nobody else knows of it yet, or has it for a moment
+	}
+	return file, err
 }
 
 // line returns how c stands in the file.
@@ -163,13 +200,31 @@ func (f *cursorFile) write(c wire.Cursor) error {
 	}
 	err := writeFile(f.aside(), line(c))
 	if err == nil {
-		err = os.Rename(f.aside(), f.path)
+		err = f.replace()
+	}
+	if errors.Is(err, errShared) {
+		return err // the file aside may be the other's
 	}
 	if err != nil {
 		os.Remove(f.aside())
 		return err
 	}
-	f.file, err = os.OpenFile(f.path, os.O_WRONLY, 0)
+	f.file, err = openLocked(f.path)
+	return err
+}
+
+// replace puts the file aside in the place of the one that was there at the
+// start, or of none, and of no other: that is another monitor's.
+func (f *cursorFile) replace() error {
+	now, err := os.Stat(f.path)
+	if err == nil && !os.SameFile(f.was, now) {
+		os.Remove(f.aside())
+		return errShared
+	}
+	err = os.Rename(f.aside(), f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errShared // it has taken the file aside
+	}
 	return err
 }
 

@@ -178,9 +178,11 @@ func TestCursorLink(t *testing.T) {
 	write(t, victim, "precious")
 	os.Symlink(victim, target+".tmp")
 	for seq := range uint64(3) {
-		if err := openCursor(t, path).save(cursor(seq + 1)); err != nil {
+		f := openCursor(t, path)
+		if err := f.save(cursor(seq + 1)); err != nil {
 			t.Fatal(err)
 		}
+		f.file.Close() // the next one may have it
 		if read(t, target) != string(line(cursor(seq+1))) || names(t, filepath.Dir(target)) != "target" {
 			t.Errorf("at %d: %q in %s", seq+1, read(t, target), names(t, filepath.Dir(target)))
 		}
@@ -195,6 +197,34 @@ func TestCursorLink(t *testing.T) {
 	os.Symlink(loop, loop)
 	if _, err := openCursorFile(loop); err == nil || !strings.Contains(err.Error(), loop) {
 		t.Errorf("a loop: %v", err)
+	}
+}
+
+// TestCursorShared leaves the file to the monitor that was the first to keep a
+// place there, where several began with none.
+func TestCursorShared(t *testing.T) {
+	for _, text := range []string{"", cursor(1).String()} { // the latter is replaced by the first save
+		dir := t.TempDir()
+		path := filepath.Join(dir, "cursor")
+		if text != "" {
+			write(t, path, text)
+		}
+		var monitors []*cursorFile
+		for range 2 {
+			monitors = append(monitors, openCursor(t, path))
+		}
+		if err := monitors[1].save(cursor(7)); err != nil {
+			t.Fatal(err)
+		}
+		if err := monitors[0].save(cursor(8)); !errors.Is(err, errShared) || !strings.Contains(err.Error(), path) {
+			t.Errorf("the other: %v", err)
+		}
+		if err := monitors[1].save(cursor(9)); err != nil {
+			t.Error(err)
+		}
+		if read(t, path) != string(line(cursor(9))) || names(t, dir) != "cursor" {
+			t.Errorf("%q in %s", read(t, path), names(t, dir))
+		}
 	}
 }
 

@@ -3,10 +3,10 @@
 package mirror
 
 import (
-	"errors"
 	"io"
 	"os"
-	"syscall"
+
+	"mom/cmd/internal/flock"
 )
 
 // lockDir locks a directory until the result is closed or the process ends.
@@ -16,7 +16,7 @@ func lockDir(dir *os.Root) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+	if flock.Try(f) != nil {
 		f.Close()
 		return nil, errTaken
 	}

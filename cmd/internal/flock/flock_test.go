@@ -1,0 +1,34 @@
+//go:build unix && !solaris && !aix
+
+package flock
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestTry keeps a second one off, until the first is closed.
+func TestTry(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	open := func() *os.File {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	first, second := open(), open()
+	if err := Try(first); err != nil {
+		t.Fatal(err)
+	}
+	if err := Try(second); !errors.Is(err, ErrTaken) {
+		t.Errorf("the second: %v", err)
+	}
+	first.Close()
+	if err := Try(second); err != nil {
+		t.Errorf("after the first: %v", err)
+	}
+}
