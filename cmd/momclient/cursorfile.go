@@ -99,6 +99,9 @@ func (f *cursorFile) load() error {
 		return filef("-cursor %s is empty; remove it to begin anew", f.path)
 	}
 	f.cursor, err = wire.ParseCursor(strings.TrimRight(string(text), "\r\n"))
+	if _, seq, _ := strings.Cut(strings.TrimRight(string(text), "\r\n"), "/"); err == nil && strings.HasPrefix(seq, "00") && len(seq) < seqDigits {
+		err = fmt.Errorf("it is cut off within its %d digits", seqDigits) // and would pass for an earlier place
+	}
 	if len(text) > maxCursorFile {
 		err = fmt.Errorf("over %d bytes, where a cursor is a line", maxCursorFile)
 	}
@@ -173,8 +176,11 @@ func createNew(path string) (*os.File, error) {
 	return file, err
 }
 
+// seqDigits is how many digits the Seq is written with.
+const seqDigits = 20
+
 // line returns how c stands in the file.
-func line(c wire.Cursor) []byte { return fmt.Appendf(nil, "%v/%020d\n", c.Epoch, c.Seq) }
+func line(c wire.Cursor) []byte { return fmt.Appendf(nil, "%v/%0*d\n", c.Epoch, seqDigits, c.Seq) }
 
 // save puts c into the file. A place behind the one saved, of the same epoch,
 // is left out.

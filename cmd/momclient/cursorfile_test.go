@@ -140,6 +140,7 @@ func TestCursorRefused(t *testing.T) {
 		refused("empty", text, " is empty; remove it to begin anew")
 	}
 	for name, text := range map[string]string{
+		"cut off within its digits": good[:len(good)-3], "cut off to three": good[:40],
 		"text": "hello\n", "two lines": good + good, "cut": good[:30], "no epoch": "00000000-0000-0000-0000-000000000000/1\n",
 		"no number": jobID("epoch").String() + "/x\n", "negative": jobID("epoch").String() + "/-1\n", "space": " " + good,
 		"too great": jobID("epoch").String() + "/18446744073709551616\n", "long": strings.Repeat("x", 1<<20),
