@@ -138,8 +138,8 @@ func (c *Client) start(pull bool) (*subscription, error) {
 
 // Unsubscribe ends the subscription and returns when its connection is closed.
 // Events that still wait are not delivered, and no handler call begins; a later
-// Subscribe goes on with them. A call that is running is not waited for. Without a subscription it
-// does nothing. It returns nil, always.
+// Subscribe goes on with them. A call that is running is not waited for.
+// Without a subscription it does nothing. It returns nil, always.
 func (c *Client) Unsubscribe() error {
 	c.mu.Lock()
 	sub := c.sub

@@ -43,9 +43,9 @@ func newHistory(cfg *Config) *history {
 	return h
 }
 
-// publish gives the event, of the time at, the next Seq and appends it. It refuses, and changes
-// nothing, after close, over the bound of an event, and for the first event of
-// a run over the bound of unfinished runs.
+// publish gives the event, of the time at, the next Seq and appends it. It
+// refuses, and changes nothing, after close, over the bound of an event, and
+// for the first event of a run over the bound of unfinished runs.
 func (h *history) publish(ev *wire.Event, at time.Duration) error {
 	m := mark{state: ev.Data.Status.State, severity: ev.Severity(), final: ev.EndsRun(), faulty: ev.CompletedWithErrors(), at: at}
 	h.mu.Lock()
