@@ -1,58 +1,87 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/gob"
-	"fmt"
 	"io"
 	"net/rpc"
+	"reflect"
 	"strings"
 )
 
 // codec.go holds how net/rpc's calls become frames and frames become calls.
 
-// frameStream decodes what stands in frames: one gob decoder for the life of
-// the connection, fed one payload at a time.
+// frameStream decodes what stands in frames: one gob stream for the life of the
+// connection, one payload at a time. Its zero value is ready.
 type frameStream struct {
-	guard   gobGuard
-	payload bytes.Reader
-	dec     *gob.Decoder
+	types gobTypes
+	gobValues
+	plans []framePlan // one for each type that came, and what it became
+	steps int         // in them
 }
 
-func newFrameStream() *frameStream {
-	s := new(frameStream)
-	s.dec = gob.NewDecoder(&s.payload) // a ByteReader: gob buffers nothing of its own
-	return s
+// framePlan is how values of a type become values of one of ours.
+type framePlan struct {
+	gobPair
+	step gobStep
 }
 
-// take goes on with the next payload.
-func (s *frameStream) take(payload []byte) error {
-	s.payload.Reset(payload)
-	return s.guard.check(payload)
-}
+// maxFrameSteps bounds what the plans of one stream add up to. The protocol's
+// own take less than a hundred steps in one direction.
+const maxFrameSteps = 2 * maxGobRefs
 
-// decode reads one value; nil discards it.
+// take goes on with the next payload. What has been decoded of the one before
+// may lie in it still: lent says so.
+func (s *frameStream) take(payload []byte) { s.in, s.lent = gobReader{b: payload}, false }
+
+// decode reads one value, with the definitions before it, into what v points
+// to; nil passes over it.
 func (s *frameStream) decode(v any) error {
-	if err := decodeGob(s.dec, v); err != nil {
-		return Errorf(CodeProtocol, "a message that cannot be decoded: %s", Clip(err.Error(), 256))
+	for {
+		size := s.in.left()
+		msg, id, err := s.message()
+		switch {
+		case err != nil:
+			return err
+		case id < 0:
+			if err = s.types.define(-id, msg, size-s.in.left()); err != nil {
+				return err
+			}
+			continue
+		}
+		pair, target := gobPair{id: id}, reflect.Value{}
+		if v != nil {
+			target = reflect.ValueOf(v).Elem()
+			pair.ours = target.Type()
+		}
+		step, err := s.plan(pair)
+		if err != nil {
+			return err
+		}
+		return s.value(msg, step, target)
 	}
-	return nil
 }
 
-// decodeGob decodes one value. gob passes on panics that its authors did not
-// foresee; from a stranger's bytes they are errors like others.
-func decodeGob(dec *gob.Decoder, v any) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("gob panicked: %v", p)
+// plan returns how the pair is read.
+func (s *frameStream) plan(pair gobPair) (*gobStep, error) {
+	for i := range s.plans {
+		if p := &s.plans[i]; p.gobPair == pair {
+			return &p.step, nil
 		}
-	}()
-	return dec.Decode(v)
+	}
+	step, steps, err := s.types.plan(pair.id, pair.ours)
+	if err != nil {
+		return nil, err
+	}
+	if s.steps += 1 + steps; s.steps > maxFrameSteps {
+		return nil, Errorf(CodeProtocol, "more than %d fields in all gob values", maxFrameSteps)
+	}
+	s.plans = append(s.plans, framePlan{pair, step})
+	return &s.plans[len(s.plans)-1].step, nil
 }
 
 // end checks that the payload is used up.
 func (s *frameStream) end() error {
-	if n := s.payload.Len(); n > 0 {
+	if n := s.in.left(); n > 0 {
 		return Errorf(CodeProtocol, "%d bytes behind a message", n)
 	}
 	return nil
@@ -101,13 +130,13 @@ func (e *frameEncoder) encodeBoth(w io.Writer) error {
 type clientCodec struct {
 	c      *Conn
 	calls  *frameEncoder
-	in     *frameStream
+	in     frameStream
 	handed bool // a payload is being decoded
 	gone   bool // the end has been reported
 }
 
 func newClientCodec(c *Conn) *clientCodec {
-	return &clientCodec{c: c, calls: newFrameEncoder(c.out, frameCall), in: newFrameStream()}
+	return &clientCodec{c: c, calls: newFrameEncoder(c.out, frameCall)}
 }
 
 func (k *clientCodec) WriteRequest(r *rpc.Request, args any) error {
@@ -124,13 +153,14 @@ func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
 		if err := k.in.end(); err != nil {
 			return k.fail(err)
 		}
+		if k.in.lent {
+			k.c.frame.forgo()
+		}
 	}
 	payload, err := k.c.nextReply()
 	if err == nil {
 		k.handed = true
-		err = k.in.take(payload)
-	}
-	if err == nil {
+		k.in.take(payload)
 		err = k.in.decode(r)
 	}
 	if err != nil {
@@ -164,9 +194,10 @@ func (k *clientCodec) Close() error {
 
 // serverCodec is the rpc.ServerCodec of a Conn.
 type serverCodec struct {
+	c       *Conn
 	server  *rpc.Server
 	replies *frameEncoder
-	in      *frameStream
+	in      frameStream
 	err     error // what ended the connection under a call
 }
 
@@ -177,19 +208,20 @@ func newServerCodec(c *Conn, service string, receiver any) *serverCodec {
 	if err := server.RegisterName(service, receiver); err != nil {
 		panic(err) // a receiver without methods: a defect of the caller's
 	}
-	return &serverCodec{server: server, replies: newFrameEncoder(c.out, frameReply), in: newFrameStream()}
+	return &serverCodec{c: c, server: server, replies: newFrameEncoder(c.out, frameReply)}
 }
 
 // serve serves the one call in payload.
 func (k *serverCodec) serve(payload []byte) error {
-	if err := k.in.take(payload); err != nil {
-		return err
-	}
+	k.in.take(payload)
 	// An unknown method is answered and leaves the connection as it is; what
 	// breaks it has been kept by the codec.
 	k.server.ServeRequest(k)
 	if k.err == nil {
 		k.err = k.in.end()
+	}
+	if k.in.lent {
+		k.c.frame.forgo()
 	}
 	return k.err
 }

@@ -309,7 +309,7 @@ func said(kind frameKind, bodies ...any) []byte {
 // heard decodes such frames into the bodies.
 func heard(t *testing.T, kind frameKind, data []byte, bodies ...any) {
 	t.Helper()
-	in := newFrameStream()
+	in := new(frameStream)
 	for i, body := range bodies {
 		if len(data) < frameHead || data[0] != byte(kind) {
 			t.Fatalf("frame %d is none: %q", i, data[:min(len(data), frameHead)])
@@ -319,7 +319,8 @@ func heard(t *testing.T, kind frameKind, data []byte, bodies ...any) {
 		if kind == frameReply {
 			head = new(rpc.Response)
 		}
-		if err := errors.Join(in.take(data[frameHead:n]), in.decode(head), in.decode(body), in.end()); err != nil {
+		in.take(data[frameHead:n])
+		if err := errors.Join(in.decode(head), in.decode(body), in.end()); err != nil {
 			t.Fatalf("frame %d: %v", i, err)
 		}
 		data = data[n:]

@@ -262,7 +262,11 @@ type inbound struct{ buf []byte }
 // inboundStep is how far the buffer is trusted ahead of the bytes.
 const inboundStep = 64 << 10
 
-// fill reads size bytes. They are valid until the next call.
+// forgo leaves what has been read last to whoever has it.
+func (in *inbound) forgo() { in.buf = nil }
+
+// fill reads size bytes. They are valid until the next call, or with forgo for
+// ever.
 func (in *inbound) fill(r io.Reader, size int) ([]byte, error) {
 	if cap(in.buf) > 4*inboundStep && size < inboundStep {
 		in.buf = nil // one large message does not stay for ever

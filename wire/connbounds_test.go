@@ -131,12 +131,12 @@ func TestBrokenFrames(t *testing.T) {
 		{"kind 0", frame(0, good), ErrProtocol, "a frame of kind 0"},
 		{"kind 3", frame(3, good), ErrProtocol, "a frame of kind 3"},
 		{"a greeting", []byte(helloBytes), ErrProtocol, "a frame of kind 77"},
-		{"an empty call", frame(frameCall, nil), ErrProtocol, "cannot be decoded"},
-		{"an empty reply", frame(frameReply, nil), ErrProtocol, "cannot be decoded"},
+		{"an empty call", frame(frameCall, nil), ErrProtocol, "cut off"},
+		{"an empty reply", frame(frameReply, nil), ErrProtocol, "cut off"},
 		{"a byte behind", frame(frameCall, callOf(t, "Test.Twice", 3, 4, 0, 2)), ErrProtocol, "4 bytes behind a message"},
-		{"no arguments", frame(frameCall, good[:len(good)-4]), ErrProtocol, "cannot be decoded"},
+		{"no arguments", frame(frameCall, good[:len(good)-4]), ErrProtocol, "cut off"},
 		{"half a call", frame(frameCall, good[:len(good)-1]), ErrProtocol, "cut off"},
-		{"arguments of another type", frame(frameCall, gobOf(t, struct{ ServiceMethod string }{"Test.Twice"}, "text")), ErrProtocol, "cannot be decoded"},
+		{"arguments of another type", frame(frameCall, gobOf(t, struct{ ServiceMethod string }{"Test.Twice"}, "text")), ErrProtocol, "type int cannot hold"},
 		{"no gob", frame(frameCall, []byte("GET / HTTP/1.1\r\n\r\n")), ErrProtocol, "cut off"},
 	} {
 		after, err := servedTo(t, testConfig, func(far net.Conn) { far.Write(tc.sent) })

@@ -2,7 +2,10 @@ package wire
 
 import (
 	"bytes"
+	"encoding/gob"
+	"errors"
 	"net/rpc"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -22,28 +25,49 @@ func addAttacks(f *testing.F, method string) {
 	}
 }
 
-// FuzzGuard: what the guard takes, gob decodes or refuses cheaply.
+// FuzzGuard: whatever the bytes, they are taken or refused cheaply, and what is
+// taken is what gob takes, who reads them after they have been found harmless.
 func FuzzGuard(f *testing.F) {
 	addAttacks(f, MethodSubscribe)
 	f.Add(wiretest.Call(MethodSubscribe, &SubscribeArgs{Name: "n", Filter: Filter{Names: []string{"a", "b"}}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		wiretest.Bounded(t, len(data), func() {
-			s := newFrameStream()
-			if s.take(data) == nil && s.decode(new(rpc.Request)) == nil {
-				s.decode(new(SubscribeArgs))
+			s := new(frameStream)
+			var head rpc.Request
+			var args SubscribeArgs
+			s.take(data)
+			err := s.decode(&head)
+			if err == nil {
+				err = s.decode(&args)
 			}
-			if len(s.guard.types) > maxGobTypes || s.guard.bytes > maxGobBytes {
-				if new(gobGuard).check(data) == nil {
-					t.Errorf("%d types, %d bytes of definitions", len(s.guard.types), s.guard.bytes)
-				}
+			if err == nil {
+				sameAsGob(t, data, &head, &args)
+			}
+			if n := len(s.types.byID); n > maxGobTypes || s.steps > maxFrameSteps {
+				t.Errorf("%d types, %d bytes of definitions, %d steps", n, s.types.bytes, s.steps)
 			}
 			// The same in pieces: nothing gets by between two payloads.
-			s, half := newFrameStream(), len(data)/2
-			if s.take(data[:half]) == nil && s.decode(new(rpc.Request)) == nil && s.take(data[half:]) == nil {
+			s, half := new(frameStream), len(data)/2
+			s.take(data[:half])
+			if s.decode(&head) == nil {
+				s.take(data[half:])
 				s.decode(nil)
 			}
 		})
 	})
+}
+
+// sameAsGob compares what has been read with what gob reads.
+func sameAsGob(t *testing.T, data []byte, head *rpc.Request, args *SubscribeArgs) {
+	t.Helper()
+	dec := gob.NewDecoder(bytes.NewReader(data))
+	var gobHead rpc.Request
+	var gobArgs SubscribeArgs
+	if err := errors.Join(dec.Decode(&gobHead), dec.Decode(&gobArgs)); err != nil {
+		t.Errorf("gob refuses it: %v", err)
+	} else if !reflect.DeepEqual(gobHead, *head) || !reflect.DeepEqual(gobArgs, *args) {
+		t.Errorf("%+v %+v; gob reads %+v %+v", *head, *args, gobHead, gobArgs)
+	}
 }
 
 // FuzzGreeting reads both halves of a greeting.
@@ -194,8 +218,8 @@ func FuzzFilter(f *testing.F) {
 	addAttacks(f, "X")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		wiretest.Bounded(t, len(data), func() {
-			s, filter := newFrameStream(), new(Filter)
-			if s.take(data) != nil || s.decode(filter) != nil {
+			s, filter := new(frameStream), new(Filter)
+			if s.take(data); s.decode(filter) != nil {
 				return
 			}
 			err := filter.Check()

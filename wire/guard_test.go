@@ -31,6 +31,29 @@ func gobOf(t *testing.T, values ...any) []byte {
 	return buf.Bytes()
 }
 
+// walk takes in the definitions of a whole gob stream and passes over its
+// values, as over fields that nobody knows.
+func walk(types *gobTypes, stream []byte) error {
+	for d := (gobValues{in: gobReader{b: stream}}); d.in.left() > 0; {
+		size := d.in.left()
+		msg, id, err := d.message()
+		if err == nil && id < 0 {
+			err = types.define(-id, msg, size-d.in.left())
+		} else if err == nil {
+			var step gobStep
+			if step, _, err = types.plan(id, nil); err == nil {
+				err = d.value(msg, &step, reflect.Value{})
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func walked(stream []byte) error { return walk(new(gobTypes), stream) }
+
 type (
 	node     struct{ Kids []node }
 	ring2    struct{ Other *ring2b }
@@ -89,7 +112,7 @@ func TestGuardRefuses(t *testing.T) {
 		"defined twice":         {append(gobOf(t, wide{}), gobOf(t, wide{})...), "already"},
 	} {
 		// A stream that is longer than one payload may come in pieces.
-		err := new(gobGuard).check(tc.data)
+		err := walked(tc.data)
 		if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s, %d bytes: %v; want %q", name, len(tc.data), err, tc.want)
 		}
@@ -98,14 +121,14 @@ func TestGuardRefuses(t *testing.T) {
 
 // TestGuardTakes what the protocol says, and room for tomorrow.
 func TestGuardTakes(t *testing.T) {
-	guard := new(gobGuard)
-	if err := guard.check(gobOf(t, rpc.Request{}, rpc.Response{}, Event{}, SubscribeArgs{}, Batch{}, Page{}, wide{}, 5, "text", struct{}{})); err != nil {
+	guard := new(gobTypes)
+	if err := walk(guard, gobOf(t, rpc.Request{}, rpc.Response{}, Event{}, SubscribeArgs{}, Batch{}, Page{}, wide{}, 5, "text", struct{}{})); err != nil {
 		t.Error(err)
 	}
-	if err := new(gobGuard).check(gobOf(t, deep(maxGobTypes))); err != nil {
+	if err := walked(gobOf(t, deep(maxGobTypes))); err != nil {
 		t.Errorf("at the bound: %v", err)
 	}
-	if n := len(guard.types); n > maxGobTypes/3 {
+	if n := len(guard.byID); n > maxGobTypes/3 {
 		t.Errorf("all of the protocol has %d types: the bound of %d leaves little", n, maxGobTypes)
 	}
 }
@@ -122,10 +145,10 @@ func TestGuardOnMutations(t *testing.T) {
 	good := gobOf(t, Event{Seq: 1}, SubscribeArgs{}, node{}, withMap{})
 	for range 20_000 {
 		data := mutated(rng, good)
-		guard := new(gobGuard)
-		guard.check(data)
-		if len(guard.types) > maxGobTypes {
-			t.Fatalf("seed %d: %d types", seed, len(guard.types))
+		guard := new(gobTypes)
+		walk(guard, data)
+		if len(guard.byID) > maxGobTypes {
+			t.Fatalf("seed %d: %d types", seed, len(guard.byID))
 		}
 	}
 }
@@ -202,25 +225,25 @@ func TestGuardOnConn(t *testing.T) {
 // see TestGuardTakes.
 func TestGuardBounds(t *testing.T) {
 	fields := many(16, maxGobRefs/16, "F")
-	if err := new(gobGuard).check(gobOf(t, fields...)); err != nil {
+	if err := walked(gobOf(t, fields...)); err != nil {
 		t.Errorf("%d fields: %v", maxGobRefs, err)
 	}
-	err := new(gobGuard).check(gobOf(t, append(fields, many(1, 1, "G")...)...))
+	err := walked(gobOf(t, append(fields, many(1, 1, "G")...)...))
 	if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "2048 fields in all") {
 		t.Errorf("a field more: %v", err)
 	}
 
 	named := func(n int) []byte { return gobOf(t, many(1, 1, strings.Repeat("N", n))...) }
-	guard := new(gobGuard)
-	if err := guard.check(named(30_000)); err != nil {
+	guard := new(gobTypes)
+	if err := walk(guard, named(30_000)); err != nil {
 		t.Fatal(err)
 	}
 	longest := 30_000 + maxGobBytes - guard.bytes
-	guard = new(gobGuard)
-	if err := guard.check(named(longest)); err != nil || guard.bytes != maxGobBytes {
+	guard = new(gobTypes)
+	if err := walk(guard, named(longest)); err != nil || guard.bytes != maxGobBytes {
 		t.Errorf("%d bytes of definitions: %v", guard.bytes, err)
 	}
-	if err := new(gobGuard).check(named(longest + 1)); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "32768 bytes") {
+	if err := walked(named(longest + 1)); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "32768 bytes") {
 		t.Errorf("a byte more: %v", err)
 	}
 }

@@ -3,11 +3,12 @@ package wire
 import (
 	"bytes"
 	"encoding/gob"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 )
+
+// stream.go holds the sending end of the stream of events; eventdecoder.go
+// holds the receiving one.
 
 // EventEncoder encodes events for all subscribers of one server: one gob
 // encoder for the server's life. An EventEncoder is not safe for concurrent
@@ -113,132 +114,3 @@ func (e *EventEncoder) definePackage(ev *Event, run *Definition) *Definition {
 func tooLarge(ev *Event, n, limit int) *Error {
 	return Errorf(CodeTooLarge, "an event %v of job %v of %d bytes; at most %d (Config.MaxEventBytes)", ev.Data.Status.State, ev.JobID, n, limit)
 }
-
-// EventDecoder decodes the stream of one encoder: one gob decoder for a
-// subscription's life. It is not safe for concurrent use. After an error it is
-// of no use.
-type EventDecoder struct {
-	guard  gobGuard
-	src    bytes.Reader
-	left   int // events in src
-	dec    *gob.Decoder
-	record record // the one being decoded, and the event that it becomes:
-	event  Event  // here they stay off the heap
-	defs   memo[definition]
-	err    error // what ended it
-}
-
-// NewEventDecoder returns a decoder for events of the encoder whose Types
-// these are.
-func NewEventDecoder(types []byte) *EventDecoder {
-	d := new(EventDecoder)
-	d.err = d.guard.check(types)
-	d.dec = gob.NewDecoder(&typedSource{types: *bytes.NewReader(types), events: &d.src})
-	return d
-}
-
-// Open makes data, which holds count events, the next to be read.
-func (d *EventDecoder) Open(data []byte, count int) {
-	if d.err == nil {
-		d.err = d.guard.check(data)
-	}
-	d.src.Reset(data)
-	d.left = count
-}
-
-// Next returns the next event, valid until the next call, or nil after the
-// last. The error is an [ErrProtocol], where data does not hold just its
-// events. The events of a run share what Data.Initialize points to.
-func (d *EventDecoder) Next() (*Event, error) {
-	if d.err != nil {
-		return nil, d.err
-	}
-	ev, err := d.next()
-	d.err = err
-	return ev, err
-}
-
-func (d *EventDecoder) next() (*Event, error) {
-	for d.left > 0 {
-		d.record = record{}
-		if err := decodeGob(d.dec, &d.record); err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return nil, Errorf(CodeProtocol, "events that cannot be decoded: %s", Clip(err.Error(), 256))
-		}
-		if d.record.Run != nil || d.record.Package != nil {
-			if err := d.define(); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		def, ok := d.defs.get(d.record.Of)
-		if !ok {
-			return nil, Errorf(CodeProtocol, "event %d refers to definition %d, which has not come", d.record.Seq, d.record.Of)
-		}
-		if d.left--; d.left == 0 {
-			if err := d.atEnd(); err != nil {
-				return nil, err
-			}
-		}
-		d.record.fill(&d.event, &def)
-		return &d.event, nil
-	}
-	return nil, d.atEnd()
-}
-
-// atEnd returns an error unless all has been read: what stands behind the last
-// event that was counted would be lost without a word.
-func (d *EventDecoder) atEnd() error {
-	if n := d.src.Len(); n > 0 {
-		return Errorf(CodeProtocol, "%d bytes behind the last event", n)
-	}
-	return nil
-}
-
-// Decode is Open, and Next for each event.
-func (d *EventDecoder) Decode(data []byte, count int, yield func(*Event)) error {
-	d.Open(data, count)
-	for {
-		ev, err := d.Next()
-		if ev == nil {
-			return err
-		}
-		yield(ev)
-	}
-}
-
-// define takes the definition that has been decoded.
-func (d *EventDecoder) define() error {
-	def := definition{run: d.record.Run, pack: d.record.Package}
-	if def.pack != nil {
-		run, ok := d.defs.get(def.pack.Run)
-		if !ok {
-			return Errorf(CodeProtocol, "definition %d refers to %d, which has not come", d.record.Of, def.pack.Run)
-		}
-		def.run = run.run
-	} else if init := def.run.Initialize; init != nil {
-		init.LastExecution = fromNanos(def.run.LastExecution)
-	}
-	d.defs.put(d.record.Of, def)
-	return nil
-}
-
-// typedSource reads the types, once, and then the events.
-type typedSource struct {
-	types  bytes.Reader
-	events *bytes.Reader
-}
-
-func (s *typedSource) current() *bytes.Reader {
-	if s.types.Len() > 0 {
-		return &s.types
-	}
-	return s.events
-}
-
-func (s *typedSource) Read(p []byte) (int, error) { return s.current().Read(p) }
-
-// ReadByte makes gob read from here without a buffer of its own.
-func (s *typedSource) ReadByte() (byte, error) { return s.current().ReadByte() }

@@ -144,18 +144,18 @@ func TestStreamRoundTrip(t *testing.T) {
 
 // TestTypesOnce: no event carries definitions, which the guard counts.
 func TestTypesOnce(t *testing.T) {
-	enc, guard := NewEventEncoder(), new(gobGuard)
-	if err := guard.check(enc.Types()); err != nil {
+	enc, all := NewEventEncoder(), new(gobTypes)
+	if err := walk(all, enc.Types()); err != nil {
 		t.Fatal(err)
 	}
-	types, bytes := len(guard.types), guard.bytes
+	types, bytes := len(all.byID), all.bytes
 	for range 10 {
-		if err := guard.check(encoded(t, enc, fullEvent())); err != nil {
+		if err := walk(all, encoded(t, enc, fullEvent())); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(guard.types) != types || guard.bytes != bytes || types < 8 {
-		t.Errorf("%d types in Types, %d after the events", types, len(guard.types))
+	if len(all.byID) != types || all.bytes != bytes || types < 8 {
+		t.Errorf("%d types in Types, %d after the events", types, len(all.byID))
 	}
 	if data := enc.Types(); NewEventDecoder(data).Decode(data, 0, nil) == nil {
 		t.Error("types are taken twice")

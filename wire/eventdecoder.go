@@ -1,0 +1,188 @@
+package wire
+
+// eventdecoder.go holds the receiving end of the stream of events; stream.go
+// holds the sending one.
+
+import (
+	"bytes"
+	"reflect"
+	"sync/atomic"
+)
+
+// EventDecoder decodes the stream of one encoder, for a subscription's life. It
+// is not safe for concurrent use. After an error it is of no use.
+type EventDecoder struct {
+	types  *eventTypes
+	step   *gobStep // how values of type id become records
+	id     int64
+	values gobValues
+	left   int    // events in values
+	record record // the one being decoded, and the event that it becomes:
+	event  Event  // here they stay off the heap
+	defs   memo[definition]
+	err    error // what ended it
+}
+
+// NewEventDecoder returns a decoder for events of the encoder whose Types
+// these are.
+func NewEventDecoder(types []byte) *EventDecoder {
+	d := new(EventDecoder)
+	d.types, d.err = takeEventTypes(types)
+	return d
+}
+
+// Open makes data, which holds count events, the next to be read. The caller
+// does not change data until they have been.
+func (d *EventDecoder) Open(data []byte, count int) {
+	d.values.in = gobReader{b: data}
+	d.left = count
+}
+
+// Next returns the next event, valid until the next call, or nil after the
+// last. The error is an [ErrProtocol], where data does not hold just its
+// events. The events of a run share what Data.Initialize points to.
+func (d *EventDecoder) Next() (*Event, error) {
+	if d.err != nil {
+		return nil, d.err
+	}
+	ev, err := d.next()
+	d.err = err
+	return ev, err
+}
+
+func (d *EventDecoder) next() (*Event, error) {
+	for d.left > 0 {
+		if err := d.read(); err != nil {
+			return nil, err
+		}
+		if d.record.Run != nil || d.record.Package != nil {
+			if err := d.define(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		def, ok := d.defs.get(d.record.Of)
+		if !ok {
+			return nil, Errorf(CodeProtocol, "event %d refers to definition %d, which has not come", d.record.Seq, d.record.Of)
+		}
+		if d.left--; d.left == 0 {
+			if err := d.atEnd(); err != nil {
+				return nil, err
+			}
+		}
+		d.record.fill(&d.event, &def)
+		return &d.event, nil
+	}
+	return nil, d.atEnd()
+}
+
+// read reads the next record.
+func (d *EventDecoder) read() error {
+	msg, id, err := d.values.message()
+	switch {
+	case err != nil:
+		return err
+	case id < 0:
+		return Errorf(CodeProtocol, "a gob definition among events")
+	case d.step == nil:
+		if d.step, err = d.types.recordOf(id); err != nil {
+			return err
+		}
+		d.id = id
+	case id != d.id:
+		return Errorf(CodeProtocol, "events of two gob types")
+	}
+	d.record = record{}
+	return d.values.value(msg, d.step, reflect.ValueOf(&d.record).Elem())
+}
+
+// atEnd returns an error unless all has been read: what stands behind the last
+// event that was counted would be lost without a word.
+func (d *EventDecoder) atEnd() error {
+	if n := d.values.in.left(); n > 0 {
+		return Errorf(CodeProtocol, "%d bytes behind the last event", n)
+	}
+	return nil
+}
+
+// Decode is Open, and Next for each event.
+func (d *EventDecoder) Decode(data []byte, count int, yield func(*Event)) error {
+	d.Open(data, count)
+	for {
+		ev, err := d.Next()
+		if ev == nil {
+			return err
+		}
+		yield(ev)
+	}
+}
+
+// define takes the definition that has been decoded.
+func (d *EventDecoder) define() error {
+	def := definition{run: d.record.Run, pack: d.record.Package}
+	if def.pack != nil {
+		run, ok := d.defs.get(def.pack.Run)
+		if !ok {
+			return Errorf(CodeProtocol, "definition %d refers to %d, which has not come", d.record.Of, def.pack.Run)
+		}
+		def.run = run.run
+	} else if init := def.run.Initialize; init != nil {
+		init.LastExecution = fromNanos(def.run.LastExecution)
+	}
+	d.defs.put(d.record.Of, def)
+	return nil
+}
+
+// eventTypes is what an encoder's Types say. It does not change.
+type eventTypes struct {
+	encoded []byte
+	types   gobTypes
+	bound   atomic.Pointer[boundRecord] // the latest
+}
+
+// boundRecord is how values of type id become records.
+type boundRecord struct {
+	id   int64
+	step gobStep
+}
+
+// lastEventTypes is what came last: the clients that a process has, of one
+// server, share it.
+var lastEventTypes atomic.Pointer[eventTypes]
+
+// takeEventTypes reads what an encoder's Types say: definitions only.
+func takeEventTypes(encoded []byte) (*eventTypes, error) {
+	if last := lastEventTypes.Load(); last != nil && bytes.Equal(last.encoded, encoded) {
+		return last, nil
+	}
+	t := &eventTypes{encoded: bytes.Clone(encoded)}
+	for in := (gobValues{in: gobReader{b: t.encoded}}); in.in.left() > 0; {
+		size := in.in.left()
+		msg, id, err := in.message()
+		if err == nil && id > 0 {
+			err = Errorf(CodeProtocol, "a gob value among the types of events")
+		}
+		if err == nil {
+			err = t.types.define(-id, msg, size-in.in.left())
+		}
+		if err != nil {
+			return t, err
+		}
+	}
+	lastEventTypes.Store(t)
+	return t, nil
+}
+
+// recordOf returns how values of type id become records.
+func (t *eventTypes) recordOf(id int64) (*gobStep, error) {
+	if b := t.bound.Load(); b != nil && b.id == id {
+		return &b.step, nil
+	}
+	step, _, err := t.types.plan(id, reflect.TypeFor[record]())
+	if err != nil {
+		return nil, err
+	}
+	b := &boundRecord{id, step}
+	t.bound.Store(b)
+	return &b.step, nil
+}

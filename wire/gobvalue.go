@@ -1,0 +1,248 @@
+package wire
+
+import (
+	"encoding"
+	"encoding/gob"
+	"fmt"
+	"math"
+	"math/bits"
+	"reflect"
+)
+
+// gobvalue.go reads values. It allocates what they hold and nothing else, and
+// no more than their bytes are worth: a list costs its reader the size of its
+// elements, whatever they take on the wire.
+//
+// encoding/gob writes every stream and could read each. It is not used for
+// that because its decoder trusts what it reads, so that all would have to be
+// looked at twice, and because it copies and allocates for every value: a
+// third of what a delivery cost.
+
+// maxGobElements bounds the elements of all slices in one gob value, slices of
+// bytes apart: a full [Filter] has 2,048, a full log [MaxLogEntries].
+const maxGobElements = 4096
+
+// gobValues reads the values of one stream.
+type gobValues struct {
+	in       gobReader
+	size     int    // of the value that is being read
+	elements uint64 // of the slices in it
+	word     string // the last string, which often comes again
+	lent     bool   // a []byte lies where it was read from
+}
+
+// message goes on with the next message, of a definition or of a value, and
+// returns it and the number of its type, negated for a definition.
+func (d *gobValues) message() (msg gobReader, id int64, err error) {
+	msg = gobReader{b: d.in.string()}
+	id = msg.int()
+	if d.in.bad || msg.bad {
+		return msg, 0, Errorf(CodeProtocol, "a gob message that is cut off")
+	}
+	if id > 0 && !plainGobType(id) {
+		return msg, 0, Errorf(CodeProtocol, "a gob value of a type that is not taken here")
+	}
+	return msg, id, nil
+}
+
+// value reads the value in msg into v, by step.
+func (d *gobValues) value(msg gobReader, step *gobStep, v reflect.Value) (err error) {
+	defer func() { // a type that decodes itself may panic
+		if p := recover(); p != nil {
+			err = Errorf(CodeProtocol, "a gob value cannot be read: %s", Clip(fmt.Sprint(p), 256))
+		}
+	}()
+	rest := d.in
+	d.in, d.size, d.elements = msg, msg.left(), 0
+	if step.do != setStruct && step.do != skipStruct {
+		d.check(d.in.uint() == 0) // it stands before what is no struct
+	}
+	if step.do == setStruct {
+		at, _ := v.Addr().Interface().(placed)
+		d.fields(step.plan, v, at)
+	} else {
+		d.read(step, v)
+	}
+	bad := d.in.bad || d.in.left() > 0
+	d.in = rest
+	switch {
+	case d.elements > maxGobElements:
+		return Errorf(CodeProtocol, "more than %d elements of slices in a gob value", maxGobElements)
+	case bad:
+		return Errorf(CodeProtocol, "a gob value that does not hold what it says")
+	}
+	return nil
+}
+
+// placed is a struct that says where its numbers and texts are: reflection
+// takes several times as long to find them.
+type placed interface {
+	// place returns a pointer to the field of that index, nil for one of
+	// another kind.
+	place(field int16) any
+}
+
+// fields reads a struct, v, which is at where it is [placed].
+func (d *gobValues) fields(plan *gobPlan, v reflect.Value, at placed) {
+	for n := -1; ; {
+		delta := d.in.uint()
+		if delta == 0 {
+			return
+		}
+		if delta > uint64(len(plan.steps)-1-n) {
+			d.in.fault()
+			return
+		}
+		n += int(delta)
+		switch step := &plan.steps[n]; {
+		case step.do <= skipStruct:
+			d.skip(step)
+		case at == nil || !d.setPlaced(at.place(step.target)):
+			d.set(step, v.Field(int(step.target)))
+		}
+	}
+}
+
+// setPlaced reads a value into what place points to, and reports whether it is
+// of a kind for which that is done here.
+func (d *gobValues) setPlaced(place any) bool {
+	switch p := place.(type) {
+	case *int64:
+		*p = d.in.int()
+	case *int:
+		n := d.in.int()
+		*p = int(n)
+		d.check(int64(*p) == n)
+	case *uint64:
+		*p = d.in.uint()
+	case *string:
+		*p = d.text()
+	default:
+		return false
+	}
+	return true
+}
+
+// read reads a value, into v where it has a place there.
+func (d *gobValues) read(step *gobStep, v reflect.Value) {
+	if step.do <= skipStruct {
+		d.skip(step)
+		return
+	}
+	d.set(step, v)
+}
+
+// set reads a value into v.
+func (d *gobValues) set(step *gobStep, v reflect.Value) {
+	if step.ptr {
+		if v.IsNil() {
+			v.Set(reflect.New(v.Type().Elem()))
+		}
+		v = v.Elem()
+	}
+	switch step.do {
+	case setInt:
+		d.check(setInteger(v, d.in.int()))
+	case setUint:
+		d.check(setUnsigned(v, d.in.uint()))
+	case setString:
+		v.SetString(d.text())
+	case setBool:
+		v.SetBool(d.in.uint() != 0)
+	case setFloat:
+		v.SetFloat(math.Float64frombits(bits.ReverseBytes64(d.in.uint())))
+	case setBytes:
+		v.SetBytes(d.bytes())
+	case setOwn:
+		d.check(v.Addr().Interface().(gob.GobDecoder).GobDecode(d.in.string()) == nil)
+	case setBinary:
+		d.check(v.Addr().Interface().(encoding.BinaryUnmarshaler).UnmarshalBinary(d.in.string()) == nil)
+	case setSlice:
+		n := d.count()
+		if n > 0 {
+			v.Set(reflect.MakeSlice(v.Type(), n, n))
+		}
+		for i := 0; i < n && !d.in.bad; i++ {
+			d.set(&step.plan.steps[0], v.Index(i))
+		}
+	case setStruct:
+		d.fields(step.plan, v, nil)
+	}
+}
+
+// check takes note of a value that does not fit.
+func (d *gobValues) check(ok bool) {
+	if !ok {
+		d.in.fault()
+	}
+}
+
+func setInteger(v reflect.Value, n int64) bool {
+	if v.OverflowInt(n) {
+		return false
+	}
+	v.SetInt(n)
+	return true
+}
+
+func setUnsigned(v reflect.Value, n uint64) bool {
+	if v.OverflowUint(n) {
+		return false
+	}
+	v.SetUint(n)
+	return true
+}
+
+// text reads a string.
+func (d *gobValues) text() string {
+	if b := d.in.string(); string(b) != d.word {
+		d.word = string(b)
+	}
+	return d.word
+}
+
+// bytes reads a []byte. What is most of its message is not copied.
+func (d *gobValues) bytes() []byte {
+	b := d.in.string()
+	if 2*len(b) < d.size || len(b) == 0 {
+		return append([]byte(nil), b...)
+	}
+	d.lent = true
+	return b
+}
+
+// count reads how many elements a slice has.
+func (d *gobValues) count() int {
+	n := d.in.uint()
+	if n > uint64(d.in.left()) { // an element has a byte at least
+		d.in.fault()
+		return 0
+	}
+	if d.elements += n; d.elements > maxGobElements {
+		d.in.fault()
+		return 0
+	}
+	return int(n)
+}
+
+// skip passes over a value.
+func (d *gobValues) skip(step *gobStep) {
+	switch step.do {
+	case skipNumber:
+		d.in.uint()
+	case skipBytes:
+		d.in.string()
+	case skipComplex:
+		d.in.uint()
+		d.in.uint()
+	case skipSlice:
+		for range d.count() {
+			if d.in.bad {
+				return
+			}
+			d.skip(&step.plan.steps[0])
+		}
+	case skipStruct:
+		d.fields(step.plan, reflect.Value{}, nil)
+	}
+}
