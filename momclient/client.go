@@ -30,7 +30,8 @@ type Client struct {
 	queue        queue
 	received     place       // the place after the last event that is in the queue
 	handled      place       // the place after the last event whose handler has returned
-	handling     *place      // the place after the event that was taken last, while its handler runs; nil for none
+	busy         bool        // a handler runs, for the event that was taken last
+	handling     place       // the place after that event
 	taken        uint64      // events and moves taken off the queue so far
 	moved        uint64      // which of them moved handled
 	cursor       wire.Cursor // handled, but for snapshots seen in part
@@ -169,8 +170,8 @@ func (c *Client) finish(sub *subscription) {
 func (c *Client) goBack() {
 	c.queue.clear()
 	c.received, c.missed = c.handled, 0
-	if c.handling != nil {
-		c.received = *c.handling
+	if c.busy {
+		c.received = c.handling
 	}
 }
 
@@ -237,7 +238,7 @@ func (c *Client) begin(ch *chunk, seq uint64, pull bool) (turn uint64, after pla
 		return 0, after, false
 	}
 	after = c.queue.pop(seq)
-	c.handling = &after
+	c.busy, c.handling = true, after
 	c.taken++
 	return c.taken, after, true
 }
@@ -248,7 +249,7 @@ func (c *Client) begin(ch *chunk, seq uint64, pull bool) (turn uint64, after pla
 func (c *Client) end(turn uint64, after place) {
 	c.mu.Lock()
 	if turn == c.taken {
-		c.handling = nil
+		c.busy = false
 	}
 	if turn > c.moved {
 		c.moved, c.handled = turn, after

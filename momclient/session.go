@@ -95,7 +95,7 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 // of so many bytes.
 func (c *Client) connConfig(maxCall int) wire.ConnConfig {
 	return wire.ConnConfig{
-		MaxMessage: c.opts.MaxMessage, ReadBuffer: 8 << 10, MaxCall: maxCall, MaxWaiting: 1 << 20,
+		MaxMessage: c.opts.MaxMessage, MaxCall: maxCall, MaxWaiting: 1 << 20,
 		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout, ReplyDelay: replyDelay,
 	}
 }

@@ -144,7 +144,6 @@ const callHead = 256
 func (c *Config) conn() wire.ConnConfig {
 	return wire.ConnConfig{
 		MaxMessage:     c.MaxMessage,
-		ReadBuffer:     2 << 10, // answers are short, and connections many
 		MaxWaiting:     c.WindowBytes + c.Window*callHead + 2*c.largestCall(),
 		WriteTimeout:   c.CallTimeout,
 		MessageTimeout: c.MessageTimeout,

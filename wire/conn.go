@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -27,11 +26,10 @@ const (
 const frameHead = 5
 
 // ConnConfig bounds a [Conn]. All fields but
-// ReadBuffer, MaxCall, ReplyDelay and HoldCalls must be set.
+// MaxCall, ReplyDelay and HoldCalls must be set.
 type ConnConfig struct {
 	MaxMessage     int           // bytes of one incoming frame
 	MaxCall        int           // bytes of one outgoing frame, what the peer takes; 0 where it takes what this end may say
-	ReadBuffer     int           // bytes that are read ahead; longer frames are read past it
 	MaxWaiting     int           // bytes that may wait to be written
 	WriteTimeout   time.Duration // for each write; the kernel gives a peer that has vanished a quarter more
 	MessageTimeout time.Duration // from an incoming frame's first byte to its last
@@ -62,7 +60,7 @@ type Conn struct {
 	running sync.WaitGroup // the writer and the reader
 
 	// Owned by the reader, which is the client's goroutine.
-	br    *bufio.Reader
+	in    *inflow
 	frame inbound      // the one that is being read
 	calls *serverCodec // nil where nothing is served; set before serving is closed
 
@@ -79,7 +77,7 @@ func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 	c := &Conn{
 		nc: nc, cfg: cfg,
 		out:   newOutbox(nc, &cfg),
-		br:    bufio.NewReaderSize(nc, cfg.ReadBuffer),
+		in:    newInflow(nc),
 		began: time.Now(), serving: make(chan struct{}), done: make(chan struct{}),
 	}
 	c.running.Go(func() {
@@ -158,20 +156,15 @@ func (c *Conn) nextReply() ([]byte, error) {
 
 // readFrame returns the next frame; its payload is valid until the next call.
 func (c *Conn) readFrame() (frameKind, []byte, error) {
-	br := c.br
-	if _, err := br.Peek(1); err != nil {
+	if err := c.in.wait(); err != nil {
 		return 0, nil, c.ioError("reading from", err)
 	}
-	head, whole := [frameHead]byte{}, false
-	if br.Buffered() >= frameHead {
-		peek, _ := br.Peek(frameHead)
-		whole = br.Buffered()-frameHead >= int(binary.BigEndian.Uint32(peek[1:]))
-	}
-	if !whole { // the rest is on its way, and has so long
+	if !c.wholeBuffered() { // the rest is on its way, and has so long
 		c.nc.SetReadDeadline(time.Now().Add(c.cfg.MessageTimeout))
 		defer c.nc.SetReadDeadline(time.Time{})
 	}
-	if _, err := io.ReadFull(br, head[:]); err != nil {
+	var head [frameHead]byte
+	if _, err := io.ReadFull(c.in, head[:]); err != nil {
 		return 0, nil, c.ioError("reading from", err)
 	}
 	kind, size := frameKind(head[0]), binary.BigEndian.Uint32(head[1:])
@@ -181,12 +174,18 @@ func (c *Conn) readFrame() (frameKind, []byte, error) {
 	if uint64(size) > uint64(c.cfg.MaxMessage) {
 		return 0, nil, Errorf(CodeTooLarge, "%v sent a message of %d bytes; at most %d", c.nc.RemoteAddr(), size, c.cfg.MaxMessage)
 	}
-	payload, err := c.frame.fill(br, int(size))
+	payload, err := c.frame.fill(c.in, int(size))
 	if err != nil {
 		return 0, nil, c.ioError("reading from", err)
 	}
 	c.heard.Store(int64(time.Since(c.began)))
 	return kind, payload, nil
+}
+
+// wholeBuffered reports whether the next frame has been read ahead.
+func (c *Conn) wholeBuffered() bool {
+	b := c.in.buffered()
+	return len(b) >= frameHead && uint64(len(b)-frameHead) >= uint64(binary.BigEndian.Uint32(b[1:]))
 }
 
 // Send sends the calls that were held; see ConnConfig.HoldCalls. It does not wait.

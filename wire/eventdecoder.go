@@ -16,9 +16,10 @@ type EventDecoder struct {
 	step   *gobStep // how values of type id become records
 	id     int64
 	values gobValues
-	left   int    // events in values
-	record record // the one being decoded, and the event that it becomes:
-	event  Event  // here they stay off the heap
+	left   int          // events in values
+	record record       // the one being decoded, and the event that it becomes:
+	event  Event        // here they stay off the heap
+	parts  []eventParts // for the events that come next
 	defs   memo[definition]
 	err    error // what ended it
 }
@@ -40,7 +41,8 @@ func (d *EventDecoder) Open(data []byte, count int) {
 
 // Next returns the next event, valid until the next call, or nil after the
 // last. The error is an [ErrProtocol], where data does not hold just its
-// events. The events of a run share what Data.Initialize points to.
+// events. The events of a run share what Data.Initialize points to; what else
+// they point to is their own.
 func (d *EventDecoder) Next() (*Event, error) {
 	if d.err != nil {
 		return nil, d.err
@@ -70,7 +72,7 @@ func (d *EventDecoder) next() (*Event, error) {
 				return nil, err
 			}
 		}
-		d.record.fill(&d.event, &def)
+		d.record.fill(&d.event, &def, d.newParts(def.pack))
 		return &d.event, nil
 	}
 	return nil, d.atEnd()
@@ -96,12 +98,30 @@ func (d *EventDecoder) read() error {
 	return d.values.value(msg, d.step, reflect.ValueOf(&d.record).Elem())
 }
 
+// maxParts is how many events' parts lie together, and so how many one of them
+// keeps from being collected.
+const maxParts = 8
+
+// newParts returns parts for an event of the package, nil where it has none.
+func (d *EventDecoder) newParts(pack *packageDefinition) *eventParts {
+	if pack == nil {
+		return nil
+	}
+	if len(d.parts) == 0 {
+		d.parts = make([]eventParts, min(d.left+1, maxParts))
+	}
+	own := &d.parts[0]
+	d.parts = d.parts[1:]
+	return own
+}
+
 // atEnd returns an error unless all has been read: what stands behind the last
 // event that was counted would be lost without a word.
 func (d *EventDecoder) atEnd() error {
 	if n := d.values.in.left(); n > 0 {
 		return Errorf(CodeProtocol, "%d bytes behind the last event", n)
 	}
+	d.values.in = gobReader{} // let go of the data
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/bits"
 	"reflect"
+	"strings"
 )
 
 // gobvalue.go reads values. It allocates what they hold and nothing else, and
@@ -25,10 +26,12 @@ const maxGobElements = 4096
 // gobValues reads the values of one stream.
 type gobValues struct {
 	in       gobReader
-	size     int    // of the value that is being read
-	elements uint64 // of the slices in it
-	word     string // the last string, which often comes again
-	lent     bool   // a []byte lies where it was read from
+	size     int             // bytes of the value that is being read
+	behind   int             // bytes behind it
+	elements uint64          // of the slices in it
+	word     string          // the last string, which often comes again
+	words    strings.Builder // where strings lie together
+	lent     bool            // a []byte lies where it was read from
 }
 
 // message goes on with the next message, of a definition or of a value, and
@@ -53,7 +56,7 @@ func (d *gobValues) value(msg gobReader, step *gobStep, v reflect.Value) (err er
 		}
 	}()
 	rest := d.in
-	d.in, d.size, d.elements = msg, msg.left(), 0
+	d.in, d.size, d.behind, d.elements = msg, msg.left(), rest.left(), 0
 	if step.do != setStruct && step.do != skipStruct {
 		d.check(d.in.uint() == 0) // it stands before what is no struct
 	}
@@ -193,11 +196,23 @@ func setUnsigned(v reflect.Value, n uint64) bool {
 	return true
 }
 
+// maxWords is how many bytes of strings lie together, and so how many one of
+// them keeps from being collected.
+const maxWords = 512
+
 // text reads a string.
 func (d *gobValues) text() string {
-	if b := d.in.string(); string(b) != d.word {
-		d.word = string(b)
+	b := d.in.string()
+	if string(b) == d.word {
+		return d.word
 	}
+	if d.words.Cap()-d.words.Len() < len(b) {
+		d.words = strings.Builder{}
+		d.words.Grow(max(len(b), min(d.behind, maxWords)))
+	}
+	start := d.words.Len()
+	d.words.Write(b)
+	d.word = d.words.String()[start:]
 	return d.word
 }
 

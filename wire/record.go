@@ -132,8 +132,15 @@ func (r *record) set(ev *Event, of uint64) {
 	}
 }
 
-// fill makes ev of r and its definition.
-func (r *record) fill(ev *Event, def *definition) {
+// eventParts is what an event of a package has of its own.
+type eventParts struct {
+	header PackageHeader
+	body   PackageBody
+}
+
+// fill makes ev of r and its definition, with own for what of its package is
+// its own.
+func (r *record) fill(ev *Event, def *definition, own *eventParts) {
 	*ev = Event{
 		Seq: r.Seq, JobID: def.run.JobID, RunID: def.run.RunID,
 		Data: TransferData{
@@ -147,10 +154,6 @@ func (r *record) fill(ev *Event, def *definition) {
 		},
 	}
 	if p := def.pack; p != nil {
-		own := &struct { // one allocation for both
-			header PackageHeader
-			body   PackageBody
-		}{}
 		if p.Header != nil {
 			own.header = *p.Header
 			own.header.SizeOfSentData, own.header.SizeOfReceivedData = r.Sent, r.Received
