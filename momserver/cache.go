@@ -26,7 +26,7 @@ type entry struct {
 }
 
 // segmentEvents is how many events a segment holds.
-const segmentEvents = 256
+const segmentEvents = 64
 
 // segment holds consecutive events, one after another in one piece of memory.
 // What has been written stays as it is, so a reader that has taken hold of the

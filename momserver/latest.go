@@ -46,8 +46,9 @@ func (l *latest) publish(e *entry) {
 // evict takes note that e is about to leave the cache.
 func (l *latest) evict(e entry) {
 	if el := l.byJob[e.def.JobID()]; el != nil && el.Value.(*slot).e.seq == e.seq {
-		e.data = bytes.Clone(e.data)
-		l.end.set(el.Value.(*slot), &e)
+		kept := e // only here: each event comes by, and few are kept
+		kept.data = bytes.Clone(e.data)
+		l.end.set(el.Value.(*slot), &kept)
 	}
 }
 

@@ -111,12 +111,14 @@ func (r *runs) evict(e entry) {
 	s := r.get(id)
 	if s.head.e != nil && s.head.e.seq == e.seq { // silent for as long as the cache reaches back
 		e.data = bytes.Clone(e.data)
-		r.head.set(&s.head, &e)
+		kept := e
+		r.head.set(&s.head, &kept)
 	}
 	if e.final {
 		r.tail.clear(&s.tail)
 	} else {
-		r.tail.set(&s.tail, &e)
+		kept := e
+		r.tail.set(&s.tail, &kept)
 	}
 	r.forget(id, s)
 }

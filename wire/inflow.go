@@ -20,7 +20,7 @@ type inflow struct {
 // readAhead is how many bytes are read from a socket at once, and ownAhead from
 // what is none: that has a buffer of its own inside.
 const (
-	readAhead = 64 << 10
+	readAhead = 16 << 10
 	ownAhead  = 1 << 10
 )
 
