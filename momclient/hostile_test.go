@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -19,19 +18,22 @@ import (
 )
 
 // liar is a server that greets well, takes the call of Subscribe, and then
-// sends what it is told to.
+// sends what it is told to. One that speaks another protocol sends that at once.
 type liar struct {
-	l    net.Listener
-	send chan []byte
+	l     net.Listener
+	send  chan []byte
+	other bool // it speaks another protocol
 }
 
-func newLiar(t *testing.T) *liar {
+func newLiar(t *testing.T) *liar { return startLiar(t, new(liar)) }
+
+func startLiar(t *testing.T, s *liar) *liar {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	s := &liar{l, make(chan []byte, 1)}
+	s.l, s.send = l, make(chan []byte, 1)
 	go func() {
 		for {
 			nc, err := l.Accept()
@@ -47,17 +49,24 @@ func newLiar(t *testing.T) *liar {
 func (s *liar) lie(nc net.Conn) {
 	defer nc.Close()
 	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	if s.other || s.greet(nc) == nil {
+		nc.Write(<-s.send)
+		io.Copy(io.Discard, nc) // until the client closes
+	}
+}
+
+// greet takes the greeting and the call of Subscribe.
+func (s *liar) greet(nc net.Conn) error {
 	var head [5]byte
 	if _, err := wire.ReadHello(nc); err != nil {
-		return
+		return err
 	}
 	wire.Accept(nc, wire.Welcome{Epoch: uuid.UUID{1}, Heartbeat: time.Minute, MaxMessage: 1 << 16})
 	if _, err := io.ReadFull(nc, head[:]); err != nil {
-		return
+		return err
 	}
-	io.CopyN(io.Discard, nc, int64(binary.BigEndian.Uint32(head[1:])))
-	nc.Write(<-s.send)
-	io.Copy(io.Discard, nc) // until the client closes
+	_, err := io.CopyN(io.Discard, nc, int64(binary.BigEndian.Uint32(head[1:])))
+	return err
 }
 
 // batch is a batch's fields, for batches that no server makes.
@@ -82,48 +91,48 @@ func notify(b batch) []byte {
 	return append(welcomed(), wiretest.Frame(1, wiretest.Call("Callback.Notify", &b))...)
 }
 
+// attacked is a client that subscribes to a liar. It returns why that ended.
+func attacked(t *testing.T, name string, s *liar, lie []byte) error {
+	t.Helper()
+	return attackedWith(t, momclient.Options{}, name, s, lie)
+}
+
+func attackedWith(t *testing.T, opts momclient.Options, name string, s *liar, lie []byte) error {
+	t.Helper()
+	c := momclient.New(s.l.Addr().String(), opts)
+	defer c.Close()
+	ended := make(chan error, 4)
+	c.OnConnection(func(st momclient.ConnectionStatus) {
+		if st.Kind == momclient.Lost || st.Kind == momclient.Refused {
+			ended <- st.Err
+		}
+	})
+	c.OnEvent(func(e wire.Event) { t.Errorf("%s: event %d was delivered", name, e.Seq) })
+	s.send <- lie
+	c.Subscribe(context.Background())
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(20 * time.Second):
+		t.Fatalf("%s: the client goes on", name)
+		return nil
+	}
+}
+
 // TestClientUnderAttack: a hostile server's every attack ends the connection
-// to it, cheaply, and leaves nothing running.
+// to it, at once and cheaply, and leaves nothing running.
 func TestClientUnderAttack(t *testing.T) {
 	s := newLiar(t)
-	worst := uint64(0)
+	worst := wiretest.Cost{}
 	check := func(name string, lie []byte) {
 		t.Helper()
-		c := momclient.New(s.l.Addr().String(), momclient.Options{})
-		ended := make(chan error, 4)
-		c.OnConnection(func(st momclient.ConnectionStatus) {
-			if st.Kind == momclient.Lost || st.Kind == momclient.Refused {
-				ended <- st.Err
-			}
-		})
-		c.OnEvent(func(e wire.Event) { t.Errorf("%s: event %d was delivered", name, e.Seq) })
-		before := runtime.NumGoroutine()
-		var from, to runtime.MemStats
-		runtime.ReadMemStats(&from)
-		s.send <- lie
-		c.Subscribe(context.Background())
 		var err error
-		select {
-		case err = <-ended:
-		case <-time.After(20 * time.Second):
-			t.Fatalf("%s: the client goes on", name)
-		}
-		runtime.ReadMemStats(&to)
+		c := wiretest.Refused(t, name, func() { err = attacked(t, name, s, lie) })
 		if !errors.Is(err, wire.ErrProtocol) && !errors.Is(err, wire.ErrTooLarge) {
 			t.Errorf("%s: %v", name, err)
 		}
-		cost := to.TotalAlloc - from.TotalAlloc
-		if cost > 512<<10 {
-			t.Errorf("%s: %d bytes allocated for %d sent", name, cost, len(lie))
-		}
-		worst = max(worst, cost)
-		c.Close()
-		for deadline := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				buf := make([]byte, 1<<20)
-				t.Fatalf("%s: %d goroutines, %d before:\n%s", name, runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
-			}
-		}
+		t.Logf("%-46s %7d bytes sent, %6d allocated, %v", name, len(lie), c.Bytes, c.Time)
+		worst = wiretest.Cost{Time: max(worst.Time, c.Time), Bytes: max(worst.Bytes, c.Bytes)}
 	}
 	types := wire.NewEventEncoder().Types()
 	for _, a := range wiretest.Attacks("Callback.Notify") {
@@ -139,7 +148,36 @@ func TestClientUnderAttack(t *testing.T) {
 	check("a log of 60,000 entries", notify(batch{Next: 2, Count: 1, Types: types, Events: longLog(t, 60_000)}))
 	check("events before types", notify(batch{Next: 2, Count: 1, Events: []byte{0}}))
 	check("a place before the beginning", notify(batch{Types: types}))
-	t.Logf("worst: %d bytes", worst)
+	t.Logf("worst: %d bytes, %v", worst.Bytes, worst.Time)
+}
+
+// TestServersOfAnotherKind, or that say half a message, are left when it is
+// clear that they are, and cost next to nothing.
+func TestServersOfAnotherKind(t *testing.T) {
+	other, half := startLiar(t, &liar{other: true}), newLiar(t)
+	quick := momclient.Options{DialTimeout: 50 * time.Millisecond}
+	for _, tc := range []struct {
+		name string
+		opts momclient.Options
+		s    *liar
+		says string
+		is   error
+	}{
+		{"HTTP", momclient.Options{}, other, "HTTP/1.1 400 Bad Request\r\n\r\n", wire.ErrNotMoM},
+		{"SSH", momclient.Options{}, other, "SSH-2.0-OpenSSH_9.9\r\n", wire.ErrNotMoM},
+		{"a megabyte", momclient.Options{}, other, strings.Repeat("\x00", 1<<20), wire.ErrNotMoM},
+		{"a long refusal", momclient.Options{}, other, "MoM\x01\x01\x01\xff\xff" + strings.Repeat("x", 1<<16), wire.ErrNotMoM},
+		{"one byte", quick, other, "M", wire.ErrTimeout},
+		{"nothing", quick, other, "", wire.ErrTimeout},
+		{"half a message", momclient.Options{CallTimeout: 200 * time.Millisecond}, half, string(append(welcomed(), 1, 0, 0x3f, 0xff, 0xff, 1, 2, 3)), wire.ErrStalled},
+	} {
+		says, err := []byte(tc.says), error(nil)
+		c := wiretest.Refused(t, tc.name, func() { err = attackedWith(t, tc.opts, tc.name, tc.s, says) })
+		if !errors.Is(err, tc.is) {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		t.Logf("%-46s %7d bytes sent, %6d allocated, %v", tc.name, len(tc.says), c.Bytes, c.Time)
+	}
 }
 
 // TestMoreHistory than was asked for is not taken.

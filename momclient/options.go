@@ -58,7 +58,7 @@ type Options struct {
 	QueueBytes int
 	// MaxMessage is the longest message taken from the server, in bytes;
 	// wire.MaxServerMessage, which is 4 MiB. A server with default bounds sends
-	// 336 KiB at most.
+	// 144 KiB at most.
 	MaxMessage int
 
 	// DialTimeout bounds connecting, TLS and greeting together; 5 s.

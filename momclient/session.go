@@ -31,6 +31,7 @@ type session struct {
 
 	// Owned by the goroutine that serves callee.
 	decoder   *wire.EventDecoder
+	beats     beats     // batches without news
 	next      uint64    // Seq of the first event that has not come
 	batchAt   time.Time // when the latest batch came
 	held      int       // answers held back
@@ -91,11 +92,18 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	}, nil
 }
 
+// What a server may make the client hold of its calls and their answers.
+const (
+	maxCalls   = 4096      // calls that it may leave unanswered
+	maxReplies = 128 << 10 // bytes of the answers to more of them than that, if they do not leave
+)
+
 // connConfig returns the bounds of a connection with a server that takes calls
 // of so many bytes.
 func (c *Client) connConfig(maxCall int) wire.ConnConfig {
 	return wire.ConnConfig{
 		MaxMessage: c.opts.MaxMessage, MaxCall: maxCall, MaxWaiting: 1 << 20,
+		MaxCalls: maxCalls, MaxReplies: maxReplies,
 		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout, ReplyDelay: replyDelay,
 	}
 }
@@ -122,6 +130,7 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	s := &session{c: c, conn: l.conn, callee: l.conn, epoch: l.epoch, heartbeat: l.heartbeat, room: make(chan *rpc.Call, 1)}
+	s.beats = beats{began: time.Now(), every: l.heartbeat}
 	args := c.enter(s)
 	if err := s.subscribe(ctx, l, args); err != nil {
 		s.close(asError(err))

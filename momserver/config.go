@@ -139,12 +139,21 @@ func (c *Config) largestCall() int { return c.BatchBytes + c.MaxEventBytes + 16<
 // callHead is more than a call takes beside its events, type definitions apart.
 const callHead = 256
 
+// What a client may make the server hold of its calls and their replies.
+const (
+	maxCalls   = 16       // calls that it may leave unanswered
+	maxReplies = 32 << 10 // bytes of replies that have not left, over which no call is served
+)
+
 // conn returns the bounds of a client's connection. What the window admits
-// fits the outbox, beside a reply of the same size.
+// fits the outbox, beside a reply of the largest size and those before it.
 func (c *Config) conn() wire.ConnConfig {
+	calls := c.WindowBytes + c.Window*callHead + c.largestCall()
 	return wire.ConnConfig{
 		MaxMessage:     c.MaxMessage,
-		MaxWaiting:     c.WindowBytes + c.Window*callHead + 2*c.largestCall(),
+		MaxWaiting:     calls + maxReplies + maxPage + c.MaxEventBytes + 16<<10,
+		MaxCalls:       maxCalls,
+		MaxReplies:     maxReplies,
 		WriteTimeout:   c.CallTimeout,
 		MessageTimeout: c.MessageTimeout,
 		HoldCalls:      true,

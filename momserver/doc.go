@@ -37,5 +37,7 @@
 //
 // A subscriber that does not answer a call within [Config.CallTimeout] is
 // dropped; [Server.Stats] keeps the reason. A slow handler is not such a
-// fault: a client without room is not sent more, and lags in the cache.
+// fault: a client without room is not sent more, and lags in the cache. A
+// client that leaves more than 16 calls of its own unanswered, because it does
+// not read or does not wait, is cut off at once.
 package momserver

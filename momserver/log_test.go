@@ -48,6 +48,13 @@ func (l *logged) until(t *testing.T, text string) {
 	}
 }
 
+// clear forgets what was said.
+func (l *logged) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buf.Reset()
+}
+
 // TestLogPerSecond: strangers do not fill the log, and what was left out is
 // counted.
 func TestLogPerSecond(t *testing.T) {

@@ -159,6 +159,7 @@ func (p *peer) serve() {
 		conn.Close(over)
 	}
 	sv := newService(p.srv, conn, who)
+	conn.Answered = sv.answered
 	err = conn.Serve(wire.ServerService, sv)
 	sv.end(err)
 	log.Debug("momserver: connection ended", "error", err)

@@ -21,6 +21,9 @@ type service struct {
 	sub  *subscriber
 	over bool        // the connection has ended
 	idle *time.Timer // ends a connection that does nothing; nil with a subscription
+
+	// Owned by the goroutine that serves the connection.
+	page *[]byte // of the reply that is being made; nil between calls
 }
 
 func newService(s *Server, conn *wire.Conn, who *admission) *service {
@@ -195,49 +198,6 @@ func (sv *service) Room(args *wire.RoomArgs, _ *wire.Nothing) error {
 
 // Ping answers: the client checks that the server is alive.
 func (sv *service) Ping(*wire.Nothing, *wire.Nothing) error { return nil }
-
-// maxPage bounds the events of one Page, in bytes.
-const maxPage = 256 << 10
-
-// History returns cached events after a cursor, without subscribing.
-func (sv *service) History(args *wire.HistoryArgs, reply *wire.Page) error {
-	return sv.serving(func() error {
-		h := sv.srv.hist
-		at, err := h.after(args.Since)
-		if err != nil {
-			return err
-		}
-		limit := int(min(args.Max, 1<<20))
-		if args.Max == 0 {
-			limit = 1 << 20
-		}
-		missed := at.missed
-		at.missed = 0
-		var n int
-		for {
-			reply.Events, n = h.read(&at, &reader{sees: sv.who.sees}, limit, maxPage, nil)
-			if at.missed == 0 {
-				break
-			}
-			missed += at.missed // the cache moved on in between
-			at.missed = 0
-		}
-		reply.Epoch, reply.Types, reply.Count = h.epoch, h.types, uint32(n)
-		reply.Next, reply.Missed, reply.More = at.next, missed, at.next <= at.head
-		return nil
-	})
-}
-
-// Jobs returns the latest event of each job.
-func (sv *service) Jobs(args *wire.JobsArgs, reply *wire.Page) error {
-	return sv.serving(func() error {
-		h := sv.srv.hist
-		var n int
-		reply.Events, n, reply.More = h.readJobs(args.After, sv.who.sees, maxPage, nil)
-		reply.Epoch, reply.Types, reply.Count = h.epoch, h.types, uint32(n)
-		return nil
-	})
-}
 
 // addSubscriber counts a subscriber in.
 func (s *Server) addSubscriber(sub *subscriber) error {

@@ -26,11 +26,13 @@ const (
 const frameHead = 5
 
 // ConnConfig bounds a [Conn]. All fields but
-// MaxCall, ReplyDelay and HoldCalls must be set.
+// MaxCall, MaxCalls, MaxReplies, ReplyDelay and HoldCalls must be set.
 type ConnConfig struct {
 	MaxMessage     int           // bytes of one incoming frame
 	MaxCall        int           // bytes of one outgoing frame, what the peer takes; 0 where it takes what this end may say
 	MaxWaiting     int           // bytes that may wait to be written
+	MaxCalls       int           // calls that the peer may leave unanswered; 0 for what 64 KiB hold
+	MaxReplies     int           // bytes of replies that wait to be written, over which no call is served; 0 for half of MaxWaiting
 	WriteTimeout   time.Duration // for each write; the kernel gives a peer that has vanished a quarter more
 	MessageTimeout time.Duration // from an incoming frame's first byte to its last
 	ReplyDelay     time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
@@ -45,10 +47,17 @@ type ConnConfig struct {
 // One goroutine reads: the one with which net/rpc waits for replies. It serves
 // the calls that come in between, so nothing that comes changes goroutines. A
 // served method must not call the peer and wait: nobody would read the answer.
+// It reads on while replies do not leave; the calls that come then wait, and a
+// peer that leaves too many unanswered ends the connection.
 //
 // Neither a call nor a reply waits for the network: they go to an outbox with
 // a writer of its own. A Conn ends once, with one error, whatever fails first.
 type Conn struct {
+	// Answered, if not nil, is called after each call that was served: its reply
+	// has been encoded, and what that was made of may be used again. It is set
+	// before Serve.
+	Answered func()
+
 	nc  net.Conn
 	cfg ConnConfig
 	out *outbox
@@ -63,6 +72,7 @@ type Conn struct {
 	in    *inflow
 	frame inbound      // the one that is being read
 	calls *serverCodec // nil where nothing is served; set before serving is closed
+	queue backlog      // calls that wait until replies have left
 
 	done    chan struct{} // closed when the connection ends
 	endOnce sync.Once
@@ -137,6 +147,9 @@ func (c *Conn) nextReply() ([]byte, error) {
 		return nil, c.err
 	}
 	for {
+		if err := c.serveQueue(); err != nil {
+			return nil, err
+		}
 		kind, payload, err := c.readFrame()
 		switch {
 		case err != nil:
@@ -145,8 +158,7 @@ func (c *Conn) nextReply() ([]byte, error) {
 		case c.calls == nil:
 			err = Errorf(CodeProtocol, "%v called, and nothing is served here", c.nc.RemoteAddr())
 		default:
-			c.out.waitSpace(c.done)
-			err = c.calls.serve(payload)
+			err = c.called(payload)
 		}
 		if err != nil {
 			return nil, err

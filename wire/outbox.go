@@ -18,27 +18,33 @@ type outbox struct {
 	direct  *direct       // writes without blocking; nil where that cannot be done
 	timeout time.Duration // for each write of the writer's
 	limit   int           // bytes that may wait before another frame is refused
+	enough  int           // bytes of replies that may wait before calls are not served
 	largest int           // bytes of the longest payload; 0 for no bound
 	patient time.Duration // how long a reply may wait for company; 0 for not at all
 	hold    bool          // calls wait until send
 
-	bell  chan struct{} // rung when the writer has something to do
-	space chan struct{} // rung when there is less in buf
+	bell chan struct{} // rung when the writer has something to do
 
 	mu      sync.Mutex // guards all below; never held across I/O that can block
 	buf     []byte     // frames that wait, whole but for what direct has written of the first
 	lent    *[]byte    // what buf goes back to the pool in
 	writing bool       // the writer is writing: nobody else may
+	replies int        // bytes of the replies in buf, until all of buf has left
+	leaving int        // bytes of the replies that the writer is writing
+	room    func()     // called when full is over; nil for nobody
 	late    int        // replies in buf that may wait
 	hurry   bool       // the next reply does not wait, nor do those before it
 	timer   *time.Timer
 }
 
 func newOutbox(nc net.Conn, cfg *ConnConfig) *outbox {
+	enough := cfg.MaxReplies
+	if enough == 0 {
+		enough = cfg.MaxWaiting / 2
+	}
 	return &outbox{
 		nc: nc, direct: newDirect(nc), limit: cfg.MaxWaiting, largest: cfg.MaxCall, timeout: cfg.WriteTimeout,
-		patient: cfg.ReplyDelay, hold: cfg.HoldCalls,
-		bell: make(chan struct{}, 1), space: make(chan struct{}, 1),
+		enough: enough, patient: cfg.ReplyDelay, hold: cfg.HoldCalls, bell: make(chan struct{}, 1),
 	}
 }
 
@@ -81,6 +87,7 @@ func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
 	binary.BigEndian.PutUint32(o.buf[start+1:], uint32(size))
 	waits := o.hold
 	if kind == frameReply {
+		o.replies += frameHead + size
 		waits = o.wait()
 	}
 	if !waits {
@@ -142,8 +149,8 @@ func (o *outbox) flush() {
 		o.buf = o.buf[:copy(o.buf, o.buf[n:])]
 		if len(o.buf) == 0 {
 			giveBack(o.lent, o.buf)
-			o.lent, o.buf = nil, nil
-			ring(o.space)
+			o.lent, o.buf, o.replies = nil, nil, 0
+			o.tellRoom()
 			return
 		}
 	}
@@ -166,22 +173,30 @@ func (w *boxWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// full reports whether half of the outbox waits: time to take no more requests
-// whose replies would come on top.
+// full reports whether so many replies wait that no further call is served.
 func (o *outbox) full() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.buf) > o.limit/2
+	return o.replies+o.leaving > o.enough
 }
 
-// waitSpace blocks while the outbox is full, or until done.
-func (o *outbox) waitSpace(done <-chan struct{}) {
-	for o.full() {
-		select {
-		case <-o.space:
-		case <-done:
-			return
-		}
+// whenRoom reports whether the outbox is not full. Where it is, f is called
+// when that is over, unless whenRoom is called again before; f must not block.
+func (o *outbox) whenRoom(f func()) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.room = nil; o.replies+o.leaving <= o.enough {
+		return true
+	}
+	o.room = f
+	return false
+}
+
+// tellRoom calls who waits for room, where there is some. mu is held.
+func (o *outbox) tellRoom() {
+	if o.room != nil && o.replies+o.leaving <= o.enough {
+		o.room()
+		o.room = nil
 	}
 }
 
@@ -205,15 +220,16 @@ func (o *outbox) write(done <-chan struct{}) error {
 	}
 }
 
-// take returns what waits, leaving the outbox empty. From then on the writer
-// is writing, until it finds nothing to take.
+// take returns what waits, leaving the outbox empty: what it returned before
+// has left. From then on the writer is writing, until it finds nothing to take.
 func (o *outbox) take() (buf []byte, lent *[]byte) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	buf, lent = o.buf, o.lent
+	o.leaving, o.replies = o.replies, 0
 	o.buf, o.lent = nil, nil
 	o.writing = len(buf) > 0
-	o.mu.Unlock()
-	ring(o.space)
+	o.tellRoom()
 	return buf, lent
 }
 

@@ -105,31 +105,41 @@ func TestOutboxEncodeFails(t *testing.T) {
 	}
 }
 
-// TestOutboxWaitSpace waits while more than half waits, until it is taken or
-// until done.
-func TestOutboxWaitSpace(t *testing.T) {
+// TestOutboxFull: replies count until they have left, calls do not; whoever
+// waits for room is told once, when there is some.
+func TestOutboxFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out, done := newOutbox(nil, &ConnConfig{MaxWaiting: 20, WriteTimeout: time.Second}), make(chan struct{})
-		out.put(frameCall, text("12345"))
-		out.waitSpace(done) // just half
-		out.put(frameCall, text(""))
-		for _, end := range []func(){func() { out.take() }, func() { close(done) }} {
-			through := false
-			go func() {
-				out.waitSpace(done)
-				through = true
-			}()
+		nc, done := &recorder{held: make(chan struct{})}, make(chan struct{})
+		out, told := newOutbox(nc, &ConnConfig{MaxWaiting: 1000, MaxReplies: 20, WriteTimeout: time.Second}), 0
+		go out.write(done)
+		tell := func() { told++ }
+		expect := func(what string, full bool, tells int) {
+			t.Helper()
 			synctest.Wait()
-			if through {
-				t.Error("it did not wait")
+			if out.full() != full || told != tells {
+				t.Errorf("%s: full: %v, told %d times; want %v, %d", what, out.full(), told, full, tells)
 			}
-			end()
-			synctest.Wait()
-			if !through {
-				t.Error("it waits on")
-			}
-			out.put(frameCall, text("1234567890"))
 		}
+		out.put(frameCall, text(strings.Repeat("x", 100)))
+		synctest.Wait() // the writer has it
+		out.put(frameReply, text("123456789012345"))
+		expect("just enough", false, 0)
+		if !out.whenRoom(tell) {
+			t.Error("there is no room where there is")
+		}
+		out.put(frameReply, text(""))
+		expect("too many", true, 0)
+		if out.whenRoom(tell) || out.whenRoom(nil) || out.whenRoom(tell) {
+			t.Error("there is room where there is none")
+		}
+		nc.held <- struct{}{} // the call has left, and the replies are leaving
+		expect("they are leaving", true, 0)
+		out.put(frameReply, text("1"))
+		nc.held <- struct{}{}
+		expect("those have left, the last one is leaving", false, 1)
+		nc.held <- struct{}{}
+		expect("all have left", false, 1)
+		close(done)
 	})
 }
 

@@ -92,14 +92,17 @@ func Call(method string, args any) []byte {
 }
 
 // NextCall is Call on a connection that has had it: without the definitions.
-func NextCall(method string, args any) (values []byte) {
-	for in := Call(method, args); len(in) > 0; {
-		size, n := number(in)
+func NextCall(method string, args any) []byte { return WithoutDefinitions(Call(method, args)) }
+
+// WithoutDefinitions returns the values of a gob stream.
+func WithoutDefinitions(stream []byte) (values []byte) {
+	for len(stream) > 0 {
+		size, n := number(stream)
 		end := n + int(size)
-		if id, _ := number(in[n:]); id&1 == 0 { // what defines a type has a negative number
-			values = append(values, in[:end]...)
+		if id, _ := number(stream[n:]); id&1 == 0 { // what defines a type has a negative number
+			values = append(values, stream[:end]...)
 		}
-		in = in[end:]
+		stream = stream[end:]
 	}
 	return values
 }

@@ -1,0 +1,94 @@
+package momclient_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/wire"
+	"mom/wire/wiretest"
+)
+
+// batches returns n batches as calls, the first with types.
+func batches(n int, b batch) []byte {
+	b.Types = wire.NewEventEncoder().Types()
+	first := notify(b)
+	b.Types = nil
+	return append(first, bytes.Repeat(wiretest.Frame(1, wiretest.NextCall("Callback.Notify", &b)), n-1)...)
+}
+
+// TestFloodOfBatches without news is refused at once.
+func TestFloodOfBatches(t *testing.T) {
+	s := newLiar(t)
+	flood := batches(100_000, batch{Next: 2})
+	var err error
+	c := wiretest.Refused(t, "batches", func() { err = attacked(t, "batches", s, flood) })
+	if !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "sends batches without news") {
+		t.Error(err)
+	}
+	t.Logf("%d bytes sent, %d allocated, %v", len(flood), c.Bytes, c.Time)
+}
+
+// deaf is a server behind a pipe that greets well, accepts the subscription
+// without looking at it, says what it is to say and reads nothing more.
+func deaf(nc net.Conn, say []byte) (said int) {
+	var head [5]byte
+	wire.ReadHello(nc)
+	wire.Accept(nc, wire.Welcome{Epoch: uuid.UUID{1}, Heartbeat: time.Minute, MaxMessage: 1 << 16})
+	io.ReadFull(nc, head[:])
+	io.CopyN(io.Discard, nc, int64(binary.BigEndian.Uint32(head[1:])))
+	said, _ = nc.Write(say)
+	return said
+}
+
+// TestUnreadAnswers: a server that calls on and on and never reads the answers
+// is refused as soon as more of them wait than a server may have calls
+// unanswered, whatever it calls for. Up to that it is taken for a slow one.
+func TestUnreadAnswers(t *testing.T) {
+	gaps := batches(20_000, batch{Next: 2, Missed: 1})
+	allowed := batches(4_000, batch{Next: 2, Missed: 1})
+	synctest.Test(t, func(t *testing.T) {
+		said, after, err := unread(gaps)
+		if !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "leaves too many calls unanswered") || after != 0 {
+			t.Errorf("after %v: %v", after, err)
+		}
+		if each := len(gaps) / 20_000; said < 4096*each || said > 3*4096*each {
+			t.Errorf("%d of %d bytes were taken, %d a call", said, len(gaps), each)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		said, after, err := unread(allowed)
+		if !errors.Is(err, wire.ErrTimeout) || said != len(allowed) || after != 10*time.Second {
+			t.Errorf("after %v and %d of %d bytes: %v", after, said, len(allowed), err)
+		}
+	})
+}
+
+// unread subscribes to a deaf server. It returns how much of what that says is
+// taken, and when and why the connection ended.
+func unread(say []byte) (said int, after time.Duration, err error) {
+	near, far := net.Pipe()
+	c := momclient.New("deaf:1", momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
+	defer c.Close()
+	ended, stopped := make(chan error, 1), make(chan int, 1)
+	c.OnConnection(func(st momclient.ConnectionStatus) {
+		if st.Kind == momclient.Lost {
+			ended <- st.Err
+		}
+	})
+	go func() { stopped <- deaf(far, say) }()
+	start := time.Now()
+	c.Subscribe(context.Background())
+	err = <-ended
+	return <-stopped, time.Since(start), err
+}

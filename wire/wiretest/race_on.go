@@ -1,0 +1,7 @@
+//go:build race
+
+package wiretest
+
+// raceFactor is how much more all may cost under the race detector, which is
+// slow, and has pools throw away what they are given.
+const raceFactor = 20
