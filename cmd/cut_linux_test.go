@@ -163,7 +163,7 @@ func TestCut(t *testing.T) {
 	cutUnderAsking(t, l, maxPairs)
 	all(t, "resumed", pairs, (*pairUnderTest).goesOn)
 	for _, p := range pairs {
-		if missed := checkGaps(t, events(t, p.monitor.stdout.String())); missed > 0 {
+		if missed := told(t, events(t, p.monitor.stdout.String())).Missed; missed > 0 {
 			t.Errorf("%v: missed %d, of which the cache had all", p, missed)
 		}
 	}

@@ -6,7 +6,9 @@ package cmd_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	"mom/wire"
+	"mom/wire/wiretest/invariant"
 )
 
 // tree makes a source of files of different sizes, and returns it with a
@@ -80,11 +83,14 @@ func TestPair(t *testing.T) {
 // end, with packages that go through their states.
 func checkRun(t *testing.T, all []wire.Event, files int) {
 	t.Helper()
+	if got, want := told(t, all), (invariant.Told{Fresh: len(all), Last: uint64(len(all))}); got != want {
+		t.Errorf("told %+v; want %+v", got, want)
+	}
 	last := make(map[int]wire.State) // of each package
 	var before wire.Progress
 	for i, e := range all {
 		p, state := e.Data.Progress, e.Data.Status.State
-		if e.Seq != uint64(i+1) || e.Missed != 0 || e.Snapshot || e.RunID != all[0].RunID || e.EndsRun() != (i == len(all)-1) {
+		if e.RunID != all[0].RunID || e.EndsRun() != (i == len(all)-1) {
 			t.Errorf("event %d of %d is %+v", i+1, len(all), e)
 		}
 		if p.BytesDone < before.BytesDone || p.FilesDone < before.FilesDone || p.PackagesDone < before.PackagesDone {
@@ -151,7 +157,8 @@ func TestMonitorKilled(t *testing.T) {
 	if testing.Short() {
 		lives = 5
 	}
-	var shown []wire.Event
+	stream := invariant.NewStream(invariant.Unknown(), wire.Filter{}, invariant.Fails(t))
+	repeats := 0
 	for life := range lives {
 		monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-from", "oldest", "-cursor", cursor)
 		want := 1 + life*7%30 // lines until it dies
@@ -163,23 +170,40 @@ func TestMonitorKilled(t *testing.T) {
 		if text := monitor.stdout.String(); text != "" && !strings.HasSuffix(text, "\n") {
 			t.Errorf("life %d ends in the middle of a line: %q", life, tail(text))
 		}
-		shown = append(shown, events(t, monitor.stdout.String())...)
-	}
-	repeats := 0
-	for i := 1; i < len(shown); i++ {
-		switch before, e := shown[i-1], shown[i]; {
-		case e.Missed > 0 || e.Snapshot:
-			t.Errorf("event %d: %d missed, snapshot %v", e.Seq, e.Missed, e.Snapshot)
-		case e.Seq == before.Seq:
-			repeats++
-		case e.Seq != before.Seq+1 || e.Epoch != before.Epoch:
-			t.Fatalf("after event %d comes %d", before.Seq, e.Seq)
+		shown := events(t, monitor.stdout.String())
+		for _, e := range shown {
+			stream.Event(e)
 		}
+		if life == 0 && shown[0].Seq != 1 {
+			t.Errorf("it begins with event %d", shown[0].Seq)
+		}
+		again := stream.Killed(kept(t, cursor))
+		if again > 1 {
+			t.Errorf("life %d: %d events are to be shown again", life, again)
+		}
+		repeats += again
 	}
-	if shown[0].Seq != 1 || repeats >= lives {
-		t.Errorf("from %d, %d repeats in %d lives", shown[0].Seq, repeats, lives)
+	sum := stream.Told()
+	if sum.Missed > 0 || sum.Snapshots > 0 || uint64(sum.Fresh) > sum.Last+uint64(repeats) {
+		t.Errorf("%+v, with %d to be repeated", sum, repeats)
 	}
-	t.Logf("%d events in %d lives, %d repeated", len(shown), lives, repeats)
+	t.Logf("%d events in %d lives, at most %d repeated", sum.Fresh, lives, repeats)
+}
+
+// kept returns the place in a cursor file, the zero cursor where there is none.
+func kept(t *testing.T, path string) (at wire.Cursor) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return wire.Cursor{}
+	}
+	if err == nil {
+		at, err = wire.ParseCursor(strings.TrimSpace(string(text)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
 }
 
 // serveBusy starts a server that publishes some hundred events a second: for
@@ -230,18 +254,11 @@ func TestServerKilled(t *testing.T) {
 	if i < 0 {
 		t.Fatal("no other epoch")
 	}
-	for n, e := range all[:i] {
-		if e.Seq != uint64(n+1) {
-			t.Errorf("in the first epoch event %d comes after %d", e.Seq, n)
-		}
+	if got, want := told(t, all), (invariant.Told{Fresh: len(all), Last: uint64(len(all) - i)}); got != want || all[0].Seq != 1 {
+		t.Errorf("told %+v from event %d on; want %+v", got, all[0].Seq, want)
 	}
 	if !strings.Contains(monitor.stderr.String(), "on a new epoch "+all[i].Epoch.String()+": the server was restarted") {
 		t.Errorf("stderr %s", &monitor.stderr)
-	}
-	for n, e := range all[i:] {
-		if e.Seq != uint64(n+1) || e.Epoch != all[i].Epoch || e.Missed > 0 {
-			t.Errorf("in the second epoch event %d, %d missed, comes after %d", e.Seq, e.Missed, n)
-		}
 	}
 }
 
@@ -271,11 +288,11 @@ func TestSubscriberStopped(t *testing.T) {
 		p.signal(syscall.SIGINT)
 		p.exits(0)
 	}
-	if gap := checkGaps(t, events(t, frozen.stdout.String())); gap == 0 {
+	if sum := told(t, events(t, frozen.stdout.String())); sum.Gaps == 0 {
 		t.Error("the frozen one was told of no gap")
 	}
-	if gap := checkGaps(t, events(t, other.stdout.String())); gap > 0 {
-		t.Errorf("the other one was told of %d missed", gap)
+	if sum := told(t, events(t, other.stdout.String())); sum.Gaps > 0 {
+		t.Errorf("the other one was told of %d missed", sum.Missed)
 	}
 	server.eventually("unsubscribed", func() bool { return dropped(server.stderr.String(), "other") != "" })
 	if why := dropped(server.stderr.String(), "other"); !strings.Contains(why, "reason=unsubscribed") {
@@ -304,7 +321,7 @@ func TestServerStopped(t *testing.T) {
 	monitor.signal(syscall.SIGINT)
 	monitor.exits(0)
 	all := events(t, monitor.stdout.String())
-	if missed := checkGaps(t, all); missed > 0 || all[0].Seq != 1 || all[0].Epoch != all[len(all)-1].Epoch {
+	if missed := told(t, all).Missed; missed > 0 || all[0].Seq != 1 || all[0].Epoch != all[len(all)-1].Epoch {
 		t.Errorf("from event %d, %d missed", all[0].Seq, missed)
 	}
 }
@@ -319,21 +336,13 @@ func dropped(log, name string) string {
 	return ""
 }
 
-// checkGaps wants each event to be the next one, or to announce exactly what
-// lies between, and returns the sum of what was missed.
-func checkGaps(t *testing.T, all []wire.Event) (missed uint64) {
+// told puts what a monitor has shown to the checkers of invariant, and returns
+// what it comes to.
+func told(t *testing.T, all []wire.Event) invariant.Told {
 	t.Helper()
-	var last, gap uint64
+	stream := invariant.NewStream(invariant.Unknown(), wire.Filter{}, invariant.Fails(t))
 	for _, e := range all {
-		missed += e.Missed
-		gap += e.Missed
-		if e.Snapshot {
-			continue
-		}
-		if last > 0 && e.Seq != last+gap+1 {
-			t.Errorf("after event %d, with %d missed, comes %d", last, gap, e.Seq)
-		}
-		last, gap = e.Seq, 0
+		stream.Event(e)
 	}
-	return missed
+	return stream.Told()
 }

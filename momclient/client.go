@@ -207,7 +207,7 @@ func (c *Client) accept(s *session, ch *chunk, missed uint64) (uint32, error) {
 	after := ch.after
 	room, ok := c.queue.push(ch, missed == 0)
 	if !ok {
-		return 0, wire.Errorf(wire.CodeProtocol, "%s sent more events than it was told there is room for", c.addr)
+		return 0, wire.Errorf(wire.CodeProtocol, "%s sent more events than it was told there is room for (Options.Queue)", c.addr)
 	}
 	c.missed, c.received, s.heard = missed, after, true
 	return room, nil

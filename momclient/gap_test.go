@@ -10,22 +10,23 @@ import (
 
 	"mom/momclient"
 	"mom/wire"
+	"mom/wire/wiretest/invariant"
 )
 
 // TestGapBeforeAnEvent has a gap after which the filter takes nothing for a
 // while: its count waits for the next event, and is not lost, whoever ends
 // meanwhile.
 func TestGapBeforeAnEvent(t *testing.T) {
-	for name, meanwhile := range map[string]func(s *site, c *momclient.Client, opts momclient.Options) *momclient.Client{
-		"nothing": func(_ *site, c *momclient.Client, _ momclient.Options) *momclient.Client { return c },
-		"unsubscribed": func(s *site, c *momclient.Client, _ momclient.Options) *momclient.Client {
+	for name, meanwhile := range map[string]func(s *site, c *follower, opts momclient.Options) *follower{
+		"nothing": func(_ *site, c *follower, _ momclient.Options) *follower { return c },
+		"unsubscribed": func(s *site, c *follower, _ momclient.Options) *follower {
 			c.Unsubscribe()
 			if err := c.Subscribe(context.Background()); err != nil {
 				s.t.Error(err)
 			}
 			return c
 		},
-		"another client": func(s *site, c *momclient.Client, opts momclient.Options) *momclient.Client {
+		"another client": func(s *site, c *follower, opts momclient.Options) *follower {
 			opts.Cursor = c.Cursor()
 			c.Close()
 			next := s.client(opts)
@@ -57,14 +58,13 @@ func TestGapBeforeAnEvent(t *testing.T) {
 			}
 			c = meanwhile(s, c, opts)
 			synctest.Wait()
-			var got record
-			c.OnEvent(func(e wire.Event) { got.add("%d(%d)", e.Seq, e.Missed) })
 			for range 2 {
-				s.srv.Publish(wire.Event{JobID: s.run, RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted}}})
+				s.send(wire.Event{JobID: s.run, RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted}}})
 			}
 			synctest.Wait()
-			if text := got.take(); text != "411(300) 412(0)" || c.Cursor().Seq != 412 {
-				t.Errorf("%s: %s, and then at %v", name, text, c.Cursor())
+			c.wasTold(invariant.Told{Fresh: 2, Gaps: 1, Missed: 300, Last: 412})
+			if c.Cursor().Seq != 412 {
+				t.Errorf("%s: at %v in the end", name, c.Cursor())
 			}
 		})
 	}

@@ -99,7 +99,7 @@ func (c *Client) ask(ctx context.Context, calls func(context.Context, *wire.Conn
 	if c.life.Err() != nil {
 		return wire.Errorf(wire.CodeClosed, "momclient: the client is closed")
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.opts.CallTimeout)
+	ctx, cancel := c.opts.forCalls(ctx)
 	defer cancel()
 	stop := context.AfterFunc(c.life, cancel)
 	defer stop()

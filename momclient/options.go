@@ -3,6 +3,7 @@ package momclient
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -17,8 +18,10 @@ type Options struct {
 	// AutoReconnect makes the client connect again by itself whenever the
 	// connection is lost, the first connect included, until a refusal is final.
 	AutoReconnect bool
-	// Period caps the wait between two attempts; with AutoReconnect the client
-	// also asks the server every Period whether it is alive. 20 s.
+	// Period caps the wait between two attempts, but for a longer one that the
+	// server asks for. With AutoReconnect the client
+	// also asks the server every Period whether it is alive, and takes the
+	// connection for lost when the answer takes that long; 20 s.
 	Period time.Duration
 	// Jitter, if not nil, replaces the random part that is taken off each wait
 	// between two attempts: from 0 to limit. It is for tests that replay.
@@ -52,13 +55,13 @@ type Options struct {
 	// Queue is how many events may wait for the handler; 4,096, 1,048,576 at
 	// most.
 	Queue int
-	// QueueBytes is how many bytes, as encoded, may wait before the client
+	// QueueBytes is how many bytes of events, as encoded, wait when the client
 	// claims no more room; 16 MiB. What the server was promised before may
 	// come on top.
 	QueueBytes int
-	// MaxMessage is the longest message taken from the server, in bytes;
-	// wire.MaxServerMessage, which is 4 MiB. A server with default bounds sends
-	// 144 KiB at most.
+	// MaxMessage is the longest message taken from the server, in bytes; 4 MiB,
+	// which is wire.MaxServerMessage. A server with default bounds sends no
+	// longer ones than 144 KiB.
 	MaxMessage int
 
 	// DialTimeout bounds connecting, TLS and greeting together; 5 s.
@@ -101,6 +104,11 @@ func def[T int | time.Duration](v *T, value T) {
 	if *v <= 0 {
 		*v = value
 	}
+}
+
+// forCalls bounds the calls that are made with ctx.
+func (o *Options) forCalls(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, o.CallTimeout, fmt.Errorf("%w (Options.CallTimeout)", context.DeadlineExceeded))
 }
 
 func (o *Options) logger() *slog.Logger {

@@ -53,6 +53,16 @@ type link struct {
 
 // dial connects to the server: TCP, TLS, greeting.
 func (c *Client) dial(ctx context.Context) (*link, error) {
+	l, err := c.greet(ctx)
+	var e *wire.Error
+	if errors.As(err, &e) && e.Code == wire.CodeTimeout && ctx.Err() == nil {
+		e.Message += " (Options.DialTimeout)"
+	}
+	return l, err
+}
+
+// greet is dial, but for the name of the bound in its error.
+func (c *Client) greet(ctx context.Context) (*link, error) {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.opts.DialTimeout)
 	defer cancel()
@@ -62,7 +72,11 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 		return nil, wire.Errorf(wire.CodeBadRequest, "cannot connect to %q: %s; want host:port", c.addr, malformed.Err)
 	}
 	if err != nil {
-		return nil, wire.Errorf(wire.CodeLost, "cannot connect to %s: %v", c.addr, err)
+		code := wire.CodeLost
+		if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
+			code = wire.CodeTimeout
+		}
+		return nil, wire.Errorf(code, "cannot connect to %s: %v", c.addr, err)
 	}
 	// Not when DialTimeout is over: what waits has that deadline, and says more.
 	abort := context.AfterFunc(caller, func() { nc.Close() })
@@ -105,6 +119,7 @@ func (c *Client) connConfig(maxCall int) wire.ConnConfig {
 		MaxMessage: c.opts.MaxMessage, MaxCall: maxCall, MaxWaiting: 1 << 20,
 		MaxCalls: maxCalls, MaxReplies: maxReplies,
 		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout, ReplyDelay: replyDelay,
+		Names: wire.BoundNames{MaxMessage: "Options.MaxMessage", WriteTimeout: "Options.CallTimeout", MessageTimeout: "Options.CallTimeout"},
 	}
 }
 
@@ -158,7 +173,7 @@ func (c *Client) enter(s *session) *wire.SubscribeArgs {
 
 // subscribe makes the call, and the callback endpoint before it.
 func (s *session) subscribe(ctx context.Context, l *link, args *wire.SubscribeArgs) error {
-	ctx, cancel := context.WithTimeout(ctx, s.c.opts.CallTimeout)
+	ctx, cancel := s.c.opts.forCalls(ctx)
 	defer cancel()
 	if s.c.opts.CallbackAddr == "" {
 		s.serve(s.conn)
@@ -222,7 +237,7 @@ func (s *session) watch(ctx context.Context) error {
 				continue
 			}
 			if ping != nil {
-				return s.close(wire.Errorf(wire.CodeTimeout, "%s has not answered for %v", s.c.addr, s.c.opts.Period))
+				return s.close(wire.Errorf(wire.CodeTimeout, "%s has not answered for %v (Options.Period)", s.c.addr, s.c.opts.Period))
 			}
 			ping = s.conn.Client().Go(wire.MethodPing, &wire.Nothing{}, &wire.Nothing{}, pong)
 		case <-pong:

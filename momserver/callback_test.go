@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"mom/momserver"
 	"mom/wire"
 	"mom/wire/wiretest"
+	"mom/wire/wiretest/invariant"
 )
 
 // loopback serves on a real socket until the test ends, and returns the
@@ -73,10 +75,12 @@ func TestCallbackEndpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 		job.Complete()
-		for want := uint64(1); want <= 2; want++ {
-			if e := <-events; e.Seq != want {
-				t.Errorf("event %d; want %d", e.Seq, want)
-			}
+		stream := invariant.NewStream(invariant.Unknown(), wire.Filter{}, invariant.Fails(t))
+		for range 2 {
+			stream.Event(<-events)
+		}
+		if got, want := stream.Told(), (invariant.Told{Fresh: 2, Last: 2}); got != want {
+			t.Errorf("told %+v; want %+v", got, want)
 		}
 		info := srv.Subscribers()[0]
 		host, port, err := net.SplitHostPort(info.Callback)
@@ -215,7 +219,7 @@ func TestDialsPerMinute(t *testing.T) {
 	}
 	err := endpointOf(t, addr, closed.Addr().String())
 	var e *wire.Error
-	if !errors.As(err, &e) || e.Code != wire.CodeBusy || e.After != time.Minute {
+	if !errors.As(err, &e) || e.Code != wire.CodeBusy || e.After != time.Minute || !strings.Contains(e.Message, "(Config.DialsPerMinute)") {
 		t.Errorf("the third: %v", err)
 	}
 }

@@ -35,8 +35,8 @@ type Config struct {
 
 	BatchBytes  int           // a batch takes no further event over this; 64 KiB, 1 MiB at most
 	Window      int           // unanswered calls to one subscriber; 32, 4,096 at most
-	WindowBytes int           // bytes of events in them, over which no further call is made; 256 KiB, 64 MiB at most
-	Heartbeat   time.Duration // an idle subscriber is called this often, every 10 min at least; 3 s
+	WindowBytes int           // bytes of events in them, from which on no further call is made; 256 KiB, 64 MiB at most
+	Heartbeat   time.Duration // an idle subscriber is called this often, every 10 min at least, every ms at most; 3 s
 	CallTimeout time.Duration // an unanswered call drops its subscriber; 5 s
 
 	// ProgressInterval is the least time between two Transferring events of a
@@ -157,5 +157,6 @@ func (c *Config) conn() wire.ConnConfig {
 		WriteTimeout:   c.CallTimeout,
 		MessageTimeout: c.MessageTimeout,
 		HoldCalls:      true,
+		Names:          wire.BoundNames{MaxMessage: "Config.MaxMessage", WriteTimeout: "Config.CallTimeout", MessageTimeout: "Config.MessageTimeout"},
 	}
 }

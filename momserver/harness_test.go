@@ -2,30 +2,31 @@ package momserver_test
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"sync"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
 	"mom/momserver"
 	"mom/wire"
 	"mom/wire/wiretest"
+	"mom/wire/wiretest/invariant"
 )
 
 // world is a server and its clients over a network in memory. It is made
 // inside a synctest bubble, and ends with the test.
 type world struct {
-	t   *testing.T
-	net wiretest.Network
-	cfg momserver.Config
-	srv *momserver.Server
-	job uuid.UUID
-	run uuid.UUID
+	t        *testing.T
+	net      wiretest.Network
+	cfg      momserver.Config
+	srv      *momserver.Server
+	job      uuid.UUID
+	run      uuid.UUID
+	ledger   invariant.Ledger // what the test has published
+	watchers []*watcher
 }
 
 const memAddr = "mem-server:7420"
@@ -36,14 +37,39 @@ func inBubble(t *testing.T, cfg momserver.Config, test func(w *world)) {
 		w := &world{t: t, cfg: cfg, job: uuid.New(), run: uuid.New()}
 		w.start()
 		test(w)
+		for _, c := range w.watchers {
+			c.take()
+		}
+		w.checkServer()
 		w.srv.Close()
+		w.checkServer()
 	})
+}
+
+// checkServer looks at what is bounded, and at why subscribers were dropped.
+func (w *world) checkServer() {
+	report, st := invariant.Fails(w.t), w.srv.Stats()
+	report.Bound("events cached", st.Cached, w.cfg.CacheEvents)
+	if st.Cached > 1 {
+		report.Bound("bytes of events cached", st.CachedBytes, w.cfg.CacheBytes)
+	}
+	report.Bound("runs", st.Runs, w.cfg.MaxRuns)
+	report.Bound("jobs", len(w.srv.Jobs()), w.cfg.MaxJobs)
+	report.Bound("connections", st.Connections, w.cfg.MaxConns)
+	report.Bound("subscribers", st.Subscribers, w.cfg.MaxSubscribers)
+	for _, sub := range w.srv.Subscribers() {
+		report.Bound("calls unanswered", sub.InFlight, w.cfg.Window)
+	}
+	for _, d := range st.Dropped {
+		report.Drop(d.Name+" at "+d.Addr, d.Reason.String(), slices.Contains(momserver.Reasons(), d.Reason), d.Detail)
+	}
 }
 
 // start starts a server; a second one has another epoch.
 func (w *world) start() {
 	w.t.Helper()
 	w.srv = momserver.New(w.cfg)
+	w.ledger.Begin(w.srv.Epoch())
 	l, err := w.net.Listen(memAddr)
 	if err != nil {
 		w.t.Fatal(err)
@@ -56,7 +82,7 @@ func (w *world) start() {
 func (w *world) publish(n int) {
 	w.t.Helper()
 	for range n {
-		err := w.srv.Publish(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{
+		err := w.send(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{
 			Initialize: &wire.InitializeData{Name: "job"},
 			Status:     wire.Status{State: wire.Transferring},
 		}})
@@ -66,121 +92,48 @@ func (w *world) publish(n int) {
 	}
 }
 
-// watcher is a client that keeps what it was told.
-type watcher struct {
-	*momclient.Client
-
-	mu       sync.Mutex // guards the fields below
-	events   []wire.Event
-	statuses []momclient.ConnectionStatus
-}
-
-// client returns a client on the world's network, not yet subscribed.
-func (w *world) client(opts momclient.Options) *watcher {
-	opts.DialContext = w.net.DialContext
-	c := &watcher{Client: momclient.New(memAddr, opts)}
-	c.keep()
-	w.t.Cleanup(func() { c.Close() })
-	return c
-}
-
-func (c *watcher) keep() {
-	c.OnEvent(func(e wire.Event) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.events = append(c.events, e)
+// send publishes an event, and notes it.
+func (w *world) send(ev wire.Event) error {
+	goesOn := ev.Data.Initialize != nil && ev.Data.Initialize.ContinueOnError
+	w.ledger.Publish(invariant.Mark{
+		JobID: ev.JobID, Name: ev.Name(), RunID: ev.RunID, State: ev.Data.Status.State,
+		Severity: ev.Severity(), Final: ev.Data.Status.State.EndsRun(goesOn),
 	})
-	c.OnConnection(func(s momclient.ConnectionStatus) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.statuses = append(c.statuses, s)
-	})
+	err := w.srv.Publish(ev)
+	if err != nil {
+		w.ledger.Refused()
+	}
+	return err
 }
 
-// subscribed returns a client that is subscribed.
-func (w *world) subscribed(opts momclient.Options) *watcher {
+// ran notes that a run of the job of that name came to the states.
+func (w *world) ran(j *momserver.Job, name string, states ...wire.State) {
+	for _, state := range states {
+		m := invariant.Mark{JobID: j.JobID(), Name: name, RunID: j.RunID(), State: state, Severity: wire.SeverityProcessing, Final: state.EndsRun(false)}
+		if state.IsError() {
+			m.Severity = wire.SeverityError
+		}
+		w.ledger.Publish(m)
+	}
+}
+
+// dial returns a connection on which nothing has been said.
+func (w *world) dial() net.Conn {
 	w.t.Helper()
-	c := w.client(opts)
-	if err := c.Subscribe(context.Background()); err != nil {
+	nc, err := w.net.DialContext(context.Background(), "tcp", memAddr)
+	if err != nil {
 		w.t.Fatal(err)
 	}
-	synctest.Wait()
-	return c
-}
-
-// take returns the events so far, and forgets them.
-func (c *watcher) take() []wire.Event {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	events := c.events
-	c.events = nil
-	return events
-}
-
-// kinds returns the connection statuses so far.
-func (c *watcher) kinds() []momclient.ConnectionKind {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var kinds []momclient.ConnectionKind
-	for _, s := range c.statuses {
-		kinds = append(kinds, s.Kind)
-	}
-	return kinds
-}
-
-// told is what a stream of events comes to.
-type told struct {
-	fresh    int    // events that are no snapshot
-	missed   uint64 // announced
-	snapshot int
-	gaps     int
-	last     uint64 // Seq of the last event
-}
-
-// check holds the invariants of a stream against the events, which follow
-// after: order, no repeats, and every hole announced.
-func check(t *testing.T, events []wire.Event, after uint64) told {
-	t.Helper()
-	sum, expected := told{last: after}, after+1
-	for i, e := range events {
-		if e.Missed > 0 {
-			sum.gaps++
-			sum.missed += e.Missed
-			expected += e.Missed
-		}
-		if e.Snapshot {
-			sum.snapshot++
-			if e.Seq >= expected {
-				t.Errorf("event %d: a snapshot of %d, at or after the place %d", i, e.Seq, expected)
-			}
-			continue
-		}
-		sum.fresh++
-		if e.Seq != expected {
-			t.Fatalf("event %d has Seq %d; want %d", i, e.Seq, expected)
-		}
-		expected++
-		sum.last = e.Seq
-	}
-	return sum
+	return nc
 }
 
 // rawConn returns a greeted connection, for a peer that is no momclient. It
 // closes nothing by itself.
 func (w *world) rawConn() net.Conn {
 	w.t.Helper()
-	nc, err := w.net.DialContext(context.Background(), "tcp", memAddr)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	nc := w.dial()
 	if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, time.Second); err != nil {
 		w.t.Fatal(err)
 	}
 	return nc
-}
-
-func dump(c *watcher) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return fmt.Sprint(c.statuses)
 }

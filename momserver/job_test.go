@@ -13,6 +13,7 @@ import (
 	"mom/momclient"
 	"mom/momserver"
 	"mom/wire"
+	"mom/wire/wiretest/invariant"
 )
 
 // published returns all cached events of the world's server.
@@ -165,6 +166,8 @@ func TestErrorEntries(t *testing.T) {
 		j.Error(strings.Repeat("deep/", 100)+"file.txt", "it cannot be read")
 		play(t, j, "start:A half:A rest:A transferred:A complete:A complete")
 		synctest.Wait()
+		w.ran(j, "", wire.JobInitialized, wire.PackageInitialized, wire.Transferring, wire.Transferring, wire.Transferred, wire.PackageCompleted)
+		w.ledger.Publish(invariant.Mark{JobID: j.JobID(), RunID: j.RunID(), State: wire.JobCompleted, Severity: wire.SeverityError, Final: true})
 		told, events := c.take(), w.published()
 		last := events[len(events)-1]
 		if !last.CompletedWithErrors() || last.Data.Progress.Errors != 1 || last.Data.Progress.Fraction() != 1 || len(told) != 1 || told[0].Seq != last.Seq {
@@ -303,6 +306,7 @@ func TestShutdownEndsRuns(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait() // Shutdown waits for the client, not for its handler
+		w.ran(j, "", wire.JobInitialized, wire.ExportingError)
 		events := c.take()
 		if got := states(t, events); got != "JobInitialized ExportingError" || !strings.Contains(events[1].Data.Status.Log[0].Message, "shut down") {
 			t.Errorf("got %s: %+v", got, events)
@@ -338,11 +342,15 @@ func TestPublishRefuses(t *testing.T) {
 			{"its end", with(func(e *wire.Event) { e.Data.Status.State = wire.JobCompleted }), nil},
 			{"room for a third", with(func(e *wire.Event) { e.RunID = uuid.New() }), nil},
 		} {
-			if err := w.srv.Publish(test.ev); !errors.Is(err, test.want) {
+			if err := w.send(test.ev); !errors.Is(err, test.want) {
 				t.Errorf("%s: %v; want %v", test.name, err, test.want)
 			}
 		}
-		if sum := check(t, w.published(), 0); sum.fresh != 5 {
+		stream := invariant.NewStream(&w.ledger, wire.Filter{}, invariant.Fails(t))
+		for _, e := range w.published() {
+			stream.Event(e)
+		}
+		if sum := stream.Told(); sum.Fresh != 5 {
 			t.Errorf("%+v", sum)
 		}
 	})

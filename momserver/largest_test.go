@@ -21,7 +21,7 @@ func TestLargestEvents(t *testing.T) {
 	inBubble(t, momserver.Config{MaxEventBytes: 1 << 30, BatchBytes: 1 << 30, CacheBytes: 1 << 30}, func(w *world) {
 		c := w.subscribed(momclient.Options{})
 		for i, size := range []int{1<<20 - 300, 1<<20 - 300, 1 << 20, 1<<20 - 300} {
-			err := w.srv.Publish(wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{
+			err := w.send(wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{
 				Initialize: &wire.InitializeData{SourcePath: strings.Repeat("x", size)},
 				Status:     wire.Status{State: wire.JobInitialized},
 			}})
@@ -30,7 +30,7 @@ func TestLargestEvents(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if sum := check(t, c.take(), 0); sum.fresh != 3 {
+		if sum := c.told(); sum.Fresh != 3 {
 			t.Errorf("%+v; %s", sum, dump(c))
 		}
 		if events, _, err := c.History(context.Background(), wire.Cursor{}, 0); err != nil || len(events) != 3 {

@@ -146,6 +146,9 @@ func (p *peer) serve() {
 	log := p.srv.cfg.Logger.With("addr", p.nc.RemoteAddr().String())
 	nc, who, err := p.greet()
 	if err != nil {
+		if errors.Is(err, wire.ErrTimeout) {
+			err = fmt.Errorf("%w (Config.HandshakeTimeout)", err)
+		}
 		log.Info("momserver: connection refused", "error", err)
 		p.nc.Close()
 		return
@@ -191,7 +194,7 @@ func (p *peer) greet() (net.Conn, *admission, error) {
 	if err != nil {
 		p.srv.countFailure(p, err) // first: what follows takes its time
 		var e *wire.Error
-		if errors.As(err, &e) && e.Code != wire.CodeNotMoM {
+		if errors.As(err, &e) && e.Code != wire.CodeNotMoM && e.Code != wire.CodeTimeout { // who says nothing hears nothing
 			p.turnAway(nc, e)
 		}
 		return nil, nil, err

@@ -53,7 +53,7 @@ func (sv *service) checkIdle() {
 		sv.idle.Reset(sv.srv.cfg.IdleTimeout - silent)
 		return
 	}
-	sv.conn.Close(wire.Errorf(wire.CodeTimeout, "no subscription and no call for %v", silent))
+	sv.conn.Close(wire.Errorf(wire.CodeTimeout, "no subscription and no call for %v (Config.IdleTimeout)", silent))
 }
 
 // stopIdle ends the watch over idleness. mu is held.

@@ -2,6 +2,7 @@ package momserver_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +30,7 @@ func TestStalledMessage(t *testing.T) {
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		if st := w.srv.Stats(); st.Drops[momserver.ReasonStalled] != 1 {
+		if st := w.srv.Stats(); st.Drops[momserver.ReasonStalled] != 1 || !strings.Contains(st.Dropped[0].Detail, "(Config.MessageTimeout)") {
 			t.Errorf("drops: %v, %+v", st.Drops, st.Dropped)
 		}
 		conn.Wait()

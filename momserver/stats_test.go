@@ -51,7 +51,7 @@ func TestJobStates(t *testing.T) {
 			e := wire.Event{JobID: jobs[r.IntN(len(jobs))], RunID: uuid.New()}
 			e.Data.Status.State = wire.States()[r.IntN(len(wire.States()))]
 			e.Data.Progress.PackagesFailed = r.IntN(2)
-			if err := w.srv.Publish(e); err != nil {
+			if err := w.send(e); err != nil {
 				t.Fatal(err)
 			}
 			want, faulty := make(map[wire.State]int), 0
@@ -83,7 +83,7 @@ func TestJobStates(t *testing.T) {
 func TestPublishing(t *testing.T) {
 	inBubble(t, momserver.Config{MaxRuns: 1}, func(w *world) {
 		w.publish(7)
-		err := w.srv.Publish(wire.Event{JobID: w.job, RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobInitialized}}})
+		err := w.send(wire.Event{JobID: w.job, RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobInitialized}}})
 		if st := w.srv.Stats(); !errors.Is(err, wire.ErrFull) || st.Publishing.Count != 7 || st.Published != 7 {
 			t.Errorf("%d observed, %d published, %v", st.Publishing.Count, st.Published, err)
 		}

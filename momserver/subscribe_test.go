@@ -24,6 +24,10 @@ func TestSnapshotAtStart(t *testing.T) {
 		b, _ := w.srv.StartJob(w.job, wire.InitializeData{Name: "b"})
 		a.StartPackage(wire.PackageHeader{FileSize: 1}, wire.PackageBody{})
 		b.Complete()
+		w.ran(a, "a", wire.JobInitialized)
+		w.ran(b, "b", wire.JobInitialized)
+		w.ran(a, "a", wire.PackageInitialized)
+		w.ran(b, "b", wire.JobCompleted)
 		c := w.subscribed(momclient.Options{})
 		events := c.take()
 		if len(events) != 1 || !events[0].Snapshot || events[0].Name() != "a" || events[0].Data.Status.State != wire.PackageInitialized {
@@ -34,8 +38,9 @@ func TestSnapshotAtStart(t *testing.T) {
 		}
 		a.Complete()
 		a.Close()
+		w.ran(a, "a", wire.ExportingError) // with its package open it is not complete
 		synctest.Wait()
-		if sum := check(t, c.take(), 4); sum.fresh != 1 {
+		if sum := c.told(); sum.Fresh != 1 {
 			t.Errorf("%+v", sum)
 		}
 	})
@@ -50,7 +55,9 @@ func TestFromOldest(t *testing.T) {
 		if len(events) != 11 || !events[0].Snapshot || events[0].Seq != 15 || events[0].Missed != 0 {
 			t.Fatalf("%d events, the first %+v", len(events), events[0])
 		}
-		check(t, events[1:], 15)
+		if sum := c.told(); sum.Fresh != 10 || sum.Last != 25 {
+			t.Errorf("%+v", sum)
+		}
 	})
 }
 
@@ -63,7 +70,7 @@ func TestFilter(t *testing.T) {
 			w.publish(10)
 			synctest.Wait()
 		}
-		if err := w.srv.Publish(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted}}}); err != nil {
+		if err := w.send(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted}}}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -95,6 +102,10 @@ func TestFilterByJob(t *testing.T) {
 		b, _ := w.srv.StartJob(uuid.New(), wire.InitializeData{Name: "b"})
 		a.Complete()
 		b.Complete()
+		w.ran(a, "a", wire.JobInitialized)
+		w.ran(b, "b", wire.JobInitialized)
+		w.ran(a, "a", wire.JobCompleted)
+		w.ran(b, "b", wire.JobCompleted)
 		synctest.Wait()
 		for name, c := range map[string]*watcher{"a": byID, "b": byName} {
 			events := c.take()
@@ -111,8 +122,7 @@ func TestLaggard(t *testing.T) {
 	inBubble(t, momserver.Config{CacheEvents: 100}, func(w *world) {
 		c, healthy := w.client(momclient.Options{Queue: 10}), w.subscribed(momclient.Options{})
 		goOn := make(chan struct{})
-		var got []wire.Event
-		c.OnEvent(func(e wire.Event) { <-goOn; got = append(got, e) })
+		c.OnEvent(func(wire.Event) { <-goOn })
 		if err := c.Subscribe(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +130,7 @@ func TestLaggard(t *testing.T) {
 			w.publish(10)
 			synctest.Wait()
 		}
-		if sum := check(t, healthy.take(), 0); sum.fresh != 1000 || sum.missed != 0 {
+		if sum := healthy.told(); sum.Fresh != 1000 || sum.Missed != 0 {
 			t.Errorf("the healthy one: %+v", sum)
 		}
 		close(goOn)
@@ -128,11 +138,11 @@ func TestLaggard(t *testing.T) {
 		synctest.Wait()
 		w.publish(1)
 		synctest.Wait()
-		sum := check(t, got, 0)
-		if sum.fresh+int(sum.missed) != 1001 || sum.gaps != 1 || sum.snapshot != 1 {
+		sum := c.told()
+		if sum.Fresh+int(sum.Missed) != 1001 || sum.Gaps != 1 || sum.Snapshots != 1 {
 			t.Errorf("the laggard: %+v", sum)
 		}
-		if st := w.srv.Stats(); st.Missed != sum.missed || st.Gaps != 1 {
+		if st := w.srv.Stats(); st.Missed != sum.Missed || st.Gaps != 1 {
 			t.Errorf("the server counted %d gaps of %d", st.Gaps, st.Missed)
 		}
 	})
@@ -150,7 +160,7 @@ func TestManyRuns(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.publish(1)
 		synctest.Wait()
-		if sum := check(t, c.take(), 100); sum.snapshot != 100 || sum.fresh != 1 {
+		if sum := c.told(); sum.Snapshots != 100 || sum.Fresh != 1 {
 			t.Errorf("%+v", sum)
 		}
 	})
@@ -186,8 +196,8 @@ func TestCutInSnapshot(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.publish(1)
 		synctest.Wait()
-		sum := check(t, got, 20)
-		if sum.fresh+int(sum.missed) != 5 || sum.missed != 4 {
+		sum := c.told()
+		if sum.Fresh+int(sum.Missed) != 5 || sum.Missed != 4 {
 			t.Errorf("%+v", sum)
 		}
 		last := got[len(got)-21 : len(got)-1]
@@ -241,7 +251,8 @@ func TestToken(t *testing.T) {
 
 // TestIdle closes a connection that asks for nothing, at IdleTimeout.
 func TestIdle(t *testing.T) {
-	inBubble(t, momserver.Config{IdleTimeout: 10 * time.Second}, func(w *world) {
+	log := new(logged)
+	inBubble(t, momserver.Config{IdleTimeout: 10 * time.Second, Logger: log.logger()}, func(w *world) {
 		nc := w.rawConn()
 		conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
 		go conn.Serve("", nil)
@@ -260,6 +271,9 @@ func TestIdle(t *testing.T) {
 			t.Error("still open")
 		}
 		conn.Wait()
+		if !strings.Contains(log.String(), "(Config.IdleTimeout)") {
+			t.Errorf("the log does not say why: %s", log)
+		}
 	})
 }
 
@@ -278,7 +292,7 @@ func TestShutdown(t *testing.T) {
 		if d := time.Since(start); d < 20*time.Second || d > 40*time.Second {
 			t.Errorf("it waited %v for the slow one", d)
 		}
-		if sum := check(t, c.take(), 0); sum.fresh != 30 {
+		if sum := c.told(); sum.Fresh != 30 {
 			t.Errorf("%+v", sum)
 		}
 		time.Sleep(time.Minute)
@@ -287,7 +301,7 @@ func TestShutdown(t *testing.T) {
 				t.Errorf("statuses %s: %s", got, dump(c))
 			}
 		}
-		if err := w.srv.Publish(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.ErrClosed) {
+		if err := w.send(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.ErrClosed) {
 			t.Error(err)
 		}
 	})

@@ -108,12 +108,12 @@ func TestStalledHandshake(t *testing.T) {
 	_, addr := loopback(t, momserver.Config{TLS: a.server, HandshakeTimeout: 30 * time.Millisecond, Logger: log.logger()})
 	dialRaw(t, addr)
 	log.until(t, "the TLS handshake with 127.0.0.1:")
-	log.until(t, "did not end in time")
+	log.until(t, "did not end in time (Config.HandshakeTimeout)")
 
 	silent := newVictim(t, "127.0.0.1:0", "")
 	c := momclient.New(silent.Addr().String(), momclient.Options{TLS: a.client, DialTimeout: 30 * time.Millisecond})
 	defer c.Close()
-	if err := c.Subscribe(context.Background()); !errors.Is(err, wire.ErrTimeout) || !strings.Contains(err.Error(), "TLS handshake with "+silent.Addr().String()) {
+	if err := c.Subscribe(context.Background()); !errors.Is(err, wire.ErrTimeout) || !strings.Contains(err.Error(), "TLS handshake with "+silent.Addr().String()) || !strings.Contains(err.Error(), "(Options.DialTimeout)") {
 		t.Errorf("the client: %v", err)
 	}
 }

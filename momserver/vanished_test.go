@@ -23,8 +23,7 @@ func faulty(t *testing.T, cfg momserver.Config, opts momclient.Options, test fun
 		go w.srv.Serve(l)
 		link := net.Link("client", wiretest.Shape{Latency: time.Millisecond, Buffer: 64 << 10, Grid: time.Millisecond}, 1)
 		opts.DialContext = link.DialContext
-		c := &watcher{Client: momclient.New(memAddr, opts)}
-		c.keep()
+		c := w.client(opts)
 		defer c.Close()
 		if err := c.Subscribe(context.Background()); err != nil {
 			t.Fatal(err)
@@ -99,8 +98,8 @@ func TestTwoDays(t *testing.T) {
 		link.Heal()
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		sum := check(t, c.take(), 0)
-		if sum.missed != 380 || sum.fresh != 110 || sum.last != 490 || sum.gaps != 1 {
+		sum := c.told()
+		if sum.Missed != 380 || sum.Fresh != 110 || sum.Last != 490 || sum.Gaps != 1 {
 			t.Errorf("it was told %+v", sum)
 		}
 		if n := len(w.srv.Subscribers()); n != 1 {

@@ -26,7 +26,7 @@ const (
 const frameHead = 5
 
 // ConnConfig bounds a [Conn]. All fields but
-// MaxCall, MaxCalls, MaxReplies, ReplyDelay and HoldCalls must be set.
+// MaxCall, MaxCalls, MaxReplies, ReplyDelay, HoldCalls and Names must be set.
 type ConnConfig struct {
 	MaxMessage     int           // bytes of one incoming frame
 	MaxCall        int           // bytes of one outgoing frame, what the peer takes; 0 where it takes what this end may say
@@ -37,6 +37,7 @@ type ConnConfig struct {
 	MessageTimeout time.Duration // from an incoming frame's first byte to its last
 	ReplyDelay     time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
 	HoldCalls      bool          // calls leave with the next Send, so that the caller can make many and then send them together
+	Names          BoundNames    // for errors
 }
 
 // Conn is one connection that carries net/rpc calls both ways: [Conn.Client]
@@ -184,7 +185,7 @@ func (c *Conn) readFrame() (frameKind, []byte, error) {
 		return 0, nil, Errorf(CodeProtocol, "%v sent a frame of kind %d", c.nc.RemoteAddr(), kind)
 	}
 	if uint64(size) > uint64(c.cfg.MaxMessage) {
-		return 0, nil, Errorf(CodeTooLarge, "%v sent a message of %d bytes; at most %d", c.nc.RemoteAddr(), size, c.cfg.MaxMessage)
+		return 0, nil, Errorf(CodeTooLarge, "%v sent a message of %d bytes; at most %d%s", c.nc.RemoteAddr(), size, c.cfg.MaxMessage, named(c.cfg.Names.MaxMessage))
 	}
 	payload, err := c.frame.fill(c.in, int(size))
 	if err != nil {
@@ -255,9 +256,9 @@ func (c *Conn) ioError(verb string, err error) error {
 	peer := c.nc.RemoteAddr()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && verb == "reading from":
-		return Errorf(CodeStalled, "a message from %v was not whole after %v", peer, c.cfg.MessageTimeout)
+		return Errorf(CodeStalled, "a message from %v was not whole after %v%s", peer, c.cfg.MessageTimeout, named(c.cfg.Names.MessageTimeout))
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return Errorf(CodeTimeout, "%s %v: no progress in time", verb, peer)
+		return Errorf(CodeTimeout, "%s %v: no progress in time%s", verb, peer, named(c.cfg.Names.WriteTimeout))
 	case errors.Is(err, io.EOF):
 		return Errorf(CodeLost, "%v closed the connection", peer)
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -175,3 +175,24 @@ func TestDialBackWithoutTLS(t *testing.T) {
 		t.Errorf("endpoint: %v", err)
 	}
 }
+
+// TestDialBackJustInTime takes an endpoint that speaks a nanosecond before its
+// time is over; the others of this file are too late on the dot.
+func TestDialBackJustInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const d = 3 * time.Second
+		near, far := net.Pipe()
+		offered := make(chan error, 1)
+		go func() {
+			time.Sleep(d - time.Nanosecond)
+			_, err := OfferEndpoint(near, ticketA, time.Second, plain)
+			offered <- err
+		}()
+		if _, err := TakeEndpoint(far, ticketA, d, plain); err != nil {
+			t.Errorf("server: %v", err)
+		}
+		if err := <-offered; err != nil {
+			t.Errorf("endpoint: %v", err)
+		}
+	})
+}

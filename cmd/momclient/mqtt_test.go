@@ -15,6 +15,7 @@ import (
 
 	"mom/momserver"
 	"mom/wire"
+	"mom/wire/wiretest/invariant"
 )
 
 // mqttEvents is how many events TestMQTT sends in one run.
@@ -105,19 +106,19 @@ func TestMQTT(t *testing.T) {
 	if err := sub.Wait(); err != nil {
 		t.Fatalf("mosquitto_sub: %v, after %d lines\n%s", err, strings.Count(got.String(), "\n"), &b.log)
 	}
-	seq := uint64(0)
+	seq, stream := uint64(0), invariant.NewStream(invariant.Unknown(), wire.Filter{}, invariant.Fails(t))
 	for line := range bytes.Lines([]byte(got.String())) {
 		seq++
 		attrs, e, err := checkCloudEvent(string(line))
 		if err != nil {
 			t.Fatalf("line %d: %v", seq, err)
 		}
-		if e.Seq != seq || e.Missed != 0 || attrs["sequence"] != fmt.Sprintf("%020d", seq) || attrs["id"] != e.Cursor().String() {
-			t.Fatalf("line %d is event %d, %d missed, %v", seq, e.Seq, e.Missed, attrs)
+		if stream.Event(*e); attrs["sequence"] != fmt.Sprintf("%020d", seq) || attrs["id"] != e.Cursor().String() {
+			t.Fatalf("line %d is event %d, %v", seq, e.Seq, attrs)
 		}
 	}
-	if seq != mqttEvents {
-		t.Errorf("%d events arrived; want %d", seq, mqttEvents)
+	if got, want := stream.Told(), (invariant.Told{Fresh: mqttEvents, Last: mqttEvents}); got != want {
+		t.Errorf("told %+v; want %+v", got, want)
 	}
 }
 

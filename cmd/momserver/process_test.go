@@ -22,6 +22,7 @@ import (
 	"mom/momclient"
 	"mom/wire"
 	"mom/wire/wiretest"
+	"mom/wire/wiretest/invariant"
 )
 
 // envMain makes this test binary the command.
@@ -108,10 +109,12 @@ func watch(t *testing.T, addr string, opts momclient.Options, see func(wire.Even
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a hung test ends
 	defer cancel()
+	stream := invariant.NewStream(invariant.Unknown(), wire.Filter{}, invariant.Fails(t))
 	for e, err := range c.Events(ctx) {
 		if err != nil {
 			break
 		}
+		stream.Event(e)
 		if last = e; !see(e) {
 			break
 		}

@@ -28,7 +28,7 @@ func (g *gaps) event(e wire.Event, s *Stream) {
 		g.snapshot = append(g.snapshot, e.Seq)
 		return
 	}
-	if g.owed {
+	if g.owed && !s.ledger.unknown {
 		g.check(e, s)
 	}
 	*g = gaps{epoch: e.Epoch}

@@ -7,7 +7,10 @@
 // comments do not say otherwise.
 package invariant
 
-import "fmt"
+import (
+	"fmt"
+	"testing"
+)
 
 // The names of the invariants, as they stand in reports.
 const (
@@ -34,6 +37,30 @@ func (v Violation) Error() string { return fmt.Sprintf("invariant %q: %s", v.Inv
 
 // Report takes violations.
 type Report func(Violation)
+
+// Bound is the checker of Bounded: of something there are no more than most, 0
+// for what has no bound.
+func (r Report) Bound(what string, n, most int) {
+	if most > 0 && n > most {
+		r.violated(Bounded, "%d %s, of at most %d", n, what, most)
+	}
+}
+
+// Drop is the checker of Reasons, where nothing is known of what happened to
+// the subscriber: there is a reason, of those that there are, and a sentence.
+func (r Report) Drop(who, reason string, known bool, detail string) {
+	if !known || reason == "" || detail == "" {
+		r.violated(Reasons, "%s was dropped for %q (%s)", who, reason, detail)
+	}
+}
+
+// Fails returns a Report that fails the test.
+func Fails(t testing.TB) Report {
+	return func(v Violation) {
+		t.Helper()
+		t.Error(v)
+	}
+}
 
 func (r Report) violated(invariant, format string, args ...any) {
 	r(Violation{invariant, fmt.Sprintf(format, args...)})

@@ -32,6 +32,8 @@ func (m *Mark) matches(f *wire.Filter) bool {
 // Ledger is what was published: each server's events in the order of their
 // Seq. Its zero value is empty.
 type Ledger struct {
+	unknown bool // see Unknown
+
 	mu    sync.Mutex // guards all below
 	lives []life     // in the order of their beginning
 }
@@ -57,8 +59,21 @@ func (l *Ledger) Publish(m Mark) uint64 {
 	return uint64(len(now.marks))
 }
 
+// Refused takes back the latest event, because the server did not take it.
+func (l *Ledger) Refused() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := &l.lives[len(l.lives)-1]
+	now.marks = now.marks[:len(now.marks)-1]
+}
+
 // Head returns the Seq of an epoch's newest event.
-func (l *Ledger) Head(epoch uuid.UUID) uint64 { return uint64(len(l.marks(epoch))) }
+func (l *Ledger) Head(epoch uuid.UUID) uint64 {
+	if l.unknown {
+		return unknownMany
+	}
+	return uint64(len(l.marks(epoch)))
+}
 
 // Latest returns the place after the newest event of all.
 func (l *Ledger) Latest() wire.Cursor {
@@ -75,6 +90,7 @@ func (l *Ledger) Latest() wire.Cursor {
 func (l *Ledger) age(epoch uuid.UUID) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.meet(epoch)
 	return 1 + slices.IndexFunc(l.lives, func(l life) bool { return l.epoch == epoch })
 }
 
@@ -93,6 +109,9 @@ func (l *Ledger) marks(epoch uuid.UUID) []Mark {
 // between counts the events after the place that are of epochs before the one.
 func (l *Ledger) between(c wire.Cursor, epoch uuid.UUID) uint64 {
 	from, to := l.age(c.Epoch), l.age(epoch) // which is not older
+	if l.unknown {
+		return unknownMany
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := -c.Seq // may wrap, and wraps back
@@ -105,6 +124,9 @@ func (l *Ledger) between(c wire.Cursor, epoch uuid.UUID) uint64 {
 // wanted counts the events after the place after up to and with to that the
 // filter takes.
 func (l *Ledger) wanted(epoch uuid.UUID, after, to uint64, f *wire.Filter) (n uint64) {
+	if l.unknown {
+		return unknownWanted(after, to, f)
+	}
 	marks := l.marks(epoch)
 	for seq := after + 1; seq <= min(to, uint64(len(marks))); seq++ {
 		if marks[seq-1].matches(f) {

@@ -21,6 +21,7 @@ type Stream struct {
 	sum    sum
 	gaps   gaps
 	ended  ended
+	told   Told
 }
 
 // NewStream returns the checkers for a client with the filter, which does not
@@ -41,6 +42,7 @@ func (s *Stream) Event(e wire.Event) {
 	s.ended.event(e, s)
 	s.gaps.event(e, s)
 	s.sum.event(e, s)
+	s.told.event(e)
 }
 
 // Connected says that the client was told that it is subscribed, at a server
@@ -80,6 +82,26 @@ func (s *Stream) Restarted(c wire.Cursor) {
 	s.sum = sum{last: c}
 }
 
+// Killed says that a client was killed at any moment, and that another goes on
+// at the cursor that was kept. It returns how many events come again: those
+// that the first one had, and had not kept that it had.
+func (s *Stream) Killed(c wire.Cursor) (again int) {
+	s.mu.Lock()
+	for at := range s.repeat.seen {
+		if at.Epoch == c.Epoch && at.Seq > c.Seq || s.ledger.age(at.Epoch) > s.ledger.age(c.Epoch) {
+			delete(s.repeat.seen, at)
+			again++
+		}
+	}
+	s.mu.Unlock()
+	s.Restarted(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.order = order{epoch: c.Epoch, last: c.Seq}
+	s.ended.epoch = c.Epoch
+	return again
+}
+
 // Converged checks that the client is at the place, with all before it told.
 func (s *Stream) Converged(at, cursor wire.Cursor) {
 	s.Cursor(cursor)
@@ -93,6 +115,12 @@ func (s *Stream) Converged(at, cursor wire.Cursor) {
 
 // published checks an event's content.
 func (s *Stream) published(e wire.Event) {
+	if s.ledger.unknown {
+		if e.Seq == 0 || !s.filter.Takes(&e) {
+			s.report.violated(Published, "event %d is none, or filtered out", e.Seq)
+		}
+		return
+	}
 	marks := s.ledger.marks(e.Epoch)
 	if e.Seq == 0 || e.Seq > uint64(len(marks)) {
 		s.report.violated(Published, "event %d of epoch %v, which has published %d", e.Seq, e.Epoch, len(marks))

@@ -151,6 +151,104 @@ func TestCursors(t *testing.T) {
 	}
 }
 
+// TestFigures holds a bound at its limit and one past it, and drops to their
+// reasons.
+func TestFigures(t *testing.T) {
+	var got []string
+	report := invariant.Report(func(v invariant.Violation) { got = append(got, v.Invariant) })
+	report.Bound("events", 10, 10)
+	report.Bound("events", 10, 0)
+	report.Drop("somebody", "shutdown", true, "the server shut down")
+	if len(got) > 0 {
+		t.Errorf("violated: %v", got)
+	}
+	report.Bound("events", 11, 10)
+	report.Drop("somebody", "shutdown", true, "")
+	report.Drop("somebody", "", true, "the server shut down")
+	report.Drop("somebody", "boredom", false, "the server shut down")
+	if got := strings.Join(got, "+"); got != strings.Join([]string{invariant.Bounded, invariant.Reasons, invariant.Reasons, invariant.Reasons}, "+") {
+		t.Errorf("violated: %v", got)
+	}
+}
+
+// TestUnknown looks at streams of which nothing is known but what comes.
+func TestUnknown(t *testing.T) {
+	gap := func(seq, missed uint64) []wire.Event { return append(fresh('A', 4, 5), event('A', seq, missed, false)) }
+	for _, tc := range []struct {
+		name   string
+		events []wire.Event
+		want   string
+	}{
+		{"all, from anywhere", fresh('A', 4, 5, 6), ""},
+		{"a gap", gap(9, 3), ""},
+		{"two epochs", append(fresh('B', 2, 3), fresh('A', 1, 2)...), ""},
+		{"a snapshot before it", append([]wire.Event{event('A', 3, 0, true)}, fresh('A', 5, 6)...), ""},
+
+		{"lost", fresh('A', 4, 6), invariant.Sum},
+		{"again", fresh('A', 4, 4), invariant.NoRepeats},
+		{"out of order", fresh('A', 4, 6, 5), invariant.Sum + "+" + invariant.Order},
+		{"a gap of one too few", gap(9, 2), invariant.Sum},
+		{"a gap of one too many", gap(9, 4), invariant.Gaps},
+		{"a new epoch's beginning lost", append(fresh('A', 4), fresh('B', 2)...), invariant.Sum},
+		{"an old epoch", append(fresh('A', 4), append(fresh('B', 1), fresh('A', 5)...)...), invariant.Ended},
+		{"a snapshot of what is to come", append([]wire.Event{event('A', 5, 0, true)}, fresh('A', 5)...), invariant.Order},
+		{"no event", fresh('A', 0), invariant.Published + "+" + invariant.Order + "+" + invariant.Sum},
+	} {
+		var got []string
+		s := invariant.NewStream(invariant.Unknown(), everything, func(v invariant.Violation) { got = append(got, v.Invariant) })
+		s.Connected(epochs['A'])
+		for _, e := range tc.events {
+			s.Event(e)
+		}
+		if got := strings.Join(got, "+"); got != tc.want {
+			t.Errorf("%s: %q; want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
+// TestTold counts, of what has come since the last time.
+func TestTold(t *testing.T) {
+	s := invariant.NewStream(ledger(), everything, invariant.Fails(t))
+	for _, e := range append(fresh('A', 1, 2), event('A', 5, 3, true)) {
+		s.Event(e)
+	}
+	if got, want := s.Told(), (invariant.Told{Fresh: 2, Snapshots: 1, Gaps: 1, Missed: 3, Last: 2}); got != want {
+		t.Errorf("%+v; want %+v", got, want)
+	}
+	s.Event(event('A', 6, 0, false))
+	if got, want := s.Told(), (invariant.Told{Fresh: 1, Last: 6}); got != want {
+		t.Errorf("%+v; want %+v", got, want)
+	}
+	if got, want := s.Told(), (invariant.Told{Last: 6}); got != want {
+		t.Errorf("%+v; want %+v", got, want)
+	}
+}
+
+// TestKilled lets only those events come again that were not kept, and wants
+// them to.
+func TestKilled(t *testing.T) {
+	at := wire.Cursor{Epoch: epochs['A'], Seq: 3}
+	for _, tc := range []struct {
+		next uint64
+		want string
+	}{{4, ""}, {3, invariant.NoRepeats}, {5, invariant.Sum}} {
+		for _, l := range []*invariant.Ledger{ledger(), invariant.Unknown()} {
+			var got []string
+			s := invariant.NewStream(l, everything, func(v invariant.Violation) { got = append(got, v.Invariant) })
+			for _, e := range fresh('A', 1, 2, 3, 4, 5) {
+				s.Event(e)
+			}
+			if again := s.Killed(at); again != 2 {
+				t.Errorf("%d come again", again)
+			}
+			s.Event(event('A', tc.next, 0, false))
+			if got := strings.Join(got, "+"); !strings.HasPrefix(got, tc.want) || tc.want == "" && got != "" {
+				t.Errorf("event %d next: %q; want %q", tc.next, got, tc.want)
+			}
+		}
+	}
+}
+
 // TestConverged holds a client to where it should be at the end.
 func TestConverged(t *testing.T) {
 	for at, want := range map[uint64]string{10: "", 9: invariant.Liveness} {

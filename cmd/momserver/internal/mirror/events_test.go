@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom/wire"
+	"mom/wire/wiretest/invariant"
 )
 
 // checkRun holds one run's events to what all runs promise.
@@ -22,10 +23,11 @@ func checkRun(t testing.TB, events []wire.Event, job uuid.UUID, result Result, e
 	if first.Data.Status.State != wire.JobInitialized {
 		t.Errorf("the run begins with %v", first.Data.Status.State)
 	}
-	before := wire.Event{Seq: first.Seq - 1}
+	stream := invariant.NewStream(invariant.Unknown(), wire.Filter{}, invariant.Fails(t))
+	before := wire.Event{}
 	for i, e := range events {
 		state := e.Data.Status.State
-		if e.Seq != before.Seq+1 || e.JobID != job || e.RunID != first.RunID {
+		if stream.Event(e); e.JobID != job || e.RunID != first.RunID {
 			t.Errorf("event %d of job %v, run %v stands behind %d", e.Seq, e.JobID, e.RunID, before.Seq)
 		}
 		if e.Data.Status.Final != (i == len(events)-1) {
@@ -38,6 +40,9 @@ func checkRun(t testing.TB, events []wire.Event, job uuid.UUID, result Result, e
 			checkPackage(t, packages, e)
 		}
 		before = e
+	}
+	if sum := stream.Told(); sum.Fresh != len(events) || sum.Gaps > 0 {
+		t.Errorf("of %d events told %+v", len(events), sum)
 	}
 	checkEnd(t, events[len(events)-1], packages, result, err)
 }

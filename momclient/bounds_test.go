@@ -1,0 +1,223 @@
+package momclient_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/wire"
+	"mom/wire/wiretest"
+	"mom/wire/wiretest/invariant"
+)
+
+// bound says how a number or a time of Options is held: at the limit, where
+// nothing happens, and one past it.
+type bound struct {
+	holds []func(*testing.T) // run by TestEachBound
+	none  string             // why it is no bound
+}
+
+// bounds has each of them.
+var bounds = map[string]bound{
+	"Period":      {holds: []func(*testing.T){holdsPeriodOfWaits, holdsPeriodOfPings}},
+	"From":        {none: "one of the places that wire.From names"},
+	"Name":        {holds: []func(*testing.T){holdsName}},
+	"Token":       {holds: []func(*testing.T){holdsToken}},
+	"Queue":       {holds: []func(*testing.T){holdsQueue}},
+	"QueueBytes":  {holds: []func(*testing.T){holdsQueueBytes}},
+	"MaxMessage":  {holds: []func(*testing.T){holdsMaxMessage}},
+	"DialTimeout": {holds: []func(*testing.T){holdsDialTimeout}},
+	"CallTimeout": {holds: []func(*testing.T){holdsCallTimeout, holdsCallTimeoutOfPages, holdsCallTimeoutOfMessages}},
+}
+
+// TestEachBound holds every bound of Options at its limit, and one past it.
+func TestEachBound(t *testing.T) {
+	settings := reflect.TypeFor[momclient.Options]()
+	for _, name := range wiretest.Numbers(settings) {
+		if b := bounds[name]; len(b.holds) == 0 && b.none == "" {
+			t.Errorf("nothing holds Options.%s, or says why it is no bound", name)
+		}
+	}
+	for name, b := range bounds {
+		if _, ok := settings.FieldByName(name); !ok {
+			t.Errorf("Options has no %s", name)
+		}
+		for _, holds := range b.holds {
+			t.Run(name, holds)
+		}
+	}
+}
+
+// ending is how a client's connection ends.
+type ending struct{ errs chan error }
+
+// endingOf has the client tell how its connection ends.
+func endingOf(c *follower) *ending {
+	e := &ending{make(chan error, 10)}
+	c.OnConnection(func(s momclient.ConnectionStatus) {
+		if s.Kind == momclient.Lost {
+			e.errs <- s.Err
+		}
+	})
+	return e
+}
+
+// is returns why it has ended; nil where it has not.
+func (e *ending) is() error {
+	synctest.Wait()
+	select {
+	case err := <-e.errs:
+		return err
+	default:
+		return nil
+	}
+}
+
+// hit reports whether err is of the code and names the bound.
+func hit(err, is error, name string) bool {
+	return errors.Is(err, is) && strings.Contains(err.Error(), "(Options."+name+")")
+}
+
+func holdsName(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start()
+		name := strings.Repeat("n", wire.MaxNameBytes)
+		if err := s.client(momclient.Options{Name: name}).Subscribe(context.Background()); err != nil || s.srv.Subscribers()[0].Name != name {
+			t.Errorf("at the limit: %v", err)
+		}
+		if err := s.client(momclient.Options{Name: name + "n"}).Subscribe(context.Background()); !errors.Is(err, wire.ErrBadRequest) || !strings.Contains(err.Error(), "a name of 129 bytes") {
+			t.Errorf("over: %v", err)
+		}
+	})
+}
+
+func holdsToken(t *testing.T) {
+	inBubble(t, func(s *site) {
+		token := strings.Repeat("t", wire.MaxTokenBytes)
+		s.cfg.Token = token
+		s.start()
+		if err := s.client(momclient.Options{Token: token}).Subscribe(context.Background()); err != nil {
+			t.Errorf("at the limit: %v", err)
+		}
+		if err := s.client(momclient.Options{Token: token + "t"}).Subscribe(context.Background()); !errors.Is(err, wire.ErrBadRequest) || !strings.Contains(err.Error(), "a token of 1025 bytes") {
+			t.Errorf("over: %v", err)
+		}
+	})
+}
+
+// holdsQueue fills the queue behind a handler that does not return: what the
+// server was told there is room for is taken, and one more ends the connection.
+func holdsQueue(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.ledger = invariant.Unknown()
+		c := s.client(momclient.Options{Queue: 3})
+		goOn, end := make(chan struct{}), endingOf(c)
+		c.OnEvent(func(wire.Event) { <-goOn })
+		l := s.batches(func(l *batcher) {
+			l.send(1, 1, nil) // which the handler has
+			time.Sleep(time.Second)
+			l.send(2, 4, nil)
+			time.Sleep(time.Second)
+			if err := end.is(); err != nil {
+				t.Errorf("within: %v", err)
+			}
+			l.send(5, 5, nil)
+			if err := end.is(); !hit(err, wire.ErrProtocol, "Queue") {
+				t.Errorf("over: %v", err)
+			}
+			close(goOn)
+		})
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		<-goOn
+		if room := l.asked[0].Room; room != 3 {
+			t.Errorf("the server was told of room for %d", room)
+		}
+	})
+}
+
+// holdsQueueBytes looks at the room that is claimed with an event waiting.
+func holdsQueueBytes(t *testing.T) {
+	var size int
+	room := func(bytes int) (room uint32) {
+		inBubble(t, func(s *site) {
+			s.ledger = invariant.Unknown()
+			c := s.client(momclient.Options{Queue: 10, QueueBytes: bytes})
+			done := make(chan struct{})
+			s.batches(func(l *batcher) {
+				defer close(done)
+				room = l.send(1, 1, func(b *wire.Batch) { size = len(b.Events) }).Room
+			})
+			if err := c.Subscribe(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			<-done
+		})
+		return room
+	}
+	room(0)
+	if short, full := room(size+1), room(size); short != 9 || full != 0 {
+		t.Errorf("a byte short of the bound there is room for %d, at the bound for %d; want 9 and none", short, full)
+	}
+}
+
+// batches serves with batches that send sends, once a client has subscribed.
+func (s *site) batches(send func(*batcher)) *batcher {
+	s.t.Helper()
+	lis, err := s.net.Listen(memAddr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { lis.Close() })
+	l := &batcher{enc: wire.NewEventEncoder(), batches: func(l *batcher, _ int) { send(l) }}
+	go l.serve(lis)
+	return l
+}
+
+// holdsMaxMessage sends a message of as many bytes as are taken, and one of a
+// byte more than that.
+func holdsMaxMessage(t *testing.T) {
+	enc, id := wire.NewEventEncoder(), uuid.UUID{1}
+	var known wire.Known
+	def, data, err := enc.Encode(&wire.Event{Seq: 1, JobID: id, RunID: id}, new(wire.Common), 1<<16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lie := notify(batch{Next: 2, Count: 1, Types: enc.Types(), Events: append(known.Append(nil, def), data...)})
+	size := len(lie) - len(wiretest.Frame(1, nil)) - len(welcomed())
+	for over := range 2 {
+		inBubble(t, func(s *site) {
+			s.ledger = invariant.Unknown()
+			lis, err := s.net.Listen(memAddr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := &liar{l: lis, send: make(chan []byte, 1)}
+			server.send <- lie
+			go func() {
+				if nc, err := lis.Accept(); err == nil {
+					server.lie(nc)
+				}
+			}()
+			c := s.client(momclient.Options{MaxMessage: size - over})
+			end := endingOf(c)
+			c.Subscribe(context.Background())
+			err = end.is()
+			c.wasTold(invariant.Told{Fresh: 1 - over, Last: uint64(1 - over)})
+			if over == 0 && err != nil || over == 1 && (!hit(err, wire.ErrTooLarge, "MaxMessage") || !strings.Contains(err.Error(), fmt.Sprintf("of %d bytes; at most %d", size, size-1))) {
+				t.Errorf("%d over: %v", over, err)
+			}
+			c.Close()
+			lis.Close()
+		})
+	}
+}

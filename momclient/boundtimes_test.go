@@ -1,0 +1,234 @@
+package momclient_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/wire"
+	"mom/wire/wiretest/invariant"
+)
+
+// slow is a server by the protocol that takes its time.
+type slow struct {
+	greets     time.Duration // to greet
+	subscribes time.Duration // to answer Subscribe
+	pages      time.Duration // to answer with each of endless pages
+	pings      int           // that it answers
+	half       bool          // and then sends half a message
+
+	conn *wire.Conn
+	nc   net.Conn
+}
+
+// slow serves one connection.
+func (s *site) slow(l *slow) {
+	s.t.Helper()
+	s.ledger = invariant.Unknown()
+	lis, err := s.net.Listen(memAddr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { lis.Close() })
+	go func() {
+		if l.nc, err = lis.Accept(); err != nil {
+			return
+		}
+		if _, err := wire.ReadHello(l.nc); err != nil {
+			io.Copy(io.Discard, l.nc)
+			return
+		}
+		time.Sleep(l.greets)
+		if wire.Accept(l.nc, wire.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: wire.MaxHeartbeat, MaxMessage: 1 << 16}) != nil {
+			return
+		}
+		l.conn = wire.NewConn(l.nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		l.conn.Serve(wire.ServerService, l)
+	}()
+}
+
+// Subscribe is what the client calls, as the others are.
+func (l *slow) Subscribe(*wire.SubscribeArgs, *wire.Subscribed) error {
+	time.Sleep(l.subscribes)
+	if l.half {
+		time.AfterFunc(time.Second, func() { l.nc.Write([]byte{1, 0, 0}) })
+	}
+	return nil
+}
+
+func (l *slow) Ping(*wire.Nothing, *wire.Nothing) error {
+	if l.pings--; l.pings < 0 {
+		time.Sleep(time.Hour)
+	}
+	return nil
+}
+
+func (l *slow) History(args *wire.HistoryArgs, page *wire.Page) error {
+	time.Sleep(l.pages)
+	enc, id := wire.NewEventEncoder(), uuid.UUID{1}
+	var known wire.Known
+	def, data, err := enc.Encode(&wire.Event{Seq: args.Since.Seq + 1, JobID: id, RunID: id}, new(wire.Common), 1<<16)
+	*page = wire.Page{Epoch: uuid.NameSpaceOID, Next: args.Since.Seq + 2, Count: 1, Types: enc.Types(), Events: append(known.Append(nil, def), data...), More: true}
+	return err
+}
+
+func (l *slow) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return nil }
+
+// onTheDot wants do to end with an error that names the bound after d, and not
+// a nanosecond before.
+func onTheDot(t *testing.T, what string, d time.Duration, is error, bound string, do func() error) {
+	t.Helper()
+	ended := make(chan error, 1)
+	go func() { ended <- do() }()
+	time.Sleep(d - time.Nanosecond)
+	synctest.Wait()
+	if len(ended) > 0 {
+		t.Errorf("%s: too early: %v", what, <-ended)
+		return
+	}
+	time.Sleep(time.Nanosecond)
+	synctest.Wait()
+	select {
+	case err := <-ended:
+		if !hit(err, is, bound) {
+			t.Errorf("%s: %v", what, err)
+		}
+	default:
+		t.Errorf("%s: it goes on", what)
+	}
+}
+
+// holdsPeriodOfWaits looks at the waits between attempts to reach nobody.
+func holdsPeriodOfWaits(t *testing.T) {
+	for period, want := range map[time.Duration]string{
+		1600 * time.Millisecond:                 "[200ms 400ms 800ms 1.6s 1.6s]",
+		1600*time.Millisecond - time.Nanosecond: "[200ms 400ms 800ms 1.599999999s 1.599999999s]",
+		200*time.Millisecond - time.Nanosecond:  "[199.999999ms 199.999999ms 199.999999ms 199.999999ms 199.999999ms]",
+		24 * time.Hour:                          "[200ms 400ms 800ms 1.6s 3.2s]",
+	} {
+		inBubble(t, func(s *site) {
+			c := s.client(momclient.Options{AutoReconnect: true, Period: period, Jitter: func(time.Duration) time.Duration { return 0 }})
+			var waits []time.Duration
+			ctx, cancel := context.WithCancel(context.Background())
+			c.OnConnection(func(st momclient.ConnectionStatus) {
+				if st.Kind == momclient.Reconnecting {
+					if waits = append(waits, st.Delay); len(waits) == 5 {
+						cancel()
+					}
+				}
+			})
+			c.Subscribe(ctx)
+			synctest.Wait()
+			if got := fmt.Sprint(waits); got != want {
+				t.Errorf("with a period of %v the waits are %v; want %v", period, got, want)
+			}
+		})
+	}
+}
+
+// holdsPeriodOfPings asks whether the server is alive, and takes it for dead
+// when the answer to the second time has not come in a period.
+func holdsPeriodOfPings(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.slow(&slow{pings: 1})
+		c := s.client(momclient.Options{AutoReconnect: true, Period: 7 * time.Second})
+		end := endingOf(c)
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		onTheDot(t, "two pings", 21*time.Second, wire.ErrTimeout, "Period", func() error { return <-end.errs })
+		c.Close()
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+// holdsDialTimeout bounds each way in which a server can be slow to let in.
+func holdsDialTimeout(t *testing.T) {
+	const d = 7 * time.Second
+	for name, opts := range map[string]momclient.Options{
+		"connecting": {DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }},
+		"greeting":   {},
+		"TLS":        {TLS: &tls.Config{InsecureSkipVerify: true}},
+	} {
+		inBubble(t, func(s *site) {
+			s.slow(&slow{greets: time.Hour})
+			opts.DialTimeout = d
+			c := s.client(opts)
+			onTheDot(t, name, d, wire.ErrTimeout, "DialTimeout", func() error { return c.Subscribe(context.Background()) })
+			c.Close()
+			time.Sleep(2 * time.Hour)
+		})
+	}
+	inBubble(t, func(s *site) {
+		s.slow(&slow{greets: d - time.Nanosecond})
+		c := s.client(momclient.Options{DialTimeout: d})
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Errorf("just in time: %v", err)
+		}
+		c.Close()
+	})
+}
+
+func holdsCallTimeout(t *testing.T) {
+	const d = 7 * time.Second
+	inBubble(t, func(s *site) {
+		s.slow(&slow{subscribes: time.Hour})
+		c := s.client(momclient.Options{CallTimeout: d})
+		onTheDot(t, "Subscribe", d, wire.ErrTimeout, "CallTimeout", func() error { return c.Subscribe(context.Background()) })
+		time.Sleep(time.Hour)
+	})
+	inBubble(t, func(s *site) {
+		s.slow(&slow{subscribes: d - time.Nanosecond})
+		c := s.client(momclient.Options{CallTimeout: d})
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Errorf("just in time: %v", err)
+		}
+		c.Close()
+	})
+}
+
+// holdsCallTimeoutOfPages has a server give page after page, without end.
+func holdsCallTimeoutOfPages(t *testing.T) {
+	const d = 7 * time.Second
+	inBubble(t, func(s *site) {
+		s.slow(&slow{pages: 2 * time.Second})
+		c := s.client(momclient.Options{CallTimeout: d})
+		onTheDot(t, "History", d, wire.ErrTimeout, "CallTimeout", func() error {
+			_, _, err := c.History(context.Background(), wire.Cursor{}, 0)
+			return err
+		})
+		time.Sleep(time.Minute)
+	})
+	inBubble(t, func(s *site) {
+		s.slow(&slow{pages: d - time.Nanosecond})
+		c := s.client(momclient.Options{CallTimeout: d})
+		if events, _, err := c.History(context.Background(), wire.Cursor{}, 1); err != nil || len(events) != 1 {
+			t.Errorf("just in time: %d events, %v", len(events), err)
+		}
+	})
+}
+
+// holdsCallTimeoutOfMessages has a server begin a message a second after it
+// was subscribed to, and not end it.
+func holdsCallTimeoutOfMessages(t *testing.T) {
+	const d = 7 * time.Second
+	inBubble(t, func(s *site) {
+		s.slow(&slow{half: true})
+		c := s.client(momclient.Options{CallTimeout: d})
+		end := endingOf(c)
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		onTheDot(t, "half a message", d, wire.ErrStalled, "CallTimeout", func() error { return <-end.errs })
+		c.Close()
+	})
+}

@@ -1,0 +1,147 @@
+package momserver_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+)
+
+// unhurried is a subscriber that answers when it may, and keeps what each batch
+// with events held.
+type unhurried struct {
+	conn *wire.Conn
+	may  chan struct{} // closed when it may answer
+
+	mu     sync.Mutex // guards the fields below
+	counts []int
+	bytes  []int
+}
+
+// unhurried subscribes one with the room.
+func (w *world) unhurried(room uint32) *unhurried {
+	w.t.Helper()
+	u := &unhurried{may: make(chan struct{})}
+	u.conn = wire.NewConn(w.rawConn(), wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	go u.conn.Serve(wire.CallbackService, u)
+	u.conn.Client().Go(wire.MethodSubscribe, &wire.SubscribeArgs{Room: room}, &wire.Subscribed{}, nil)
+	synctest.Wait()
+	return u
+}
+
+// Notify takes a batch.
+func (u *unhurried) Notify(b *wire.Batch, ack *wire.Ack) error {
+	if u.mu.Lock(); b.Count > 0 {
+		u.counts, u.bytes = append(u.counts, int(b.Count)), append(u.bytes, len(b.Events))
+	}
+	u.mu.Unlock()
+	<-u.may
+	*ack = wire.Ack{Next: b.Next, Room: 100}
+	return nil
+}
+
+// got returns how many events came in each batch, and their bytes.
+func (u *unhurried) got() (counts, bytes []int) {
+	synctest.Wait()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Clone(u.counts), slices.Clone(u.bytes)
+}
+
+// patient waits for answers as long as it can.
+func patient(cfg momserver.Config) momserver.Config {
+	cfg.CallTimeout, cfg.Heartbeat = time.Hour, wire.MaxHeartbeat
+	return cfg
+}
+
+// holdsBatchBytes has three events wait for room: they come in one batch of
+// just so many bytes, or else in two.
+func holdsBatchBytes(t *testing.T) {
+	three := func(most int) (counts, bytes []int) {
+		inBubble(t, momserver.Config{BatchBytes: most}, func(w *world) {
+			u := w.unhurried(0)
+			w.publish(3)
+			synctest.Wait()
+			close(u.may) // and its first answer has room
+			counts, bytes = u.got()
+			u.conn.Close(wire.Errorf(wire.CodeClosed, "enough"))
+		})
+		return counts, bytes
+	}
+	_, bytes := three(0)
+	for most, want := range map[int]string{bytes[0]: "[3]", bytes[0] - 1: "[2 1]"} {
+		if counts, _ := three(most); fmt.Sprint(counts) != want {
+			t.Errorf("with %d bytes at most, batches of %v events; want %s", most, counts, want)
+		}
+	}
+}
+
+// inFlight publishes events one by one and wants so many calls unanswered in
+// the end, of which the first has none of them.
+func inFlight(t *testing.T, cfg momserver.Config, events, want int) {
+	t.Helper()
+	inBubble(t, patient(cfg), func(w *world) {
+		u := w.unhurried(100)
+		for i := range events {
+			w.publish(1)
+			synctest.Wait()
+			sub := w.srv.Subscribers()[0]
+			if n := min(i+2, want); sub.InFlight != n || sub.Lag != uint64(i+2-n) {
+				t.Errorf("after event %d: %d calls unanswered, %d events not sent; want %d calls", i+1, sub.InFlight, sub.Lag, n)
+			}
+		}
+		close(u.may)
+		if counts, _ := u.got(); len(counts) < want-1 {
+			t.Errorf("batches of %v events", counts)
+		}
+		if sub := w.srv.Subscribers()[0]; sub.InFlight != 0 || sub.Lag != 0 {
+			t.Errorf("answered: %d calls unanswered, %d events not sent", sub.InFlight, sub.Lag)
+		}
+		u.conn.Close(wire.Errorf(wire.CodeClosed, "enough"))
+	})
+}
+
+func holdsWindow(t *testing.T) { inFlight(t, momserver.Config{Window: 3}, 5, 3) }
+
+func holdsWindowBytes(t *testing.T) {
+	var first, next int // bytes of a batch with one event
+	inBubble(t, patient(momserver.Config{}), func(w *world) {
+		u := w.unhurried(100)
+		close(u.may)
+		for range 2 {
+			w.publish(1)
+			synctest.Wait()
+		}
+		_, bytes := u.got()
+		first, next = bytes[0], bytes[1]
+		u.conn.Close(wire.Errorf(wire.CodeClosed, "enough"))
+	})
+	inFlight(t, momserver.Config{WindowBytes: first + next}, 5, 3)
+	inFlight(t, momserver.Config{WindowBytes: first + next + 1}, 5, 4)
+}
+
+// holdsHeartbeat calls who is idle on the dot.
+func holdsHeartbeat(t *testing.T) {
+	inBubble(t, momserver.Config{Heartbeat: 7 * time.Second}, func(w *world) {
+		w.subscribed(momclient.Options{})
+		calls := w.srv.Stats().Calls
+		for beat := range uint64(3) {
+			time.Sleep(7*time.Second - time.Nanosecond)
+			synctest.Wait()
+			if n := w.srv.Stats().Calls - calls; n != beat {
+				t.Errorf("a nanosecond before beat %d: %d calls", beat+1, n)
+			}
+			time.Sleep(time.Nanosecond)
+			synctest.Wait()
+			if n := w.srv.Stats().Calls - calls; n != beat+1 {
+				t.Errorf("at beat %d: %d calls", beat+1, n)
+			}
+		}
+	})
+}

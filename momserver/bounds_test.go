@@ -1,0 +1,235 @@
+package momserver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom/momclient"
+	"mom/momserver"
+	"mom/wire"
+	"mom/wire/wiretest"
+)
+
+// bound says how a number or a time of Config is held: at the limit, where
+// nothing happens, and one past it.
+type bound struct {
+	here  func(*testing.T) // run by TestEachBound
+	there func(*testing.T) // a test of its own
+	none  string           // why it is no bound
+}
+
+// bounds has each of them.
+var bounds = map[string]bound{
+	"CacheEvents":   {here: func(t *testing.T) { keeps(t, momserver.Config{CacheEvents: 5}, 5) }},
+	"CacheBytes":    {here: holdsCacheBytes},
+	"MaxEventBytes": {here: holdsMaxEventBytes},
+	"MaxRuns":       {here: holdsMaxRuns},
+	"MaxJobs":       {here: holdsMaxJobs},
+
+	"MaxConns":         {there: TestCaps},
+	"MaxConnsPerAddr":  {there: TestCaps},
+	"MaxSubscribers":   {there: TestCaps},
+	"MaxMessage":       {here: holdsMaxMessage},
+	"HandshakeTimeout": {here: holdsHandshakeTimeout},
+	"MessageTimeout":   {there: TestStalledMessage},
+	"IdleTimeout":      {there: TestIdle},
+
+	"BatchBytes":  {here: holdsBatchBytes},
+	"Window":      {here: holdsWindow},
+	"WindowBytes": {here: holdsWindowBytes},
+	"Heartbeat":   {here: holdsHeartbeat},
+	"CallTimeout": {there: TestCallTimeout},
+
+	"ProgressInterval":   {there: TestProgressInterval},
+	"Token":              {here: holdsToken},
+	"GreetingsPerSecond": {there: TestGreetingsPerSecond},
+	"FailuresPerMinute":  {there: TestFailuresPerMinute}, // and the minute's length TestMinuteLimit
+	"DialsPerMinute":     {there: TestDialsPerMinute},
+	"DialTimeout":        {there: TestCallbackSilence}, // and to the nanosecond wire's TestVictimHearsNothing and TestDialBackJustInTime
+	"LogPerSecond":       {there: TestLogPerSecond},
+}
+
+// TestEachBound holds every bound of Config at its limit, and one past it.
+func TestEachBound(t *testing.T) {
+	settings := reflect.TypeFor[momserver.Config]()
+	for _, name := range wiretest.Numbers(settings) {
+		if b := bounds[name]; b.here == nil && b.there == nil && b.none == "" {
+			t.Errorf("nothing holds Config.%s, or says why it is no bound", name)
+		}
+	}
+	for name, b := range bounds {
+		if _, ok := settings.FieldByName(name); !ok {
+			t.Errorf("Config has no %s", name)
+		}
+		if b.here != nil {
+			t.Run(name, b.here)
+		}
+	}
+}
+
+// transferring is an event of a run that goes on.
+func transferring(job, run uuid.UUID) wire.Event {
+	return wire.Event{JobID: job, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}
+}
+
+// keeps wants a server to have n events for who asks from the beginning, and of
+// one more the oldest gone and counted.
+func keeps(t *testing.T, cfg momserver.Config, n int) {
+	inBubble(t, cfg, func(w *world) {
+		for missed := range uint64(2) {
+			w.publish(1)
+			if missed == 0 {
+				w.publish(n - 1)
+			}
+			events, _, err := w.client(momclient.Options{}).History(context.Background(), wire.Cursor{Epoch: w.srv.Epoch()}, 0)
+			if err != nil || len(events) != n || events[0].Missed != missed || events[0].Seq != missed+1 {
+				t.Errorf("%d are missed, and of %d events: %v; want %d and %d", events[0].Missed, len(events), err, missed, n)
+			}
+		}
+	})
+}
+
+func holdsCacheBytes(t *testing.T) {
+	var size int
+	inBubble(t, momserver.Config{}, func(w *world) {
+		w.publish(5)
+		size = w.srv.Stats().CachedBytes
+	})
+	keeps(t, momserver.Config{CacheBytes: size}, 5)
+	keeps(t, momserver.Config{CacheBytes: size - 1}, 4)
+}
+
+func holdsMaxEventBytes(t *testing.T) {
+	inBubble(t, momserver.Config{MaxEventBytes: 1000}, func(w *world) {
+		ev, last := transferring(w.job, w.run), error(nil)
+		for n := 1000; ; n-- {
+			ev.Data.Body = &wire.PackageBody{Item: strings.Repeat("x", n)}
+			err := w.send(ev)
+			if err == nil {
+				break
+			}
+			last = err
+		}
+		if !errors.Is(last, wire.ErrTooLarge) || !strings.Contains(last.Error(), "of 1001 bytes; at most 1000 (Config.MaxEventBytes)") {
+			t.Errorf("a byte more than is taken: %v", last)
+		}
+		if events := w.published(); len(events) != 1 {
+			t.Errorf("%d events are published", len(events))
+		}
+	})
+}
+
+func holdsMaxRuns(t *testing.T) {
+	inBubble(t, momserver.Config{MaxRuns: 3}, func(w *world) {
+		for range 3 {
+			w.run = uuid.New()
+			w.publish(2)
+		}
+		if err := w.send(transferring(w.job, uuid.New())); !errors.Is(err, wire.ErrFull) || !strings.Contains(err.Error(), "3 unfinished runs already (Config.MaxRuns)") {
+			t.Errorf("over: %v", err)
+		}
+		w.publish(1) // of a run that is there
+		if n := w.srv.Stats().Published; n != 7 {
+			t.Errorf("%d events are published", n)
+		}
+	})
+}
+
+func holdsMaxJobs(t *testing.T) {
+	inBubble(t, momserver.Config{MaxJobs: 3}, func(w *world) {
+		jobs := make(map[uuid.UUID]int)
+		for i := range 4 {
+			id := uuid.New()
+			jobs[id] = i
+			if err := w.send(transferring(id, id)); err != nil {
+				t.Fatal(err)
+			}
+			kept := w.srv.Jobs()
+			if len(kept) != min(i+1, 3) {
+				t.Errorf("%d jobs are kept of %d", len(kept), i+1)
+			}
+			for _, e := range kept {
+				if i == 3 && jobs[e.JobID] == 0 {
+					t.Error("the job that was silent longest is kept")
+				}
+			}
+		}
+	})
+}
+
+// holdsMaxMessage has a subscriber send a call of as many bytes as are taken,
+// which is answered, and one of a byte more.
+func holdsMaxMessage(t *testing.T) {
+	const most = 3000
+	inBubble(t, momserver.Config{MaxMessage: most}, func(w *world) {
+		type args struct {
+			Name    string
+			Padding string // which a server does not know
+		}
+		call := func(n int) (payload []byte) {
+			for pad := n; len(payload) != n; pad-- {
+				payload = wiretest.NextCall(wire.MethodSubscribe, &args{"long", strings.Repeat("x", pad)})
+			}
+			return wiretest.Frame(1, payload)
+		}
+		nc := w.rawConn()
+		go io.Copy(io.Discard, nc)
+		nc.Write(wiretest.Frame(1, wiretest.Call(wire.MethodSubscribe, &args{"long", "x"})))
+		nc.Write(call(most))
+		synctest.Wait()
+		if n := w.srv.Stats().Subscribers; n != 1 {
+			t.Errorf("%d subscribers, within", n)
+		}
+		nc.Write(call(most + 1))
+		synctest.Wait()
+		st := w.srv.Stats()
+		if st.Drops[momserver.ReasonProtocol] != 1 || !strings.Contains(st.Dropped[0].Detail, "a message of 3001 bytes; at most 3000 (Config.MaxMessage)") {
+			t.Errorf("over: %+v", st.Dropped)
+		}
+	})
+}
+
+// holdsHandshakeTimeout has one client greet a nanosecond before its time is
+// over, and one not at all: that one hears nothing.
+func holdsHandshakeTimeout(t *testing.T) {
+	log := new(logged)
+	inBubble(t, momserver.Config{HandshakeTimeout: 7 * time.Second, Logger: log.logger()}, func(w *world) {
+		last, silent := w.dial(), w.dial()
+		time.Sleep(7*time.Second - time.Nanosecond)
+		if _, err := wire.Greet(last, wire.Hello{Version: wire.Version}, time.Second); err != nil {
+			t.Errorf("just in time: %v", err)
+		}
+		synctest.Wait()
+		if n := w.srv.Stats().Connections; n != 2 {
+			t.Errorf("%d connections, a nanosecond before", n)
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if n := w.srv.Stats().Connections; n != 1 || !strings.Contains(log.String(), "the greeting did not come in time (Config.HandshakeTimeout)") {
+			t.Errorf("%d connections when it is over; the log is %s", n, log)
+		}
+		if said, err := io.ReadAll(silent); len(said) > 0 || err != nil {
+			t.Errorf("the silent one heard %q, %v", said, err)
+		}
+	})
+}
+
+func holdsToken(t *testing.T) {
+	token := strings.Repeat("t", wire.MaxTokenBytes)
+	inBubble(t, momserver.Config{Token: token}, func(w *world) {
+		w.subscribed(momclient.Options{Token: token})
+		err := w.client(momclient.Options{Token: token + "t"}).Subscribe(context.Background())
+		if !errors.Is(err, wire.ErrBadRequest) || !strings.Contains(err.Error(), fmt.Sprintf("a token of %d bytes; at most %d", wire.MaxTokenBytes+1, wire.MaxTokenBytes)) {
+			t.Errorf("over: %v", err)
+		}
+	})
+}
