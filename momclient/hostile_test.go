@@ -143,6 +143,10 @@ func TestClientUnderAttack(t *testing.T) {
 		}
 		check(a.Name+", as events", notify(batch{Next: 2, Count: 1, Types: types, Events: a.Payload}))
 	}
+	for _, a := range wiretest.LongAttacks("Callback.Notify") {
+		check(a.Name, append(welcomed(), wiretest.Frame(1, a.Payload)...))
+		check(a.Name+", as a reply", wiretest.Frame(2, a.Payload))
+	}
 	check("a frame of 4 GiB", []byte{1, 0xff, 0xff, 0xff, 0xff})
 	check("more events than there is room for", notify(batch{Next: 1 << 30, Count: 1 << 30, Types: types, Events: []byte{0}}))
 	check("a log of 60,000 entries", notify(batch{Next: 2, Count: 1, Types: types, Events: longLog(t, 60_000)}))

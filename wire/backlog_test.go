@@ -161,8 +161,8 @@ func TestTooManyCalls(t *testing.T) {
 	}{
 		"calls":        {4, 0, 4},
 		"bytes":        {0, 30 << 10, 2},
-		"a long call":  {0, 100 << 10, 1},
-		"the same max": {1, 100 << 10, 1},
+		"a long call":  {0, 63 << 10, 1},
+		"the same max": {1, 63 << 10, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			cfg, got := backlogConfig, new(pages)

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/gob"
 	"io"
+	"maps"
 	"net/rpc"
 	"reflect"
 	"strings"
@@ -15,8 +16,9 @@ import (
 type frameStream struct {
 	types gobTypes
 	gobValues
-	plans []framePlan // one for each type that came, and what it became
-	steps int         // in them
+	atHead bool        // the value that comes next is a head
+	plans  []framePlan // one for each type that came, and what it became
+	steps  int         // in them
 }
 
 // framePlan is how values of a type become values of one of ours.
@@ -29,9 +31,19 @@ type framePlan struct {
 // own take less than a hundred steps in one direction.
 const maxFrameSteps = 2 * maxGobRefs
 
+// maxFrameHead bounds the first value of a frame, in bytes: a method's name, and
+// in a reply an error's text.
+const maxFrameHead = 64 << 10
+
+func tooLongHead() error {
+	return Errorf(CodeProtocol, "a head of a call or a reply of more than %d bytes", maxFrameHead)
+}
+
 // take goes on with the next payload. What has been decoded of the one before
 // may lie in it still: lent says so.
-func (s *frameStream) take(payload []byte) { s.in, s.lent = gobReader{b: payload}, false }
+func (s *frameStream) take(payload []byte) {
+	s.in, s.lent, s.atHead = gobReader{b: payload}, false, true
+}
 
 // decode reads one value, with the definitions before it, into what v points
 // to; nil passes over it.
@@ -47,7 +59,10 @@ func (s *frameStream) decode(v any) error {
 				return err
 			}
 			continue
+		case s.atHead && msg.left() > maxFrameHead:
+			return tooLongHead()
 		}
+		s.atHead = false
 		pair, target := gobPair{id: id}, reflect.Value{}
 		if v != nil {
 			target = reflect.ValueOf(v).Elem()
@@ -77,6 +92,42 @@ func (s *frameStream) plan(pair gobPair) (*gobStep, error) {
 	}
 	s.plans = append(s.plans, framePlan{pair, step})
 	return &s.plans[len(s.plans)-1].step, nil
+}
+
+// glance looks at what has come of a long payload, and returns an error where
+// that must be refused already, so that its rest need not be taken in. It
+// changes nothing.
+func (s *frameStream) glance(part []byte) error {
+	types := s.types
+	types.byID = maps.Clone(types.byID)
+	d := gobValues{in: gobReader{b: part}}
+	for atHead := true; ; {
+		msg, size, cut := d.part()
+		id := msg.int()
+		switch {
+		case msg.bad: // decode will say so, when it is not for what is still to come
+			return nil
+		case id < 0 && (cut || types.bytes+size > maxGobBytes):
+			return types.fits(size)
+		case id < 0:
+			if err := types.define(-id, msg, size); err != nil {
+				return err
+			}
+			continue
+		case atHead && size > maxFrameHead:
+			return tooLongHead()
+		}
+		atHead = false
+		step, _, err := types.plan(id, nil)
+		if err != nil {
+			return err
+		}
+		if err = d.value(msg, &step, reflect.Value{}); d.elements > maxGobElements {
+			return err
+		} else if cut {
+			return nil
+		}
+	}
 }
 
 // end checks that the payload is used up.
@@ -136,7 +187,9 @@ type clientCodec struct {
 }
 
 func newClientCodec(c *Conn) *clientCodec {
-	return &clientCodec{c: c, calls: newFrameEncoder(c.out, frameCall)}
+	k := &clientCodec{c: c, calls: newFrameEncoder(c.out, frameCall)}
+	c.replies = &k.in
+	return k
 }
 
 func (k *clientCodec) WriteRequest(r *rpc.Request, args any) error {

@@ -70,10 +70,11 @@ type Conn struct {
 	running sync.WaitGroup // the writer and the reader
 
 	// Owned by the reader, which is the client's goroutine.
-	in    *inflow
-	frame inbound      // the one that is being read
-	calls *serverCodec // nil where nothing is served; set before serving is closed
-	queue backlog      // calls that wait until replies have left
+	in      *inflow
+	frame   inbound      // the one that is being read
+	calls   *serverCodec // nil where nothing is served; set before serving is closed
+	replies *frameStream
+	queue   backlog // calls that wait until replies have left
 
 	done    chan struct{} // closed when the connection ends
 	endOnce sync.Once
@@ -187,12 +188,28 @@ func (c *Conn) readFrame() (frameKind, []byte, error) {
 	if uint64(size) > uint64(c.cfg.MaxMessage) {
 		return 0, nil, Errorf(CodeTooLarge, "%v sent a message of %d bytes; at most %d%s", c.nc.RemoteAddr(), size, c.cfg.MaxMessage, named(c.cfg.Names.MaxMessage))
 	}
-	payload, err := c.frame.fill(c.in, int(size))
+	payload, err := c.frame.fill(c.in, int(size), c.stream(kind))
+	var refused *Error
+	if errors.As(err, &refused) {
+		return 0, nil, refused
+	}
 	if err != nil {
 		return 0, nil, c.ioError("reading from", err)
 	}
 	c.heard.Store(int64(time.Since(c.began)))
 	return kind, payload, nil
+}
+
+// stream returns the gob stream of the frames of a kind, nil where nobody wants
+// them.
+func (c *Conn) stream(kind frameKind) *frameStream {
+	switch {
+	case kind == frameReply:
+		return c.replies
+	case c.calls == nil:
+		return nil
+	}
+	return &c.calls.in
 }
 
 // wholeBuffered reports whether the next frame has been read ahead.
@@ -277,9 +294,10 @@ const inboundStep = 64 << 10
 // forgo leaves what has been read last to whoever has it.
 func (in *inbound) forgo() { in.buf = nil }
 
-// fill reads size bytes. They are valid until the next call, or with forgo for
-// ever.
-func (in *inbound) fill(r io.Reader, size int) ([]byte, error) {
+// fill reads size bytes of the stream. They are valid until the next call, or
+// with forgo for ever. Where there are many it looks at those that have come
+// before it makes room for more.
+func (in *inbound) fill(r io.Reader, size int, stream *frameStream) ([]byte, error) {
 	if cap(in.buf) > 4*inboundStep && size < inboundStep {
 		in.buf = nil // one large message does not stay for ever
 	}
@@ -287,6 +305,11 @@ func (in *inbound) fill(r io.Reader, size int) ([]byte, error) {
 	for len(in.buf) < size {
 		n := min(size-len(in.buf), inboundStep)
 		if free := cap(in.buf) - len(in.buf); free < n {
+			if stream != nil && len(in.buf) > 0 {
+				if err := stream.glance(in.buf); err != nil {
+					return nil, err
+				}
+			}
 			in.buf = append(make([]byte, 0, min(size, 2*cap(in.buf)+n)), in.buf...)
 		}
 		part := in.buf[len(in.buf) : len(in.buf)+n]

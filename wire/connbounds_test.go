@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/rpc"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mom/wire/wiretest"
 )
 
 // list keeps the numbers that it was called with, in the order of serving.
@@ -211,17 +214,76 @@ func TestMessageTimeout(t *testing.T) {
 // large buffer is not kept for small messages.
 func TestInboundGrowsWithTheBytes(t *testing.T) {
 	in := new(inbound)
-	if _, err := in.fill(bytes.NewReader(make([]byte, 10)), 1<<30); err != io.ErrUnexpectedEOF || cap(in.buf) > 2*inboundStep {
+	if _, err := in.fill(bytes.NewReader(make([]byte, 10)), 1<<30, nil); err != io.ErrUnexpectedEOF || cap(in.buf) > 2*inboundStep {
 		t.Errorf("%v, with a buffer of %d bytes", err, cap(in.buf))
 	}
 	large := bytes.Repeat([]byte("0123456789"), 100_000)
-	got, err := in.fill(bytes.NewReader(large), len(large))
+	got, err := in.fill(bytes.NewReader(large), len(large), nil)
 	if err != nil || !bytes.Equal(got, large) || cap(in.buf) > 2*len(large) {
 		t.Errorf("%v, %d bytes in a buffer of %d", err, len(got), cap(in.buf))
 	}
-	if got, err = in.fill(strings.NewReader("small"), 5); err != nil || string(got) != "small" || cap(in.buf) > inboundStep {
+	if got, err = in.fill(strings.NewReader("small"), 5, nil); err != nil || string(got) != "small" || cap(in.buf) > inboundStep {
 		t.Errorf("%v, %q in a buffer of %d", err, got, cap(in.buf))
 	}
+}
+
+// TestGlance refuses a long frame by its beginning: the rest need not come. At
+// the bounds it goes on.
+func TestGlance(t *testing.T) {
+	type list struct {
+		ServiceMethod string
+		L             []bigElement
+	}
+	elements := func(n int) []byte { return gobOf(t, list{"Test.Twice", make([]bigElement, n)}) }
+	head := func(n int) []byte { return wiretest.Encode(&rpc.Request{ServiceMethod: strings.Repeat("m", n)}) }
+	over := maxFrameHead - 2 // of a name so long, with its type, field, length and end
+	for over > 0 && headSize(head(over)) > maxFrameHead {
+		over--
+	}
+	for name, tc := range map[string]struct {
+		begin []byte
+		want  string // "" where it goes on
+	}{
+		"elements":           {elements(maxGobElements), ""},
+		"an element more":    {elements(maxGobElements + 1), "elements"},
+		"a head":             {head(over), ""},
+		"a byte more":        {head(over + 1), "head of a call"},
+		"definitions":        {gobOf(t, many(16, maxGobRefs/16, "F")...), ""},
+		"a definition more":  {gobOf(t, many(17, maxGobRefs/16, "F")...), "2048 fields"},
+		"definitions' bytes": {gobOf(t, many(20, 50, strings.Repeat("X", 30))...), "bytes of gob type definitions"},
+		"no gob":             {bytes.Repeat([]byte{0x81}, 100), ""}, // decode will tell
+		"nothing":            {nil, ""},
+	} {
+		s := new(frameStream)
+		err := s.glance(tc.begin)
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) || len(s.types.byID) > 0 || s.types.bytes > 0 {
+			t.Errorf("%s: %v, and %d types kept", name, err, len(s.types.byID))
+		}
+		if tc.want != "" { // on a connection, of a frame of a megabyte
+			frame := append([]byte{byte(frameCall), 0, 0x10, 0, 0}, tc.begin...)
+			frame = append(frame, make([]byte, max(0, inboundStep-len(tc.begin)))...)
+			after, err := servedTo(t, testConfig, func(far net.Conn) { far.Write(frame) })
+			if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), tc.want) || after != 0 {
+				t.Errorf("%s, on a connection: %v after %v", name, err, after)
+			}
+		}
+	}
+	// Cut anywhere, what is good goes on.
+	whole := gobOf(t, rpc.Request{ServiceMethod: "Test.Twice"}, SubscribeArgs{Name: "n", Filter: Filter{Names: []string{"a", "b"}}})
+	for n := range whole {
+		if err := new(frameStream).glance(whole[:n]); err != nil {
+			t.Errorf("cut at %d: %v", n, err)
+		}
+	}
+}
+
+// headSize returns the bytes of a stream's last message, its length apart.
+func headSize(stream []byte) int {
+	d, size := gobValues{in: gobReader{b: stream}}, 0
+	for d.in.left() > 0 {
+		_, size, _ = d.part()
+	}
+	return size
 }
 
 // TestConnEnds once, with the first reason; every call fails with it.

@@ -175,6 +175,9 @@ func takeEventTypes(encoded []byte) (*eventTypes, error) {
 	if last := lastEventTypes.Load(); last != nil && bytes.Equal(last.encoded, encoded) {
 		return last, nil
 	}
+	if err := new(gobTypes).fits(len(encoded)); err != nil {
+		return nil, err
+	}
 	t := &eventTypes{encoded: bytes.Clone(encoded)}
 	for in := (gobValues{in: gobReader{b: t.encoded}}); in.in.left() > 0; {
 		size := in.in.left()

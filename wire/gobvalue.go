@@ -48,6 +48,16 @@ func (d *gobValues) message() (msg gobReader, id int64, err error) {
 	return msg, id, nil
 }
 
+// part is message where not all has come: the message may be cut off. It has
+// size bytes, its length apart, when it is whole.
+func (d *gobValues) part() (msg gobReader, size int, cut bool) {
+	n := d.in.uint()
+	size = int(min(n, 1<<32))
+	msg.b = d.in.b[d.in.at:][:min(size, d.in.left())]
+	d.in.at += len(msg.b)
+	return msg, size, len(msg.b) < size
+}
+
 // value reads the value in msg into v, by step.
 func (d *gobValues) value(msg gobReader, step *gobStep, v reflect.Value) (err error) {
 	defer func() { // a type that decodes itself may panic
@@ -228,12 +238,9 @@ func (d *gobValues) bytes() []byte {
 
 // count reads how many elements a slice has.
 func (d *gobValues) count() int {
-	n := d.in.uint()
-	if n > uint64(d.in.left()) { // an element has a byte at least
-		d.in.fault()
-		return 0
-	}
-	if d.elements += n; d.elements > maxGobElements {
+	n := min(d.in.uint(), 1<<32)
+	d.elements += n
+	if d.elements > maxGobElements || n > uint64(d.in.left()) { // an element has a byte at least
 		d.in.fault()
 		return 0
 	}

@@ -64,9 +64,10 @@ func plainGobType(id int64) bool { return id > 0 && id <= gobComplex || id >= go
 // [ErrProtocol] where that is malformed, defines maps, interfaces, arrays or
 // types that contain themselves, or makes more than the bounds.
 func (g *gobTypes) define(id int64, def gobReader, size int) error {
-	if g.bytes += size; g.bytes > maxGobBytes {
-		return Errorf(CodeProtocol, "more than %d bytes of gob type definitions", maxGobBytes)
+	if err := g.fits(size); err != nil {
+		return err
 	}
+	g.bytes += size
 	kind, refs := def.definition()
 	g.refs += len(refs)
 	switch _, known := g.byID[id]; {
@@ -90,6 +91,15 @@ func (g *gobTypes) define(id int64, def gobReader, size int) error {
 	g.byID[id] = &gobType{kind: kind, refs: refs}
 	if g.reaches(id, id, make(map[int64]bool)) {
 		return Errorf(CodeProtocol, "a gob type that contains itself")
+	}
+	return nil
+}
+
+// fits returns an error where the definitions with one more of size bytes are
+// over their bound.
+func (g *gobTypes) fits(size int) error {
+	if g.bytes+size > maxGobBytes {
+		return Errorf(CodeProtocol, "more than %d bytes of gob type definitions", maxGobBytes)
 	}
 	return nil
 }

@@ -76,6 +76,26 @@ func Attacks(method string) []Attack {
 	}
 }
 
+// LongAttacks are of the kinds that grow with their length, of a megabyte and
+// more.
+func LongAttacks(method string) []Attack {
+	type withList struct {
+		ServiceMethod string
+		L             []wide
+	}
+	type withNames struct {
+		ServiceMethod string
+		L             []string
+	}
+	million := slices.Concat([]byte{1, byte(len(method))}, []byte(method), []byte{1, 0xfd, 0x0f, 0x42, 0x40}, make([]byte, 1_000_001))
+	return []Attack{
+		{"a list of 1,000,000 one-byte elements", withValue(Encode(&withList{method, make([]wide, 1)}), million)},
+		{"1,000,000 names", withValue(Encode(&withNames{method, make([]string, 1)}), million)},
+		{"2.3 MB of definitions", bytes.Repeat(definitions(400), 200)},
+		{"a method of 1 MB", LongMethod(1 << 20)},
+	}
+}
+
 // Frame returns the payload as a frame of the kind: 1 for a call, 2 for a
 // reply.
 func Frame(kind byte, payload []byte) []byte {
