@@ -33,7 +33,7 @@ func (c *Client) listen(local net.Addr) (*endpoint, error) {
 	if err != nil {
 		return nil, wire.Errorf(wire.CodeBadRequest, "the callback address %q is not host:port", c.opts.CallbackAddr)
 	}
-	l, err := net.Listen("tcp", c.opts.CallbackAddr)
+	l, err := c.opts.Listen("tcp", c.opts.CallbackAddr)
 	if err != nil {
 		code := wire.CodeBadRequest
 		if mayPass(err, wanted) {

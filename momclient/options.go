@@ -72,6 +72,9 @@ type Options struct {
 
 	// DialContext, if not nil, replaces net.Dialer.DialContext.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Listen, if not nil, replaces net.Listen for CallbackAddr. The server is
+	// told the port of the listener's Addr.
+	Listen func(network, addr string) (net.Listener, error)
 
 	// OnPanic, if not nil, is told of a panic in a handler.
 	OnPanic func(*PanicError)
@@ -95,6 +98,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.DialContext == nil {
 		o.DialContext = new(net.Dialer).DialContext
+	}
+	if o.Listen == nil {
+		o.Listen = net.Listen
 	}
 	o.TLS = wire.AtLeastTLS13(o.TLS)
 	return o
