@@ -75,10 +75,11 @@ func checkCallback(addr string) error {
 
 // dialChecked dials addr, to addresses that the subscriber at source may name.
 func (s *Server) dialChecked(ctx context.Context, source netip.AddrPort, addr string) (net.Conn, error) {
-	dialer := net.Dialer{Control: func(_, resolved string, _ syscall.RawConn) error {
-		return s.permit(source, resolved)
-	}}
-	nc, err := dialer.DialContext(ctx, "tcp", addr)
+	dial := s.dialResolved
+	if s.cfg.DialContext == nil {
+		dial = s.dialTCP
+	}
+	nc, err := dial(ctx, source, addr)
 	if err == nil {
 		return nc, nil
 	}
@@ -88,6 +89,46 @@ func (s *Server) dialChecked(ctx context.Context, source netip.AddrPort, addr st
 	}
 	s.cfg.Logger.Info("momserver: callback endpoint not reached", "addr", source.String(), "callback", addr, "error", wire.Clip(err.Error(), maxCallbackAddr))
 	return nil, wire.Errorf(wire.CodeCallback, "the callback endpoint cannot be reached from the server")
+}
+
+// dialTCP has the dialer ask about each address that it has resolved, when the
+// socket is there and not yet connected.
+func (s *Server) dialTCP(ctx context.Context, source netip.AddrPort, addr string) (net.Conn, error) {
+	dialer := net.Dialer{Control: func(_, resolved string, _ syscall.RawConn) error {
+		return s.permit(source, resolved)
+	}}
+	return dialer.DialContext(ctx, "tcp", addr)
+}
+
+// dialResolved resolves addr, once, and has Config.DialContext try what comes
+// of it. Like a net.Dialer's, its error is the first.
+func (s *Server) dialResolved(ctx context.Context, source netip.AddrPort, addr string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	ips, err := net.DefaultResolver.LookupIPAddr(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	err = &net.AddrError{Err: "no address", Addr: host}
+	for i, ip := range ips {
+		nc, failed := s.dialPermitted(ctx, source, net.JoinHostPort(ip.String(), port))
+		if failed == nil {
+			return nc, nil
+		}
+		if i == 0 {
+			err = failed
+		}
+	}
+	return nil, err
+}
+
+func (s *Server) dialPermitted(ctx context.Context, source netip.AddrPort, resolved string) (net.Conn, error) {
+	if err := s.permit(source, resolved); err != nil {
+		return nil, err
+	}
+	return s.cfg.DialContext(ctx, "tcp", resolved)
 }
 
 // permit decides about an address that is about to be dialled, as the dialer

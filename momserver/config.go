@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"net/netip"
 	"time"
 
@@ -74,6 +75,10 @@ type Config struct {
 	DialsPerMinute int
 	// DialTimeout bounds one dial-back, its proof included; 3 s.
 	DialTimeout time.Duration
+	// DialContext, if not nil, makes the connections of dial-back, in place of
+	// a net.Dialer. It is given an IP address and a port, never a name: what
+	// has been resolved and permitted, and it connects there and nowhere else.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Logger gets what an operator should know. Nil logs nothing.
 	Logger *slog.Logger

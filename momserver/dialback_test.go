@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,11 +28,23 @@ func subscriberAt(t *testing.T, ip, addr string) net.Conn {
 	return nc
 }
 
+// dialers are what a server may dial back with: its own, and one that connects
+// wherever it is told.
+var dialers = map[string]func(ctx context.Context, network, addr string) (net.Conn, error){
+	"own": nil, "given": new(net.Dialer).DialContext,
+}
+
 // TestSpellingsOfLoopback: a subscriber that comes from elsewhere, here from
 // 127.0.0.2, does not reach a service on loopback by any name of it. The
 // service speaks first, as the endpoint does, and counts what it is sent.
 func TestSpellingsOfLoopback(t *testing.T) {
-	_, addr := loopback(t, momserver.Config{DialTimeout: 2 * time.Second, DialsPerMinute: 100})
+	for name, dialer := range dialers {
+		t.Run(name, func(t *testing.T) { testSpellings(t, dialer) })
+	}
+}
+
+func testSpellings(t *testing.T, dialer func(ctx context.Context, network, addr string) (net.Conn, error)) {
+	_, addr := loopback(t, momserver.Config{DialTimeout: 2 * time.Second, DialsPerMinute: 100, DialContext: dialer})
 	var dialled atomic.Int32
 	l := listen(t, "127.0.0.1:0")
 	_, port, _ := net.SplitHostPort(l.Addr().String())
@@ -131,12 +144,18 @@ func (n *names) answer(question []byte) []byte {
 // about and another's later never leads there, because there is no question
 // and then another: what is dialled is what is checked.
 func TestRebinding(t *testing.T) {
+	for name, dialer := range dialers {
+		t.Run(name, func(t *testing.T) { testRebinding(t, dialer) })
+	}
+}
+
+func testRebinding(t *testing.T, dialer func(ctx context.Context, network, addr string) (net.Conn, error)) {
 	elsewhere := newVictim(t, "127.0.0.2:0", "")
 	_, port, _ := net.SplitHostPort(elsewhere.Addr().String())
 	own := newVictim(t, "127.0.0.1:"+port, "")
 	var checked []string
-	_, addr := loopback(t, momserver.Config{DialTimeout: 200 * time.Millisecond, DialsPerMinute: 100})
-	_, open := loopback(t, momserver.Config{DialTimeout: 200 * time.Millisecond, DialsPerMinute: 100, AllowCallback: func(_, target netip.AddrPort) bool {
+	_, addr := loopback(t, momserver.Config{DialTimeout: 200 * time.Millisecond, DialsPerMinute: 100, DialContext: dialer})
+	_, open := loopback(t, momserver.Config{DialTimeout: 200 * time.Millisecond, DialsPerMinute: 100, DialContext: dialer, AllowCallback: func(_, target netip.AddrPort) bool {
 		checked = append(checked, target.String())
 		return target.Addr() == netip.MustParseAddr("127.0.0.1")
 	}})
@@ -173,13 +192,37 @@ func TestRebinding(t *testing.T) {
 // TestCallbackNowhere: whatever the owner allows, no dial goes to addresses that
 // name no machine, or this one without saying so.
 func TestCallbackNowhere(t *testing.T) {
-	_, addr := loopback(t, momserver.Config{DialsPerMinute: 100, AllowCallback: func(_, target netip.AddrPort) bool {
-		t.Errorf("asked about %v", target)
-		return true
-	}})
-	for _, host := range []string{"0.0.0.0", "[::]", "", "224.0.0.1", "[ff02::1%lo]"} {
-		if err := endpointOf(t, addr, fmt.Sprintf("%s:%d", host, 1)); !errors.Is(err, wire.ErrForbidden) && !errors.Is(err, wire.ErrCallback) {
-			t.Errorf("%q: %v", host, err)
+	for name, dialer := range dialers {
+		_, addr := loopback(t, momserver.Config{DialsPerMinute: 100, DialContext: dialer, AllowCallback: func(_, target netip.AddrPort) bool {
+			t.Errorf("%s dialer: asked about %v", name, target)
+			return true
+		}})
+		for _, host := range []string{"0.0.0.0", "[::]", "", "224.0.0.1", "[ff02::1%lo]"} {
+			if err := endpointOf(t, addr, fmt.Sprintf("%s:%d", host, 1)); !errors.Is(err, wire.ErrForbidden) && !errors.Is(err, wire.ErrCallback) {
+				t.Errorf("%s dialer: %q: %v", name, host, err)
+			}
 		}
+	}
+}
+
+// TestDialContext: a dialer that is given gets what a name stands for, and not
+// the name, and is not asked where it may not connect.
+func TestDialContext(t *testing.T) {
+	var told []string
+	_, addr := loopback(t, momserver.Config{DialContext: func(_ context.Context, network, addr string) (net.Conn, error) {
+		told = append(told, network+" "+addr)
+		return nil, errors.New("not today")
+	}})
+	serveNames(t, "127.0.0.1", "127.0.0.2")
+	for _, want := range []error{wire.ErrCallback, wire.ErrForbidden} {
+		if err := endpointOf(t, addr, "named.example:7"); !errors.Is(err, want) {
+			t.Errorf("%v; want %v", err, want)
+		}
+	}
+	if err := endpointOf(t, addr, "[::ffff:127.0.0.1]:8"); !errors.Is(err, wire.ErrCallback) {
+		t.Error(err)
+	}
+	if want := []string{"tcp 127.0.0.1:7", "tcp 127.0.0.1:8"}; !slices.Equal(told, want) {
+		t.Errorf("told %q; want %q", told, want)
 	}
 }
