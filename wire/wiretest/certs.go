@@ -1,8 +1,7 @@
 package wiretest
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,10 +13,12 @@ import (
 )
 
 // Authority signs certificates for tests. Its methods panic where crypto
-// fails, which it does not.
+// fails, which it does not. The keys are of Ed25519, whose signatures are all
+// of one length: two handshakes with certificates of the same names have the
+// same lengths.
 type Authority struct {
 	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	key  ed25519.PrivateKey
 	next int64 // serial number
 }
 
@@ -77,7 +78,10 @@ func (a *Authority) template(name string, valid time.Duration) *x509.Certificate
 	}
 }
 
-func newKey() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }
+func newKey() ed25519.PrivateKey {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	return must(key, err)
+}
 
 func must[T any](v T, err error) T {
 	if err != nil {

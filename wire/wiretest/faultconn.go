@@ -52,12 +52,7 @@ func (c *faultConn) wake() {
 }
 
 // peer returns the other end.
-func (c *faultConn) peer() *faultConn {
-	if c.out == Up {
-		return c.pair.server
-	}
-	return c.pair.client
-}
+func (c *faultConn) peer() *faultConn { return c.pair.ends[1-c.out] }
 
 // reset breaks the connection at this end.
 func (c *faultConn) reset() {

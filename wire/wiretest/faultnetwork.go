@@ -22,7 +22,7 @@ type FaultNetwork struct {
 	mu        sync.Mutex // guards all below, and all of links, pairs and flows; never held while blocking
 	listeners map[string]*faultListener
 	open      map[*faultConn]struct{} // ends that are not closed
-	pairs     map[string]*pair        // all that were made, by the client's address
+	pairs     map[string]*pair        // all that were made, but from nobody, by the client's address
 }
 
 // Seen is what the server's end of a connection has been told by the network.
@@ -32,8 +32,8 @@ type Seen struct {
 	Impaired      time.Time // the latest time at which the link was known to be impaired
 }
 
-// Seen returns what the server's end knows of the connection that comes from
-// the address. A connection that the network does not know is zero.
+// Seen returns what the server's end knows of the connection whose client's end
+// has the address. A connection that the network does not know is zero.
 func (n *FaultNetwork) Seen(address string) Seen {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -41,15 +41,15 @@ func (n *FaultNetwork) Seen(address string) Seen {
 	if p == nil {
 		return Seen{}
 	}
-	if _, open := n.open[p.server]; open {
+	if _, open := n.open[p.ends[Down]]; open {
 		p.note(time.Now())
 	}
 	return p.seen
 }
 
-// Open returns how many ends of connections are not closed, the clients' and
-// the servers', and how many listeners.
-func (n *FaultNetwork) Open() (clients, servers, listeners int) {
+// Open returns how many listeners and ends of connections are not closed, the
+// clients' and the servers'.
+func (n *FaultNetwork) Open() (clients, servers int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for c := range n.open {
@@ -57,49 +57,64 @@ func (n *FaultNetwork) Open() (clients, servers, listeners int) {
 			clients++
 		}
 	}
-	return clients, len(n.open) - clients, len(n.listeners)
+	for _, l := range n.listeners {
+		if l.client {
+			clients++
+		}
+	}
+	return clients, len(n.open) + len(n.listeners) - clients
 }
 
 // backlog is how many connections wait for Accept; more are refused.
 const backlog = 128
 
-// Listen opens a listener on the address.
+// Listen opens a server's listener on the address.
 func (n *FaultNetwork) Listen(address string) (net.Listener, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.listen(address, false)
+}
+
+// listen opens a listener, a client's or a server's. mu is held.
+func (n *FaultNetwork) listen(address string, client bool) (net.Listener, error) {
 	if n.listeners[address] != nil {
 		return nil, opError("listen", addr(address), syscall.EADDRINUSE)
 	}
 	if n.listeners == nil {
 		n.listeners = make(map[string]*faultListener)
 	}
-	l := &faultListener{net: n, addr: addr(address), conns: make(chan *faultConn, backlog), done: make(chan struct{})}
+	l := &faultListener{net: n, addr: addr(address), client: client, conns: make(chan *faultConn, backlog), done: make(chan struct{})}
 	n.listeners[address] = l
 	return l, nil
 }
 
-// connect makes a connection over the link to the listener at address. mu is
-// held.
-func (n *FaultNetwork) connect(l *Link, address string) (*pair, error) {
+// connect makes a connection over the link, the way, to the listener at
+// address, and returns the end that dialled. mu is held.
+func (n *FaultNetwork) connect(l *Link, way Way, address string) (*faultConn, error) {
 	at := n.listeners[address]
 	if at == nil {
 		return nil, opError("dial", addr(address), syscall.ECONNREFUSED)
 	}
 	l.made++
 	local := addr(fmt.Sprintf("%s:%d", l.name, l.made))
-	p := newPair(l, local, at.addr)
+	if way == Down {
+		local = "server-of-" + local
+	}
+	p := newPair(l, way, local, at.addr)
+	dialled := p.ends[way]
 	select {
-	case at.conns <- p.server:
+	case at.conns <- dialled.peer():
 	default:
 		return nil, opError("dial", addr(address), syscall.ECONNREFUSED)
 	}
 	if n.open == nil {
 		n.open, n.pairs = make(map[*faultConn]struct{}), make(map[string]*pair)
 	}
-	n.open[p.client], n.open[p.server] = struct{}{}, struct{}{}
-	n.pairs[string(local)] = p
+	for _, end := range p.ends {
+		n.open[end] = struct{}{}
+	}
 	l.pairs[p] = struct{}{}
-	return p, nil
+	return dialled, nil
 }
 
 func opError(op string, at net.Addr, err error) error {
@@ -108,11 +123,12 @@ func opError(op string, at net.Addr, err error) error {
 
 // faultListener is a listener of a FaultNetwork.
 type faultListener struct {
-	net   *FaultNetwork
-	addr  addr
-	conns chan *faultConn
-	once  sync.Once
-	done  chan struct{}
+	net    *FaultNetwork
+	addr   addr
+	client bool // a client listens, for a server to dial back
+	conns  chan *faultConn
+	once   sync.Once
+	done   chan struct{}
 }
 
 func (l *faultListener) Accept() (net.Conn, error) {

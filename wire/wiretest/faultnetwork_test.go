@@ -21,14 +21,26 @@ var plain = wiretest.Shape{Latency: 10*time.Millisecond - time.Microsecond, Buff
 // connected runs test, in a bubble, with both ends of a connection.
 func connected(t *testing.T, shape wiretest.Shape, test func(l *wiretest.Link, client, server net.Conn)) {
 	t.Helper()
+	connectedBy(t, shape, false, test)
+}
+
+// connectedBy runs test as connected does, where the server has dialled back.
+func connectedBy(t *testing.T, shape wiretest.Shape, back bool, test func(l *wiretest.Link, client, server net.Conn)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var n wiretest.FaultNetwork
+		l := n.Link("client", shape, 1)
 		at, err := n.Listen("server:1")
+		dial := l.DialContext
+		if back {
+			at.Close()
+			at, err = l.Listen("tcp", ":0")
+			dial = l.DialBack
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := n.Link("client", shape, 1)
-		client, err := l.DialContext(context.Background(), "tcp", "server:1")
+		client, err := dial(context.Background(), "tcp", at.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,12 +48,15 @@ func connected(t *testing.T, shape wiretest.Shape, test func(l *wiretest.Link, c
 		if err != nil {
 			t.Fatal(err)
 		}
+		if back {
+			client, server = server, client
+		}
 		test(l, client, server)
 		client.Close()
 		server.Close()
 		at.Close()
-		if clients, servers, listeners := n.Open(); clients+servers+listeners != 0 {
-			t.Errorf("open: %d and %d ends, %d listeners", clients, servers, listeners)
+		if clients, servers := n.Open(); clients+servers != 0 {
+			t.Errorf("open: %d of the client's and %d of the server's", clients, servers)
 		}
 	})
 }
@@ -158,6 +173,88 @@ func TestCut(t *testing.T) {
 	})
 }
 
+// TestDialBack has the server connect to the client: up is still from the
+// client, and the network knows the connection by the client's address.
+func TestDialBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n wiretest.FaultNetwork
+		l := n.Link("10.0.0.1", plain, 1)
+		at, err := l.Listen("tcp", ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if clients, servers := n.Open(); clients != 1 || servers != 0 {
+			t.Errorf("open: %d of the client's and %d of the server's", clients, servers)
+		}
+		l.Twice(true)
+		server, err := l.DialBack(context.Background(), "tcp", at.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, _ := at.Accept()
+		ghost, _ := at.Accept()
+		l.Heal()
+		ghost.Close()
+		if clients, servers := n.Open(); clients != 2 || servers != 1 {
+			t.Errorf("open: %d of the client's and %d of the server's", clients, servers)
+		}
+		if client.LocalAddr() != at.Addr() || server.RemoteAddr() != at.Addr() || client.RemoteAddr() != server.LocalAddr() {
+			t.Errorf("%v-%v and %v-%v", client.LocalAddr(), client.RemoteAddr(), server.LocalAddr(), server.RemoteAddr())
+		}
+		l.Block(wiretest.Down)
+		client.Write(make([]byte, 53))
+		readIn(t, server, 53, 10*time.Millisecond)
+		l.Heal()
+		client.Close()
+		fails(t, read(server), io.EOF, 10*time.Millisecond)
+		if seen := n.Seen(at.Addr().String()); !seen.Ended.Equal(time.Now()) {
+			t.Errorf("seen: %+v", seen)
+		}
+		server.Close()
+		at.Close()
+		if clients, servers := n.Open(); clients+servers != 0 {
+			t.Errorf("open: %d of the client's and %d of the server's", clients, servers)
+		}
+	})
+}
+
+// TestMessages: each message arrives at an instant of its own, whatever the
+// connection carries.
+func TestMessages(t *testing.T) {
+	proof, record := make([]byte, 53), []byte{22, 3, 3, 0, 2, 7, 7}
+	hello, frame := []byte{'M', 'o', 'M', 1, 1, 0, 1, 'x'}, []byte{1, 0, 0, 0, 2, 7, 7}
+	for _, c := range []struct {
+		tls, back bool
+		way       wiretest.Way
+		says      [][]byte
+	}{
+		{false, false, wiretest.Up, [][]byte{hello, frame, frame}},
+		{false, false, wiretest.Down, [][]byte{{'M', 'o', 'M', 1, 1, 0, 0, 1, 'x'}, frame, frame}},
+		{false, true, wiretest.Up, [][]byte{proof, frame, frame}},
+		{false, true, wiretest.Down, [][]byte{proof[:32], frame, frame}},
+		{true, false, wiretest.Up, [][]byte{record, record}},
+		{true, false, wiretest.Down, [][]byte{record, record}},
+		{true, true, wiretest.Up, [][]byte{proof, record, record}},
+		{true, true, wiretest.Down, [][]byte{record, record}},
+	} {
+		shape := plain
+		shape.TLS = c.tls
+		connectedBy(t, shape, c.back, func(_ *wiretest.Link, client, server net.Conn) {
+			from, to := client, server
+			if c.way == wiretest.Down {
+				from, to = server, client
+			}
+			from.Write(bytes.Join(c.says, nil))
+			for _, want := range c.says {
+				buf := make([]byte, 100)
+				if n, err := to.Read(buf); n != len(want) || err != nil {
+					t.Errorf("%+v: %d bytes, %v; want %d", c, n, err, len(want))
+				}
+			}
+		})
+	}
+}
+
 // TestTear gives half of a frame and then a reset.
 func TestTear(t *testing.T) {
 	connected(t, plain, func(l *wiretest.Link, client, server net.Conn) {
@@ -236,8 +333,8 @@ func TestDial(t *testing.T) {
 		l.Heal()
 		fails(t, dial, nil, 20*time.Millisecond)
 		at.Close()
-		if clients, servers, listeners := n.Open(); clients+servers+listeners != 0 {
-			t.Errorf("open: %d and %d ends, %d listeners", clients, servers, listeners)
+		if clients, servers := n.Open(); clients+servers != 0 {
+			t.Errorf("open: %d of the client's and %d of the server's", clients, servers)
 		}
 	})
 }

@@ -1,9 +1,6 @@
 package wiretest
 
-import (
-	"encoding/binary"
-	"time"
-)
+import "time"
 
 // flow is one direction of a connection: bytes between a Write and the Read at
 // the other end. The network's mu guards it.
@@ -147,52 +144,4 @@ func (f *flow) end(now time.Time) {
 		return
 	}
 	f.ended, f.endAt = true, f.endOf(now)
-}
-
-// framer finds where the messages of one direction end: a greeting, then
-// frames.
-type framer struct {
-	greeted bool
-	way     Way
-	head    []byte
-	left    int // bytes of the message that are still to come
-}
-
-// take returns how many of the bytes belong to the current message.
-func (f *framer) take(data []byte) int {
-	for i := range data {
-		if f.left > 0 {
-			n := min(f.left, len(data)-i)
-			if f.left -= n; f.left == 0 {
-				f.head, f.greeted = f.head[:0], true
-			}
-			return i + n
-		}
-		f.head = append(f.head, data[i])
-		if len(f.head) < f.headSize() {
-			continue
-		}
-		if f.left = f.bodySize(); f.left == 0 {
-			f.head, f.greeted = f.head[:0], true
-			return i + 1
-		}
-	}
-	return len(data)
-}
-
-func (f *framer) headSize() int {
-	switch {
-	case f.greeted:
-		return 5
-	case f.way == Up:
-		return 7
-	}
-	return 8
-}
-
-func (f *framer) bodySize() int {
-	if f.greeted {
-		return int(binary.BigEndian.Uint32(f.head[1:]))
-	}
-	return int(binary.BigEndian.Uint16(f.head[len(f.head)-2:]))
 }

@@ -1,9 +1,7 @@
 package wiretest
 
 import (
-	"context"
 	"math/rand/v2"
-	"net"
 	"time"
 )
 
@@ -25,6 +23,7 @@ type Shape struct {
 	Jitter  time.Duration // up to this on top, by the instant of writing
 	Buffer  int           // bytes between a Write and the Read of the other end, over which Write blocks
 	Pieces  int           // a message arrives in up to so many pieces
+	TLS     bool          // the messages are records of TLS
 
 	// Arrivals are at multiples of Grid, plus Offset and as many nanoseconds
 	// as messages arrive together: so that entities with different offsets
@@ -187,64 +186,3 @@ func (l *Link) arrival(at time.Time, way Way) time.Time {
 
 // answer returns when an answer comes to what is sent at an instant.
 func (l *Link) answer(at time.Time) time.Time { return l.arrival(at, Up).Add(l.latency(at, Down)) }
-
-// DialContext connects to a listener over the link; it fits momclient's
-// Options.DialContext.
-func (l *Link) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
-	l.net.mu.Lock()
-	due := l.answer(time.Now()).Add(l.delay)
-	l.net.mu.Unlock()
-	for {
-		l.net.mu.Lock()
-		wait := time.Until(due)
-		if !l.blocked[Up].IsZero() || !l.blocked[Down].IsZero() {
-			wait = time.Hour // until it changes
-		} else if wait <= 0 {
-			p, err := l.net.connect(l, address)
-			if err == nil && l.twice {
-				l.fromNobody(address)
-			}
-			l.net.mu.Unlock()
-			if err != nil {
-				return nil, err
-			}
-			return p.client, nil
-		}
-		changed := l.changed
-		l.net.mu.Unlock()
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-changed:
-			if now := time.Now(); !due.After(now) {
-				due = l.arrival(now, Up) // sent again
-			}
-		case <-ctx.Done():
-			timer.Stop()
-			l.giveUp(address, due)
-			return nil, opError("dial", addr(address), ctx.Err())
-		}
-		timer.Stop()
-	}
-}
-
-// giveUp has a connection that was given up arrive, if it may.
-func (l *Link) giveUp(address string, due time.Time) {
-	l.net.mu.Lock()
-	defer l.net.mu.Unlock()
-	if l.late {
-		time.AfterFunc(max(time.Until(due), l.shape.Latency), func() {
-			l.net.mu.Lock()
-			defer l.net.mu.Unlock()
-			l.fromNobody(address)
-		})
-	}
-}
-
-// fromNobody makes a connection whose client is not there. mu is held.
-func (l *Link) fromNobody(address string) {
-	if p, err := l.net.connect(l, address); err == nil {
-		p.forgotten = true
-		p.client.close()
-	}
-}

@@ -4,27 +4,32 @@ import "time"
 
 // pair is one connection: two flows, two ends. The network's mu guards it.
 type pair struct {
-	link           *Link
-	client, server *faultConn
-	flows          [2]*flow // by Way
-	forgotten      bool     // half-open
-	seen           Seen
+	link      *Link
+	ends      [2]*faultConn // by the Way that they write: the client's, the server's
+	flows     [2]*flow      // by Way
+	forgotten bool          // half-open
+	seen      Seen
 }
 
-func newPair(l *Link, local, remote addr) *pair {
+// newPair returns a connection that was dialled the way.
+func newPair(l *Link, dialled Way, from, to addr) *pair {
 	p := &pair{link: l}
 	for _, way := range Ways {
-		p.flows[way] = &flow{link: l, way: way, framer: framer{way: way}}
+		end := &faultConn{pair: p, out: way, local: from, remote: to}
+		if way != dialled {
+			end.local, end.remote = to, from
+		}
+		p.ends[way] = end
+		p.flows[way] = &flow{link: l, way: way, framer: newFramer(way, dialled, l.shape.TLS)}
 	}
-	p.client = &faultConn{pair: p, out: Up, local: local, remote: remote}
-	p.server = &faultConn{pair: p, out: Down, local: remote, remote: local}
 	return p
 }
 
 // reset breaks the connection at both ends.
 func (p *pair) reset() {
-	p.client.reset()
-	p.server.reset()
+	for _, end := range p.ends {
+		end.reset()
+	}
 }
 
 // void takes bytes that vanish. Who sends them is told, unless the way is
@@ -41,7 +46,7 @@ func (p *pair) retell(now time.Time) {
 	if !p.forgotten || !p.link.blocked[Up].IsZero() || !p.link.blocked[Down].IsZero() {
 		return
 	}
-	for _, end := range []*faultConn{p.client, p.server} {
+	for _, end := range p.ends {
 		if p.flows[end.out].bytes > 0 {
 			end.resetAt(p.link.answer(now))
 		}
@@ -56,6 +61,7 @@ func (p *pair) note(now time.Time) {
 }
 
 func (p *pair) wake() {
-	p.client.wake()
-	p.server.wake()
+	for _, end := range p.ends {
+		end.wake()
+	}
 }
