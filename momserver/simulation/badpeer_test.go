@@ -2,13 +2,16 @@ package simulation_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"net"
 	"strings"
 	"sync"
 	"time"
 
 	"mom/wire"
 	"mom/wire/wiretest"
+	"mom/wire/wiretest/invariant"
 )
 
 // badPeer comes again and again, and never behaves. On its own link no faults
@@ -17,6 +20,9 @@ type badPeer struct {
 	*entity
 	link *wiretest.Link
 }
+
+// badIP is where it comes from.
+const badIP = "10.0.1.1"
 
 // What it does, and how it calls itself.
 const (
@@ -27,18 +33,19 @@ const (
 	lies      = badPrefix + "answers with an error"
 	boasts    = badPrefix + "boasts of room"
 	neverRead = badPrefix + "asks and does not read"
+	lurks     = badPrefix + "names an endpoint and does not speak there"
 )
 
 func newBadPeer(w *world) *badPeer {
 	b := &badPeer{entity: w.entity("bad")}
-	b.link = w.link(b.entity, b.between(grid, 10*time.Millisecond), 0, 300, 1)
+	b.link = w.link(b.entity, badIP, b.between(grid, 10*time.Millisecond), 0, 300, 1)
 	return b
 }
 
 func (b *badPeer) live() {
 	for !b.w.healed() {
 		b.rest(b.between(200*time.Millisecond, 4*time.Second))
-		what := one(b.entity, saysLess, saysHalf, neverAcks, lies, boasts, neverRead)
+		what := one(b.entity, saysLess, saysHalf, neverAcks, lies, boasts, neverRead, lurks)
 		err := b.visit(what, b.between(100*time.Millisecond, 9*time.Second))
 		b.did("%s: %v", what, err == nil)
 	}
@@ -62,6 +69,9 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 		b.rest(lasts)
 		return nil
 	}
+	if nc, err = b.secure(ctx, nc); err != nil {
+		return err
+	}
 	if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, 2*time.Second+b.offset); err != nil {
 		return err
 	}
@@ -75,6 +85,9 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 	// A call is not over before what is served on the same connection.
 	stop := context.AfterFunc(ctx, release)
 	args := &wire.SubscribeArgs{Name: what, From: wire.FromOldest, Room: 1000}
+	if what == lurks {
+		return b.lurk(ctx, conn, args, lasts)
+	}
 	if err := conn.Call(ctx, wire.MethodSubscribe, args, &wire.Subscribed{}); err != nil {
 		return err
 	}
@@ -94,6 +107,33 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 	}
 	b.rest(lasts)
 	return nil
+}
+
+// lurk subscribes with an endpoint that proves nothing.
+func (b *badPeer) lurk(ctx context.Context, conn *wire.Conn, args *wire.SubscribeArgs, lasts time.Duration) error {
+	l, err := b.link.Listen("tcp", ":0")
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	args.CallbackAddr, args.Ticket = l.Addr().String(), make([]byte, wire.TicketSize)
+	err = conn.Call(ctx, wire.MethodSubscribe, args, &wire.Subscribed{})
+	if err == nil {
+		b.w.violated(invariant.Reasons, "%s was subscribed", b.name)
+	}
+	b.rest(lasts)
+	return err
+}
+
+// secure puts TLS on the connection, in a world where there is.
+func (b *badPeer) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
+	cfg := b.w.keys.ofClient()
+	if cfg == nil {
+		return nc, nil
+	}
+	cfg.ServerName = "server"
+	tc := tls.Client(nc, cfg)
+	return wire.HardClose(tc), tc.HandshakeContext(ctx)
 }
 
 // badCallback is what it serves.

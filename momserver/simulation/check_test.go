@@ -8,6 +8,7 @@ import (
 	"mom/momclient"
 	"mom/momserver"
 	"mom/wire"
+	"mom/wire/wiretest"
 	"mom/wire/wiretest/invariant"
 )
 
@@ -76,32 +77,49 @@ func (w *world) checkDrops(st momserver.Stats, stopping time.Time) {
 	for _, d := range st.Dropped {
 		w.host.did("dropped %s at %v: %v", d.Name, d.Time.Sub(w.began).Truncate(time.Microsecond), d.Reason)
 		if !w.rightReason(d, stopping) {
-			w.violated(invariant.Reasons, "%s (%s) was dropped at %v for %q (%s); the network saw %+v", d.Name, d.Addr, d.Time.Sub(w.began), d.Reason, d.Detail, w.net.Seen(d.Addr))
+			w.violated(invariant.Reasons, "%s (%s) was dropped at %v for %q (%s); the network saw %+v", d.Name, d.Addr, d.Time.Sub(w.began), d.Reason, d.Detail, w.seen(d))
 		}
 	}
 }
 
 func (w *world) rightReason(d momserver.Drop, stopping time.Time) bool {
-	seen := w.net.Seen(d.Addr)
-	ended := !seen.Ended.IsZero() && seen.Ended.Before(d.Time)
+	seen := w.seen(d)
+	any := func(is func(wiretest.Seen) bool) bool { return slices.ContainsFunc(seen, is) }
+	ended := any(func(s wiretest.Seen) bool { return !s.Ended.IsZero() && s.Ended.Before(d.Time) })
+	impaired := func(within time.Duration) bool {
+		return any(func(s wiretest.Seen) bool { return s.Impaired.After(d.Time.Add(-within - time.Second)) })
+	}
 	switch d.Reason {
 	case momserver.ReasonUnsubscribed:
 		return !isBad(d.Name) && w.subscriber(d.Name).hasLeft(d.Time)
 	case momserver.ReasonConnectionLost:
-		return !seen.Ended.IsZero() && !seen.Ended.After(d.Time)
+		return any(func(s wiretest.Seen) bool { return !s.Ended.IsZero() && !s.Ended.After(d.Time) })
 	case momserver.ReasonCallTimeout:
-		impaired := seen.Impaired.After(d.Time.Add(-w.cfg.CallTimeout - time.Second))
-		return !ended && (impaired || d.Name == neverAcks)
+		// The client's own connection counts with a callback connection too:
+		// the first call is answered when the reply to Subscribe is there.
+		return !ended && (impaired(w.cfg.CallTimeout) || d.Name == neverAcks)
 	case momserver.ReasonWriteTimeout:
-		return !ended && seen.WriteTimedOut.Equal(d.Time)
+		return !ended && any(func(s wiretest.Seen) bool { return s.WriteTimedOut.Equal(d.Time) })
 	case momserver.ReasonStalled:
-		return !ended && seen.Impaired.After(d.Time.Add(-w.cfg.MessageTimeout-time.Second))
+		return !ended && impaired(w.cfg.MessageTimeout)
 	case momserver.ReasonProtocol:
 		return !ended && d.Name == lies
 	case momserver.ReasonShutdown:
 		return !ended && !stopping.IsZero() && !stopping.After(d.Time)
 	}
 	return false
+}
+
+// seen returns what the server was told of the subscriber's connections: its
+// own, and behind it the callback connection where there is one.
+func (w *world) seen(d momserver.Drop) []wiretest.Seen {
+	seen := []wiretest.Seen{w.net.Seen(d.Addr)}
+	if !isBad(d.Name) {
+		if at := w.subscriber(d.Name).endpoint.of(d.Addr); at != "" {
+			seen = append(seen, w.net.Seen(at))
+		}
+	}
+	return seen
 }
 
 func (w *world) subscriber(name string) *subscriber {

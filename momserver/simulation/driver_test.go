@@ -12,10 +12,15 @@ import (
 // last at once, on one link too.
 type driver struct {
 	*entity
-	victims []*wiretest.Link
-	names   []string
+	victims []victim
 	lasting []lasting // by their end
-	blocked map[*wiretest.Link]*[2]int
+	blocked map[*wiretest.Link][2]int
+}
+
+// victim is a link on which faults are made.
+type victim struct {
+	*wiretest.Link
+	name string
 }
 
 // lasting is a fault that ends.
@@ -25,14 +30,11 @@ type lasting struct {
 }
 
 func newDriver(w *world) *driver {
-	d := &driver{entity: w.entity("driver"), blocked: make(map[*wiretest.Link]*[2]int)}
+	d := &driver{entity: w.entity("driver"), blocked: make(map[*wiretest.Link][2]int)}
 	for _, s := range w.subscribers {
 		if !s.healthy {
-			d.victims, d.names = append(d.victims, s.link), append(d.names, s.name)
+			d.victims = append(d.victims, victim{s.link, s.name})
 		}
-	}
-	for _, l := range w.links {
-		d.blocked[l] = new([2]int)
 	}
 	return d
 }
@@ -54,8 +56,8 @@ func (d *driver) live(end time.Time) {
 	for _, l := range d.lasting {
 		l.end()
 	}
-	for _, l := range d.victims {
-		l.Heal()
+	for _, v := range d.victims {
+		v.Heal()
 	}
 	d.did("healed")
 }
@@ -84,8 +86,7 @@ func (d *driver) fault() {
 		d.restart()
 		return
 	}
-	i := d.rand.IntN(len(d.victims))
-	l, way := d.victims[i], one(d.entity, wiretest.Up, wiretest.Down)
+	l, way := d.victims[d.rand.IntN(len(d.victims))], one(d.entity, wiretest.Up, wiretest.Down)
 	what := ""
 	switch d.rand.IntN(11) {
 	case 0, 1:
@@ -98,12 +99,12 @@ func (d *driver) fault() {
 		l.Forget()
 		what = "forgotten"
 	case 4, 5:
-		d.block(l, way)
-		what = fmt.Sprint("blocked ", way, " for ", d.last(10*time.Millisecond, 12*time.Second, func() { d.unblock(l, way) }))
+		d.block(l.Link, way)
+		what = fmt.Sprint("blocked ", way, " for ", d.last(10*time.Millisecond, 12*time.Second, func() { d.unblock(l.Link, way) }))
 	case 6:
-		d.block(l, wiretest.Up)
-		d.block(l, wiretest.Down)
-		what = fmt.Sprint("partitioned for ", d.last(10*time.Millisecond, 12*time.Second, func() { d.unblock(l, wiretest.Up); d.unblock(l, wiretest.Down) }))
+		d.block(l.Link, wiretest.Up)
+		d.block(l.Link, wiretest.Down)
+		what = fmt.Sprint("partitioned for ", d.last(10*time.Millisecond, 12*time.Second, func() { d.unblock(l.Link, wiretest.Up); d.unblock(l.Link, wiretest.Down) }))
 	case 7:
 		l.Throttle(way, one(d.entity, 30, 300, 3000))
 		what = fmt.Sprint("slow ", way, " for ", d.last(time.Second, 10*time.Second, func() { l.Throttle(way, 0) }))
@@ -117,24 +118,32 @@ func (d *driver) fault() {
 		what = fmt.Sprint("connects twice for ", d.last(time.Second, 10*time.Second, func() { l.Twice(false) }))
 		l.Cut()
 	case 10:
-		d.block(l, wiretest.Up)
-		d.block(l, wiretest.Down)
+		d.block(l.Link, wiretest.Up)
+		d.block(l.Link, wiretest.Down)
 		l.Forget()
-		what = fmt.Sprint("gone for ", d.last(10*time.Millisecond, 9*time.Second, func() { d.unblock(l, wiretest.Up); d.unblock(l, wiretest.Down) }))
+		what = fmt.Sprint("gone for ", d.last(10*time.Millisecond, 9*time.Second, func() { d.unblock(l.Link, wiretest.Up); d.unblock(l.Link, wiretest.Down) }))
 	}
-	d.did("%s %s", d.names[i], what)
+	d.did("%s %s", l.name, what)
 }
 
 // block and unblock count, because faults may overlap.
 func (d *driver) block(l *wiretest.Link, way wiretest.Way) {
-	d.blocked[l][way]++
+	d.count(l, way, 1)
 	l.Block(way)
 }
 
 func (d *driver) unblock(l *wiretest.Link, way wiretest.Way) {
-	if d.blocked[l][way]--; d.blocked[l][way] == 0 {
+	if d.count(l, way, -1) == 0 {
 		l.Unblock(way)
 	}
+}
+
+// count returns how many faults block the way.
+func (d *driver) count(l *wiretest.Link, way wiretest.Way, more int) int {
+	blocked := d.blocked[l]
+	blocked[way] += more
+	d.blocked[l] = blocked
+	return blocked[way]
 }
 
 // restart ends the server, by a crash or in good order, and starts another.

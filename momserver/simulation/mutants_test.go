@@ -93,7 +93,20 @@ var mutants = []mutant{
 	}, []string{invariant.Reasons}},
 	{"loop that overtakes a handler", []edit{
 		{"momclient/client.go", "if turn > c.moved {", "if turn == c.moved+1 {"},
-	}, []string{invariant.Ended, invariant.NoRepeats, invariant.Gaps, invariant.Sum, invariant.Liveness}},
+	}, []string{invariant.Ended, invariant.Order, invariant.NoRepeats, invariant.Gaps, invariant.Sum, invariant.Liveness}},
+	{"callback connection left open", []edit{
+		{"momserver/service.go", "\tif sub.callee != sub.main {\n\t\tsub.callee.Close(end)\n\t}\n", ""},
+		{"momserver/service.go", "\t\tsub.callee.Close(e)", "\t\t"},
+	}, []string{invariant.Bounded}},
+	{"callback endpoint left open", []edit{
+		{"momclient/session.go", "\t\tdefer ep.close()\n", ""},
+	}, []string{invariant.Bounded}},
+	{"dial-back that outlives the server", []edit{
+		{"momserver/callback.go", "context.WithTimeout(s.life, s.cfg.DialTimeout)", "context.WithTimeout(context.Background(), s.cfg.DialTimeout)"},
+	}, []string{invariant.Bounded}},
+	{"TLS closed with an alert", []edit{
+		{"wire/tls.go", "{ return c.NetConn().Close() }", "{ return c.Conn.Close() }"},
+	}, []string{invariant.Reasons, invariant.Bounded, invariant.Healthy, invariant.NoWait}},
 	{"filtered events counted as missed", []edit{
 		{"momserver/history.go", "\t\t\tbegin = end\n\t\t\tp.next++\n", "\t\t\tif n == 0 {\n\t\t\t\tp.missed++\n\t\t\t}\n\t\t\tbegin = end\n\t\t\tp.next++\n"},
 	}, []string{invariant.Gaps, invariant.Liveness}},

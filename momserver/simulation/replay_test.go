@@ -16,9 +16,10 @@ var underRace bool
 //
 // What is left open is what the library does at one instant, on several
 // goroutines: where a connection has the reply to Subscribe and the first batch
-// to write, either may be first. The scheduler decides that alike nearly
-// always, but the race detector has it decide at random. So a seed has a few
-// tries to come out the same twice.
+// to write, either may be first. The scheduler decides that alike on one
+// processor, unless it takes the processor from a goroutine whose time is up,
+// and the race detector has it decide at random. So a seed has a few tries to
+// come out the same twice.
 func TestReplay(t *testing.T) {
 	if underRace {
 		t.Skip("the race detector shuffles what runs at one instant")

@@ -3,6 +3,7 @@ package simulation_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -19,11 +20,13 @@ import (
 type subscriber struct {
 	*entity
 	traits
-	link    *wiretest.Link
-	stream  *invariant.Stream
-	handler *entity // what draws and acts in the handler
-	looper  *entity // and in the range loop
-	told    *entity // traces the statuses
+	ip       string
+	link     *wiretest.Link
+	endpoint *endpoint // where the server dials back to; nil for not
+	stream   *invariant.Stream
+	handler  *entity // what draws and acts in the handler
+	looper   *entity // and in the range loop
+	told     *entity // traces the statuses
 
 	client  *momclient.Client // owned by live
 	ended   chan struct{}     // rung when a subscription has ended by itself
@@ -36,13 +39,15 @@ type subscriber struct {
 	left      []time.Time
 }
 
-func newSubscriber(w *world, name string, draw func(*entity) traits) *subscriber {
-	s := &subscriber{entity: w.entity(name), ended: make(chan struct{}, 1)}
+// newSubscriber draws the i-th.
+func newSubscriber(w *world, i int, draw func(*entity) traits) *subscriber {
+	name := fmt.Sprint("client", i)
+	s := &subscriber{entity: w.entity(name), ip: fmt.Sprint("10.0.0.", i+1), ended: make(chan struct{}, 1)}
 	s.handler, s.looper = w.entity(name+"/handler"), w.entity(name+"/loop")
 	s.told = w.entity(name + "/status")
 	jitter := w.entity(name + "/jitter")
 	s.traits = draw(s.entity)
-	s.link = w.link(s.entity, s.latency, s.latency, s.buffer, s.pieces)
+	s.link = w.link(s.entity, s.ip, s.latency, s.latency, s.buffer, s.pieces)
 	s.stream = invariant.NewStream(&w.ledger, s.opts.Filter, func(v invariant.Violation) {
 		v.Detail = s.name + ": " + v.Detail
 		w.report(v)
@@ -52,6 +57,7 @@ func newSubscriber(w *world, name string, draw func(*entity) traits) *subscriber
 	s.opts.DialTimeout = 5*time.Second + 3*s.offset
 	s.opts.CallTimeout = 5*time.Second + 5*s.offset
 	s.opts.DialContext = s.link.DialContext
+	s.opts.TLS = w.keys.ofClient()
 	s.opts.Jitter = func(limit time.Duration) time.Duration { return jitter.between(0, limit) }
 	s.opts.OnPanic = func(p *momclient.PanicError) { s.handler.did("panicked at %d", p.Event.Seq) }
 	return s

@@ -245,6 +245,7 @@ func TestMessages(t *testing.T) {
 				from, to = server, client
 			}
 			from.Write(bytes.Join(c.says, nil))
+			to.SetReadDeadline(time.Now().Add(time.Minute))
 			for _, want := range c.says {
 				buf := make([]byte, 100)
 				if n, err := to.Read(buf); n != len(want) || err != nil {

@@ -1,0 +1,81 @@
+package simulation_test
+
+import (
+	"context"
+	"net"
+	"sync"
+
+	"mom/wire/wiretest"
+)
+
+// endpoint is where the server dials back to a subscriber: over a link of its
+// own, on which faults are made as on any other.
+type endpoint struct {
+	*entity
+	main, back *wiretest.Link
+
+	mu        sync.Mutex        // guards all below
+	from      string            // the address of the client's own connection, the latest
+	listeners map[string]string // their addresses, by that of the client's own connection
+}
+
+// drawEndpoint draws whether the subscriber has one.
+func (s *subscriber) drawEndpoint() {
+	p := &endpoint{entity: s.w.entity(s.name + "/callback"), main: s.link, listeners: make(map[string]string)}
+	if !p.odds(3) {
+		return
+	}
+	s.endpoint = p
+	p.back = s.w.link(p.entity, s.ip, s.latency, s.latency, s.buffer, s.pieces)
+	if !s.healthy {
+		s.w.driver.victims = append(s.w.driver.victims, victim{p.back, p.name})
+	}
+	s.opts.CallbackAddr, s.opts.DialContext, s.opts.Listen = ":0", p.dial, p.listen
+}
+
+// dial connects to the server.
+func (p *endpoint) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	nc, err := p.main.DialContext(ctx, network, address)
+	if err == nil {
+		p.mu.Lock()
+		p.from = nc.LocalAddr().String()
+		p.mu.Unlock()
+	}
+	return nc, err
+}
+
+// listen opens the endpoint of the client's latest connection.
+func (p *endpoint) listen(network, address string) (net.Listener, error) {
+	l, err := p.back.Listen(network, address)
+	if err == nil {
+		p.mu.Lock()
+		p.listeners[p.from] = l.Addr().String()
+		p.mu.Unlock()
+	}
+	return l, err
+}
+
+// of returns the address of the endpoint that belongs to the client's own
+// connection; "" for none.
+func (p *endpoint) of(main string) string {
+	if p == nil {
+		return ""
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.listeners[main]
+}
+
+// dialBack connects the server to an endpoint.
+func (w *world) dialBack(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, _ := net.SplitHostPort(address)
+	if host == badIP {
+		return w.bad.link.DialBack(ctx, network, address)
+	}
+	for _, s := range w.subscribers {
+		if s.ip == host && s.endpoint != nil {
+			return s.endpoint.back.DialBack(ctx, network, address)
+		}
+	}
+	panic("nobody has an endpoint at " + address)
+}

@@ -1,0 +1,42 @@
+package simulation_test
+
+import (
+	"crypto/tls"
+	"math/rand/v2"
+	"time"
+
+	"mom/wire/wiretest"
+)
+
+// keys are for TLS on all connections of a world. What is drawn by crypto/tls
+// itself is not the seed's, but it has the same lengths, and so the same
+// effects.
+type keys struct{ server, client *tls.Config }
+
+// drawKeys draws whether there are any.
+func drawKeys(seed uint64) *keys {
+	if rand.New(rand.NewPCG(seed, hash("keys"))).IntN(4) > 0 {
+		return nil
+	}
+	a := wiretest.NewAuthority()
+	return &keys{
+		server: &tls.Config{Certificates: []tls.Certificate{a.Issue("server", time.Hour, "server")}},
+		client: &tls.Config{RootCAs: a.Pool()},
+	}
+}
+
+// ofServer returns the server's settings; nil for no TLS.
+func (k *keys) ofServer() *tls.Config {
+	if k == nil {
+		return nil
+	}
+	return k.server
+}
+
+// ofClient returns settings of a client's own.
+func (k *keys) ofClient() *tls.Config {
+	if k == nil {
+		return nil
+	}
+	return k.client.Clone()
+}
