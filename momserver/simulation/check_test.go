@@ -84,22 +84,22 @@ func (w *world) checkDrops(st momserver.Stats, stopping time.Time) {
 
 func (w *world) rightReason(d momserver.Drop, stopping time.Time) bool {
 	seen := w.seen(d)
-	any := func(is func(wiretest.Seen) bool) bool { return slices.ContainsFunc(seen, is) }
-	ended := any(func(s wiretest.Seen) bool { return !s.Ended.IsZero() && s.Ended.Before(d.Time) })
+	some := func(is func(wiretest.Seen) bool) bool { return slices.ContainsFunc(seen, is) }
+	ended := some(func(s wiretest.Seen) bool { return !s.Ended.IsZero() && s.Ended.Before(d.Time) })
 	impaired := func(within time.Duration) bool {
-		return any(func(s wiretest.Seen) bool { return s.Impaired.After(d.Time.Add(-within - time.Second)) })
+		return some(func(s wiretest.Seen) bool { return s.Impaired.After(d.Time.Add(-within - time.Second)) })
 	}
 	switch d.Reason {
 	case momserver.ReasonUnsubscribed:
 		return !isBad(d.Name) && w.subscriber(d.Name).hasLeft(d.Time)
 	case momserver.ReasonConnectionLost:
-		return any(func(s wiretest.Seen) bool { return !s.Ended.IsZero() && !s.Ended.After(d.Time) })
+		return some(func(s wiretest.Seen) bool { return !s.Ended.IsZero() && !s.Ended.After(d.Time) })
 	case momserver.ReasonCallTimeout:
 		// The client's own connection counts with a callback connection too:
 		// the first call is answered when the reply to Subscribe is there.
 		return !ended && (impaired(w.cfg.CallTimeout) || d.Name == neverAcks)
 	case momserver.ReasonWriteTimeout:
-		return !ended && any(func(s wiretest.Seen) bool { return s.WriteTimedOut.Equal(d.Time) })
+		return !ended && some(func(s wiretest.Seen) bool { return s.WriteTimedOut.Equal(d.Time) })
 	case momserver.ReasonStalled:
 		return !ended && impaired(w.cfg.MessageTimeout)
 	case momserver.ReasonProtocol:
@@ -111,7 +111,7 @@ func (w *world) rightReason(d momserver.Drop, stopping time.Time) bool {
 }
 
 // seen returns what the server was told of the subscriber's connections: its
-// own, and behind it the callback connection where there is one.
+// own, and the callback connection where there is one.
 func (w *world) seen(d momserver.Drop) []wiretest.Seen {
 	seen := []wiretest.Seen{w.net.Seen(d.Addr)}
 	if !isBad(d.Name) {
