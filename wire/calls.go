@@ -73,7 +73,7 @@ type Batch struct {
 	Snapshot uint32
 	Count    uint32 // events in Events
 	Types    []byte // gob type definitions, in a subscription's first batch
-	Events   []byte // the events, as the encoder wrote them, one after another
+	Events   []byte // the events, as the encoder wrote them, one after another; last, see tail.go
 }
 
 // Ack is the reply to Notify.
@@ -109,8 +109,8 @@ type Page struct {
 	Missed uint64 // History: events that left the cache before the first
 	Count  uint32
 	Types  []byte
-	Events []byte
 	More   bool
+	Events []byte // last, see tail.go
 }
 
 // Goodbye tells a subscriber that its connection will be closed, and why.

@@ -138,17 +138,12 @@ func (s *frameStream) end() error {
 	return nil
 }
 
-// redirect is where a persistent encoder writes: to each frame in its turn.
-type redirect struct{ to io.Writer }
-
-func (r *redirect) Write(p []byte) (int, error) { return r.to.Write(p) }
-
 // frameEncoder encodes a header and a body into one frame: one gob encoder for
 // the life of the connection.
 type frameEncoder struct {
 	out        *outbox
 	kind       frameKind
-	w          redirect
+	w          spliced
 	enc        *gob.Encoder
 	head, body any                   // being encoded
 	encode     func(io.Writer) error // is encodeBoth, so that a frame allocates nothing
@@ -172,7 +167,19 @@ func (e *frameEncoder) encodeBoth(w io.Writer) error {
 	if err := e.enc.Encode(e.head); err != nil {
 		return err
 	}
-	return e.enc.Encode(e.body)
+	body, ok := e.body.(tailed)
+	if !ok {
+		return e.enc.Encode(e.body)
+	}
+	tail, delta := body.tail()
+	events := *tail
+	if delta == 0 || len(events) == 0 {
+		return e.enc.Encode(e.body)
+	}
+	e.w.field, e.w.delta, *tail = events, delta, nil
+	err := e.enc.Encode(e.body)
+	e.w.field, *tail = nil, events
+	return err
 }
 
 // clientCodec is the rpc.ClientCodec of a Conn. net/rpc calls WriteRequest

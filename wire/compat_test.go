@@ -292,7 +292,7 @@ type (
 
 // said returns one direction's frames of a connection: heads and bodies.
 func said(kind frameKind, bodies ...any) []byte {
-	out := newOutbox(nil, &ConnConfig{MaxWaiting: 1 << 20})
+	out := newOutbox(nil, &ConnConfig{MaxWaiting: 1 << 30})
 	enc := newFrameEncoder(out, kind)
 	for i, body := range bodies {
 		var head any = &rpc.Request{ServiceMethod: "Test.Method", Seq: uint64(i)}

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/gob"
 	"errors"
 	"reflect"
@@ -23,11 +22,11 @@ func claim(t *testing.T, v any, n uint64, behind int) []byte {
 	}
 	typ, _, _ := lastMessage(data)
 	value := append(bytes.Clone(typ), 1, 1, 'T', 1)
-	value = appendGobUint(value, n)
+	value = appendUint(value, n)
 	value = append(value, make([]byte, behind)...)
 	value = append(value, 0)
 	_, start, _ := lastMessage(data)
-	return append(appendGobUint(bytes.Clone(data[:start]), uint64(len(value))), value...)
+	return append(appendUint(bytes.Clone(data[:start]), uint64(len(value))), value...)
 }
 
 // lastMessage returns the type number of a stream's last message, in bytes,
@@ -40,17 +39,6 @@ func lastMessage(data []byte) (typ []byte, start int, content []byte) {
 	msg := gobReader{b: content}
 	msg.int()
 	return content[:msg.at], start, content
-}
-
-// appendGobUint writes an unsigned number as gob does.
-func appendGobUint(dst []byte, n uint64) []byte {
-	if n < 0x80 {
-		return append(dst, byte(n))
-	}
-	var all [8]byte
-	binary.BigEndian.PutUint64(all[:], n)
-	b := bytes.TrimLeft(all[:], "\x00")
-	return append(append(dst, byte(-len(b))), b...)
 }
 
 type (
@@ -211,7 +199,7 @@ func wrapped(t *testing.T, stream []byte, value ...byte) []byte {
 	t.Helper()
 	typ, start, _ := lastMessage(stream)
 	content := append(bytes.Clone(typ), value...)
-	return append(appendGobUint(bytes.Clone(stream[:start]), uint64(len(content))), content...)
+	return append(appendUint(bytes.Clone(stream[:start]), uint64(len(content))), content...)
 }
 
 // allocated returns the bytes that the process has allocated so far.
