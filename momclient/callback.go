@@ -76,7 +76,7 @@ func (s *session) holds(b *wire.Batch, room uint32) bool {
 // is ready for them.
 func (s *session) take(b *wire.Batch) (room uint32, err error) {
 	if len(b.Types) > 0 {
-		s.decoder = wire.NewEventDecoder(b.Types)
+		s.decoder = s.c.opts.Gob.NewEventDecoder(b.Types)
 	}
 	switch {
 	case s.decoder == nil:

@@ -32,7 +32,7 @@ func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.
 			if args.Max > 0 && page.Count > args.Max {
 				return wire.Errorf(wire.CodeProtocol, "%s answered %d events; asked for %d", c.addr, page.Count, args.Max)
 			}
-			got, err := decodePage(&page)
+			got, err := c.decodePage(&page)
 			if err != nil {
 				return err
 			}
@@ -62,7 +62,7 @@ func (c *Client) Jobs(ctx context.Context) ([]wire.Event, error) {
 			if err := conn.Call(ctx, wire.MethodJobs, &wire.JobsArgs{After: after}, &page); err != nil {
 				return err
 			}
-			got, err := decodePage(&page)
+			got, err := c.decodePage(&page)
 			if err != nil {
 				return err
 			}
@@ -81,12 +81,12 @@ func (c *Client) Jobs(ctx context.Context) ([]wire.Event, error) {
 const maxPageEvents = 1 << 16
 
 // decodePage returns a page's events as delivered.
-func decodePage(page *wire.Page) ([]wire.Event, error) {
+func (c *Client) decodePage(page *wire.Page) ([]wire.Event, error) {
 	if page.Count > maxPageEvents {
 		return nil, wire.Errorf(wire.CodeProtocol, "momclient: a page of %d events; at most %d", page.Count, maxPageEvents)
 	}
 	var events []wire.Event
-	err := wire.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(ev *wire.Event) {
+	err := c.opts.Gob.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(ev *wire.Event) {
 		ev.Epoch = page.Epoch
 		events = append(events, *ev)
 	})

@@ -119,6 +119,7 @@ func (c *Client) connConfig(maxCall int) wire.ConnConfig {
 		MaxMessage: c.opts.MaxMessage, MaxCall: maxCall, MaxWaiting: 1 << 20,
 		MaxCalls: maxCalls, MaxReplies: maxReplies,
 		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout, ReplyDelay: replyDelay,
+		Gob:   c.opts.Gob,
 		Names: wire.BoundNames{MaxMessage: "Options.MaxMessage", WriteTimeout: "Options.CallTimeout", MessageTimeout: "Options.CallTimeout"},
 	}
 }

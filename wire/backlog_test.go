@@ -39,7 +39,7 @@ func against(t *testing.T, cfg ConnConfig, receiver any) (*rawPeer, *Conn) {
 	near, far := net.Pipe()
 	c := NewConn(near, cfg)
 	go c.Serve("Test", receiver)
-	p := &rawPeer{Conn: far, t: t}
+	p := &rawPeer{Conn: far, t: t, answers: *newStream()}
 	p.calls, p.replies = gob.NewEncoder(&p.call), gob.NewEncoder(&p.reply)
 	t.Cleanup(func() {
 		c.Close(Errorf(CodeClosed, "test over"))

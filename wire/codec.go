@@ -12,7 +12,7 @@ import (
 // codec.go holds how net/rpc's calls become frames and frames become calls.
 
 // frameStream decodes what stands in frames: one gob stream for the life of the
-// connection, one payload at a time. Its zero value is ready.
+// connection, one payload at a time.
 type frameStream struct {
 	types gobTypes
 	gobValues
@@ -27,9 +27,10 @@ type framePlan struct {
 	step gobStep
 }
 
-// maxFrameSteps bounds what the plans of one stream add up to. The protocol's
-// own take less than a hundred steps in one direction.
-const maxFrameSteps = 2 * maxGobRefs
+func newFrameStream(b GobBounds) frameStream {
+	b = b.withDefaults()
+	return frameStream{types: gobTypes{bounds: b}, gobValues: gobValues{most: b.Elements}}
+}
 
 // maxFrameHead bounds the first value of a frame, in bytes: a method's name, and
 // in a reply an error's text.
@@ -87,8 +88,9 @@ func (s *frameStream) plan(pair gobPair) (*gobStep, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.steps += 1 + steps; s.steps > maxFrameSteps {
-		return nil, Errorf(CodeProtocol, "more than %d fields in all gob values", maxFrameSteps)
+	// Each type becomes one of ours, seldom two: more is no caller's need.
+	if s.steps += 1 + steps; s.steps > 2*s.types.bounds.Fields {
+		return nil, Errorf(CodeProtocol, "gob types of more than %d fields in all are used, over and over (Gob.Fields)", 2*s.types.bounds.Fields)
 	}
 	s.plans = append(s.plans, framePlan{pair, step})
 	return &s.plans[len(s.plans)-1].step, nil
@@ -100,14 +102,14 @@ func (s *frameStream) plan(pair gobPair) (*gobStep, error) {
 func (s *frameStream) glance(part []byte) error {
 	types := s.types
 	types.byID = maps.Clone(types.byID)
-	d := gobValues{in: gobReader{b: part}}
+	d := gobValues{in: gobReader{b: part}, most: s.most}
 	for atHead := true; ; {
 		msg, size, cut := d.part()
 		id := msg.int()
 		switch {
 		case msg.bad: // decode will say so, when it is not for what is still to come
 			return nil
-		case id < 0 && (cut || types.bytes+size > maxGobBytes):
+		case id < 0 && (cut || types.fits(size) != nil):
 			return types.fits(size)
 		case id < 0:
 			if err := types.define(-id, msg, size); err != nil {
@@ -122,7 +124,7 @@ func (s *frameStream) glance(part []byte) error {
 		if err != nil {
 			return err
 		}
-		if err = d.value(msg, &step, reflect.Value{}); d.elements > maxGobElements {
+		if err = d.value(msg, &step, reflect.Value{}); d.tooMany() {
 			return err
 		} else if cut {
 			return nil
@@ -194,7 +196,7 @@ type clientCodec struct {
 }
 
 func newClientCodec(c *Conn) *clientCodec {
-	k := &clientCodec{c: c, calls: newFrameEncoder(c.out, frameCall)}
+	k := &clientCodec{c: c, calls: newFrameEncoder(c.out, frameCall), in: newFrameStream(c.cfg.Gob)}
 	c.replies = &k.in
 	return k
 }
@@ -268,7 +270,7 @@ func newServerCodec(c *Conn, service string, receiver any) *serverCodec {
 	if err := server.RegisterName(service, receiver); err != nil {
 		panic(err) // a receiver without methods: a defect of the caller's
 	}
-	return &serverCodec{c: c, server: server, replies: newFrameEncoder(c.out, frameReply)}
+	return &serverCodec{c: c, server: server, replies: newFrameEncoder(c.out, frameReply), in: newFrameStream(c.cfg.Gob)}
 }
 
 // serve serves the one call in payload.

@@ -309,7 +309,7 @@ func said(kind frameKind, bodies ...any) []byte {
 // heard decodes such frames into the bodies.
 func heard(t *testing.T, kind frameKind, data []byte, bodies ...any) {
 	t.Helper()
-	in := new(frameStream)
+	in := newStream()
 	for i, body := range bodies {
 		if len(data) < frameHead || data[0] != byte(kind) {
 			t.Fatalf("frame %d is none: %q", i, data[:min(len(data), frameHead)])

@@ -26,7 +26,7 @@ const (
 const frameHead = 5
 
 // ConnConfig bounds a [Conn]. All fields but
-// MaxCall, MaxCalls, MaxReplies, ReplyDelay, HoldCalls and Names must be set.
+// MaxCall, MaxCalls, MaxReplies, ReplyDelay, HoldCalls, Gob and Names must be set.
 type ConnConfig struct {
 	MaxMessage     int           // bytes of one incoming frame
 	MaxCall        int           // bytes of one outgoing frame, what the peer takes; 0 where it takes what this end may say
@@ -36,6 +36,7 @@ type ConnConfig struct {
 	WriteTimeout   time.Duration // for each write; the kernel gives a peer that has vanished a quarter more
 	MessageTimeout time.Duration // from an incoming frame's first byte to its last
 	ReplyDelay     time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
+	Gob            GobBounds     // of what comes
 	HoldCalls      bool          // calls leave with the next Send, so that the caller can make many and then send them together
 	Names          BoundNames    // for errors
 }

@@ -244,17 +244,17 @@ func TestGlance(t *testing.T) {
 		begin []byte
 		want  string // "" where it goes on
 	}{
-		"elements":           {elements(maxGobElements), ""},
-		"an element more":    {elements(maxGobElements + 1), "elements"},
+		"elements":           {elements(defaultGobBounds.Elements), ""},
+		"an element more":    {elements(defaultGobBounds.Elements + 1), "elements"},
 		"a head":             {head(over), ""},
 		"a byte more":        {head(over + 1), "head of a call"},
-		"definitions":        {gobOf(t, many(16, maxGobRefs/16, "F")...), ""},
-		"a definition more":  {gobOf(t, many(17, maxGobRefs/16, "F")...), "2048 fields"},
+		"definitions":        {gobOf(t, many(16, defaultGobBounds.Fields/16, "F")...), ""},
+		"a definition more":  {gobOf(t, many(17, defaultGobBounds.Fields/16, "F")...), "2048 fields"},
 		"definitions' bytes": {gobOf(t, many(20, 50, strings.Repeat("X", 30))...), "bytes of gob type definitions"},
 		"no gob":             {bytes.Repeat([]byte{0x81}, 100), ""}, // decode will tell
 		"nothing":            {nil, ""},
 	} {
-		s := new(frameStream)
+		s := newStream()
 		err := s.glance(tc.begin)
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) || len(s.types.byID) > 0 || s.types.bytes > 0 {
 			t.Errorf("%s: %v, and %d types kept", name, err, len(s.types.byID))
@@ -271,7 +271,7 @@ func TestGlance(t *testing.T) {
 	// Cut anywhere, what is good goes on.
 	whole := gobOf(t, rpc.Request{ServiceMethod: "Test.Twice"}, SubscribeArgs{Name: "n", Filter: Filter{Names: []string{"a", "b"}}})
 	for n := range whole {
-		if err := new(frameStream).glance(whole[:n]); err != nil {
+		if err := newStream().glance(whole[:n]); err != nil {
 			t.Errorf("cut at %d: %v", n, err)
 		}
 	}

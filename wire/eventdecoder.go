@@ -26,9 +26,13 @@ type EventDecoder struct {
 
 // NewEventDecoder returns a decoder for events of the encoder whose Types
 // these are.
-func NewEventDecoder(types []byte) *EventDecoder {
-	d := new(EventDecoder)
-	d.types, d.err = takeEventTypes(types)
+func NewEventDecoder(types []byte) *EventDecoder { return GobBounds{}.NewEventDecoder(types) }
+
+// NewEventDecoder returns a decoder with bounds of its own.
+func (b GobBounds) NewEventDecoder(types []byte) *EventDecoder {
+	b = b.withDefaults()
+	d := &EventDecoder{values: gobValues{most: b.Elements}}
+	d.types, d.err = takeEventTypes(types, b)
 	return d
 }
 
@@ -171,14 +175,15 @@ type boundRecord struct {
 var lastEventTypes atomic.Pointer[eventTypes]
 
 // takeEventTypes reads what an encoder's Types say: definitions only.
-func takeEventTypes(encoded []byte) (*eventTypes, error) {
-	if last := lastEventTypes.Load(); last != nil && bytes.Equal(last.encoded, encoded) {
+func takeEventTypes(encoded []byte, b GobBounds) (*eventTypes, error) {
+	if last := lastEventTypes.Load(); last != nil && last.types.bounds == b && bytes.Equal(last.encoded, encoded) {
 		return last, nil
 	}
-	if err := new(gobTypes).fits(len(encoded)); err != nil {
+	types := gobTypes{bounds: b}
+	if err := types.fits(len(encoded)); err != nil {
 		return nil, err
 	}
-	t := &eventTypes{encoded: bytes.Clone(encoded)}
+	t := &eventTypes{encoded: bytes.Clone(encoded), types: types}
 	for in := (gobValues{in: gobReader{b: t.encoded}}); in.in.left() > 0; {
 		size := in.in.left()
 		msg, id, err := in.message()

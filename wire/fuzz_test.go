@@ -32,7 +32,7 @@ func FuzzGuard(f *testing.F) {
 	f.Add(wiretest.Call(MethodSubscribe, &SubscribeArgs{Name: "n", Filter: Filter{Names: []string{"a", "b"}}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		wiretest.Bounded(t, len(data), func() {
-			s := new(frameStream)
+			s := newStream()
 			var head rpc.Request
 			var args SubscribeArgs
 			s.take(data)
@@ -43,11 +43,11 @@ func FuzzGuard(f *testing.F) {
 			if err == nil {
 				sameAsGob(t, data, &head, &args)
 			}
-			if n := len(s.types.byID); n > maxGobTypes || s.steps > maxFrameSteps {
+			if n := len(s.types.byID); n > defaultGobBounds.Types || s.steps > 2*defaultGobBounds.Fields {
 				t.Errorf("%d types, %d bytes of definitions, %d steps", n, s.types.bytes, s.steps)
 			}
 			// The same in pieces: nothing gets by between two payloads.
-			s, half := new(frameStream), len(data)/2
+			s, half := newStream(), len(data)/2
 			s.take(data[:half])
 			if s.decode(&head) == nil {
 				s.take(data[half:])
@@ -157,7 +157,7 @@ func FuzzEventDecoder(f *testing.F) {
 		wiretest.Bounded(t, len(types)+len(events), func() {
 			n := 0
 			err := NewEventDecoder(types).Decode(events, count, func(e *Event) {
-				if n++; len(e.Data.Status.Log) > maxGobElements {
+				if n++; len(e.Data.Status.Log) > defaultGobBounds.Elements {
 					t.Errorf("a log of %d entries", len(e.Data.Status.Log))
 				}
 			})
@@ -218,12 +218,12 @@ func FuzzFilter(f *testing.F) {
 	addAttacks(f, "X")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		wiretest.Bounded(t, len(data), func() {
-			s, filter := new(frameStream), new(Filter)
+			s, filter := newStream(), new(Filter)
 			if s.take(data); s.decode(filter) != nil {
 				return
 			}
 			err := filter.Check()
-			if n := len(filter.Jobs) + len(filter.Names); n > maxGobElements || err == nil && n > 2*MaxFilterItems {
+			if n := len(filter.Jobs) + len(filter.Names); n > defaultGobBounds.Elements || err == nil && n > 2*MaxFilterItems {
 				t.Errorf("a filter of %d items: %v", n, err)
 			}
 			if filter.IsZero() && !filter.Takes(&ev) {

@@ -58,7 +58,7 @@ type (
 
 // readFrame reads the last value of a stream as a connection does.
 func readFrame(stream []byte, v any) error {
-	s := new(frameStream)
+	s := newStream()
 	s.take(stream)
 	return errors.Join(s.decode(v), s.end())
 }
@@ -208,7 +208,7 @@ func TestLent(t *testing.T) {
 		{Batch{Next: 1}, false},
 	} {
 		data := gobOf(t, tc.batch)
-		s, got := new(frameStream), Batch{}
+		s, got := newStream(), Batch{}
 		s.take(data)
 		if err := s.decode(&got); err != nil || s.lent != tc.lent || !reflect.DeepEqual(got, tc.batch) {
 			t.Errorf("lent %v: %v", s.lent, err)
@@ -231,23 +231,24 @@ func TestLent(t *testing.T) {
 // TestPlansAreBounded is exact: the plans for what one stream's types become
 // have so many steps at most.
 func TestPlansAreBounded(t *testing.T) {
-	s, all := new(frameStream), many(16, maxGobRefs/16, "F")
-	perType := maxGobRefs / 16
+	s, all := newStream(), many(16, defaultGobBounds.Fields/16, "F")
+	perType := defaultGobBounds.Fields / 16
 	for i, v := range all { // each by itself, and passed over
 		s.take(gobOf(t, v))
-		s.types = gobTypes{} // another stream's, of which s has the plans
+		s.types = *newTypes() // another stream's, of which s has the plans
 		if err := s.decode(nil); i == 0 && (err != nil || s.steps != 1+perType) {
 			t.Fatalf("%d steps, %v", s.steps, err)
 		}
 		s.plans = nil
 	}
-	s.steps = maxFrameSteps - 1 - perType
-	s.types = gobTypes{}
+	s.steps = 2*defaultGobBounds.Fields - 1 - perType
+	s.types = *newTypes()
 	s.take(gobOf(t, all[0]))
 	if err := s.decode(nil); err != nil {
 		t.Errorf("at the bound: %v", err)
 	}
-	s = &frameStream{steps: maxFrameSteps - perType}
+	s = newStream()
+	s.steps = 2*defaultGobBounds.Fields - perType
 	s.take(gobOf(t, all[0]))
 	if err := s.decode(nil); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "4096 fields") {
 		t.Errorf("one more: %v", err)

@@ -19,13 +19,10 @@ import (
 // looked at twice, and because it copies and allocates for every value: a
 // third of what a delivery cost.
 
-// maxGobElements bounds the elements of all slices in one gob value, slices of
-// bytes apart: a full [Filter] has 2,048, a full log [MaxLogEntries].
-const maxGobElements = 4096
-
 // gobValues reads the values of one stream.
 type gobValues struct {
 	in       gobReader
+	most     int             // elements of all slices in a value
 	size     int             // bytes of the value that is being read
 	behind   int             // bytes behind it
 	elements uint64          // of the slices in it
@@ -79,8 +76,8 @@ func (d *gobValues) value(msg gobReader, step *gobStep, v reflect.Value) (err er
 	bad := d.in.bad || d.in.left() > 0
 	d.in = rest
 	switch {
-	case d.elements > maxGobElements:
-		return Errorf(CodeProtocol, "more than %d elements of slices in a gob value", maxGobElements)
+	case d.tooMany():
+		return Errorf(CodeProtocol, "more than %d elements of slices in a gob value (Gob.Elements)", d.most)
 	case bad:
 		return Errorf(CodeProtocol, "a gob value that does not hold what it says")
 	}
@@ -236,11 +233,14 @@ func (d *gobValues) bytes() []byte {
 	return b
 }
 
+// tooMany reports whether the value has had more elements than it may.
+func (d *gobValues) tooMany() bool { return d.elements > uint64(d.most) }
+
 // count reads how many elements a slice has.
 func (d *gobValues) count() int {
 	n := min(d.in.uint(), 1<<32)
 	d.elements += n
-	if d.elements > maxGobElements || n > uint64(d.in.left()) { // an element has a byte at least
+	if d.tooMany() || n > uint64(d.in.left()) { // an element has a byte at least
 		d.in.fault()
 		return 0
 	}

@@ -70,17 +70,18 @@ var lists = map[string]any{
 // TestGuardCounts is exact: as many elements as the bound are taken, one more
 // is not; a claim of more than there are bytes costs nothing.
 func TestGuardCounts(t *testing.T) {
+	most := uint64(defaultGobBounds.Elements)
 	for name, v := range lists {
-		if err := walked(claim(t, v, maxGobElements, maxGobElements)); err != nil {
+		if err := walked(claim(t, v, most, int(most))); err != nil {
 			t.Errorf("%s at the bound: %v", name, err)
 		}
-		for _, n := range []uint64{maxGobElements + 1, 1 << 17} {
+		for _, n := range []uint64{most + 1, 1 << 17} {
 			err := walked(claim(t, v, n, int(n)))
 			if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "elements") {
 				t.Errorf("%d %s: %v", n, name, err)
 			}
 		}
-		for _, n := range []uint64{2, 12, maxGobElements, 1 << 16, 1 << 62, 1<<64 - 1} {
+		for _, n := range []uint64{2, 12, most, 1 << 16, 1 << 62, 1<<64 - 1} {
 			data := claim(t, v, n, 0)
 			before := allocated()
 			err := walked(data)
@@ -88,10 +89,10 @@ func TestGuardCounts(t *testing.T) {
 				t.Errorf("%d %s claimed: %v after %d bytes", n, name, err, allocated()-before)
 			}
 			// What the guard is for: gob makes room for what is claimed.
-			if n == maxGobElements && name == "structs" {
+			if n == most && name == "structs" {
 				before = allocated()
 				gob.NewDecoder(bytes.NewReader(data)).Decode(new(listOfBig))
-				if room := allocated() - before; room < 128*maxGobElements {
+				if room := allocated() - before; room < 128*most {
 					t.Errorf("gob made room of only %d bytes: the guard is not needed any more", room)
 				}
 			}
@@ -105,7 +106,7 @@ func TestGuardCountsTogether(t *testing.T) {
 		A, B []string
 		C    []struct{ D [][]int }
 	}
-	half := make([]string, maxGobElements/2)
+	half := make([]string, defaultGobBounds.Elements/2)
 	v := both{A: half, B: half}
 	if err := walked(gobOf(t, v)); err != nil {
 		t.Error(err)
@@ -161,10 +162,10 @@ func TestGuardWalks(t *testing.T) {
 		}
 	}
 	// A list by itself, too.
-	if err := walked(gobOf(t, make([]inner, maxGobElements))); err != nil {
+	if err := walked(gobOf(t, make([]inner, defaultGobBounds.Elements))); err != nil {
 		t.Error(err)
 	}
-	if err := walked(gobOf(t, make([]inner, maxGobElements+1))); !errors.Is(err, ErrProtocol) {
+	if err := walked(gobOf(t, make([]inner, defaultGobBounds.Elements+1))); !errors.Is(err, ErrProtocol) {
 		t.Errorf("a list by itself: %v", err)
 	}
 }

@@ -6,14 +6,6 @@ package wire
 // stack, a length without bytes makes it allocate, and definitions without end
 // are kept.
 
-// What the definitions of one gob stream may add up to. The protocol's own
-// streams have about 30 types and 4 KiB.
-const (
-	maxGobTypes = 128
-	maxGobRefs  = 2048 // fields and elements, over all types
-	maxGobBytes = 32 << 10
-)
-
 // gob's own numbers: the types that need no definition, the first one that
 // does, and the fields of a definition, of which exactly one is set.
 const (
@@ -36,12 +28,12 @@ const (
 	gobText   = 7 // the same, as a TextMarshaler
 )
 
-// gobTypes is what the definitions of one gob stream say. Its zero value is
-// ready.
+// gobTypes is what the definitions of one gob stream say.
 type gobTypes struct {
-	byID  map[int64]*gobType
-	refs  int // of all types
-	bytes int // of all definitions
+	bounds GobBounds // none is zero
+	byID   map[int64]*gobType
+	refs   int // of all types
+	bytes  int // of all definitions
 }
 
 // gobType is one defined type.
@@ -68,7 +60,7 @@ func (g *gobTypes) define(id int64, def gobReader, size int) error {
 		return err
 	}
 	g.bytes += size
-	kind, refs := def.definition()
+	kind, refs := def.definition(g.bounds.Fields)
 	g.refs += len(refs)
 	switch _, known := g.byID[id]; {
 	case kind == gobArray || kind == gobMap:
@@ -77,8 +69,8 @@ func (g *gobTypes) define(id int64, def gobReader, size int) error {
 		return Errorf(CodeProtocol, "a gob type definition that is malformed")
 	case known || id < gobFirstUser:
 		return Errorf(CodeProtocol, "a gob type that is defined already")
-	case len(g.byID) >= maxGobTypes || g.refs > maxGobRefs:
-		return Errorf(CodeProtocol, "more than %d gob types, or %d fields in all", maxGobTypes, maxGobRefs)
+	case len(g.byID) >= g.bounds.Types || g.refs > g.bounds.Fields:
+		return Errorf(CodeProtocol, "more than %d gob types, or %d fields in all (Gob.Types, Gob.Fields)", g.bounds.Types, g.bounds.Fields)
 	}
 	for _, ref := range refs {
 		if !plainGobType(ref.id) {
@@ -98,8 +90,8 @@ func (g *gobTypes) define(id int64, def gobReader, size int) error {
 // fits returns an error where the definitions with one more of size bytes are
 // over their bound.
 func (g *gobTypes) fits(size int) error {
-	if g.bytes+size > maxGobBytes {
-		return Errorf(CodeProtocol, "more than %d bytes of gob type definitions", maxGobBytes)
+	if g.bytes+size > g.bounds.Definitions {
+		return Errorf(CodeProtocol, "more than %d bytes of gob type definitions (Gob.Definitions)", g.bounds.Definitions)
 	}
 	return nil
 }
@@ -142,12 +134,12 @@ func (r *gobReader) fields(field func(n uint64)) {
 // definition reads gob's wireType and returns its kind, which is the one field
 // that is set, and the types that it refers to. Of a kind that is not taken it
 // reads no more.
-func (r *gobReader) definition() (kind uint64, refs []gobRef) {
+func (r *gobReader) definition(most int) (kind uint64, refs []gobRef) {
 	r.fields(func(n uint64) {
 		if kind != 0 || n == gobArray || n == gobMap || n > gobText {
 			r.fault()
 		} else {
-			refs = r.body(n)
+			refs = r.body(n, most)
 		}
 		kind = n
 	})
@@ -155,7 +147,7 @@ func (r *gobReader) definition() (kind uint64, refs []gobRef) {
 }
 
 // body reads one kind of definition: its name and number, and what it holds.
-func (r *gobReader) body(kind uint64) (refs []gobRef) {
+func (r *gobReader) body(kind uint64, most int) (refs []gobRef) {
 	r.fields(func(n uint64) {
 		switch {
 		case n == 1:
@@ -164,7 +156,7 @@ func (r *gobReader) body(kind uint64) (refs []gobRef) {
 			refs = append(refs, gobRef{id: r.int()})
 		case n == 2 && kind == gobStruct:
 			for range r.uint() {
-				if refs = append(refs, r.named()); r.bad || len(refs) > maxGobRefs {
+				if refs = append(refs, r.named()); r.bad || len(refs) > most {
 					r.fault()
 					return
 				}

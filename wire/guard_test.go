@@ -31,10 +31,14 @@ func gobOf(t *testing.T, values ...any) []byte {
 	return buf.Bytes()
 }
 
+func newTypes() *gobTypes { return &gobTypes{bounds: defaultGobBounds} }
+
+func newStream() *frameStream { s := newFrameStream(GobBounds{}); return &s }
+
 // walk takes in the definitions of a whole gob stream and passes over its
 // values, as over fields that nobody knows.
 func walk(types *gobTypes, stream []byte) error {
-	for d := (gobValues{in: gobReader{b: stream}}); d.in.left() > 0; {
+	for d := (gobValues{in: gobReader{b: stream}, most: types.bounds.Elements}); d.in.left() > 0; {
 		size := d.in.left()
 		msg, id, err := d.message()
 		if err == nil && id < 0 {
@@ -52,7 +56,7 @@ func walk(types *gobTypes, stream []byte) error {
 	return nil
 }
 
-func walked(stream []byte) error { return walk(new(gobTypes), stream) }
+func walked(stream []byte) error { return walk(newTypes(), stream) }
 
 type (
 	node     struct{ Kids []node }
@@ -100,7 +104,7 @@ func TestGuardRefuses(t *testing.T) {
 		"slice of interface":    {gobOf(t, []any{}), "interface"},
 		"contains itself":       {gobOf(t, node{}), "itself"},
 		"contains itself later": {gobOf(t, ring2{}), "itself"},
-		"too many types":        {gobOf(t, deep(maxGobTypes+1)), "types"},
+		"too many types":        {gobOf(t, deep(defaultGobBounds.Types+1)), "types"},
 		"too many fields":       {gobOf(t, many(22, 100, "X")...), "types"},
 		"too many bytes":        {gobOf(t, many(20, 50, strings.Repeat("X", 30))...), "bytes"},
 		"cut length":            {[]byte{0xfe, 1}, "cut off"},
@@ -121,15 +125,15 @@ func TestGuardRefuses(t *testing.T) {
 
 // TestGuardTakes what the protocol says, and room for tomorrow.
 func TestGuardTakes(t *testing.T) {
-	guard := new(gobTypes)
+	guard := newTypes()
 	if err := walk(guard, gobOf(t, rpc.Request{}, rpc.Response{}, Event{}, SubscribeArgs{}, Batch{}, Page{}, wide{}, 5, "text", struct{}{})); err != nil {
 		t.Error(err)
 	}
-	if err := walked(gobOf(t, deep(maxGobTypes))); err != nil {
+	if err := walked(gobOf(t, deep(defaultGobBounds.Types))); err != nil {
 		t.Errorf("at the bound: %v", err)
 	}
-	if n := len(guard.byID); n > maxGobTypes/3 {
-		t.Errorf("all of the protocol has %d types: the bound of %d leaves little", n, maxGobTypes)
+	if n := len(guard.byID); n > defaultGobBounds.Types/3 {
+		t.Errorf("all of the protocol has %d types: the bound of %d leaves little", n, defaultGobBounds.Types)
 	}
 }
 
@@ -145,9 +149,9 @@ func TestGuardOnMutations(t *testing.T) {
 	good := gobOf(t, Event{Seq: 1}, SubscribeArgs{}, node{}, withMap{})
 	for range 20_000 {
 		data := mutated(rng, good)
-		guard := new(gobTypes)
+		guard := newTypes()
 		walk(guard, data)
-		if len(guard.byID) > maxGobTypes {
+		if len(guard.byID) > defaultGobBounds.Types {
 			t.Fatalf("seed %d: %d types", seed, len(guard.byID))
 		}
 	}
@@ -224,9 +228,9 @@ func TestGuardOnConn(t *testing.T) {
 // TestGuardBounds is exact, for fields and for bytes of definitions; for types
 // see TestGuardTakes.
 func TestGuardBounds(t *testing.T) {
-	fields := many(16, maxGobRefs/16, "F")
+	fields := many(16, defaultGobBounds.Fields/16, "F")
 	if err := walked(gobOf(t, fields...)); err != nil {
-		t.Errorf("%d fields: %v", maxGobRefs, err)
+		t.Errorf("%d fields: %v", defaultGobBounds.Fields, err)
 	}
 	err := walked(gobOf(t, append(fields, many(1, 1, "G")...)...))
 	if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "2048 fields in all") {
@@ -234,13 +238,13 @@ func TestGuardBounds(t *testing.T) {
 	}
 
 	named := func(n int) []byte { return gobOf(t, many(1, 1, strings.Repeat("N", n))...) }
-	guard := new(gobTypes)
+	guard := newTypes()
 	if err := walk(guard, named(30_000)); err != nil {
 		t.Fatal(err)
 	}
-	longest := 30_000 + maxGobBytes - guard.bytes
-	guard = new(gobTypes)
-	if err := walk(guard, named(longest)); err != nil || guard.bytes != maxGobBytes {
+	longest := 30_000 + defaultGobBounds.Definitions - guard.bytes
+	guard = newTypes()
+	if err := walk(guard, named(longest)); err != nil || guard.bytes != defaultGobBounds.Definitions {
 		t.Errorf("%d bytes of definitions: %v", guard.bytes, err)
 	}
 	if err := walked(named(longest + 1)); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "32768 bytes") {

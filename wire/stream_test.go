@@ -144,7 +144,7 @@ func TestStreamRoundTrip(t *testing.T) {
 
 // TestTypesOnce: no event carries definitions, which the guard counts.
 func TestTypesOnce(t *testing.T) {
-	enc, all := NewEventEncoder(), new(gobTypes)
+	enc, all := NewEventEncoder(), newTypes()
 	if err := walk(all, enc.Types()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,96 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"net"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// TestGobBounds holds each bound that is set at its limit, and one past it, on
+// a connection.
+func TestGobBounds(t *testing.T) {
+	// A call of Test.Filter with two names has so much, with its head.
+	types, names := new(gobTypes), Filter{Names: []string{"a", "b"}}
+	*types = *newTypes()
+	head := struct {
+		ServiceMethod string
+		Seq           uint64
+	}{"Test.Filter", 1}
+	call := gobOf(t, &head, &names)
+	if err := walk(types, call); err != nil {
+		t.Fatal(err)
+	}
+	exact := GobBounds{Types: len(types.byID), Fields: types.refs, Definitions: types.bytes, Elements: 2}
+	serve := func(b GobBounds) error {
+		cfg := testConfig
+		cfg.Gob = b
+		_, err := servedTo(t, cfg, func(far net.Conn) {
+			far.Write(frame(frameCall, call))
+			synctest.Wait()
+		})
+		return err
+	}
+	if err := serve(exact); errors.Is(err, ErrProtocol) {
+		t.Errorf("at the limits: %v", err)
+	}
+	for i := range reflect.TypeFor[GobBounds]().NumField() {
+		less, name := exact, reflect.TypeFor[GobBounds]().Field(i).Name
+		f := reflect.ValueOf(&less).Elem().Field(i)
+		f.SetInt(f.Int() - 1)
+		if err := serve(less); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "Gob."+name) {
+			t.Errorf("%s one less: %v", name, err)
+		}
+	}
+	if (GobBounds{}).withDefaults() != defaultGobBounds || (GobBounds{Types: -1, Fields: 5}).withDefaults().Fields != 5 {
+		t.Error("the defaults are not those")
+	}
+}
+
+// TestGobBoundsOfReplies: they hold for what answers this side's calls, too.
+func TestGobBoundsOfReplies(t *testing.T) {
+	for elements, want := range map[int]error{3: nil, 2: ErrProtocol} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			cfg := testConfig
+			cfg.Gob = GobBounds{Elements: elements}
+			asks, answers := NewConn(near, cfg), NewConn(far, testConfig)
+			go answers.Serve("Test", lister{})
+			go asks.Serve("", nil)
+			var reply []string
+			if err := asks.Call(context.Background(), "Test.List", new(int), &reply); !errors.Is(err, want) {
+				t.Errorf("%d elements: %v, %v", elements, reply, err)
+			}
+			for _, c := range []*Conn{asks, answers} {
+				c.Close(Errorf(CodeClosed, "test over"))
+				c.Wait()
+			}
+		})
+	}
+}
+
+type lister struct{}
+
+// List answers with three texts.
+func (lister) List(_ *int, reply *[]string) error {
+	*reply = []string{"a", "b", "c"}
+	return nil
+}
+
+// TestGobBoundsOfEvents: a decoder has its own.
+func TestGobBoundsOfEvents(t *testing.T) {
+	enc, ev := NewEventEncoder(), fullEvent()
+	ev.Data.Status.Log = make([]LogEntry, 3)
+	data := encoded(t, enc, ev)
+	for elements, want := range map[int]error{3: nil, 2: ErrProtocol} {
+		if err := (GobBounds{Elements: elements}).NewEventDecoder(enc.Types()).Decode(data, 1, func(*Event) {}); !errors.Is(err, want) {
+			t.Errorf("%d elements: %v", elements, err)
+		}
+	}
+	if err := (GobBounds{Definitions: len(enc.Types()) - 1}).NewEventDecoder(enc.Types()).Decode(nil, 0, nil); !errors.Is(err, ErrProtocol) {
+		t.Errorf("too many definitions: %v", err)
+	}
+}
