@@ -2,10 +2,15 @@ package momclient_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"mom/momclient"
 	"mom/wire"
@@ -30,4 +35,35 @@ func TestListen(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestClosedBeforeCallingBack has a server accept a subscription and close the
+// connection, with no word at the callback endpoint: the client does not wait
+// there until its call's time is over.
+func TestClosedBeforeCallingBack(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		nc, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer nc.Close()
+		wire.ReadHello(nc)
+		wire.Accept(nc, wire.Welcome{Epoch: uuid.New(), Heartbeat: time.Minute, MaxMessage: 1 << 16})
+		var head [5]byte
+		io.ReadFull(nc, head[:])
+		io.CopyN(io.Discard, nc, int64(binary.BigEndian.Uint32(head[1:])))
+		nc.Write(welcomed())
+	}()
+	c := momclient.New(l.Addr().String(), momclient.Options{CallbackAddr: "127.0.0.1:0", CallTimeout: time.Hour})
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := c.Subscribe(ctx); !errors.Is(err, wire.ErrLost) || ctx.Err() != nil {
+		t.Error(err)
+	}
 }

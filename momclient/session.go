@@ -192,7 +192,7 @@ func (s *session) subscribe(ctx context.Context, l *link, args *wire.SubscribeAr
 		if err := s.conn.Call(ctx, wire.MethodSubscribe, args, &s.reply); err != nil {
 			return err
 		}
-		callee, err := ep.wait(ctx)
+		callee, err := ep.wait(ctx, s.conn)
 		if err != nil {
 			return err
 		}
