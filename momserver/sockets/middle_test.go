@@ -7,6 +7,7 @@
 package sockets_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -23,8 +24,8 @@ func slow() bool { return os.Getenv("MOM_TEST_SLOW") != "" }
 type way int
 
 const (
-	up   way = iota // to the server
-	down            // to the client
+	up   way = iota // to who listens: the server, or a callback endpoint
+	down            // to who has dialled
 )
 
 func (w way) String() string { return [...]string{"up", "down"}[w] }
@@ -42,13 +43,28 @@ type middle struct {
 	carried [2]atomic.Int64 // bytes, of all connections
 }
 
+// An ending is how a middle ends a connection.
+type ending int
+
+const (
+	closing ending = iota // both streams end
+	reset
+	halving // the stream ends on which it is cut; the other one goes on
+)
+
+var endings = []ending{closing, reset, halving}
+
+func (e ending) String() string { return [...]string{"closed", "reset", "half-closed"}[e] }
+
 // cut is where a connection ends.
 type cut struct {
 	way   way
 	after int64 // bytes have been passed on
-	reset bool  // by a reset, and not by the end of the stream
+	how   ending
 	done  atomic.Bool
 }
+
+func (c *cut) String() string { return fmt.Sprintf("%v %v after %d bytes", c.how, c.way, c.after) }
 
 // newMiddle returns a middle before the server at the address. It ends by
 // close, with all its connections.
@@ -63,6 +79,8 @@ func newMiddle(to string, c *cut) *middle {
 }
 
 func (m *middle) addr() string { return m.l.Addr().String() }
+
+func (m *middle) length(w way) int64 { return m.carried[w].Load() }
 
 // close waits for both ends of all connections to be closed by their owners.
 func (m *middle) close() {
@@ -109,7 +127,7 @@ func (p *passage) pass(w way) {
 	from, to := p.ends[w], p.ends[1-w]
 	buf, passed := make([]byte, 4096), int64(0)
 	for {
-		if p.cut != nil && p.cut.way == w && passed == p.cut.after {
+		if p.cut != nil && p.cut.way == w && passed == p.cut.after && !p.cut.done.Load() {
 			p.sever()
 		}
 		part := buf
@@ -119,7 +137,7 @@ func (p *passage) pass(w way) {
 		n, err := from.Read(part)
 		passed += int64(n)
 		p.m.carried[w].Add(int64(n))
-		if p.severed() {
+		if p.severed(w) {
 			n = 0 // what comes now is lost
 		}
 		if !p.write(to, part[:n]) || err != nil {
@@ -130,7 +148,9 @@ func (p *passage) pass(w way) {
 	}
 }
 
-func (p *passage) severed() bool { return p.cut != nil && p.cut.done.Load() }
+func (p *passage) severed(w way) bool {
+	return p.cut != nil && p.cut.done.Load() && (p.cut.how != halving || p.cut.way == w)
+}
 
 func (p *passage) write(to *net.TCPConn, data []byte) bool {
 	for len(data) > 0 {
@@ -146,14 +166,15 @@ func (p *passage) write(to *net.TCPConn, data []byte) bool {
 	return true
 }
 
-// sever ends the connection at both ends.
+// sever ends the connection at both ends, or one of its streams.
 func (p *passage) sever() {
 	p.cut.done.Store(true)
-	for _, end := range p.ends {
-		if p.cut.reset {
+	for w, end := range p.ends {
+		switch {
+		case p.cut.how == reset:
 			end.SetLinger(0)
 			end.Close()
-		} else {
+		case p.cut.how == closing || w != int(p.cut.way): // which is where the way leads
 			end.CloseWrite()
 		}
 	}

@@ -1,0 +1,78 @@
+package sockets_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"mom/momserver"
+	"mom/wire/wiretest/invariant"
+)
+
+// journal is a server's log, that keeps how subscriptions began and ended, by
+// the names of their clients. Its zero value is empty.
+type journal struct {
+	mu    sync.Mutex // guards all below
+	began map[string]int
+	ended map[string]map[string]int // by why
+}
+
+func (j *journal) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+func (j *journal) WithAttrs([]slog.Attr) slog.Handler           { return j }
+func (j *journal) WithGroup(string) slog.Handler                { return j }
+
+// Handle keeps the line, where it is of a subscription.
+func (j *journal) Handle(_ context.Context, line slog.Record) error {
+	said := make(map[string]string)
+	line.Attrs(func(a slog.Attr) bool { said[a.Key] = a.Value.String(); return true })
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.began == nil {
+		j.began, j.ended = make(map[string]int), make(map[string]map[string]int)
+	}
+	name := said["name"]
+	if j.ended[name] == nil {
+		j.ended[name] = make(map[string]int)
+	}
+	switch line.Message {
+	case "momserver: subscribed":
+		j.began[name]++
+	case "momserver: subscriber dropped":
+		j.ended[name][said["reason"]]++
+	}
+	return nil
+}
+
+// over reports whether each subscription of a client that began has ended.
+func (j *journal) over(name string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := 0
+	for _, times := range j.ended[name] {
+		n += times
+	}
+	return n == j.began[name]
+}
+
+// check wants the subscriptions of a client to have ended by the loss of their
+// connections, but for one, which it ended itself. Where the connection was cut
+// while it did, that may be lost, too.
+func (j *journal) check(name string, cut bool, report invariant.Report) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	said, lost, other := 0, 0, 0
+	for why, n := range j.ended[name] {
+		switch why {
+		case momserver.ReasonUnsubscribed.String():
+			said += n
+		case momserver.ReasonConnectionLost.String():
+			lost += n
+		default:
+			other += n
+		}
+	}
+	if other > 0 || said > 1 || said == 0 && (!cut || lost == 0) {
+		report(invariant.Violation{Invariant: invariant.Reasons, Detail: fmt.Sprintf("it was dropped for %v", j.ended[name])})
+	}
+}

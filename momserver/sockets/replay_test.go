@@ -1,0 +1,170 @@
+package sockets_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mom/momclient"
+	"mom/wire"
+	"mom/wire/wiretest/invariant"
+)
+
+// replay is a client that goes on from a cursor that is older than the cache,
+// so that there is a gap, a snapshot and events, and is looked at in all that
+// it gets. Its name is what it goes through.
+type replay struct {
+	b      *bed
+	name   string
+	cut    *cut // on its way; nil for none
+	stream *invariant.Stream
+
+	subscribed atomic.Bool
+	troubles   atomic.Int64 // lost connections, and refusals
+	refused    atomic.Pointer[momclient.ConnectionStatus]
+}
+
+// replay runs one. It returns when the client is at the newest event, has got
+// over the cut, and is closed, and the server has dropped it for its reasons.
+func (b *bed) replay(name, addr string, c *cut) {
+	b.t.Helper()
+	r := &replay{b: b, name: name, cut: c, stream: invariant.NewStream(&b.ledger, wire.Filter{}, b.violated(name))}
+	begin, end := wire.Cursor{Epoch: b.srv.Epoch(), Seq: 1}, b.ledger.Latest()
+	r.stream.Restarted(begin)
+	client := momclient.New(addr, momclient.Options{
+		AutoReconnect: true, Period: time.Hour, Jitter: soon, CallTimeout: time.Hour, DialTimeout: time.Hour, // it waits for no time
+		Queue: 6, Name: name, Cursor: begin, TLS: b.tls, CallbackAddr: b.callee,
+	})
+	client.OnConnection(r.status)
+	client.OnEvent(r.stream.Event)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := client.Subscribe(ctx); err != nil {
+		b.t.Errorf("%s: %v", name, err)
+	}
+	for !(client.Cursor() == end && r.over()) && r.refused.Load() == nil && ctx.Err() == nil {
+		time.Sleep(20 * time.Microsecond)
+	}
+	if s := r.refused.Load(); s != nil {
+		b.t.Errorf("%s: refused for good: %v", name, s.Err)
+	}
+	if !r.over() {
+		b.violated(name)(invariant.Violation{Invariant: invariant.Liveness, Detail: "after the cut it is not subscribed again"})
+	}
+	r.stream.Converged(end, client.Cursor())
+	uncut := c != nil && !c.done.Load()
+	client.Close()
+	eventually(b.t, name+" is dropped", func() bool { return b.book.over(name) })
+	b.book.check(name, uncut && c.done.Load(), b.violated(name))
+}
+
+// soon has a client come again after some milliseconds, however long it should
+// wait.
+func soon(limit time.Duration) time.Duration { return 2*limit - 4*time.Millisecond }
+
+func (r *replay) status(s momclient.ConnectionStatus) {
+	switch s.Kind {
+	case momclient.Connected, momclient.Resumed:
+		r.stream.Connected(s.Epoch)
+		r.subscribed.Store(true)
+	case momclient.Lost, momclient.Refused:
+		r.subscribed.Store(false)
+		r.troubles.Add(1)
+		if s.Final && !errors.Is(s.Err, wire.ErrClosed) {
+			r.refused.Store(&s)
+		}
+	}
+}
+
+// over reports whether the client is subscribed, after the cut where it was
+// made.
+func (r *replay) over() bool {
+	return r.subscribed.Load() && (r.cut == nil || !r.cut.done.Load() || r.troubles.Load() > 0)
+}
+
+// route is a way to a server, on which a connection may be cut.
+type route interface {
+	addr() string
+	length(way) int64 // bytes carried
+	close()           // waits for both ends of all connections to be closed by their owners
+}
+
+// cuts are where to cut sessions.
+type cuts struct {
+	dense int64 // each byte at the beginning of a session
+	step  int64 // from there on
+}
+
+func (c cuts) of(length int64) (after []int64) {
+	for n := int64(0); n <= length; {
+		after = append(after, n)
+		if n < c.dense {
+			n++
+		} else {
+			n += c.step
+		}
+	}
+	return after
+}
+
+// replayCuts cuts sessions in each way at so many places. Then the server has
+// dropped each for its reason, and holds nothing of them.
+func (b *bed) replayCuts(at cuts, to func(*cut) route) {
+	t := b.t
+	t.Helper()
+	idle := func() bool { return b.srv.Stats().Connections == 0 }
+	before := b.before
+	before.goroutines += 2 // Serve's, the sender's
+	r := to(nil)
+	b.replay("whole", r.addr(), nil)
+	r.close()
+	for _, w := range []way{up, down} {
+		after := at.of(r.length(w))
+		made := b.replayEach(w, after, to)
+		t.Logf("%v: a session of %d bytes, %d cuts", w, r.length(w), made)
+		if least := int64(len(after) * len(endings) * 7 / 10); made < least && !t.Failed() {
+			t.Errorf("%v: %d cuts; want %d at least", w, made, least)
+		}
+	}
+	eventually(t, "no connection is left", idle)
+	b.settles(before)
+}
+
+// replayEach cuts one way after each of so many bytes, and returns how many of
+// the sessions were as long.
+func (b *bed) replayEach(w way, after []int64, to func(*cut) route) int64 {
+	b.t.Helper()
+	next := make(chan *cut)
+	var made atomic.Int64
+	var replaying sync.WaitGroup
+	for range 8 { // most of the time they wait to connect again
+		replaying.Go(func() {
+			for c := range next {
+				if b.replayCut(c, to) {
+					made.Add(1)
+				}
+			}
+		})
+	}
+	for _, n := range after {
+		for _, how := range endings {
+			if !b.t.Failed() {
+				next <- &cut{way: w, after: n, how: how}
+			}
+		}
+	}
+	close(next)
+	replaying.Wait()
+	return made.Load()
+}
+
+// replayCut replays through a cut, and reports whether the session was as long.
+func (b *bed) replayCut(c *cut, to func(*cut) route) bool {
+	b.t.Helper()
+	r := to(c)
+	b.replay(c.String(), r.addr(), c)
+	r.close()
+	return c.done.Load()
+}
