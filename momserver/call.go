@@ -82,8 +82,10 @@ func (s *sender) replied(reply *rpc.Call) {
 	s.push(sub, s.hist.headSeq())
 }
 
-// dropFor drops a subscriber after a failed call.
+// dropFor drops a subscriber after a failed call. What it has said before
+// comes first: who unsubscribes and closes lets the calls to it fail.
 func (s *sender) dropFor(sub *subscriber, err error) {
+	s.obey()
 	var end *wire.Error
 	if errors.As(sub.callee.Err(), &end) {
 		s.drop(sub, reasonFor(end), end.Message)

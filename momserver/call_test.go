@@ -1,0 +1,38 @@
+package momserver
+
+import (
+	"net"
+	"testing"
+
+	"mom/wire"
+)
+
+// TestUnsubscribedFirst has a client unsubscribe and close while a call to it
+// is unanswered. Its word came before the call failed, so that it counts,
+// though the sender has not read it yet.
+func TestUnsubscribedFirst(t *testing.T) {
+	srv := New(Config{})
+	near, far := net.Pipe()
+	defer far.Close()
+	conn := wire.NewConn(near, srv.cfg.conn())
+	go conn.Serve("", nil)
+	sub := &subscriber{who: new(admission), main: conn, callee: conn, fresh: true, limit: 1}
+	var err error
+	if sub.at, err = srv.hist.begin(wire.FromNow, wire.Cursor{}, false); err != nil {
+		t.Fatal(err)
+	}
+	s := srv.sender
+	s.attach(sub)
+	s.obey()
+	s.notify(sub, true)
+
+	s.detach(sub, ReasonUnsubscribed, "it unsubscribed")
+	conn.Close(wire.Errorf(wire.CodeLost, "it closed the connection"))
+	s.replied(<-s.done)
+	if drops, _ := srv.drops.report(); len(drops) != 1 || drops[ReasonUnsubscribed] != 1 {
+		t.Errorf("dropped for %v", drops)
+	}
+	if s.obey(); len(s.subs) > 0 {
+		t.Error("it is still subscribed")
+	}
+}
