@@ -10,12 +10,15 @@ import (
 	"mom/wire/wiretest/invariant"
 )
 
+// dropped is the end of a subscription, in a server's words.
+type dropped struct{ reason, detail string }
+
 // journal is a server's log, that keeps how subscriptions began and ended, by
 // the names of their clients. Its zero value is empty.
 type journal struct {
 	mu    sync.Mutex // guards all below
 	began map[string]int
-	ended map[string]map[string]int // by why
+	ended map[string][]dropped
 }
 
 func (j *journal) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
@@ -29,17 +32,13 @@ func (j *journal) Handle(_ context.Context, line slog.Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.began == nil {
-		j.began, j.ended = make(map[string]int), make(map[string]map[string]int)
+		j.began, j.ended = make(map[string]int), make(map[string][]dropped)
 	}
-	name := said["name"]
-	if j.ended[name] == nil {
-		j.ended[name] = make(map[string]int)
-	}
-	switch line.Message {
+	switch name := said["name"]; line.Message {
 	case "momserver: subscribed":
 		j.began[name]++
 	case "momserver: subscriber dropped":
-		j.ended[name][said["reason"]]++
+		j.ended[name] = append(j.ended[name], dropped{said["reason"], said["detail"]})
 	}
 	return nil
 }
@@ -48,11 +47,7 @@ func (j *journal) Handle(_ context.Context, line slog.Record) error {
 func (j *journal) over(name string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	n := 0
-	for _, times := range j.ended[name] {
-		n += times
-	}
-	return n == j.began[name]
+	return len(j.ended[name]) == j.began[name]
 }
 
 // check wants the subscriptions of a client to have ended by the loss of their
@@ -62,17 +57,17 @@ func (j *journal) check(name string, cut bool, report invariant.Report) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	said, lost, other := 0, 0, 0
-	for why, n := range j.ended[name] {
-		switch why {
+	for _, why := range j.ended[name] {
+		switch why.reason {
 		case momserver.ReasonUnsubscribed.String():
-			said += n
+			said++
 		case momserver.ReasonConnectionLost.String():
-			lost += n
+			lost++
 		default:
-			other += n
+			other++
 		}
 	}
 	if other > 0 || said > 1 || said == 0 && (!cut || lost == 0) {
-		report(invariant.Violation{Invariant: invariant.Reasons, Detail: fmt.Sprintf("it was dropped for %v", j.ended[name])})
+		report(invariant.Violation{Invariant: invariant.Reasons, Detail: fmt.Sprintf("it was dropped for %+v", j.ended[name])})
 	}
 }

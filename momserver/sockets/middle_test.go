@@ -64,6 +64,8 @@ type cut struct {
 	done  atomic.Bool
 }
 
+func (c *cut) isDone() bool { return c != nil && c.done.Load() }
+
 func (c *cut) String() string { return fmt.Sprintf("%v %v after %d bytes", c.how, c.way, c.after) }
 
 // newMiddle returns a middle before the server at the address. It ends by
@@ -149,7 +151,7 @@ func (p *passage) pass(w way) {
 }
 
 func (p *passage) severed(w way) bool {
-	return p.cut != nil && p.cut.done.Load() && (p.cut.how != halving || p.cut.way == w)
+	return p.cut.isDone() && (p.cut.how != halving || p.cut.way == w)
 }
 
 func (p *passage) write(to *net.TCPConn, data []byte) bool {

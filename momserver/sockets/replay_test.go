@@ -14,23 +14,21 @@ import (
 
 // replay is a client that goes on from a cursor that is older than the cache,
 // so that there is a gap, a snapshot and events, and is looked at in all that
-// it gets. Its name is what it goes through.
+// it gets.
 type replay struct {
-	b      *bed
-	name   string
-	cut    *cut // on its way; nil for none
 	stream *invariant.Stream
 
-	subscribed atomic.Bool
+	subscribed atomic.Bool  // changed before troubles
 	troubles   atomic.Int64 // lost connections, and refusals
 	refused    atomic.Pointer[momclient.ConnectionStatus]
 }
 
-// replay runs one. It returns when the client is at the newest event, has got
-// over the cut, and is closed, and the server has dropped it for its reasons.
+// replay runs one, whose name is what it goes through. It returns when the
+// client is at the newest event, has got over the cut, and is closed, and the
+// server has dropped it for its reasons.
 func (b *bed) replay(name, addr string, c *cut) {
 	b.t.Helper()
-	r := &replay{b: b, name: name, cut: c, stream: invariant.NewStream(&b.ledger, wire.Filter{}, b.violated(name))}
+	r := &replay{stream: invariant.NewStream(&b.ledger, wire.Filter{}, b.violated(name))}
 	begin, end := wire.Cursor{Epoch: b.srv.Epoch(), Seq: 1}, b.ledger.Latest()
 	r.stream.Restarted(begin)
 	client := momclient.New(addr, momclient.Options{
@@ -44,20 +42,21 @@ func (b *bed) replay(name, addr string, c *cut) {
 	if err := client.Subscribe(ctx); err != nil {
 		b.t.Errorf("%s: %v", name, err)
 	}
-	for !(client.Cursor() == end && r.over()) && r.refused.Load() == nil && ctx.Err() == nil {
+	cut := c.isDone() // before it is looked at what came of it
+	for !(client.Cursor() == end && r.over(cut)) && r.refused.Load() == nil && ctx.Err() == nil {
 		time.Sleep(20 * time.Microsecond)
+		cut = c.isDone()
 	}
 	if s := r.refused.Load(); s != nil {
 		b.t.Errorf("%s: refused for good: %v", name, s.Err)
 	}
-	if !r.over() {
+	if !r.over(cut) {
 		b.violated(name)(invariant.Violation{Invariant: invariant.Liveness, Detail: "after the cut it is not subscribed again"})
 	}
 	r.stream.Converged(end, client.Cursor())
-	uncut := c != nil && !c.done.Load()
 	client.Close()
 	eventually(b.t, name+" is dropped", func() bool { return b.book.over(name) })
-	b.book.check(name, uncut && c.done.Load(), b.violated(name))
+	b.book.check(name, !cut && c.isDone(), b.violated(name))
 }
 
 // soon has a client come again after some milliseconds, however long it should
@@ -78,11 +77,9 @@ func (r *replay) status(s momclient.ConnectionStatus) {
 	}
 }
 
-// over reports whether the client is subscribed, after the cut where it was
-// made.
-func (r *replay) over() bool {
-	return r.subscribed.Load() && (r.cut == nil || !r.cut.done.Load() || r.troubles.Load() > 0)
-}
+// over reports whether the client is subscribed, and that after the cut where
+// it was made.
+func (r *replay) over(cut bool) bool { return (!cut || r.troubles.Load() > 0) && r.subscribed.Load() }
 
 // route is a way to a server, on which a connection may be cut.
 type route interface {
@@ -166,5 +163,5 @@ func (b *bed) replayCut(c *cut, to func(*cut) route) bool {
 	r := to(c)
 	b.replay(c.String(), r.addr(), c)
 	r.close()
-	return c.done.Load()
+	return c.isDone()
 }

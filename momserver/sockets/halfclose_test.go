@@ -1,0 +1,209 @@
+package sockets_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"mom/momserver"
+	"mom/wire"
+	"mom/wire/wiretest"
+	"mom/wire/wiretest/invariant"
+)
+
+// halfPeer is a client that ends what it says, and goes on reading.
+type halfPeer struct {
+	b      *bed
+	name   string
+	nc     net.Conn // under TLS where the server speaks it
+	socket *net.TCPConn
+	stream *invariant.Stream
+	told   chan wire.Cursor // the place after each event
+}
+
+func (b *bed) halfPeer(name string) *halfPeer {
+	b.t.Helper()
+	nc, err := net.Dial("tcp", b.addr)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p := &halfPeer{b: b, name: name, nc: nc, socket: nc.(*net.TCPConn), told: make(chan wire.Cursor, 1000)}
+	p.stream = invariant.NewStream(&b.ledger, wire.Filter{}, b.violated(name))
+	if b.tls != nil {
+		p.nc = tls.Client(nc, b.tls)
+	}
+	return p
+}
+
+// greet does TLS, where there is any, and the greeting.
+func (p *halfPeer) greet() {
+	p.b.t.Helper()
+	if _, err := wire.Greet(p.nc, wire.Hello{Version: wire.Version}, time.Minute); err != nil {
+		p.b.t.Fatalf("%s: %v", p.name, err)
+	}
+}
+
+// says does TLS, where there is any, and writes.
+func (p *halfPeer) says(bytes ...byte) {
+	p.b.t.Helper()
+	if _, err := p.nc.Write(bytes); err != nil {
+		p.b.t.Errorf("%s: %v", p.name, err)
+	}
+}
+
+// subscribe asks for all that is cached, and has room for it.
+func (p *halfPeer) subscribe() {
+	p.b.t.Helper()
+	p.greet()
+	args := &wire.SubscribeArgs{Name: "half", From: wire.FromOldest, Room: 1000}
+	p.says(wiretest.Frame(1, wiretest.Call(wire.MethodSubscribe, args))...)
+}
+
+// halfClose ends what it says: by an alert of TLS, or the stream under it.
+func (p *halfPeer) halfClose(alert bool) {
+	p.b.t.Helper()
+	end := p.socket.CloseWrite
+	if alert {
+		end = p.nc.(*tls.Conn).CloseWrite
+	}
+	if err := end(); err != nil {
+		p.b.t.Errorf("%s: %v", p.name, err)
+	}
+}
+
+// mute hears, and sends nothing.
+type mute struct{ net.Conn }
+
+func (mute) Write(p []byte) (int, error) { return len(p), nil }
+
+// follow takes calls, and answers none, until the connection ends.
+func (p *halfPeer) follow() error {
+	conn := wire.NewConn(mute{p.nc}, wire.ConnConfig{MaxMessage: wire.MaxServerMessage, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	return conn.Serve(wire.CallbackService, &halfEndpoint{p: p})
+}
+
+// halfEndpoint is what is called.
+type halfEndpoint struct {
+	p       *halfPeer
+	decoder *wire.EventDecoder
+	missed  uint64 // and not told yet
+}
+
+func (e *halfEndpoint) Notify(b *wire.Batch, _ *wire.Ack) error {
+	if len(b.Types) > 0 {
+		e.decoder = wire.NewEventDecoder(b.Types)
+	}
+	e.missed += b.Missed
+	err := e.decoder.Decode(b.Events, int(b.Count), func(ev *wire.Event) {
+		told := *ev
+		told.Epoch, told.Snapshot, told.Missed = e.p.b.srv.Epoch(), b.Snapshot > 0, e.missed
+		e.missed = 0
+		e.p.stream.Event(told)
+		e.p.told <- told.Cursor()
+	})
+	if err != nil {
+		e.p.b.t.Errorf("%s: %v", e.p.name, err)
+	}
+	return err
+}
+
+// A layer is under which protocol something happens.
+type layer int
+
+const (
+	either layer = iota
+	plain
+	belowTLS
+	inTLS
+)
+
+// half is a stage at which a client half-closes.
+type half struct {
+	stage string
+	until func(*halfPeer)
+	under layer
+
+	hears string // in answer
+	after uint64 // the event that it has been told; 0 for none, and no subscription
+	drop  string // what the server says of it
+}
+
+var halves = []half{
+	{stage: "silent", under: plain, until: func(*halfPeer) {}, hears: "mom:lost:"},
+	{stage: "silent", under: belowTLS, until: func(p *halfPeer) { p.nc = p.socket }},
+	{stage: "within TLS's handshake", under: belowTLS, until: func(p *halfPeer) { p.nc = p.socket; p.says([]byte("\x16\x03\x01\x02")...) }},
+	{stage: "after TLS's handshake", under: inTLS, until: func(p *halfPeer) { p.nc.(*tls.Conn).Handshake() }, hears: "mom:lost:"},
+	{stage: "within its greeting", until: func(p *halfPeer) { p.says([]byte("MoM\x01")...) }, hears: "mom:lost:"},
+	{stage: "greeted", until: (*halfPeer).greet},
+	{stage: "within a frame's head", until: func(p *halfPeer) { p.greet(); p.says(1, 0, 0) }},
+	{stage: "within a frame", until: func(p *halfPeer) { p.greet(); p.says(1, 0, 0, 1, 0, 1, 2, 3) }},
+	{stage: "told something", until: (*halfPeer).subscribe, after: 1, drop: "closed the connection"},
+	{stage: "told all", until: (*halfPeer).subscribe, after: 30, drop: "closed the connection"},
+	{stage: "told all, and within a frame", until: func(p *halfPeer) { p.subscribe(); p.says(1, 0) }, after: 30, drop: "closed the connection within a message"},
+}
+
+// TestClientHalfCloses has clients end what they say at every stage, by TLS or
+// under it, and go on reading: each hears what is on its way to it, and then
+// the end. The server drops those that are subscribed because their connection
+// is lost, and holds nothing of any.
+func TestClientHalfCloses(t *testing.T) {
+	for _, secured := range secure() {
+		for _, tc := range halves {
+			for _, alert := range []bool{false, true} {
+				if tc.under != either && (tc.under != plain) != secured || alert && (tc.under == belowTLS || !secured) {
+					continue
+				}
+				b := replayBed(t, secured, "")
+				b.halfClosed(fmt.Sprintf("%s, TLS %v, by its alert %v", tc.stage, secured, alert), tc, alert)
+			}
+		}
+	}
+}
+
+// halfClosed has one client do so.
+func (b *bed) halfClosed(name string, at half, alert bool) {
+	t, p := b.t, b.halfPeer(name)
+	t.Helper()
+	defer p.socket.Close()
+	p.socket.SetDeadline(time.Now().Add(20 * time.Second))
+	at.until(p)
+	if at.after == 0 {
+		p.halfClose(alert)
+		if said, err := io.ReadAll(p.nc); err != nil || !strings.Contains(string(said), at.hears) || at.hears == "" && len(said) > 0 {
+			t.Errorf("%s: it hears %q, %v; want %q", name, said, err, at.hears)
+		}
+	} else {
+		ended := make(chan error, 1)
+		go func() { ended <- p.follow() }()
+		for c := range p.told {
+			if c.Seq >= at.after {
+				break
+			}
+		}
+		p.halfClose(alert)
+		if err := <-ended; !errors.Is(err, wire.ErrLost) || !strings.HasSuffix(err.Error(), "closed the connection") {
+			t.Errorf("%s: it reads to the end: %v", name, err)
+		}
+	}
+	p.socket.Close()
+	eventually(t, name+": closed", func() bool { st := b.srv.Stats(); return st.Connections == 0 && st.Subscribers == 0 })
+	b.droppedFor(name, at.drop)
+}
+
+// droppedFor wants the only subscriber to have been dropped in these words; ""
+// for none that was.
+func (b *bed) droppedFor(name, words string) {
+	b.t.Helper()
+	drops := b.srv.Stats().Dropped
+	switch {
+	case words == "" && len(drops) == 0:
+	case words != "" && len(drops) == 1 && drops[0].Reason == momserver.ReasonConnectionLost && strings.HasSuffix(drops[0].Detail, words):
+	default:
+		b.violated(name)(invariant.Violation{Invariant: invariant.Reasons, Detail: fmt.Sprintf("dropped were %+v; want %q", drops, words)})
+	}
+}
