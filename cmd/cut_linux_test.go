@@ -47,21 +47,25 @@ type pairUnderTest struct {
 	ways     way
 	busy     bool
 	callback bool
+	secured  bool // by TLS
 
 	server, monitor  *process
+	witness          *witness
 	noticed, missing time.Duration // by the server, by the monitor, after the cut
 	lines            int           // of the monitor, when it had resumed
 }
 
 func (p *pairUnderTest) String() string {
-	return fmt.Sprintf("%s, cut %s, busy %t, callback %t", p.timing.name, p.ways, p.busy, p.callback)
+	return fmt.Sprintf("%s, cut %s, busy %t, callback %t, TLS %t", p.timing.name, p.ways, p.busy, p.callback, p.secured)
 }
 
 // start starts both.
 func (p *pairUnderTest) start(l *lab) {
 	addr := serverIP(p.number) + ":7420"
 	src, dst := tree(p.t, 1)
+	papers := newPapers(p.t, p.secured, serverIP(p.number))
 	args := append([]string{"-addr", addr, "-every", "1h"}, p.timing.flags...)
+	args = append(args, papers.server...)
 	if p.busy { // some events a second, for a minute
 		if err := os.WriteFile(filepath.Join(src, "film"), bytes.Repeat([]byte("film"), 3<<20), 0o644); err != nil {
 			p.t.Fatal(err)
@@ -70,7 +74,8 @@ func (p *pairUnderTest) start(l *lab) {
 	}
 	p.server = startIn(p.t, l.servers.in, "momserver", append(args, src, dst)...)
 	p.server.says("addr=")
-	args = []string{"-addr", addr, "-o", "json", "-from", "oldest", "-name", "monitor"}
+	p.witness = newWitness(p.t, l.servers.in, addr, papers)
+	args = append([]string{"-addr", addr, "-o", "json", "-from", "oldest", "-name", "monitor"}, papers.client...)
 	if p.timing.name == tuned.name {
 		args = append(args, "-period", "1s")
 	}
@@ -120,25 +125,34 @@ func (p *pairUnderTest) goesOn() bool {
 	return p.lines > 0 && (!p.busy || p.shown() > p.lines+3)
 }
 
+// pairsUnderTest returns one of each kind.
+func pairsUnderTest(t *testing.T) (pairs []*pairUnderTest) {
+	for _, timing := range timings() {
+		for _, ways := range []way{bothWays, toServer, fromServer} {
+			for _, busy := range []bool{false, true} {
+				for _, secured := range secure() {
+					callback := (busy != secured) == (ways == bothWays)
+					pairs = append(pairs, &pairUnderTest{t: t, number: len(pairs) + 1, timing: timing, ways: ways, busy: busy, callback: callback, secured: secured})
+				}
+			}
+		}
+	}
+	return pairs
+}
+
 // TestCut cuts links without a word to either side, all at once: between
 // servers and monitors, both of which notice, and when it has healed the
 // monitor gets on, with nothing lost or twice; of connections on which nobody
 // is called; and under a client that asks for what is cached.
 func TestCut(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	pairs := pairsUnderTest(t)
+	l := newLab(t, len(pairs)+maxStrangers+1)
 	if l == nil {
 		return
 	}
-	var pairs []*pairUnderTest
-	for _, timing := range timings() {
-		for _, ways := range []way{bothWays, toServer, fromServer} {
-			for _, busy := range []bool{false, true} {
-				p := &pairUnderTest{t: t, number: len(pairs) + 1, timing: timing, ways: ways, busy: busy, callback: busy == (ways == bothWays)}
-				p.start(l)
-				pairs = append(pairs, p)
-			}
-		}
+	for _, p := range pairs {
+		p.start(l)
 	}
 	all(t, "events", pairs, (*pairUnderTest).ready)
 	strangers := newStrangers(t, l, len(pairs)+1)
@@ -160,35 +174,14 @@ func TestCut(t *testing.T) {
 	for _, s := range strangers {
 		s.checkNotice()
 	}
-	cutUnderAsking(t, l, maxPairs)
+	cutUnderAsking(t, l, l.pairs)
 	all(t, "resumed", pairs, (*pairUnderTest).goesOn)
 	for _, p := range pairs {
-		if missed := told(t, events(t, p.monitor.stdout.String())).Missed; missed > 0 {
+		shown := events(t, p.monitor.stdout.String())
+		if missed := told(t, shown).Missed; missed > 0 {
 			t.Errorf("%v: missed %d, of which the cache had all", p, missed)
 		}
-	}
-}
-
-// all waits until a condition holds of all. Each is looked at each time, so
-// that each is timed.
-func all[T any](t *testing.T, what string, of []T, holds func(T) bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(40 * time.Second)
-	for {
-		done := true
-		for _, one := range of {
-			done = holds(one) && done
-		}
-		if done {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not in time: %s", what)
-		}
+		p.witness.check(p.String(), shown)
 	}
 }
 

@@ -199,3 +199,26 @@ func events(t *testing.T, lines string) []wire.Event {
 	}
 	return all
 }
+
+// all waits until a condition holds of all. Each is looked at each time, so
+// that each is timed.
+func all[T any](t *testing.T, what string, of []T, holds func(T) bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(40 * time.Second)
+	for {
+		done := true
+		for _, one := range of {
+			done = holds(one) && done
+		}
+		if done {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 // on both sides see silence then, and no error.
 type lab struct {
 	t                        *testing.T
+	pairs                    int // of addresses
 	servers, router, clients *namespace
 }
 
@@ -51,22 +52,19 @@ func newNamespace(t *testing.T) (*namespace, error) {
 // envOwner makes this test binary one that has namespaces of its own.
 const envOwner = "MOM_TEST_OWNER"
 
-// maxPairs is how many pairs of addresses a lab has.
-const maxPairs = 20
-
 func serverIP(pair int) string { return fmt.Sprintf("10.77.0.%d", pair) }
 func clientIP(pair int) string { return fmt.Sprintf("10.77.1.%d", pair) }
 
-// newLab makes a lab. Who is not root runs the test again, as root of a user
+// newLab makes a lab with so many pairs of addresses. Who is not root runs the test again, as root of a user
 // namespace; the lab is nil then, and the caller is to return. Where
 // namespaces are refused the test is skipped.
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T, pairs int) *lab {
 	t.Helper()
 	if os.Geteuid() != 0 && os.Getenv(envOwner) == "" {
 		asOwner(t)
 		return nil
 	}
-	l := &lab{t: t}
+	l := &lab{t: t, pairs: pairs}
 	for _, n := range []**namespace{&l.servers, &l.router, &l.clients} {
 		made, err := newNamespace(t)
 		if err != nil {
@@ -84,13 +82,14 @@ func newLab(t *testing.T) *lab {
 	if err != nil {
 		t.Skipf("no router can be made here: %v", err)
 	}
-	for pair := 1; pair <= maxPairs; pair++ {
+	for pair := 1; pair <= pairs; pair++ {
 		l.ip(l.servers, "addr add %s/24 dev router", serverIP(pair))
 		l.ip(l.clients, "addr add %s/24 dev router", clientIP(pair))
 	}
+	l.ip(l.servers, "link set lo up") // for who is beside a server
 	l.ip(l.servers, "link set router up")
 	l.ip(l.clients, "link set router up")
-	for pair := 1; pair <= maxPairs; pair++ { // so that each pair has its own way, both ways
+	for pair := 1; pair <= pairs; pair++ { // so that each pair has its own way, both ways
 		l.ip(l.servers, "route add %s via 10.77.0.254 src %s", clientIP(pair), serverIP(pair))
 		l.ip(l.clients, "route add %s via 10.77.1.254 src %s", serverIP(pair), clientIP(pair))
 	}

@@ -17,7 +17,7 @@ import (
 // again, and is subscribed when there is one.
 func TestNoPorts(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t, 1)
 	if l == nil {
 		return
 	}

@@ -2,7 +2,9 @@ package cmd_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"mom/momclient"
 	"mom/momserver"
 	"mom/wire"
+	"mom/wire/wiretest"
 )
 
 // stranger is a connection on which nobody is called, to a server of its own.
@@ -20,12 +23,18 @@ type stranger struct {
 	name   string
 	ways   way // that are cut
 	asks   bool
+	says   string // of its greeting, or of TLS's handshake
+	greets bool
+	tls    *tls.Config // nil for none
 	notice time.Duration
 
 	srv     *momserver.Server
 	nc      net.Conn
 	noticed time.Duration
 }
+
+// maxStrangers is how many there are.
+const maxStrangers = 9
 
 // newStrangers connects some, over pairs of addresses from the first.
 func newStrangers(t *testing.T, l *lab, first int) []*stranger {
@@ -37,35 +46,58 @@ func newStrangers(t *testing.T, l *lab, first int) []*stranger {
 	cfg.IdleTimeout = time.Hour // which would find them as well
 	strangers := []*stranger{
 		{name: "silent", ways: bothWays},
-		{name: "within the greeting", ways: bothWays},
-		{name: "greeted", ways: bothWays},
-		{name: "greeted, no longer reached", ways: fromServer},
-		{name: "greeted, waiting for an answer", ways: fromServer, asks: true},
+		{name: "within the greeting", ways: bothWays, says: "MoM\x01"},
+		{name: "greeted", ways: bothWays, greets: true},
+		{name: "greeted, no longer reached", ways: fromServer, greets: true},
+		{name: "greeted, waiting for an answer", ways: fromServer, greets: true, asks: true},
+	}
+	if len(secure()) > 1 {
+		authority := wiretest.NewAuthority()
+		trust := &tls.Config{RootCAs: authority.Pool(), ServerName: "server"}
+		cfg.TLS = &tls.Config{Certificates: []tls.Certificate{authority.Issue("server", time.Hour, "server")}}
+		strangers = append(strangers,
+			&stranger{name: "within TLS's handshake", ways: bothWays, tls: trust, says: "\x16\x03\x01\x02"},
+			&stranger{name: "greeted in TLS", ways: bothWays, tls: trust, greets: true},
+			&stranger{name: "greeted in TLS, no longer reached", ways: fromServer, tls: trust, greets: true},
+			&stranger{name: "greeted in TLS, waiting for an answer", ways: fromServer, tls: trust, greets: true, asks: true},
+		)
 	}
 	for i, s := range strangers {
-		s.t, s.number, s.notice, s.srv = t, first+i, notice, momserver.New(cfg)
+		own := cfg
+		if s.tls == nil {
+			own.TLS = nil
+		}
+		s.t, s.number, s.notice, s.srv = t, first+i, notice, momserver.New(own)
 		t.Cleanup(func() { s.srv.Close() })
 		go s.srv.Serve(listenIn(t, l.servers.in, serverIP(s.number)+":7420"))
-		err := l.clients.in(func() (err error) {
-			s.nc, err = net.DialTimeout("tcp", serverIP(s.number)+":7420", 5*time.Second)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { s.nc.Close() })
-		switch s.name {
-		case "silent":
-		case "within the greeting":
-			s.nc.Write([]byte("MoM\x01"))
-		default:
-			if _, err := wire.Greet(s.nc, wire.Hello{Version: wire.Version}, 5*time.Second); err != nil {
-				t.Fatal(err)
-			}
-		}
+		s.connect(l)
 	}
 	all(t, "connected", strangers, func(s *stranger) bool { return s.srv.Stats().Connections == 1 })
 	return strangers
+}
+
+// connect comes as far as the stranger does.
+func (s *stranger) connect(l *lab) {
+	s.t.Helper()
+	err := l.clients.in(func() (err error) {
+		s.nc, err = net.DialTimeout("tcp", serverIP(s.number)+":7420", 5*time.Second)
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	socket := s.nc
+	s.t.Cleanup(func() { socket.Close() })
+	io.WriteString(s.nc, s.says)
+	if !s.greets {
+		return
+	}
+	if s.tls != nil {
+		s.nc = wire.HardClose(tls.Client(s.nc, s.tls))
+	}
+	if _, err := wire.Greet(s.nc, wire.Hello{Version: wire.Version}, 5*time.Second); err != nil {
+		s.t.Fatalf("%s: %v", s.name, err)
+	}
 }
 
 // wait has the stranger wait for an answer, where that is what it does.

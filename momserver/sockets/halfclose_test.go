@@ -193,6 +193,7 @@ func (b *bed) halfClosed(name string, at half, alert bool) {
 	p.socket.Close()
 	eventually(t, name+": closed", func() bool { st := b.srv.Stats(); return st.Connections == 0 && st.Subscribers == 0 })
 	b.droppedFor(name, at.drop)
+	b.settles(name)
 }
 
 // droppedFor wants the only subscriber to have been dropped in these words; ""

@@ -19,19 +19,20 @@ func loaded() load {
 	return load{runtime.NumGoroutine(), len(open)}
 }
 
-// settles waits until it is no more than before.
-func (b *bed) settles(before load) {
+// settles waits until this process holds what it did before the test, and the
+// server's two goroutines.
+func (b *bed) settles(name string) {
 	b.t.Helper()
-	var now load
-	within := func() bool {
-		now = loaded()
-		return now.goroutines <= before.goroutines && now.descriptors <= before.descriptors
-	}
-	for deadline := time.Now().Add(20 * time.Second); !within(); time.Sleep(time.Millisecond) {
+	before := b.before
+	before.goroutines += 2 // Serve's, the sender's
+	now := loaded()
+	for deadline := time.Now().Add(20 * time.Second); now.goroutines > before.goroutines || now.descriptors > before.descriptors; now = loaded() {
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 1<<20)
-			b.violated("at the end")(invariant.Violation{Invariant: invariant.Bounded, Detail: fmt.Sprintf("%+v are left of %+v:\n%s", now, before, stacks[:runtime.Stack(stacks, true)])})
+			stacks = stacks[:runtime.Stack(stacks, true)]
+			b.violated(name)(invariant.Violation{Invariant: invariant.Bounded, Detail: fmt.Sprintf("%+v are left of %+v:\n%s", now, before, stacks)})
 			return
 		}
+		time.Sleep(time.Millisecond)
 	}
 }

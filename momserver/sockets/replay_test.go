@@ -112,8 +112,6 @@ func (b *bed) replayCuts(at cuts, to func(*cut) route) {
 	t := b.t
 	t.Helper()
 	idle := func() bool { return b.srv.Stats().Connections == 0 }
-	before := b.before
-	before.goroutines += 2 // Serve's, the sender's
 	r := to(nil)
 	b.replay("whole", r.addr(), nil)
 	r.close()
@@ -126,7 +124,7 @@ func (b *bed) replayCuts(at cuts, to func(*cut) route) {
 		}
 	}
 	eventually(t, "no connection is left", idle)
-	b.settles(before)
+	b.settles("at the end")
 }
 
 // replayEach cuts one way after each of so many bytes, and returns how many of
