@@ -11,10 +11,6 @@ import (
 	"time"
 )
 
-// envSlow, where it is set, makes the tests of this package cut links under
-// servers with default times too.
-const envSlow = "MOM_TEST_SLOW"
-
 // timing is how soon a vanished peer is to be noticed, and by what flags of
 // the server.
 type timing struct {

@@ -21,6 +21,10 @@ import (
 	"mom/wire"
 )
 
+// envSlow, where it is set, makes the tests of this package longer, and has
+// them cut links under servers with default times too.
+const envSlow = "MOM_TEST_SLOW"
+
 // bin holds the two commands.
 var bin string
 

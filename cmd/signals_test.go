@@ -1,0 +1,238 @@
+//go:build unix
+
+package cmd_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mom/wire"
+	"mom/wire/wiretest/invariant"
+)
+
+// eachSecured runs a test without and with TLS, by certificate files.
+func eachSecured(t *testing.T, test func(t *testing.T, p papers)) {
+	t.Parallel()
+	for _, secured := range secure() {
+		t.Run(fmt.Sprintf("TLS %v", secured), func(t *testing.T) {
+			t.Parallel()
+			test(t, newPapers(t, secured, "127.0.0.1"))
+		})
+	}
+}
+
+// TestMonitorKilled kills the monitor again and again, and starts it with its
+// cursor file. All that its lives have shown together is each event, in order:
+// at most the one is repeated at which it was killed, and none is left out.
+func TestMonitorKilled(t *testing.T) { eachSecured(t, testMonitorKilled) }
+
+func testMonitorKilled(t *testing.T, p papers) {
+	// Jobs with nothing to do, again and again: thousands of events a second,
+	// so that a kill comes in the middle of one.
+	args := append([]string{"-every", "1ns", "-cache-events", "1000000"}, p.server...)
+	for range 3 {
+		src, dst := tree(t, 1)
+		args = append(args, src, dst)
+	}
+	_, addr := serve(t, "", args...)
+	cursor := filepath.Join(t.TempDir(), "cursor")
+	lives := 40
+	if testing.Short() || p.trust != nil && os.Getenv(envSlow) == "" {
+		lives = 5
+	}
+	stream := invariant.NewStream(invariant.Unknown(), wire.Filter{}, invariant.Fails(t))
+	repeats := 0
+	for life := range lives {
+		monitor := start(t, "momclient", append([]string{"-addr", addr, "-o", "json", "-from", "oldest", "-cursor", cursor}, p.client...)...)
+		want := 1 + life*7%30 // lines until it dies
+		if life%5 == 4 {
+			want = 0 // at once, whatever it does then
+		}
+		monitor.eventually("events", func() bool { return strings.Count(monitor.stdout.String(), "\n") >= want })
+		monitor.kill()
+		if text := monitor.stdout.String(); text != "" && !strings.HasSuffix(text, "\n") {
+			t.Errorf("life %d ends in the middle of a line: %q", life, tail(text))
+		}
+		shown := events(t, monitor.stdout.String())
+		for _, e := range shown {
+			stream.Event(e)
+		}
+		if life == 0 && shown[0].Seq != 1 {
+			t.Errorf("it begins with event %d", shown[0].Seq)
+		}
+		again := stream.Killed(kept(t, cursor))
+		if again > 1 {
+			t.Errorf("life %d: %d events are to be shown again", life, again)
+		}
+		repeats += again
+	}
+	sum := stream.Told()
+	if sum.Missed > 0 || sum.Snapshots > 0 || uint64(sum.Fresh) > sum.Last+uint64(repeats) {
+		t.Errorf("%+v, with %d to be repeated", sum, repeats)
+	}
+	t.Logf("%d events in %d lives, at most %d repeated", sum.Fresh, lives, repeats)
+}
+
+// kept returns the place in a cursor file, the zero cursor where there is none.
+func kept(t *testing.T, path string) (at wire.Cursor) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return wire.Cursor{}
+	}
+	if err == nil {
+		at, err = wire.ParseCursor(strings.TrimSpace(string(text)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// serveBusy starts a server that publishes some hundred events a second: for
+// some seconds of one run, then of as many runs as it takes.
+func serveBusy(t *testing.T, flags ...string) (*process, string) {
+	t.Helper()
+	src, dst := tree(t, 10)
+	if err := os.WriteFile(filepath.Join(src, "film"), make([]byte, 24<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(3 * time.Millisecond)
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-tick.C:
+				os.WriteFile(filepath.Join(src, "news.html"), bytes.Repeat([]byte("news"), i), 0o644)
+			case <-done:
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() { close(done); <-stopped })
+	return serve(t, "", append(flags, "-every", "1ms", "-bandwidth", "8000000", "-progress-interval", "1ns", src, dst)...)
+}
+
+// TestServerKilled kills the server in the middle of a run and starts it again
+// at its address: the monitor subscribes again, says that it is another epoch,
+// and goes on with it from its beginning.
+func TestServerKilled(t *testing.T) { eachSecured(t, testServerKilled) }
+
+func testServerKilled(t *testing.T, p papers) {
+	src, dst := tree(t, 60)
+	server, addr := serve(t, "", append(p.server, "-once", "-wait", "1", "-bandwidth", "100000", "-progress-interval", "10ms", src, dst)...)
+	monitor := watch(t, addr, append(p.client, "-cursor", filepath.Join(t.TempDir(), "cursor"))...)
+	monitor.eventually("some events", func() bool { return strings.Count(monitor.stdout.String(), "\n") > 3 })
+	server.kill()
+	server, _ = serve(t, addr, append(p.server, "-once", "-wait", "1", src, dst)...)
+	server.exits(0)
+	monitor.eventually("end of the run", func() bool { return strings.Contains(monitor.stdout.String(), `"state":"MirroringJobCompleted"`) })
+	monitor.signal(syscall.SIGINT)
+	monitor.exits(0)
+	same(t, src, dst)
+
+	all := events(t, monitor.stdout.String())
+	i := slices.IndexFunc(all, func(e wire.Event) bool { return e.Epoch != all[0].Epoch })
+	if i < 0 {
+		t.Fatal("no other epoch")
+	}
+	if got, want := told(t, all), (invariant.Told{Fresh: len(all), Last: uint64(len(all) - i)}); got != want || all[0].Seq != 1 {
+		t.Errorf("told %+v from event %d on; want %+v", got, all[0].Seq, want)
+	}
+	if !strings.Contains(monitor.stderr.String(), "on a new epoch "+all[i].Epoch.String()+": the server was restarted") {
+		t.Errorf("stderr %s", &monitor.stderr)
+	}
+}
+
+// TestSubscriberStopped freezes one of two monitors: the server drops it when
+// its call times out, the other gets everything; continued, it comes back and
+// is told exactly what it has missed.
+func TestSubscriberStopped(t *testing.T) { eachSecured(t, testSubscriberStopped) }
+
+func testSubscriberStopped(t *testing.T, p papers) {
+	server, addr := serveBusy(t, append(p.server, "-call-timeout", "500ms", "-cache-events", "200")...)
+	w := newWitness(t, here, addr, p)
+	other := watch(t, addr, append(p.client, "-name", "other")...)
+	frozen := watch(t, addr, append(p.client, "-name", "frozen")...)
+	frozen.eventually("events", func() bool { return frozen.stdout.String() != "" })
+	frozen.signal(syscall.SIGSTOP)
+	server.eventually("dropped", func() bool { return dropped(server.stderr.String(), "frozen") != "" })
+	if why := dropped(server.stderr.String(), "frozen"); !strings.Contains(why, `reason="call timeout"`) || !strings.Contains(why, "unanswered after 500ms") {
+		t.Errorf("dropped for %s", why)
+	}
+	lines := func(p *process) int { return strings.Count(p.stdout.String(), "\n") }
+	at := lines(other)
+	other.eventually("more events than are cached", func() bool { return lines(other) > at+300 }) // so that the cache has moved on
+	frozen.signal(syscall.SIGCONT)
+	frozen.says("resumed")
+	frozen.eventually("gap", func() bool { return strings.Contains(frozen.stdout.String(), `"missed":`) })
+	at = lines(frozen)
+	frozen.eventually("more events", func() bool { return lines(frozen) > at+10 })
+	for _, p := range []*process{frozen, other} {
+		p.signal(syscall.SIGINT)
+		p.exits(0)
+	}
+	if sum := told(t, events(t, frozen.stdout.String())); sum.Gaps == 0 {
+		t.Error("the frozen one was told of no gap")
+	}
+	if sum := told(t, events(t, other.stdout.String())); sum.Gaps > 0 {
+		t.Errorf("the other one was told of %d missed", sum.Missed)
+	}
+	for name, p := range map[string]*process{"frozen": frozen, "other": other} {
+		w.check(name, events(t, p.stdout.String()))
+	}
+	server.eventually("unsubscribed", func() bool { return dropped(server.stderr.String(), "other") != "" })
+	if why := dropped(server.stderr.String(), "other"); !strings.Contains(why, "reason=unsubscribed") {
+		t.Errorf("the other one was dropped for %s", why)
+	}
+}
+
+// TestServerStopped freezes the server: its kernel still acknowledges, but the
+// monitor hears nothing and takes the connection for dead. Continued, the
+// server lets it go on where it was, with nothing lost.
+func TestServerStopped(t *testing.T) { eachSecured(t, testServerStopped) }
+
+func testServerStopped(t *testing.T, p papers) {
+	server, addr := serveBusy(t, append(p.server, "-heartbeat", "200ms", "-cache-events", "1000000")...)
+	w := newWitness(t, here, addr, p)
+	monitor := watch(t, addr, append(p.client, "-from", "oldest")...)
+	lines := func() int { return strings.Count(monitor.stdout.String(), "\n") }
+	monitor.eventually("events", func() bool { return lines() > 10 })
+	server.signal(syscall.SIGSTOP)
+	monitor.says("lost: ")
+	if text := monitor.stderr.String(); !strings.Contains(text, "nothing heard from") && !strings.Contains(text, "has not answered for") {
+		t.Errorf("stderr %s", text)
+	}
+	server.signal(syscall.SIGCONT)
+	monitor.says("resumed")
+	at := lines()
+	monitor.eventually("more events", func() bool { return lines() > at+10 })
+	monitor.signal(syscall.SIGINT)
+	monitor.exits(0)
+	all := events(t, monitor.stdout.String())
+	if missed := told(t, all).Missed; missed > 0 || all[0].Seq != 1 || all[0].Epoch != all[len(all)-1].Epoch {
+		t.Errorf("from event %d, %d missed", all[0].Seq, missed)
+	}
+	w.check("the monitor", all)
+}
+
+// dropped returns the line of a server's log by which a subscriber was dropped.
+func dropped(log, name string) string {
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "dropped") && strings.Contains(line, name) {
+			return line
+		}
+	}
+	return ""
+}
