@@ -162,7 +162,6 @@ func TestSubscriberStopped(t *testing.T) { eachSecured(t, testSubscriberStopped)
 
 func testSubscriberStopped(t *testing.T, p papers) {
 	server, addr := serveBusy(t, append(p.server, "-call-timeout", "500ms", "-cache-events", "200")...)
-	w := newWitness(t, here, addr, p)
 	other := watch(t, addr, append(p.client, "-name", "other")...)
 	frozen := watch(t, addr, append(p.client, "-name", "frozen")...)
 	frozen.eventually("events", func() bool { return frozen.stdout.String() != "" })
@@ -179,19 +178,24 @@ func testSubscriberStopped(t *testing.T, p papers) {
 	frozen.eventually("gap", func() bool { return strings.Contains(frozen.stdout.String(), `"missed":`) })
 	at = lines(frozen)
 	frozen.eventually("more events", func() bool { return lines(frozen) > at+10 })
-	for _, p := range []*process{frozen, other} {
-		p.signal(syscall.SIGINT)
-		p.exits(0)
-	}
-	if sum := told(t, events(t, frozen.stdout.String())); sum.Gaps == 0 {
+	frozen.signal(syscall.SIGINT)
+	frozen.exits(0)
+	shown := events(t, frozen.stdout.String())
+	last := fmt.Sprintf(`"seq":%d,`, shown[len(shown)-1].Seq)
+	other.eventually("the same events", func() bool { return strings.Contains(other.stdout.String(), last) })
+	other.signal(syscall.SIGINT)
+	other.exits(0)
+	if sum := told(t, shown); sum.Gaps == 0 {
 		t.Error("the frozen one was told of no gap")
 	}
 	if sum := told(t, events(t, other.stdout.String())); sum.Gaps > 0 {
 		t.Errorf("the other one was told of %d missed", sum.Missed)
 	}
-	for name, p := range map[string]*process{"frozen": frozen, "other": other} {
-		w.check(name, events(t, p.stdout.String()))
+	w := &witness{t: t}
+	for _, e := range events(t, other.stdout.String()) {
+		w.event(e)
 	}
+	w.check("the frozen one", shown)
 	server.eventually("unsubscribed", func() bool { return dropped(server.stderr.String(), "other") != "" })
 	if why := dropped(server.stderr.String(), "other"); !strings.Contains(why, "reason=unsubscribed") {
 		t.Errorf("the other one was dropped for %s", why)

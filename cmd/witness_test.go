@@ -15,14 +15,17 @@ import (
 	"mom/wire/wiretest/invariant"
 )
 
-// witness is a client in this process, beside the server, with which nobody
-// meddles. What it is told is what was published.
+// witness is a client with which nobody meddles: in this process, beside the
+// server. What it is told is what was published.
 type witness struct {
 	t      *testing.T
 	client *momclient.Client
 	ledger invariant.Ledger
-	epoch  uuid.UUID // owned by the handler
-	seq    uint64    // of the latest event; owned by the handler
+
+	// Owned by the handler.
+	epoch    uuid.UUID
+	seq      uint64                    // of the latest event
+	snapshot map[uint64]invariant.Mark // of where it began
 }
 
 // newWitness subscribes at a server, from its oldest cached event. It ends with
@@ -50,25 +53,31 @@ func newWitness(t *testing.T, in place, addr string, p papers) *witness {
 	return w
 }
 
-// event enters an event. Those that had left the cache before it came are
-// entered as ends of runs, of which nobody asks again.
+// event enters an event. Those that were published before the witness came, and
+// are not of its snapshot, are entered as ends of runs, of which nobody is told.
 func (w *witness) event(e wire.Event) {
 	if e.Epoch != w.epoch {
 		w.ledger.Begin(e.Epoch)
-		w.epoch, w.seq = e.Epoch, 0
+		w.epoch, w.seq, w.snapshot = e.Epoch, 0, make(map[uint64]invariant.Mark)
 	}
 	if w.seq > 0 && e.Missed > 0 {
 		w.t.Errorf("the witness has missed %d events before %d", e.Missed, e.Seq)
 	}
+	m := invariant.Mark{
+		JobID: e.JobID, Name: e.Name(), RunID: e.RunID, State: e.Data.Status.State, Severity: e.Severity(), Final: e.EndsRun(),
+	}
 	if e.Snapshot {
+		w.snapshot[e.Seq] = m
 		return
 	}
 	for w.seq++; w.seq < e.Seq; w.seq++ {
-		w.ledger.Publish(invariant.Mark{Final: true})
+		before, ok := w.snapshot[w.seq]
+		if !ok {
+			before = invariant.Mark{Final: true}
+		}
+		w.ledger.Publish(before)
 	}
-	w.ledger.Publish(invariant.Mark{
-		JobID: e.JobID, Name: e.Name(), RunID: e.RunID, State: e.Data.Status.State, Severity: e.Severity(), Final: e.EndsRun(),
-	})
+	w.ledger.Publish(m)
 }
 
 // check puts what a monitor has shown to the checkers.
