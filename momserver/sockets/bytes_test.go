@@ -15,7 +15,7 @@ func places(secured bool) cuts {
 	case slow():
 		return cuts{step: 1}
 	case secured:
-		return cuts{step: 127}
+		return cuts{step: 47}
 	}
 	return cuts{dense: 70, step: 61}
 }

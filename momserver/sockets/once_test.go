@@ -1,0 +1,76 @@
+package sockets_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"mom/momclient"
+	"mom/wire"
+)
+
+// TestCutOnce cuts, in each way and after each number of bytes, the connection
+// of clients that do not connect again: they are told that it is lost, by what
+// they asked or by their status, and that it is no refusal. The server's half
+// may have closed while theirs is open. Without MOM_TEST_SLOW it is each number
+// of some.
+func TestCutOnce(t *testing.T) {
+	for _, secured := range secure() {
+		b := replayBed(t, secured, "")
+		for _, asks := range []bool{false, true} {
+			m := newMiddle(b.addr, nil)
+			b.once("whole", m.addr(), nil, asks)
+			m.close()
+			for _, w := range []way{up, down} {
+				for _, n := range places(secured).of(m.length(w)) {
+					for _, how := range endings {
+						c := &cut{way: w, after: n, how: how}
+						m := newMiddle(b.addr, c)
+						b.once(fmt.Sprintf("%v, TLS %v, asks %v", c, secured, asks), m.addr(), c, asks)
+						m.close()
+					}
+				}
+			}
+		}
+		eventually(t, "no connection is left", func() bool { return b.srv.Stats().Connections == 0 })
+		b.settles("at the end")
+	}
+}
+
+// once has a client subscribe, or ask, and wants it to be told of the cut, or to
+// get what it wants.
+func (b *bed) once(name, addr string, c *cut, asks bool) {
+	b.t.Helper()
+	client := momclient.New(addr, momclient.Options{TLS: b.tls, From: wire.FromOldest, Name: name, Period: time.Hour, CallTimeout: time.Hour, DialTimeout: time.Hour})
+	defer client.Close()
+	lost := make(chan error, 1)
+	client.OnConnection(func(s momclient.ConnectionStatus) {
+		switch s.Kind {
+		case momclient.Lost:
+			lost <- s.Err
+		case momclient.Refused:
+			b.t.Errorf("%s: %v", name, s)
+		}
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var err error
+	if asks {
+		_, err = client.Jobs(ctx)
+	} else if err = client.Subscribe(ctx); err == nil {
+		end := b.ledger.Latest()
+		for err == nil && !(client.Cursor() == end && !c.isDone()) {
+			select {
+			case err = <-lost:
+			case <-ctx.Done():
+				err = ctx.Err()
+			case <-time.After(20 * time.Microsecond):
+			}
+		}
+	}
+	if err != nil && (!errors.Is(err, wire.ErrLost) || wire.IsFinal(err) || !c.isDone()) {
+		b.t.Errorf("%s: %v", name, err)
+	}
+}
