@@ -90,8 +90,7 @@ type measured struct {
 type load struct {
 	clients int
 	events  uint64
-	rate    int    // events a second; 0 for as fast as nothing is lost
-	ahead   uint64 // how far publishing may run ahead of the slowest client; 0 for half of the cache
+	rate    int // events a second; 0 for as fast as nothing is lost
 
 	cfg     momserver.Config
 	bad     int  // subscribers beside these that nobody wants
@@ -111,14 +110,6 @@ func (l load) order(kind, addr string) order {
 // cache, so that nothing is lost.
 const ahead = 5000
 
-// aheadOf is ahead, or what the load says.
-func (l load) aheadOf() uint64 {
-	if l.ahead > 0 {
-		return l.ahead
-	}
-	return ahead
-}
-
 // publish publishes all of it, at its rate or as fast as nothing is lost.
 func (l load) publish(b *testing.B, c *crew, publish func(*wire.Event) error) (took []time.Duration) {
 	var m maker
@@ -127,10 +118,10 @@ func (l load) publish(b *testing.B, c *crew, publish func(*wire.Event) error) (t
 		switch {
 		case l.rate > 0:
 			time.Sleep(time.Until(start.Add(time.Duration(seq) * time.Second / time.Duration(l.rate))))
-		case !l.cached && seq > c.progress.Load()+l.aheadOf():
+		case !l.cached && seq > c.progress.Load()+ahead:
 			// Until half of it is through: a publisher that is held back goes
 			// on in bursts, not an event at a time.
-			for seq > c.progress.Load()+l.aheadOf()/2 && !c.failed.Load() {
+			for seq > c.progress.Load()+ahead/2 && !c.failed.Load() {
 				time.Sleep(50 * time.Microsecond)
 			}
 		}

@@ -65,12 +65,11 @@ func BenchmarkPublishBeside(b *testing.B) {
 // BenchmarkManySubscribers is 10,000 on one server, in turn with 100; each gets
 // 1,000 events, in order.
 func BenchmarkManySubscribers(b *testing.B) {
-	many := load{clients: 10_000, events: 1000, ahead: 200, cfg: momserver.Config{
+	many := load{clients: 10_000, events: 1000, cfg: momserver.Config{
 		GreetingsPerSecond: 100_000,
 		// All clients share a process, and their handlers its processors: some
 		// come to their turn only after seconds.
 		Heartbeat: time.Minute, CallTimeout: time.Minute,
-		BatchBytes: 8 << 10, // each connection's encoder keeps room for one
 	}}
 	few := load{clients: 100, events: 20_000}
 	ones, others := inTurn(b, many.mom, few.mom)

@@ -73,7 +73,7 @@ type Batch struct {
 	Snapshot uint32
 	Count    uint32 // events in Events
 	Types    []byte // gob type definitions, in a subscription's first batch
-	Events   []byte // the events, as the encoder wrote them, one after another; last, see tail.go
+	Events   []byte // the events, as the encoder wrote them, one after another; last, see gobwrite.go
 }
 
 // Ack is the reply to Notify.
@@ -110,7 +110,7 @@ type Page struct {
 	Count  uint32
 	Types  []byte
 	More   bool
-	Events []byte // last, see tail.go
+	Events []byte // last, see gobwrite.go
 }
 
 // Goodbye tells a subscriber that its connection will be closed, and why.

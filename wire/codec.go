@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/gob"
 	"io"
 	"maps"
 	"net/rpc"
@@ -140,20 +139,18 @@ func (s *frameStream) end() error {
 	return nil
 }
 
-// frameEncoder encodes a header and a body into one frame: one gob encoder for
+// frameEncoder encodes a header and a body into one frame: one gob stream for
 // the life of the connection.
 type frameEncoder struct {
 	out        *outbox
 	kind       frameKind
-	w          spliced
-	enc        *gob.Encoder
+	gob        *gobWriter
 	head, body any                   // being encoded
 	encode     func(io.Writer) error // is encodeBoth, so that a frame allocates nothing
 }
 
 func newFrameEncoder(out *outbox, kind frameKind) *frameEncoder {
-	e := &frameEncoder{out: out, kind: kind}
-	e.enc = gob.NewEncoder(&e.w)
+	e := &frameEncoder{out: out, kind: kind, gob: newGobWriter()}
 	e.encode = e.encodeBoth
 	return e
 }
@@ -165,23 +162,10 @@ func (e *frameEncoder) put(head, body any) error {
 }
 
 func (e *frameEncoder) encodeBoth(w io.Writer) error {
-	e.w.to = w
-	if err := e.enc.Encode(e.head); err != nil {
+	if err := e.gob.encode(w, e.head); err != nil {
 		return err
 	}
-	body, ok := e.body.(tailed)
-	if !ok {
-		return e.enc.Encode(e.body)
-	}
-	tail, delta := body.tail()
-	events := *tail
-	if delta == 0 || len(events) == 0 {
-		return e.enc.Encode(e.body)
-	}
-	e.w.field, e.w.delta, *tail = events, delta, nil
-	err := e.enc.Encode(e.body)
-	e.w.field, *tail = nil, events
-	return err
+	return e.gob.encode(w, e.body)
 }
 
 // clientCodec is the rpc.ClientCodec of a Conn. net/rpc calls WriteRequest
