@@ -64,7 +64,7 @@ func (s *session) holds(b *wire.Batch, room uint32) bool {
 	s.held++
 	s.heldBytes += len(b.Events)
 	s.knownRoom -= int(b.Count)
-	within := s.held < min(heldBatches, int(s.reply.Window)/2) && s.heldBytes < min(heldBytes, int(s.reply.WindowBytes)/4)
+	within := s.accepted.Load() && s.held < min(heldBatches, int(s.reply.Window)/2) && s.heldBytes < min(heldBytes, int(s.reply.WindowBytes)/4)
 	if dense && b.Count > 0 && within && s.knownRoom >= s.c.opts.Queue/2 {
 		return true
 	}

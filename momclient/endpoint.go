@@ -102,20 +102,6 @@ func (ep *endpoint) prove(nc net.Conn) {
 	}
 }
 
-// wait returns the connection on which the server calls. Where that was lost
-// before the server had proven itself here, the server, which may have seen
-// more of it, ends the client's own connection.
-func (ep *endpoint) wait(ctx context.Context, own *wire.Conn) (*wire.Conn, error) {
-	select {
-	case nc := <-ep.conns:
-		return wire.NewConn(nc, ep.c.connConfig(0)), nil
-	case <-own.Done():
-		return nil, own.Err()
-	case <-ctx.Done():
-		return nil, wire.Errorf(wire.CodeCallback, "%s did not call back on %s", ep.c.addr, ep.addr)
-	}
-}
-
 // close ends the endpoint and what is going on at it.
 func (ep *endpoint) close() {
 	ep.cancel()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/rpc"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,7 +26,8 @@ type session struct {
 	resumed   bool  // it began from a cursor
 	newEpoch  bool  // of another epoch
 	reply     wire.Subscribed
-	heard     bool // a batch has come; guarded by the client's mu
+	accepted  atomic.Bool // reply has come
+	heard     bool        // a batch has come; guarded by the client's mu
 
 	stopped sync.WaitGroup // the goroutines that serve the connections
 
@@ -178,28 +180,59 @@ func (s *session) subscribe(ctx context.Context, l *link, args *wire.SubscribeAr
 	defer cancel()
 	if s.c.opts.CallbackAddr == "" {
 		s.serve(s.conn)
-		if err := s.conn.Call(ctx, wire.MethodSubscribe, args, &s.reply); err != nil {
-			return err
+		return s.ask(ctx, args)
+	}
+	s.stopped.Go(func() { s.conn.Serve("", nil) })
+	ep, err := s.c.listen(l.local)
+	if err != nil {
+		return err
+	}
+	defer ep.close()
+	args.CallbackAddr, args.Ticket = ep.addr, ep.ticket
+	return s.meet(ctx, ep, args)
+}
+
+// ask makes the call.
+func (s *session) ask(ctx context.Context, args *wire.SubscribeArgs) error {
+	err := s.conn.Call(ctx, wire.MethodSubscribe, args, &s.reply)
+	if err == nil {
+		s.accepted.Store(true)
+	}
+	return err
+}
+
+// meet makes the call, and serves the server at the endpoint from when it has
+// proven itself: its first calls do not wait until the answer has come on the
+// other connection. Where the one that it made is lost before it has proven
+// itself here, it ends this client's own, having seen more of it.
+func (s *session) meet(ctx context.Context, ep *endpoint, args *wire.SubscribeArgs) error {
+	answered, conns := make(chan error, 1), ep.conns
+	s.stopped.Go(func() { answered <- s.ask(ctx, args) })
+	for asking := true; asking || conns != nil; {
+		select {
+		case nc := <-conns:
+			conns = nil
+			s.callee = wire.NewConn(nc, s.c.connConfig(0))
+			s.serve(s.callee)
+		case err := <-answered:
+			if asking = false; err != nil {
+				return err
+			}
+		case <-unless(asking, s.conn.Done()): // what it was asked says more
+			return s.conn.Err()
+		case <-unless(asking, ctx.Done()):
+			return wire.Errorf(wire.CodeCallback, "%s did not call back on %s", s.c.addr, ep.addr)
 		}
-	} else {
-		s.stopped.Go(func() { s.conn.Serve("", nil) })
-		ep, err := s.c.listen(l.local)
-		if err != nil {
-			return err
-		}
-		defer ep.close()
-		args.CallbackAddr, args.Ticket = ep.addr, ep.ticket
-		if err := s.conn.Call(ctx, wire.MethodSubscribe, args, &s.reply); err != nil {
-			return err
-		}
-		callee, err := ep.wait(ctx, s.conn)
-		if err != nil {
-			return err
-		}
-		s.callee = callee
-		s.serve(callee)
 	}
 	return nil
+}
+
+// unless returns the channel, or one on which nothing comes.
+func unless(not bool, ch <-chan struct{}) <-chan struct{} {
+	if not {
+		return nil
+	}
+	return ch
 }
 
 // serve starts the goroutine that takes the server's calls.

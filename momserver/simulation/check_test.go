@@ -86,8 +86,8 @@ func (w *world) rightReason(d momserver.Drop, stopping time.Time) bool {
 	seen := w.seen(d)
 	some := func(is func(wiretest.Seen) bool) bool { return slices.ContainsFunc(seen, is) }
 	ended := some(func(s wiretest.Seen) bool { return !s.Ended.IsZero() && s.Ended.Before(d.Time) })
-	impaired := func(within time.Duration) bool {
-		return some(func(s wiretest.Seen) bool { return s.Impaired.After(d.Time.Add(-within - time.Second)) })
+	impaired := func(within time.Duration) func(wiretest.Seen) bool {
+		return func(s wiretest.Seen) bool { return s.Impaired.After(d.Time.Add(-within - time.Second)) }
 	}
 	switch d.Reason {
 	case momserver.ReasonUnsubscribed:
@@ -95,15 +95,14 @@ func (w *world) rightReason(d momserver.Drop, stopping time.Time) bool {
 	case momserver.ReasonConnectionLost:
 		return some(func(s wiretest.Seen) bool { return !s.Ended.IsZero() && !s.Ended.After(d.Time) })
 	case momserver.ReasonCallTimeout:
-		// The client's own connection counts with a callback connection too:
-		// the first call is answered when the reply to Subscribe is there.
-		return !ended && (impaired(w.cfg.CallTimeout) || d.Name == neverAcks)
+		// Of the connection that the server calls on: the last of them.
+		return !ended && (impaired(w.cfg.CallTimeout)(seen[len(seen)-1]) || d.Name == neverAcks)
 	case momserver.ReasonWriteTimeout:
 		return !ended && some(func(s wiretest.Seen) bool { return s.WriteTimedOut.Equal(d.Time) })
 	case momserver.ReasonStalled:
-		return !ended && impaired(w.cfg.MessageTimeout)
+		return !ended && some(impaired(w.cfg.MessageTimeout))
 	case momserver.ReasonProtocol:
-		return !ended && d.Name == lies
+		return !ended && (d.Name == lies || d.Name == neverRead)
 	case momserver.ReasonShutdown:
 		return !ended && !stopping.IsZero() && !stopping.After(d.Time)
 	}

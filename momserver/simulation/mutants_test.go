@@ -99,7 +99,7 @@ var mutants = []mutant{
 		{"momserver/service.go", "\t\tsub.callee.Close(e)", "\t\t"},
 	}, []string{invariant.Bounded}},
 	{"callback endpoint left open", []edit{
-		{"momclient/session.go", "\t\tdefer ep.close()\n", ""},
+		{"momclient/session.go", "\tdefer ep.close()\n", ""},
 	}, []string{invariant.Bounded}},
 	{"dial-back that outlives the server", []edit{
 		{"momserver/callback.go", "context.WithTimeout(s.life, s.cfg.DialTimeout)", "context.WithTimeout(context.Background(), s.cfg.DialTimeout)"},
