@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 
 	"mom/wire"
 )
@@ -68,6 +69,9 @@ func (ep *endpoint) accept() {
 	places := make(chan struct{}, maxProofs)
 	for {
 		nc, err := ep.l.Accept()
+		if err != nil && mayPass(err, "") && ep.pause() {
+			continue
+		}
 		if err != nil {
 			return // closed; or the session's call will time out, and a new session listen again
 		}
@@ -81,6 +85,17 @@ func (ep *endpoint) accept() {
 			defer func() { <-places }()
 			ep.prove(nc)
 		})
+	}
+}
+
+// pause waits a moment, for descriptors to be free, and reports whether the
+// endpoint is still open.
+func (ep *endpoint) pause() bool {
+	select {
+	case <-time.After(10 * time.Millisecond):
+		return true
+	case <-ep.ctx.Done():
+		return false
 	}
 }
 

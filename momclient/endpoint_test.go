@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom/momclient"
+	"mom/momserver"
 	"mom/wire"
 )
 
@@ -66,4 +67,39 @@ func TestClosedBeforeCallingBack(t *testing.T) {
 	if err := c.Subscribe(ctx); !errors.Is(err, wire.ErrLost) || ctx.Err() != nil {
 		t.Error(err)
 	}
+}
+
+// TestNoDescriptorToAccept: where there is none left for the server's
+// connection, the endpoint waits until there is.
+func TestNoDescriptorToAccept(t *testing.T) {
+	srv := momserver.New(momserver.Config{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go srv.Serve(l)
+	defer srv.Close()
+	short := new(shortListener)
+	c := momclient.New(l.Addr().String(), momclient.Options{CallbackAddr: "127.0.0.1:0", Listen: func(network, addr string) (net.Listener, error) {
+		short.Listener, err = net.Listen(network, addr)
+		return short, err
+	}})
+	defer c.Close()
+	if err := c.Subscribe(context.Background()); err != nil || short.failed != 3 {
+		t.Errorf("%v, after %d failures", err, short.failed)
+	}
+}
+
+// shortListener fails three times for want of a descriptor.
+type shortListener struct {
+	net.Listener
+	failed int
+}
+
+func (l *shortListener) Accept() (net.Conn, error) {
+	if l.failed < 3 {
+		l.failed++
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return l.Listener.Accept()
 }
