@@ -115,7 +115,7 @@ func (d *detour) divert(server io.Writer, client io.Reader) error {
 	at := callbackAddr.Find(call)
 	m := d.before(string(at))
 	if told := copy(at, m.addr()); told != len(m.addr()) {
-		d.b.t.Errorf("no address %s in Subscribe, nor one as long", m.addr())
+		d.b.t.Errorf("no address %s in Subscribe, nor one as long: %q", m.addr(), call)
 	}
 	_, err := server.Write(append(opening[7:], call...))
 	return err
