@@ -2,7 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
+	"regexp"
 
 	"mom/wire"
 )
@@ -15,12 +15,35 @@ var remedies = map[wire.Code]string{
 	wire.CodeUnauthorized: "-token-file and MOM_TOKEN",
 }
 
-// advised returns err with the flags that may help against it. Its own words
-// are of no command.
+// settings matches the names that this side's library has for its bounds, at
+// the end of what it says about them. What the server says of its own stays:
+// whoever runs it may know them.
+var settings = regexp.MustCompile(` \((?:Options|Gob)\.[^()]*\)`)
+
+// advised returns err in words of the command: with the flags that may help
+// against it, and without settings that only a program can make.
 func advised(err error) error {
+	if err == nil {
+		return nil
+	}
+	words := settings.ReplaceAllStringFunc(err.Error(), func(name string) string {
+		if name == " (Options.Period)" {
+			return " (-period)"
+		}
+		return ""
+	})
 	var e *wire.Error
 	if errors.As(err, &e) && remedies[e.Code] != "" {
-		return fmt.Errorf("%w; see %s", err, remedies[e.Code])
+		words += "; see " + remedies[e.Code]
 	}
-	return err
+	return &advice{err, words}
 }
+
+// advice is an error in other words.
+type advice struct {
+	error
+	words string
+}
+
+func (a *advice) Error() string { return a.words }
+func (a *advice) Unwrap() error { return a.error }

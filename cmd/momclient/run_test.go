@@ -72,7 +72,7 @@ func TestPerhapsNoMoMServer(t *testing.T) {
 		want  string
 	}{
 		"closes": {func(c net.Conn) { c.SetReadDeadline(time.Now().Add(time.Second)); c.Read(make([]byte, 64)) }, " closed the connection before it greeted; is it a MoM server?"},
-		"silent": {func(c net.Conn) { io.Copy(io.Discard, c) }, " did not greet in time; is it a MoM server? (Options.DialTimeout)"},
+		"silent": {func(c net.Conn) { io.Copy(io.Discard, c) }, " did not greet in time; is it a MoM server?"},
 	} {
 		addr := stranger(t, tc.serve)
 		var stdout, stderr buffer

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"errors"
+	"testing"
+
+	"mom/wire"
+)
+
+// TestAdvised has an error name flags, and no setting that only a program has.
+func TestAdvised(t *testing.T) {
+	for _, tc := range []struct {
+		code      wire.Code
+		say, want string
+	}{
+		{wire.CodeTimeout, "server:1 did not greet in time (Options.DialTimeout)", "server:1 did not greet in time"},
+		{wire.CodeTimeout, "MoM.Subscribe to server:1 is unanswered: context deadline exceeded (Options.CallTimeout)", "MoM.Subscribe to server:1 is unanswered: context deadline exceeded"},
+		{wire.CodeTimeout, "server:1 has not answered for 5s (Options.Period)", "server:1 has not answered for 5s (-period)"},
+		{wire.CodeProtocol, "more than 128 gob types, or 2048 fields in all (Gob.Types, Gob.Fields)", "more than 128 gob types, or 2048 fields in all"},
+		{wire.CodeFull, "1 subscribers already (Config.MaxSubscribers)", "1 subscribers already (Config.MaxSubscribers)"},
+		{wire.CodeUnauthorized, "no (Options.Token)", "no; see -token-file and MOM_TOKEN"},
+	} {
+		err := advised(wire.Errorf(tc.code, "%s", tc.say))
+		if err.Error() != tc.want || !errors.Is(err, &wire.Error{Code: tc.code}) {
+			t.Errorf("%q became %q; want %q", tc.say, err, tc.want)
+		}
+	}
+	if err := advised(nil); err != nil {
+		t.Errorf("nothing became %v", err)
+	}
+}
