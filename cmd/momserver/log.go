@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"log/slog"
+	"regexp"
 )
 
 // logLevels are what -log-level takes.
@@ -10,9 +11,42 @@ var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.Lev
 
 // newLogger returns the logger of -log-format and -log-level.
 func (c *config) newLogger(w io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: logLevels[c.logLevel]}
+	opts := &slog.HandlerOptions{Level: logLevels[c.logLevel], ReplaceAttr: byFlags}
 	if c.logFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}
 	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// settings matches a name that the library has for a bound, in what it says
+// about it.
+var settings = regexp.MustCompile(` \(Config\.(\w+)\)`)
+
+// flagsOf are the flags that set them.
+var flagsOf = map[string]string{
+	"CacheEvents": "cache-events", "MaxSubscribers": "max-subscribers", "MaxConns": "max-conns",
+	"MaxConnsPerAddr": "max-conns-per-addr", "CallTimeout": "call-timeout", "Heartbeat": "heartbeat",
+}
+
+// byFlags has texts and errors name flags, and no setting that has none.
+func byFlags(_ []string, a slog.Attr) slog.Attr {
+	var text string
+	switch v := a.Value.Any().(type) {
+	case string:
+		text = v
+	case error:
+		text = v.Error()
+	}
+	if settings.MatchString(text) {
+		a.Value = slog.StringValue(settings.ReplaceAllStringFunc(text, flagged))
+	}
+	return a
+}
+
+// flagged returns a setting's name as a flag, "" where there is none.
+func flagged(setting string) string {
+	if name := flagsOf[settings.FindStringSubmatch(setting)[1]]; name != "" {
+		return " (-" + name + ")"
+	}
+	return ""
 }

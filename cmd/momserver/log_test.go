@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -59,5 +61,24 @@ func TestLogLevel(t *testing.T) {
 	}
 	if _, stderr := once(t, "-log-level", "error", paths[0]+"none", paths[1]); !strings.Contains(stderr, "level=ERROR") {
 		t.Errorf("an error is not logged:\n%s", stderr)
+	}
+}
+
+// TestLogNamesFlags has lines name the command's flags, not the library's settings.
+func TestLogNamesFlags(t *testing.T) {
+	for name, flag := range flagsOf {
+		if flagSet(new(config)).Lookup(flag) == nil {
+			t.Errorf("%s: there is no -%s", name, flag)
+		}
+	}
+	for _, format := range []string{"text", "json"} {
+		var out strings.Builder
+		log := (&config{logFormat: format, logLevel: "info"}).newLogger(&out)
+		log.Info("dropped", "detail", "unanswered after 5s (Config.CallTimeout)", "lag", 3)
+		log.Info("refused", "error", errors.New("not in time (Config.HandshakeTimeout)"), slog.Group("of", "error", errors.New("1 already (Config.MaxConns), no more")))
+		text := out.String()
+		if strings.Contains(text, "Config.") || !strings.Contains(text, `"unanswered after 5s (-call-timeout)"`) || !strings.Contains(text, `"not in time"`) || !strings.Contains(text, `"1 already (-max-conns), no more"`) || !strings.Contains(text, "3") {
+			t.Errorf("%s:\n%s", format, text)
+		}
 	}
 }
