@@ -158,6 +158,9 @@ func (c *config) check() error {
 			return usagef("%s %v: want more than 0, as 250ms or 5s", d.flag, d.value)
 		}
 	}
+	if h := c.server.Heartbeat; h < time.Millisecond || h > wire.MaxHeartbeat {
+		return usagef("-heartbeat %v: want at least %v, and at most %v", h, time.Millisecond, wire.MaxHeartbeat)
+	}
 	if c.wait > c.server.MaxSubscribers {
 		return usagef("-wait %d: -max-subscribers allows only %d", c.wait, c.server.MaxSubscribers)
 	}

@@ -115,6 +115,8 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-max-conns-per-addr", "-1"}, []string{"-max-conns-per-addr -1", "want at least 0"}},
 		{[]string{"-call-timeout", "0"}, []string{"-call-timeout 0s", "want more than 0"}},
 		{[]string{"-heartbeat", "-1ms"}, []string{"-heartbeat -1ms", "want more than 0"}},
+		{[]string{"-heartbeat", "999us"}, []string{"-heartbeat 999µs", "want at least 1ms, and at most 10m0s"}},
+		{[]string{"-heartbeat", "601s"}, []string{"-heartbeat 10m1s", "want at least 1ms, and at most 10m0s"}},
 		{[]string{"-progress-interval", "0"}, []string{"-progress-interval 0s", "want more than 0"}},
 		{[]string{"-addr", "localhost"}, []string{"-addr localhost", "want HOST:PORT"}},
 		{[]string{"-addr", ""}, []string{"-addr", "want HOST:PORT"}},
