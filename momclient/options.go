@@ -19,9 +19,9 @@ type Options struct {
 	// connection is lost, the first connect included, until a refusal is final.
 	AutoReconnect bool
 	// Period caps the wait between two attempts, but for a longer one that the
-	// server asks for. With AutoReconnect the client
-	// also asks the server every Period whether it is alive, and takes the
-	// connection for lost when the answer takes that long; 20 s.
+	// server asks for. With AutoReconnect the client also asks the server every
+	// Period whether it is alive, and takes the connection for lost when the
+	// answer takes that long; 20 s.
 	Period time.Duration
 	// Jitter, if not nil, replaces the random part that is taken off each wait
 	// between two attempts: from 0 to limit. It is for tests that replay.
@@ -69,7 +69,8 @@ type Options struct {
 	// DialTimeout bounds connecting, TLS and greeting together; 5 s.
 	DialTimeout time.Duration
 	// CallTimeout bounds each call to the server, and History and Jobs with all
-	// their pages, so that no server can go on giving for ever; 10 s.
+	// their pages, so that no server can go on giving for ever; a message from
+	// its first byte to its last, and each write, too; 10 s.
 	CallTimeout time.Duration
 
 	// DialContext, if not nil, replaces net.Dialer.DialContext.

@@ -39,7 +39,7 @@ type Config struct {
 	Window      int           // unanswered calls to one subscriber; 32, 4,096 at most
 	WindowBytes int           // bytes of events in them, from which on no further call is made; 256 KiB, 64 MiB at most
 	Heartbeat   time.Duration // an idle subscriber is called this often, every 10 min at least, every ms at most; 3 s
-	CallTimeout time.Duration // an unanswered call drops its subscriber; 5 s
+	CallTimeout time.Duration // an unanswered call, or a write that takes so long, drops its subscriber; 5 s
 
 	// ProgressInterval is the least time between two Transferring events of a
 	// package; 250 ms. The last one is always published.
@@ -48,7 +48,7 @@ type Config struct {
 	// Admission.
 
 	// Token, if not empty, is what a client must say in its greeting; at most
-	// wire.MaxTokenBytes.
+	// wire.MaxTokenBytes, because no client can say more.
 	Token string
 	// TLS, if not nil, is spoken on every connection, dial-back included. A
 	// MinVersion of zero stands for TLS 1.3.
@@ -64,8 +64,9 @@ type Config struct {
 	GreetingsPerSecond int
 	// FailuresPerMinute bounds the failed greetings of one IP address, or IPv6
 	// network of 64 bits, over which it is refused until the minute is over;
-	// 60. Failed is a wrong token, a refusal by Authorize, a certificate that
-	// is not accepted, another protocol or version, and silence.
+	// 60. Failed is a wrong token, a refusal by Authorize as unauthorized or
+	// forbidden, a certificate that is not accepted, another protocol or
+	// version, and silence.
 	FailuresPerMinute int
 	// AllowCallback permits dial-back to a resolved address, asked at dial
 	// time. Nil permits only the address that the subscriber's own connection

@@ -23,8 +23,7 @@ type Package struct {
 
 // StartPackage publishes PackageInitialized for a package that has been made.
 // A zero header.Number becomes the next of the run; a negative count is an
-// error. It is an
-// [wire.ErrRunEnded] after the run's end.
+// error. It is a [wire.ErrRunEnded] after the run's end.
 func (j *Job) StartPackage(header wire.PackageHeader, body wire.PackageBody) (*Package, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

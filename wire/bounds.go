@@ -14,8 +14,8 @@ func named(bound string) string {
 
 // GobBounds bounds what the gob of a peer may hold, whatever it is about. A
 // field that is zero has its default, which leaves room for what later versions
-// of the protocol may add; the protocol's own streams have about 30 types with
-// 200 fields, in 4 KiB.
+// of the protocol may add: no stream of this one has more than 16 types with 64
+// fields, in 1 KiB.
 type GobBounds struct {
 	Types       int // type definitions in one stream; 128
 	Fields      int // fields and elements that they define, in all; 2,048

@@ -69,7 +69,8 @@ type Batch struct {
 	// Pending counts the events of a snapshot that are still to come, in later
 	// batches. While there are any, Next is a cursor only with Renew.
 	Pending uint32
-	// Snapshot counts the leading events of this batch that are of a snapshot.
+	// Snapshot counts the events of this batch that are of a snapshot: none or
+	// all.
 	Snapshot uint32
 	Count    uint32 // events in Events
 	Types    []byte // gob type definitions, in a subscription's first batch

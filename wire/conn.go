@@ -25,8 +25,8 @@ const (
 // frameHead is the length of a frame's head: kind and payload length.
 const frameHead = 5
 
-// ConnConfig bounds a [Conn]. All fields but
-// MaxCall, MaxCalls, MaxReplies, ReplyDelay, HoldCalls, Gob and Names must be set.
+// ConnConfig bounds a [Conn]. All fields but MaxCall, MaxCalls, MaxReplies,
+// ReplyDelay, Gob, HoldCalls and Names must be set.
 type ConnConfig struct {
 	MaxMessage     int           // bytes of one incoming frame
 	MaxCall        int           // bytes of one outgoing frame, what the peer takes; 0 where it takes what this end may say
