@@ -94,7 +94,7 @@ func TakeEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure func
 		return nil, Errorf(CodeCallback, "the callback endpoint: %v", HandshakeError(nc.RemoteAddr(), err))
 	}
 	if _, err := secured.Write(proof(ticket, "server", nonce)); err != nil {
-		return nil, greetError(nc, err)
+		return nil, Errorf(CodeCallback, "the callback endpoint did not take the server's proof: %v", err)
 	}
 	return secured, nil
 }

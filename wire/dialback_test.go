@@ -176,6 +176,27 @@ func TestDialBackWithoutTLS(t *testing.T) {
 	}
 }
 
+// TestServersProofNotTaken: an endpoint that proves itself and does not hear the
+// server out has not been reached.
+func TestServersProofNotTaken(t *testing.T) {
+	for _, hangUp := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			defer near.Close()
+			go func() {
+				nonce := make([]byte, nonceSize)
+				near.Write(slices.Concat(endpointOpening, nonce, proof(ticketA, "endpoint", nonce)))
+				if hangUp {
+					near.Close()
+				}
+			}()
+			if _, err := TakeEndpoint(far, ticketA, 3*time.Second, plain); !errors.Is(err, ErrCallback) {
+				t.Errorf("hangs up %v: %v", hangUp, err)
+			}
+		})
+	}
+}
+
 // TestDialBackJustInTime takes an endpoint that speaks a nanosecond before its
 // time is over; the others of this file are too late on the dot.
 func TestDialBackJustInTime(t *testing.T) {
