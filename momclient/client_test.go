@@ -209,9 +209,15 @@ func TestEvents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if at := c.Cursor().Seq; at != e.Seq-1 {
+				t.Errorf("the cursor is at %d while %d is handled", at, e.Seq)
+			}
 			if e.Seq == 3 {
 				break
 			}
+		}
+		if at := c.Cursor().Seq; at != 3 {
+			t.Errorf("broken off at event 3 the cursor is at %d", at)
 		}
 		c.wasTold(invariant.Told{Fresh: 3, Last: 3})
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

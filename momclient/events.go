@@ -15,7 +15,7 @@ import (
 // OnConnection is.
 //
 // An event counts as handled, and [Client.Cursor] moves past it, when the loop
-// comes back for the next.
+// comes back for the next, or is left by break or return.
 func (c *Client) Events(ctx context.Context) iter.Seq2[wire.Event, error] {
 	return func(yield func(wire.Event, error) bool) {
 		sub, err := c.subscribe(ctx, true)
