@@ -228,7 +228,7 @@ func (c *config) readToken(getenv func(string) string) error {
 			return usagef("-token-file: %w; name a file that holds the token alone", err)
 		}
 		if c.server.Token = strings.TrimRight(string(data), "\r\n"); c.server.Token == "" {
-			return usagef("-token-file %s: the file holds no token; put it into its first line", c.tokenFile)
+			return usagef("-token-file %s: the file holds no token; want it there alone", c.tokenFile)
 		}
 	}
 	if n := len(c.server.Token); n > wire.MaxTokenBytes {

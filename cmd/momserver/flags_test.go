@@ -136,7 +136,7 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"src", "b", "other", "b/below"}, []string{"one inside the other's", filepath.Join(dir, "b", "below")}},
 		{[]string{"src", "b/below", "other", "b"}, []string{"one inside the other's", filepath.Join(dir, "b", "below")}},
 		{[]string{"-token-file", "missing"}, []string{"-token-file", "missing", "no such file", "name a file"}},
-		{[]string{"-token-file", "empty"}, []string{"-token-file", "holds no token", "put it into"}},
+		{[]string{"-token-file", "empty"}, []string{"-token-file", "holds no token", "want it there alone"}},
 		{[]string{"-token-file", "long"}, []string{"-token-file", "100000 bytes", "at most"}},
 		{[]string{"-tls-cert", "junk"}, []string{"-tls-cert and -tls-key go together"}},
 		{[]string{"-tls-key", "junk"}, []string{"-tls-cert and -tls-key go together"}},
