@@ -102,12 +102,14 @@ func (s *frameStream) glance(part []byte) error {
 	types := s.types
 	types.byID = maps.Clone(types.byID)
 	d := gobValues{in: gobReader{b: part}, most: s.most}
-	for atHead := true; ; {
+	for values := 0; ; {
 		msg, size, cut := d.part()
 		id := msg.int()
 		switch {
 		case msg.bad: // decode will say so, when it is not for what is still to come
 			return nil
+		case values == 2: // each more would cost a plan of its type
+			return Errorf(CodeProtocol, "more than a head and a body in a message")
 		case id < 0 && (cut || types.fits(size) != nil):
 			return types.fits(size)
 		case id < 0:
@@ -115,10 +117,10 @@ func (s *frameStream) glance(part []byte) error {
 				return err
 			}
 			continue
-		case atHead && size > maxFrameHead:
+		case values == 0 && size > maxFrameHead:
 			return tooLongHead()
 		}
-		atHead = false
+		values++
 		step, _, err := types.plan(id, nil)
 		if err != nil {
 			return err

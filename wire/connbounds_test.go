@@ -248,9 +248,11 @@ func TestGlance(t *testing.T) {
 		"an element more":    {elements(defaultGobBounds.Elements + 1), "elements"},
 		"a head":             {head(over), ""},
 		"a byte more":        {head(over + 1), "head of a call"},
-		"definitions":        {gobOf(t, many(16, defaultGobBounds.Fields/16, "F")...), ""},
-		"a definition more":  {gobOf(t, many(17, defaultGobBounds.Fields/16, "F")...), "2048 fields"},
-		"definitions' bytes": {gobOf(t, many(20, 50, strings.Repeat("X", 30))...), "bytes of gob type definitions"},
+		"definitions":        {definitions(t, many(16, defaultGobBounds.Fields/16, "F")...), ""},
+		"a definition more":  {definitions(t, many(17, defaultGobBounds.Fields/16, "F")...), "2048 fields"},
+		"definitions' bytes": {definitions(t, many(20, 50, strings.Repeat("X", 30))...), "bytes of gob type definitions"},
+		"a head and a body":  {gobOf(t, 1, 2), ""},
+		"a value more":       {gobOf(t, 1, 2, 3), "more than a head and a body"},
 		"no gob":             {bytes.Repeat([]byte{0x81}, 100), ""}, // decode will tell
 		"nothing":            {nil, ""},
 	} {
@@ -274,6 +276,34 @@ func TestGlance(t *testing.T) {
 		if err := newStream().glance(whole[:n]); err != nil {
 			t.Errorf("cut at %d: %v", n, err)
 		}
+	}
+}
+
+// definitions returns what defines the types of the values, and not these.
+func definitions(t *testing.T, values ...any) (stream []byte) {
+	t.Helper()
+	for d := (gobValues{in: gobReader{b: gobOf(t, values...)}}); d.in.left() > 0; {
+		start := d.in.at
+		if _, id, err := d.message(); err != nil {
+			t.Fatal(err)
+		} else if id < 0 {
+			stream = append(stream, d.in.b[start:d.in.at]...)
+		}
+	}
+	return stream
+}
+
+// TestGlanceIsCheap, however many values a frame has, and however many fields
+// their types.
+func TestGlanceIsCheap(t *testing.T) {
+	wide := many(1, defaultGobBounds.Fields/2, "F")[0]
+	stream := gobOf(t, wide)
+	typ, _, _ := lastMessage(stream)
+	value := append(append([]byte{byte(len(typ) + 1)}, typ...), 0) // all fields zero
+	stream = append(stream, bytes.Repeat(value, inboundStep/len(value))...)
+	before := allocated()
+	if err := newStream().glance(stream); !errors.Is(err, ErrProtocol) || allocated()-before > 4<<20 {
+		t.Errorf("%v after %d bytes", err, allocated()-before)
 	}
 }
 
