@@ -43,6 +43,7 @@ func tooLongHead() error {
 // may lie in it still: lent says so.
 func (s *frameStream) take(payload []byte) {
 	s.in, s.lent, s.atHead = gobReader{b: payload}, false, true
+	s.whole = cap(payload)
 }
 
 // decode reads one value, with the definitions before it, into what v points

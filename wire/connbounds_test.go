@@ -254,6 +254,7 @@ func TestGlance(t *testing.T) {
 		"a head and a body":  {gobOf(t, 1, 2), ""},
 		"a value more":       {gobOf(t, 1, 2, 3), "more than a head and a body"},
 		"no gob":             {bytes.Repeat([]byte{0x81}, 100), ""}, // decode will tell
+		"a length of 2 GiB":  {[]byte{0xfc, 0x80, 0, 0, 0, 2, 2, 3}, "head of a call"},
 		"nothing":            {nil, ""},
 	} {
 		s := newStream()

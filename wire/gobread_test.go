@@ -200,14 +200,17 @@ func TestLent(t *testing.T) {
 	large, small := bytes.Repeat([]byte{7}, 1000), []byte{7, 7}
 	for _, tc := range []struct {
 		batch Batch
+		room  int // of the memory that the message is in, beside it
 		lent  bool
 	}{
-		{Batch{Next: 1, Count: 1, Events: large}, true},
-		{Batch{Next: 1, Count: 1, Types: small, Events: large}, true},
-		{Batch{Next: 1 << 60, Missed: 1 << 60, Count: 1 << 30, Events: small}, false},
-		{Batch{Next: 1}, false},
+		{Batch{Next: 1, Count: 1, Events: large}, 0, true},
+		{Batch{Next: 1, Count: 1, Types: small, Events: large}, 0, true},
+		{Batch{Next: 1, Count: 1, Events: large}, 4000, false},
+		{Batch{Next: 1 << 60, Missed: 1 << 60, Count: 1 << 30, Events: small}, 0, false},
+		{Batch{Next: 1}, 0, false},
 	} {
 		data := gobOf(t, tc.batch)
+		data = append(make([]byte, 0, len(data)+tc.room), data...)
 		s, got := newStream(), Batch{}
 		s.take(data)
 		if err := s.decode(&got); err != nil || s.lent != tc.lent || !reflect.DeepEqual(got, tc.batch) {
@@ -225,6 +228,19 @@ func TestLent(t *testing.T) {
 		if s.take(nil); s.lent {
 			t.Error("lent for ever")
 		}
+	}
+}
+
+// TestWordsAreShort: no text keeps much more from being collected than itself.
+func TestWordsAreShort(t *testing.T) {
+	type texts struct{ A, B, C string }
+	s, got := newStream(), texts{}
+	s.take(gobOf(t, texts{strings.Repeat("a", 40_000), "b", strings.Repeat("c", maxWords)}))
+	if err := s.decode(&got); err != nil || len(got.A) != 40_000 || got.B != "b" || len(got.C) != maxWords {
+		t.Fatal(err)
+	}
+	if s.words.Cap() > 2*maxWords || len(s.word) > maxWords {
+		t.Errorf("%d bytes of texts lie together, %d in the last", s.words.Cap(), len(s.word))
 	}
 }
 

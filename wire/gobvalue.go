@@ -23,8 +23,8 @@ import (
 type gobValues struct {
 	in       gobReader
 	most     int             // elements of all slices in a value
-	size     int             // bytes of the value that is being read
-	behind   int             // bytes behind it
+	behind   int             // bytes behind the value that is being read
+	whole    int             // bytes of memory that it lies in
 	elements uint64          // of the slices in it
 	word     string          // the last string, which often comes again
 	words    strings.Builder // where strings lie together
@@ -48,8 +48,7 @@ func (d *gobValues) message() (msg gobReader, id int64, err error) {
 // part is message where not all has come: the message may be cut off. It has
 // size bytes, its length apart, when it is whole.
 func (d *gobValues) part() (msg gobReader, size int, cut bool) {
-	n := d.in.uint()
-	size = int(min(n, 1<<32))
+	size = int(min(d.in.uint(), math.MaxInt/2)) // to which something can be added
 	msg.b = d.in.b[d.in.at:][:min(size, d.in.left())]
 	d.in.at += len(msg.b)
 	return msg, size, len(msg.b) < size
@@ -63,7 +62,7 @@ func (d *gobValues) value(msg gobReader, step *gobStep, v reflect.Value) (err er
 		}
 	}()
 	rest := d.in
-	d.in, d.size, d.behind, d.elements = msg, msg.left(), rest.left(), 0
+	d.in, d.behind, d.elements = msg, rest.left(), 0
 	if step.do != setStruct && step.do != skipStruct {
 		d.check(d.in.uint() == 0) // it stands before what is no struct
 	}
@@ -207,9 +206,12 @@ func setUnsigned(v reflect.Value, n uint64) bool {
 // them keeps from being collected.
 const maxWords = 512
 
-// text reads a string.
+// text reads a string. A long one is kept by nobody but who asked for it.
 func (d *gobValues) text() string {
 	b := d.in.string()
+	if len(b) > maxWords {
+		return string(b)
+	}
 	if string(b) == d.word {
 		return d.word
 	}
@@ -223,10 +225,10 @@ func (d *gobValues) text() string {
 	return d.word
 }
 
-// bytes reads a []byte. What is most of its message is not copied.
+// bytes reads a []byte. What is most of the memory that it lies in is not copied.
 func (d *gobValues) bytes() []byte {
 	b := d.in.string()
-	if 2*len(b) < d.size || len(b) == 0 {
+	if 2*len(b) < d.whole || len(b) == 0 {
 		return append([]byte(nil), b...)
 	}
 	d.lent = true
