@@ -1,6 +1,7 @@
 package momclient
 
 import (
+	"math"
 	"time"
 
 	"mom/wire"
@@ -75,10 +76,15 @@ func (s *session) holds(b *wire.Batch, room uint32) bool {
 // take gives a batch to the client. Its events are decoded when their handler
 // is ready for them.
 func (s *session) take(b *wire.Batch) (room uint32, err error) {
-	if len(b.Types) > 0 {
+	again := s.decoder != nil && len(b.Types) > 0
+	if s.decoder == nil && len(b.Types) > 0 {
 		s.decoder = s.c.opts.Gob.NewEventDecoder(b.Types)
 	}
 	switch {
+	case again: // each decoder would be kept as long as events of its own wait
+		return 0, wire.Errorf(wire.CodeProtocol, "%s sent the types of its events again", s.c.addr)
+	case b.Count > math.MaxInt32: // so that an int has it, of whatever size
+		return 0, wire.Errorf(wire.CodeProtocol, "%s sent a batch of %d events", s.c.addr, b.Count)
 	case s.decoder == nil:
 		return 0, wire.Errorf(wire.CodeProtocol, "%s sent events before their types", s.c.addr)
 	case b.Next < s.next, b.Next == 0, b.Snapshot > 0 && b.Snapshot != b.Count, b.Count == 0 && len(b.Events) > 0:

@@ -149,6 +149,9 @@ func TestClientUnderAttack(t *testing.T) {
 	}
 	check("a frame of 4 GiB", []byte{1, 0xff, 0xff, 0xff, 0xff})
 	check("more events than there is room for", notify(batch{Next: 1 << 30, Count: 1 << 30, Types: types, Events: []byte{0}}))
+	check("more events than an int has", notify(batch{Next: 1 << 32, Count: 1<<32 - 1, Types: types, Events: []byte{0}}))
+	twice := batch{Next: 2, Missed: 1, Types: types}
+	check("types twice", append(notify(twice), wiretest.Frame(1, wiretest.NextCall("Callback.Notify", &twice))...))
 	check("a log of 60,000 entries", notify(batch{Next: 2, Count: 1, Types: types, Events: longLog(t, 60_000)}))
 	check("events before types", notify(batch{Next: 2, Count: 1, Events: []byte{0}}))
 	check("a place before the beginning", notify(batch{Types: types}))
