@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -95,4 +96,57 @@ func TestConnUnansweredCall(t *testing.T) {
 		}
 		c.Wait()
 	})
+}
+
+// inverted is a socket with a secret: every byte is inverted.
+type inverted struct{ *net.TCPConn }
+
+func (c inverted) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	invert(p[:n])
+	return n, err
+}
+
+func (c inverted) Write(p []byte) (int, error) {
+	p = bytes.Clone(p)
+	invert(p)
+	return c.TCPConn.Write(p)
+}
+
+func invert(p []byte) {
+	for i := range p {
+		p[i] = ^p[i]
+	}
+}
+
+// TestConnInSocket: a connection that has a socket's methods, and is more,
+// is read and written by its own. The other end hides that it has them.
+func TestConnInSocket(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	near, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := NewConn(inverted{near.(*net.TCPConn)}, testConfig)
+	b := NewConn(struct{ net.Conn }{inverted{far.(*net.TCPConn)}}, testConfig)
+	go a.Serve("Test", &echo{t})
+	go b.Serve("Test", &echo{t})
+	for _, c := range []*Conn{a, b} {
+		reply := 0
+		if err := c.Call(context.Background(), "Test.Twice", 4, &reply); err != nil || reply != 8 {
+			t.Errorf("%d, %v", reply, err)
+		}
+	}
+	for _, c := range []*Conn{a, b} {
+		c.Close(Errorf(CodeClosed, "test over"))
+		c.Wait()
+	}
 }

@@ -19,17 +19,33 @@ type direct struct {
 
 // newDirect returns nil where nc is no socket, as under TLS.
 func newDirect(nc net.Conn) *direct {
-	socket, ok := nc.(syscall.Conn)
-	if !ok {
+	raw := rawSocket(nc)
+	if raw == nil {
+		return nil
+	}
+	d := &direct{raw: raw}
+	d.try = d.once
+	return d
+}
+
+// rawSocket returns the socket that nc is, nil where it is none. What holds one
+// and has its methods is none: it may count, slow or encrypt what it reads and
+// writes.
+func rawSocket(nc net.Conn) syscall.RawConn {
+	var socket syscall.Conn
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		socket = nc
+	case *net.UnixConn:
+		socket = nc
+	default:
 		return nil
 	}
 	raw, err := socket.SyscallConn()
 	if err != nil {
 		return nil
 	}
-	d := &direct{raw: raw}
-	d.try = d.once
-	return d
+	return raw
 }
 
 // write returns how many bytes the socket took, 0 for none. An error is left

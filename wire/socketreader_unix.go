@@ -21,12 +21,8 @@ type socketReader struct {
 
 // newSocketReader returns nil where nc is no socket.
 func newSocketReader(nc net.Conn) *socketReader {
-	socket, ok := nc.(syscall.Conn)
-	if !ok {
-		return nil
-	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
+	raw := rawSocket(nc)
+	if raw == nil {
 		return nil
 	}
 	s := &socketReader{raw: raw}
