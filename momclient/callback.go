@@ -73,6 +73,19 @@ func (s *session) holds(b *wire.Batch, room uint32) bool {
 	return false
 }
 
+// maxWindowBytes is the largest window that a server may have.
+const maxWindowBytes = 64 << 20
+
+// onTheWay returns how many bytes of events may come after the server was told
+// that there is no room: a window, and the batch that went over it.
+func (s *session) onTheWay() int {
+	window := maxWindowBytes
+	if s.accepted.Load() {
+		window = int(min(s.reply.WindowBytes, maxWindowBytes))
+	}
+	return window + min(s.c.opts.MaxMessage, math.MaxInt-maxWindowBytes)
+}
+
 // take gives a batch to the client. Its events are decoded when their handler
 // is ready for them.
 func (s *session) take(b *wire.Batch) (room uint32, err error) {

@@ -205,9 +205,9 @@ func (c *Client) accept(s *session, ch *chunk, missed uint64) (uint32, error) {
 		ch.missed, missed = missed, 0
 	}
 	after := ch.after
-	room, ok := c.queue.push(ch, missed == 0)
-	if !ok {
-		return 0, wire.Errorf(wire.CodeProtocol, "%s sent more events than it was told there is room for (Options.Queue)", c.addr)
+	room, err := c.queue.push(ch, missed == 0, s.onTheWay())
+	if err != nil {
+		return 0, err
 	}
 	c.missed, c.received, s.heard = missed, after, true
 	return room, nil

@@ -92,3 +92,39 @@ func unread(say []byte) (said int, after time.Duration, err error) {
 	err = <-ended
 	return <-stopped, time.Since(start), err
 }
+
+// TestUntoldBytes: a server that was told that there is no room, and goes on
+// within the events that it was told of before, is left when more has come than
+// was on the way, and not before.
+func TestUntoldBytes(t *testing.T) {
+	const large = 1 << 20
+	enc, id := wire.NewEventEncoder(), uuid.UUID{1}
+	var known wire.Known
+	def, data, err := enc.Encode(&wire.Event{Seq: 1, JobID: id, RunID: id}, new(wire.Common), 1<<16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, more := range map[int]bool{4: false, 5: true} { // two in the queue, two on the way
+		s, handling, ended := newLiar(t), make(chan bool), make(chan error, 1)
+		lie := notify(batch{Next: 2, Count: 1, Types: enc.Types(), Events: append(known.Append(nil, def), data...)})
+		for i := range n {
+			b := batch{Next: uint64(i + 3), Count: 1, Events: make([]byte, large)}
+			lie = append(lie, wiretest.Frame(1, wiretest.NextCall("Callback.Notify", &b))...)
+		}
+		c := momclient.New(s.l.Addr().String(), momclient.Options{QueueBytes: 2 * large, MaxMessage: 2*large + 4096})
+		c.OnEvent(func(wire.Event) { <-handling })
+		c.OnConnection(func(st momclient.ConnectionStatus) {
+			if st.Kind == momclient.Lost {
+				ended <- st.Err
+			}
+		})
+		s.send <- append(lie, wiretest.Frame(7, nil)...) // no kind of frame ends it at last
+		c.Subscribe(context.Background())
+		if err := <-ended; !errors.Is(err, wire.ErrProtocol) || strings.Contains(err.Error(), "Options.QueueBytes") != more {
+			t.Errorf("%d batches: %v", n, err)
+		}
+		close(handling)
+		c.Close()
+		known = wire.Known{}
+	}
+}

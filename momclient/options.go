@@ -56,8 +56,8 @@ type Options struct {
 	// most.
 	Queue int
 	// QueueBytes is how many bytes of events, as encoded, wait when the client
-	// claims no more room; 16 MiB. What the server was promised before may
-	// come on top.
+	// claims no more room; 16 MiB. What is on the way may come on top: the
+	// server's window, of 256 KiB by default and 64 MiB at most, and a message.
 	QueueBytes int
 	// MaxMessage is the longest message taken from the server, in bytes; 4 MiB,
 	// which is wire.MaxServerMessage. A server with default bounds sends no

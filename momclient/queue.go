@@ -72,19 +72,23 @@ func (q *queue) reset() uint32 {
 // clear forgets what waits.
 func (q *queue) clear() { q.chunks, q.events, q.bytes = nil, 0, 0 }
 
-// push appends a chunk and returns the room to tell the server; false where
-// its events are more than the server was told of. A chunk without events only
-// moves the place, and not over a gap that no event has told yet: whoever goes
-// on from there would never hear of it.
-func (q *queue) push(ch *chunk, told bool) (uint32, bool) {
-	if q.events+ch.left > q.limit {
-		return 0, false
+// push appends a chunk and returns the room to tell the server. It refuses more
+// events than the server was told of, and more bytes than can have been on the
+// way when it was told that there is no room: over is so many. A chunk without
+// events only moves the place, and not over a gap that no event has told yet:
+// whoever goes on from there would never hear of it.
+func (q *queue) push(ch *chunk, told bool, over int) (uint32, error) {
+	switch {
+	case q.events+ch.left > q.limit:
+		return 0, wire.Errorf(wire.CodeProtocol, "%s sent more events than it was told there is room for (Options.Queue)", ch.session.c.addr)
+	case ch.left > 0 && q.bytes-q.limitBytes+len(ch.data) > over:
+		return 0, wire.Errorf(wire.CodeProtocol, "%s goes on sending events, and was told that there is no room (Options.QueueBytes)", ch.session.c.addr)
 	}
 	if n := len(q.chunks); ch.left == 0 && !told {
-		return q.tell(), true
+		return q.tell(), nil
 	} else if ch.left == 0 && n > 0 {
 		q.chunks[n-1].after = ch.after
-		return q.tell(), true
+		return q.tell(), nil
 	}
 	q.chunks = append(q.chunks, ch)
 	q.events += ch.left
@@ -92,7 +96,7 @@ func (q *queue) push(ch *chunk, told bool) (uint32, bool) {
 	q.bytes += len(ch.data)
 	ring(q.handlers)
 	ring(q.puller)
-	return q.tell(), true
+	return q.tell(), nil
 }
 
 // tell returns the room, and remembers that the server is told.
