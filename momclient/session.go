@@ -2,9 +2,6 @@ package momclient
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"net"
 	"net/rpc"
 	"sync"
 	"sync/atomic"
@@ -43,102 +40,6 @@ type session struct {
 	mu   sync.Mutex // guards bye
 	bye  *wire.Error
 	room chan *rpc.Call // replies to Room; nobody reads them
-}
-
-// link is a greeted connection on which nothing is served yet.
-type link struct {
-	conn      *wire.Conn
-	local     net.Addr
-	epoch     uuid.UUID
-	heartbeat time.Duration
-}
-
-// dial connects to the server: TCP, TLS, greeting.
-func (c *Client) dial(ctx context.Context) (*link, error) {
-	l, err := c.greet(ctx)
-	var e *wire.Error
-	if errors.As(err, &e) && e.Code == wire.CodeTimeout && ctx.Err() == nil {
-		e.Message += " (Options.DialTimeout)"
-	}
-	return l, err
-}
-
-// greet is dial, but for the name of the bound in its error.
-func (c *Client) greet(ctx context.Context) (*link, error) {
-	caller := ctx
-	ctx, cancel := context.WithTimeout(ctx, c.opts.DialTimeout)
-	defer cancel()
-	nc, err := c.opts.DialContext(ctx, "tcp", c.addr)
-	var malformed *net.AddrError
-	if errors.As(err, &malformed) {
-		return nil, wire.Errorf(wire.CodeBadRequest, "cannot connect to %q: %s; want host:port", c.addr, malformed.Err)
-	}
-	if err != nil {
-		code := wire.CodeLost
-		if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
-			code = wire.CodeTimeout
-		}
-		return nil, wire.Errorf(code, "cannot connect to %s: %v", c.addr, err)
-	}
-	// Not when DialTimeout is over: what waits has that deadline, and says more.
-	abort := context.AfterFunc(caller, func() { nc.Close() })
-	secured, err := c.secure(ctx, nc)
-	if err != nil {
-		nc.Close()
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		if wire.IsPlain(err) {
-			return nil, wire.Errorf(wire.CodeTLS, "%s does not speak TLS at this port; connect without it", c.addr)
-		}
-		return nil, wire.HandshakeError(nc.RemoteAddr(), err)
-	}
-	deadline, _ := ctx.Deadline()
-	welcome, err := wire.Greet(secured, wire.Hello{Version: wire.Version, Token: c.opts.Token}, time.Until(deadline))
-	if err == nil && !abort() {
-		err = wire.Errorf(wire.CodeTimeout, "connecting to %s: %v", c.addr, caller.Err())
-	}
-	if err != nil {
-		nc.Close()
-		return nil, err
-	}
-	return &link{
-		conn: wire.NewConn(secured, c.connConfig(int(welcome.MaxMessage))), local: secured.LocalAddr(), epoch: welcome.Epoch,
-		heartbeat: min(max(welcome.Heartbeat, time.Millisecond), wire.MaxHeartbeat), // whatever the peer says
-	}, nil
-}
-
-// What a server may make the client hold of its calls and their answers.
-const (
-	maxCalls   = 4096      // calls that it may leave unanswered
-	maxReplies = 128 << 10 // bytes of the answers to more of them than that, if they do not leave
-)
-
-// connConfig returns the bounds of a connection with a server that takes calls
-// of so many bytes.
-func (c *Client) connConfig(maxCall int) wire.ConnConfig {
-	return wire.ConnConfig{
-		MaxMessage: c.opts.MaxMessage, MaxCall: maxCall, MaxWaiting: 1 << 20,
-		MaxCalls: maxCalls, MaxReplies: maxReplies,
-		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout, ReplyDelay: replyDelay,
-		Gob:   c.opts.Gob,
-		Names: wire.BoundNames{MaxMessage: "Options.MaxMessage", WriteTimeout: "Options.CallTimeout", MessageTimeout: "Options.CallTimeout"},
-	}
-}
-
-// secure puts TLS on a connection, where Options say so. The client is the TLS
-// client on the connection that the server dialled, too.
-func (c *Client) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
-	if c.opts.TLS == nil {
-		return nc, nil
-	}
-	cfg := c.opts.TLS
-	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
-		cfg = cfg.Clone()
-		cfg.ServerName, _, _ = net.SplitHostPort(c.addr)
-	}
-	tc := tls.Client(nc, cfg)
-	return wire.HardClose(tc), tc.HandshakeContext(ctx)
 }
 
 // connect makes a session: it is the client's live one when connect returns.

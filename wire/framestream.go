@@ -1,0 +1,138 @@
+package wire
+
+import (
+	"maps"
+	"reflect"
+)
+
+// frameStream decodes what stands in frames: one gob stream for the life of the
+// connection, one payload at a time.
+type frameStream struct {
+	types gobTypes
+	gobValues
+	atHead bool        // the value that comes next is a head
+	plans  []framePlan // one for each type that came, and what it became
+	steps  int         // in them
+}
+
+// framePlan is how values of a type become values of one of ours.
+type framePlan struct {
+	gobPair
+	step gobStep
+}
+
+func newFrameStream(b GobBounds) frameStream {
+	b = b.withDefaults()
+	return frameStream{types: gobTypes{bounds: b}, gobValues: gobValues{most: b.Elements}}
+}
+
+// maxFrameHead bounds the first value of a frame, in bytes: a method's name, and
+// in a reply an error's text.
+const maxFrameHead = 64 << 10
+
+func tooLongHead() error {
+	return Errorf(CodeProtocol, "a head of a call or a reply of more than %d bytes", maxFrameHead)
+}
+
+// take goes on with the next payload. What has been decoded of the one before
+// may lie in it still: lent says so.
+func (s *frameStream) take(payload []byte) {
+	s.in, s.lent, s.atHead = gobReader{b: payload}, false, true
+	s.whole = cap(payload)
+}
+
+// decode reads one value, with the definitions before it, into what v points
+// to; nil passes over it.
+func (s *frameStream) decode(v any) error {
+	for {
+		size := s.in.left()
+		msg, id, err := s.message()
+		switch {
+		case err != nil:
+			return err
+		case id < 0:
+			if err = s.types.define(-id, msg, size-s.in.left()); err != nil {
+				return err
+			}
+			continue
+		case s.atHead && msg.left() > maxFrameHead:
+			return tooLongHead()
+		}
+		s.atHead = false
+		pair, target := gobPair{id: id}, reflect.Value{}
+		if v != nil {
+			target = reflect.ValueOf(v).Elem()
+			pair.ours = target.Type()
+		}
+		step, err := s.plan(pair)
+		if err != nil {
+			return err
+		}
+		return s.value(msg, step, target)
+	}
+}
+
+// plan returns how the pair is read.
+func (s *frameStream) plan(pair gobPair) (*gobStep, error) {
+	for i := range s.plans {
+		if p := &s.plans[i]; p.gobPair == pair {
+			return &p.step, nil
+		}
+	}
+	step, steps, err := s.types.plan(pair.id, pair.ours)
+	if err != nil {
+		return nil, err
+	}
+	// Each type becomes one of ours, seldom two: more is no caller's need.
+	if s.steps += 1 + steps; s.steps > 2*s.types.bounds.Fields {
+		return nil, Errorf(CodeProtocol, "gob types of more than %d fields in all are used, over and over (Gob.Fields)", 2*s.types.bounds.Fields)
+	}
+	s.plans = append(s.plans, framePlan{pair, step})
+	return &s.plans[len(s.plans)-1].step, nil
+}
+
+// glance looks at what has come of a long payload, and returns an error where
+// that must be refused already, so that its rest need not be taken in. It
+// changes nothing.
+func (s *frameStream) glance(part []byte) error {
+	types := s.types
+	types.byID = maps.Clone(types.byID)
+	d := gobValues{in: gobReader{b: part}, most: s.most}
+	for values := 0; ; {
+		msg, size, cut := d.part()
+		id := msg.int()
+		switch {
+		case msg.bad: // decode will say so, when it is not for what is still to come
+			return nil
+		case values == 2: // each more would cost a plan of its type
+			return Errorf(CodeProtocol, "more than a head and a body in a message")
+		case id < 0 && (cut || types.fits(size) != nil):
+			return types.fits(size)
+		case id < 0:
+			if err := types.define(-id, msg, size); err != nil {
+				return err
+			}
+			continue
+		case values == 0 && size > maxFrameHead:
+			return tooLongHead()
+		}
+		values++
+		step, _, err := types.plan(id, nil)
+		if err != nil {
+			return err
+		}
+		if err = d.value(msg, &step, reflect.Value{}); d.tooMany() {
+			return err
+		} else if cut {
+			return nil
+		}
+	}
+}
+
+// end checks that the payload is used up.
+func (s *frameStream) end() error {
+	if n := s.in.left(); n > 0 {
+		return Errorf(CodeProtocol, "%d bytes behind a message", n)
+	}
+	return nil
+}
