@@ -49,7 +49,7 @@ type (
 		Absent  string
 		P       readInner
 		In      *struct{ Raw, More []byte }
-		I64     int
+		I       int64
 		U8      uint64
 		Yes     bool
 		L       []struct{ When time.Time }
