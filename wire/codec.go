@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/rpc"
 	"strings"
+	"sync/atomic"
 )
 
 // codec.go holds how net/rpc's calls become frames and frames become calls.
@@ -44,8 +45,9 @@ type clientCodec struct {
 	c      *Conn
 	calls  *frameEncoder
 	in     frameStream
-	handed bool // a payload is being decoded
-	gone   bool // the end has been reported
+	asked  atomic.Int64 // calls less replies
+	handed bool         // a payload is being decoded
+	gone   bool         // the end has been reported
 }
 
 func newClientCodec(c *Conn) *clientCodec {
@@ -55,6 +57,7 @@ func newClientCodec(c *Conn) *clientCodec {
 }
 
 func (k *clientCodec) WriteRequest(r *rpc.Request, args any) error {
+	k.asked.Add(1)
 	if err := k.calls.put(r, args); err != nil {
 		k.c.end(err)
 		return err
@@ -73,6 +76,9 @@ func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
 		}
 	}
 	payload, err := k.c.nextReply()
+	if err == nil && k.asked.Add(-1) < 0 {
+		err = Errorf(CodeProtocol, "%v answers more than it was asked", k.c.nc.RemoteAddr())
+	}
 	if err == nil {
 		k.handed = true
 		k.in.take(payload)

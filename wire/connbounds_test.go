@@ -121,6 +121,44 @@ func callOf(t *testing.T, method string, behind ...byte) []byte {
 	return append(gobOf(t, &request{method, 1}, 5), behind...)
 }
 
+// TestRepliesNobodyAskedFor: a reply to no call is passed over, and one more than
+// there were calls ends the connection.
+func TestRepliesNobodyAskedFor(t *testing.T) {
+	for _, calls := range []int{0, 1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			c := NewConn(near, testConfig)
+			go c.Serve("", nil)
+			go io.Copy(io.Discard, far)
+			for range calls {
+				c.Client().Go("Test.Twice", new(int), new(int), make(chan *rpc.Call, 1))
+			}
+			w := newGobWriter()
+			reply := func() []byte {
+				var b bytes.Buffer
+				w.encode(&b, &rpc.Response{Seq: 1 << 40})
+				w.encode(&b, new(int))
+				return frame(frameReply, b.Bytes())
+			}
+			for range calls {
+				far.Write(reply())
+				synctest.Wait()
+				if err := c.Err(); err != nil {
+					t.Errorf("%d calls: %v", calls, err)
+				}
+			}
+			far.Write(reply())
+			synctest.Wait()
+			if err := c.Err(); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "more than it was asked") {
+				t.Errorf("%d calls, and a reply more: %v", calls, err)
+			}
+			c.Close(Errorf(CodeClosed, "test over"))
+			c.Wait()
+			far.Close()
+		})
+	}
+}
+
 // TestBrokenFrames end the connection, with a code and with words that repeat
 // nothing.
 func TestBrokenFrames(t *testing.T) {
@@ -135,7 +173,7 @@ func TestBrokenFrames(t *testing.T) {
 		{"kind 3", frame(3, good), ErrProtocol, "a frame of kind 3"},
 		{"a greeting", []byte(helloBytes), ErrProtocol, "a frame of kind 77"},
 		{"an empty call", frame(frameCall, nil), ErrProtocol, "cut off"},
-		{"an empty reply", frame(frameReply, nil), ErrProtocol, "cut off"},
+		{"a reply", frame(frameReply, nil), ErrProtocol, "more than it was asked"},
 		{"a byte behind", frame(frameCall, callOf(t, "Test.Twice", 3, 4, 0, 2)), ErrProtocol, "4 bytes behind a message"},
 		{"no arguments", frame(frameCall, good[:len(good)-4]), ErrProtocol, "cut off"},
 		{"half a call", frame(frameCall, good[:len(good)-1]), ErrProtocol, "cut off"},
@@ -380,17 +418,4 @@ func TestHeard(t *testing.T) {
 			t.Errorf("heard %v and %v after the beginning", a.Heard().Sub(began), b.Heard().Sub(began))
 		}
 	})
-}
-
-// TestReplyToNothing is skipped.
-func TestReplyToNothing(t *testing.T) {
-	type response struct {
-		ServiceMethod string
-		Seq           uint64
-		Error         string
-	}
-	reply := frame(frameReply, gobOf(t, &response{Seq: 99}, 5))
-	if after, err := servedTo(t, testConfig, func(far net.Conn) { far.Write(reply) }); !errors.Is(err, ErrLost) || after != time.Hour {
-		t.Errorf("%v after %v", err, after)
-	}
 }
