@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/rpc"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,8 @@ func (mute) Write(p []byte) (int, error) { return len(p), nil }
 // follow takes calls, and answers none, until the connection ends.
 func (p *halfPeer) follow() error {
 	conn := wire.NewConn(mute{p.nc}, wire.ConnConfig{MaxMessage: wire.MaxServerMessage, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	// It stands for the call that was made before: its answer is still to come.
+	conn.Client().Go(wire.MethodSubscribe, &wire.SubscribeArgs{}, &wire.Subscribed{}, make(chan *rpc.Call, 1))
 	return conn.Serve(wire.CallbackService, &halfEndpoint{p: p})
 }
 
@@ -180,9 +183,12 @@ func (b *bed) halfClosed(name string, at half, alert bool) {
 	} else {
 		ended := make(chan error, 1)
 		go func() { ended <- p.follow() }()
-		for c := range p.told {
-			if c.Seq >= at.after {
-				break
+		for told := uint64(0); told < at.after; {
+			select {
+			case c := <-p.told:
+				told = c.Seq
+			case err := <-ended:
+				t.Fatalf("%s: it ends after event %d: %v", name, told, err)
 			}
 		}
 		p.halfClose(alert)
