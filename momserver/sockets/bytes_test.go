@@ -11,7 +11,7 @@ import (
 func places(secured bool) cuts {
 	switch {
 	case slow() && secured:
-		return cuts{step: 7}
+		return cuts{step: 31}
 	case slow():
 		return cuts{step: 1}
 	case secured:
