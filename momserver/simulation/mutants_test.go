@@ -83,7 +83,7 @@ var mutants = []mutant{
 		{"momclient/queue.go", "\t\tq.events--\n", "\t\tif seq%64 != 0 {\n\t\t\tq.events--\n\t\t}\n"},
 	}, []string{invariant.Liveness, invariant.Healthy, invariant.Sum}},
 	{"cursor over a gap that was not told", []edit{
-		{"momclient/client.go", "c.queue.push(ch, missed == 0)", "c.queue.push(ch, true)"},
+		{"momclient/client.go", "c.queue.push(ch, missed == 0, s.onTheWay())", "c.queue.push(ch, true, s.onTheWay())"},
 	}, []string{invariant.Sum}},
 	{"place in another epoch", []edit{
 		{"momclient/queue.go", "at = place{cursor: wire.Cursor{Epoch: ch.session.epoch, Seq: seq}}", "at.cursor.Seq = seq"},
