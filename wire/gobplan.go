@@ -61,7 +61,8 @@ type gobPair struct {
 // that takes in all. As in gob, fields match by name; the numbers' sizes need
 // not, and what the one side does not have is passed over or stays zero. The
 // error is an [ErrProtocol]: a type that is not defined, or that ours cannot
-// hold.
+// hold, or a struct that has no field in common with ours, which gob refuses at
+// the top alone.
 func (g *gobTypes) plan(id int64, ours reflect.Type) (gobStep, int, error) {
 	p := gobPlanner{types: g, made: make(map[gobPair]*gobPlan)}
 	step := p.step(gobRef{id: id}, ours)
