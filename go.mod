@@ -1,4 +1,4 @@
-module mom
+module mom.internal
 
 go 1.25
 

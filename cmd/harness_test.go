@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // envSlow, where it is set, makes the tests of this package longer, and has

@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"testing"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // TestPage looks at the monitor's page in a real browser, one for all.

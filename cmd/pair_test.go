@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // tree makes a source of files of different sizes, and returns it with a

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire/wiretest"
+	"mom.internal/wire/wiretest"
 )
 
 // papers are certificates in files, and the flags that name them.

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"mom/momclient"
-	"mom/momserver"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
 )
 
 // TestNoPorts has a client connect when its machine has no port left: it tries

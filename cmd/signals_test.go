@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // eachSecured runs a test without and with TLS, by certificate files.

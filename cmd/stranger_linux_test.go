@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
 )
 
 // stranger is a connection on which nobody is called, to a server of its own.

@@ -12,9 +12,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momclient"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // slow is a server by the protocol that takes its time.

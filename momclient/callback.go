@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // callback is what the server calls, under the name wire.CallbackService. One

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // Client is one subscriber. Its methods may be called from several goroutines

@@ -4,7 +4,7 @@ import (
 	"reflect"
 	"testing"
 
-	"mom/wire/wiretest"
+	"mom.internal/wire/wiretest"
 )
 
 // largest returns the largest value of a field's type.

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // PanicError is a panic in a handler.

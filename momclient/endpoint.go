@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // endpoint listens for the server to dial back, for one session: it is open

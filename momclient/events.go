@@ -4,7 +4,7 @@ import (
 	"context"
 	"iter"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // Events subscribes and returns the stream as a range loop: each event once,

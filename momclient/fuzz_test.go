@@ -10,10 +10,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/wire"
-	"mom/wire/wiretest"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momclient"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // FuzzClient is a whole client connection: whatever a server says, in the

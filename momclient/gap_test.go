@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momclient"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // TestGapBeforeAnEvent has a gap after which the filter takes nothing for a

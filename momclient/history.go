@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // history.go holds the original's offline mode: asking for cached events

@@ -12,9 +12,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/wire"
-	"mom/wire/wiretest"
+	"mom.internal/momclient"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
 )
 
 // liar is a server that greets well, takes the call of Subscribe, and then

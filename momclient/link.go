@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // link is a greeted connection on which nothing is served yet.

@@ -9,7 +9,7 @@ import (
 	"net"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // Options sets how a client behaves. The zero value works: it subscribes to

@@ -6,9 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/momclient"
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momclient"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // TestLoopOvertakesHandler has a range loop begin while the handler of an

@@ -1,6 +1,6 @@
 package momclient
 
-import "mom/wire"
+import "mom.internal/wire"
 
 // place is how far a client has got. With renew the snapshot that belongs to
 // the cursor has not been seen whole.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // session is one connection to the server with its subscription.

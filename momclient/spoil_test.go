@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momclient"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // batcher is a server by the protocol, up to the batches that it sends.

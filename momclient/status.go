@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // ConnectionKind says what happened to the connection.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // subscription is one Subscribe, over as many sessions as it takes. Its

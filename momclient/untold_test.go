@@ -8,10 +8,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // TestUntoldGap has a client miss events while none comes that its filter

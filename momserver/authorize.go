@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // authorize.go holds who may come in, and what they may see.

@@ -13,9 +13,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // all lets everybody see everything.

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 // benchbad_test.go holds the subscribers of the benchmarks that nobody wants,

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // BenchmarkCache is what an event costs to publish, and to read for a subscriber

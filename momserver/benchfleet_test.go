@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 // benchfleet_test.go holds the subscribers of the benchmarks, in a process of

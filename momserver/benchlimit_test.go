@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // benchlimit_test.go holds the limit, the least that could carry the same

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // BenchmarkCatchUp is 100 subscribers that each ask for all of a full cache at

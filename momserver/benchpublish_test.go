@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/momserver"
+	"mom.internal/momserver"
 )
 
 // BenchmarkPublish is what Publish costs its caller, beside the least that it

@@ -8,9 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // unhurried is a subscriber that answers when it may, and keeps what each batch

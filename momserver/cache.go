@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // mark is what the server must know of an event without decoding it.

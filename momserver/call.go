@@ -6,7 +6,7 @@ import (
 	"net/rpc"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // call.go holds a call's life: made, sent, answered or given up.

@@ -4,7 +4,7 @@ import (
 	"net"
 	"testing"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // TestUnsubscribedFirst has a client unsubscribe and close while a call to it

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // callback.go holds dial-back: connecting to a callback endpoint where a

@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // Config sets a server's bounds and times. Every zero value stands for the

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire/wiretest"
+	"mom.internal/wire/wiretest"
 )
 
 // largest returns the largest value of a field's type.

@@ -9,10 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // TestDelivery sends events to a client that keeps up.

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // subscriberAt dials a real server from an address of this machine.

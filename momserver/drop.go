@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // Reason says why a subscriber is gone.

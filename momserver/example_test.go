@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 var siteID = uuid.MustParse("6ba7b810-9dad-11d1-80b4-00c04fd430c8")

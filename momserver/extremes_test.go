@@ -8,9 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // TestExtremeBounds takes what nobody means, and works all the same.

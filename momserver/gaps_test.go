@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
-	"mom/wire/wiretest"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
 )
 
 // FuzzGaps plays a script of publishing, reading and beginning anew, against

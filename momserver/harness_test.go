@@ -10,10 +10,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // world is a server and its clients over a network in memory. It is made

@@ -3,7 +3,7 @@ package momserver
 import (
 	"errors"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 var errNotServing = errors.New("momserver: not serving yet: Serve has not been called")

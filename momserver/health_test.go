@@ -6,9 +6,9 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // TestHealth follows a server's life.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // model is the plainest history: everything that was ever published.

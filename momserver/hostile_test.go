@@ -12,11 +12,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // bystander is a subscriber that must not notice.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // Job is one run of a job, from JobInitialized to the event that ends it. Its

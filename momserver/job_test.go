@@ -10,10 +10,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // published returns all cached events of the world's server.

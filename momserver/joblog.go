@@ -3,7 +3,7 @@ package momserver
 import (
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // maxLog bounds the log entries of one event; further ones are counted.

@@ -12,8 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // logged is a log that a test reads.

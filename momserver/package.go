@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // Package is one package of a run, from PackageInitialized to its end. Its

@@ -3,7 +3,7 @@ package momserver
 import (
 	"sync"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // page.go holds the calls that ask for what is cached, without subscribing.

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // maxRefusing bounds the connections that are being told that there is no

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // runState is where one run stands at the two ends of the cache.

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // sender.go, with call.go, holds the only code that calls subscribers.

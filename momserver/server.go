@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // ErrServerClosed is what Serve returns after Shutdown or Close.

@@ -7,7 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // service is what one client can call, under the name wire.ServerService. Its

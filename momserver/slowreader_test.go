@@ -16,8 +16,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // slowly reads a kilobyte at a time, and one each millisecond.

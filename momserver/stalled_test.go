@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // TestStalledMessage drops a subscriber that begins a message and does not end

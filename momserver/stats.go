@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // counts are what the sender counts for Stats.

@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // TestCacheAge is the time since the oldest event was published that is still

@@ -11,9 +11,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // TestSnapshotAtStart tells a subscriber from now where the unfinished runs

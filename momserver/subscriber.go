@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // subscriber is one subscription: where calls go, and how far it has got.

@@ -1,6 +1,6 @@
 package momserver
 
-import "mom/wire"
+import "mom.internal/wire"
 
 // tally counts jobs by what their latest event says. The history guards it.
 type tally struct {

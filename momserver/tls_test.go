@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
 )
 
 // authority signs what the tests need.

@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // acker is a callback endpoint that takes everything.

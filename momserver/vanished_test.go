@@ -7,9 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire/wiretest"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire/wiretest"
 )
 
 // faulty is a world whose client is behind a link that fails.

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"testing/synctest"
 
-	"mom/momclient"
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momclient"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // watcher is a client that keeps what it was told, and puts its stream to the

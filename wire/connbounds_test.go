@@ -17,7 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/wire/wiretest"
+	"mom.internal/wire/wiretest"
 )
 
 // list keeps the numbers that it was called with, in the order of serving.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire/wiretest"
+	"mom.internal/wire/wiretest"
 )
 
 // fuzz_test.go holds the targets of this package. Their seeds are the attacks

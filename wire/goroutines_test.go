@@ -19,10 +19,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
 )
 
 // tableRow is a row of GOROUTINES.md.
@@ -282,7 +282,7 @@ func libraryGoroutines() map[string]string {
 // for a goroutine that is a test's or somebody else's.
 func rootOf(stack string) string {
 	body, _, _ := strings.Cut(stack, "\ncreated by ")
-	if testFile.MatchString(body) || !strings.Contains(body, "\nmom/") {
+	if testFile.MatchString(body) || !strings.Contains(body, "\nmom.internal/") {
 		return ""
 	}
 	root := ""
@@ -295,6 +295,6 @@ func rootOf(stack string) string {
 			root = name[:i]
 		}
 	}
-	root = closure.ReplaceAllString(strings.TrimPrefix(root, "mom/"), "")
+	root = closure.ReplaceAllString(strings.TrimPrefix(root, "mom.internal/"), "")
 	return method.ReplaceAllString(root, "$1$2") // of an inlined starter's callers only the last
 }

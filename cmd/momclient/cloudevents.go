@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // cloudType is what the type of every CloudEvent begins with; the state's name

@@ -12,7 +12,7 @@ import (
 	"time"
 	"unicode"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // checkCloudEvent holds a line to what CloudEvents 1.0 and its JSON format say

@@ -6,9 +6,9 @@ import (
 	"os"
 	"strings"
 
-	"mom/cmd/internal/tlsfiles"
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/cmd/internal/tlsfiles"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 // options returns what the flags, and the files that they name, come to.

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
 )
 
 // options reads flags, and what they name.

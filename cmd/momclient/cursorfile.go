@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"mom/cmd/internal/flock"
-	"mom/wire"
+	"mom.internal/cmd/internal/flock"
+	"mom.internal/wire"
 )
 
 // cursorFile keeps the place that the monitor has got to: one line, EPOCH/SEQ,

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
-	"mom/wire/wiretest"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
 )
 
 // FuzzCursorFile: a cursor file is a place, or is damaged, which is said and

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 func cursor(seq uint64) wire.Cursor { return wire.Cursor{Epoch: jobID("epoch"), Seq: seq} }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // ending knows when the watched runs have ended, and how: those unfinished in

@@ -7,9 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // TestDone ends a second after the last of all runs, to the nanosecond, where

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // TestHelp holds -h to a screen that shows every flag once, in its group, on

@@ -12,9 +12,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
 )
 
 // noEnv is an environment without anything.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // inquiry asks the server, at each connection, which jobs there are, until it

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // TestUnknownJob says once that no job has the name, which jobs there are, and

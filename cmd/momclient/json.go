@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf16"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // jsonPrinter writes an event a line, as encoding/json gives it. In texts,

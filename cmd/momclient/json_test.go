@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 func jsonLine(t *testing.T, e *wire.Event) string {

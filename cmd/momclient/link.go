@@ -5,8 +5,8 @@ import (
 	"io"
 	"strings"
 
-	"mom/cmd/momclient/internal/board"
-	"mom/momclient"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/momclient"
 )
 
 // link says on stderr how the connection does.

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 // TestLink says what matters of the connection, each thing once.

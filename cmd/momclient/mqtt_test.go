@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // mqttEvents is how many events TestMQTT sends in one run.
@@ -87,14 +87,14 @@ func (b *broker) start(t *testing.T, path string, stdin *os.File, stdout *buffer
 func TestMQTT(t *testing.T) {
 	b := startBroker(t)
 	var got buffer
-	sub := b.start(t, "mosquitto_sub", nil, &got, "-h", "127.0.0.1", "-p", b.port, "-q", "2", "-t", "mom/#", "-C", fmt.Sprint(mqttEvents))
+	sub := b.start(t, "mosquitto_sub", nil, &got, "-h", "127.0.0.1", "-p", b.port, "-q", "2", "-t", "mom.internal/#", "-C", fmt.Sprint(mqttEvents))
 	eventually(t, "subscribed", func() bool { return strings.Contains(b.log.String(), " mom/#") })
 
 	srv, addr := serveTCP(t, momserver.Config{CacheEvents: 2 * mqttEvents, ProgressInterval: 1})
 	r, w := pipe(t)
 	p := start(t, addr, w, "-o", "cloudevents", "-exit-when-done", "-job", "site")
 	w.Close()
-	pub := b.start(t, "mosquitto_pub", r, nil, "-h", "127.0.0.1", "-p", b.port, "-q", "2", "-t", "mom/events", "-l")
+	pub := b.start(t, "mosquitto_pub", r, nil, "-h", "127.0.0.1", "-p", b.port, "-q", "2", "-t", "mom.internal/events", "-l")
 	r.Close()
 	longRun(t, srv, mqttEvents)
 	p.exits(exitOK)

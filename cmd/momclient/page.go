@@ -11,10 +11,10 @@ import (
 	"net/http"
 	"time"
 
-	"mom/cmd/internal/guard"
-	"mom/cmd/momclient/internal/board"
-	"mom/cmd/momclient/internal/web"
-	"mom/wire"
+	"mom.internal/cmd/internal/guard"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/web"
+	"mom.internal/wire"
 )
 
 // pageServer serves what -http asks for.

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"mom/cmd/momclient/internal/board"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // servePage serves a page at the address, and returns where it is and what was

@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"syscall"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // printer shows events, in order. When print has returned nil the event is

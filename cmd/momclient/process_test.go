@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // envMain makes this test binary the command.

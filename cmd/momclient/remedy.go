@@ -4,7 +4,7 @@ import (
 	"errors"
 	"regexp"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // remedies are the flags to look at, where the server or this side does not

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // TestAdvised has an error name flags, and no setting that only a program has.

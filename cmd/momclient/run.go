@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io"
 
-	"mom/cmd/momclient/internal/board"
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 // run is the command, but for the process around it. It returns the exit code.

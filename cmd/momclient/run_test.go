@@ -9,9 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // stranger listens on loopback and gives each connection to serve.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/cmd/momclient/internal/width"
-	"mom/wire"
+	"mom.internal/cmd/momclient/internal/width"
+	"mom.internal/wire"
 )
 
 // Bounds of the column of job names. It grows with the names seen; of a longer

@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/cmd/momclient/internal/width"
-	"mom/wire"
+	"mom.internal/cmd/momclient/internal/width"
+	"mom.internal/wire"
 )
 
 // at is a time of tests.

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"mom/cmd/momclient/internal/board"
-	"mom/cmd/momclient/internal/tty"
-	"mom/momclient"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/tty"
+	"mom.internal/momclient"
 )
 
 // Of frames: at most one each frameTime, and one each second without news,

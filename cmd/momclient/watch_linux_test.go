@@ -14,13 +14,13 @@ import (
 	"time"
 	"unsafe"
 
-	"mom/cmd/momclient/internal/board"
-	"mom/cmd/momclient/internal/pty"
-	"mom/cmd/momclient/internal/tty"
-	"mom/cmd/momclient/internal/vt"
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/pty"
+	"mom.internal/cmd/momclient/internal/tty"
+	"mom.internal/cmd/momclient/internal/vt"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // ptyTest is the command on a pseudo-terminal of its own.

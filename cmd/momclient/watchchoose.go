@@ -4,8 +4,8 @@ import (
 	"io"
 	"os"
 
-	"mom/cmd/momclient/internal/tty"
-	"mom/wire"
+	"mom.internal/cmd/momclient/internal/tty"
+	"mom.internal/wire"
 )
 
 // openTerminal returns the terminal that w is, nil where it is none.

@@ -5,9 +5,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/cmd/momclient/internal/board"
-	"mom/cmd/momclient/internal/width"
-	"mom/wire"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/width"
+	"mom.internal/wire"
 )
 
 // problems returns those for which there is room at least: a fifth of the

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"mom/cmd/momclient/internal/width"
+	"mom.internal/cmd/momclient/internal/width"
 )
 
 // Styles, as SGR has them.

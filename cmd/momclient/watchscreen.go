@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/board"
 )
 
 // screen lays a view out in lines:

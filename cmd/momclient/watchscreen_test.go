@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"mom/cmd/momclient/internal/board"
-	"mom/cmd/momclient/internal/vt"
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/vt"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 var update = flag.Bool("update", false, "write the screens of testdata/watch anew")

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"mom/cmd/momclient/internal/board"
-	"mom/wire"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/wire"
 )
 
 // maxSummary bounds the jobs that the summary names.

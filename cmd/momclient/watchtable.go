@@ -3,8 +3,8 @@ package main
 import (
 	"fmt"
 
-	"mom/cmd/momclient/internal/board"
-	"mom/cmd/momclient/internal/width"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/width"
 )
 
 // column is one of the table of jobs, right of the name.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"mom/cmd/momclient/internal/board"
-	"mom/wire"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/wire"
 )
 
 // stateWord says where a run stands, in a word or two of at most 15 characters;

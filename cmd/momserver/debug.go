@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"time"
 
-	"mom/cmd/internal/guard"
-	"mom/momserver"
-	"mom/momserver/debug"
+	"mom.internal/cmd/internal/guard"
+	"mom.internal/momserver"
+	"mom.internal/momserver/debug"
 )
 
 // debugPages serves what -debug asks for.

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"mom/cmd/internal/guard"
-	"mom/momserver"
+	"mom.internal/cmd/internal/guard"
+	"mom.internal/momserver"
 )
 
 // syncBuffer is a buffer that several goroutines may write to.

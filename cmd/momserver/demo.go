@@ -40,7 +40,7 @@ func findSite() (string, error) {
 	for dir := wd; ; dir = filepath.Dir(dir) {
 		site := filepath.Join(dir, "testdata", "site")
 		mod, _ := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if strings.HasPrefix(string(mod), "module mom\n") {
+		if strings.HasPrefix(string(mod), "module mom.internal\n") {
 			if info, err := os.Stat(site); err == nil && info.IsDir() {
 				return site, nil
 			}

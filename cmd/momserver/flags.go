@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"mom/cmd/internal/tlsfiles"
-	"mom/cmd/momserver/internal/mirror"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/cmd/internal/tlsfiles"
+	"mom.internal/cmd/momserver/internal/mirror"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // config is what the flags say.

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire/wiretest"
+	"mom.internal/wire/wiretest"
 )
 
 // noEnv is an environment without anything.

@@ -17,8 +17,8 @@ import (
 	"syscall"
 	"time"
 
-	"mom/cmd/momserver/internal/mirror"
-	"mom/momserver"
+	"mom.internal/cmd/momserver/internal/mirror"
+	"mom.internal/momserver"
 )
 
 // The exit codes.

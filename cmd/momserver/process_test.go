@@ -19,10 +19,10 @@ import (
 	"testing"
 	"time"
 
-	"mom/momclient"
-	"mom/wire"
-	"mom/wire/wiretest"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momclient"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // envMain makes this test binary the command.

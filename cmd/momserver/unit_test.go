@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 const unitFile = "../../testdata/systemd/momserver.service"

@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 
-	"mom/momserver"
-	"mom/momserver/debug"
+	"mom.internal/momserver"
+	"mom.internal/momserver/debug"
 )
 
 // A program that embeds the server mounts the pages beside its own.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"mom/momserver"
+	"mom.internal/momserver"
 )
 
 // exposition gathers metrics in the Prometheus text format, version 0.0.4.

@@ -25,7 +25,7 @@ import (
 	"io"
 	"net/http"
 
-	"mom/momserver"
+	"mom.internal/momserver"
 )
 
 // Handler returns the pages about srv:

@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // TestHealthz follows a server's life.

@@ -5,8 +5,8 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 func serveMetrics(w http.ResponseWriter, srv *momserver.Server) {
@@ -75,7 +75,7 @@ func build() (version, revision string) {
 		return "", ""
 	}
 	for _, dep := range info.Deps {
-		if dep.Path == "mom" {
+		if dep.Path == "mom.internal" {
 			return dep.Version, ""
 		}
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // scrape reads /metrics.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/momserver"
+	"mom.internal/momserver"
 )
 
 // TestProfiles takes each kind of profile, as the tools ask for it.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"mom/momserver"
+	"mom.internal/momserver"
 )
 
 // roll is the page /subscribers. Times between are in seconds.

@@ -5,7 +5,7 @@ import (
 	"os"
 	"runtime"
 
-	"mom/momserver"
+	"mom.internal/momserver"
 )
 
 // vars is the page /debug/vars: an object with a member for each variable, as

@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"mom/wire"
-	"mom/wire/wiretest"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // badPeer comes again and again, and never behaves. On its own link no faults

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"mom/wire/wiretest"
+	"mom.internal/wire/wiretest"
 )
 
 // driver makes the faults. Each lasts for a while, on one link; several may

@@ -5,7 +5,7 @@ import (
 	"net"
 	"sync"
 
-	"mom/wire/wiretest"
+	"mom.internal/wire/wiretest"
 )
 
 // endpoint is where the server dials back to a subscriber: over a link of its

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"mom/momserver"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momserver"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 const address = "server:7420"
@@ -132,7 +132,7 @@ func (h *host) close() {
 	if _, servers := h.w.net.Open(); servers > 0 {
 		h.w.violated(invariant.Bounded, "Close has left %d connections and listeners open", servers)
 	}
-	if left := strayGoroutines("mom/momserver."); len(left) > 0 {
+	if left := strayGoroutines("mom.internal/momserver."); len(left) > 0 {
 		h.w.violated(invariant.Bounded, "Close has left %d goroutines:\n%s", len(left), strings.Join(left, "\n\n"))
 	}
 	h.w.checkDrops(h.srv.Stats(), h.stopping)

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"time"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // jobRun is a run through the upper door: packages one after another, of which

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"mom/wire/wiretest"
+	"mom.internal/wire/wiretest"
 )
 
 // keys are for TLS on all connections of a world. What is drawn by crypto/tls

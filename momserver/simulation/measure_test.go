@@ -7,7 +7,7 @@ import (
 	"runtime/metrics"
 	"strings"
 
-	"mom/wire/wiretest/invariant"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // maxHeap is what a simulation may have on the heap, garbage included.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire/wiretest/invariant"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 var mutantsFlag = flag.Bool("sim.mutants", false, "plant a bug at a time in the library, and see that the simulation finds it")

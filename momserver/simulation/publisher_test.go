@@ -7,9 +7,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // publishing is how a publisher does it.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire/wiretest/invariant"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // underRace is set by the race detector.

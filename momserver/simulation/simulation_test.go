@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire/wiretest/invariant"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 var (

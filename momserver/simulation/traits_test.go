@@ -3,8 +3,8 @@ package simulation_test
 import (
 	"time"
 
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 // traits are how a subscriber and its link are.

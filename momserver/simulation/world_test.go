@@ -9,9 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/momserver"
-	"mom/wire/wiretest"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momserver"
+	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // world is one simulation: a server and its successors, publishers, clients

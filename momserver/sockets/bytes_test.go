@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"mom/momserver"
+	"mom.internal/momserver"
 )
 
 // places are where sessions are cut, with TLS and without.

@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // The environment that makes TestFewDescriptors a client that has few.

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // halfPeer is a client that ends what it says, and goes on reading.

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 	"sync"
 
-	"mom/momserver"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momserver"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // dropped is the end of a subscription, in a server's words.

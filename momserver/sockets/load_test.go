@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"time"
 
-	"mom/wire/wiretest/invariant"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // load is what this process holds. It means something where no other test runs

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 // TestCutOnce cuts, in each way and after each number of bytes, the connection

@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mom/momclient"
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momclient"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // replay is a client that goes on from a cursor that is older than the cache,

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // stuckPeer is a client that is no momclient.

@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // thousand is how many clients there are, where descriptors reach for both

@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // read decodes a page's events.

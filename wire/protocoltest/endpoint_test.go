@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 // dialEndpoint dials a real client's endpoint, as a server does before it

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 var serverEpoch = id{0xe9, 0x0c, 15: 1}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // TestGreeting reads the welcome, and each refusal of the greeting's table.

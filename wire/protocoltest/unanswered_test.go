@@ -5,7 +5,7 @@ import (
 	"net"
 	"testing"
 
-	"mom/momserver"
+	"mom.internal/momserver"
 )
 
 // holding keeps what is written.

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/wire/wiretest"
+	"mom.internal/wire/wiretest"
 )
 
 // plain is a link on which everything takes 10 ms a way.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // gaps is the checker of Gaps, but for the count: what follows a gap is the

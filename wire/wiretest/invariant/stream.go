@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // Stream puts one client's stream to the checkers: the client itself may be

@@ -6,8 +6,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // The world that the streams of these tests are of: epoch A published ten

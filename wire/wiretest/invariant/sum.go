@@ -3,7 +3,7 @@ package invariant
 import (
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // sum is the checker of Sum, and of a gap's count: between two events that

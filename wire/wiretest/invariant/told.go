@@ -1,6 +1,6 @@
 package invariant
 
-import "mom/wire"
+import "mom.internal/wire"
 
 // Told is what a part of a stream came to.
 type Told struct {

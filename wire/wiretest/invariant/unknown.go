@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // Unknown returns a ledger for servers of which the test does not know what

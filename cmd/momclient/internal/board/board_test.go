@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

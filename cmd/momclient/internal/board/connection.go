@@ -5,8 +5,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 // Connection is how the connection to the server stands. State is the last

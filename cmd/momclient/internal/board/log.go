@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // LogEntry is a line of the log. Those that are of no job say what happened to

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // pack is one package of a run.

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 // TestRate: a steady rate is told exactly, from the first second on.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // Phase says how a run or a package stands.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // View is the board at one moment, for a screen: the latest run of each job.

@@ -15,8 +15,8 @@ import (
 	"syscall"
 	"time"
 
-	"mom/cmd/momclient/internal/pty"
-	"mom/cmd/momclient/internal/vt"
+	"mom.internal/cmd/momclient/internal/pty"
+	"mom.internal/cmd/momclient/internal/vt"
 )
 
 func main() {

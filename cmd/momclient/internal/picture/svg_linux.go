@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"mom/cmd/momclient/internal/vt"
+	"mom.internal/cmd/momclient/internal/vt"
 )
 
 // Measures of the picture, in pixels.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/cmd/momclient/internal/vt"
+	"mom.internal/cmd/momclient/internal/vt"
 )
 
 // texts reads a picture as XML, and returns what is written in it.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"mom/cmd/momclient/internal/width"
+	"mom.internal/cmd/momclient/internal/width"
 )
 
 // Cell is one place of the screen. The second column of a wide character has

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"sync"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // events keeps the last events as they were delivered, encoded.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // seqs are the events of an answer.

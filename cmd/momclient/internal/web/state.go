@@ -5,8 +5,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/cmd/momclient/internal/board"
-	"mom/wire"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/wire"
 )
 
 // Of what a page shows.

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom/wire"
-	"mom/wire/wiretest"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
 )
 
 // inBubble runs a test of a rig behind an HTTP server on a network in memory.

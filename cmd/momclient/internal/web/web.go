@@ -32,8 +32,8 @@ import (
 	"strconv"
 	"time"
 
-	"mom/cmd/momclient/internal/board"
-	"mom/wire"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/wire"
 )
 
 // The bounds of a Server.

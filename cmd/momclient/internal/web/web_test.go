@@ -13,9 +13,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/cmd/momclient/internal/board"
-	"mom/momclient"
-	"mom/wire"
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/momclient"
+	"mom.internal/wire"
 )
 
 // rig is a server that shows a board, driven by hand.

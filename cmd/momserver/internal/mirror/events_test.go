@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/wire"
-	"mom/wire/wiretest/invariant"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // checkRun holds one run's events to what all runs promise.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // TestImpossible ends runs that cannot begin by an ExportingError that names

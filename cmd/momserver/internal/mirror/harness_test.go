@@ -19,9 +19,9 @@ import (
 	"testing"
 	"time"
 
-	"mom/momclient"
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // item is a file, a directory or a link of a generated tree.

@@ -6,7 +6,7 @@ import (
 	"io"
 	"os"
 
-	"mom/cmd/internal/flock"
+	"mom.internal/cmd/internal/flock"
 )
 
 // lockDir locks a directory until the result is closed or the process ends.

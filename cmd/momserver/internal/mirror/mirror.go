@@ -30,7 +30,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom/momserver"
+	"mom.internal/momserver"
 )
 
 // Options sets how a pair is mirrored. All bounds must be set.

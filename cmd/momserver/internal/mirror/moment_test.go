@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // moments is a context whose every check by a run is a moment at which a test

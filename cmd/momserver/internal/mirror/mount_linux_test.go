@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // mount mounts a file system of 512 KiB in memory until the test ends.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // batch is the entries of one package.

@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // TestPackages bounds packages by count and bytes, in the order of the tree,

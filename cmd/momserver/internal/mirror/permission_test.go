@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 // TestTreesAsNobody is TestTrees where permissions count.

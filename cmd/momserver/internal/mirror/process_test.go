@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"testing"
 
-	"mom/momserver"
+	"mom.internal/momserver"
 )
 
 // The environment that makes this test binary something else.

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // run is one run in progress.

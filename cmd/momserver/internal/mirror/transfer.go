@@ -8,8 +8,8 @@ import (
 	"path"
 	"path/filepath"
 
-	"mom/momserver"
-	"mom/wire"
+	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // packages exports, transfers and imports one package after the other.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"mom/wire"
+	"mom.internal/wire"
 )
 
 var (
