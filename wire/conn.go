@@ -109,16 +109,29 @@ func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 func (c *Conn) Client() *rpc.Client { return c.client }
 
 // Call calls a method of the peer and waits for the reply, for ctx, or for the
-// end of the connection. A call given up ends the connection: net/rpc would
-// keep it pending and write a late reply into memory that has moved on.
+// end of the connection. If ctx ends the call, the error is an [ErrTimeout] if
+// the deadline of ctx has passed and an [ErrClosed] if ctx was cancelled; its
+// cause is both the error and the cause of ctx. A call that is given up ends
+// the connection, because net/rpc would keep it pending and write a late reply
+// into memory that has moved on. Other calls on the connection then fail with
+// the same code and message, but without the cause, because it was not their
+// context that ended.
 func (c *Conn) Call(ctx context.Context, method string, args, reply any) error {
 	call := c.client.Go(method, args, reply, make(chan *rpc.Call, 1))
 	select {
 	case <-call.Done:
 	case <-ctx.Done():
-		c.end(Errorf(CodeTimeout, "%s to %v is unanswered: %v", method, c.nc.RemoteAddr(), context.Cause(ctx)))
+		code, how := CodeTimeout, "is unanswered"
+		if errors.Is(ctx.Err(), context.Canceled) {
+			code, how = CodeClosed, "was given up"
+		}
+		givenUp := Errorf(code, "%s to %v %s: %v", method, c.nc.RemoteAddr(), how, context.Cause(ctx))
+		c.end(givenUp)
 		<-call.Done // soon: the connection has ended
-		return c.Err()
+		if c.err != givenUp {
+			return c.err
+		}
+		return givenUp.withCause(errors.Join(ctx.Err(), context.Cause(ctx)))
 	}
 	var sent rpc.ServerError
 	if call.Error != nil && !errors.As(call.Error, &sent) {
@@ -261,7 +274,7 @@ func (c *Conn) end(err error) {
 	c.endOnce.Do(func() {
 		var e *Error
 		if !errors.As(err, &e) {
-			e = Errorf(CodeLost, "connection to %v lost: %v", c.nc.RemoteAddr(), err)
+			e = Errorf(CodeLost, "connection to %v lost: %w", c.nc.RemoteAddr(), err)
 		}
 		c.err = e
 		close(c.done)
@@ -269,20 +282,20 @@ func (c *Conn) end(err error) {
 	})
 }
 
-// ioError puts an error of the socket into words.
+// ioError puts an error of the socket into words, and keeps it as the cause.
 func (c *Conn) ioError(verb string, err error) error {
 	peer := c.nc.RemoteAddr()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && verb == "reading from":
-		return Errorf(CodeStalled, "a message from %v was not whole after %v%s", peer, c.cfg.MessageTimeout, named(c.cfg.Names.MessageTimeout))
+		return Errorf(CodeStalled, "a message from %v was not whole after %v%s", peer, c.cfg.MessageTimeout, named(c.cfg.Names.MessageTimeout)).withCause(err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return Errorf(CodeTimeout, "%s %v: no progress in time%s", verb, peer, named(c.cfg.Names.WriteTimeout))
+		return Errorf(CodeTimeout, "%s %v: no progress in time%s", verb, peer, named(c.cfg.Names.WriteTimeout)).withCause(err)
 	case errors.Is(err, io.EOF):
-		return Errorf(CodeLost, "%v closed the connection", peer)
+		return Errorf(CodeLost, "%v closed the connection", peer).withCause(err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return Errorf(CodeLost, "%v closed the connection within a message", peer)
+		return Errorf(CodeLost, "%v closed the connection within a message", peer).withCause(err)
 	}
-	return Errorf(CodeLost, "%s %v: %v", verb, peer, err)
+	return Errorf(CodeLost, "%s %v: %w", verb, peer, err)
 }
 
 // String names the connection's ends, for logs.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,33 +70,149 @@ func TestConnCalls(t *testing.T) {
 	})
 }
 
-// TestConnUnansweredCall gives a call up with its context, and the connection
-// with it.
-func TestConnUnansweredCall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		na, nb := net.Pipe()
-		defer nb.Close()
-		go func() { // takes everything, answers nothing
-			buf := make([]byte, 1024)
-			for {
-				if _, err := nb.Read(buf); err != nil {
-					return
-				}
-			}
-		}()
-		c := NewConn(na, testConfig)
-		go c.Serve("Test", nil)
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		start, n := time.Now(), 1
-		err := c.Call(ctx, "Test.Twice", &n, new(int))
-		if !errors.Is(err, ErrTimeout) || time.Since(start) != 5*time.Second {
-			t.Errorf("after %v: %v", time.Since(start), err)
-		}
-		if c.Err() == nil {
-			t.Error("the connection lives on")
-		}
+// silent returns a Conn whose peer takes everything and answers nothing.
+func silent(t *testing.T) *Conn {
+	na, nb := net.Pipe()
+	go io.Copy(io.Discard, nb)
+	c := NewConn(na, testConfig)
+	go c.Serve("Test", nil)
+	t.Cleanup(func() {
+		c.Close(Errorf(CodeClosed, "test over"))
 		c.Wait()
+		nb.Close()
+	})
+	return c
+}
+
+// TestConnCallGivenUp ends a call with its context, and the connection with it.
+// The error is that of the context too; the error of another call is not.
+func TestConnCallGivenUp(t *testing.T) {
+	own := errors.New("own cause")
+	cancelled := func(cause error) func() (context.Context, context.CancelFunc) {
+		return func() (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancelCause(context.Background())
+			time.AfterFunc(5*time.Second, func() { cancel(cause) })
+			return ctx, func() { cancel(nil) }
+		}
+	}
+	for name, tc := range map[string]struct {
+		ctx   func() (context.Context, context.CancelFunc)
+		is    []error
+		isNot []error
+		text  string
+	}{
+		"late": {
+			func() (context.Context, context.CancelFunc) {
+				return context.WithTimeout(context.Background(), 5*time.Second)
+			},
+			[]error{ErrTimeout, context.DeadlineExceeded}, []error{ErrClosed, context.Canceled},
+			"Test.Twice to pipe is unanswered: context deadline exceeded",
+		},
+		"late, with a cause": {
+			func() (context.Context, context.CancelFunc) {
+				return context.WithTimeoutCause(context.Background(), 5*time.Second, own)
+			},
+			[]error{ErrTimeout, context.DeadlineExceeded, own}, []error{ErrClosed, context.Canceled},
+			"Test.Twice to pipe is unanswered: own cause",
+		},
+		"cancelled": {
+			cancelled(nil),
+			[]error{ErrClosed, context.Canceled}, []error{ErrTimeout, context.DeadlineExceeded},
+			"Test.Twice to pipe was given up: context canceled",
+		},
+		"cancelled, with a cause": {
+			cancelled(own),
+			[]error{ErrClosed, context.Canceled, own}, []error{ErrTimeout, context.DeadlineExceeded},
+			"Test.Twice to pipe was given up: own cause",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := silent(t)
+				ctx, cancel := tc.ctx()
+				defer cancel()
+				other := make(chan error, 1)
+				go func() { other <- c.Call(context.Background(), "Test.Twice", new(int), new(int)) }()
+				start := time.Now()
+				err := c.Call(ctx, "Test.Twice", new(int), new(int))
+				if time.Since(start) != 5*time.Second || err.Error() != tc.text {
+					t.Errorf("after %v: %v; want %q", time.Since(start), err, tc.text)
+				}
+				for _, want := range tc.is {
+					if !errors.Is(err, want) {
+						t.Errorf("%v is no %v", err, want)
+					}
+				}
+				for _, not := range tc.isNot {
+					if errors.Is(err, not) {
+						t.Errorf("%v is %v", err, not)
+					}
+				}
+				if c.Err() == nil {
+					t.Error("the connection lives on")
+				}
+				if err := <-other; !errors.Is(err, tc.is[0]) || errors.Is(err, tc.is[1]) {
+					t.Errorf("the other call, whose context goes on: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestConnCallEnds with what ended the connection, if that came first.
+func TestConnCallEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := silent(t)
+		c.Close(Errorf(CodeDraining, "first"))
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		for range 20 { // both have ended: the select takes either
+			if err := c.Call(ctx, "Test.Twice", new(int), new(int)); !errors.Is(err, ErrDraining) || errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// TestConnKeepsCause: an error of the socket stays in the error of the
+// connection.
+func TestConnKeepsCause(t *testing.T) {
+	cfg := testConfig
+	for name, tc := range map[string]struct {
+		far  func(far net.Conn)
+		code error
+		is   error
+	}{
+		"the end":              {func(far net.Conn) { far.Close() }, ErrLost, io.EOF},
+		"the end in a message": {func(far net.Conn) { far.Write([]byte{1}); far.Close() }, ErrLost, io.ErrUnexpectedEOF},
+		"half a message":       {func(far net.Conn) { far.Write([]byte{1}) }, ErrStalled, os.ErrDeadlineExceeded},
+	} {
+		if _, err := servedTo(t, cfg, tc.far); !errors.Is(err, tc.code) || !errors.Is(err, tc.is) {
+			t.Errorf("%s: %v is no %v", name, err, tc.is)
+		}
+	}
+	for is, nc := range map[error]func(net.Conn) net.Conn{
+		os.ErrClosed:           func(nc net.Conn) net.Conn { return &brokenPipe{nc} },
+		os.ErrDeadlineExceeded: func(nc net.Conn) net.Conn { return nc },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe() // far does not read
+			defer far.Close()
+			c := NewConn(nc(near), cfg)
+			go c.Serve("", nil)
+			if err := c.Call(context.Background(), "Test.Twice", new(int), new(int)); !errors.Is(err, is) {
+				t.Errorf("a write that fails: %v is no %v", err, is)
+			}
+			c.Wait()
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := silent(t)
+		c.nc.Close() // as the owner of the socket may do
+		c.Wait()
+		if !errors.Is(c.Err(), ErrLost) || !errors.Is(c.Err(), io.ErrClosedPipe) {
+			t.Errorf("%v is no %v", c.Err(), io.ErrClosedPipe)
+		}
 	})
 }
 

@@ -91,10 +91,10 @@ func TakeEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure func
 	secured, err := secure(nc)
 	if err != nil {
 		// The endpoint has proven to be the subscriber's own: it may be told.
-		return nil, Errorf(CodeCallback, "the callback endpoint: %v", HandshakeError(nc.RemoteAddr(), err))
+		return nil, Errorf(CodeCallback, "the callback endpoint: %v", HandshakeError(nc.RemoteAddr(), err)).withCause(err)
 	}
 	if _, err := secured.Write(proof(ticket, "server", nonce)); err != nil {
-		return nil, Errorf(CodeCallback, "the callback endpoint did not take the server's proof: %v", err)
+		return nil, Errorf(CodeCallback, "the callback endpoint did not take the server's proof: %w", err)
 	}
 	return secured, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -161,17 +162,18 @@ func TestEndpointRefuses(t *testing.T) {
 
 // TestDialBackWithoutTLS: either end says so where securing fails.
 func TestDialBackWithoutTLS(t *testing.T) {
-	refuse := func(net.Conn) (net.Conn, error) { return nil, errors.New("no certificate") }
+	none := errors.New("no certificate")
+	refuse := func(net.Conn) (net.Conn, error) { return nil, none }
 	near, far := net.Pipe()
 	offered := make(chan error, 1)
 	go func() {
 		_, err := OfferEndpoint(near, ticketA, time.Second, refuse)
 		offered <- err
 	}()
-	if _, err := TakeEndpoint(far, ticketA, time.Second, refuse); !errors.Is(err, ErrCallback) || !strings.Contains(err.Error(), "no certificate") {
+	if _, err := TakeEndpoint(far, ticketA, time.Second, refuse); !errors.Is(err, ErrCallback) || !errors.Is(err, none) || !strings.Contains(err.Error(), "no certificate") {
 		t.Errorf("server: %v", err)
 	}
-	if err := <-offered; !errors.Is(err, ErrCertificate) || !strings.Contains(err.Error(), "no certificate") {
+	if err := <-offered; !errors.Is(err, ErrCertificate) || !errors.Is(err, none) || !strings.Contains(err.Error(), "no certificate") {
 		t.Errorf("endpoint: %v", err)
 	}
 }
@@ -179,7 +181,7 @@ func TestDialBackWithoutTLS(t *testing.T) {
 // TestServersProofNotTaken: an endpoint that proves itself and does not hear the
 // server out has not been reached.
 func TestServersProofNotTaken(t *testing.T) {
-	for _, hangUp := range []bool{true, false} {
+	for hangUp, cause := range map[bool]error{true: io.ErrClosedPipe, false: os.ErrDeadlineExceeded} {
 		synctest.Test(t, func(t *testing.T) {
 			near, far := net.Pipe()
 			defer near.Close()
@@ -190,7 +192,7 @@ func TestServersProofNotTaken(t *testing.T) {
 					near.Close()
 				}
 			}()
-			if _, err := TakeEndpoint(far, ticketA, 3*time.Second, plain); !errors.Is(err, ErrCallback) {
+			if _, err := TakeEndpoint(far, ticketA, 3*time.Second, plain); !errors.Is(err, ErrCallback) || !errors.Is(err, cause) {
 				t.Errorf("hangs up %v: %v", hangUp, err)
 			}
 		})

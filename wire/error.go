@@ -25,7 +25,7 @@ const (
 	CodeFull          Code = "full"               // a bound of the server is reached; later there may be room
 	CodeBusy          Code = "busy"               // too many attempts; wait
 	CodeDraining      Code = "draining"           // the server is shutting down
-	CodeClosed        Code = "closed"             // this end was closed by its owner
+	CodeClosed        Code = "closed"             // this end was closed by its owner, or its owner cancelled the call
 	CodeSubscribed    Code = "already-subscribed" // one subscription a connection
 	CodeNotSubscribed Code = "not-subscribed"     // the call needs a subscription
 	CodeCallback      Code = "callback"           // the callback endpoint could not be reached
@@ -41,16 +41,35 @@ const (
 	CodeInternal      Code = "internal"           // a defect at the peer; its log says more
 )
 
-// Error is an error that keeps its kind across the wire.
+// Error is an error that keeps its kind across the wire. Its cause, which
+// [Error.Unwrap] returns, stays on the side where it arose.
 type Error struct {
 	Code    Code
 	Message string        // what happened, to what, and what to do
 	After   time.Duration // wait at least this long before trying again; 0 if not said
+
+	cause error // of a context, the network or TLS; nil if there is none
 }
 
-// Errorf returns an Error of the code.
+// Errorf returns an Error of the code. An operand of %w is the cause of the
+// error, as in [fmt.Errorf].
 func Errorf(code Code, format string, args ...any) *Error {
-	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+	err := fmt.Errorf(format, args...)
+	e := &Error{Code: code, Message: err.Error()}
+	switch wraps := err.(type) {
+	case interface{ Unwrap() error }:
+		e.cause = wraps.Unwrap()
+	case interface{ Unwrap() []error }:
+		e.cause = err
+	}
+	return e
+}
+
+// withCause returns a copy of e that has the cause.
+func (e *Error) withCause(cause error) *Error {
+	caused := *e
+	caused.cause = cause
+	return &caused
 }
 
 // Sentinels for errors.Is: an error is one of these when the codes are equal.
@@ -87,6 +106,11 @@ func (e *Error) Error() string {
 	}
 	return e.Message
 }
+
+// Unwrap returns the cause: the error of a context, of the network or of TLS
+// that e puts into words. It is nil if there is none, and for an error that
+// came from the peer.
+func (e *Error) Unwrap() error { return e.cause }
 
 // Is reports whether target is an Error of the same code.
 func (e *Error) Is(target error) bool {
@@ -149,7 +173,7 @@ func FromRPC(err error) error {
 	case errors.As(err, &e):
 		return e
 	case !errors.As(err, &sent):
-		return Errorf(CodeLost, "connection lost: %v", err)
+		return Errorf(CodeLost, "connection lost: %w", err)
 	}
 	return parseRPC(string(sent))
 }

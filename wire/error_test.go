@@ -183,3 +183,42 @@ func TestErrorString(t *testing.T) {
 		t.Error("an error of no code is one")
 	}
 }
+
+// TestErrorCause: Errorf keeps the operands of %w, and no others; none crosses
+// the wire.
+func TestErrorCause(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err  *Error
+		text string
+		is   []error
+	}{
+		"none": {Errorf(CodeLost, "gone: %v", io.EOF), "gone: EOF", nil},
+		"one":  {Errorf(CodeLost, "gone: %w", io.EOF), "gone: EOF", []error{io.EOF}},
+		"two":  {Errorf(CodeLost, "gone: %w, %w", io.EOF, io.ErrNoProgress), "gone: EOF, " + io.ErrNoProgress.Error(), []error{io.EOF, io.ErrNoProgress}},
+	} {
+		if tc.err.Error() != tc.text || !errors.Is(tc.err, ErrLost) {
+			t.Errorf("%s: %v; want %q", name, tc.err, tc.text)
+		}
+		for _, is := range tc.is {
+			if !errors.Is(tc.err, is) {
+				t.Errorf("%s: it is no %v", name, is)
+			}
+		}
+		if got := errors.Unwrap(tc.err); (got == nil) != (tc.is == nil) {
+			t.Errorf("%s: the cause is %v", name, got)
+		}
+		if got := parseRPC(tc.err.rpcString()); got.Error() != tc.text || errors.Unwrap(got) != nil {
+			t.Errorf("%s: the peer reads %#v", name, got)
+		}
+	}
+	if err := FromRPC(io.ErrClosedPipe); !errors.Is(err, ErrLost) || !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("an error of the connection is %#v", err)
+	}
+}
+
+// TestSentinelsStay as they are, whatever is made of them.
+func TestSentinelsStay(t *testing.T) {
+	if err := ErrTimeout.withCause(io.EOF); !errors.Is(err, ErrTimeout) || !errors.Is(err, io.EOF) || errors.Is(ErrTimeout, io.EOF) {
+		t.Errorf("%#v of %#v", err, ErrTimeout)
+	}
+}

@@ -118,17 +118,18 @@ func versionError(nc net.Conn, version uint8) *Error {
 	return Errorf(CodeVersion, "%v speaks protocol version %d, this side %d; use a matching release", nc.RemoteAddr(), version, Version)
 }
 
-// greetError says why the peer's half of the greeting did not come.
+// greetError says why the peer's half of the greeting did not come, and keeps
+// err as the cause.
 func greetError(nc net.Conn, err error) *Error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return Errorf(CodeTimeout, "%v did not greet in time; is it a MoM server?", nc.RemoteAddr())
+		return Errorf(CodeTimeout, "%v did not greet in time; is it a MoM server?", nc.RemoteAddr()).withCause(err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return Errorf(CodeLost, "%v closed the connection before it greeted; is it a MoM server?", nc.RemoteAddr())
+		return Errorf(CodeLost, "%v closed the connection before it greeted; is it a MoM server?", nc.RemoteAddr()).withCause(err)
 	case isCertificateAlert(err): // TLS 1.3 has the client find out after the handshake
-		return HandshakeError(nc.RemoteAddr(), err).(*Error)
+		return handshakeError(nc.RemoteAddr(), err).withCause(err)
 	}
-	return Errorf(CodeLost, "greeting %v: %v", nc.RemoteAddr(), err)
+	return Errorf(CodeLost, "greeting %v: %w", nc.RemoteAddr(), err)
 }
 
 // describe names the protocol that opens with the bytes, where it is a common one.
@@ -176,15 +177,16 @@ func ReadHello(nc net.Conn) (Hello, error) {
 	return hello, nil
 }
 
-// helloError says why a client's half of the greeting did not come.
+// helloError says why a client's half of the greeting did not come, and keeps
+// err as the cause.
 func helloError(err error) *Error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return Errorf(CodeTimeout, "the greeting did not come in time")
+		return Errorf(CodeTimeout, "the greeting did not come in time").withCause(err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return Errorf(CodeLost, "the client closed the connection before it had greeted")
+		return Errorf(CodeLost, "the client closed the connection before it had greeted").withCause(err)
 	}
-	return Errorf(CodeLost, "reading the greeting: %v", err)
+	return Errorf(CodeLost, "reading the greeting: %w", err)
 }
 
 // Accept answers a Hello with the welcome, as a server.

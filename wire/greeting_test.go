@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -209,5 +210,50 @@ func TestAnswers(t *testing.T) {
 	}
 	if _, _, err := greetedWith(long, 100, true); !errors.Is(err, ErrFull) || !strings.HasSuffix(err.Error(), "…") {
 		t.Errorf("a long refusal is read as %v", err)
+	}
+}
+
+// TestGreetingKeepsCause: the error of a greeting that did not come, of either
+// side, is that of the socket too.
+func TestGreetingKeepsCause(t *testing.T) {
+	for name, tc := range map[string]struct {
+		far  func(far net.Conn)
+		code error
+		is   error
+	}{
+		"silence":            {func(net.Conn) {}, ErrTimeout, os.ErrDeadlineExceeded},
+		"the end":            {func(far net.Conn) { far.Close() }, ErrLost, io.EOF},
+		"the end in between": {func(far net.Conn) { far.Write([]byte("MoM\x01")); far.Close() }, ErrLost, io.EOF},
+	} {
+		for side, greet := range map[string]func(net.Conn) error{
+			"client": func(nc net.Conn) error {
+				_, err := Greet(nc, Hello{}, time.Second)
+				return err
+			},
+			"server": func(nc net.Conn) error {
+				nc.SetDeadline(time.Now().Add(time.Second))
+				_, err := ReadHello(nc)
+				return err
+			},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				go func() {
+					if side == "client" {
+						io.ReadFull(far, make([]byte, len(helloBytes)-len("tok")))
+					}
+					tc.far(far)
+				}()
+				if err := greet(near); !errors.Is(err, tc.code) || !errors.Is(err, tc.is) {
+					t.Errorf("%s, %s: %v is no %v", side, name, err, tc.is)
+				}
+				far.Close()
+			})
+			near, _ := net.Pipe()
+			near.Close()
+			if err := greet(near); !errors.Is(err, ErrLost) || !errors.Is(err, io.ErrClosedPipe) {
+				t.Errorf("%s, closed: %v is no %v", side, err, io.ErrClosedPipe)
+			}
+		}
 	}
 }

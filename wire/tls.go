@@ -54,27 +54,33 @@ func IsPlain(handshake error) bool {
 // maxTLSWords bounds what an error repeats of a certificate's names.
 const maxTLSWords = 256
 
-// HandshakeError says why a TLS handshake with peer failed: an [ErrTLS] where
-// one side does not speak it, an [ErrCertificate] where either does not accept
-// the other's certificate, an [ErrTimeout] or an [ErrLost]. It returns nil for
-// nil.
+// HandshakeError says why a TLS handshake with peer failed: it is an [ErrTLS]
+// if one side does not speak TLS, an [ErrCertificate] if one side does not
+// accept the other's certificate, an [ErrTimeout], an [ErrClosed] if a context
+// was cancelled, or an [ErrLost]. Its cause is err. It returns nil for nil.
 func HandshakeError(peer net.Addr, err error) error {
+	if err == nil {
+		return nil
+	}
+	return handshakeError(peer, err).withCause(err)
+}
+
+// handshakeError is HandshakeError without the cause.
+func handshakeError(peer net.Addr, err error) *Error {
 	var verification *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
+	text := Clip(err.Error(), maxTLSWords)
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return Errorf(CodeTimeout, "the TLS handshake with %v did not end in time", peer)
+	case errors.Is(err, context.Canceled):
+		return Errorf(CodeClosed, "the TLS handshake with %v was given up: %s", peer, text)
 	case errors.As(err, &record):
 		return Errorf(CodeTLS, "%v does not speak TLS: it answered %s", peer, describe(record.RecordHeader[:]))
 	case errors.As(err, &verification):
 		return Errorf(CodeCertificate, "the certificate of %v is not accepted: %s", peer, Clip(verification.Err.Error(), maxTLSWords))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return Errorf(CodeLost, "%v closed the connection within the TLS handshake", peer)
-	}
-	text := Clip(err.Error(), maxTLSWords)
-	switch {
 	case isCertificateAlert(err):
 		return Errorf(CodeCertificate, "%v does not accept this side's certificate: %s", peer, text)
 	case strings.Contains(text, "certificate"):
