@@ -89,8 +89,9 @@ type Status struct {
 	ReceivedTime time.Time `json:"receivedTime,omitzero"`
 }
 
-// MaxLogEntries bounds the log of one event. Readers refuse what is over,
-// because each entry costs them its size in memory, whatever is in it.
+// MaxLogEntries bounds the log of one event. A reader refuses an event with more
+// entries before it makes room for them, because each one costs the reader its
+// size in memory, however little is in it.
 const MaxLogEntries = 1024
 
 // LogEntry is a line of a run's log.

@@ -19,7 +19,17 @@ type gobStep struct {
 
 // gobPlan is how a struct's fields are read, or a slice's elements, for which
 // there is one step.
-type gobPlan struct{ steps []gobStep }
+type gobPlan struct {
+	steps []gobStep
+	bound bounded // of a slice that has a bound of its own; nil for none
+}
+
+// bounded is a slice of ours that has a bound of its own.
+type bounded interface {
+	// bound returns an error if n elements are too many. It is called before
+	// room is made for them.
+	bound(n int) error
+}
 
 // gobAction is what is done with a value that stands in the stream.
 type gobAction uint8
@@ -163,6 +173,9 @@ func (p *gobPlanner) within(pair gobPair) *gobPlan {
 	t := p.types.byID[pair.id]
 	plan := &gobPlan{steps: make([]gobStep, len(t.refs))}
 	p.made[pair] = plan
+	if pair.ours != nil {
+		plan.bound, _ = reflect.Zero(pair.ours).Interface().(bounded)
+	}
 	p.steps += len(t.refs)
 	matched := false
 	for i, ref := range t.refs {

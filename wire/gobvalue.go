@@ -29,6 +29,7 @@ type gobValues struct {
 	word     string          // the last string, which often comes again
 	words    strings.Builder // where strings lie together
 	lent     bool            // a []byte lies where it was read from
+	over     error           // of the slice in it that is over a bound of its own
 }
 
 // message goes on with the next message, of a definition or of a value, and
@@ -62,7 +63,7 @@ func (d *gobValues) value(msg gobReader, step *gobStep, v reflect.Value) (err er
 		}
 	}()
 	rest := d.in
-	d.in, d.behind, d.elements = msg, rest.left(), 0
+	d.in, d.behind, d.elements, d.over = msg, rest.left(), 0, nil
 	if step.do != setStruct && step.do != skipStruct {
 		d.check(d.in.uint() == 0) // it stands before what is no struct
 	}
@@ -77,6 +78,8 @@ func (d *gobValues) value(msg gobReader, step *gobStep, v reflect.Value) (err er
 	switch {
 	case d.tooMany():
 		return Errorf(CodeProtocol, "more than %d elements of slices in a gob value (Gob.Elements)", d.most)
+	case d.over != nil:
+		return d.over
 	case bad:
 		return Errorf(CodeProtocol, "a gob value that does not hold what it says")
 	}
@@ -168,6 +171,13 @@ func (d *gobValues) set(step *gobStep, v reflect.Value) {
 		d.check(v.Addr().Interface().(encoding.BinaryUnmarshaler).UnmarshalBinary(d.in.string()) == nil)
 	case setSlice:
 		n := d.count()
+		if b := step.plan.bound; b != nil && d.over == nil {
+			d.over = b.bound(n)
+		}
+		if d.over != nil {
+			d.in.fault()
+			return
+		}
 		if n > 0 {
 			v.Set(reflect.MakeSlice(v.Type(), n, n))
 		}

@@ -25,7 +25,7 @@ type record struct {
 	Sent, Received                              int64 // bytes of the package
 	Item                                        string
 	Began, Ended                                int64 // SentTime and ReceivedTime, as nanos has them
-	Log                                         []logRecord
+	Log                                         logRecords
 	PackagesDone, PackagesFailed, PackagesTotal int
 	FilesDone, FilesTotal                       int
 	BytesDone, BytesTotal                       int64
@@ -52,6 +52,17 @@ type logRecord struct {
 	Severity Severity
 	Item     string
 	Message  string
+}
+
+// logRecords is the log of one event.
+type logRecords []logRecord
+
+// bound implements [bounded].
+func (logRecords) bound(n int) error {
+	if n > MaxLogEntries {
+		return Errorf(CodeProtocol, "an event with %d log entries; at most %d", n, MaxLogEntries)
+	}
+	return nil
 }
 
 // nanos returns a time as nanoseconds since 1970, 0 for the zero time. Times
