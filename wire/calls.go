@@ -48,7 +48,7 @@ type SubscribeArgs struct {
 
 // Subscribed is the reply to Subscribe.
 type Subscribed struct {
-	Cursor   Cursor // where the stream begins; the zero Seq is before the first event
+	Cursor   Cursor // the stream begins after it; Seq 0 is the place before the first event
 	Head     uint64 // the newest event's Seq; those up to it are replayed
 	Missed   uint64 // events between the asked cursor and Cursor
 	Snapshot uint32 // events of the snapshot

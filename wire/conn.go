@@ -25,8 +25,8 @@ const (
 // frameHead is the length of a frame's head: kind and payload length.
 const frameHead = 5
 
-// ConnConfig bounds a [Conn]. All fields but MaxCall, MaxCalls, MaxReplies,
-// ReplyDelay, Gob, HoldCalls and Names must be set.
+// ConnConfig bounds a [Conn]. MaxMessage, MaxWaiting, WriteTimeout and
+// MessageTimeout must be set.
 type ConnConfig struct {
 	MaxMessage     int           // bytes of one incoming frame
 	MaxCall        int           // bytes of one outgoing frame, what the peer takes; 0 where it takes what this end may say
@@ -263,7 +263,10 @@ func (c *Conn) Err() error {
 // does not wait for the peer. Calls in flight fail.
 func (c *Conn) Close(reason *Error) { c.end(reason) }
 
-// Wait blocks until the connection has ended and its own goroutines are gone.
+// Wait blocks until the connection has ended, its writer is gone, and its reader
+// has returned its last error to net/rpc: nothing is read, written or served any
+// more. The reader is net/rpc's goroutine, which then fails the calls that are
+// pending, and ends.
 func (c *Conn) Wait() {
 	<-c.done
 	c.running.Wait()

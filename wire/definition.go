@@ -118,7 +118,8 @@ type Known struct {
 	told memo[struct{}]
 }
 
-// Append appends what of d the receiver does not have, and takes note.
+// Append appends the parts of d that the receiver lacks, and records that they
+// were sent.
 func (k *Known) Append(dst []byte, d *Definition) []byte {
 	if d == k.last {
 		return dst

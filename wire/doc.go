@@ -7,10 +7,14 @@
 //
 // An [Event] is one change of state of a mirroring job or of one of its
 // packages. It is sent as gob, encoded once by an [EventEncoder] for the life
-// of the server; [EventDecoder] reads it back. Every type here is flat and
+// of the server; [EventDecoder] reads it back. The types that cross the wire,
+// which are the event and the arguments and replies of calls, are flat and
 // finite: no maps, interfaces, funcs or channels, no recursion. Zero means
 // absent. Fields are only ever added, and [State] numbers are never reused,
 // so that an old client reads a new server's events and the other way round.
+//
+// encoding/gob writes the streams but does not read them, because its decoder
+// trusts what it reads. This package has a reader of its own, within bounds.
 //
 // # Calls
 //

@@ -25,8 +25,8 @@ func (f *Filter) IsZero() bool {
 	return len(f.Jobs) == 0 && len(f.Names) == 0 && len(f.States) == 0 && f.Severity == 0
 }
 
-// Check returns an [ErrBadRequest] where f is over its bounds or names a state
-// that does not exist.
+// Check returns an [ErrBadRequest] if f is over its bounds, or names a state or
+// a severity that does not exist.
 func (f *Filter) Check() error {
 	for _, part := range []struct {
 		name string

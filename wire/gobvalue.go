@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// gobvalue.go reads values. It allocates what they hold and nothing else, and
-// no more than their bytes are worth: a list costs its reader the size of its
-// elements, whatever they take on the wire.
+// gobvalue.go reads values. It allocates what they hold and nothing else. An
+// element of a list costs its reader its size in memory, however few bytes it
+// has on the wire, so the number of elements in a value is bounded.
 //
 // encoding/gob writes every stream and could read each. It is not used for
 // that because its decoder trusts what it reads, so that all would have to be

@@ -54,9 +54,11 @@ type Welcome struct {
 const welcomeSize = 16 + 4 + 4
 
 // Greet says hello on nc as a client and returns the server's welcome. The
-// error is what the server refused with, or an [ErrNotMoM], [ErrVersion],
-// [ErrTimeout] or [ErrLost] that names the peer. The caller sets no deadline:
-// the greeting ends after timeout. On an error the caller closes nc.
+// error is what the server refused with; an [ErrBadRequest] for a token of more
+// than [MaxTokenBytes]; or an [ErrNotMoM], [ErrVersion], [ErrProtocol],
+// [ErrCertificate], [ErrTimeout] or [ErrLost] that names the peer. The caller
+// sets no deadline: the greeting ends after timeout. On an error the caller
+// closes nc.
 func Greet(nc net.Conn, hello Hello, timeout time.Duration) (Welcome, error) {
 	if len(hello.Token) > MaxTokenBytes {
 		return Welcome{}, Errorf(CodeBadRequest, "a token of %d bytes; at most %d", len(hello.Token), MaxTokenBytes)
@@ -97,9 +99,8 @@ func readWelcome(nc net.Conn) (Welcome, error) {
 		return Welcome{}, greetError(nc, err)
 	}
 	if refused {
-		err := parseRPC(string(body))
-		err.Message = fmt.Sprintf("%v refused the connection: %s", nc.RemoteAddr(), err.Message)
-		return Welcome{}, err
+		said := parseRPC(string(body))
+		return Welcome{}, &Error{Code: said.Code, After: said.After, Message: fmt.Sprintf("%v refused the connection: %s", nc.RemoteAddr(), said.Message)}
 	}
 	if version != Version {
 		return Welcome{}, versionError(nc, version)

@@ -1,10 +1,10 @@
 package wire
 
 // guard.go takes in the type definitions of a gob stream, and refuses what the
-// protocol has no use for. gob's own decoder is not hardened: a map that nobody
-// asked for makes it count to 2^62, a type that contains itself overflows the
-// stack, a length without bytes makes it allocate, and definitions without end
-// are kept.
+// protocol has no use for. No decoder of encoding/gob reads what a peer sends,
+// because that decoder is not hardened: a map that nobody asked for makes it
+// count to 2^62, a type that contains itself overflows the stack, a length
+// without bytes makes it allocate, and it keeps definitions without end.
 
 // gob's own numbers: the types that need no definition, the first one that
 // does, and the fields of a definition, of which exactly one is set.

@@ -195,7 +195,8 @@ func endlessMap(t *testing.T) []byte {
 	return slices.Concat(data[:end-3], []byte{byte(len(value))}, value)
 }
 
-// TestGuardOnConn: both kinds of frame are looked at before gob is.
+// TestGuardOnConn refuses a definition in either kind of frame and in a stream of
+// events.
 func TestGuardOnConn(t *testing.T) {
 	for kind, head := range map[frameKind][]byte{
 		frameCall: endlessMap(t), frameReply: endlessMap(t),

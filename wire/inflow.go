@@ -51,7 +51,8 @@ func (in *inflow) wait() (err error) {
 	return err
 }
 
-// Read reads what has been read ahead, or past the buffer where p is larger.
+// Read reads what has been read ahead. If there is nothing, it reads ahead
+// first, unless p has ownAhead bytes or more: then it reads into p directly.
 func (in *inflow) Read(p []byte) (int, error) {
 	if len(in.buf) == 0 {
 		if len(p) >= ownAhead {

@@ -55,10 +55,11 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 // maxPooled is the capacity over which a buffer is left to the collector.
 const maxPooled = 256 << 10
 
-// put appends one frame; encode writes its payload. It never blocks. When
-// limit bytes wait already, encode fails, or the payload is too long for the
-// peer, the frame is not sent and the connection is of no further use, because
-// the encoder is ahead of its peer.
+// put appends one frame, whose payload encode writes. It never blocks. If limit
+// bytes wait already, if encode fails, or if the payload is too long for the
+// peer, put returns an error and the frame is not sent. The caller then ends the
+// connection: a payload that was encoded and not sent is missing from the gob
+// stream that the peer decodes.
 //
 // A call leaves at once, or with hold at the next send. A reply may wait a
 // moment, so that several leave in one write: until a call leaves, noWait says

@@ -32,8 +32,11 @@ func TestSeverities(t *testing.T) {
 			t.Errorf("%q comes back as %v, %v", text, back, err)
 		}
 	}
-	if got := Severity(4).String(); got != "Severity(4)" {
-		t.Errorf("a severity of a later version is %q", got)
+	for severity, name := range map[Severity]string{4: "Severity(4)", 255: "Severity(255)"} { // of a later version
+		text, err := severity.MarshalText()
+		if severity.String() != name || string(text) != name || err != nil {
+			t.Errorf("severity %d is %q, as text %q, %v; want %q", uint8(severity), severity, text, err, name)
+		}
 	}
 	for _, text := range []string{"", "Fatal", "Severity(4)", "Warning "} {
 		if got, err := ParseSeverity(text); err == nil || got != 0 {

@@ -85,6 +85,9 @@ func TestStateText(t *testing.T) {
 			t.Errorf("UnmarshalText(%q) = %v, %v", text, back, err)
 		}
 	}
+	if text, err := State(255).MarshalText(); err != nil || string(text) != "State(255)" { // of a later version
+		t.Errorf("State(255).MarshalText() = %q, %v", text, err)
+	}
 	var s State
 	if err := s.UnmarshalText([]byte("nonsense")); err == nil {
 		t.Errorf("nonsense became %v", s)

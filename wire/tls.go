@@ -39,7 +39,7 @@ type hardTLS struct{ *tls.Conn }
 
 func (c hardTLS) Close() error { return c.NetConn().Close() }
 
-// opensTLS reports whether bytes are the begin of a TLS handshake or alert.
+// opensTLS reports whether bytes are the beginning of a TLS handshake or alert.
 func opensTLS(head []byte) bool {
 	return bytes.HasPrefix(head, []byte{0x15, 0x03}) || bytes.HasPrefix(head, []byte{0x16, 0x03})
 }
