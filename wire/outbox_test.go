@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +20,9 @@ type recorder struct {
 	net.Conn
 	held chan struct{} // nil for not at all
 
-	mu     sync.Mutex // guards writes
-	writes [][]byte
+	mu        sync.Mutex // guards the fields below
+	writes    [][]byte
+	deadlines []time.Time
 }
 
 func (r *recorder) Write(p []byte) (int, error) {
@@ -33,8 +35,14 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (r *recorder) SetWriteDeadline(time.Time) error { return nil }
-func (r *recorder) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (r *recorder) SetWriteDeadline(t time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deadlines = append(r.deadlines, t)
+	return nil
+}
+
+func (r *recorder) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 
 // text returns an encode that writes s.
 func text(s string) func(io.Writer) error {
@@ -70,6 +78,40 @@ func TestOutboxGathers(t *testing.T) {
 	})
 }
 
+// TestOutboxDeadlines: each write of the writer has the time of one write, from
+// its own beginning; direct writes, which come after, have no deadline.
+func TestOutboxDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nc, done := &recorder{held: make(chan struct{})}, make(chan struct{})
+		out := newOutbox(nc, &ConnConfig{MaxWaiting: 1000, WriteTimeout: time.Second})
+		go out.write(done)
+		start := time.Now()
+		out.put(frameCall, text("one"))
+		synctest.Wait()
+		out.put(frameCall, text("two"))
+		time.Sleep(900 * time.Millisecond)
+		nc.held <- struct{}{}
+		nc.held <- struct{}{}
+		synctest.Wait()
+		want := []time.Time{start.Add(time.Second), start.Add(1900 * time.Millisecond), {}}
+		if !slices.EqualFunc(slices.CompactFunc(nc.deadlines, time.Time.Equal), want, time.Time.Equal) {
+			t.Errorf("deadlines %v; want %v", nc.deadlines, want)
+		}
+		close(done)
+	})
+}
+
+// TestGiveBack keeps a buffer for other outboxes, but not a large one.
+func TestGiveBack(t *testing.T) {
+	for capacity, kept := range map[int]bool{maxPooled: true, maxPooled + 1: false} {
+		lent := new([]byte)
+		giveBack(lent, make([]byte, 5, capacity))
+		if (cap(*lent) == capacity) != kept || len(*lent) != 0 {
+			t.Errorf("a buffer of %d bytes becomes one of %d, with %d bytes in it", capacity, cap(*lent), len(*lent))
+		}
+	}
+}
+
 // TestOutboxLimit: put never waits; it refuses when limit bytes wait, and not
 // before.
 func TestOutboxLimit(t *testing.T) {
@@ -80,7 +122,7 @@ func TestOutboxLimit(t *testing.T) {
 		for i, tc := range []struct {
 			size int
 			full error
-		}{{14, nil}, {30, nil}, {1, ErrFull}} { // 19 bytes wait: one more, of any size; then none
+		}{{14, nil}, {30, nil}, {0, ErrFull}} { // 19 bytes wait: one more, of any size; then none
 			err := out.put(frameCall, text(strings.Repeat("x", tc.size)))
 			if !errors.Is(err, tc.full) {
 				t.Errorf("frame %d: %v", i, err)
@@ -90,6 +132,75 @@ func TestOutboxLimit(t *testing.T) {
 			t.Errorf("%d bytes wait after %v", len(out.buf), time.Since(start))
 		}
 	})
+}
+
+// TestOutboxFullAtTheLimit: the first frame of a waiting limit fills it.
+func TestOutboxFullAtTheLimit(t *testing.T) {
+	out := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 20})
+	if err := out.put(frameCall, text(strings.Repeat("x", 15))); err != nil || len(out.buf) != 20 {
+		t.Errorf("%d bytes wait: %v", len(out.buf), err)
+	}
+	if err := out.put(frameCall, text("")); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "20 bytes wait") {
+		t.Errorf("at the limit: %v", err)
+	}
+}
+
+// TestOutboxLargest refuses a payload that is a byte longer than the peer takes,
+// and sends nothing of it.
+func TestOutboxLargest(t *testing.T) {
+	for largest, is := range map[int]error{4: nil, 3: ErrBadRequest, 0: nil} {
+		out := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 1000, MaxCall: largest})
+		out.put(frameCall, text("one"))
+		err := out.put(frameCall, text("four"))
+		want := "\x01\x00\x00\x00\x03one"
+		if is == nil {
+			want += "\x01\x00\x00\x00\x04four"
+		}
+		if !errors.Is(err, is) || string(out.buf) != want {
+			t.Errorf("at most %d: %v, and %q waits; want %q", largest, err, out.buf, want)
+		}
+	}
+}
+
+// TestOutboxEnough: without MaxReplies, half of what may wait may be replies.
+func TestOutboxEnough(t *testing.T) {
+	out := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 40})
+	out.put(frameReply, text(strings.Repeat("x", 15)))
+	if out.full() {
+		t.Error("full at half")
+	}
+	out.put(frameReply, text(""))
+	if !out.full() {
+		t.Error("not full over half")
+	}
+}
+
+// TestOutboxRoomAtTheLimit: whoever waits is told when just enough replies are
+// left, and no earlier; with nobody waiting, nobody is told.
+func TestOutboxRoomAtTheLimit(t *testing.T) {
+	out, told := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 1000, MaxReplies: 20}), 0
+	out.put(frameReply, text(strings.Repeat("x", 16)))
+	if out.whenRoom(func() { told++ }) {
+		t.Error("there is room over the limit")
+	}
+	out.take() // 21 bytes are leaving
+	out.put(frameReply, text(strings.Repeat("x", 15)))
+	if told > 0 || !out.full() {
+		t.Errorf("told %d times while 41 bytes leave or wait", told)
+	}
+	out.take() // 20 bytes are leaving
+	if told != 1 || out.full() {
+		t.Errorf("told %d times while 20 bytes leave", told)
+	}
+	out.put(frameReply, text(""))
+	if out.whenRoom(func() { told++ }) || out.whenRoom(nil) {
+		t.Error("there is room over the limit")
+	}
+	out.take()
+	out.take()
+	if told != 1 {
+		t.Errorf("told %d times, after nobody waits", told)
+	}
 }
 
 // TestOutboxEncodeFails: nothing of the frame is sent.
@@ -202,5 +313,94 @@ func TestFloodedCaller(t *testing.T) {
 			t.Errorf("%d calls in %v: %v", calls, time.Since(start), c.Err())
 		}
 		c.Wait()
+	})
+}
+
+// late returns an outbox that writes to a recorder.
+func late(t *testing.T, cfg ConnConfig) (*outbox, *recorder) {
+	nc, done := new(recorder), make(chan struct{})
+	cfg.MaxWaiting, cfg.WriteTimeout = 1000, time.Second
+	out := newOutbox(nc, &cfg)
+	go out.write(done)
+	t.Cleanup(func() { close(done) })
+	return out, nc
+}
+
+// written returns how many frames went out in each write.
+func written(r *recorder) (frames []int) {
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, w := range r.writes {
+		frames = append(frames, strings.Count(string(w), "x"))
+	}
+	r.writes = nil
+	return frames
+}
+
+// TestRepliesWait holds replies back for exactly their delay, counted from the
+// first, and not where a call leaves or one of them is urgent.
+func TestRepliesWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out, nc := late(t, ConnConfig{ReplyDelay: 20 * time.Millisecond})
+		expect := func(what string, want ...int) {
+			t.Helper()
+			got := written(nc)
+			if len(got) != len(want) || len(want) > 0 && got[0] != want[0] {
+				t.Errorf("%s: frames in each write: %v; want %v", what, got, want)
+			}
+		}
+		for round := range 3 { // the timer is set anew each time
+			out.put(frameReply, text("x"))
+			time.Sleep(15 * time.Millisecond)
+			out.put(frameReply, text("x"))
+			time.Sleep(5*time.Millisecond - time.Nanosecond)
+			expect("a nanosecond short")
+			time.Sleep(time.Nanosecond)
+			expect("on the dot", 2)
+			if round == 1 {
+				time.Sleep(time.Hour)
+			}
+		}
+		out.put(frameReply, text("x"))
+		out.put(frameReply, text("x"))
+		out.put(frameCall, text("x"))
+		expect("a call takes them along", 3)
+		out.put(frameReply, text("x"))
+		out.noWait()
+		expect("the next has not come")
+		out.put(frameReply, text("x"))
+		expect("the urgent one takes it along", 2)
+		out.put(frameReply, text("x"))
+		expect("the one after waits again")
+		time.Sleep(20 * time.Millisecond)
+		expect("and leaves", 1)
+		time.Sleep(time.Hour)
+		expect("nothing is left")
+	})
+}
+
+// TestCallsWait holds calls back until they are sent, and replies not at all
+// where there is no delay.
+func TestCallsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out, nc := late(t, ConnConfig{HoldCalls: true})
+		out.put(frameCall, text("x"))
+		out.put(frameCall, text("x"))
+		if got := written(nc); len(got) > 0 {
+			t.Errorf("written before send: %v", got)
+		}
+		out.send()
+		if got := written(nc); len(got) != 1 || got[0] != 2 {
+			t.Errorf("frames in each write: %v; want both in one", got)
+		}
+		out.send()
+		if got := written(nc); len(got) > 0 {
+			t.Errorf("written by an empty send: %v", got)
+		}
+		out.put(frameReply, text("x"))
+		if got := written(nc); len(got) != 1 {
+			t.Errorf("a reply without delay: %v", got)
+		}
 	})
 }
