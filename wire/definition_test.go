@@ -60,3 +60,115 @@ func TestDefinitionsForgotten(t *testing.T) {
 		t.Errorf("%d and %d definitions kept; want %d", len(known.told.values), len(dec.defs.values), maxDefinitions)
 	}
 }
+
+// TestMemo keeps the latest maxDefinitions values. It forgets the oldest first,
+// and a number that comes again keeps its place.
+func TestMemo(t *testing.T) {
+	var m memo[int]
+	if _, ok := m.get(1); ok {
+		t.Error("an empty memo has a value")
+	}
+	for n := range uint64(maxDefinitions) {
+		m.put(n, int(n))
+	}
+	m.put(0, -1) // again: it stays the oldest
+	if v, ok := m.get(0); v != -1 || !ok || len(m.values) != maxDefinitions {
+		t.Errorf("the oldest is %d, %v, of %d values", v, ok, len(m.values))
+	}
+	for n := range uint64(2 * maxDefinitions) {
+		if _, ok := m.get(n); !ok {
+			t.Fatalf("%d was forgotten before its turn", n)
+		}
+		m.put(maxDefinitions+n, int(maxDefinitions+n))
+		if _, ok := m.get(n); ok {
+			t.Fatalf("%d is kept past its turn", n)
+		}
+		if v, ok := m.get(maxDefinitions + n); v != int(maxDefinitions+n) || !ok || len(m.values) != maxDefinitions {
+			t.Fatalf("the newest is %d, %v, of %d values", v, ok, len(m.values))
+		}
+	}
+}
+
+// TestKnownSendsOnce: a receiver is sent each definition once, a package's after
+// its run's, and again after it was forgotten. A package that is kept does not
+// need its run again.
+func TestKnownSendsOnce(t *testing.T) {
+	run := &Definition{number: 1, bytes: []byte("R")}
+	pack := &Definition{number: 2, run: run, bytes: []byte("P")}
+	other := &Definition{number: 3, run: run, bytes: []byte("O")}
+	var k Known
+	for i, step := range []struct {
+		d    *Definition
+		want string
+	}{{pack, "RP"}, {pack, ""}, {run, ""}, {other, "O"}, {pack, ""}} {
+		if got := string(k.Append([]byte("."), step.d)); got != "."+step.want {
+			t.Errorf("step %d: %q; want %q", i, got, "."+step.want)
+		}
+	}
+	for n := range uint64(maxDefinitions - 2) { // run is forgotten
+		k.Append(nil, &Definition{number: 100 + n, bytes: []byte("X")})
+	}
+	for i, step := range []struct {
+		d    *Definition
+		want string
+	}{{pack, ""}, {run, "R"}, {pack, "P"}, {other, "O"}} { // each one sent forgets the next
+		if got := string(k.Append(nil, step.d)); got != step.want {
+			t.Errorf("after the run was forgotten, step %d: %q; want %q", i, got, step.want)
+		}
+	}
+}
+
+// TestCommonKeeps the latest maxCommon packages of the latest run.
+func TestCommonKeeps(t *testing.T) {
+	enc, common := NewEventEncoder(), new(Common)
+	event := func(run byte, number int) *Event {
+		return &Event{RunID: uuid.UUID{run}, Data: TransferData{Header: &PackageHeader{Number: number}}}
+	}
+	encode := func(run byte, number int) *Definition {
+		def, _, err := enc.Encode(event(run, number), common, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return def
+	}
+	var defs []*Definition
+	for n := range maxCommon {
+		defs = append(defs, encode(1, n))
+	}
+	for n, def := range defs {
+		if encode(1, n) != def {
+			t.Errorf("package %d of %d is defined again", n, maxCommon)
+		}
+	}
+	encode(1, maxCommon)
+	for n := 1; n <= maxCommon; n++ {
+		if _, pack := common.find(event(1, n)); pack == nil {
+			t.Errorf("package %d is forgotten", n)
+		}
+	}
+	if _, pack := common.find(event(1, 0)); pack != nil || len(common.packages) != maxCommon {
+		t.Errorf("the oldest package is kept, with %d others", len(common.packages))
+	}
+	encode(2, 5)
+	if run, _ := common.find(event(1, 5)); run != nil || len(common.packages) != 1 {
+		t.Errorf("another run keeps %d packages", len(common.packages))
+	}
+}
+
+// TestDefinitionSays which job, run and name its events have.
+func TestDefinitionSays(t *testing.T) {
+	ev := fullEvent()
+	for what, change := range map[string]func(*Event){
+		"package": func(*Event) {}, "run": func(ev *Event) { ev.Data.Header, ev.Data.Body = nil, nil },
+	} {
+		ev := ev
+		change(&ev)
+		def, _, err := NewEventEncoder().Encode(&ev, new(Common), 1<<20)
+		if err != nil || def.JobID() != ev.JobID || def.RunID() != ev.RunID || def.Name() != "site" || (def.run == nil) != (what == "run") {
+			t.Errorf("%s: %v %v %q, %v", what, def.JobID(), def.RunID(), def.Name(), err)
+		}
+	}
+	if def, _, err := NewEventEncoder().Encode(new(Event), new(Common), 1<<20); err != nil || def.Name() != "" {
+		t.Errorf("without Initialize: %q, %v", def.Name(), err)
+	}
+}
