@@ -107,9 +107,9 @@ func (s *session) take(b *wire.Batch) (room uint32, err error) {
 	}
 	ch := &chunk{
 		session: s, decoder: s.decoder, data: b.Events, left: int(b.Count), snapshot: b.Snapshot > 0,
-		floor: s.next, end: b.Next, after: place{cursor: wire.Cursor{Epoch: s.epoch, Seq: b.Next - 1}, renew: b.Pending > 0},
+		floor: s.next, end: b.Next, after: position{cursor: wire.Cursor{Epoch: s.epoch, Seq: b.Next - 1}, renew: b.Pending > 0},
 	}
-	if room, err = s.c.accept(s, ch, b.Missed); err == nil {
+	if room, err = s.c.inbox.push(s, ch, b.Missed, s.onTheWay()); err == nil {
 		s.next = b.Next
 	}
 	return room, err

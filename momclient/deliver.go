@@ -23,62 +23,38 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("momclient: the OnEvent handler panicked at event %d: %v", e.Event.Seq, e.Value)
 }
 
-// deliverEvents hands events to the handler until the client is closed.
+// deliverEvents hands events to the OnEvent handler until the client is closed.
 func (c *Client) deliverEvents() {
+	var ev wire.Event
 	for {
 		select {
-		case <-c.queue.handlers:
+		case <-c.inbox.bells[byHandler]:
 		case <-c.life.Done():
 			return
 		}
-		for c.handleNext() {
+		for d, ok := c.inbox.next(byHandler, &ev); ok; d, ok = c.inbox.next(byHandler, &ev) {
+			c.handle(&ev)
+			c.done(d)
 		}
 	}
 }
 
-// handleNext hands the oldest waiting event to the handler, and reports
-// whether there was one to hand over.
-func (c *Client) handleNext() bool {
-	return c.consume(false, func(ev *wire.Event) {
-		c.mu.Lock()
-		handler := c.onEvent
-		c.mu.Unlock()
-		if handler != nil {
-			c.guard(ev, func() { handler(*ev) })
-		}
-	})
-}
-
-// consume calls handle with the oldest waiting event, moves past it, and
-// reports whether there was anything to move past. pull says for whom: the
-// range loop, or the OnEvent handler.
-func (c *Client) consume(pull bool, handle func(*wire.Event)) bool {
+// handle calls the OnEvent handler.
+func (c *Client) handle(ev *wire.Event) {
 	c.mu.Lock()
-	ch := c.queue.head()
-	mine := pull == (c.pulling != nil) && c.life.Err() == nil
+	handler := c.onEvent
 	c.mu.Unlock()
-	if ch == nil || !mine {
-		return false
+	if handler != nil {
+		c.guard(ev, func() { handler(*ev) })
 	}
-	var ev *wire.Event
-	var seq uint64
-	if ch.left > 0 {
-		var err error
-		if ev, err = ch.next(); err != nil {
-			c.spoil(ch, err)
-			return true
-		}
-		seq = ev.Seq
+}
+
+// done moves the client past an event, and tells the server about the credit
+// that this makes.
+func (c *Client) done(d delivery) {
+	if s, update := c.inbox.done(d); s != nil && update != nil {
+		s.tellCredit(update)
 	}
-	turn, after, ok := c.begin(ch, seq, pull)
-	if !ok {
-		return true
-	}
-	if ev != nil {
-		handle(ev)
-	}
-	c.end(turn, after)
-	return true
 }
 
 // deliverStatuses hands connection statuses to the handler, up to Closed.
@@ -109,7 +85,11 @@ func (c *Client) guard(ev *wire.Event, handler func()) {
 		if v == nil {
 			return
 		}
-		p := &PanicError{Value: v, Stack: debug.Stack(), Event: ev}
+		p := &PanicError{Value: v, Stack: debug.Stack()}
+		if ev != nil {
+			event := *ev // which is of the next event soon
+			p.Event = &event
+		}
 		if c.opts.OnPanic != nil {
 			c.opts.OnPanic(p)
 			return

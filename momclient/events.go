@@ -18,7 +18,7 @@ import (
 // comes back for the next, or is left by break or return.
 func (c *Client) Events(ctx context.Context) iter.Seq2[wire.Event, error] {
 	return func(yield func(wire.Event, error) bool) {
-		sub, err := c.subscribe(ctx, true)
+		sub, err := c.subscribe(ctx, byLoop)
 		if err != nil {
 			yield(wire.Event{}, err)
 			return
@@ -32,14 +32,17 @@ func (c *Client) Events(ctx context.Context) iter.Seq2[wire.Event, error] {
 
 // pull yields events until the stream ends, and returns why; nil for a break.
 func (c *Client) pull(ctx context.Context, sub *subscription, yield func(wire.Event, error) bool) error {
+	var ev wire.Event
 	for {
-		// Read before the queue: what came before the end is there.
+		// Looked at before the inbox: what came before the end is there.
 		over := isClosed(sub.done)
 		for ctx.Err() == nil {
-			goOn := true
-			if !c.consume(true, func(ev *wire.Event) { goOn = yield(*ev, nil) }) {
+			d, ok := c.inbox.next(byLoop, &ev)
+			if !ok {
 				break
 			}
+			goOn := yield(ev, nil)
+			c.done(d)
 			if !goOn {
 				return nil
 			}
@@ -48,10 +51,10 @@ func (c *Client) pull(ctx context.Context, sub *subscription, yield func(wire.Ev
 			return sub.err
 		}
 		select {
-		case <-c.queue.puller:
+		case <-c.inbox.bells[byLoop]:
 		case <-sub.done:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ended(ctx)
 		}
 	}
 }

@@ -19,12 +19,11 @@ type session struct {
 	callee    *wire.Conn // where the server calls; conn, or the one that it dialled
 	epoch     uuid.UUID
 	heartbeat time.Duration
-	begin     place // where it was asked to begin
-	resumed   bool  // it began from a cursor
-	newEpoch  bool  // of another epoch
+	resumed   bool // it began from a cursor
+	newEpoch  bool // of another epoch
 	reply     wire.Subscribed
 	accepted  atomic.Bool // reply has come
-	heard     bool        // a batch has come; guarded by the client's mu
+	heard     bool        // a batch has come; guarded by the inbox
 
 	stopped sync.WaitGroup // the goroutines that serve the connections
 
@@ -60,13 +59,10 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 
 // enter makes s the live session and returns what to subscribe with.
 func (c *Client) enter(s *session) *wire.SubscribeArgs {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.session = s
-	s.begin = c.received
-	args := &wire.SubscribeArgs{Name: c.opts.Name, From: c.opts.From, Filter: c.opts.Filter, Room: c.queue.reset()}
-	if cursor := s.begin.cursor; !cursor.IsZero() {
-		args.From, args.Cursor, args.Renew = wire.FromCursor, cursor, s.begin.renew
+	from, credit := c.inbox.begin(s)
+	args := &wire.SubscribeArgs{Name: c.opts.Name, From: c.opts.From, Filter: c.opts.Filter, Room: credit}
+	if cursor := from.cursor; !cursor.IsZero() {
+		args.From, args.Cursor, args.Renew = wire.FromCursor, cursor, from.renew
 		s.resumed, s.newEpoch = true, cursor.Epoch != s.epoch
 		if !s.newEpoch {
 			s.next = cursor.Seq + 1
@@ -195,7 +191,7 @@ func (s *session) close(why *wire.Error) error {
 	s.conn.Close(why)
 	s.callee.Close(why)
 	s.stopped.Wait()
-	s.c.leave(s)
+	s.c.inbox.end(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.bye != nil {
@@ -204,8 +200,8 @@ func (s *session) close(why *wire.Error) error {
 	return why
 }
 
-// tellRoom tells the server about room that the handler has made. It does not
-// wait.
-func (s *session) tellRoom(news *wire.RoomArgs) {
-	s.conn.Client().Go(wire.MethodRoom, news, &wire.Nothing{}, s.room)
+// tellCredit tells the server about the credit that handlers have made. It does
+// not wait.
+func (s *session) tellCredit(update *wire.RoomArgs) {
+	s.conn.Client().Go(wire.MethodRoom, update, &wire.Nothing{}, s.room)
 }

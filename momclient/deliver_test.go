@@ -1,0 +1,81 @@
+package momclient_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom.internal/momclient"
+	"mom.internal/wire"
+)
+
+// TestTakeOver has a range loop and the OnEvent handler take over from one
+// another while events wait, at the moment when the connection is lost: each
+// event is delivered once, by one of the two, and decoded as it was published.
+func TestTakeOver(t *testing.T) {
+	const events = 200
+	for round := range 100 {
+		inBubble(t, func(s *site) {
+			s.start()
+			s.publish(events)
+			var mu sync.Mutex // guards seen
+			seen := make(map[uint64]int)
+			note := func(e wire.Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				seen[e.Seq]++
+				if e.Missed > 0 || e.RunID != s.run || e.Data.Status.State != wire.Transferring {
+					t.Errorf("round %d: event %d is %+v", round, e.Seq, e)
+				}
+			}
+			lost := make(chan struct{}, 1)
+			c := momclient.New(memAddr, momclient.Options{From: wire.FromOldest, DialContext: s.net.DialContext})
+			defer c.Close()
+			c.OnConnection(func(st momclient.ConnectionStatus) {
+				if st.Kind == momclient.Lost {
+					lost <- struct{}{}
+				}
+			})
+			handled := make(chan struct{}, events)
+			c.OnEvent(func(e wire.Event) { note(e); handled <- struct{}{} })
+			ctx := context.Background()
+			if err := c.Subscribe(ctx); err != nil {
+				t.Fatal(err)
+			}
+			<-handled // the rest is in the queue
+			s.net.Cut()
+			<-lost
+			taken := 0
+			loop, cancel := context.WithTimeout(ctx, time.Second) // for the round in which the handler was first
+			defer cancel()
+			for e, err := range c.Events(loop) {
+				if err != nil {
+					break
+				}
+				note(e)
+				if taken++; taken == events/4 || e.Seq == events {
+					break
+				}
+			}
+			if err := c.Subscribe(ctx); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			for seq := uint64(1); seq <= events; seq++ {
+				if seen[seq] != 1 {
+					t.Errorf("round %d: event %d was delivered %d times", round, seq, seen[seq])
+				}
+			}
+			if len(seen) != events || c.Cursor().Seq != events {
+				t.Errorf("round %d: %d events were seen, and the cursor is at %d", round, len(seen), c.Cursor().Seq)
+			}
+		})
+		if t.Failed() {
+			return
+		}
+	}
+}
