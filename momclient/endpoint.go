@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"mom.internal/wire"
@@ -40,7 +39,7 @@ func (c *Client) listen(local net.Addr) (*endpoint, error) {
 		if mayPass(err, wanted) {
 			code = wire.CodeCallback
 		}
-		return nil, wire.Errorf(code, "cannot listen on the callback address %s: %v", c.opts.CallbackAddr, err)
+		return nil, wire.Errorf(code, "cannot listen on the callback address %s: %w", c.opts.CallbackAddr, err)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host, _, _ = net.SplitHostPort(local.String())
@@ -56,12 +55,12 @@ func (c *Client) listen(local net.Addr) (*endpoint, error) {
 // mayPass reports whether a failure to listen is for want of something that
 // may be there again: then it is worth another attempt.
 func mayPass(err error, port string) bool {
-	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+	for _, lack := range lacks {
 		if errors.Is(err, lack) {
 			return true
 		}
 	}
-	return port == "0" && errors.Is(err, syscall.EADDRINUSE) // of all ports
+	return port == "0" && errors.Is(err, inUse) // of all ports
 }
 
 // accept lets whoever connects prove that it is the server.
@@ -102,6 +101,7 @@ func (ep *endpoint) pause() bool {
 // prove hands the connection over where its other end holds the ticket.
 func (ep *endpoint) prove(nc net.Conn) {
 	abort := context.AfterFunc(ep.ctx, func() { nc.Close() })
+	defer abort()
 	secured, err := wire.OfferEndpoint(nc, ep.ticket, ep.c.opts.DialTimeout, func(nc net.Conn) (net.Conn, error) {
 		return ep.c.secure(ep.ctx, nc)
 	})

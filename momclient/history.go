@@ -2,6 +2,7 @@ package momclient
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/google/uuid"
@@ -94,11 +95,38 @@ func (c *Client) decodePage(page *wire.Page) ([]wire.Event, error) {
 }
 
 // ask makes calls on a connection of their own, so that giving one up costs a
-// subscription nothing.
+// subscription nothing. Close ends it, and waits for it.
 func (c *Client) ask(ctx context.Context, calls func(context.Context, *wire.Conn) error) error {
-	if c.life.Err() != nil {
-		return wire.Errorf(wire.CodeClosed, "momclient: the client is closed")
+	if !c.enterCall() {
+		return errClosed()
 	}
+	defer c.running.Done()
+	err := c.call(ctx, calls)
+	switch {
+	case err == nil:
+		return nil
+	case c.life.Err() != nil:
+		return errClosed()
+	case ctx.Err() != nil:
+		return fmt.Errorf("momclient: asking %s: %w", c.addr, ended(ctx))
+	}
+	return err
+}
+
+// enterCall has Close wait for a call, whose end running is told of; false if
+// the client is closed.
+func (c *Client) enterCall() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.Err() != nil {
+		return false
+	}
+	c.running.Add(1)
+	return true
+}
+
+// call connects, makes the calls, and returns when the connection is closed.
+func (c *Client) call(ctx context.Context, calls func(context.Context, *wire.Conn) error) error {
 	ctx, cancel := c.opts.forCalls(ctx)
 	defer cancel()
 	stop := context.AfterFunc(c.life, cancel)

@@ -25,7 +25,9 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	l, err := c.greet(ctx)
 	var e *wire.Error
 	if errors.As(err, &e) && e.Code == wire.CodeTimeout && ctx.Err() == nil {
-		e.Message += " (Options.DialTimeout)"
+		late := *e
+		late.Message += " (Options.DialTimeout)"
+		err = &late
 	}
 	return l, err
 }
@@ -45,15 +47,16 @@ func (c *Client) greet(ctx context.Context) (*link, error) {
 		if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
 			code = wire.CodeTimeout
 		}
-		return nil, wire.Errorf(code, "cannot connect to %s: %v", c.addr, err)
+		return nil, wire.Errorf(code, "cannot connect to %s: %w", c.addr, err)
 	}
 	// Not when DialTimeout is over: what waits has that deadline, and says more.
 	abort := context.AfterFunc(caller, func() { nc.Close() })
+	defer abort() // else caller keeps the connection for as long as it goes on
 	secured, err := c.secure(ctx, nc)
 	if err != nil {
 		nc.Close()
 		if ctx.Err() != nil {
-			err = context.Cause(ctx)
+			err = ended(ctx)
 		}
 		if wire.IsPlain(err) {
 			return nil, wire.Errorf(wire.CodeTLS, "%s does not speak TLS at this port; connect without it", c.addr)
@@ -63,7 +66,7 @@ func (c *Client) greet(ctx context.Context) (*link, error) {
 	deadline, _ := ctx.Deadline()
 	welcome, err := wire.Greet(secured, wire.Hello{Version: wire.Version, Token: c.opts.Token}, time.Until(deadline))
 	if err == nil && !abort() {
-		err = wire.Errorf(wire.CodeTimeout, "connecting to %s: %v", c.addr, caller.Err())
+		err = wire.Errorf(wire.CodeTimeout, "connecting to %s: %w", c.addr, ended(caller))
 	}
 	if err != nil {
 		nc.Close()
