@@ -1,0 +1,433 @@
+package momclient
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"mom.internal/wire"
+)
+
+// testInbox is an inbox and what its sessions push.
+type testInbox struct {
+	*inbox
+	t       *testing.T
+	session *session
+	enc     *wire.EventEncoder
+	conn    net.Conn // the far end of the session's connection
+}
+
+var run = uuid.UUID{1}
+
+func newTestInbox(t *testing.T, limit, limitBytes int) *testInbox {
+	in := &testInbox{inbox: newInbox(limit, limitBytes, wire.Cursor{}), t: t}
+	in.connect(uuid.UUID{9})
+	return in
+}
+
+// connect makes a new session the live one, with a server of the epoch, and
+// returns where it begins.
+func (in *testInbox) connect(epoch uuid.UUID) position {
+	near, far := net.Pipe()
+	in.t.Cleanup(func() { near.Close(); far.Close() })
+	in.enc, in.conn = wire.NewEventEncoder(), far
+	in.session = &session{
+		c: &Client{addr: "server"}, epoch: epoch, decoder: wire.NewEventDecoder(in.enc.Types()),
+		conn: wire.NewConn(near, wire.ConnConfig{MaxMessage: 1 << 16, MaxWaiting: 1 << 16, WriteTimeout: 1 << 40, MessageTimeout: 1 << 40}),
+	}
+	in.t.Cleanup(func() { in.session.conn.Close(wire.Errorf(wire.CodeClosed, "the test is over")) })
+	from, _ := in.begin(in.session)
+	return from
+}
+
+// chunk returns the events from first to last as a chunk.
+func (in *testInbox) chunk(first, last uint64) *chunk {
+	var known wire.Known
+	ch := &chunk{
+		session: in.session, decoder: in.session.decoder, left: int(last + 1 - first), floor: first, end: last + 1,
+		after: position{cursor: wire.Cursor{Epoch: in.session.epoch, Seq: last}},
+	}
+	for seq := first; seq <= last; seq++ {
+		ev := wire.Event{Seq: seq, JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}
+		def, data, err := in.enc.Encode(&ev, new(wire.Common), 1<<16)
+		if err != nil {
+			in.t.Fatal(err)
+		}
+		ch.data = append(known.Append(ch.data, def), data...)
+	}
+	return ch
+}
+
+// receives pushes the events from first to last, of which missed were missed
+// before, and returns the credit.
+func (in *testInbox) receives(first, last, missed uint64) uint32 {
+	in.t.Helper()
+	credit, err := in.push(in.session, in.chunk(first, last), missed, 0)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	return credit
+}
+
+// takes wants the consumer to get the event seq next, 0 for none.
+func (in *testInbox) takes(by consumer, seq, missed uint64) delivery {
+	in.t.Helper()
+	var ev wire.Event
+	d, ok := in.next(by, &ev)
+	if ok != (seq > 0) || ok && (ev.Seq != seq || ev.Missed != missed || ev.Epoch != in.session.epoch) {
+		in.t.Errorf("%d takes %v: event %d, missed %d; want %d, missed %d", by, ok, ev.Seq, ev.Missed, seq, missed)
+	}
+	return d
+}
+
+// isAt wants the cursor to be after the event seq.
+func (in *testInbox) isAt(seq uint64) {
+	in.t.Helper()
+	if got := in.at().Seq; got != seq {
+		in.t.Errorf("the cursor is at %d; want %d", got, seq)
+	}
+}
+
+// TestInboxTurns has one consumer at a time take events, each in its order.
+func TestInboxTurns(t *testing.T) {
+	in := newTestInbox(t, 10, 1<<20)
+	in.receives(1, 4, 0)
+	in.takes(byLoop, 0, 0)
+	in.done(in.takes(byHandler, 1, 0))
+	in.give(byLoop)
+	in.takes(byHandler, 0, 0)
+	second := in.takes(byLoop, 2, 0)
+	third := in.takes(byLoop, 3, 0) // while the second is handled
+	in.isAt(1)
+	in.done(third)
+	in.isAt(3)
+	in.done(second)
+	in.isAt(3)
+	in.close()
+	in.takes(byLoop, 0, 0)
+}
+
+// TestInboxBells rings for the consumer that has the turn, when events come and
+// when it gets the turn.
+func TestInboxBells(t *testing.T) {
+	in := newTestInbox(t, 10, 1<<20)
+	rang := func(want ...consumer) {
+		t.Helper()
+		for c, bell := range in.bells {
+			if got := len(bell) > 0; got != slices.Contains(want, consumer(c)) {
+				t.Errorf("the bell of %d rang: %v", c, got)
+			}
+			select {
+			case <-bell:
+			default:
+			}
+		}
+	}
+	in.receives(1, 1, 0)
+	rang(byHandler)
+	in.give(byLoop)
+	rang(byLoop)
+	in.receives(2, 2, 0)
+	rang(byLoop)
+	in.receives(3, 2, 0) // no event
+	rang()
+}
+
+// TestInboxMoves moves the cursor past events that were filtered out, when all
+// before them are handled, but not past events that were missed and not
+// announced.
+func TestInboxMoves(t *testing.T) {
+	in := newTestInbox(t, 10, 1<<20)
+	in.receives(6, 5, 0)
+	in.takes(byHandler, 0, 0)
+	in.isAt(5)
+	in.receives(6, 7, 0)
+	in.receives(11, 10, 0) // after what waits
+	first := in.takes(byHandler, 6, 0)
+	in.done(first)
+	in.isAt(6)
+	in.done(in.takes(byHandler, 7, 0))
+	in.isAt(10)
+	in.receives(21, 20, 5)
+	in.receives(31, 30, 3)
+	in.takes(byHandler, 0, 0)
+	in.isAt(10)
+	if from := in.connect(in.session.epoch); from.cursor.Seq != 30 {
+		t.Errorf("the next session goes on from %d", from.cursor.Seq)
+	}
+	in.receives(31, 32, 2) // two gaps and another
+	in.done(in.takes(byHandler, 31, 10))
+	in.done(in.takes(byHandler, 32, 0))
+	in.isAt(32)
+}
+
+// TestInboxForget goes back to what was handled or is being handled, so that
+// what waits, a gap too, comes again.
+func TestInboxForget(t *testing.T) {
+	in := newTestInbox(t, 10, 1<<20)
+	in.receives(1, 3, 0)
+	in.receives(9, 8, 4)
+	in.done(in.takes(byHandler, 1, 0))
+	second := in.takes(byHandler, 2, 0)
+	in.end(in.session)
+	in.forget()
+	in.takes(byHandler, 0, 0)
+	if from := in.connect(in.session.epoch); from.cursor.Seq != 2 {
+		t.Errorf("while event 2 is handled the next session goes on from %d", from.cursor.Seq)
+	}
+	in.receives(3, 3, 0)
+	in.done(second)
+	in.isAt(2)
+	in.done(in.takes(byHandler, 3, 0))
+	in.isAt(3)
+	in.forget()
+	if from := in.connect(in.session.epoch); from.cursor.Seq != 3 {
+		t.Errorf("the next session goes on from %d", from.cursor.Seq)
+	}
+	if credit := in.receives(4, 3, 0); credit != 10 {
+		t.Errorf("the credit is %d", credit)
+	}
+}
+
+// TestInboxEndedSession takes nothing more from a session that has ended. What
+// the server said of the session's beginning counts if no batch has come.
+func TestInboxEndedSession(t *testing.T) {
+	in := newTestInbox(t, 10, 1<<20)
+	in.receives(1, 2, 0)
+	old, late := in.session, in.chunk(3, 3)
+	in.end(old)
+	if _, err := in.push(old, late, 0, 0); !errors.Is(err, wire.ErrClosed) {
+		t.Errorf("without a session: %v", err)
+	}
+	epoch := uuid.UUID{8}
+	in.connect(epoch)
+	if _, err := in.push(old, late, 0, 0); !errors.Is(err, wire.ErrClosed) {
+		t.Errorf("with another session: %v", err)
+	}
+	in.end(old) // it was not the live one
+	in.session.reply = wire.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 7}, Missed: 7, Snapshot: 1}
+	in.end(in.session)
+	if from := in.connect(epoch); from != (position{wire.Cursor{Epoch: epoch, Seq: 7}, true}) {
+		t.Errorf("after a session without a batch: %+v", from)
+	}
+	in.session.reply = wire.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 1}}
+	in.receives(8, 9, 0)
+	in.end(in.session)
+	if from := in.connect(epoch); from.cursor.Seq != 9 {
+		t.Errorf("after a session with a batch: %+v", from)
+	}
+	var ev wire.Event
+	in.next(byHandler, &ev)
+	in.done(mustTake(in, &ev)) // 2, of the epoch before: its position is of that epoch
+	if at := in.at(); at != (wire.Cursor{Epoch: old.epoch, Seq: 2}) {
+		t.Errorf("after event 2 the cursor is at %v", at)
+	}
+	in.takes(byHandler, 8, 7)
+}
+
+func mustTake(in *testInbox, ev *wire.Event) delivery {
+	d, ok := in.next(byHandler, ev)
+	if !ok {
+		in.t.Error("nothing waits")
+	}
+	return d
+}
+
+// TestInboxSnapshot leaves the cursor where it is until the whole snapshot has
+// been handled.
+func TestInboxSnapshot(t *testing.T) {
+	in := newTestInbox(t, 10, 1<<20)
+	epoch := in.session.epoch
+	push := func(first, last, next uint64, pending bool) {
+		t.Helper()
+		ch := in.chunk(first, last)
+		ch.snapshot, ch.end, ch.after = true, next, position{wire.Cursor{Epoch: epoch, Seq: next - 1}, pending}
+		if _, err := in.push(in.session, ch, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	push(3, 4, 20, true)
+	push(6, 7, 20, false)
+	for _, step := range []struct{ seq, at uint64 }{{3, 0}, {4, 0}, {6, 0}, {7, 19}} {
+		if d := in.takes(byHandler, step.seq, 0); step.seq < 7 && !d.after.renew {
+			t.Errorf("after event %d the snapshot is not asked for again", step.seq)
+		} else {
+			in.done(d)
+		}
+		in.isAt(step.at)
+	}
+}
+
+// TestInboxBounds refuses what is over a bound, and takes what is at it.
+func TestInboxBounds(t *testing.T) {
+	in := newTestInbox(t, 3, 1<<20)
+	if credit := in.receives(1, 2, 0); credit != 1 {
+		t.Errorf("the credit is %d", credit)
+	}
+	if credit := in.receives(3, 3, 0); credit != 0 {
+		t.Errorf("the credit is %d", credit)
+	}
+	if _, err := in.push(in.session, in.chunk(4, 4), 0, 0); !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "Options.Queue)") {
+		t.Errorf("one event over the bound: %v", err)
+	}
+	in.receives(4, 3, 0) // a heartbeat is taken
+
+	small := newTestInbox(t, 10, 1)
+	first := small.chunk(1, 1)
+	over := len(first.data) - 1
+	if _, err := small.push(small.session, first, 0, over-1); !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "Options.QueueBytes)") {
+		t.Errorf("one byte over the bound: %v", err)
+	}
+	if credit, err := small.push(small.session, first, 0, over); err != nil || credit != 0 {
+		t.Errorf("at the bound: credit %d, %v", credit, err)
+	}
+	if _, err := small.push(small.session, small.chunk(2, 1), 0, 0); err != nil {
+		t.Errorf("a heartbeat over the bound: %v", err)
+	}
+	small.done(small.takes(byHandler, 1, 0))
+	if credit := small.receives(2, 1, 0); credit != 10 {
+		t.Errorf("with nothing waiting the credit is %d", credit)
+	}
+}
+
+// TestInboxCreditUpdate tells the server about credit when the server believes
+// in less than half of the inbox, and half is free.
+func TestInboxCreditUpdate(t *testing.T) {
+	in := newTestInbox(t, 4, 1<<20)
+	in.receives(1, 3, 0) // the server has credit for one
+	step := func(seq uint64, want *wire.RoomArgs) {
+		t.Helper()
+		s, update := in.done(in.takes(byHandler, seq, 0))
+		if s != in.session || (update == nil) != (want == nil) || want != nil && *update != *want {
+			t.Errorf("after event %d: %+v; want %+v", seq, update, want)
+		}
+	}
+	step(1, &wire.RoomArgs{Received: 3, Room: 2})
+	step(2, nil) // it believes in two
+	in.receives(4, 6, 0)
+	step(3, nil) // one is free
+	step(4, &wire.RoomArgs{Received: 6, Room: 2})
+	in.connect(in.session.epoch)
+	in.receives(7, 7, 0)
+	step(5, &wire.RoomArgs{Received: 1, Room: 2})
+}
+
+// TestInboxBrokenChunk ends the session, and asks again for what was not
+// handled; what the session still receives moves nothing.
+func TestInboxBrokenChunk(t *testing.T) {
+	for name, spoil := range map[string]func(*chunk){
+		"cut off":          func(ch *chunk) { ch.data = ch.data[:len(ch.data)-1] },
+		"an event too few": func(ch *chunk) { ch.left++ },
+		"below the floor":  func(ch *chunk) { ch.floor++ },
+		"at the end":       func(ch *chunk) { ch.end-- },
+	} {
+		in := newTestInbox(t, 10, 1<<20)
+		in.receives(1, 1, 0)
+		in.done(in.takes(byHandler, 1, 0))
+		bad := in.chunk(2, 2)
+		spoil(bad)
+		if _, err := in.push(in.session, bad, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+		in.receives(3, 3, 0)
+		var ev wire.Event
+		for range 2 { // an event too few is found after the events that are there
+			if d, ok := in.next(byHandler, &ev); ok && ev.Seq == 2 && name == "an event too few" {
+				in.done(d)
+			} else if ok {
+				t.Errorf("%s: event %d", name, ev.Seq)
+			}
+		}
+		select {
+		case <-in.session.conn.Done():
+		default:
+			t.Errorf("%s: the session goes on", name)
+		}
+		if err := in.session.conn.Err(); !errors.Is(err, wire.ErrProtocol) {
+			t.Errorf("%s: the session ended with %v", name, err)
+		}
+		if _, err := in.push(in.session, in.chunk(2, 3), 0, 0); !errors.Is(err, wire.ErrClosed) {
+			t.Errorf("%s: the session goes on pushing: %v", name, err)
+		}
+		if from := in.connect(in.session.epoch); from.cursor != in.at() {
+			t.Errorf("%s: the next session goes on from %d; the cursor is at %d", name, from.cursor.Seq, in.at().Seq)
+		}
+	}
+}
+
+// TestInboxConsumers has both consumers take events at the same time, while the
+// turn changes, sessions change and what waits is forgotten: each event is
+// delivered once, whole, and the deliveries' numbers are in the order of Seq.
+func TestInboxConsumers(t *testing.T) {
+	const events = 3000
+	for seed := range uint64(4) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		in := newTestInbox(t, 64, 1<<20)
+		var mu sync.Mutex // guards got
+		got := make(map[uint64]uint64)
+		var consuming sync.WaitGroup
+		stop := make(chan struct{})
+		for by := range consumers {
+			consuming.Go(func() {
+				var ev wire.Event
+				for {
+					select {
+					case <-in.bells[by]:
+					case <-stop:
+						return
+					}
+					for d, ok := in.next(by, &ev); ok; d, ok = in.next(by, &ev) {
+						mu.Lock()
+						if ev.RunID != run || ev.Data.Status.State != wire.Transferring || ev.Missed > 0 {
+							t.Errorf("event %+v", ev)
+						}
+						if got[d.n] != 0 {
+							t.Errorf("delivery %d is of %d and of %d", d.n, got[d.n], ev.Seq)
+						}
+						got[d.n] = ev.Seq
+						mu.Unlock()
+						in.done(d)
+					}
+				}
+			})
+		}
+		for next := uint64(1); next <= events; {
+			last := min(events, next+uint64(random.IntN(20)))
+			if _, err := in.push(in.session, in.chunk(next, last), 0, 0); err == nil {
+				next = last + 1
+			}
+			switch random.IntN(12) {
+			case 0:
+				in.give(byHandler)
+			case 1, 2:
+				in.give(byLoop)
+			case 3:
+				in.end(in.session)
+				in.forget()
+				next = in.connect(in.session.epoch).cursor.Seq + 1
+			case 4:
+				in.end(in.session)
+				next = in.connect(in.session.epoch).cursor.Seq + 1
+			}
+		}
+		for in.at().Seq < events {
+			in.give(consumer(random.IntN(int(consumers))))
+		}
+		close(stop)
+		consuming.Wait()
+		for n := uint64(1); n <= events; n++ {
+			if got[n] != n {
+				t.Fatalf("seed %d: delivery %d is of event %d", seed, n, got[n])
+			}
+		}
+		if in.taken != events {
+			t.Errorf("seed %d: %d deliveries of %d events", seed, in.taken, events)
+		}
+	}
+}
