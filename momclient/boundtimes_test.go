@@ -80,6 +80,11 @@ func (l *slow) History(args *wire.HistoryArgs, page *wire.Page) error {
 	return err
 }
 
+func (l *slow) Jobs(*wire.JobsArgs, *wire.Page) error {
+	time.Sleep(l.pages)
+	return nil
+}
+
 func (l *slow) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return nil }
 
 // onTheDot wants do to end with an error that names the bound after d, and not
