@@ -9,6 +9,7 @@ import (
 
 	"mom.internal/momclient"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // TestTakeOver has a range loop and the OnEvent handler take over from one
@@ -77,5 +78,63 @@ func TestTakeOver(t *testing.T) {
 		if t.Failed() {
 			return
 		}
+	}
+}
+
+// TestDuringHandler ends, replaces or closes the subscription while a handler
+// runs, and another event waits: no handler call begins that should not, and
+// nothing is repeated or left out.
+func TestDuringHandler(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		opts   momclient.Options
+		during func(s *site, c *follower)
+		told   uint64 // of four events, of which the handler of the second blocks
+	}{
+		{"a reconnect", momclient.Options{AutoReconnect: true}, func(s *site, c *follower) { s.net.Cut() }, 4},
+		{"two reconnects", momclient.Options{AutoReconnect: true}, func(s *site, c *follower) {
+			s.net.Cut()
+			time.Sleep(time.Second)
+			s.net.Cut()
+		}, 4},
+		{"Unsubscribe", momclient.Options{}, func(s *site, c *follower) { c.Unsubscribe() }, 2},
+		{"Close", momclient.Options{}, func(s *site, c *follower) { c.Close() }, 2},
+		{"another subscription", momclient.Options{}, func(s *site, c *follower) {
+			c.Unsubscribe()
+			if err := c.Subscribe(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}, 4},
+		{"a loss and another subscription", momclient.Options{}, func(s *site, c *follower) {
+			s.net.Cut()
+			synctest.Wait()
+			if err := c.Subscribe(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}, 4},
+	} {
+		inBubble(t, func(s *site) {
+			s.start()
+			test.opts.From = wire.FromOldest
+			c := s.client(test.opts)
+			c.OnEvent(func(e wire.Event) {
+				if e.Seq == 2 {
+					time.Sleep(time.Minute)
+				}
+			})
+			if err := c.Subscribe(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			s.publish(3)
+			synctest.Wait()
+			test.during(s, c)
+			s.publish(1)
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			c.wasTold(invariant.Told{Fresh: int(test.told), Last: test.told})
+			if at := c.Cursor().Seq; at != test.told {
+				t.Errorf("%s: the cursor is at %d; want %d", test.name, at, test.told)
+			}
+		})
 	}
 }

@@ -1,0 +1,179 @@
+package momclient
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom.internal/wire"
+)
+
+// live returns a client's live session, without a connection.
+func live(opts Options) *session {
+	c := New("server", opts)
+	s := &session{c: c, beats: beats{began: time.Now(), every: time.Second}}
+	c.inbox.begin(s)
+	return s
+}
+
+// TestTakeBatch takes batches that are in order, and refuses all others.
+func TestTakeBatch(t *testing.T) {
+	types := wire.NewEventEncoder().Types()
+	ok := wire.Batch{Next: 5, Count: 2, Events: []byte("encoded"), Types: types}
+	for name, test := range map[string]struct {
+		change func(*wire.Batch)
+		refuse bool
+	}{
+		"as it is":                 {func(*wire.Batch) {}, false},
+		"a heartbeat":              {func(b *wire.Batch) { b.Count, b.Events = 0, nil }, false},
+		"a snapshot":               {func(b *wire.Batch) { b.Snapshot = 2 }, false},
+		"where the session stands": {func(b *wire.Batch) { b.Next = 3 }, false},
+		"going back":               {func(b *wire.Batch) { b.Next = 2 }, true},
+		"half a snapshot":          {func(b *wire.Batch) { b.Snapshot = 1 }, true},
+		"more than a snapshot":     {func(b *wire.Batch) { b.Snapshot = 3 }, true},
+		"events that do not count": {func(b *wire.Batch) { b.Count = 0 }, true},
+		"without types":            {func(b *wire.Batch) { b.Types = nil }, true},
+		"no types and no events":   {func(b *wire.Batch) { b.Types, b.Count, b.Events = nil, 0, nil }, true},
+		"as many as the credit":    {func(b *wire.Batch) { b.Count = 4096 }, false},
+		"more than the credit":     {func(b *wire.Batch) { b.Count = 4097 }, true},
+		"more than an int":         {func(b *wire.Batch) { b.Count = math.MaxInt32 + 1 }, true},
+	} {
+		s := live(Options{})
+		s.next = 3
+		b := ok
+		test.change(&b)
+		_, err := s.take(&b)
+		if test.refuse != errors.Is(err, wire.ErrProtocol) || !test.refuse && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if want := map[bool]uint64{true: 3, false: b.Next}[test.refuse]; s.next != want {
+			t.Errorf("%s: the session stands at %d; want %d", name, s.next, want)
+		}
+	}
+	s := live(Options{})
+	first := wire.Batch{Types: types, Count: 1, Events: []byte("encoded")}
+	if _, err := s.take(&first); !errors.Is(err, wire.ErrProtocol) {
+		t.Errorf("Next of 0: %v", err)
+	}
+	s, first.Next = live(Options{}), 1
+	for _, want := range []error{nil, wire.ErrProtocol} { // the second has types again
+		if _, err := s.take(&first); !errors.Is(err, want) {
+			t.Errorf("%v; want %v", err, want)
+		}
+	}
+}
+
+// TestEmptyBatches counts those that bring no news, and those only.
+func TestEmptyBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := live(Options{})
+		b := wire.Batch{Next: 1, Types: wire.NewEventEncoder().Types()}
+		take := func(n int) {
+			t.Helper()
+			for range n {
+				if _, err := s.take(&b); err != nil {
+					t.Fatal(err)
+				}
+				b.Types = nil
+			}
+		}
+		b.Missed = 1
+		take(2 * spareBeats)
+		b.Missed = 0
+		take(spareBeats)
+		if _, err := s.take(&b); !errors.Is(err, wire.ErrProtocol) {
+			t.Errorf("one more: %v", err)
+		}
+	})
+}
+
+// TestHeldAnswers holds an answer back while batches come close together, up to
+// each of its bounds.
+func TestHeldAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ready := func(opts Options) *session {
+			s := live(opts)
+			s.reply.Window, s.reply.WindowBytes = 1000, 1<<20
+			s.accepted.Store(true)
+			time.Sleep(time.Hour)
+			return s
+		}
+		// heldUntil returns which of the batches is the first to be answered at once.
+		heldUntil := func(s *session, b wire.Batch, gap time.Duration, room uint32) int {
+			if s.holds(&b, room) {
+				t.Error("the first batch after a pause is held back")
+			}
+			for n := 1; n < 100; n++ {
+				time.Sleep(gap)
+				if !s.holds(&b, room) {
+					return n
+				}
+			}
+			return 100
+		}
+		one := wire.Batch{Count: 1, Events: make([]byte, 100)}
+		for name, test := range map[string]struct {
+			session func() *session
+			batch   wire.Batch
+			gap     time.Duration
+			room    uint32
+			want    int
+		}{
+			"batches":          {func() *session { return ready(Options{}) }, one, replyDelay - 1, 4096, heldBatches},
+			"far apart":        {func() *session { return ready(Options{}) }, one, replyDelay, 4096, 1},
+			"heartbeats":       {func() *session { return ready(Options{}) }, wire.Batch{}, 0, 4096, 1},
+			"bytes":            {func() *session { return ready(Options{}) }, wire.Batch{Count: 1, Events: make([]byte, heldBytes/4)}, 0, 4096, 4},
+			"little credit":    {func() *session { return ready(Options{Queue: 10}) }, one, 0, 8, 4},
+			"a small window":   {func() *session { s := ready(Options{}); s.reply.Window = 10; return s }, one, 0, 4096, 5},
+			"a short window":   {func() *session { s := ready(Options{}); s.reply.WindowBytes = 1200; return s }, one, 0, 4096, 3},
+			"before an answer": {func() *session { s := ready(Options{}); s.accepted.Store(false); return s }, one, 0, 4096, 1},
+		} {
+			if got := heldUntil(test.session(), test.batch, test.gap, test.room); got != test.want {
+				t.Errorf("%s: batch %d is the first to be answered at once; want %d", name, got, test.want)
+			}
+		}
+	})
+}
+
+// TestOnTheWay is a window, as far as the server has said it, and a message.
+func TestOnTheWay(t *testing.T) {
+	s := live(Options{MaxMessage: 1000})
+	if got := s.onTheWay(); got != maxWindowBytes+1000 {
+		t.Errorf("before the answer: %d", got)
+	}
+	s.accepted.Store(true)
+	s.reply.WindowBytes = 500
+	if got := s.onTheWay(); got != 1500 {
+		t.Errorf("%d", got)
+	}
+	s.reply.WindowBytes = math.MaxUint32
+	if got := s.onTheWay(); got != maxWindowBytes+1000 {
+		t.Errorf("of a server that boasts: %d", got)
+	}
+	s = live(Options{MaxMessage: math.MaxInt})
+	if got := s.onTheWay(); got != math.MaxInt {
+		t.Errorf("of a client that takes everything: %d", got)
+	}
+}
+
+// TestGoodbye keeps the server's words, cut to what may be shown.
+func TestGoodbye(t *testing.T) {
+	s := live(Options{})
+	long := strings.Repeat("x", 600)
+	if err := (&callback{s}).Goodbye(&wire.Goodbye{Code: wire.Code(long), Message: long, AfterMillis: math.MaxUint32}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := *s.bye; string(got.Code) != wire.Clip(long, 32) || got.Message != wire.Clip(long, 512) || got.After != time.Hour {
+		t.Errorf("%+v", got)
+	}
+	if st, ok := s.c.statuses.pop(); !ok || st.Kind != Draining || st.Err != s.bye {
+		t.Errorf("reported was %+v", st)
+	}
+	(&callback{s}).Goodbye(&wire.Goodbye{Code: wire.CodeDraining, Message: "bye", AfterMillis: 1500}, nil)
+	if got := *s.bye; got.Code != wire.CodeDraining || got.Message != "bye" || got.After != 1500*time.Millisecond {
+		t.Errorf("%+v", got)
+	}
+}
