@@ -37,7 +37,7 @@ type ConnConfig struct {
 	MessageTimeout time.Duration // from an incoming frame's first byte to its last
 	ReplyDelay     time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
 	Gob            GobBounds     // of what comes
-	HoldCalls      bool          // calls leave with the next Send, so that the caller can make many and then send them together
+	HoldCalls      bool          // calls leave with the next Send at the latest, so that the caller can make many and then send them together
 	Names          BoundNames    // for errors
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/rpc"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -264,6 +265,157 @@ func TestConnInSocket(t *testing.T) {
 		}
 	}
 	for _, c := range []*Conn{a, b} {
+		c.Close(Errorf(CodeClosed, "test over"))
+		c.Wait()
+	}
+}
+
+// keeper keeps what it was called with, and answers with as much.
+type keeper struct {
+	c    *Conn
+	kept [][]byte
+	now  bool
+}
+
+func (k *keeper) Keep(data *[]byte, reply *[]byte) error {
+	k.kept = append(k.kept, *data)
+	*reply = bytes.Repeat([]byte{byte(len(k.kept))}, len(*data))
+	if k.now {
+		k.c.AnswerNow()
+	}
+	return nil
+}
+
+// TestConnLends: bytes of a call or a reply may lie where they were read. The
+// next message is read elsewhere.
+func TestConnLends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := new(keeper)
+		a, _ := pair(t, nil, k)
+		const calls, size = 5, 10_000
+		var replies [calls][]byte
+		for i := range calls {
+			args := bytes.Repeat([]byte{byte(10 + i)}, size)
+			if err := a.Call(context.Background(), "Test.Keep", &args, &replies[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range calls {
+			if want := bytes.Repeat([]byte{byte(10 + i)}, size); !bytes.Equal(k.kept[i], want) {
+				t.Errorf("call %d begins % x after the others", i, k.kept[i][:8])
+			}
+			if want := bytes.Repeat([]byte{byte(1 + i)}, size); !bytes.Equal(replies[i], want) {
+				t.Errorf("reply %d begins % x after the others", i, replies[i][:8])
+			}
+		}
+	})
+}
+
+// TestConnAnswered is called after each call, when its reply has been encoded.
+func TestConnAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		na, nb := net.Pipe()
+		a, b := NewConn(na, testConfig), NewConn(nb, testConfig)
+		k, answered := new(keeper), 0
+		b.Answered = func() { answered++ }
+		go a.Serve("", nil)
+		go b.Serve("Test", k)
+		for i := range 3 {
+			a.Call(context.Background(), "Test.Keep", &[]byte{1}, new([]byte))
+			synctest.Wait()
+			if answered != i+1 || len(k.kept) != i+1 {
+				t.Errorf("told of %d answers to %d calls", answered, len(k.kept))
+			}
+		}
+		for _, c := range []*Conn{a, b} {
+			c.Close(Errorf(CodeClosed, "test over"))
+			c.Wait()
+		}
+	})
+}
+
+// TestConnAnswerNow: a reply waits for its delay, unless its method has it leave
+// at once. A held call waits for Send.
+func TestConnAnswerNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		na, nb := net.Pipe()
+		held, delayed := testConfig, testConfig
+		held.HoldCalls, delayed.ReplyDelay = true, 20*time.Millisecond
+		a, b := NewConn(na, held), NewConn(nb, delayed)
+		k := &keeper{c: b}
+		go a.Serve("", nil)
+		go b.Serve("Test", k)
+		for now, want := range map[bool]time.Duration{false: delayed.ReplyDelay, true: 0} {
+			k.now = now
+			synctest.Wait() // a writer that is writing takes a held call along
+			call := a.Client().Go("Test.Keep", &[]byte{1}, new([]byte), make(chan *rpc.Call, 1))
+			time.Sleep(time.Minute)
+			start, before := time.Now(), len(k.kept)
+			a.Send()
+			if <-call.Done; time.Since(start) != want || len(k.kept) != before+1 {
+				t.Errorf("answer now %v: after %v; want %v", now, time.Since(start), want)
+			}
+		}
+		for _, c := range []*Conn{a, b} {
+			c.Close(Errorf(CodeClosed, "test over"))
+			c.Wait()
+		}
+	})
+}
+
+// TestConnOverSockets: the end of a socket, half a message and a long message
+// are met as on any other connection.
+func TestConnOverSockets(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Skip("no loopback: ", err)
+	}
+	defer l.Close()
+	cfg := testConfig
+	cfg.WriteTimeout, cfg.MessageTimeout = time.Minute, 10*time.Millisecond
+	connect := func() (net.Conn, *Conn) {
+		far, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		near, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := NewConn(near, cfg)
+		go c.Serve("Test", new(keeper))
+		return far, c
+	}
+	for name, tc := range map[string]struct {
+		far      func(far net.Conn)
+		code, is error
+	}{
+		"the end":        {func(far net.Conn) { far.Close() }, ErrLost, io.EOF},
+		"half a message": {func(far net.Conn) { far.Write([]byte{1, 0, 0, 0}) }, ErrStalled, os.ErrDeadlineExceeded},
+		"the owner":      {func(far net.Conn) {}, ErrClosed, nil},
+	} {
+		far, c := connect()
+		tc.far(far)
+		if tc.is == nil {
+			c.Close(Errorf(CodeClosed, "test over"))
+		}
+		c.Wait()
+		if err := c.Err(); !errors.Is(err, tc.code) || tc.is != nil && !errors.Is(err, tc.is) {
+			t.Errorf("%s: %v is no %v", name, err, tc.is)
+		}
+		far.Close()
+	}
+	cfg.MessageTimeout = time.Minute
+	far, c := connect()
+	a := NewConn(far, cfg)
+	go a.Serve("", nil)
+	for i, size := range []int{1, readAhead - 100, readAhead, 3 * readAhead, 500_000, 1} {
+		args, reply := bytes.Repeat([]byte{7}, size), []byte(nil)
+		if err := a.Call(context.Background(), "Test.Keep", &args, &reply); err != nil || !bytes.Equal(reply, bytes.Repeat([]byte{byte(i + 1)}, size)) {
+			t.Errorf("%d bytes: %d answered, %v", size, len(reply), err)
+		}
+	}
+	for _, c := range []*Conn{a, c} {
 		c.Close(Errorf(CodeClosed, "test over"))
 		c.Wait()
 	}

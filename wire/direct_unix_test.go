@@ -5,6 +5,7 @@ package wire
 import (
 	"net"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -115,25 +116,26 @@ func TestDirectBesideTheWriter(t *testing.T) {
 func TestDirectTellsRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeSocket{room: 1000}
-		out, told := onSocket(s, ConnConfig{MaxReplies: 20, ReplyDelay: 20 * time.Millisecond}), 0
-		for round := 1; round <= 2; round++ {
+		out := onSocket(s, ConnConfig{MaxReplies: 20, ReplyDelay: 20 * time.Millisecond})
+		var told atomic.Int32
+		for round := int32(1); round <= 2; round++ {
 			out.put(frameReply, text("123456789012345"))
 			if !out.whenRoom(nil) {
 				t.Error("full at the limit")
 			}
 			out.put(frameReply, text(""))
-			if out.whenRoom(func() { told++ }) {
+			if out.whenRoom(func() { told.Add(1) }) {
 				t.Error("not full over the limit")
 			}
 			time.Sleep(20*time.Millisecond - 1)
 			synctest.Wait()
-			if told != round-1 {
-				t.Errorf("round %d: told %d times before the replies have left", round, told)
+			if told.Load() != round-1 {
+				t.Errorf("round %d: told %d times before the replies have left", round, told.Load())
 			}
 			time.Sleep(1)
 			synctest.Wait()
-			if told != round || out.full() || rung(out) {
-				t.Errorf("round %d: told %d times when all have left", round, told)
+			if told.Load() != round || out.full() || rung(out) {
+				t.Errorf("round %d: told %d times when all have left", round, told.Load())
 			}
 		}
 	})

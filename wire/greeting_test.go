@@ -97,7 +97,17 @@ func TestGreet(t *testing.T) {
 			t.Errorf("cut after %d bytes: %v", n, err)
 		}
 	}
-	_, err := Greet(nil, Hello{Token: strings.Repeat("x", MaxTokenBytes+1)}, time.Second)
+	longest, heard := strings.Repeat("x", MaxTokenBytes), make(chan Hello, 1)
+	near, far := net.Pipe()
+	go func() {
+		hello, _ := ReadHello(far)
+		heard <- hello
+		Accept(far, testWelcome)
+	}()
+	if w, err := Greet(near, Hello{Version: Version, Token: longest}, time.Second); err != nil || w != testWelcome || (<-heard).Token != longest {
+		t.Errorf("the longest token: %v", err)
+	}
+	_, err := Greet(nil, Hello{Token: longest + "x"}, time.Second)
 	if !errors.Is(err, ErrBadRequest) || !strings.Contains(err.Error(), "a token of 1025 bytes; at most 1024") {
 		t.Errorf("a long token: %v", err)
 	}
@@ -255,5 +265,65 @@ func TestGreetingKeepsCause(t *testing.T) {
 				t.Errorf("%s, closed: %v is no %v", side, err, io.ErrClosedPipe)
 			}
 		}
+	}
+}
+
+// deaf is a connection that takes nothing, and that has an answer already.
+type deaf struct {
+	net.Conn
+	answer io.Reader
+	err    error // after the answer
+}
+
+func (d *deaf) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func (d *deaf) Read(p []byte) (int, error) {
+	n, err := d.answer.Read(p)
+	if err != nil {
+		err = d.err
+	}
+	return n, err
+}
+
+// TestGreetRefusedFirst: a server that refuses before it has read the hello is
+// heard. Without an answer it is the failed write that counts, unless the
+// server's TLS says why.
+func TestGreetRefusedFirst(t *testing.T) {
+	alert := &net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}
+	for name, tc := range map[string]struct {
+		answer   string
+		err      error
+		code, is error
+		words    string
+	}{
+		"refused":   {"MoM\x01\x01\x01\x00\x0fmom:full:0:full", io.EOF, ErrFull, ErrFull, "pipe refused the connection: full"},
+		"welcome":   {welcomeBytes, io.EOF, nil, nil, ""},
+		"HTTP":      {"HTTP/1.1", io.EOF, ErrNotMoM, ErrNotMoM, "in HTTP"},
+		"nothing":   {"", io.EOF, ErrLost, io.ErrClosedPipe, "greeting pipe: io: read/write on closed pipe"},
+		"an alert":  {"", alert, ErrCertificate, alert, "pipe does not accept this side's certificate"},
+		"half":      {"MoM\x01\x01", io.EOF, ErrLost, io.ErrClosedPipe, "greeting pipe: io: read/write on closed pipe"},
+		"too small": {"MoM\x01\x01\x00\x00\x01x", io.EOF, ErrProtocol, ErrProtocol, "a welcome of 1 bytes"},
+	} {
+		near, _ := net.Pipe()
+		w, err := Greet(&deaf{near, strings.NewReader(tc.answer), tc.err}, Hello{}, time.Second)
+		if tc.code == nil {
+			if err != nil || w != testWelcome {
+				t.Errorf("%s: %+v, %v", name, w, err)
+			}
+		} else if !errors.Is(err, tc.code) || !errors.Is(err, tc.is) || !strings.Contains(err.Error(), tc.words) {
+			t.Errorf("%s: %v; want %q", name, err, tc.words)
+		}
+	}
+}
+
+// TestGreetingBounds: a body of the longest length is read, and so is a welcome
+// of the shortest; TestGreet has one past each.
+func TestGreetingBounds(t *testing.T) {
+	text := "mom:full:0:" + strings.Repeat("x", maxRefusal-len("mom:full:0:"))
+	if _, _, err := greetedWith("MoM\x01\x01\x01\x04\x00"+text, 1<<20, true); !errors.Is(err, ErrFull) {
+		t.Errorf("the longest refusal: %v", err)
+	}
+	if _, _, err := greetedWith(welcomeBytes[:7]+"\x17"+welcomeBytes[8:], 1<<20, true); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "a welcome of 23 bytes; want 24") {
+		t.Errorf("a byte less than a welcome: %v", err)
 	}
 }

@@ -63,7 +63,7 @@ const maxPooled = 256 << 10
 //
 // A call leaves at once, or with hold at the next send. A reply may wait a
 // moment, so that several leave in one write: until a call leaves, noWait says
-// so, or patient is over.
+// so, or patient is over. A writer that is writing takes both along before.
 func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -82,5 +84,99 @@ func TestHandshakeError(t *testing.T) {
 	}
 	if err := HandshakeError(nil, nil); err != nil {
 		t.Errorf("of nil: %#v", err)
+	}
+}
+
+// TestAtLeastTLS13 sets the version where none is named, also for what
+// GetConfigForClient returns, and leaves the caller's configuration as it is.
+func TestAtLeastTLS13(t *testing.T) {
+	if AtLeastTLS13(nil) != nil {
+		t.Error("nil became a configuration")
+	}
+	bare, old := new(tls.Config), &tls.Config{MinVersion: tls.VersionTLS12}
+	if got := AtLeastTLS13(bare); got.MinVersion != tls.VersionTLS13 || bare.MinVersion != 0 {
+		t.Errorf("none named: %#x; the caller's %#x", got.MinVersion, bare.MinVersion)
+	}
+	if got := AtLeastTLS13(old); got != old {
+		t.Errorf("TLS 1.2 named: %#x", got.MinVersion)
+	}
+	for _, min := range []uint16{0, tls.VersionTLS12} {
+		var inner *tls.Config
+		failed := errors.New("no configuration")
+		cfg := &tls.Config{MinVersion: min, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return inner, failed }}
+		got := AtLeastTLS13(cfg)
+		if want := max(min, tls.VersionTLS13); min == 0 && got.MinVersion != want || min != 0 && got.MinVersion != min {
+			t.Errorf("with GetConfigForClient and %#x named: %#x", min, got.MinVersion)
+		}
+		if own, err := got.GetConfigForClient(nil); own != nil || err != failed {
+			t.Errorf("for a client: %v, %v", own, err)
+		}
+		for _, inner = range []*tls.Config{bare, old} {
+			want := max(inner.MinVersion, tls.VersionTLS12)
+			if inner == bare {
+				want = tls.VersionTLS13
+			}
+			if own, _ := got.GetConfigForClient(nil); own.MinVersion != want {
+				t.Errorf("for a client, with %#x named: %#x; want %#x", inner.MinVersion, own.MinVersion, want)
+			}
+		}
+	}
+}
+
+// TestIsPlain knows the protocol's own greeting, and nothing else.
+func TestIsPlain(t *testing.T) {
+	for want, head := range map[bool]string{true: helloBytes[:5], false: "HTTP/"} {
+		err := fmt.Errorf("handshake: %w", tls.RecordHeaderError{RecordHeader: [5]byte([]byte(head))})
+		if IsPlain(err) != want {
+			t.Errorf("%q: %v", head, !want)
+		}
+	}
+	if IsPlain(io.EOF) || IsPlain(nil) {
+		t.Error("no record is a greeting")
+	}
+}
+
+// TestIdentity takes the first name that a verified certificate has, within its
+// bound, and none of an unverified one.
+func TestIdentity(t *testing.T) {
+	uri, err := url.Parse("spiffe://site/client")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := x509.Certificate{
+		Subject: pkix.Name{CommonName: "common"}, DNSNames: []string{"", "dns"}, EmailAddresses: []string{"mail"}, URIs: []*url.URL{uri},
+	}
+	for _, want := range []string{"common", "dns", "mail", "spiffe://site/client", ""} {
+		leaf := full
+		state := &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{&leaf, {Subject: pkix.Name{CommonName: "authority"}}}}}
+		if got := Identity(state); got != want {
+			t.Errorf("%q; want %q", got, want)
+		}
+		if got := Identity(&tls.ConnectionState{PeerCertificates: []*x509.Certificate{&leaf}}); got != "" {
+			t.Errorf("%q, unverified", got)
+		}
+		switch want { // the next has one name less
+		case "common":
+			full.Subject.CommonName = ""
+		case "dns":
+			full.DNSNames = nil
+		case "mail":
+			full.EmailAddresses = nil
+		default:
+			full.URIs = nil
+		}
+	}
+	if got := Identity(nil); got != "" {
+		t.Errorf("%q, without TLS", got)
+	}
+	for name, want := range map[string]string{
+		strings.Repeat("x", maxIdentity):   strings.Repeat("x", maxIdentity),
+		strings.Repeat("x", maxIdentity+1): strings.Repeat("x", maxIdentity) + "…",
+		"\xff\xfe.":                        "?.",
+	} {
+		leaf := &x509.Certificate{Subject: pkix.Name{CommonName: name}}
+		if got := Identity(&tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf}}}); got != want {
+			t.Errorf("%q; want %q", got, want)
+		}
 	}
 }
