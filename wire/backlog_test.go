@@ -95,8 +95,8 @@ func (p *rawPeer) next(step int) (seq uint64, size int, ok bool) {
 	var r rpc.Response
 	var body []byte
 	p.answers.take(payload)
-	if err := errors.Join(p.answers.decode(&r), p.answers.decode(&body)); err != nil || r.Error != "" {
-		p.t.Fatal(err, r.Error)
+	if err := errors.Join(p.answers.decode(&r), p.answers.decode(&body)); err != nil || r.Error != "" || r.ServiceMethod != "" {
+		p.t.Fatal(err, r.Error, r.ServiceMethod)
 	}
 	return r.Seq, len(body), true
 }
@@ -308,4 +308,60 @@ func TestNothingAfterTheEnd(t *testing.T) {
 			t.Errorf("%d calls served", k.calls)
 		}
 	})
+}
+
+// TestBacklog keeps copies of calls in order, maxBacklog bytes of them, or one.
+func TestBacklog(t *testing.T) {
+	var b backlog
+	call := make([]byte, maxBacklog-1)
+	call[0] = 1
+	if !b.empty() || !b.push(call) || b.empty() {
+		t.Error("a call is not taken")
+	}
+	call[0] = 9 // the buffer is read into again
+	if !b.push([]byte{2}) || b.bytes != maxBacklog {
+		t.Errorf("a call to the limit is not taken: %d bytes wait", b.bytes)
+	}
+	if b.push([]byte{3}) || len(b.calls) != 2 {
+		t.Error("a byte over the limit is taken")
+	}
+	for i := byte(1); i <= 2; i++ {
+		if got := b.pop(); got[0] != i {
+			t.Errorf("call %d is %d", i, got[0])
+		}
+	}
+	if !b.empty() || b.bytes != 0 || b.calls != nil {
+		t.Errorf("%d calls wait with %d bytes, when all are served", len(b.calls), b.bytes)
+	}
+	if !b.push(make([]byte, 2*maxBacklog)) || b.push(nil) {
+		t.Error("a long call is not taken alone")
+	}
+}
+
+// TestCallsBehind counts the calls that have come with one, the last as soon as
+// its head is there.
+func TestCallsBehind(t *testing.T) {
+	call, reply := frame(frameCall, []byte("abc")), frame(frameReply, []byte("abc"))
+	for name, tc := range map[string]struct {
+		ahead [][]byte
+		max   int
+		want  int
+	}{
+		"nothing":          {nil, 2, 0},
+		"two":              {[][]byte{call, call}, 2, 2},
+		"between replies":  {[][]byte{reply, call, reply, reply, call, reply}, 2, 2},
+		"heads alone":      {[][]byte{frame(frameCall, nil), frame(frameCall, nil)}, 2, 2},
+		"cut in the call":  {[][]byte{call, call[:frameHead+2]}, 2, 2},
+		"cut at its head":  {[][]byte{call, call[:frameHead]}, 2, 2},
+		"cut in its head":  {[][]byte{call, call[:frameHead-1]}, 2, 1},
+		"a reply cut":      {[][]byte{call, reply[:frameHead]}, 2, 1},
+		"a length of 4 GB": {[][]byte{call, {byte(frameCall), 255, 255, 255, 255}, call}, 2, 2},
+		"too little":       {[][]byte{call, call}, 4, 0}, // for 4 calls, which have 20 bytes at least
+		"just enough":      {[][]byte{call, call, {1, 0, 0, 0}}, 4, 2},
+	} {
+		c := &Conn{cfg: ConnConfig{MaxCalls: tc.max}, in: &inflow{buf: bytes.Join(tc.ahead, nil)}}
+		if got := c.callsBehind(); got != tc.want {
+			t.Errorf("%s: %d calls of at most %d; want %d", name, got, tc.max, tc.want)
+		}
+	}
 }

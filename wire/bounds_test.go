@@ -118,3 +118,36 @@ func TestGobBoundsOfEvents(t *testing.T) {
 		t.Errorf("too many definitions: %v", err)
 	}
 }
+
+// TestBoundNames stand at the end of the error that the bound leads to, if they
+// are given.
+func TestBoundNames(t *testing.T) {
+	for _, names := range []BoundNames{{}, {MaxMessage: "Max", WriteTimeout: "Write", MessageTimeout: "Message"}} {
+		cfg := testConfig
+		cfg.MaxMessage, cfg.Names = 5, names
+		end := func(words, name string) string {
+			if name == "" {
+				return words
+			}
+			return words + " (" + name + ")"
+		}
+		for sent, want := range map[string]string{
+			"\x01\x00\x00\x00\x06": end("a message of 6 bytes; at most 5", names.MaxMessage),
+			"\x01":                 end("was not whole after 1s", names.MessageTimeout),
+		} {
+			if _, err := servedTo(t, cfg, func(far net.Conn) { far.Write([]byte(sent)) }); !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("%v; want %q at the end", err, want)
+			}
+		}
+		synctest.Test(t, func(t *testing.T) {
+			near, _ := net.Pipe() // nobody reads
+			c := NewConn(near, cfg)
+			go c.Serve("", nil)
+			err := c.Call(context.Background(), "Test.Twice", new(int), new(int))
+			if want := end("writing to pipe: no progress in time", names.WriteTimeout); err.Error() != want {
+				t.Errorf("%v; want %q", err, want)
+			}
+			c.Wait()
+		})
+	}
+}

@@ -183,13 +183,14 @@ func TestConnKeepsCause(t *testing.T) {
 		far  func(far net.Conn)
 		code error
 		is   error
+		text string
 	}{
-		"the end":              {func(far net.Conn) { far.Close() }, ErrLost, io.EOF},
-		"the end in a message": {func(far net.Conn) { far.Write([]byte{1}); far.Close() }, ErrLost, io.ErrUnexpectedEOF},
-		"half a message":       {func(far net.Conn) { far.Write([]byte{1}) }, ErrStalled, os.ErrDeadlineExceeded},
+		"the end":              {func(far net.Conn) { far.Close() }, ErrLost, io.EOF, "pipe closed the connection"},
+		"the end in a message": {func(far net.Conn) { far.Write([]byte{1}); far.Close() }, ErrLost, io.ErrUnexpectedEOF, "pipe closed the connection within a message"},
+		"half a message":       {func(far net.Conn) { far.Write([]byte{1}) }, ErrStalled, os.ErrDeadlineExceeded, "a message from pipe was not whole after 1s"},
 	} {
-		if _, err := servedTo(t, cfg, tc.far); !errors.Is(err, tc.code) || !errors.Is(err, tc.is) {
-			t.Errorf("%s: %v is no %v", name, err, tc.is)
+		if _, err := servedTo(t, cfg, tc.far); !errors.Is(err, tc.code) || !errors.Is(err, tc.is) || err.Error() != tc.text {
+			t.Errorf("%s: %v is no %v; want %q", name, err, tc.is, tc.text)
 		}
 	}
 	for is, nc := range map[error]func(net.Conn) net.Conn{

@@ -263,6 +263,10 @@ func TestInboundGrowsWithTheBytes(t *testing.T) {
 	if got, err = in.fill(strings.NewReader("small"), 5, nil); err != nil || string(got) != "small" || cap(in.buf) > inboundStep {
 		t.Errorf("%v, %q in a buffer of %d", err, got, cap(in.buf))
 	}
+	in.forgo()
+	if other, err := in.fill(strings.NewReader("other"), 5, nil); err != nil || string(other) != "other" || string(got) != "small" {
+		t.Errorf("%v: %q was read over %q", err, other, got)
+	}
 }
 
 // TestGlance refuses a long frame by its beginning: the rest need not come. At
@@ -315,6 +319,52 @@ func TestGlance(t *testing.T) {
 		if err := newStream().glance(whole[:n]); err != nil {
 			t.Errorf("cut at %d: %v", n, err)
 		}
+	}
+}
+
+// TestGlanceAtReplies: a long reply is refused by its beginning too, where
+// nothing is served and calls are not taken.
+func TestGlanceAtReplies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		c := NewConn(near, testConfig)
+		go c.Serve("", nil)
+		go io.Copy(io.Discard, far)
+		c.Client().Go("Test.Twice", new(int), new(int), make(chan *rpc.Call, 1))
+		synctest.Wait()
+		begin := gobOf(t, rpc.Response{}, make([]bigElement, defaultGobBounds.Elements+1))
+		far.Write(append([]byte{byte(frameReply), 0, 0x10, 0, 0}, append(begin, make([]byte, max(0, inboundStep-len(begin)))...)...))
+		synctest.Wait()
+		if err := c.Err(); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "elements") {
+			t.Errorf("before the rest has come: %v", err)
+		}
+		c.Close(Errorf(CodeClosed, "test over"))
+		c.Wait()
+	})
+}
+
+// TestFrameHead is exact: a head of maxFrameHead bytes is read, and one byte
+// more is refused; a body may be longer.
+func TestFrameHead(t *testing.T) {
+	head := func(n int) []byte { return gobOf(t, &rpc.Request{ServiceMethod: strings.Repeat("m", n)}) }
+	n := maxFrameHead
+	for headSize(head(n)) > maxFrameHead {
+		n--
+	}
+	var r rpc.Request
+	s := newStream()
+	s.take(gobOf(t, &rpc.Request{ServiceMethod: strings.Repeat("m", n)}, strings.Repeat("b", 2*maxFrameHead)))
+	if err := s.decode(&r); err != nil || len(r.ServiceMethod) != n {
+		t.Errorf("at the limit: %v", err)
+	}
+	if body := ""; s.decode(&body) != nil || len(body) != 2*maxFrameHead {
+		t.Errorf("a body of %d bytes was read", len(body))
+	}
+	s = newStream()
+	s.take(head(n + 1))
+	if err := s.decode(&r); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "more than 65536 bytes") {
+		t.Errorf("over the limit: %v", err)
 	}
 }
 

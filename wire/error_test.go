@@ -222,3 +222,21 @@ func TestSentinelsStay(t *testing.T) {
 		t.Errorf("%#v of %#v", err, ErrTimeout)
 	}
 }
+
+// TestErrorBounds: a code and a message of their longest length are kept whole,
+// and a byte more is cut.
+func TestErrorBounds(t *testing.T) {
+	for over := range 2 {
+		code, message := strings.Repeat("c", maxCodeBytes+over), strings.Repeat("m", maxMessageBytes+len("…")+over)
+		got := parseRPC("mom:" + code + ":0:" + message)
+		if (string(got.Code) == code) != (over == 0) || (got.Message == message) != (over == 0) || len(got.Message) > maxMessageBytes+2*len("…") {
+			t.Errorf("%d bytes over: %d bytes of code, %d of message", over, len(got.Code), len(got.Message))
+		}
+	}
+	for over := range 2 {
+		e := Errorf(CodeFull, "%s", strings.Repeat("m", maxMessageBytes+over))
+		if got := parseRPC(e.rpcString()); (got.Message == e.Message) != (over == 0) {
+			t.Errorf("a message %d bytes over becomes one of %d", over, len(got.Message))
+		}
+	}
+}

@@ -55,7 +55,7 @@ func (s *frameStream) decode(v any) error {
 				return err
 			}
 			continue
-		case s.atHead && msg.left() > maxFrameHead:
+		case s.atHead && len(msg.b) > maxFrameHead:
 			return tooLongHead()
 		}
 		s.atHead = false
