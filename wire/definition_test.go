@@ -172,3 +172,64 @@ func TestDefinitionSays(t *testing.T) {
 		t.Errorf("without Initialize: %q, %v", def.Name(), err)
 	}
 }
+
+// TestDefinitionFits as long as nothing changes but what each event says for
+// itself. With a change, the run or the package is defined again.
+func TestDefinitionFits(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change    func(*Event)
+		run, pack bool // still fit
+	}{
+		"nothing": {func(*Event) {}, true, true},
+		"what each event says": {func(ev *Event) {
+			ev.Seq, ev.Data.Status, ev.Data.Progress = 43, Status{}, Progress{}
+			ev.Data.Header.SizeOfSentData, ev.Data.Header.SizeOfReceivedData, ev.Data.Body.Item = 0, 0, ""
+		}, true, true},
+		"job":             {func(ev *Event) { ev.JobID[0]++ }, false, false},
+		"run":             {func(ev *Event) { ev.RunID[0]++ }, false, false},
+		"name":            {func(ev *Event) { ev.Data.Initialize.Name += "x" }, false, false},
+		"no Initialize":   {func(ev *Event) { ev.Data.Initialize = nil }, false, false},
+		"header":          {func(ev *Event) { ev.Data.Header.FileSize++ }, true, false},
+		"no header":       {func(ev *Event) { ev.Data.Header = nil }, true, false},
+		"body":            {func(ev *Event) { ev.Data.Body.Files++ }, true, false},
+		"no body":         {func(ev *Event) { ev.Data.Body = nil }, true, false},
+		"header of zeros": {func(ev *Event) { ev.Data.Header = new(PackageHeader) }, true, false},
+	} {
+		enc, common, known := NewEventEncoder(), new(Common), new(Known)
+		first, next := fullEvent(), fullEvent()
+		tc.change(&next)
+		dec, at := NewEventDecoder(enc.Types()), new(Definition)
+		for i, ev := range []Event{first, next, first} { // and back
+			run, pack := common.find(&ev)
+			if i == 1 && ((run != nil) != tc.run || (pack != nil) != tc.pack) {
+				t.Errorf("%s: the run fits: %v, the package: %v", name, run != nil, pack != nil)
+			}
+			def, data, err := enc.Encode(&ev, common, 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 1 && (def == at) != tc.pack {
+				t.Errorf("%s: defined again: %v", name, def != at)
+			}
+			at = def
+			if got := decoded(t, dec, append(known.Append(nil, def), data...), 1); !reflect.DeepEqual(got[0], undelivered(ev)) {
+				t.Errorf("%s: event %d came through as %+v", name, i, got[0])
+			}
+		}
+	}
+	// What was nil and is there now does not fit, either.
+	common, bare := new(Common), fullEvent()
+	bare.Data.Initialize, bare.Data.Header = nil, nil
+	if _, _, err := NewEventEncoder().Encode(&bare, common, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	for name, set := range map[string]func(*Event){
+		"Initialize": func(ev *Event) { ev.Data.Initialize = new(InitializeData) }, "header": func(ev *Event) { ev.Data.Header = new(PackageHeader) },
+	} {
+		ev := bare
+		set(&ev)
+		if run, pack := common.find(&ev); (run != nil) != (name == "header") || pack != nil {
+			t.Errorf("%s is there now: the run fits: %v, the package: %v", name, run != nil, pack != nil)
+		}
+	}
+}

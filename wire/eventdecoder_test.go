@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -32,6 +34,47 @@ func TestDecodeLog(t *testing.T) {
 		err := dec.Decode(data, 1, func(*Event) {})
 		if cost := allocated() - before; !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), words) || cost > 16<<10 {
 			t.Errorf("%d entries: %v, with %d bytes allocated", n, err, cost)
+		}
+	}
+}
+
+// TestDecodeReferences refuses a reference to a definition that has not come,
+// and a value of another type, first or later.
+func TestDecodeReferences(t *testing.T) {
+	enc, ev := NewEventEncoder(), fullEvent()
+	run := enc.defineRun(&ev)
+	pack := enc.definePackage(&ev, run)
+	enc.record.set(&ev, pack.number)
+	data := bytes.Clone(enc.encode())
+	retyped := func(value []byte) []byte { // as a value of the next type
+		msg := gobReader{b: (&gobReader{b: value}).string()}
+		id := appendInt(nil, msg.int()+1)
+		return slices.Concat(appendUint(nil, uint64(len(id)+msg.left())), id, msg.b[msg.at:])
+	}
+	whole := slices.Concat(run.bytes, pack.bytes, data)
+	for name, tc := range map[string]struct {
+		data  []byte
+		words string // "" for a stream that is taken
+	}{
+		"whole":             {whole, ""},
+		"a run left out":    {slices.Concat(pack.bytes, data), "definition 2 refers to 1, which has not come"},
+		"a package out":     {slices.Concat(run.bytes, data), "event 42 refers to definition 2, which has not come"},
+		"another type":      {retyped(whole), ""},
+		"then another type": {slices.Concat(run.bytes, pack.bytes, retyped(data)), "events of two gob types"},
+	} {
+		dec, got := NewEventDecoder(enc.Types()), 0
+		err := dec.Decode(tc.data, 1, func(*Event) { got++ })
+		switch {
+		case name == "another type": // whatever it is called, it is no record
+			if !errors.Is(err, ErrProtocol) || got > 0 {
+				t.Errorf("%s: %d events, %v", name, got, err)
+			}
+		case tc.words == "":
+			if err != nil || got != 1 {
+				t.Errorf("%s: %d events, %v", name, got, err)
+			}
+		case !errors.Is(err, ErrProtocol) || err.Error() != tc.words || got > 0:
+			t.Errorf("%s: %d events, %v; want %q", name, got, err, tc.words)
 		}
 	}
 }

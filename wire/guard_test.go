@@ -252,3 +252,41 @@ func TestGuardBounds(t *testing.T) {
 		t.Errorf("a byte more: %v", err)
 	}
 }
+
+// TestDefinitionBytes reads definitions as the specification of gob has them,
+// and refuses those with a field that it does not have.
+func TestDefinitionBytes(t *testing.T) {
+	const name = "\x01\x01N\x01\xff\x82\x00" // N, type 65
+	const number = "\xff\x82"
+	for in, want := range map[string]gobType{
+		"\x03\x01" + name + "\x01\x01" + name + "\x00\x00": {gobStruct, []gobRef{{"N", 65}}},
+		"\x03\x01" + name + "\x00\x00":                     {gobStruct, nil},
+		"\x02\x01" + name + "\x01" + number + "\x00\x00":   {gobSlice, []gobRef{{"", 65}}},
+		"\x05\x01" + name + "\x00\x00":                     {gobOwn, nil},
+		"\x06\x01" + name + "\x00\x00":                     {gobBinary, nil},
+		"\x07\x01" + name + "\x00\x00":                     {gobText, nil},
+	} {
+		r := gobReader{b: []byte(in)}
+		if kind, refs := r.definition(10); kind != want.kind || !slices.Equal(refs, want.refs) || r.bad || r.left() > 0 {
+			t.Errorf("% x: kind %d, %v, bad %v", in, kind, refs, r.bad)
+		}
+	}
+	for what, in := range map[string]string{
+		"an array":                      "\x01\x01" + name + "\x00\x00",
+		"a map":                         "\x04\x01" + name + "\x00\x00",
+		"another kind":                  "\x08\x01" + name + "\x00\x00",
+		"two kinds":                     "\x02\x01" + name + "\x01" + number + "\x00\x01\x01" + name + "\x00\x00",
+		"a third field of a struct":     "\x03\x01" + name + "\x01\x00\x01\x02\x00\x00",
+		"a third field of a slice":      "\x02\x01" + name + "\x01" + number + "\x01\x02\x00\x00",
+		"a second field of own":         "\x05\x01" + name + "\x01" + number + "\x00\x00",
+		"a third field of a name":       "\x05\x01\x01\x01N\x01" + number + "\x01\x02\x00\x00\x00",
+		"a field number that is absurd": "\x03\x41",
+		"more fields than there are":    "\x03\x01" + name + "\x01\x02" + name + "\x00\x00",
+		"more fields than may be":       "\x03\x01" + name + "\x01\x0b" + strings.Repeat(name, 11) + "\x00\x00",
+	} {
+		r := gobReader{b: []byte(in)}
+		if kind, refs := r.definition(10); !r.bad {
+			t.Errorf("%s: kind %d, %v", what, kind, refs)
+		}
+	}
+}
