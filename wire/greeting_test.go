@@ -327,3 +327,22 @@ func TestGreetingBounds(t *testing.T) {
 		t.Errorf("a byte less than a welcome: %v", err)
 	}
 }
+
+// TestGreetLeavesNoDeadline: what follows the greeting has no deadline of it.
+func TestGreetLeavesNoDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		go func() {
+			ReadHello(far)
+			Accept(far, testWelcome)
+			time.Sleep(time.Hour)
+			far.Write([]byte("x"))
+		}()
+		if _, err := Greet(near, Hello{Version: Version}, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := near.Read(make([]byte, 1)); err != nil {
+			t.Errorf("an hour later: %v", err)
+		}
+	})
+}
