@@ -69,11 +69,14 @@ func (s *sender) replied(reply *rpc.Call) {
 		return
 	}
 	if c.goodbye {
-		s.drop(sub, ReasonShutdown, "it was told that the server shuts down")
+		s.drop(sub, ReasonShutdown, sub.farewell(s.cfg.CallTimeout))
 		return
 	}
 	s.forget(c)
-	sub.credit(c.total, uint64(c.ack.Room))
+	if c.total > sub.received {
+		sub.progress = time.Now()
+	}
+	sub.credit(creditReport{c.total, uint64(c.ack.Room)})
 	rtt := time.Since(c.at)
 	if c.ack.Held {
 		rtt = 0
@@ -107,7 +110,8 @@ func (s *sender) forget(c *call) {
 	}
 }
 
-// untilDue returns the time until the next deadline or heartbeat.
+// untilDue returns the time until the next deadline, heartbeat, or goodbye for
+// lack of progress.
 func (s *sender) untilDue(now time.Time) time.Duration {
 	due := now.Add(time.Hour)
 	if el := s.timeouts.Front(); el != nil {
@@ -117,6 +121,9 @@ func (s *sender) untilDue(now time.Time) time.Duration {
 		if beat := el.Value.(*subscriber).lastCall.Add(s.cfg.Heartbeat); beat.Before(due) {
 			due = beat
 		}
+	}
+	if !s.giveUp.IsZero() && s.giveUp.Before(due) {
+		due = s.giveUp
 	}
 	return max(0, due.Sub(now))
 }

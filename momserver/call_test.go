@@ -1,7 +1,6 @@
 package momserver
 
 import (
-	"net"
 	"testing"
 
 	"mom.internal/wire"
@@ -12,18 +11,8 @@ import (
 // though the sender has not read it yet.
 func TestUnsubscribedFirst(t *testing.T) {
 	srv := New(Config{})
-	near, far := net.Pipe()
-	defer far.Close()
-	conn := wire.NewConn(near, srv.cfg.conn())
-	go conn.Serve("", nil)
-	sub := &subscriber{who: new(admission), main: conn, callee: conn, fresh: true, limit: 1}
-	var err error
-	if sub.at, err = srv.hist.begin(wire.FromNow, wire.Cursor{}, false); err != nil {
-		t.Fatal(err)
-	}
+	sub, conn := testSubscriber(t, srv, 1)
 	s := srv.sender
-	s.attach(sub)
-	s.obey()
 	s.notify(sub, true)
 
 	s.detach(sub, ReasonUnsubscribed, "it unsubscribed")

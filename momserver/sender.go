@@ -30,8 +30,9 @@ type sender struct {
 	stop    <-chan struct{} // ends run: the server's life is over
 	drained chan struct{}   // closed when draining is over
 
-	mu     sync.Mutex // guards the inbox below; never held across a call
-	orders []func()   // run on the sender's goroutine, in order
+	mu     sync.Mutex    // guards the inbox below, and the order of each subscriber; never held across a call
+	inbox  []*subscriber // those with an order, each once
+	ending bool          // Shutdown has begun
 
 	// Owned by run; no lock.
 	subs     map[*subscriber]struct{}
@@ -41,6 +42,7 @@ type sender struct {
 	inFlight int       // calls that net/rpc has not returned, of dropped subscribers too
 	starved  bool      // a subscriber waits for inFlight to fall
 	draining bool
+	giveUp   time.Time    // while draining: when the next subscriber will have made no progress for CallTimeout; zero for none
 	called   []*wire.Conn // with calls that have not been sent
 	batch    wire.Batch
 	buf      []byte // of the batch; net/rpc has encoded it when Go returns
@@ -69,11 +71,27 @@ func (s *sender) wake() {
 	}
 }
 
-// order has f run on the sender's goroutine, after the orders before it. It
-// does not wait. After the server's life orders are not run.
-func (s *sender) order(f func()) {
+// order is what the sender is to do about one subscriber. There is one at
+// most for each, whatever number of calls its client makes before the sender
+// gets to it.
+type order struct {
+	posted bool // the subscriber is in the inbox
+	join   bool
+	report *creditReport // the latest
+	leave  bool
+	why    Reason // with leave
+	detail string
+}
+
+// post changes the order about sub, for the sender to carry out. It does not
+// wait. After the server's life orders are not carried out.
+func (s *sender) post(sub *subscriber, change func(*order)) {
 	s.mu.Lock()
-	s.orders = append(s.orders, f)
+	change(&sub.order)
+	if !sub.order.posted {
+		sub.order.posted = true
+		s.inbox = append(s.inbox, sub)
+	}
 	s.mu.Unlock()
 	s.wake()
 }
@@ -104,40 +122,76 @@ func (s *sender) run() {
 	}
 }
 
-// obey runs the orders.
+// obey carries out the orders.
 func (s *sender) obey() {
 	s.mu.Lock()
-	orders := s.orders
-	s.orders = nil
+	inbox, ending := s.inbox, s.ending
+	s.inbox = nil
 	s.mu.Unlock()
-	for _, f := range orders {
-		f()
+	for _, sub := range inbox {
+		s.mu.Lock()
+		o := sub.order
+		sub.order = order{}
+		s.mu.Unlock()
+		s.carryOut(sub, &o)
+	}
+	if ending && !s.draining {
+		s.draining = true
+		for sub := range s.subs {
+			sub.progress = time.Now()
+		}
+	}
+}
+
+// carryOut carries out one order.
+func (s *sender) carryOut(sub *subscriber, o *order) {
+	if o.join {
+		s.subs[sub] = struct{}{}
+		sub.lastCall = time.Now()
+		sub.progress = sub.lastCall
+		sub.beat = s.beats.PushBack(sub)
+		sub.filterSnapshot()
+	}
+	if o.report != nil {
+		sub.credit(*o.report)
+	}
+	if o.leave {
+		s.drop(sub, o.why, o.detail)
 	}
 }
 
 // attach takes a subscriber in.
 func (s *sender) attach(sub *subscriber) {
-	s.order(func() {
-		s.subs[sub] = struct{}{}
-		sub.lastCall = time.Now()
-		sub.beat = s.beats.PushBack(sub)
-		sub.filterSnapshot()
-	})
+	s.post(sub, func(o *order) { o.join = true })
 }
 
 // detach drops a subscriber whose connection has ended, or that unsubscribed.
+// The first reason counts.
 func (s *sender) detach(sub *subscriber, why Reason, detail string) {
-	s.order(func() { s.drop(sub, why, detail) })
+	s.post(sub, func(o *order) {
+		if !o.leave {
+			o.leave, o.why, o.detail = true, why, detail
+		}
+	})
 }
 
-// grant takes a client's word about the room that its handlers have made.
-func (s *sender) grant(sub *subscriber, received, room uint64) {
-	s.order(func() { sub.credit(received, room) })
+// grant takes a client's report of the room that its handlers have made. Of
+// reports that come before the sender's next turn the latest counts.
+func (s *sender) grant(sub *subscriber, report creditReport) {
+	s.post(sub, func(o *order) {
+		if o.report == nil || o.report.before(report) {
+			o.report = &report
+		}
+	})
 }
 
-// drain begins the end: every subscriber that has everything gets a goodbye.
+// drain begins the end: each subscriber that has everything gets a goodbye, and
+// each that makes no progress for CallTimeout.
 func (s *sender) drain() {
-	s.order(func() { s.draining = true })
+	s.mu.Lock()
+	s.ending = true
+	s.mu.Unlock()
+	s.wake()
 }
 
 // deliver sends to everybody who is behind and has room.
@@ -179,6 +233,9 @@ func (s *sender) notify(sub *subscriber, beat bool) {
 	}
 	sub.fresh = false
 	sub.sent += uint64(s.batch.Count)
+	if s.batch.Count > 0 {
+		sub.progress = time.Now()
+	}
 	s.srv.countCall(s.batch.Count)
 	s.call(sub, wire.MethodNotify, &s.batch, len(s.batch.Events), false)
 	sub.look(s.batch.Missed, 0)
@@ -236,20 +293,24 @@ func (s *sender) dropAll() {
 	}
 }
 
-// leave, while draining, says goodbye to those who have everything, and rings
-// when nobody is left.
+// leave, while draining, says goodbye to those who have everything, and to
+// those who have made no progress for CallTimeout: no event was sent to them,
+// and none acknowledged. It closes drained when nobody is left.
 func (s *sender) leave() {
 	if !s.draining {
 		return
 	}
-	head := s.hist.headSeq()
+	head, now := s.hist.headSeq(), time.Now()
+	s.giveUp = time.Time{}
 	for sub := range s.subs {
-		if sub.done(head) && s.open(sub) {
-			sub.leaving = true
-			s.call(sub, wire.MethodGoodbye, &wire.Goodbye{
-				Code: wire.CodeDraining, Message: "the server is shutting down", AfterMillis: uint32(retryAfter.Milliseconds()),
-			}, 0, true)
-		}
+		due := sub.progress.Add(s.cfg.CallTimeout)
+		switch {
+		case sub.leaving:
+		case (sub.done(head) || !now.Before(due)) && s.open(sub):
+			s.goodbye(sub, head)
+		case now.Before(due) && (s.giveUp.IsZero() || due.Before(s.giveUp)):
+			s.giveUp = due
+		} // else its window is closed: its answers, or their timeout, come next
 	}
 	if len(s.subs) == 0 {
 		select {
@@ -258,4 +319,12 @@ func (s *sender) leave() {
 			close(s.drained)
 		}
 	}
+}
+
+// goodbye tells a subscriber that the server shuts down.
+func (s *sender) goodbye(sub *subscriber, head uint64) {
+	sub.leaving, sub.unsent = true, sub.behindBy(head)
+	s.call(sub, wire.MethodGoodbye, &wire.Goodbye{
+		Code: wire.CodeDraining, Message: "the server is shutting down", AfterMillis: uint32(retryAfter.Milliseconds()),
+	}, 0, true)
 }

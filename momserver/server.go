@@ -193,8 +193,12 @@ func (s *Server) removeListener(l net.Listener) {
 // Shutdown stops the server in good order: it takes no more connections, ends
 // unfinished runs with an error event, refuses further events, delivers what
 // is cached to the subscribers that keep up, says goodbye to each, and returns
-// nil when all its goroutines are gone. When ctx ends first it closes the rest
-// as Close does, and its error names whom it still waited for.
+// nil when all its goroutines are gone. A subscriber does not keep up if no
+// event could be sent to it, and it acknowledged none, for Config.CallTimeout:
+// it gets its goodbye and is dropped with [ReasonShutdown], and the Detail of
+// its [Drop] says how many events it was not sent. That is no error of Shutdown.
+// If ctx ends first, Shutdown closes the rest as Close does, and its error
+// names the subscribers that it still waited for.
 func (s *Server) Shutdown(ctx context.Context) error {
 	jobs, wasServing := s.enter(draining)
 	for _, j := range jobs {

@@ -190,7 +190,7 @@ func (sv *service) Room(args *wire.RoomArgs, _ *wire.Nothing) error {
 	return sv.serving(func() error {
 		sub, err := sv.current()
 		if err == nil {
-			sv.srv.sender.grant(sub, args.Received, uint64(args.Room))
+			sv.srv.sender.grant(sub, creditReport{args.Received, uint64(args.Room)})
 		}
 		return err
 	})

@@ -31,7 +31,11 @@ type subscriber struct {
 	inflightBytes int      // of their events
 	beat          *element // in the sender's list of heartbeats
 	lastCall      time.Time
-	leaving       bool // goodbye has been sent
+	progress      time.Time // when an event was last sent or acknowledged, or when it joined or draining began
+	leaving       bool      // goodbye has been sent
+	unsent        uint64    // events that had not been sent by then
+
+	order order // guarded by the sender's mu
 
 	mu  sync.Mutex // guards all below
 	now figures
@@ -63,16 +67,23 @@ func (sub *subscriber) callOn(callee *wire.Conn) {
 // room returns how many more events may be sent.
 func (sub *subscriber) room() uint64 { return sub.limit - min(sub.limit, sub.sent) }
 
-// credit takes the client's word that it had room for so many events when it
-// had received so many. A word that is older than one taken before is ignored.
-func (sub *subscriber) credit(received, room uint64) {
-	switch limit := received + room; {
-	case received > sub.sent: // a lie; nothing beyond what was sent can have arrived
-	case received > sub.received:
-		sub.received, sub.limit = received, limit
-	case received == sub.received:
-		// Handlers only make room: of two words on the same count the larger
-		// is the later.
+// creditReport is a client's statement that it had room for so many events when
+// it had received so many.
+type creditReport struct{ received, room uint64 }
+
+// before reports whether r is older than other. Handlers only make room, so of
+// two reports on the same count the larger is the later.
+func (r creditReport) before(other creditReport) bool {
+	return r.received < other.received || r.received == other.received && r.room < other.room
+}
+
+// credit takes a report. One that is older than one taken before is ignored.
+func (sub *subscriber) credit(r creditReport) {
+	switch limit := r.received + r.room; {
+	case r.received > sub.sent: // a lie; nothing beyond what was sent can have arrived
+	case r.received > sub.received:
+		sub.received, sub.limit = r.received, limit
+	case r.received == sub.received:
 		sub.limit = max(sub.limit, limit)
 	}
 }
@@ -85,6 +96,20 @@ func (sub *subscriber) behind(head uint64) bool {
 // done reports whether it has been sent everything and has acknowledged it.
 func (sub *subscriber) done(head uint64) bool {
 	return !sub.fresh && len(sub.at.snapshot) == 0 && sub.at.next > head && len(sub.inflight) == 0
+}
+
+// behindBy returns how many events it has not been sent: those up to head, and
+// what is left of a snapshot.
+func (sub *subscriber) behindBy(head uint64) uint64 {
+	return head - min(head, sub.at.next-1) + uint64(len(sub.at.snapshot))
+}
+
+// farewell says how the subscription ended with the server's.
+func (sub *subscriber) farewell(timeout time.Duration) string {
+	if sub.unsent == 0 {
+		return "it was told that the server shuts down"
+	}
+	return fmt.Sprintf("it made no progress for %v (Config.CallTimeout) while the server shut down, and was not sent %d events", timeout, sub.unsent)
 }
 
 // filterSnapshot leaves out what the subscriber does not want.

@@ -1,0 +1,127 @@
+package momserver_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
+)
+
+// rawClient is a callback endpoint that takes its time for each answer, and
+// always has the same room.
+type rawClient struct {
+	delay  time.Duration
+	room   uint32
+	events int // taken
+}
+
+func (c *rawClient) Notify(b *wire.Batch, ack *wire.Ack) error {
+	time.Sleep(c.delay)
+	c.events += int(b.Count)
+	*ack = wire.Ack{Next: b.Next, Room: c.room}
+	return nil
+}
+
+func (c *rawClient) Goodbye(*wire.Goodbye, *wire.Nothing) error {
+	time.Sleep(c.delay)
+	return nil
+}
+
+// subscribe serves callback on a connection of its own, and subscribes there.
+// It does not wait for the reply, because a call of the server may come first,
+// and callback may take as long as it likes to answer that.
+func (w *world) subscribe(callback any, args wire.SubscribeArgs) *wire.Conn {
+	w.t.Helper()
+	conn := wire.NewConn(w.rawConn(), wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	go conn.Serve(wire.CallbackService, callback)
+	conn.Client().Go(wire.MethodSubscribe, &args, &wire.Subscribed{}, nil)
+	synctest.Wait()
+	return conn
+}
+
+// TestShutdownWithoutProgress drops a subscriber to which no event can be sent,
+// and that acknowledges none, at CallTimeout, whatever it answers.
+func TestShutdownWithoutProgress(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		subscribe func(*world)
+		answer    time.Duration // how long its goodbye is unanswered
+		detail    string
+	}{
+		{"a handler that blocks", func(w *world) {
+			c := w.client(momclient.Options{Queue: 5})
+			c.OnEvent(func(wire.Event) { time.Sleep(24 * time.Hour) })
+			if err := c.Subscribe(context.Background()); err != nil {
+				w.t.Fatal(err)
+			}
+		}, 0, "it made no progress for 5s (Config.CallTimeout) while the server shut down, and was not sent 24 events"},
+		{"no room for ever", func(w *world) {
+			w.subscribe(new(rawClient), wire.SubscribeArgs{})
+		}, 0, "and was not sent 30 events"},
+		{"no room for its snapshot", func(w *world) {
+			w.publish(30)
+			w.subscribe(new(rawClient), wire.SubscribeArgs{Filter: wire.Filter{States: []wire.State{wire.Transferring}}})
+		}, 0, "and was not sent 31 events"},
+		{"a heartbeat that is always unanswered", func(w *world) {
+			var far wiretest.FaultNetwork
+			l, err := far.Listen(memAddr)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			go w.srv.Serve(l)
+			link := far.Link("client", wiretest.Shape{Latency: 1600 * time.Millisecond, Buffer: 64 << 10, Grid: time.Millisecond}, 1)
+			if err := w.client(momclient.Options{DialTimeout: time.Minute, DialContext: link.DialContext}).Subscribe(context.Background()); err != nil {
+				w.t.Fatal(err)
+			}
+		}, 3200 * time.Millisecond, "it was told that the server shuts down"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: 3 * time.Second}, func(w *world) {
+				tc.subscribe(w)
+				w.publish(30)
+				time.Sleep(time.Minute + time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
+				defer cancel()
+				start := time.Now()
+				if err := w.srv.Shutdown(ctx); err != nil {
+					t.Error(err)
+				}
+				// A momclient may hold its answers back for a moment.
+				if took, least := time.Since(start), 5*time.Second+tc.answer; took < least || took > least+50*time.Millisecond {
+					t.Errorf("it took %v", took)
+				}
+				st := w.srv.Stats()
+				if len(st.Dropped) != 1 || st.Dropped[0].Reason != momserver.ReasonShutdown || !strings.HasSuffix(st.Dropped[0].Detail, tc.detail) {
+					t.Errorf("dropped: %+v", st.Dropped)
+				}
+				for _, c := range w.watchers {
+					c.Close()
+				}
+				time.Sleep(25 * time.Hour) // what is being handled ends
+			})
+		})
+	}
+}
+
+// TestShutdownWithProgress delivers everything to a subscriber that gets on,
+// however slowly.
+func TestShutdownWithProgress(t *testing.T) {
+	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: wire.MaxHeartbeat}, func(w *world) {
+		w.publish(100)
+		slow := &rawClient{delay: 5*time.Second - time.Nanosecond, room: 1}
+		w.subscribe(slow, wire.SubscribeArgs{From: wire.FromOldest, Room: 1})
+		start := time.Now()
+		if err := w.srv.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took != 101*slow.delay || slow.events != 100 { // each event, and the goodbye
+			t.Errorf("%d events in %v", slow.events, took)
+		}
+	})
+}
