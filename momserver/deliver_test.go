@@ -65,16 +65,10 @@ func TestAway(t *testing.T) {
 // not a nanosecond before, and says why.
 func TestCallTimeout(t *testing.T) {
 	inBubble(t, momserver.Config{CallTimeout: 7 * time.Second, Heartbeat: time.Minute}, func(w *world) {
-		nc := w.rawConn()
-		defer nc.Close()
-		conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-		stuck := make(chan struct{})
-		go conn.Serve(wire.CallbackService, &stuckCallback{stuck})
 		healthy := w.subscribed(momclient.Options{})
+		stuck := make(chan struct{})
 		start := time.Now()
-		if err := conn.Call(context.Background(), wire.MethodSubscribe, &wire.SubscribeArgs{Name: "stuck", Room: 100}, &wire.Subscribed{}); err != nil {
-			t.Fatal(err)
-		}
+		conn := w.subscribe(&stuckCallback{stuck}, wire.SubscribeArgs{Name: "stuck", Room: 100})
 		time.Sleep(7*time.Second - time.Nanosecond)
 		synctest.Wait()
 		if n := len(w.srv.Subscribers()); n != 2 {
