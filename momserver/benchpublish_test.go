@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // BenchmarkPublish is what Publish costs its caller, beside the least that it
@@ -44,6 +47,44 @@ func BenchmarkPublish(b *testing.B) {
 	b.ReportMetric(float64(p), "publish-ns")
 	b.ReportMetric(float64(g), "gob-ns")
 	b.ReportMetric(float64(p)/float64(g), "ratio")
+}
+
+// BenchmarkOpenPackages is what an event of a package costs while very many of
+// its run are open, beside the same while one is.
+func BenchmarkOpenPackages(b *testing.B) {
+	srv := momserver.New(momserver.Config{ProgressInterval: 1})
+	defer srv.Close()
+	// start starts a run of so many packages, and returns what one event of
+	// each costs.
+	start := func(open int) func() time.Duration {
+		j, err := srv.StartJob(uuid.New(), wire.InitializeData{Name: "job"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		packages := make([]*momserver.Package, open)
+		for i := range packages {
+			if packages[i], err = j.StartPackage(wire.PackageHeader{FileSize: 1 << 40}, wire.PackageBody{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return func() time.Duration {
+			began := time.Now()
+			for i := range 20_000 {
+				if err := packages[i%open].Received(1); err != nil {
+					b.Fatal(err)
+				}
+			}
+			return time.Since(began) / 20_000
+		}
+	}
+	one, many := start(1), start(20_000)
+	var ones, manys []time.Duration
+	for b.Loop() {
+		ones, manys = append(ones, one()), append(manys, many())
+	}
+	o, m := middle(ones), middle(manys)
+	b.ReportMetric(float64(m), "event-ns")
+	b.ReportMetric(float64(m)/float64(o), "ratio")
 }
 
 // middle returns the median.

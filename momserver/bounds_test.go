@@ -35,6 +35,8 @@ var bounds = map[string]bound{
 	"MaxRuns":       {here: holdsMaxRuns},
 	"MaxJobs":       {here: holdsMaxJobs},
 
+	"MaxOpenPackages": {here: holdsMaxOpenPackages},
+
 	"MaxConns":         {there: TestCaps},
 	"MaxConnsPerAddr":  {there: TestCaps},
 	"MaxSubscribers":   {there: TestCaps},
@@ -164,6 +166,29 @@ func holdsMaxJobs(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+func holdsMaxOpenPackages(t *testing.T) {
+	inBubble(t, momserver.Config{MaxOpenPackages: 2}, func(w *world) {
+		j, err := w.srv.StartJob(w.job, wire.InitializeData{Name: "job"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		play(t, j, "start:A start:B")
+		if _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); !errors.Is(err, wire.ErrFull) || !strings.Contains(err.Error(), `2 open packages of job "job" already (Config.MaxOpenPackages)`) {
+			t.Errorf("over: %v", err)
+		}
+		if n := w.srv.Stats().Published; n != 3 {
+			t.Errorf("%d events are published", n)
+		}
+	})
+	inBubble(t, momserver.Config{MaxOpenPackages: 1}, func(w *world) { // an end makes room
+		j, err := w.srv.StartJob(w.job, wire.InitializeData{ContinueOnError: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		play(t, j, "start:A transferred:A complete:A start:B fail:B start:A fail:A complete")
 	})
 }
 

@@ -22,6 +22,10 @@ type Config struct {
 	MaxRuns       int // unfinished runs, over which a new one is refused; 10,000
 	MaxJobs       int // jobs whose latest event is kept for Jobs, the longest silent dropped first; 10,000
 
+	// MaxOpenPackages bounds the packages of one run that have been started and
+	// have not ended, over which StartPackage refuses another; 100,000.
+	MaxOpenPackages int
+
 	// Subscribers and their connections.
 
 	MaxConns         int            // connections; 12,000
@@ -98,6 +102,7 @@ func (c Config) withDefaults() Config {
 	c.MaxEventBytes = min(c.MaxEventBytes, maxPiece)
 	def(&c.MaxRuns, 10_000)
 	def(&c.MaxJobs, 10_000)
+	def(&c.MaxOpenPackages, 100_000)
 	def(&c.MaxConns, 12_000)
 	def(&c.MaxConnsPerAddr, c.MaxConns)
 	def(&c.MaxSubscribers, 10_000)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,15 +27,22 @@ type Job struct {
 	runID uuid.UUID
 	init  *wire.InitializeData // never changed once published
 
-	mu       sync.Mutex // guards all below, and the packages' fields; held across publish, which does not wait
-	ended    bool
-	failure  error // what ended it, where that was no Complete
-	began    time.Time
-	progress wire.Progress
+	mu      sync.Mutex // guards all below, and the packages' fields; held across publish, which does not wait
+	ended   bool
+	failure error // what ended it, where that was no Complete
+	began   time.Time
+	open    map[*Package]struct{}
+	account
+}
+
+// account is what a run's events say beside its state. Its copy is a backup:
+// what the slice holds is not changed after a copy has been made.
+type account struct {
+	progress wire.Progress   // without the bytes of open packages
+	moving   int64           // bytes received of open packages
 	log      []wire.LogEntry // for the run's next event
 	dropped  int             // entries that log had no room for
-	open     map[*Package]struct{}
-	numbers  int // packages started
+	numbers  int             // packages started
 }
 
 // StartJob begins a run of the job and publishes JobInitialized. A zero jobID,
@@ -51,7 +59,7 @@ func (s *Server) StartJob(jobID uuid.UUID, init wire.InitializeData) (*Job, erro
 	j := &Job{
 		srv: s, jobID: jobID, runID: uuid.New(), init: &init,
 		began: now, open: make(map[*Package]struct{}),
-		progress: wire.Progress{PackagesTotal: init.Packages, FilesTotal: init.FilesInPackages, BytesTotal: init.Bytes},
+		account: account{progress: wire.Progress{PackagesTotal: init.Packages, FilesTotal: init.FilesInPackages, BytesTotal: init.Bytes}},
 	}
 	j.mu.Lock() // before a Shutdown can find it, and end it before it has begun
 	defer j.mu.Unlock()
@@ -59,8 +67,7 @@ func (s *Server) StartJob(jobID uuid.UUID, init wire.InitializeData) (*Job, erro
 		return nil, wire.Errorf(wire.CodeClosed, "momserver: StartJob after Shutdown or Close")
 	}
 	if err := j.publish(wire.Status{State: wire.JobInitialized, SentTime: now, ReceivedTime: now}, nil); err != nil {
-		j.ended = true
-		s.removeJob(j)
+		j.end()
 		return nil, err
 	}
 	return j, nil
@@ -156,15 +163,16 @@ func (j *Job) Complete() error {
 	for p := range j.open {
 		return wire.Errorf(wire.CodeTransition, "momserver: no %v of job %q while package %d is %v: complete or fail that first", wire.JobCompleted, j.init.Name, p.header.Number, p.state)
 	}
-	p := &j.progress
-	if p.PackagesFailed == 0 {
-		// What was expected may have shrunk on the way: the end is the truth.
-		p.PackagesTotal, p.FilesTotal, p.BytesTotal = p.PackagesDone, p.FilesDone, p.BytesDone
-	}
-	if p.PackagesFailed > 0 || p.Errors > 0 {
-		j.logLocked(wire.SeverityProcessing, "", fmt.Sprintf("completed with errors: %d of %d packages failed, %d errors in all", p.PackagesFailed, j.numbers, p.Errors))
-	}
-	return j.publish(wire.Status{State: wire.JobCompleted, SentTime: j.began}, nil)
+	return j.change(wire.Status{State: wire.JobCompleted, SentTime: j.began}, nil, func() {
+		p := &j.progress
+		if p.PackagesFailed == 0 {
+			// What was expected may have shrunk on the way: the end is the truth.
+			p.PackagesTotal, p.FilesTotal, p.BytesTotal = p.PackagesDone, p.FilesDone, p.BytesDone
+		}
+		if p.PackagesFailed > 0 || p.Errors > 0 {
+			j.logLocked(wire.SeverityProcessing, "", fmt.Sprintf("completed with errors: %d of %d packages failed, %d errors in all", p.PackagesFailed, j.numbers, p.Errors))
+		}
+	})
 }
 
 // Fail ends the run with ExportingError: making a package failed, so the run
@@ -181,8 +189,9 @@ func (j *Job) FailItem(item string, why error) error {
 		return j.errEnded(wire.ExportingError)
 	}
 	why = reason(why)
-	j.logLocked(wire.SeverityError, item, why.Error())
-	if err := j.publish(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil); err != nil {
+	if err := j.change(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil, func() {
+		j.logLocked(wire.SeverityError, item, why.Error())
+	}); err != nil {
 		return err
 	}
 	j.failure = why
@@ -204,12 +213,13 @@ func (j *Job) abandon(why string) {
 	if j.ended {
 		return
 	}
-	for p := range j.open {
-		j.logLocked(wire.SeverityError, p.item(), fmt.Sprintf("package %d was left %v", p.header.Number, p.state))
-	}
-	j.logLocked(wire.SeverityError, "", why)
 	j.failure = errors.New("momserver: " + why)
-	if err := j.publish(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil); err != nil {
+	if err := j.change(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil, func() {
+		for p := range j.open {
+			j.logLocked(wire.SeverityError, p.item(), fmt.Sprintf("package %d was left %v", p.header.Number, p.state))
+		}
+		j.logLocked(wire.SeverityError, "", why)
+	}); err != nil {
 		j.srv.cfg.Logger.Error("momserver: a run's end is lost", "job", j.jobID, "run", j.runID, "error", err)
 		j.end()
 	}
@@ -227,9 +237,7 @@ func (j *Job) errEnded(state wire.State) error {
 // soFar returns the progress with the bytes of open packages. mu is held.
 func (j *Job) soFar() wire.Progress {
 	p := j.progress
-	for pkg := range j.open {
-		p.BytesDone += pkg.header.SizeOfReceivedData
-	}
+	p.BytesDone += j.moving
 	if p.BytesTotal > 0 {
 		p.BytesTotal = max(p.BytesTotal, p.BytesDone)
 	}
@@ -239,14 +247,26 @@ func (j *Job) soFar() wire.Progress {
 	return p
 }
 
+// change changes the account and publishes the status that comes with it. If
+// the event is refused, the account is as it was. mu is held.
+func (j *Job) change(status wire.Status, pkg *Package, change func()) error {
+	before := j.account
+	change()
+	err := j.publish(status, pkg)
+	if err != nil {
+		j.account = before
+	}
+	return err
+}
+
 // publish publishes a change of the run, or of pkg where it is not nil, with
 // the log so far. Where the event is refused, the log is kept for the next. mu
 // is held.
 func (j *Job) publish(status wire.Status, pkg *Package) error {
-	if j.dropped > 0 {
-		j.log = append(j.log, wire.LogEntry{Time: time.Now().UTC(), Severity: wire.SeverityProcessing, Message: fmt.Sprintf("%d more log entries", j.dropped)})
-	}
 	status.Log = j.log
+	if j.dropped > 0 {
+		status.Log = append(slices.Clip(j.log), wire.LogEntry{Time: time.Now().UTC(), Severity: wire.SeverityProcessing, Message: fmt.Sprintf("%d more log entries", j.dropped)})
+	}
 	if status.ReceivedTime.IsZero() {
 		status.ReceivedTime = time.Now().UTC()
 	}
@@ -261,9 +281,6 @@ func (j *Job) publish(status wire.Status, pkg *Package) error {
 		err = j.srv.Publish(ev)
 	}
 	if err != nil {
-		if j.dropped > 0 {
-			j.log = j.log[:len(j.log)-1]
-		}
 		return err
 	}
 	j.log, j.dropped = nil, 0
@@ -277,5 +294,6 @@ func (j *Job) publish(status wire.Status, pkg *Package) error {
 func (j *Job) end() {
 	j.ended = true
 	clear(j.open)
+	j.moving = 0
 	j.srv.removeJob(j)
 }

@@ -1,6 +1,7 @@
 package momserver
 
 import (
+	"slices"
 	"time"
 
 	"mom.internal/wire"
@@ -48,6 +49,7 @@ func (j *Job) logLocked(severity wire.Severity, item, message string) {
 	}
 	j.dropped++
 	if severity == wire.SeverityError { // an error is worth more than what stands last
+		j.log = slices.Clone(j.log) // a backup of the account may hold it
 		j.log[maxLog-1] = entry
 	}
 }

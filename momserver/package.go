@@ -23,7 +23,8 @@ type Package struct {
 
 // StartPackage publishes PackageInitialized for a package that has been made.
 // A zero header.Number becomes the next of the run; a negative count is an
-// error. It is a [wire.ErrRunEnded] after the run's end.
+// error. It is a [wire.ErrFull] over Config.MaxOpenPackages, and a
+// [wire.ErrRunEnded] after the run's end.
 func (j *Job) StartPackage(header wire.PackageHeader, body wire.PackageBody) (*Package, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -33,18 +34,24 @@ func (j *Job) StartPackage(header wire.PackageHeader, body wire.PackageBody) (*P
 	if header.Number == 0 {
 		header.Number = j.numbers + 1
 	}
-	if header.Number < 0 || header.FileSize < 0 || body.Files < 0 || body.Pages < 0 {
+	if header.Number < 0 || header.FileSize < 0 || header.SizeOfSentData < 0 || header.SizeOfReceivedData < 0 || body.Files < 0 || body.Pages < 0 {
 		return nil, wire.Errorf(wire.CodeBadRequest, "momserver: a package of a negative count: number %d, %d bytes, %d files, %d pages", header.Number, header.FileSize, body.Files, body.Pages)
+	}
+	if header.SizeOfReceivedData > j.bytesLeft() {
+		return nil, wire.Errorf(wire.CodeBadRequest, "momserver: package %d has received %d bytes, more than a run can count", header.Number, header.SizeOfReceivedData)
+	}
+	if most := j.srv.cfg.MaxOpenPackages; len(j.open) >= most {
+		return nil, wire.Errorf(wire.CodeFull, "momserver: %d open packages of job %q already (Config.MaxOpenPackages)", most, j.init.Name)
 	}
 	now := time.Now().UTC()
 	p := &Package{job: j, header: header, body: body, state: wire.PackageInitialized, since: now}
-	j.numbers++
-	j.open[p] = struct{}{}
-	if err := j.publish(wire.Status{State: wire.PackageInitialized, SentTime: now, ReceivedTime: now}, p); err != nil {
-		j.numbers--
-		delete(j.open, p)
+	if err := j.change(wire.Status{State: wire.PackageInitialized, SentTime: now, ReceivedTime: now}, p, func() {
+		j.numbers++
+		j.moving += header.SizeOfReceivedData
+	}); err != nil {
 		return nil, err
 	}
+	j.open[p] = struct{}{}
 	return p, nil
 }
 
@@ -64,32 +71,35 @@ func (p *Package) Item(item string) {
 }
 
 // Sent adds n bytes that left the source, and publishes Transferring, at most
-// every Config.ProgressInterval; the last, with all bytes, always.
-func (p *Package) Sent(n int64) error {
-	return p.moved(n, func(h *wire.PackageHeader) *int64 { return &h.SizeOfSentData })
-}
+// every Config.ProgressInterval; the last, with all bytes, always. The bytes
+// count even if the event is refused, because they have moved.
+func (p *Package) Sent(n int64) error { return p.moved(n, 0) }
 
 // Received adds n bytes that arrived, and publishes as Sent does.
-func (p *Package) Received(n int64) error {
-	return p.moved(n, func(h *wire.PackageHeader) *int64 { return &h.SizeOfReceivedData })
-}
+func (p *Package) Received(n int64) error { return p.moved(0, n) }
 
-func (p *Package) moved(n int64, of func(*wire.PackageHeader) *int64) error {
-	p.job.mu.Lock()
-	defer p.job.mu.Unlock()
+func (p *Package) moved(sent, received int64) error {
+	j, h := p.job, &p.header
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	if err := p.may(wire.Transferring); err != nil {
 		return err
 	}
-	if n < 0 || *of(&p.header) > math.MaxInt64-n {
-		return wire.Errorf(wire.CodeBadRequest, "momserver: %d bytes moved of package %d; want 0 or more", n, p.header.Number)
+	if sent < 0 || received < 0 || sent > math.MaxInt64-h.SizeOfSentData || received > j.bytesLeft() {
+		return wire.Errorf(wire.CodeBadRequest, "momserver: %d bytes moved of package %d; want 0 or more, and no more than a run can count", sent+received, h.Number)
 	}
-	*of(&p.header) += n
+	h.SizeOfSentData += sent
+	h.SizeOfReceivedData += received
+	j.moving += received
 	p.untold = true
-	if !p.arrived() && !p.told.IsZero() && time.Since(p.told) < p.job.srv.cfg.ProgressInterval {
+	if !p.arrived() && !p.told.IsZero() && time.Since(p.told) < j.srv.cfg.ProgressInterval {
 		return nil
 	}
 	return p.transferring()
 }
+
+// bytesLeft returns how many bytes more the run can count. mu is held.
+func (j *Job) bytesLeft() int64 { return math.MaxInt64 - j.progress.BytesDone - j.moving }
 
 // arrived reports whether all bytes were sent and received, the first time it
 // is so.
@@ -121,7 +131,7 @@ func (p *Package) Transferred() error {
 			return err
 		}
 	}
-	return p.become(wire.Transferred)
+	return p.become(wire.Transferred, func() {})
 }
 
 // Complete publishes PackageCompleted: the package is imported.
@@ -132,16 +142,15 @@ func (p *Package) Complete() error {
 		return err
 	}
 	j := p.job
-	before := j.progress
-	j.progress.PackagesDone++
-	j.progress.FilesDone += p.body.Files
-	j.progress.BytesDone += p.header.SizeOfReceivedData
-	delete(j.open, p)
-	if err := p.become(wire.PackageCompleted); err != nil {
-		j.progress = before
-		j.open[p] = struct{}{}
+	if err := p.become(wire.PackageCompleted, func() {
+		j.progress.PackagesDone++
+		j.progress.FilesDone += p.body.Files
+		j.progress.BytesDone += p.header.SizeOfReceivedData
+		j.moving -= p.header.SizeOfReceivedData
+	}); err != nil {
 		return err
 	}
+	delete(j.open, p)
 	return nil
 }
 
@@ -166,15 +175,14 @@ func (p *Package) FailItem(item string, why error) error {
 	}
 	why = reason(why)
 	j := p.job
-	before, log := j.progress, j.log
-	j.logLocked(wire.SeverityError, item, why.Error())
-	j.progress.PackagesFailed++
-	delete(j.open, p)
-	if err := p.become(state); err != nil {
-		j.progress, j.log = before, log
-		j.open[p] = struct{}{}
+	if err := p.become(state, func() {
+		j.logLocked(wire.SeverityError, item, why.Error())
+		j.progress.PackagesFailed++
+		j.moving -= p.header.SizeOfReceivedData
+	}); err != nil {
 		return err
 	}
+	delete(j.open, p)
 	if j.ended {
 		j.failure = why
 	}
@@ -195,9 +203,10 @@ func (p *Package) may(next wire.State) error {
 	return wire.Errorf(wire.CodeTransition, "momserver: package %d of job %q is %v and cannot become %v", p.header.Number, p.job.init.Name, p.state, next)
 }
 
-// become publishes the change to next. mu is held.
-func (p *Package) become(next wire.State) error {
-	if err := p.job.publish(wire.Status{State: next, SentTime: p.since}, p); err != nil {
+// become changes the job's account and publishes that the package came to
+// next. If the event is refused, both are as they were. mu is held.
+func (p *Package) become(next wire.State, change func()) error {
+	if err := p.job.change(wire.Status{State: next, SentTime: p.since}, p, change); err != nil {
 		return err
 	}
 	p.state = next

@@ -1,0 +1,249 @@
+package momserver
+
+import (
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"mom.internal/wire"
+)
+
+// refuse has the server refuse every event while f runs.
+func refuse(srv *Server, f func()) {
+	srv.hist.closed = true
+	defer func() { srv.hist.closed = false }()
+	f()
+}
+
+// picture is all that a refused event must leave as it was.
+type picture struct {
+	progress, soFar  wire.Progress
+	log              []wire.LogEntry
+	dropped, numbers int
+	open             map[*Package]Package
+	ended            bool
+	failure          error
+}
+
+func pictureOf(j *Job) picture {
+	pic := picture{
+		progress: j.progress, soFar: j.Progress(), log: slices.Clone(j.log), dropped: j.dropped, numbers: j.numbers,
+		open: make(map[*Package]Package), ended: j.ended, failure: j.failure,
+	}
+	for p := range j.open {
+		pic.open[p] = *p
+	}
+	return pic
+}
+
+// TestRefusedChange leaves everything as it was, for every kind of change, with
+// a log that is full.
+func TestRefusedChange(t *testing.T) {
+	why := errors.New("no")
+	for name, change := range map[string]func(*Job, *Package) func() error{
+		"Job.Complete": func(j *Job, p *Package) func() error { delete(j.open, p); return j.Complete },
+		"Job.Fail":     func(j *Job, _ *Package) func() error { return func() error { return j.FailItem("item", why) } },
+		"Job.StartPackage": func(j *Job, _ *Package) func() error {
+			return func() error { _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); return err }
+		},
+		"Package.Fail":        func(_ *Job, p *Package) func() error { return func() error { return p.FailItem("item", why) } },
+		"Package.Transferred": func(_ *Job, p *Package) func() error { return p.Transferred },
+		"Package.Complete":    func(_ *Job, p *Package) func() error { p.state = wire.Transferred; return p.Complete },
+	} {
+		srv := New(Config{})
+		j, err := srv.StartJob(uuid.New(), wire.InitializeData{ContinueOnError: true, Packages: 5, Bytes: 500})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := j.StartPackage(wire.PackageHeader{FileSize: 100}, wire.PackageBody{Files: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Received(50)
+		for range maxLog + 3 {
+			j.Warn("item", "a warning")
+		}
+		refuse(srv, func() {
+			change := change(j, p)
+			before := pictureOf(j)
+			if err := change(); !errors.Is(err, wire.ErrClosed) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if after := pictureOf(j); !reflect.DeepEqual(after, before) || after.progress.Errors > 0 || after.dropped != 3 || after.log[maxLog-1].Message != "a warning" {
+				t.Errorf("%s was refused, and the run has changed from\n%+v to\n%+v", name, before, after)
+			}
+		})
+	}
+}
+
+// TestRefusedEnd of a run that its owner left ends it all the same, and its
+// progress says nothing that no event told.
+func TestRefusedEnd(t *testing.T) {
+	srv := New(Config{})
+	j, err := srv.StartJob(uuid.New(), wire.InitializeData{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse(srv, func() { j.Close() })
+	if !j.Ended() || j.Failure() == nil || j.Progress().Errors != 0 {
+		t.Errorf("ended %v, failure %v, %+v", j.Ended(), j.Failure(), j.Progress())
+	}
+}
+
+// TestRefusedStart of a package leaves no open package behind: the run can be
+// completed.
+func TestRefusedStart(t *testing.T) {
+	srv := New(Config{MaxEventBytes: 2000})
+	j, err := srv.StartJob(uuid.New(), wire.InitializeData{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", 2000)
+	for _, start := range []func() (*Package, error){
+		func() (*Package, error) { return j.StartPackage(wire.PackageHeader{}, wire.PackageBody{Item: long}) },
+		func() (*Package, error) {
+			return j.StartPackage(wire.PackageHeader{TargetFilePath: long}, wire.PackageBody{})
+		},
+	} {
+		if p, err := start(); !errors.Is(err, wire.ErrTooLarge) || p != nil {
+			t.Errorf("%v, %v", p, err)
+		}
+	}
+	if err := j.Complete(); err != nil || j.Progress().PackagesTotal != 0 {
+		t.Errorf("%v, %+v", err, j.Progress())
+	}
+}
+
+// TestOpenBytes holds the progress of random runs against the sum over their
+// packages, after each change, whether it is refused or not.
+func TestOpenBytes(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	srv := New(Config{MaxEventBytes: 2000, ProgressInterval: 1})
+	ends := 0
+	for range 200 {
+		j, err := srv.StartJob(uuid.New(), wire.InitializeData{ContinueOnError: r.IntN(3) > 0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var packages []*Package
+		var done int64 // bytes of completed packages
+		for range 60 {
+			step := func() {
+				switch op := r.IntN(12); {
+				case op < 3 || len(packages) == 0:
+					body := wire.PackageBody{Item: strings.Repeat("x", 2000*r.IntN(2))}
+					if p, err := j.StartPackage(wire.PackageHeader{FileSize: 100, SizeOfReceivedData: r.Int64N(10)}, body); err == nil {
+						packages = append(packages, p)
+					}
+				case op < 11:
+					p := packages[r.IntN(len(packages))]
+					switch op {
+					case 3, 4, 5:
+						p.Received(r.Int64N(50) - 5)
+					case 6:
+						p.Sent(r.Int64N(50))
+					case 7, 8:
+						p.Transferred()
+					case 9:
+						if p.Complete() == nil {
+							done += p.header.SizeOfReceivedData
+						}
+					case 10:
+						p.Fail(nil)
+					}
+				case r.IntN(4) > 0:
+					j.Complete()
+				case r.IntN(2) > 0:
+					j.Fail(nil)
+				default:
+					j.Close()
+				}
+			}
+			if r.IntN(4) == 0 {
+				refuse(srv, step)
+			} else {
+				step()
+			}
+			sum := done
+			for _, p := range packages {
+				if _, open := j.open[p]; open {
+					sum += p.header.SizeOfReceivedData
+				}
+			}
+			if got := j.Progress().BytesDone; got != sum {
+				t.Fatalf("%d bytes done; want %d", got, sum)
+			}
+			if j.Ended() {
+				ends++
+			}
+		}
+		j.Close()
+	}
+	if ends == 0 {
+		t.Error("no run ended in between")
+	}
+	if len(srv.jobs) != 0 {
+		t.Errorf("%d runs are kept", len(srv.jobs))
+	}
+}
+
+// TestUncountable refuses bytes that a run cannot count, over all its packages.
+func TestUncountable(t *testing.T) {
+	j, err := New(Config{}).StartJob(uuid.New(), wire.InitializeData{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := j.StartPackage(wire.PackageHeader{SizeOfReceivedData: 1 << 62}, wire.PackageBody{})
+	b, _ := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{})
+	for _, err := range []error{
+		b.Received(1 << 62),
+		func() error {
+			_, err := j.StartPackage(wire.PackageHeader{SizeOfReceivedData: 1 << 62}, wire.PackageBody{})
+			return err
+		}(),
+		func() error {
+			_, err := j.StartPackage(wire.PackageHeader{SizeOfReceivedData: -1}, wire.PackageBody{})
+			return err
+		}(),
+		func() error {
+			_, err := j.StartPackage(wire.PackageHeader{SizeOfSentData: -1}, wire.PackageBody{})
+			return err
+		}(),
+	} {
+		if !errors.Is(err, wire.ErrBadRequest) {
+			t.Error(err)
+		}
+	}
+	if err := b.Received(1<<62 - 1); err != nil || a.Received(1) == nil || j.Progress().BytesDone != 1<<63-1 {
+		t.Errorf("%v, %+v", err, j.Progress())
+	}
+}
+
+// TestRefusedRun keeps nothing of runs that were refused.
+func TestRefusedRun(t *testing.T) {
+	srv := New(Config{MaxRuns: 1, MaxEventBytes: 1000})
+	if _, err := srv.StartJob(uuid.New(), wire.InitializeData{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if _, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.ErrFull) {
+			t.Fatal(err)
+		}
+		ev := wire.Event{JobID: uuid.New(), RunID: uuid.New()}
+		ev.Data.Status.State = wire.JobCompleted
+		ev.Data.Body = &wire.PackageBody{Item: strings.Repeat("x", 1000)}
+		if err := srv.Publish(ev); !errors.Is(err, wire.ErrTooLarge) {
+			t.Fatal(err)
+		}
+	}
+	if len(srv.jobs) != 1 || len(srv.hist.runs.byID) != 1 || len(srv.hist.jobs.byJob) != 1 {
+		t.Errorf("%d jobs, %d runs, %d latest events are kept", len(srv.jobs), len(srv.hist.runs.byID), len(srv.hist.jobs.byJob))
+	}
+}
