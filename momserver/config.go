@@ -31,7 +31,7 @@ type Config struct {
 	MaxConns         int            // connections; 12,000
 	MaxConnsPerAddr  int            // connections from one IP address, or IPv6 network of 64 bits; as MaxConns
 	MaxSubscribers   int            // subscribers; 10,000, 1,048,576 at most
-	MaxMessage       int            // bytes of one message from a client; 64 KiB
+	MaxMessage       int            // bytes of one message from a client; 64 KiB, 64 MiB at most
 	Gob              wire.GobBounds // of what a client's messages may hold
 	HandshakeTimeout time.Duration  // TLS and greeting, together; 5 s
 	MessageTimeout   time.Duration  // from a message's first byte to its last; 5 s
@@ -108,6 +108,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxSubscribers, 10_000)
 	c.MaxSubscribers = min(c.MaxSubscribers, 1<<20)
 	def(&c.MaxMessage, 64<<10)
+	c.MaxMessage = min(c.MaxMessage, largestMessage)
 	def(&c.HandshakeTimeout, 5*time.Second)
 	def(&c.MessageTimeout, 5*time.Second)
 	def(&c.IdleTimeout, 2*time.Minute)
@@ -139,6 +140,11 @@ func def[T int | time.Duration](v *T, value T) {
 		*v = value
 	}
 }
+
+// largestMessage bounds MaxMessage. The longest call that makes sense is a
+// Subscribe with a filter of wire.MaxFilterItems names, of 64 KiB each. The
+// number also fits the greeting, which has 32 bits for it.
+const largestMessage = wire.MaxFilterItems * 64 << 10
 
 // maxPiece bounds an event and a batch, so that no message is over
 // wire.MaxServerMessage: a page holds maxPage and an event more.

@@ -1,6 +1,7 @@
 package momserver
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -24,8 +25,14 @@ const (
 
 var reasons = [...]string{"", "unsubscribed", "connection lost", "call timeout", "write timeout", "protocol error", "shutdown", "message stalled"}
 
-// String returns the reason in words.
-func (r Reason) String() string { return reasons[r] }
+// String returns the reason in words: "" for zero, and Reason(n) for a number
+// that is none.
+func (r Reason) String() string {
+	if int(r) < len(reasons) {
+		return reasons[r]
+	}
+	return fmt.Sprintf("Reason(%d)", uint8(r))
+}
 
 // MarshalText gives the String.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

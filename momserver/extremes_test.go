@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,23 +12,31 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
 )
 
-// TestExtremeBounds takes what nobody means, and works all the same.
+// TestExtremeBounds has every number and time of the configuration as large as
+// its type has it, and works all the same.
 func TestExtremeBounds(t *testing.T) {
-	const most = math.MaxInt
-	inBubble(t, momserver.Config{
-		CacheEvents: most, CacheBytes: most, MaxEventBytes: most, MaxRuns: most, MaxJobs: most,
-		MaxConns: most, MaxConnsPerAddr: most, MaxSubscribers: most, MaxMessage: 1 << 30,
-		BatchBytes: most, Window: most, WindowBytes: most, DialsPerMinute: most,
-	}, func(w *world) {
-		c := w.subscribed(momclient.Options{Queue: most, QueueBytes: most, MaxMessage: 1 << 30})
+	var cfg momserver.Config
+	settings := reflect.ValueOf(&cfg).Elem()
+	for _, name := range wiretest.Numbers(settings.Type()) {
+		field := settings.FieldByName(name)
+		field.SetInt(1<<(field.Type().Bits()-1) - 1)
+	}
+	log := new(logged)
+	cfg.Logger = log.logger()
+	inBubble(t, cfg, func(w *world) {
+		c := w.subscribed(momclient.Options{Queue: math.MaxInt, QueueBytes: math.MaxInt, MaxMessage: 1 << 30})
 		w.publish(1000)
 		synctest.Wait()
 		if sum := c.told(); sum.Fresh != 1000 {
 			t.Errorf("%+v: %s", sum, dump(c))
 		}
 	})
+	if !strings.Contains(log.String(), "momserver: subscribed") {
+		t.Errorf("nothing is logged: %s", log)
+	}
 }
 
 // TestLongDescription refuses a run whose end might not fit an event; one that

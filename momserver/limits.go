@@ -11,16 +11,16 @@ import (
 // pace lets something happen so many times a second, and as many at once as
 // burst. Its user guards it.
 type pace struct {
-	perSecond, burst int
+	perSecond, burst float64
 	spent            float64 // of burst
 	last             time.Time
 }
 
 // take reports whether it may happen now, and counts it.
 func (p *pace) take(now time.Time) bool {
-	p.spent = max(0, p.spent-now.Sub(p.last).Seconds()*float64(p.perSecond))
+	p.spent = max(0, p.spent-now.Sub(p.last).Seconds()*p.perSecond)
 	p.last = now
-	if p.spent > float64(p.burst)-1 {
+	if p.spent > p.burst-1 {
 		return false
 	}
 	p.spent++

@@ -21,7 +21,7 @@ type logRate struct {
 }
 
 type logState struct {
-	perSecond int
+	perSecond float64
 
 	mu       sync.Mutex // guards messages; never held while a line is written
 	messages map[string]*logCount
@@ -34,7 +34,7 @@ type logCount struct {
 }
 
 func limitLog(log *slog.Logger, perSecond int) *slog.Logger {
-	return slog.New(&logRate{log.Handler(), &logState{perSecond: perSecond, messages: make(map[string]*logCount)}})
+	return slog.New(&logRate{log.Handler(), &logState{perSecond: float64(perSecond), messages: make(map[string]*logCount)}})
 }
 
 // Handle passes the line on, or counts it.

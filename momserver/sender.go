@@ -56,7 +56,7 @@ func newSender(s *Server) *sender {
 	return &sender{
 		srv: s, cfg: &s.cfg, hist: s.hist,
 		bell: make(chan struct{}, 1),
-		done: make(chan *rpc.Call, min((s.cfg.MaxSubscribers+1)*(s.cfg.Window+1), maxInFlight)),
+		done: make(chan *rpc.Call, min(int64(s.cfg.MaxSubscribers+1)*int64(s.cfg.Window+1), maxInFlight)),
 		stop: s.life.Done(), drained: make(chan struct{}),
 		subs:  make(map[*subscriber]struct{}),
 		calls: make(map[*rpc.Call]*call),

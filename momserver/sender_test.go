@@ -63,3 +63,15 @@ func TestOneOrder(t *testing.T) {
 		t.Errorf("dropped for %v", drops)
 	}
 }
+
+// TestRoomForReplies has room for the replies to all calls that may be in
+// flight, up to a bound, whatever the size of an int.
+func TestRoomForReplies(t *testing.T) {
+	for _, cfg := range []Config{{}, {MaxSubscribers: 1, Window: 1}, {MaxSubscribers: 1 << 20, Window: 2047}, {MaxSubscribers: 1 << 20, Window: 4095}, {MaxSubscribers: 1 << 20, Window: 4096}} {
+		srv := New(cfg)
+		want := min((int64(srv.cfg.MaxSubscribers)+1)*(int64(srv.cfg.Window)+1), maxInFlight)
+		if got := cap(srv.sender.done); int64(got) != want {
+			t.Errorf("%d subscribers, %d calls each: room for %d replies; want %d", cfg.MaxSubscribers, cfg.Window, got, want)
+		}
+	}
+}

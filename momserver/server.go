@@ -75,7 +75,8 @@ func New(cfg Config) *Server {
 	s.hist = newHistory(&s.cfg)
 	s.sender = newSender(s)
 	s.dials.perMinute, s.failures.perMinute = s.cfg.DialsPerMinute, s.cfg.FailuresPerMinute
-	s.greetings = pace{perSecond: s.cfg.GreetingsPerSecond, burst: s.cfg.GreetingsPerSecond}
+	greetings := float64(s.cfg.GreetingsPerSecond)
+	s.greetings = pace{perSecond: greetings, burst: greetings}
 	s.refusals = pace{perSecond: refusalsPerSecond, burst: refusalsPerSecond}
 	return s
 }
