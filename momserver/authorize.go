@@ -131,11 +131,27 @@ func (p *peer) authorize(ctx context.Context, hello *wire.Hello, state *tls.Conn
 
 // askAuthorize calls Config.Authorize. Its panic lets nobody in.
 func (p *peer) askAuthorize(ctx context.Context, asked Applicant) (grant Grant, err error) {
+	err = p.srv.guard("Config.Authorize", asked.Addr, func() (err error) {
+		grant, err = p.srv.cfg.Authorize(ctx, asked)
+		return err
+	})
+	return grant, err
+}
+
+// guard runs code that calls functions of the configuration, on a goroutine of
+// the server's own. A panic in it does not end the process: it is logged, and
+// becomes a [wire.ErrInternal], which refuses the client at addr.
+func (s *Server) guard(what, addr string, f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.srv.cfg.Logger.Error("momserver: Config.Authorize panicked", "applicant", asked, "panic", v, "stack", string(debug.Stack()))
+			s.cfg.Logger.Error("momserver: "+what+" panicked", "addr", addr, "panic", v, "stack", string(debug.Stack()))
 			err = wire.Errorf(wire.CodeInternal, "internal error")
 		}
 	}()
-	return p.srv.cfg.Authorize(ctx, asked)
+	return f()
+}
+
+// handshake does the server's side of a TLS handshake.
+func (s *Server) handshake(ctx context.Context, tc *tls.Conn) error {
+	return s.guard("a function of Config.TLS", tc.RemoteAddr().String(), func() error { return tc.HandshakeContext(ctx) })
 }

@@ -2,11 +2,15 @@ package momserver_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -263,4 +267,96 @@ func TestTokenFirst(t *testing.T) {
 	if calls != 1 {
 		t.Errorf("asked %d times", calls)
 	}
+}
+
+// TestPanics in functions of the configuration, on whichever connection they
+// are called: each refuses its client, which gives its place back, and the
+// server goes on. The operator is told.
+func TestPanics(t *testing.T) {
+	a := newAuthority()
+	for _, tc := range []struct {
+		name string
+		what string // what panicked, as the log has it
+		at   int32  // at which call
+		cfg  func(panics func()) momserver.Config
+		opts momclient.Options
+		is   error // what the client gets to know; nil for any error
+	}{
+		{"Authorize", "Config.Authorize", 1, func(panics func()) momserver.Config {
+			return momserver.Config{Authorize: func(context.Context, momserver.Applicant) (momserver.Grant, error) {
+				panics()
+				return momserver.Grant{AllJobs: true}, nil
+			}}
+		}, momclient.Options{}, wire.ErrInternal},
+		{"AllowCallback", "Config.AllowCallback", 1, func(panics func()) momserver.Config {
+			return momserver.Config{AllowCallback: func(netip.AddrPort, netip.AddrPort) bool { panics(); return true }}
+		}, momclient.Options{CallbackAddr: "127.0.0.1:0"}, wire.ErrInternal},
+		{"DialContext", "Config.DialContext", 1, func(panics func()) momserver.Config {
+			return momserver.Config{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				panics()
+				return new(net.Dialer).DialContext(ctx, network, addr)
+			}}
+		}, momclient.Options{CallbackAddr: "127.0.0.1:0"}, wire.ErrInternal},
+		{"TLS of a client", "a function of Config.TLS", 1, a.panicking, momclient.Options{TLS: a.client}, nil},
+		{"TLS of dial-back", "a function of Config.TLS", 2, a.panicking, momclient.Options{TLS: a.client, CallbackAddr: "127.0.0.1:0"}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var calls atomic.Int32
+			log := new(logged)
+			cfg := tc.cfg(func() {
+				if calls.Add(1) == tc.at {
+					panic("ouch")
+				}
+			})
+			cfg.Logger, cfg.MaxSubscribers = log.logger(), 1
+			srv, addr := loopback(t, cfg)
+			c := momclient.New(addr, tc.opts)
+			defer c.Close()
+			if err := c.Subscribe(context.Background()); err == nil || tc.is != nil && !errors.Is(err, tc.is) {
+				t.Errorf("the first: %v", err)
+			}
+			if said := log.String(); !strings.Contains(said, tc.what+" panicked") || !strings.Contains(said, "ouch") || !strings.Contains(said, "127.0.0.1") {
+				t.Errorf("the operator is not told: %s", said)
+			}
+			if n := srv.Stats().Subscribers; n != 0 {
+				t.Errorf("%d subscribers", n)
+			}
+			c.Close()
+			next := momclient.New(addr, tc.opts)
+			defer next.Close()
+			if err := next.Subscribe(context.Background()); err != nil {
+				t.Errorf("the next: %v", err)
+			}
+		})
+	}
+}
+
+// panicking returns a configuration that calls a function in each handshake.
+func (a *authority) panicking(panics func()) momserver.Config {
+	cfg := a.server.Clone()
+	cfg.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { panics(); return nil, nil }
+	return momserver.Config{TLS: cfg}
+}
+
+// TestPanicInRefusal has a function of Config.TLS panic for a connection that
+// there is no room for.
+func TestPanicInRefusal(t *testing.T) {
+	a := newAuthority()
+	var calls atomic.Int32
+	log := new(logged)
+	cfg := a.panicking(func() {
+		if calls.Add(1) == 2 {
+			panic("ouch")
+		}
+	})
+	cfg.Logger, cfg.MaxConns = log.logger(), 1
+	_, addr := loopback(t, cfg)
+	for i, is := range []error{nil, wire.ErrLost, wire.ErrFull} {
+		c := momclient.New(addr, momclient.Options{TLS: a.client})
+		defer c.Close()
+		if err := c.Subscribe(context.Background()); !errors.Is(err, is) {
+			t.Errorf("client %d: %v", i+1, err)
+		}
+	}
+	log.until(t, "a function of Config.TLS panicked")
 }

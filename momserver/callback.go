@@ -1,6 +1,7 @@
 package momserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -46,12 +47,17 @@ func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Co
 		return nil, err
 	}
 	abort := context.AfterFunc(ctx, func() { nc.Close() })
+	var broken error // a panic in the handshake
 	secure := func(nc net.Conn) (net.Conn, error) { return nc, nil }
 	if s.cfg.TLS != nil {
 		// The server has the certificate, so it is the TLS server here too.
 		secure = func(nc net.Conn) (net.Conn, error) {
 			tc := tls.Server(nc, s.cfg.TLS)
-			return wire.HardClose(tc), tc.HandshakeContext(ctx)
+			err := s.handshake(ctx, tc)
+			if errors.Is(err, wire.ErrInternal) {
+				broken = err
+			}
+			return wire.HardClose(tc), err
 		}
 	}
 	secured, err := wire.TakeEndpoint(nc, ticket, s.cfg.DialTimeout, secure)
@@ -60,7 +66,7 @@ func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Co
 	}
 	if err != nil {
 		nc.Close()
-		return nil, err
+		return nil, cmp.Or(broken, err)
 	}
 	return wire.NewConn(secured, s.cfg.conn()), nil
 }
@@ -124,25 +130,33 @@ func (s *Server) dialResolved(ctx context.Context, source netip.AddrPort, addr s
 	return nil, err
 }
 
-func (s *Server) dialPermitted(ctx context.Context, source netip.AddrPort, resolved string) (net.Conn, error) {
+func (s *Server) dialPermitted(ctx context.Context, source netip.AddrPort, resolved string) (nc net.Conn, err error) {
 	if err := s.permit(source, resolved); err != nil {
 		return nil, err
 	}
-	return s.cfg.DialContext(ctx, "tcp", resolved)
+	err = s.guard("Config.DialContext", source.String(), func() (err error) {
+		nc, err = s.cfg.DialContext(ctx, "tcp", resolved)
+		return err
+	})
+	return nc, err
 }
 
 // permit decides about an address that is about to be dialled, as the dialer
 // has it. A zone counts: the same link-local address is another machine on
-// another link.
+// another link. A net.Dialer calls it on goroutines of its own, where a name
+// has addresses of both families.
 func (s *Server) permit(source netip.AddrPort, resolved string) error {
 	target, err := netip.ParseAddrPort(resolved)
 	if err != nil {
 		return err
 	}
-	if target = unmap(target); !s.mayCall(source, target) {
+	target = unmap(target)
+	return s.guard("Config.AllowCallback", source.String(), func() error {
+		if s.mayCall(source, target) {
+			return nil
+		}
 		return wire.Errorf(wire.CodeForbidden, "dial-back is allowed to your own address only (Config.AllowCallback)")
-	}
-	return nil
+	})
 }
 
 // unmap gives an IPv4 address in an IPv6 coat its plain form.

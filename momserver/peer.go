@@ -109,10 +109,14 @@ const retryAfter = time.Second
 func (p *peer) refuse(nc net.Conn, why *wire.Error) {
 	defer nc.Close()
 	defer context.AfterFunc(p.srv.life, func() { p.nc.Close() })()
-	if p.srv.cfg.TLS != nil {
-		nc = tls.Server(nc, p.srv.cfg.TLS)
-	}
 	nc.SetDeadline(time.Now().Add(time.Second))
+	if p.srv.cfg.TLS != nil {
+		tc := tls.Server(nc, p.srv.cfg.TLS)
+		if p.srv.handshake(p.srv.life, tc) != nil {
+			return
+		}
+		nc = tc
+	}
 	if _, err := wire.ReadHello(nc); errors.Is(err, wire.ErrNotMoM) {
 		return
 	}
@@ -213,7 +217,10 @@ func (p *peer) secure(ctx context.Context) (net.Conn, *tls.ConnectionState, erro
 		return p.nc, nil, nil
 	}
 	tc := tls.Server(p.nc, p.srv.cfg.TLS)
-	err := tc.HandshakeContext(ctx)
+	err := p.srv.handshake(ctx, tc)
+	if errors.Is(err, wire.ErrInternal) {
+		return nil, nil, err
+	}
 	if wire.IsPlain(err) {
 		why := wire.Errorf(wire.CodeTLS, "TLS is spoken at this port; connect with TLS")
 		p.srv.countFailure(p, why)

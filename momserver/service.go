@@ -102,22 +102,24 @@ func (sv *service) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) e
 		if err := sv.reserve(sub); err != nil {
 			return err
 		}
+		accepted := false
+		defer func() {
+			if !accepted {
+				sv.cancel(sub)
+			}
+		}()
 		if args.CallbackAddr != "" {
 			callee, err := sv.srv.dialBack(sv.conn, args.CallbackAddr, args.Ticket)
 			if err != nil {
-				sv.cancel(sub)
 				return err
 			}
 			sub.callOn(callee)
 		}
 		at, err := sv.srv.hist.begin(args.From, args.Cursor, args.Renew)
 		if err != nil {
-			sv.cancel(sub)
-			if sub.callee != sv.conn {
-				sub.callee.Close(wire.Errorf(wire.CodeClosed, "not subscribed"))
-			}
 			return err
 		}
+		accepted = true
 		sub.at = at
 		*reply = wire.Subscribed{
 			Cursor: wire.Cursor{Epoch: sv.srv.hist.epoch, Seq: at.next - 1},
@@ -150,8 +152,13 @@ func (sv *service) reserve(sub *subscriber) error {
 	return nil
 }
 
-// cancel gives the place back.
+// cancel ends the connection that the server made for a subscription that is
+// refused, and gives its place back.
 func (sv *service) cancel(sub *subscriber) {
+	if sub.callee != sv.conn {
+		sub.callee.Close(wire.Errorf(wire.CodeClosed, "not subscribed"))
+		sub.callee.Wait() // nobody else does
+	}
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	sv.srv.removeSubscriber(sub)

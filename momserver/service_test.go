@@ -1,0 +1,96 @@
+package momserver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"net/rpc"
+	"runtime"
+	"testing"
+	"time"
+
+	"mom.internal/wire"
+)
+
+// addrConn is a connection that says it comes from an address.
+type addrConn struct {
+	net.Conn
+	remote net.Addr
+}
+
+func (c addrConn) RemoteAddr() net.Addr { return c.remote }
+
+// testService returns the service of a connection that nobody is at the other
+// end of. It comes from 127.0.0.1.
+func testService(t *testing.T, srv *Server) *service {
+	t.Helper()
+	near, far := net.Pipe()
+	conn := wire.NewConn(addrConn{near, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4000}}, srv.cfg.conn())
+	sv := newService(srv, conn, new(admission))
+	go func() { sv.end(conn.Serve("", nil)) }()
+	t.Cleanup(func() {
+		conn.Close(wire.Errorf(wire.CodeClosed, "the test is over"))
+		far.Close()
+		conn.Wait()
+	})
+	return sv
+}
+
+// answer returns a method's error as its caller gets it.
+func answer(err error) error {
+	if err == nil {
+		return nil
+	}
+	return wire.FromRPC(rpc.ServerError(err.Error()))
+}
+
+// dialsBack returns a DialContext whose other end offers the endpoint of the
+// ticket.
+func dialsBack(ticket []byte) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		near, far := net.Pipe()
+		go wire.OfferEndpoint(far, ticket, time.Minute, func(nc net.Conn) (net.Conn, error) { return nc, nil })
+		return near, nil
+	}
+}
+
+// TestRefusedAfterDialBack leaves no goroutine of the connection that was made
+// for a subscription, once that is refused.
+func TestRefusedAfterDialBack(t *testing.T) {
+	ticket := make([]byte, wire.TicketSize)
+	srv := New(Config{DialContext: dialsBack(ticket), DialsPerMinute: 1000})
+	sv := testService(t, srv)
+	for range 100 {
+		err := answer(sv.Subscribe(&wire.SubscribeArgs{CallbackAddr: "127.0.0.1:5000", Ticket: ticket, From: 99}, new(wire.Subscribed)))
+		if !errors.Is(err, wire.ErrBadRequest) {
+			t.Fatal(err)
+		}
+		if n := writers(); n > 1 { // that of the service's own connection
+			t.Fatalf("%d goroutines are left", n-1)
+		}
+	}
+	if len(srv.subs) != 0 || sv.sub != nil {
+		t.Errorf("%d places are taken", len(srv.subs))
+	}
+}
+
+// writers returns how many connections have their writer.
+func writers() int {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	return bytes.Count(stacks, []byte("wire.(*outbox).write("))
+}
+
+// TestPanicInDialer has Config.AllowCallback panic where a net.Dialer calls it
+// on a goroutine of its own, as it does for a name with addresses of both
+// families.
+func TestPanicInDialer(t *testing.T) {
+	srv := New(Config{AllowCallback: func(netip.AddrPort, netip.AddrPort) bool { panic("ouch") }})
+	refused := make(chan error)
+	go func() { refused <- srv.permit(netip.MustParseAddrPort("127.0.0.1:4000"), "127.0.0.1:5000") }()
+	if err := <-refused; !errors.Is(err, wire.ErrInternal) {
+		t.Errorf("permitted: %v", err)
+	}
+}
