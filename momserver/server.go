@@ -42,10 +42,10 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	conns     map[*peer]struct{}
 	perAddr   map[netip.Addr]int
-	greetings pace // of connections taken in
-	refusals  pace // of connections told why they are not
-	refusing  int  // connections being told so
-	subs      map[*subscriber]struct{}
+	greetings pace                 // of connections taken in
+	refusals  pace                 // of connections told why they are not
+	refusing  int                  // connections being told so
+	subs      map[*subscriber]bool // the places of MaxSubscribers; true once the subscription is accepted
 	jobs      map[*Job]struct{}
 }
 
@@ -68,7 +68,7 @@ func New(cfg Config) *Server {
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[*peer]struct{}),
 		perAddr:   make(map[netip.Addr]int),
-		subs:      make(map[*subscriber]struct{}),
+		subs:      make(map[*subscriber]bool),
 		jobs:      make(map[*Job]struct{}),
 	}
 	s.life, s.endLife = context.WithCancel(context.Background())

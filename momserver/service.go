@@ -130,6 +130,7 @@ func (sv *service) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) e
 		if sub.callee != sv.conn {
 			sv.srv.serveCallback(sub)
 		}
+		sv.srv.acceptSubscriber(sub)
 		sv.srv.sender.attach(sub)
 		sv.srv.cfg.Logger.Info("momserver: subscribed", "name", sub.name, "identity", sub.who.identity, "addr", sub.addr, "filter", sub.filter.String())
 		return nil
@@ -206,7 +207,7 @@ func (sv *service) Room(args *wire.RoomArgs, _ *wire.Nothing) error {
 // Ping answers: the client checks that the server is alive.
 func (sv *service) Ping(*wire.Nothing, *wire.Nothing) error { return nil }
 
-// addSubscriber counts a subscriber in.
+// addSubscriber takes a place for a subscriber.
 func (s *Server) addSubscriber(sub *subscriber) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,8 +217,15 @@ func (s *Server) addSubscriber(sub *subscriber) error {
 	case len(s.subs) >= s.cfg.MaxSubscribers:
 		return &wire.Error{Code: wire.CodeFull, After: retryAfter, Message: fmt.Sprintf("momserver: %d subscribers already (Config.MaxSubscribers)", s.cfg.MaxSubscribers)}
 	}
-	s.subs[sub] = struct{}{}
+	s.subs[sub] = false
 	return nil
+}
+
+// acceptSubscriber makes a subscriber one that the operator sees.
+func (s *Server) acceptSubscriber(sub *subscriber) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.subs[sub] = true
 }
 
 func (s *Server) removeSubscriber(sub *subscriber) {

@@ -94,3 +94,35 @@ func TestPanicInDialer(t *testing.T) {
 		t.Errorf("permitted: %v", err)
 	}
 }
+
+// TestSubscribingIsNotSubscribed counts a client whose dial-back is not over
+// for MaxSubscribers, and not as a subscriber.
+func TestSubscribingIsNotSubscribed(t *testing.T) {
+	ticket := make([]byte, wire.TicketSize)
+	dialling, goOn := make(chan struct{}), make(chan struct{})
+	dial := dialsBack(ticket)
+	srv := New(Config{MaxSubscribers: 1, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		close(dialling)
+		<-goOn
+		return dial(ctx, network, addr)
+	}})
+	first, second := testService(t, srv), testService(t, srv)
+	subscribed := make(chan error)
+	go func() {
+		subscribed <- first.Subscribe(&wire.SubscribeArgs{CallbackAddr: "127.0.0.1:5000", Ticket: ticket}, new(wire.Subscribed))
+	}()
+	<-dialling
+	if n, all := srv.Stats().Subscribers, srv.Subscribers(); n != 0 || len(all) != 0 {
+		t.Errorf("while the server dials back: %d subscribers, %+v", n, all)
+	}
+	if err := answer(second.Subscribe(&wire.SubscribeArgs{}, new(wire.Subscribed))); !errors.Is(err, wire.ErrFull) {
+		t.Errorf("a second subscription: %v", err)
+	}
+	close(goOn)
+	if err := <-subscribed; err != nil {
+		t.Fatal(err)
+	}
+	if n, all := srv.Stats().Subscribers, srv.Subscribers(); n != 1 || len(all) != 1 {
+		t.Errorf("afterwards: %d subscribers, %+v", n, all)
+	}
+}

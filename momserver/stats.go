@@ -67,9 +67,12 @@ func (s *Server) Stats() Stats {
 	}
 	s.hist.mu.Unlock()
 	s.mu.Lock()
-	st.Connections, st.Subscribers = len(s.conns), len(s.subs)
-	for sub := range s.subs {
-		st.MaxLag = max(st.MaxLag, sub.lag(st.Published))
+	st.Connections = len(s.conns)
+	for sub, accepted := range s.subs {
+		if accepted {
+			st.Subscribers++
+			st.MaxLag = max(st.MaxLag, sub.lag(st.Published))
+		}
 	}
 	s.mu.Unlock()
 	return st
@@ -97,8 +100,10 @@ func (s *Server) Subscribers() []SubscriberInfo {
 	head := s.hist.headSeq()
 	s.mu.Lock()
 	all := make([]SubscriberInfo, 0, len(s.subs))
-	for sub := range s.subs {
-		all = append(all, sub.info(head))
+	for sub, accepted := range s.subs {
+		if accepted {
+			all = append(all, sub.info(head))
+		}
 	}
 	s.mu.Unlock()
 	slices.SortFunc(all, func(a, b SubscriberInfo) int {

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -145,6 +146,47 @@ func TestWait(t *testing.T) {
 	if code, stderr := p.wait(); code != exitOK || !mirrored(paths[0], paths[1]) {
 		t.Errorf("exit %d\n%s", code, stderr)
 	}
+}
+
+// TestWaitForSubscription does not begin for a client whose callback endpoint
+// hangs, and then fails.
+func TestWaitForSubscription(t *testing.T) {
+	p := start(t, append([]string{"-once", "-wait", "1"}, sites(t, 1)...)...)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		if nc, err := l.Accept(); err == nil {
+			time.Sleep(300 * time.Millisecond) // in which a command that counts the client begins
+			nc.Close()
+		}
+	}()
+	nc, err := net.Dial("tcp", p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, 30*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: 30 * time.Second, MessageTimeout: 30 * time.Second})
+	go conn.Serve("", nil)
+	defer conn.Close(wire.Errorf(wire.CodeClosed, "the test is over"))
+	args := wire.SubscribeArgs{CallbackAddr: l.Addr().String(), Ticket: make([]byte, wire.TicketSize)}
+	if err := conn.Call(t.Context(), wire.MethodSubscribe, &args, new(wire.Subscribed)); !errors.Is(err, wire.ErrCallback) {
+		t.Errorf("subscribed: %v", err)
+	}
+	first := uint64(0)
+	watch(t, p.addr, momclient.Options{}, func(e wire.Event) bool {
+		first = e.Seq
+		return false
+	})
+	if first != 1 {
+		t.Errorf("the subscriber's first event is %d", first)
+	}
+	p.signal(syscall.SIGINT)
+	p.wait()
 }
 
 // TestInterrupt ends a transfer by a signal: the run ends by an error that says
