@@ -1,124 +1,222 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
+	"mom.internal/momclient"
 	"mom.internal/wire"
 )
 
-// ending knows when the watched runs have ended, and how: those unfinished in
-// the snapshot, and those that began since. Its see is called by one
-// goroutine; the questions may come from others.
+// Times of -exit-when-done.
+const (
+	quiet    = time.Second           // without -job, no other job may appear for so long after the last watched end
+	interval = 50 * time.Millisecond // between two looks at what is still to be shown
+)
+
+// verdict is how -exit-when-done ended.
+type verdict struct {
+	code int
+	err  error // to be said; nil where the runs have ended
+}
+
+// ending decides when -exit-when-done ends, and how. The verdict is made once,
+// with mu held: by an event, by a timer, or by whatever else has ended the stream.
+// The exit code and the last words on stderr follow from the verdict, unless stdout
+// or the cursor file failed. A nil ending, of a monitor without -exit-when-done,
+// ends nothing.
 type ending struct {
-	ids   map[uuid.UUID]bool // of -job: whether a run of it was seen to end
-	names map[string]bool
+	wait   time.Duration      // -wait
+	place  func() wire.Cursor // what has been shown
+	cancel func(error)        // ends the stream
 
-	mu     sync.Mutex // guards the fields below
-	epoch  uuid.UUID
-	open   map[uuid.UUID]bool // unfinished runs; true for one that a gap has made unsure
-	ended  int
-	failed int // of ended: failed, or completed with errors
-	lost   int // runs whose end was not seen
+	mu      sync.Mutex // guards the fields below
+	runs    watchedRuns
+	verdict *verdict // nil until it is made; never changed then
+	why     error    // there is no connection; nil where the first attempt still goes on
+
+	// Timers that are nil do not run; see after.
+	gone  *time.Timer // the server is away
+	judge *time.Timer // the server was restarted
+	quiet *time.Timer // no watched run is unfinished, and no event is being shown
+
+	left  time.Duration // what was left of the quiet time when its timer was last started
+	since time.Time     // when the timer was last started
 }
 
-func newEnding(f *wire.Filter) *ending {
-	n := &ending{ids: make(map[uuid.UUID]bool), names: make(map[string]bool), open: make(map[uuid.UUID]bool)}
-	for _, id := range f.Jobs {
-		n.ids[id] = false
-	}
-	for _, name := range f.Names {
-		n.names[name] = false
-	}
-	return n
+// after starts a timer that calls do with mu held. A timer that is stopped does
+// not call do, even if its function was already waiting for mu. mu is held.
+func (n *ending) after(timer **time.Timer, d time.Duration, do func()) {
+	var this *time.Timer
+	this = time.AfterFunc(d, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if *timer == this {
+			*timer = nil
+			do()
+		}
+	})
+	*timer = this
 }
 
-// see takes an event and reports whether all is over: when the end of a run
-// was not seen and never will be; with -job, when each job has had a run end and
-// none of them is unfinished.
-func (n *ending) see(e *wire.Event) bool {
+func stopTimer(timer **time.Timer) {
+	if *timer != nil {
+		(*timer).Stop()
+		*timer = nil
+	}
+}
+
+// decide makes the verdict and ends the stream, unless there is a verdict. err
+// says why the end of a watched run will not be seen; nil if all have ended. mu is
+// held.
+func (n *ending) decide(err error) {
+	if n.verdict != nil {
+		return
+	}
+	n.verdict = &verdict{err: err}
+	switch {
+	case err != nil:
+		n.verdict.code = exitLost
+	case n.runs.failed:
+		n.verdict.code = exitFailed
+	}
+	n.cancel(nil)
+}
+
+// conclude returns the verdict. If there is none yet, it is made from err, which
+// has ended the stream.
+func (n *ending) conclude(err error) verdict {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.epoch != uuid.Nil && e.Epoch != n.epoch {
-		n.lost += len(n.open)
-		clear(n.open)
+	n.giveUp(err)
+	return *n.verdict
+}
+
+// giveUp decides without further events: by err, unless runs have ended and no
+// watched run is unfinished. mu is held.
+func (n *ending) giveUp(err error) {
+	if n.runs.pausing() {
+		err = nil
 	}
-	n.epoch = e.Epoch
-	if e.Missed > 0 {
-		for run := range n.open {
-			n.open[run] = true // whether it still runs is told by the snapshot
-		}
+	n.decide(err)
+}
+
+// over reports whether the watched runs have ended, unless another job appears.
+func (n *ending) over() bool {
+	if n == nil {
+		return false
 	}
-	if !e.Snapshot {
-		for run, unsure := range n.open {
-			if unsure && run != e.RunID {
-				n.lost++
-				delete(n.open, run)
-			}
-		}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.verdict != nil || n.runs.pausing()
+}
+
+// showing stops the quiet time while an event is shown, because the event of
+// another job may already wait behind this one. It reports false after the
+// verdict, when no event is to be shown.
+func (n *ending) showing() bool {
+	if n == nil {
+		return true
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.quiet != nil {
+		n.left -= time.Since(n.since)
+		stopTimer(&n.quiet)
+	}
+	return n.verdict == nil
+}
+
+// seen takes an event that has been shown. It reports false after the verdict.
+func (n *ending) seen(e *wire.Event) bool {
+	if n == nil {
+		return true
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.runs.see(e) {
+		n.left = quiet
 	}
 	switch {
-	case !n.watches(e):
-	case e.EndsRun():
-		n.end(e)
-	default:
-		n.open[e.RunID] = false
+	case n.runs.lost:
+		n.decide(errRunLost)
+	case n.runs.over():
+		n.decide(nil)
+	case n.runs.pausing():
+		n.since = time.Now()
+		n.after(&n.quiet, n.left, func() { n.decide(nil) })
 	}
-	return n.lost > 0 || n.named() && n.allNamed() && len(n.open) == 0
+	return n.verdict == nil
 }
 
-// end counts a run's end. mu is held.
-func (n *ending) end(e *wire.Event) {
-	delete(n.open, e.RunID)
-	n.ended++
-	if e.Data.Status.State != wire.JobCompleted || e.CompletedWithErrors() {
-		n.failed++
+// status notes whether the server is there.
+func (n *ending) status(s momclient.ConnectionStatus) {
+	if n == nil {
+		return
 	}
-	if _, ok := n.ids[e.JobID]; ok {
-		n.ids[e.JobID] = true
-	}
-	if _, ok := n.names[e.Name()]; ok {
-		n.names[e.Name()] = true
-	}
-}
-
-// watches reports whether e is of a watched job. Those of others tell of gaps.
-func (n *ending) watches(e *wire.Event) bool {
-	_, byID := n.ids[e.JobID]
-	_, byName := n.names[e.Name()]
-	return byID || byName || !n.named()
-}
-
-// named reports whether -job was given.
-func (n *ending) named() bool { return len(n.ids)+len(n.names) > 0 }
-
-func (n *ending) allNamed() bool {
-	for _, ended := range n.ids {
-		if !ended {
-			return false
-		}
-	}
-	for _, ended := range n.names {
-		if !ended {
-			return false
-		}
-	}
-	return true
-}
-
-// unfinishedBefore reports whether runs of another epoch are unfinished, of
-// all that was seen so far.
-func (n *ending) unfinishedBefore(epoch uuid.UUID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.open) > 0 && n.epoch != epoch
+	switch s.Kind {
+	case momclient.Connecting, momclient.Draining, momclient.Lost, momclient.Refused:
+		n.away(s.Err)
+	case momclient.Connected, momclient.Resumed:
+		stopTimer(&n.gone)
+		n.why = nil
+		if s.NewEpoch {
+			n.restarted(s.Epoch)
+		}
+	}
 }
 
-// pausing reports whether, without -job, runs have ended and none is
-// unfinished: over, unless another begins.
-func (n *ending) pausing() bool {
+// away notes that the server is not there, and why, if that is news. mu is held.
+func (n *ending) away(why error) {
+	if why != nil {
+		n.why = why
+	}
+	if n.gone == nil {
+		n.after(&n.gone, n.wait, func() { n.giveUp(&awayError{wait: n.wait, why: n.why}) })
+	}
+}
+
+// restarted decides, if a watched run of an earlier epoch is unfinished. It waits
+// until all events from before the restart have been shown, because the end of the
+// run may be among them. mu is held.
+func (n *ending) restarted(epoch uuid.UUID) {
+	stopTimer(&n.judge)
+	switch {
+	case n.place().Epoch != epoch:
+		n.after(&n.judge, interval, func() { n.restarted(epoch) })
+	case n.runs.unfinishedBefore(epoch):
+		n.decide(errRunLost)
+	}
+}
+
+func (n *ending) stop() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return !n.named() && n.ended > 0 && len(n.open) == 0
+	stopTimer(&n.gone)
+	stopTimer(&n.judge)
+	stopTimer(&n.quiet)
+}
+
+// awayError says that the server was away for as long as -wait allows.
+type awayError struct {
+	wait time.Duration
+	why  error
+}
+
+func (e *awayError) Error() string {
+	what := "no connection"
+	if errors.Is(e.why, wire.ErrFull) || errors.Is(e.why, wire.ErrBusy) {
+		what = "no place at the server"
+	}
+	text := fmt.Sprintf("%s within %v, which is -wait", what, e.wait)
+	if e.why == nil {
+		return text + ": the server has not answered yet"
+	}
+	return text + ": " + e.why.Error()
 }

@@ -170,9 +170,6 @@ func TestFullForLong(t *testing.T) {
 
 // TestAwayCause says why the server is away since it was there last.
 func TestAwayCause(t *testing.T) {
-	var got error
-	p := &patience{wait: time.Hour, cancel: func(err error) { got = err }}
-	defer p.stop()
 	for _, tc := range []struct {
 		statuses []momclient.ConnectionStatus
 		want     string
@@ -182,12 +179,17 @@ func TestAwayCause(t *testing.T) {
 		{[]momclient.ConnectionStatus{{Kind: momclient.Refused, Err: wire.Errorf(wire.CodeFull, "full")}}, "no place at the server within 1h0m0s, which is -wait: full"},
 		{[]momclient.ConnectionStatus{{Kind: momclient.Connected}, {Kind: momclient.Connecting}}, "no connection within 1h0m0s, which is -wait: the server has not answered yet"},
 	} {
-		for _, s := range tc.statuses {
-			p.status(s)
-		}
-		if p.giveUp(); got == nil || got.Error() != tc.want {
-			t.Errorf("%v, want %s", got, tc.want)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			n := &ending{wait: time.Hour, cancel: func(error) {}}
+			for _, s := range tc.statuses {
+				n.status(s)
+			}
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if got := n.conclude(nil); got.code != exitLost || got.err == nil || got.err.Error() != tc.want {
+				t.Errorf("%v, want %s", got, tc.want)
+			}
+		})
 	}
 }
 
@@ -373,15 +375,14 @@ func TestRestartBehindStdout(t *testing.T) {
 // TestNewRunBeforeStatus takes a run of the new server's for no lost one, though
 // it is seen before the restart is told of.
 func TestNewRunBeforeStatus(t *testing.T) {
-	n := newEnding(&wire.Filter{})
 	e := event(1, wire.JobInitialized, nil)
-	n.see(e)
-	p := &patience{end: n, place: func() wire.Cursor { return e.Cursor() }, cancel: func(err error) { t.Error(err) }}
-	p.restarted(e.Epoch)
-	cancelled := false
-	p.cancel = func(error) { cancelled = true }
+	n := &ending{runs: newWatchedRuns(&wire.Filter{}), place: func() wire.Cursor { return e.Cursor() }, cancel: func(error) {}}
+	n.seen(e)
+	if n.restarted(e.Epoch); n.verdict != nil {
+		t.Errorf("a run of the new server is lost: %v", n.verdict)
+	}
 	e.Epoch = jobID("next epoch")
-	if p.restarted(e.Epoch); !cancelled {
+	if n.restarted(e.Epoch); n.verdict == nil || n.verdict.err != errRunLost {
 		t.Error("a run of the epoch before is not lost")
 	}
 }
@@ -415,4 +416,198 @@ func TestEndInGap(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRunsAgain does not wait for a further run of a job that has ended one: it
+// ends a second after the last end that it waited for, whether the further run
+// begins at the very instant, a nanosecond before it, or sooner.
+func TestRunsAgain(t *testing.T) {
+	for _, before := range []time.Duration{0, 1, quiet / 10} {
+		for range 20 { // at the very instant, either may be first
+			inBubble(t, func(s *site) {
+				s.watch("-exit-when-done")
+				s.job("site").Complete()
+				synctest.Wait()
+				time.Sleep(quiet - before)
+				s.start("site")
+				s.exits(exitOK, before)
+				if got, want := s.stderr.String(), "momclient: connected mem:7420\n"; got != want {
+					t.Errorf("stderr %q, want %q", got, want)
+				}
+			})
+		}
+	}
+}
+
+// TestAnotherJob waits for another job that appears a nanosecond before all is
+// over. One that appears at the very instant is waited for, or not seen at all.
+func TestAnotherJob(t *testing.T) {
+	for _, before := range []time.Duration{0, 1} {
+		for range 20 {
+			inBubble(t, func(s *site) {
+				s.watch("-exit-when-done")
+				s.job("site").Complete()
+				synctest.Wait()
+				time.Sleep(quiet - before)
+				other := s.start("other")
+				if synctest.Wait(); before == 0 && !strings.Contains(s.stdout.String(), "other") {
+					s.exits(exitOK, 0)
+					return
+				}
+				time.Sleep(time.Hour)
+				s.running()
+				other.Fail(errors.New("no space left"))
+				s.exits(exitFailed, quiet)
+			})
+		}
+	}
+}
+
+// TestNeverQuiet ends while the job runs every few milliseconds. The failure of
+// a further run counts until then.
+func TestNeverQuiet(t *testing.T) {
+	for _, tc := range []struct {
+		fails time.Duration // when a run fails
+		code  int
+	}{{quiet - time.Millisecond, exitFailed}, {quiet + time.Millisecond, exitOK}} {
+		inBubble(t, func(s *site) {
+			s.watch("-exit-when-done")
+			s.job("site").Complete()
+			synctest.Wait()
+			begin := time.Now()
+			go func() {
+				for time.Since(begin) < 2*quiet {
+					j := s.start("site")
+					if time.Sleep(time.Millisecond); time.Since(begin) == tc.fails {
+						j.Fail(errors.New("no space left"))
+					}
+					j.Complete()
+				}
+			}()
+			s.exits(tc.code, quiet)
+			time.Sleep(2 * quiet)
+		})
+	}
+}
+
+// TestTwoRunsOfOneJob waits for each run that had begun when the first of its
+// job ended.
+func TestTwoRunsOfOneJob(t *testing.T) {
+	inBubble(t, func(s *site) {
+		first := s.job("site")
+		s.watch("-exit-when-done")
+		second := s.job("site")
+		first.Complete()
+		further := s.job("site")
+		time.Sleep(time.Hour)
+		s.running()
+		second.Complete()
+		s.exits(exitOK, quiet)
+		further.Close()
+	})
+}
+
+// TestFurtherRunLost ends well although a further run was lost, in a gap or with
+// the server, while the first run of another job goes on.
+func TestFurtherRunLost(t *testing.T) {
+	for name, lose := range map[string]func(s *site) (other *momserver.Job){
+		"gap": func(s *site) *momserver.Job {
+			other, again := s.job("other"), s.job("site")
+			s.net.Cut()
+			again.Fail(errors.New("unseen"))
+			for range 10 {
+				s.job("site").Complete()
+			}
+			return other
+		},
+		"restart": func(s *site) *momserver.Job {
+			s.job("site")
+			s.serve(momserver.Config{})
+			return s.job("other")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(s *site) {
+				s.serve(momserver.Config{CacheEvents: 5})
+				s.watch("-exit-when-done", "-period", "100ms")
+				s.job("site").Complete()
+				other := lose(s)
+				time.Sleep(quiet - 1)
+				s.running()
+				other.Complete()
+				s.exits(exitOK, quiet)
+			})
+		})
+	}
+}
+
+// TestSlowFurtherRun waits for another job that stdout is too slow to show
+// within a second: it began before the second was over.
+func TestSlowFurtherRun(t *testing.T) {
+	inBubble(t, func(s *site) {
+		out := &slow{line: "  3  site"}
+		s.watchTo(out, "-exit-when-done")
+		s.job("site").Complete()
+		synctest.Wait()
+		time.Sleep(quiet / 2)
+		s.start("site")
+		other := s.job("other")
+		time.Sleep(2 * time.Minute)
+		s.running()
+		other.Complete()
+		s.exits(exitOK, quiet)
+	})
+}
+
+// TestVerdictStands shows no event after the verdict, and changes it by nothing.
+func TestVerdictStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cancelled := 0
+		n := &ending{runs: newWatchedRuns(&wire.Filter{}), wait: time.Hour, cancel: func(error) { cancelled++ }}
+		see := func(state wire.State, run string) bool {
+			e := event(1, state, func(e *wire.Event) {
+				e.JobID, e.RunID, e.Data.Status.Final = jobID(run), jobID(run), state == wire.JobCompleted
+			})
+			return n.showing() && n.seen(e)
+		}
+		if !see(wire.JobInitialized, "first") || !see(wire.JobCompleted, "first") {
+			t.Fatal("it has ended already")
+		}
+		time.Sleep(quiet)
+		synctest.Wait()
+		if n.showing() || see(wire.JobInitialized, "second") || !n.over() {
+			t.Error("it goes on")
+		}
+		n.status(momclient.ConnectionStatus{Kind: momclient.Lost})
+		time.Sleep(n.wait)
+		synctest.Wait()
+		for _, err := range []error{nil, errInterrupted, errRunLost} {
+			if got := n.conclude(err); got != (verdict{}) || cancelled != 1 {
+				t.Errorf("%v, ended %d times, by %v", got, cancelled, err)
+			}
+		}
+	})
+}
+
+// TestTimerStoppedLate does not run the function of a timer that was stopped
+// when it had already gone off, nor in the name of the next one.
+func TestTimerStoppedLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &ending{wait: time.Hour, cancel: func(error) {}}
+		n.mu.Lock()
+		n.away(nil)
+		time.Sleep(n.wait) // its function waits for mu
+		stopTimer(&n.gone)
+		n.away(nil)
+		n.mu.Unlock()
+		synctest.Wait()
+		if n.over() {
+			t.Error("it gives up as soon as the server is away again")
+		}
+		time.Sleep(n.wait)
+		synctest.Wait()
+		if !n.over() {
+			t.Error("it does not give up")
+		}
+	})
 }

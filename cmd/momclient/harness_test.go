@@ -164,11 +164,23 @@ func (s *site) job(name string) *momserver.Job {
 
 func (s *site) jobWith(init wire.InitializeData) *momserver.Job {
 	s.t.Helper()
+	j := s.startWith(init)
+	synctest.Wait()
+	return j
+}
+
+// start is job, but does not wait until the monitor has seen the run begin.
+func (s *site) start(name string) *momserver.Job {
+	s.t.Helper()
+	return s.startWith(wire.InitializeData{Name: name})
+}
+
+func (s *site) startWith(init wire.InitializeData) *momserver.Job {
+	s.t.Helper()
 	j, err := s.srv.StartJob(jobID(init.Name), init)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	synctest.Wait()
 	return j
 }
 

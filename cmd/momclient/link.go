@@ -13,7 +13,7 @@ import (
 type link struct {
 	stderr    io.Writer
 	board     *board.Board // told too, if not nil
-	watch     *patience    // nil without -exit-when-done
+	end       *ending      // nil without -exit-when-done
 	inquiry   *inquiry     // nil without -job
 	connected bool         // ever
 	fresh     bool         // the status before was Connected
@@ -24,7 +24,7 @@ type link struct {
 // status is the OnConnection handler.
 func (l *link) status(s momclient.ConnectionStatus) {
 	s.Err = advised(s.Err)
-	l.watch.status(s)
+	l.end.status(s)
 	if l.board != nil {
 		l.board.Status(s)
 	}
@@ -42,13 +42,13 @@ func (l *link) status(s momclient.ConnectionStatus) {
 			l.say(resumed(&s))
 		}
 	case momclient.Reconnecting:
-		if l.attempts++; l.begins() && !l.watch.over() {
+		if l.attempts++; l.begins() && !l.end.over() {
 			l.say("waiting for " + s.Server + ", and trying again")
 		}
 	case momclient.Draining:
 		l.lost(s)
 	case momclient.Lost, momclient.Refused:
-		if !s.Final && !l.watch.over() { // a final refusal is what the program ends with
+		if !s.Final && !l.end.over() { // a final refusal is what the program ends with
 			l.lost(s)
 		}
 	}

@@ -54,9 +54,6 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 	}
 	opts.Cursor = place.cursor
 	m := &monitor{c: c, opts: opts, place: place, stderr: stderr, out: newPrinter(c.output, stdout)}
-	if c.untilEnd {
-		m.end = newEnding(&c.filter)
-	}
 	if c.untilEnd || c.http != "" {
 		m.out = &sieve{filter: c.filter, to: m.out}
 	}
@@ -86,7 +83,6 @@ type monitor struct {
 // Why the stream was ended from within.
 var (
 	errReaderGone  = errors.New("nobody reads stdout any more")
-	errQuiet       = errors.New("the watched runs have ended")
 	errInterrupted = errors.New("interrupted before the watched runs ended")
 	errRunLost     = errors.New("a watched run ended unseen, or with a server that was restarted")
 )
@@ -103,9 +99,10 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 	client := momclient.New(m.c.addr, m.opts)
 	defer client.Close()
 	link := &link{stderr: m.stderr, board: m.board}
-	if m.end != nil {
-		link.watch = &patience{wait: m.c.wait, end: m.end, place: client.Cursor, cancel: cancel}
-		defer link.watch.stop()
+	if m.c.untilEnd {
+		m.end = &ending{wait: m.c.wait, place: client.Cursor, cancel: cancel, runs: newWatchedRuns(&m.c.filter)}
+		defer m.end.stop()
+		link.end = m.end
 	}
 	if m.watch != nil {
 		link.stderr = quietStderr(m.stderr)
@@ -116,7 +113,7 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 	defer link.inquiry.stop()
 	client.OnConnection(link.status)
 	keep := m.place.follow(client.Cursor)
-	err = m.show(ctx, client, link.watch)
+	err = m.show(ctx, client)
 	if kerr := keep(); kerr != nil {
 		err = &writeError{kerr}
 	}
@@ -130,9 +127,9 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 // writeError is a failure of stdout or of the cursor file.
 type writeError struct{ error }
 
-// show prints events until the stream ends, and returns why; nil when the
-// watched runs have ended.
-func (m *monitor) show(ctx context.Context, client *momclient.Client, watch *patience) error {
+// show prints events until the stream ends, and returns why; nil when m.end has
+// made its verdict.
+func (m *monitor) show(ctx context.Context, client *momclient.Client) error {
 	for e, err := range client.Events(ctx) {
 		if err != nil && ctx.Err() != nil {
 			return context.Cause(ctx) // which says all that is worth saying
@@ -140,16 +137,17 @@ func (m *monitor) show(ctx context.Context, client *momclient.Client, watch *pat
 		if err != nil {
 			return err
 		}
-		watch.busy()
+		if !m.end.showing() {
+			return nil
+		}
 		if shown := m.shown(e); shown != nil {
 			if err := m.showOne(shown); err != nil {
 				return &writeError{err}
 			}
 		}
-		if m.end != nil && m.end.see(&e) {
+		if !m.end.seen(&e) {
 			return nil
 		}
-		watch.seen()
 	}
 	return nil
 }
@@ -195,26 +193,20 @@ func (m *monitor) exit(err error) int {
 		err = errReaderGone
 	}
 	interrupted := errors.Is(err, context.Canceled)
-	switch {
-	case m.end != nil && (err == nil || m.end.pausing()):
-		return m.verdict()
-	case m.end == nil && (interrupted || errors.Is(err, errReaderGone)):
-		return exitOK
-	case interrupted:
+	if m.end == nil {
+		if interrupted || errors.Is(err, errReaderGone) {
+			return exitOK
+		}
+		return m.say(exitLost, advised(err))
+	}
+	if interrupted {
 		err = errInterrupted
 	}
-	return m.say(exitLost, advised(err))
-}
-
-// verdict is the exit code of -exit-when-done.
-func (m *monitor) verdict() int {
-	switch {
-	case m.end.lost > 0:
-		return m.say(exitLost, errRunLost)
-	case m.end.failed > 0:
-		return exitFailed
+	v := m.end.conclude(err)
+	if v.err != nil {
+		m.say(v.code, advised(v.err))
 	}
-	return exitOK
+	return v.code
 }
 
 func (m *monitor) say(code int, err error) int {
