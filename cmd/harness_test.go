@@ -25,6 +25,10 @@ import (
 // them cut links under servers with default times too.
 const envSlow = "MOM_TEST_SLOW"
 
+// hangs is after how long a test is taken to hang. It is long, for a machine
+// that has other things to do.
+const hangs = 2 * time.Minute
+
 // bin holds the two commands.
 var bin string
 
@@ -153,7 +157,7 @@ func (p *process) eventually(what string, holds func() bool) {
 	p.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(40 * time.Second)
+	deadline := time.After(hangs)
 	for !holds() {
 		select {
 		case <-tick.C:
@@ -180,7 +184,7 @@ func (p *process) kill() {
 // exits wants the exit code.
 func (p *process) exits(code int) {
 	p.t.Helper()
-	hung := time.AfterFunc(40*time.Second, func() { p.cmd.Process.Kill() })
+	hung := time.AfterFunc(hangs, func() { p.cmd.Process.Kill() })
 	defer hung.Stop()
 	err := p.cmd.Wait()
 	var exit *exec.ExitError
@@ -210,7 +214,7 @@ func all[T any](t *testing.T, what string, of []T, holds func(T) bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(40 * time.Second)
+	deadline := time.After(hangs)
 	for {
 		done := true
 		for _, one := range of {

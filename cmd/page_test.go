@@ -34,7 +34,7 @@ func TestPage(t *testing.T) {
 // JSON; the job's page has its packages, its bytes and its runs.
 func pageRun(t *testing.T, b *browser) {
 	src, dst := tree(t, 130)
-	server, addr := serve(t, "", "-once", "-wait", "2", "-bandwidth", "300000", src, dst)
+	server, addr := serve(t, "", "-once", "-wait", "2", "-bandwidth", "60000", src, dst)
 	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-http", "127.0.0.1:0", "-period", "1s")
 	b.open(pageOf(monitor))
 	b.reads("No job yet")
@@ -296,14 +296,14 @@ func pageFlood(t *testing.T, b *browser) {
 // which stood still, got them.
 func pageMissed(t *testing.T, b *browser) {
 	src, dst := tree(t, 2)
-	server, addr := serve(t, "", "-every", "20ms", "-cache-events", "10", "-call-timeout", "300ms", src, dst)
+	server, addr := serve(t, "", "-every", "20ms", "-cache-events", "300", "-call-timeout", "2s", src, dst)
 	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-http", "127.0.0.1:0", "-period", "1s")
 	b.open(pageOf(monitor))
 	b.reads("0 events missed")
 	monitor.signal(syscall.SIGSTOP)
 	server.says("dropped")
 	second := watch(t, addr)
-	second.eventually("more than the cache holds", func() bool { return strings.Count(second.stdout.String(), "\n") > 20 })
+	second.eventually("more than the cache holds", func() bool { return strings.Count(second.stdout.String(), "\n") > 400 })
 	monitor.signal(syscall.SIGCONT)
 	b.until("it says how many", "/[1-9]\\d* events missed/.test(document.getElementById('link').textContent)")
 	b.until("the log has it", "/the stream\\s*missed [1-9]\\d* events/.test(document.getElementById('problems').innerText)")

@@ -87,7 +87,7 @@ func TestNoPorts(t *testing.T) {
 		if err != nil {
 			t.Errorf("when there are ports: %v", err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(hangs):
 		t.Error("when there are ports the client does not get on")
 	}
 }

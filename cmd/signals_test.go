@@ -161,18 +161,18 @@ func testServerKilled(t *testing.T, p papers) {
 func TestSubscriberStopped(t *testing.T) { eachSecured(t, testSubscriberStopped) }
 
 func testSubscriberStopped(t *testing.T, p papers) {
-	server, addr := serveBusy(t, append(p.server, "-call-timeout", "500ms", "-cache-events", "200")...)
+	server, addr := serveBusy(t, append(p.server, "-call-timeout", "2s", "-cache-events", "1000")...)
 	other := watch(t, addr, append(p.client, "-name", "other")...)
 	frozen := watch(t, addr, append(p.client, "-name", "frozen")...)
 	frozen.eventually("events", func() bool { return frozen.stdout.String() != "" })
 	frozen.signal(syscall.SIGSTOP)
 	server.eventually("dropped", func() bool { return dropped(server.stderr.String(), "frozen") != "" })
-	if why := dropped(server.stderr.String(), "frozen"); !strings.Contains(why, `reason="call timeout"`) || !strings.Contains(why, "unanswered after 500ms") {
+	if why := dropped(server.stderr.String(), "frozen"); !strings.Contains(why, `reason="call timeout"`) || !strings.Contains(why, "unanswered after 2s") {
 		t.Errorf("dropped for %s", why)
 	}
 	lines := func(p *process) int { return strings.Count(p.stdout.String(), "\n") }
 	at := lines(other)
-	other.eventually("more events than are cached", func() bool { return lines(other) > at+300 }) // so that the cache has moved on
+	other.eventually("more events than are cached", func() bool { return lines(other) > at+1100 }) // so that the cache has moved on
 	frozen.signal(syscall.SIGCONT)
 	frozen.says("resumed")
 	frozen.eventually("gap", func() bool { return strings.Contains(frozen.stdout.String(), `"missed":`) })

@@ -203,7 +203,7 @@ func (b *browser) until(what, script string, args ...any) {
 	b.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(40 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(hangs); ; <-tick.C {
 		var holds bool
 		if b.js(&holds, "return Boolean("+script+")", args...); holds {
 			return

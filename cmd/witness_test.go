@@ -45,7 +45,7 @@ func newWitness(t *testing.T, in place, addr string, p papers) *witness {
 	})
 	t.Cleanup(func() { w.client.Close() })
 	w.client.OnEvent(w.event)
-	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), hangs)
 	defer cancel()
 	if err := w.client.Subscribe(ctx); err != nil {
 		t.Fatal(err)

@@ -102,7 +102,7 @@ func TestTLS(t *testing.T) {
 		{[]string{"-addr", secureAddr, "-tls-ca", ca, "-tls-cert", certFile, "-tls-key", keyFile}, exitOK, "connected"},
 		{[]string{"-addr", secureAddr}, exitLost, "TLS is spoken at this port; connect with TLS; see -tls and -tls-ca\n"},
 		{[]string{"-addr", plainAddr, "-tls"}, exitLost, "does not speak TLS at this port; connect without it; see -tls and -tls-ca\n"},
-		{[]string{"-addr", secureAddr, "-tls", "-wait", "1s"}, exitLost, "unknown authority; see -tls-ca, and -tls-cert with -tls-key\nmomclient: "},
+		{[]string{"-addr", secureAddr, "-tls", "-wait", "3s"}, exitLost, "unknown authority; see -tls-ca, and -tls-cert with -tls-key\nmomclient: "},
 	} {
 		if code, _, stderr := command(t, append(tc.args, "-exit-when-done", "-job", "site")...); code != tc.code || !strings.Contains(stderr, tc.want) {
 			t.Errorf("%v: exit %d\n%s", tc.args, code, stderr)

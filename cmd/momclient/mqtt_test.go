@@ -87,18 +87,18 @@ func (b *broker) start(t *testing.T, path string, stdin *os.File, stdout *buffer
 func TestMQTT(t *testing.T) {
 	b := startBroker(t)
 	var got buffer
-	sub := b.start(t, "mosquitto_sub", nil, &got, "-h", "127.0.0.1", "-p", b.port, "-q", "2", "-t", "mom.internal/#", "-C", fmt.Sprint(mqttEvents))
+	sub := b.start(t, "mosquitto_sub", nil, &got, "-h", "127.0.0.1", "-p", b.port, "-q", "2", "-t", "mom/#", "-C", fmt.Sprint(mqttEvents))
 	eventually(t, "subscribed", func() bool { return strings.Contains(b.log.String(), " mom/#") })
 
 	srv, addr := serveTCP(t, momserver.Config{CacheEvents: 2 * mqttEvents, ProgressInterval: 1})
 	r, w := pipe(t)
 	p := start(t, addr, w, "-o", "cloudevents", "-exit-when-done", "-job", "site")
 	w.Close()
-	pub := b.start(t, "mosquitto_pub", r, nil, "-h", "127.0.0.1", "-p", b.port, "-q", "2", "-t", "mom.internal/events", "-l")
+	pub := b.start(t, "mosquitto_pub", r, nil, "-h", "127.0.0.1", "-p", b.port, "-q", "2", "-t", "mom/events", "-l")
 	r.Close()
 	longRun(t, srv, mqttEvents)
 	p.exits(exitOK)
-	hung := time.AfterFunc(time.Minute, func() { pub.Process.Kill(); sub.Process.Kill() })
+	hung := time.AfterFunc(hangs, func() { pub.Process.Kill(); sub.Process.Kill() })
 	defer hung.Stop()
 	if err := pub.Wait(); err != nil {
 		t.Fatalf("mosquitto_pub: %v\n%s", err, &b.log)

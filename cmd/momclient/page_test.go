@@ -156,7 +156,7 @@ func TestPageStop(t *testing.T) {
 	}
 	defer silent.Close()
 	p.stop()
-	silent.SetReadDeadline(time.Now().Add(30 * time.Second))
+	silent.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := silent.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the silent connection: %v", err)
 	}

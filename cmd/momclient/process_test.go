@@ -35,8 +35,12 @@ type process struct {
 	stderr buffer
 }
 
-// start starts the command with stdout, and waits until it has subscribed.
-func start(t *testing.T, addr string, stdout *os.File, args ...string) *process {
+// hangs is after how long a test is taken to hang. It is long, for a machine
+// that has other things to do.
+const hangs = 2 * time.Minute
+
+// launch starts the command with stdout.
+func launch(t *testing.T, addr string, stdout *os.File, args ...string) *process {
 	t.Helper()
 	p := &process{t: t}
 	p.cmd = exec.Command(os.Args[0], append([]string{"-addr", addr}, args...)...)
@@ -46,6 +50,14 @@ func start(t *testing.T, addr string, stdout *os.File, args ...string) *process 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Wait() })
+	return p
+}
+
+// start is launch, and waits until the command has subscribed. One that ends by
+// itself may never say that it has.
+func start(t *testing.T, addr string, stdout *os.File, args ...string) *process {
+	t.Helper()
+	p := launch(t, addr, stdout, args...)
 	eventually(t, "subscribed", func() bool { return p.said("connected") })
 	return p
 }
@@ -62,7 +74,7 @@ func (p *process) signal(s syscall.Signal) {
 // exits wants the exit code, and the words on stderr.
 func (p *process) exits(code int, words ...string) {
 	p.t.Helper()
-	hung := time.AfterFunc(30*time.Second, func() { p.cmd.Process.Kill() })
+	hung := time.AfterFunc(hangs, func() { p.cmd.Process.Kill() })
 	defer hung.Stop()
 	err := p.cmd.Wait()
 	var exit *exec.ExitError
@@ -82,12 +94,12 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(hangs)
 	for !holds() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("not %s after half a minute", what)
+			t.Fatalf("not %s after %v", what, hangs)
 		}
 	}
 }
@@ -200,12 +212,12 @@ func TestStdoutFull(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
 	kept := string(line(wire.Cursor{Epoch: srv.Epoch(), Seq: 1}))
 	write(t, path, kept)
-	p := start(t, addr, full, "-cursor", path)
+	p := launch(t, addr, full, "-cursor", path)
 	p.exits(exitFailed, "no space left on device")
 	if got := read(t, path); got != kept {
 		t.Errorf("the cursor is %q", got)
 	}
-	p = start(t, addr, full, "-from", "oldest", "-cursor", path+"2")
+	p = launch(t, addr, full, "-from", "oldest", "-cursor", path+"2")
 	p.exits(exitFailed, "no space left on device")
 	if got := names(t, filepath.Dir(path)); got != "cursor" {
 		t.Errorf("there are %s", got)

@@ -22,19 +22,22 @@ func stranger(t *testing.T, serve func(net.Conn)) (addr string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				serve(c)
-			}()
-		}
-	}()
+	go serveEach(l, serve)
 	return l.Addr().String()
+}
+
+// serveEach gives each connection to serve until the listener is closed.
+func serveEach(l net.Listener, serve func(net.Conn)) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			serve(c)
+		}()
+	}
 }
 
 // TestNoMoMServer ends with 3 and names what is at the address instead.
@@ -66,7 +69,6 @@ func TestNoMoMServer(t *testing.T) {
 // TestPerhapsNoMoMServer asks whether it is one where that cannot be known, and
 // goes on trying.
 func TestPerhapsNoMoMServer(t *testing.T) {
-	t.Parallel()
 	for name, tc := range map[string]struct {
 		serve func(net.Conn)
 		want  string
@@ -74,18 +76,23 @@ func TestPerhapsNoMoMServer(t *testing.T) {
 		"closes": {func(c net.Conn) { c.SetReadDeadline(time.Now().Add(time.Second)); c.Read(make([]byte, 64)) }, " closed the connection before it greeted; is it a MoM server?"},
 		"silent": {func(c net.Conn) { io.Copy(io.Discard, c) }, " did not greet in time; is it a MoM server?"},
 	} {
-		addr := stranger(t, tc.serve)
-		var stdout, stderr buffer
-		m, err := newMonitor([]string{"-addr", addr, "-exit-when-done", "-wait", "400ms", "-period", "10ms"}, noEnv, &stdout, &stderr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.opts.DialTimeout = 50 * time.Millisecond
-		code := m.run(t.Context(), &stdout)
-		want := "momclient: " + addr + tc.want + "\nmomclient: waiting for " + addr + ", and trying again\nmomclient: no connection within 400ms, which is -wait: " + addr + tc.want + "\n"
-		if code != exitLost || stderr.String() != want {
-			t.Errorf("%s: exit %d\n%swant\n%s", name, code, &stderr, want)
-		}
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(s *site) {
+				s.kill()
+				l, err := s.net.Listen(memAddr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.Close()
+				go serveEach(l, tc.serve)
+				s.watch("-exit-when-done", "-wait", "7s", "-period", "1s")
+				s.exits(exitLost, 7*time.Second)
+				want := "momclient: " + memAddr + tc.want + "\nmomclient: waiting for " + memAddr + ", and trying again\nmomclient: no connection within 7s, which is -wait: " + memAddr + tc.want + "\n"
+				if got := s.stderr.String(); got != want {
+					t.Errorf("stderr\n%swant\n%s", got, want)
+				}
+			})
+		})
 	}
 }
 

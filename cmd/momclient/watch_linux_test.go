@@ -141,7 +141,7 @@ func (p *ptyTest) types(keys string) {
 // was: its modes, its normal screen, a cursor.
 func (p *ptyTest) restored(code int) {
 	p.t.Helper()
-	hung := time.AfterFunc(30*time.Second, func() { p.cmd.Process.Kill() })
+	hung := time.AfterFunc(hangs, func() { p.cmd.Process.Kill() })
 	defer hung.Stop()
 	err := p.cmd.Wait()
 	var exit *exec.ExitError
@@ -151,17 +151,24 @@ func (p *ptyTest) restored(code int) {
 	p.as()
 }
 
+// as wants the terminal to be as it was, now that nobody else writes to it. The
+// terminal may still hold some of what was written, so as writes a bell, which
+// nobody else does, and waits until that has come out.
 func (p *ptyTest) as() {
 	p.t.Helper()
-	eventually(p.t, "back on the normal screen", func() bool {
+	const bell = "\a"
+	if _, err := p.slave.WriteString(bell); err != nil {
+		p.t.Error(err)
+	}
+	eventually(p.t, "all there", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return !p.screen.Alternate
+		return strings.Contains(p.bytes.String(), bell)
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.screen.Hidden || p.screen.NoWrap || p.screen.Syncing {
-		p.t.Errorf("the terminal was left with cursor hidden %v, no wrap %v, synchronized %v", p.screen.Hidden, p.screen.NoWrap, p.screen.Syncing)
+	if p.screen.Alternate || p.screen.Hidden || p.screen.NoWrap || p.screen.Syncing {
+		p.t.Errorf("the terminal was left with alternate screen %v, cursor hidden %v, no wrap %v, synchronized %v", p.screen.Alternate, p.screen.Hidden, p.screen.NoWrap, p.screen.Syncing)
 	}
 	if len(p.screen.Unknown) > 0 {
 		p.t.Errorf("unknown sequences %q", p.screen.Unknown)
@@ -254,7 +261,7 @@ func TestWatchHangup(t *testing.T) {
 	p.shows("site to staging")
 	p.slave.Close()
 	p.master.Close()
-	hung := time.AfterFunc(30*time.Second, func() { p.cmd.Process.Kill() })
+	hung := time.AfterFunc(hangs, func() { p.cmd.Process.Kill() })
 	defer hung.Stop()
 	p.cmd.Wait()
 	if code := p.cmd.ProcessState.ExitCode(); code != exitOK && code != exitFailed {
@@ -283,13 +290,7 @@ func TestWatchPanic(t *testing.T) {
 		p := newPTY(t, 80, 24)
 		p.start([]string{envMain + "=", child + "=" + where}, "-test.run=^TestWatchPanic$")
 		p.restored(2)
-		var bytes string
-		eventually(t, says, func() bool { // the terminal may still have some of it
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			bytes = p.bytes.String()
-			return strings.Contains(bytes, says)
-		})
+		bytes := p.bytes.String()
 		entered, left, trace := strings.Index(bytes, enterScreen), strings.Index(bytes, leaveScreen), strings.Index(bytes, says)
 		if entered < 0 || left < entered || trace < left {
 			t.Errorf("%s: entered at %d, left at %d, trace at %d of %q", where, entered, left, trace, bytes)

@@ -8,7 +8,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
+
+// hangs is after how long a test is taken to hang. It is long, for a machine
+// that has other things to do.
+const hangs = 2 * time.Minute
 
 // sites makes n sources with a page each, and returns pairs of paths.
 func sites(t *testing.T, n int) []string {

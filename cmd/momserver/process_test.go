@@ -108,7 +108,7 @@ func watch(t *testing.T, addr string, opts momclient.Options, see func(wire.Even
 	opts.From = wire.FromOldest
 	c := momclient.New(addr, opts)
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a hung test ends
+	ctx, cancel := context.WithTimeout(t.Context(), hangs)
 	defer cancel()
 	stream := invariant.NewStream(invariant.Unknown(), wire.Filter{}, invariant.Fails(t))
 	for e, err := range c.Events(ctx) {

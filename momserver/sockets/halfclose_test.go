@@ -173,7 +173,7 @@ func (b *bed) halfClosed(name string, at half, alert bool) {
 	t, p := b.t, b.halfPeer(name)
 	t.Helper()
 	defer p.socket.Close()
-	p.socket.SetDeadline(time.Now().Add(20 * time.Second))
+	p.socket.SetDeadline(time.Now().Add(hangs))
 	at.until(p)
 	if at.after == 0 {
 		p.halfClose(alert)

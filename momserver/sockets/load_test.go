@@ -26,7 +26,7 @@ func (b *bed) settles(name string) {
 	before := b.before
 	before.goroutines += 2 // Serve's, the sender's
 	now := loaded()
-	for deadline := time.Now().Add(20 * time.Second); now.goroutines > before.goroutines || now.descriptors > before.descriptors; now = loaded() {
+	for deadline := time.Now().Add(hangs); now.goroutines > before.goroutines || now.descriptors > before.descriptors; now = loaded() {
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 1<<20)
 			stacks = stacks[:runtime.Stack(stacks, true)]

@@ -182,13 +182,17 @@ func (p *passage) sever() {
 	}
 }
 
+// hangs is after how long a test is taken to hang. It is long, for a machine
+// that has other things to do.
+const hangs = 2 * time.Minute
+
 // eventually polls until a condition holds, with a deadline for a test that
 // hangs.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(60 * time.Second)
+	deadline := time.After(hangs)
 	for !holds() {
 		select {
 		case <-tick.C:

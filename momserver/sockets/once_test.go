@@ -54,7 +54,7 @@ func (b *bed) once(name, addr string, c *cut, asks bool) {
 			b.t.Errorf("%s: %v", name, s)
 		}
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), hangs)
 	defer cancel()
 	var err error
 	if asks {

@@ -37,7 +37,7 @@ func (b *bed) replay(name, addr string, c *cut) {
 	})
 	client.OnConnection(r.status)
 	client.OnEvent(r.stream.Event)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), hangs)
 	defer cancel()
 	if err := client.Subscribe(ctx); err != nil {
 		b.t.Errorf("%s: %v", name, err)

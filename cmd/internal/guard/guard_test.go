@@ -88,7 +88,7 @@ func TestListener(t *testing.T) {
 		t.Error("one more is served")
 	}
 	all[0].Close()
-	for deadline := time.Now().Add(30 * time.Second); !answered(dial()); {
+	for deadline := time.Now().Add(2 * time.Minute); !answered(dial()); {
 		if time.Now().After(deadline) {
 			t.Fatal("no room after one was closed")
 		}
