@@ -33,6 +33,8 @@ type config struct {
 	name     string
 	period   time.Duration
 
+	version bool
+
 	tokenFile              string
 	tls                    bool
 	tlsCA, tlsCert, tlsKey string
@@ -79,11 +81,15 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.StringVar(&c.output, "o", "auto", "`FORMAT` watch, text, json or cloudevents")
 	fs.StringVar(&c.http, "http", "", "`HOST:PORT` serve a page to browsers; :PORT is loopback")
 	fs.BoolVar(&c.untilEnd, "exit-when-done", false, "exit when the watched runs have ended")
+	fs.BoolVar(&c.version, "version", false, "print the version, and exit")
 	fs.DurationVar(&c.wait, "wait", 30*time.Second, "`TIME` but give up on a server away so long")
 	return fs
 }
 
-// parseFlags reads the command line. The error is flag.ErrHelp, or a
+// errVersion is that only the version is asked for.
+var errVersion = errors.New("-version")
+
+// parseFlags reads the command line. The error is flag.ErrHelp, errVersion, or a
 // usageError that names the flag.
 func parseFlags(args []string) (*config, error) {
 	c := &config{badTLS: func(error) {}}
@@ -92,6 +98,9 @@ func parseFlags(args []string) (*config, error) {
 		return nil, err
 	} else if err != nil {
 		return nil, usageError{err}
+	}
+	if c.version {
+		return nil, errVersion
 	}
 	if fs.NArg() > 0 {
 		return nil, usagef("unexpected argument %q", fs.Arg(0))

@@ -19,7 +19,7 @@ func TestHelp(t *testing.T) {
 		t.Error(code, errs)
 	}
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
-	if len(lines) < 24 || len(lines) > 40 {
+	if len(lines) < 24 || len(lines) > 41 {
 		t.Errorf("%d lines", len(lines))
 	}
 	for _, line := range lines {
@@ -51,6 +51,15 @@ func TestHelp(t *testing.T) {
 	})
 	if len(seen) > 0 {
 		t.Errorf("-h shows flags that do not exist: %v", seen)
+	}
+}
+
+// TestVersion prints the version on stdout, whatever else the flags say.
+func TestVersion(t *testing.T) {
+	for _, args := range [][]string{{"-version"}, {"--version"}, {"-o", "none", "-version", "extra"}} {
+		if code, out, errs := command(t, args...); code != exitOK || !strings.HasPrefix(out, "momclient mom.internal ") || strings.Count(out, "\n") != 1 || errs != "" {
+			t.Errorf("%v: exit %d, %q, %q", args, code, out, errs)
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ var groups = []struct {
 }{
 	{"Server", []string{"addr", "callback", "name", "period", "token-file", "tls", "tls-ca", "tls-cert", "tls-key"}},
 	{"Events", []string{"job", "state", "severity", "from", "cursor"}},
-	{"Output", []string{"o", "http", "exit-when-done", "wait"}},
+	{"Output", []string{"o", "http", "exit-when-done", "wait", "version"}},
 }
 
 const helpHead = `momclient shows what the mirroring jobs of a MoM server do, live.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"mom.internal/cmd/internal/version"
 	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/momclient"
 	"mom.internal/wire"
@@ -20,6 +21,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case errors.Is(err, flag.ErrHelp):
 		writeHelp(stdout)
 		return exitOK
+	case errors.Is(err, errVersion):
+		version.Write(stdout, "momclient")
+		return exitOK
 	case err != nil:
 		fmt.Fprintf(stderr, "momclient: %v\n", err)
 		if errors.As(err, &usage) {
@@ -31,7 +35,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 }
 
 // newMonitor reads the command line and the files that it names. The error is
-// flag.ErrHelp, a usageError or a fileError.
+// flag.ErrHelp, errVersion, a usageError or a fileError.
 func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Writer) (*monitor, error) {
 	c, err := parseFlags(args)
 	if err != nil {

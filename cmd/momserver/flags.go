@@ -29,6 +29,8 @@ type config struct {
 	mirror mirror.Options
 	server momserver.Config
 
+	version bool
+
 	logFormat, logLevel    string
 	tokenFile              string
 	tlsCert, tlsKey, tlsCA string
@@ -76,11 +78,15 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.StringVar(&c.debug, "debug", "", "metrics, health, profiles on `ADDR`; :PORT is loopback")
 	fs.StringVar(&c.logFormat, "log-format", "text", "log to stderr as `FORMAT`, text or json")
 	fs.StringVar(&c.logLevel, "log-level", "info", "from `LEVEL` up: debug, info, warn, error")
+	fs.BoolVar(&c.version, "version", false, "print the version, and exit")
 	return fs
 }
 
+// errVersion is that only the version is asked for.
+var errVersion = errors.New("-version")
+
 // parseFlags reads the command line and the files that it names. The error is
-// flag.ErrHelp, or a usageError that names the flag.
+// flag.ErrHelp, errVersion, or a usageError that names the flag.
 func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	c := &config{badTLS: func(error) {}}
 	fs := flagSet(c)
@@ -88,6 +94,9 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 		return nil, err
 	} else if err != nil {
 		return nil, usageError{fmt.Errorf("%w%s", err, wanted(fs, err))}
+	}
+	if c.version {
+		return nil, errVersion
 	}
 	c.paths = fs.Args()
 	set := make(map[string]bool)

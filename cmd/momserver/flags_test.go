@@ -27,6 +27,15 @@ func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
+// TestVersion prints the version on stdout, whatever else the flags say.
+func TestVersion(t *testing.T) {
+	for _, args := range [][]string{{"-version"}, {"--version"}, {"-wait", "-1", "-version", "SRC"}} {
+		if code, out, errs := command(t, args...); code != exitOK || !strings.HasPrefix(out, "momserver mom.internal ") || strings.Count(out, "\n") != 1 || errs != "" {
+			t.Errorf("%v: exit %d, %q, %q", args, code, out, errs)
+		}
+	}
+}
+
 // TestHelp holds -h to a screen that shows every flag once, in its group.
 func TestHelp(t *testing.T) {
 	code, out, errs := command(t, "-h")

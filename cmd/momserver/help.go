@@ -16,7 +16,7 @@ var groups = []struct {
 	{"Runs", []string{"once", "every", "wait", "delete", "continue-on-error"}},
 	{"Packages", []string{"package-files", "package-bytes", "bandwidth", "progress-interval"}},
 	{"Server", []string{"addr", "token-file", "tls-cert", "tls-key", "tls-client-ca", "max-subscribers", "max-conns", "max-conns-per-addr", "cache-events", "call-timeout", "heartbeat"}},
-	{"Operation", []string{"debug", "log-format", "log-level"}},
+	{"Operation", []string{"debug", "log-format", "log-level", "version"}},
 }
 
 const helpHead = `momserver mirrors directories, and tells subscribers live how it goes.

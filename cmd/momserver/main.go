@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"mom.internal/cmd/internal/version"
 	"mom.internal/cmd/momserver/internal/mirror"
 	"mom.internal/momserver"
 )
@@ -44,8 +45,12 @@ func main() {
 // run is the command, but for the process around it.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	c, err := parseFlags(args, getenv)
-	if errors.Is(err, flag.ErrHelp) {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
 		writeHelp(stdout)
+		return exitOK
+	case errors.Is(err, errVersion):
+		version.Write(stdout, "momserver")
 		return exitOK
 	}
 	ok := false

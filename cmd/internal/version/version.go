@@ -1,0 +1,56 @@
+// Package version says of which version of the module a command was built. Both
+// commands import it.
+package version
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+)
+
+// module is the path of the commands' module.
+const module = "mom.internal"
+
+// Write writes what -version prints: the command, the module and its version,
+// the commit, and the version of Go.
+func Write(w io.Writer, command string) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{GoVersion: runtime.Version()}
+	}
+	fmt.Fprintln(w, line(command, info))
+}
+
+// pseudo matches a version that the go command made of a commit.
+var pseudo = regexp.MustCompile(`[-.][0-9]{14}-([0-9a-f]{12})(?:\+|$)`)
+
+func line(command string, info *debug.BuildInfo) string {
+	version, commit, modified := info.Main.Version, "", ""
+	if info.Main.Path == module { // else the settings are of the module that the command was built in
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				commit = s.Value[:min(len(s.Value), 12)]
+			case s.Key == "vcs.modified" && s.Value == "true":
+				modified = ", modified"
+			}
+		}
+	}
+	for _, dep := range info.Deps {
+		if dep.Path == module {
+			version = dep.Version
+		}
+	}
+	if m := pseudo.FindStringSubmatch(version); m != nil && commit == "" {
+		commit = m[1]
+	}
+	if version == "" || version == "(devel)" {
+		version = "devel"
+	}
+	if commit == "" {
+		commit = "unknown"
+	}
+	return fmt.Sprintf("%s %s %s (commit %s%s) %s", command, module, version, commit, modified, info.GoVersion)
+}
