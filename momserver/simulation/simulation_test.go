@@ -5,6 +5,8 @@
 //	go test ./momserver/simulation -sim.seed 42
 //
 // A failing seed is kept in testdata/simulation, and is run first from then on.
+// Half of the seeds run on all processors, and may need several replays; see
+// simulate.
 package simulation_test
 
 import (

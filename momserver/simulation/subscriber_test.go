@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,21 +30,27 @@ type subscriber struct {
 	looper   *entity // and in the range loop
 	told     *entity // traces the statuses
 
-	client  *momclient.Client // owned by live
-	ended   chan struct{}     // rung when a subscription has ended by itself
-	lineage int               // clients so far
+	client   *momclient.Client // owned by live
+	ended    chan struct{}     // rung when a subscription has ended by itself
+	lineage  int               // clients so far
+	overtake bool              // the next subscription is a range loop; see handOver
+
+	handover chan struct{} // wakes a handler that waits for handOver
+	handled  atomic.Uint64 // events that handle was called for
+	place    sync.Mutex    // held while the client's cursor is put to the stream
 
 	mu        sync.Mutex // guards all below
 	handlers  int        // that run
 	connected time.Time  // since when; zero for not
 	epoch     uuid.UUID  // of the latest event
 	left      []time.Time
+	gone      *momclient.Client // the latest that was closed by an interference
 }
 
 // newSubscriber draws the i-th.
 func newSubscriber(w *world, i int, draw func(*entity) traits) *subscriber {
 	name := fmt.Sprint("client", i)
-	s := &subscriber{entity: w.entity(name), ip: fmt.Sprint("10.0.0.", i+1), ended: make(chan struct{}, 1)}
+	s := &subscriber{entity: w.entity(name), ip: fmt.Sprint("10.0.0.", i+1), ended: make(chan struct{}, 1), handover: make(chan struct{})}
 	s.handler, s.looper = w.entity(name+"/handler"), w.entity(name+"/loop")
 	s.told = w.entity(name + "/status")
 	jitter := w.entity(name + "/jitter")
@@ -124,18 +132,22 @@ func (s *subscriber) runClient(c *momclient.Client) {
 	if s.returns > 0 {
 		until = time.Now().Add(s.between(s.returns/4, s.returns))
 	}
-	for !isClosed(s.w.ending) && (s.w.healed() || time.Now().Before(until)) {
+	for !isClosed(s.w.ending) && (s.w.healed() || time.Now().Before(until)) && !s.isGone(c) {
 		ctx, cancel := context.WithCancel(context.Background())
 		stay := until
 		if s.stays > 0 && !s.w.healed() {
 			stay = time.Now().Add(s.between(s.stays/4, s.stays))
 		}
-		if loop := s.loops == always || s.loops == sometimes && s.odds(2); loop {
-			s.runLoop(ctx, cancel, c, stay)
+		var err error
+		if loop := s.overtake || s.loops == always || s.loops == sometimes && s.odds(2); loop {
+			err = s.runLoop(ctx, cancel, c, stay)
 		} else {
-			s.runHandler(ctx, c, stay)
+			err = s.runHandler(ctx, c, stay)
 		}
 		cancel()
+		if s.mixes && s.next(c, err) {
+			continue
+		}
 		s.pause(20*time.Millisecond, 500*time.Millisecond)
 	}
 }
@@ -174,8 +186,9 @@ func (s *subscriber) wait(until time.Time) (ended bool) {
 	}
 }
 
-// runHandler subscribes with the handler, and unsubscribes after a while.
-func (s *subscriber) runHandler(ctx context.Context, c *momclient.Client, stay time.Time) {
+// runHandler subscribes with the handler, and unsubscribes after a while. It
+// returns the error of Subscribe.
+func (s *subscriber) runHandler(ctx context.Context, c *momclient.Client, stay time.Time) error {
 	select {
 	case <-s.ended:
 	default:
@@ -187,20 +200,27 @@ func (s *subscriber) runHandler(ctx context.Context, c *momclient.Client, stay t
 	if err != nil {
 		s.leaves()
 		s.stream.Unsubscribed() // it goes back to what was handled
-		return
+		return err
 	}
 	if s.wait(stay) {
 		s.did("lost")
-		return
+		return nil
 	}
 	s.leaves()
 	c.Unsubscribe()
 	s.stream.Unsubscribed()
 	s.did("unsubscribed")
+	return nil
 }
 
-// runLoop takes the events in a loop, and leaves it after a while.
-func (s *subscriber) runLoop(ctx context.Context, cancel func(), c *momclient.Client, stay time.Time) {
+// runLoop takes the events in a loop, and leaves it after a while. It returns
+// the error by which the loop ended.
+func (s *subscriber) runLoop(ctx context.Context, cancel func(), c *momclient.Client, stay time.Time) (ended error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.w.violated(invariant.Liveness, "%s: its loop panicked: %v\n%s", s.name, v, debug.Stack())
+		}
+	}()
 	timer := time.AfterFunc(time.Until(stay.Truncate(grid).Add(s.offset)), func() {
 		if !s.w.healed() {
 			s.leaves()
@@ -221,6 +241,7 @@ func (s *subscriber) runLoop(ctx context.Context, cancel func(), c *momclient.Cl
 	for e, err := range c.Events(ctx) {
 		if err != nil {
 			s.did("loop ended")
+			ended = err
 			break
 		}
 		s.handle(e, s.looper)
@@ -231,6 +252,7 @@ func (s *subscriber) runLoop(ctx context.Context, cancel func(), c *momclient.Cl
 		}
 	}
 	s.stream.Unsubscribed()
+	return ended
 }
 
 // status takes what the client says of its connection.
@@ -250,7 +272,7 @@ func (s *subscriber) status(st momclient.ConnectionStatus) {
 	case momclient.Connected, momclient.Resumed:
 		s.stream.Connected(st.Epoch)
 	case momclient.Lost, momclient.Refused, momclient.Closed:
-		if !s.opts.AutoReconnect || st.Final {
+		if !s.opts.AutoReconnect || st.Final || s.mixes && st.Kind == momclient.Closed {
 			select {
 			case s.ended <- struct{}{}:
 			default:
@@ -260,6 +282,9 @@ func (s *subscriber) status(st momclient.ConnectionStatus) {
 	}
 	if st.Final && !errors.Is(st.Err, wire.ErrClosed) {
 		s.w.violated(invariant.Liveness, "%s was refused for good: %v", s.name, st.Err)
+	}
+	if errors.Is(st.Err, wire.ErrProtocol) { // no client's fault, and no network's
+		s.w.violated(invariant.Published, "%s found the protocol broken: %v", s.name, st.Err)
 	}
 }
 
@@ -273,10 +298,17 @@ func (s *subscriber) handle(e wire.Event, as *entity) {
 		s.handlers--
 		s.mu.Unlock()
 	}()
+	s.handled.Add(1)
+	s.place.Lock()
 	s.stream.Cursor(s.client.Cursor())
+	s.place.Unlock()
 	s.stream.Event(e)
 	s.checkPrompt(e)
 	as.did("%d missed %d snapshot %v", e.Seq, e.Missed, e.Snapshot)
+	if s.mixes {
+		s.interfere(as)
+		return
+	}
 	took := time.Duration(0)
 	if s.blocks > 0 && !s.w.healed() && as.odds(s.blocks) {
 		took = as.between(0, 4*time.Second)

@@ -15,6 +15,7 @@ type traits struct {
 	breaks   bool          // leaves the loop at times
 	blocks   int           // the handler blocks once in so many events; 0 for never
 	panics   bool          // the handler panics at times
+	mixes    bool          // takes its events both ways, and interferes with itself; see interfere
 	stays    time.Duration // unsubscribes, at times, after so long; 0 for never
 	returns  time.Duration // closes its client, at times, after so long, and comes back
 	patience time.Duration // for Subscribe
@@ -96,5 +97,15 @@ func anything(e *entity) traits {
 	t.blocks = one(e, 0, 10, 40)
 	t.latency = min(t.latency, time.Duration(t.opts.Queue)*time.Millisecond)
 	t.stays = one(e, 0, 3*time.Second, 15*time.Second)
+	return t
+}
+
+// mixed takes its events both ways.
+func mixed(e *entity) traits {
+	t := ordinary(e)
+	t.mixes, t.loops, t.breaks = true, sometimes, true
+	t.opts.AutoReconnect, t.opts.From = e.odds(4), one(e, wire.FromNow, wire.FromOldest)
+	t.opts.Queue = one(e, 20, 4096)
+	t.stays = 10 * time.Second
 	return t
 }
