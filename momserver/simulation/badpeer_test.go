@@ -2,9 +2,7 @@ package simulation_test
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -55,27 +53,22 @@ func (b *badPeer) live() {
 func (b *badPeer) visit(what string, lasts time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second+b.offset)
 	defer cancel()
-	nc, err := b.link.DialContext(ctx, "mem", address)
+	if what == saysLess || what == saysHalf {
+		nc, err := b.link.DialContext(ctx, "mem", address)
+		if err != nil {
+			return err
+		}
+		defer nc.Close()
+		if what == saysHalf {
+			nc.Write([]byte("MoM"))
+		}
+		b.rest(lasts)
+		return nil
+	}
+	conn, _, err := b.w.greet(ctx, b.entity, b.link)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	switch what {
-	case saysLess:
-		b.rest(lasts)
-		return nil
-	case saysHalf:
-		nc.Write([]byte("MoM"))
-		b.rest(lasts)
-		return nil
-	}
-	if nc, err = b.secure(ctx, nc); err != nil {
-		return err
-	}
-	if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, 2*time.Second+b.offset); err != nil {
-		return err
-	}
-	conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 4 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute})
 	callback := &badCallback{what: what, until: make(chan struct{})}
 	go conn.Serve(wire.CallbackService, callback)
 	defer conn.Wait()
@@ -125,17 +118,6 @@ func (b *badPeer) lurk(ctx context.Context, conn *wire.Conn, args *wire.Subscrib
 	return err
 }
 
-// secure puts TLS on the connection, in a world where there is.
-func (b *badPeer) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
-	cfg := b.w.keys.ofClient()
-	if cfg == nil {
-		return nc, nil
-	}
-	cfg.ServerName = "server"
-	tc := tls.Client(nc, cfg)
-	return wire.HardClose(tc), tc.HandshakeContext(ctx)
-}
-
 // badCallback is what it serves.
 type badCallback struct {
 	what  string
@@ -155,4 +137,7 @@ func (c *badCallback) Notify(b *wire.Batch, ack *wire.Ack) error {
 
 func (c *badCallback) Goodbye(*wire.Goodbye, *wire.Nothing) error { return nil }
 
-func isBad(name string) bool { return strings.HasPrefix(name, badPrefix) }
+// isRaw reports whether the name is of a peer that is no momclient.
+func isRaw(name string) bool {
+	return strings.HasPrefix(name, badPrefix) || strings.HasPrefix(name, guestPrefix)
+}

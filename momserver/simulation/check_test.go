@@ -63,6 +63,7 @@ func (w *world) look() {
 			w.violated(invariant.Bounded, "%d calls to %s are unanswered, of at most %d", sub.InFlight, sub.Name, w.cfg.Window)
 		}
 	}
+	w.checkSizes(srv)
 	if n := liveObjects(); n > maxHeap {
 		w.violated(invariant.Bounded, "%d bytes on the heap", n)
 	}
@@ -91,7 +92,7 @@ func (w *world) rightReason(d momserver.Drop, stopping time.Time) bool {
 	}
 	switch d.Reason {
 	case momserver.ReasonUnsubscribed:
-		return !isBad(d.Name) && w.subscriber(d.Name).hasLeft(d.Time)
+		return d.Name == unsubscribed || !isRaw(d.Name) && w.subscriber(d.Name).hasLeft(d.Time)
 	case momserver.ReasonConnectionLost:
 		return some(func(s wiretest.Seen) bool { return !s.Ended.IsZero() && !s.Ended.After(d.Time) })
 	case momserver.ReasonCallTimeout:
@@ -113,7 +114,7 @@ func (w *world) rightReason(d momserver.Drop, stopping time.Time) bool {
 // own, and the callback connection where there is one.
 func (w *world) seen(d momserver.Drop) []wiretest.Seen {
 	seen := []wiretest.Seen{w.net.Seen(d.Addr)}
-	if !isBad(d.Name) {
+	if !isRaw(d.Name) {
 		if at := w.subscriber(d.Name).endpoint.of(d.Addr); at != "" {
 			seen = append(seen, w.net.Seen(at))
 		}

@@ -33,15 +33,19 @@ func newHost(w *world) *host {
 		BatchBytes:  one(h.entity, 1<<10, 4<<10, 64<<10),
 		Window:      one(h.entity, 0, 20, 40), // less, and held answers alone make a burst lag
 		// Each of these is apart from the others, and from their sums.
-		Heartbeat:        3*time.Second + 70*time.Nanosecond,
+		Heartbeat:        one(h.entity, time.Second, 3*time.Second) + 70*time.Nanosecond,
 		CallTimeout:      one(h.entity, 2*time.Second, 5*time.Second) + 110*time.Nanosecond,
 		HandshakeTimeout: 4*time.Second + 130*time.Nanosecond,
 		MessageTimeout:   one(h.entity, 2*time.Second, 5*time.Second) + 170*time.Nanosecond,
 		DialTimeout:      3*time.Second + 310*time.Nanosecond,
+		MaxRuns:          12,
+		MaxEventBytes:    16 << 10,
+		IdleTimeout:      6*time.Second + 370*time.Nanosecond,
 		DialsPerMinute:   1000, // else who has lost many connections would wait for a minute
 		DialContext:      w.dialBack,
 		TLS:              w.keys.ofServer(),
 		MaxSubscribers:   64,
+		LogPerSecond:     1000,
 	}
 	return h
 }
@@ -135,5 +139,7 @@ func (h *host) close() {
 	if left := strayGoroutines("mom.internal/momserver."); len(left) > 0 {
 		h.w.violated(invariant.Bounded, "Close has left %d goroutines:\n%s", len(left), strings.Join(left, "\n\n"))
 	}
+	h.w.refusesAll(h.srv)
+	h.w.checkGone(h.srv)
 	h.w.checkDrops(h.srv.Stats(), h.stopping)
 }

@@ -62,6 +62,9 @@ func (r *jobRun) step(call func() error, state wire.State) error {
 func (r *jobRun) runPackage() error {
 	const half = 500
 	var pkg *momserver.Package
+	if r.odds(4) {
+		r.refusePackage()
+	}
 	steps := []func() error{
 		func() error {
 			return r.step(func() (err error) {

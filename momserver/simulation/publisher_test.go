@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 	throughJobs    publishing = "jobs"
 	throughPublish publishing = "publish"
 	inBursts       publishing = "bursts"
+	atBounds       publishing = "bounds"
 )
 
 // publishersLeave is how long publishers take to end their runs.
@@ -30,6 +32,7 @@ type publisher struct {
 	kind  publishing
 	jobs  []uuid.UUID
 	names []string
+	item  int // bytes of what each event names
 
 	since atomic.Int64 // when the call that is going on began, 0 for none
 
@@ -41,6 +44,9 @@ type publisher struct {
 
 func newPublisher(w *world, kind publishing) *publisher {
 	p := &publisher{entity: w.entity("publisher-" + string(kind)), kind: kind}
+	if p.item = 4; kind == throughPublish {
+		p.item = one(p.entity, 4, 1000)
+	}
 	for _, name := range []string{"a", "b"} {
 		p.jobs = append(p.jobs, p.id())
 		p.names = append(p.names, string(kind)+" "+name)
@@ -63,6 +69,11 @@ func (p *publisher) live() {
 			p.rest(p.between(0, 25*time.Second))
 			if p.srv = p.w.host.current(); p.srv != nil && !p.w.healed() {
 				p.runRaw(one(p.entity, 10, 40, 40, 80, 300), grid, 3*grid)
+			}
+		case atBounds:
+			p.rest(p.between(0, 8*time.Second))
+			if p.srv = p.w.host.current(); p.srv != nil && !p.w.healed() {
+				p.runMany()
 			}
 		}
 	}
@@ -112,16 +123,22 @@ func (p *publisher) runRaw(n int, from, to time.Duration) {
 
 // publish publishes one event of the run.
 func (p *publisher) publish(state wire.State, severity wire.Severity) {
-	ev := wire.Event{JobID: p.current.JobID, RunID: p.current.RunID, Data: wire.TransferData{
-		Initialize: &wire.InitializeData{Name: p.current.Name}, Status: wire.Status{State: state},
-	}}
-	if state != wire.JobInitialized && state != wire.JobCompleted {
-		ev.Data.Body = &wire.PackageBody{Files: 3, Item: "file"}
-	}
+	ev := p.event(state)
 	if severity == wire.SeverityWarning {
 		ev.Data.Status.Log = []wire.LogEntry{{Severity: severity, Message: "something is odd"}}
 	}
 	p.call(func() error { return p.srv.Publish(ev) }, expected{state, severity})
+}
+
+// event returns an event of the run.
+func (p *publisher) event(state wire.State) wire.Event {
+	ev := wire.Event{JobID: p.current.JobID, RunID: p.current.RunID, Data: wire.TransferData{
+		Initialize: &wire.InitializeData{Name: p.current.Name}, Status: wire.Status{State: state},
+	}}
+	if state != wire.JobInitialized && state != wire.JobCompleted {
+		ev.Data.Body = &wire.PackageBody{Files: 3, Item: strings.Repeat("f", p.item)}
+	}
+	return ev
 }
 
 // expected is an event that a call may publish.

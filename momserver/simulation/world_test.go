@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -34,9 +35,11 @@ type world struct {
 	publishers  []*publisher
 	subscribers []*subscriber
 	bad         *badPeer
+	guest       *guest
+	newcomers   *newcomers
 	links       []*wiretest.Link
 
-	working sync.WaitGroup // the goroutines of publishers, subscribers and the bad peer
+	working sync.WaitGroup // the goroutines of publishers, subscribers and other peers
 	healing chan struct{}  // closed when all faults have ended
 	ending  chan struct{}  // closed when all is to end
 }
@@ -77,13 +80,14 @@ func parallel(seed uint64) bool { return rand.New(rand.NewPCG(seed, hash("proces
 func (w *world) populate() {
 	w.keys = drawKeys(w.seed)
 	w.host = newHost(w)
-	for _, kind := range []publishing{throughJobs, throughPublish, inBursts} {
+	for _, kind := range []publishing{throughJobs, throughPublish, inBursts, atBounds} {
 		w.publishers = append(w.publishers, newPublisher(w, kind))
 	}
+	w.cfg.Logger = slog.New(atSubscribing{publisher: newPublisher(w, "at subscribing")})
 	for i, make := range []func(*entity) traits{healthyHandler, healthyLoop, patient, small, selective, returning, anything, mixed} {
 		w.subscribers = append(w.subscribers, newSubscriber(w, i, make))
 	}
-	w.bad = newBadPeer(w)
+	w.bad, w.guest, w.newcomers = newBadPeer(w), newGuest(w), newNewcomers(w)
 	w.driver = newDriver(w)
 	for _, s := range w.subscribers[1:] { // the first is the plainest
 		s.drawEndpoint()
@@ -109,7 +113,9 @@ func (w *world) run() {
 	for _, s := range w.subscribers {
 		w.working.Go(s.live)
 	}
-	w.working.Go(w.bad.live)
+	for _, live := range []func(){w.bad.live, w.guest.live, w.newcomers.live} {
+		w.working.Go(live)
+	}
 	w.driver.live(w.began.Add(w.duration - convergeIn - closing))
 	healed := time.Now()
 	close(w.healing)

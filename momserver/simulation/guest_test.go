@@ -1,0 +1,186 @@
+package simulation_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/rpc"
+	"time"
+
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/invariant"
+)
+
+// guest_test.go holds peers that keep the protocol, on links without faults,
+// and do what no momclient does.
+
+// greet connects to the server and greets it. The connection serves nothing
+// before its Serve is called.
+func (w *world) greet(ctx context.Context, e *entity, l *wiretest.Link) (*wire.Conn, wire.Welcome, error) {
+	nc, err := l.DialContext(ctx, "mem", address)
+	if err != nil {
+		return nil, wire.Welcome{}, err
+	}
+	var welcome wire.Welcome
+	secured, err := w.secure(ctx, nc)
+	if err == nil {
+		welcome, err = wire.Greet(secured, wire.Hello{Version: wire.Version}, 2*time.Second+e.offset)
+	}
+	if err != nil {
+		nc.Close()
+		return nil, welcome, err
+	}
+	return wire.NewConn(secured, wire.ConnConfig{MaxMessage: 4 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute}), welcome, nil
+}
+
+// secure puts TLS on the connection, in a world where there is.
+func (w *world) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
+	cfg := w.keys.ofClient()
+	if cfg == nil {
+		return nc, nil
+	}
+	cfg.ServerName = "server"
+	tc := tls.Client(nc, cfg)
+	return wire.HardClose(tc), tc.HandshakeContext(ctx)
+}
+
+// guest comes again and again.
+type guest struct {
+	*entity
+	link *wiretest.Link
+}
+
+func newGuest(w *world) *guest {
+	g := &guest{entity: w.entity("guest")}
+	g.link = w.link(g.entity, "10.0.1.2", g.between(grid, 2*time.Millisecond), 0, 16<<10, 1)
+	return g
+}
+
+// What it does.
+const (
+	guestPrefix  = "guest that "
+	unsubscribed = guestPrefix + "unsubscribes and stays"
+	turnedDown   = guestPrefix + "is refused a subscription and stays"
+	slowOnce     = guestPrefix + "does not read for a while"
+)
+
+func (g *guest) live() {
+	for !g.w.healed() {
+		g.rest(g.between(grid, time.Second))
+		what := one(g.entity, unsubscribed, turnedDown, slowOnce, slowOnce)
+		g.did("%s: %v", what, g.visit(what) == nil)
+	}
+}
+
+func (g *guest) visit(what string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second+g.offset)
+	defer cancel()
+	conn, welcome, err := g.w.greet(ctx, g.entity, g.link)
+	if err != nil {
+		return err
+	}
+	go conn.Serve(wire.CallbackService, &badCallback{})
+	defer conn.Wait()
+	defer conn.Close(wire.Errorf(wire.CodeClosed, "enough"))
+	switch what {
+	case unsubscribed:
+		if err = conn.Call(ctx, wire.MethodSubscribe, &wire.SubscribeArgs{Name: what, Room: 1000}, &wire.Subscribed{}); err == nil {
+			err = conn.Call(ctx, wire.MethodUnsubscribe, &wire.Nothing{}, &wire.Nothing{})
+		}
+		if err == nil {
+			g.stay(conn)
+		}
+	case turnedDown:
+		args := &wire.SubscribeArgs{Name: what, From: wire.FromCursor, Cursor: wire.Cursor{Epoch: welcome.Epoch, Seq: 1 << 40}}
+		if err = conn.Call(ctx, wire.MethodSubscribe, args, &wire.Subscribed{}); conn.Err() == nil && wire.IsFinal(err) {
+			err = nil
+			g.stay(conn)
+		}
+	case slowOnce:
+		g.stall(conn)
+	}
+	return err
+}
+
+// stay does nothing, until the server has closed the connection for that.
+func (g *guest) stay(conn *wire.Conn) {
+	within := g.w.cfg.IdleTimeout + time.Second
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-conn.Done():
+	case <-timer.C:
+		g.w.violated(invariant.Bounded, "a connection without a subscription is open after %v", within)
+	case <-g.w.ending:
+	}
+	g.sleep(0)
+}
+
+// stall asks for so much that not all of the answers leave, does not read for a
+// while, and then checks that it gets them.
+func (g *guest) stall(conn *wire.Conn) {
+	const asked = 12 // of the 16 calls that may be unanswered
+	answers := make(chan *rpc.Call, asked)
+	g.link.Block(wiretest.Down)
+	for range asked {
+		conn.Client().Go(wire.MethodHistory, &wire.HistoryArgs{}, &wire.Page{}, answers)
+	}
+	g.sleep(g.between(100*time.Millisecond, 1500*time.Millisecond))
+	g.link.Unblock(wiretest.Down)
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	for n := range asked {
+		select {
+		case <-answers: // an error, too, where the server has ended
+		case <-timer.C:
+			g.w.violated(invariant.Liveness, "%d of %d answers have come a second after the peer reads again", n, asked)
+			return
+		}
+	}
+	g.sleep(0)
+}
+
+// newcomers each come from an address of their own, and go.
+type newcomers struct {
+	*entity
+	offset time.Duration // of their links
+	n      int
+}
+
+func newNewcomers(w *world) *newcomers {
+	return &newcomers{entity: w.entity("newcomers"), offset: w.entity("newcomers/link").offset}
+}
+
+func (n *newcomers) live() {
+	for !n.w.healed() {
+		n.rest(n.between(100*time.Millisecond, 2*time.Second))
+		n.n++
+		link := n.w.net.Link(fmt.Sprintf("10.1.%d.%d", n.n/250, n.n%250), wiretest.Shape{
+			Latency: grid, Buffer: 4 << 10, TLS: n.w.keys != nil, Grid: grid, Offset: n.offset,
+		}, n.rand.Uint64())
+		n.visit(link)
+	}
+}
+
+func (n *newcomers) visit(link *wiretest.Link) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second+n.entity.offset)
+	defer cancel()
+	if n.odds(3) { // says nothing
+		if nc, err := link.DialContext(ctx, "mem", address); err == nil {
+			n.sleep(n.between(0, 100*time.Millisecond))
+			nc.Close()
+		}
+		return
+	}
+	conn, _, err := n.w.greet(ctx, n.entity, link)
+	n.did("newcomer %d: %v", n.n, err == nil)
+	if err != nil {
+		return
+	}
+	go conn.Serve("", nil)
+	conn.Call(ctx, wire.MethodPing, &wire.Nothing{}, &wire.Nothing{})
+	conn.Close(wire.Errorf(wire.CodeClosed, "enough"))
+	conn.Wait()
+}
