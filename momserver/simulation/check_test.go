@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -42,6 +43,44 @@ func (s *subscriber) checkPrompt(e wire.Event) {
 func (s *subscriber) checkEnd(st momclient.ConnectionStatus) {
 	if since, up := s.w.host.upSince(); s.healthy && st.Kind == momclient.Lost && up && time.Since(since) > promptly {
 		s.w.violated(invariant.Healthy, "%s lost its connection: %v", s.name, st.Err)
+	}
+}
+
+// attempts is what a client has said of its attempts to connect.
+type attempts struct {
+	began  time.Time // when the latest began
+	ended  time.Time // when it, or the session that it made, ended
+	made   bool      // it made a session
+	failed int       // since the last session that held
+}
+
+// firstDelay is the longest wait before the first attempt after a session that
+// held, where the server asks for no longer one.
+const firstDelay = 200 * time.Millisecond
+
+// checkAttempt checks that the waits between attempts begin anew after a session
+// that held for a Period. mu is held.
+func (s *subscriber) checkAttempt(st momclient.ConnectionStatus) {
+	a := &s.attempts
+	switch st.Kind {
+	case momclient.Connecting:
+		a.began, a.made = st.Time, false
+	case momclient.Connected, momclient.Resumed:
+		a.made = true
+	case momclient.Lost, momclient.Refused:
+		a.ended = st.Time
+	case momclient.Closed:
+		a.failed = 0
+	case momclient.Reconnecting:
+		if a.made && a.ended.Sub(a.began) > s.opts.Period {
+			a.failed = 0
+		}
+		a.failed++
+		var e *wire.Error
+		asked := errors.As(st.Err, &e) && e.After > 0
+		if st.Attempt != a.failed || st.Attempt == 1 && st.Delay > firstDelay && !asked {
+			s.w.violated(invariant.Liveness, "%s waits for %v before attempt %d, which is the %dth", s.name, st.Delay, st.Attempt, a.failed)
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ type endpoint struct {
 // drawEndpoint draws whether the subscriber has one.
 func (s *subscriber) drawEndpoint() {
 	p := &endpoint{entity: s.w.entity(s.name + "/callback"), main: s.link, listeners: make(map[string]string)}
-	if !p.odds(3) {
+	if s.backs == 0 || !p.odds(s.backs) {
 		return
 	}
 	s.endpoint = p
@@ -66,7 +66,24 @@ func (p *endpoint) of(main string) string {
 	return p.listeners[main]
 }
 
-// dialBack connects the server to an endpoint.
+// intrude has strangers connect to an endpoint and go, one after another, more
+// of them than may be there at once.
+func (p *endpoint) intrude(ctx context.Context, network, address string) {
+	p.mu.Lock()
+	strangers := 0
+	if p.odds(3) {
+		strangers = 9
+	}
+	p.mu.Unlock()
+	for range strangers {
+		if nc, err := p.back.DialBack(ctx, network, address); err == nil {
+			nc.Close()
+		}
+	}
+}
+
+// dialBack connects the server to an endpoint, which it may not be the first to
+// find.
 func (w *world) dialBack(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, _ := net.SplitHostPort(address)
 	if host == badIP {
@@ -74,6 +91,7 @@ func (w *world) dialBack(ctx context.Context, network, address string) (net.Conn
 	}
 	for _, s := range w.subscribers {
 		if s.ip == host && s.endpoint != nil {
+			s.endpoint.intrude(ctx, network, address)
 			return s.endpoint.back.DialBack(ctx, network, address)
 		}
 	}

@@ -45,6 +45,7 @@ type subscriber struct {
 	epoch     uuid.UUID  // of the latest event
 	left      []time.Time
 	gone      *momclient.Client // the latest that was closed by an interference
+	attempts  attempts
 }
 
 // newSubscriber draws the i-th.
@@ -61,7 +62,7 @@ func newSubscriber(w *world, i int, draw func(*entity) traits) *subscriber {
 		w.report(v)
 	})
 	s.opts.Name = name
-	s.opts.Period = s.between(time.Second, 3*time.Second) + s.offset
+	s.opts.Period = s.period + s.offset
 	s.opts.DialTimeout = 5*time.Second + 3*s.offset
 	s.opts.CallTimeout = 5*time.Second + 5*s.offset
 	s.opts.DialContext = s.link.DialContext
@@ -267,6 +268,7 @@ func (s *subscriber) status(st momclient.ConnectionStatus) {
 	default:
 		s.connected = time.Time{}
 	}
+	s.checkAttempt(st)
 	s.mu.Unlock()
 	switch st.Kind {
 	case momclient.Connected, momclient.Resumed:

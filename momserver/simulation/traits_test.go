@@ -22,6 +22,8 @@ type traits struct {
 	latency  time.Duration
 	buffer   int
 	pieces   int // that a message arrives in
+	period   time.Duration
+	backs    int // has the server dial back once in so many worlds; 0 for never
 }
 
 type frequency int
@@ -33,21 +35,27 @@ const (
 )
 
 func ordinary(e *entity) traits {
-	return traits{patience: 20*time.Second + 7*e.offset, latency: e.between(grid, 20*time.Millisecond), buffer: one(e, 2<<10, 8<<10, 64<<10), pieces: 1 + e.rand.IntN(3)}
+	return traits{patience: 20*time.Second + 7*e.offset, latency: e.between(grid, 20*time.Millisecond), buffer: one(e, 2<<10, 8<<10, 64<<10), pieces: 1 + e.rand.IntN(3), period: e.between(time.Second, 3*time.Second), backs: 3}
 }
 
 // healthyHandler is the reference: nothing is wrong with it, ever.
 func healthyHandler(e *entity) traits {
 	t := ordinary(e)
 	t.healthy, t.opts.AutoReconnect, t.opts.From = true, true, wire.FromOldest
-	t.latency, t.buffer, t.pieces = grid, 256<<10, 1
+	t.latency, t.buffer, t.pieces, t.backs = grid, 256<<10, 1, 0
 	return t
 }
 
-// healthyLoop is another, in a loop.
+// healthyLoop is another, in a loop, that may get no event for a long time, and
+// is not kept alive by its own Pings: with a Period longer than it takes
+// silence for.
 func healthyLoop(e *entity) traits {
 	t := healthyHandler(e)
-	t.loops, t.opts.From, t.pieces = always, wire.FromNow, 2
+	t.loops, t.opts.From, t.pieces, t.backs = always, wire.FromNow, 2, 2
+	t.period = 8 * time.Second
+	if e.odds(2) {
+		t.opts.Filter = wire.Filter{Names: []string{"bursts b"}, Severity: wire.SeverityError}
+	}
 	return t
 }
 

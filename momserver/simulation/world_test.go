@@ -37,6 +37,7 @@ type world struct {
 	bad         *badPeer
 	guest       *guest
 	newcomers   *newcomers
+	historian   *historian
 	links       []*wiretest.Link
 
 	working sync.WaitGroup // the goroutines of publishers, subscribers and other peers
@@ -88,6 +89,7 @@ func (w *world) populate() {
 		w.subscribers = append(w.subscribers, newSubscriber(w, i, make))
 	}
 	w.bad, w.guest, w.newcomers = newBadPeer(w), newGuest(w), newNewcomers(w)
+	w.historian = newHistorian(w)
 	w.driver = newDriver(w)
 	for _, s := range w.subscribers[1:] { // the first is the plainest
 		s.drawEndpoint()
@@ -113,7 +115,7 @@ func (w *world) run() {
 	for _, s := range w.subscribers {
 		w.working.Go(s.live)
 	}
-	for _, live := range []func(){w.bad.live, w.guest.live, w.newcomers.live} {
+	for _, live := range []func(){w.bad.live, w.guest.live, w.newcomers.live, w.historian.live} {
 		w.working.Go(live)
 	}
 	w.driver.live(w.began.Add(w.duration - convergeIn - closing))
