@@ -42,6 +42,7 @@ var (
 	verbose = flag.Bool("v", false, "print each mutant's result; with -mutant the output of its tests too")
 	want    = flag.Float64("want", 90, "exit with 1 if the tests find less than this `percentage`")
 	seeds   = flag.Int("seeds", 200, "how many `seeds` of the simulation try a mutant that no other test finds")
+	quick   = flag.Bool("quick", false, "leave out real sockets and further seeds: finds less, but soon")
 	workers = flag.Int("workers", 2, "how many test processes run at once")
 )
 
