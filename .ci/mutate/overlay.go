@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // helperFile holds the functions that choose a mutant, in each package.
@@ -113,4 +115,91 @@ func mutantMax[T cmp.Ordered](n int, x T, more ...T) T { for _, y := range more 
 		text += fmt.Sprintf("func %s[T %s](n int, x, y T) %s { if mutantOn(n) { return x %s y }; return x %v y }\n", o.helper, constraint, result, o.other, op)
 	}
 	return []byte(text)
+}
+
+// compiling returns the mutants without those that do not compile.
+func compiling(p *pkg, all []*mutant) ([]*mutant, error) {
+	for {
+		source := map[string][]byte{helperFile: helpers(p, 0)}
+		for _, name := range p.names {
+			source[name] = render(p.source[name], editsOf(all, p.dir+"/"+name))
+		}
+		faults := p.check(source)
+		if len(faults) == 0 {
+			return all, nil
+		}
+		before := len(all)
+		for _, fault := range faults {
+			at := fault.Fset.Position(fault.Pos)
+			all = slices.DeleteFunc(all, func(m *mutant) bool {
+				return filepath.FromSlash(m.file) == at.Filename && m.line == at.Line
+			})
+		}
+		if len(all) == before {
+			return nil, fmt.Errorf("the mutants do not compile: %w", faults[0])
+		}
+		if *verbose {
+			fmt.Printf("%d mutants left out, which do not compile: %v\n", before-len(all), faults[0])
+		}
+	}
+}
+
+func editsOf(all []*mutant, file string) (edits []edit) {
+	for _, m := range all {
+		if m.file == file {
+			edits = append(edits, m.edits...)
+		}
+	}
+	return edits
+}
+
+// edit puts texts around a stretch of a file, or replaces the stretch.
+type edit struct {
+	start, end    int
+	before, after string
+	replace       bool // by before
+	innermost     bool // of those around the same stretch
+}
+
+// render applies edits, which are nested or apart. What surrounds the same
+// stretch is nested in the order of the edits.
+func render(source []byte, edits []edit) []byte {
+	type insertion struct {
+		at    int
+		opens bool
+		other int // where the edit's other end is
+		order int
+		text  string
+		skip  int
+	}
+	var all []insertion
+	for i, e := range edits {
+		if e.innermost {
+			i -= len(edits)
+		}
+		if e.replace {
+			all = append(all, insertion{at: e.start, opens: true, other: e.start, order: i, text: e.before, skip: e.end - e.start})
+			continue
+		}
+		all = append(all, insertion{at: e.start, opens: true, other: e.end, order: i, text: e.before}, insertion{at: e.end, other: e.start, order: -i, text: e.after})
+	}
+	slices.SortStableFunc(all, func(a, b insertion) int {
+		if a.at != b.at {
+			return a.at - b.at
+		}
+		if a.opens != b.opens {
+			if a.opens {
+				return 1 // what ends here ends before the next begins
+			}
+			return -1
+		}
+		return cmp.Or(b.other-a.other, b.order-a.order)
+	})
+	var out []byte
+	at := 0
+	for _, in := range all {
+		out = append(append(out, source[at:in.at]...), in.text...)
+		at = in.at + in.skip
+	}
+	return append(out, source[at:]...)
 }
