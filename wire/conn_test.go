@@ -271,6 +271,65 @@ func TestConnInSocket(t *testing.T) {
 	}
 }
 
+// stubborn is a connection whose reads and writes go on after Close, until they
+// are let go.
+type stubborn struct {
+	net.Conn
+	reads, writes chan struct{}
+}
+
+func (s *stubborn) Read([]byte) (int, error) {
+	<-s.reads
+	return 0, io.EOF
+}
+
+func (s *stubborn) Write([]byte) (int, error) {
+	<-s.writes
+	return 0, io.ErrClosedPipe
+}
+
+// TestConnWait waits for the reader and for the writer.
+func TestConnWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, _ := net.Pipe()
+		s := &stubborn{near, make(chan struct{}), make(chan struct{})}
+		c := NewConn(s, testConfig)
+		gone := make(chan struct{})
+		go func() {
+			c.Serve("", nil)
+			close(gone)
+		}()
+		c.Client().Go("Test.Twice", new(int), new(int), make(chan *rpc.Call, 1))
+		synctest.Wait() // both are in the connection
+		c.Close(Errorf(CodeClosed, "test over"))
+		for _, held := range []chan struct{}{s.reads, s.writes} {
+			synctest.Wait()
+			select {
+			case <-gone:
+				t.Fatal("Serve has returned before its goroutines")
+			default:
+			}
+			close(held)
+		}
+		<-gone
+		if !errors.Is(c.Err(), ErrClosed) {
+			t.Error(c.Err())
+		}
+	})
+}
+
+// TestConnClientClose ends the connection.
+func TestConnClientClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := silent(t)
+		c.Client().Close()
+		synctest.Wait()
+		if !errors.Is(c.Err(), ErrClosed) {
+			t.Error(c.Err())
+		}
+	})
+}
+
 // keeper keeps what it was called with, and answers with as much.
 type keeper struct {
 	c    *Conn

@@ -59,16 +59,13 @@ func TestDecodeReferences(t *testing.T) {
 		"whole":             {whole, ""},
 		"a run left out":    {slices.Concat(pack.bytes, data), "definition 2 refers to 1, which has not come"},
 		"a package out":     {slices.Concat(run.bytes, data), "event 42 refers to definition 2, which has not come"},
-		"another type":      {retyped(whole), ""},
+		"another type":      {retyped(whole), "a gob value that has nothing in common with type wire.record"},
 		"then another type": {slices.Concat(run.bytes, pack.bytes, retyped(data)), "events of two gob types"},
+		"a byte behind":     {append(slices.Clone(whole), 0), "1 bytes behind the last event"},
 	} {
 		dec, got := NewEventDecoder(enc.Types()), 0
 		err := dec.Decode(tc.data, 1, func(*Event) { got++ })
 		switch {
-		case name == "another type": // whatever it is called, it is no record
-			if !errors.Is(err, ErrProtocol) || got > 0 {
-				t.Errorf("%s: %d events, %v", name, got, err)
-			}
 		case tc.words == "":
 			if err != nil || got != 1 {
 				t.Errorf("%s: %d events, %v", name, got, err)
@@ -76,5 +73,28 @@ func TestDecodeReferences(t *testing.T) {
 		case !errors.Is(err, ErrProtocol) || err.Error() != tc.words || got > 0:
 			t.Errorf("%s: %d events, %v; want %q", name, got, err, tc.words)
 		}
+	}
+}
+
+// TestEventTypes are definitions, and nothing else.
+func TestEventTypes(t *testing.T) {
+	enc := NewEventEncoder()
+	value := encoded(t, enc, Event{})
+	for words, types := range map[string][]byte{
+		"a gob value among the types of events":         append(slices.Clone(enc.Types()), value...),
+		"more than 32768 bytes of gob type definitions": append(slices.Clone(enc.Types()), make([]byte, defaultGobBounds.Definitions)...),
+		"a gob type that is defined already":            slices.Concat(enc.Types(), enc.Types()),
+		"a gob value of a type that is not defined":     nil,
+		"a gob message that is cut off":                 enc.Types()[:len(enc.Types())-1],
+	} {
+		dec := NewEventDecoder(types)
+		for range 2 {
+			if err := dec.Decode(value, 1, func(*Event) {}); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), words) {
+				t.Errorf("%v; want %q", err, words)
+			}
+		}
+	}
+	if err := NewEventDecoder(enc.Types()).Decode(value, 1, func(*Event) {}); err != nil {
+		t.Errorf("after those: %v", err)
 	}
 }

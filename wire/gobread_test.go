@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/gob"
 	"errors"
+	"net/rpc"
 	"reflect"
 	"strings"
 	"testing"
@@ -285,5 +286,23 @@ func TestSharedTypes(t *testing.T) {
 	}
 	if d := NewEventDecoder(enc.Types()); d.types != a.types {
 		t.Error("broken types have taken the place of good ones")
+	}
+}
+
+// TestStreamForLong: a stream that goes on and on with the same types costs no
+// more than at first.
+func TestStreamForLong(t *testing.T) {
+	var b bytes.Buffer
+	enc, s := gob.NewEncoder(&b), newStream()
+	for i := range 3 * defaultGobBounds.Fields {
+		b.Reset()
+		enc.Encode(&rpc.Request{ServiceMethod: "Test.Twice", Seq: uint64(i)})
+		enc.Encode(&Filter{Names: []string{"a"}})
+		var head rpc.Request
+		var body Filter
+		s.take(bytes.Clone(b.Bytes()))
+		if err := errors.Join(s.decode(&head), s.decode(&body), s.end()); err != nil || head.Seq != uint64(i) || len(s.plans) != 2 {
+			t.Fatalf("call %d: %v, with %d plans", i, err, len(s.plans))
+		}
 	}
 }

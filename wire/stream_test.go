@@ -195,6 +195,10 @@ func TestEventLimit(t *testing.T) {
 	if _, _, err := enc.Encode(&over, new(Common), 1<<20); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "1025 log entries; at most 1024") {
 		t.Errorf("a log over its bound: %v", err)
 	}
+	huge, before := Event{Data: TransferData{Initialize: &InitializeData{Name: strings.Repeat("n", 10<<20)}}}, allocated()
+	if _, _, err := enc.Encode(&huge, new(Common), 1<<20); !errors.Is(err, ErrTooLarge) || allocated()-before > 1<<20 {
+		t.Errorf("10 MiB of text: %v, with %d bytes allocated", err, allocated()-before)
+	}
 	if n := text.textSize(); n > len(encoded(t, enc, text)) {
 		t.Errorf("textSize is %d, over the size", n)
 	}
