@@ -132,7 +132,7 @@ func TestDirectTellsRoom(t *testing.T) {
 			if told.Load() != round-1 {
 				t.Errorf("round %d: told %d times before the replies have left", round, told.Load())
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			if told.Load() != round || out.full() || rung(out) {
 				t.Errorf("round %d: told %d times when all have left", round, told.Load())

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // claim returns a stream of one value of a type with a list, in which the list
@@ -236,4 +237,42 @@ func benchBatch() (types, data []byte) {
 		data = append(known.Append(data, def), event...)
 	}
 	return enc.Types(), data
+}
+
+// TestText: short strings lie together, as many as are still to come and maxWords
+// bytes at most; one that comes again lies where it was; a long one lies alone.
+func TestText(t *testing.T) {
+	in := func(texts ...string) gobReader {
+		var b []byte
+		for _, text := range texts {
+			b = append(appendUint(b, uint64(len(text))), text...)
+		}
+		return gobReader{b: b}
+	}
+	at := func(s string) uintptr { return uintptr(unsafe.Pointer(unsafe.StringData(s))) }
+	const short, next = "short", "next"
+	limit, long := strings.Repeat("l", maxWords), strings.Repeat("x", maxWords+1)
+	d := gobValues{in: in(short, short, next, long, next, limit), behind: 100}
+	var got []string
+	for _, want := range []string{short, short, next, long, next, limit} {
+		got = append(got, d.text())
+		if got[len(got)-1] != want {
+			t.Errorf("%.20q becomes %.20q", want, got[len(got)-1])
+		}
+	}
+	if at(got[1]) != at(got[0]) || at(got[4]) != at(got[2]) {
+		t.Error("a string that comes again is copied")
+	}
+	if at(got[2]) != at(got[0])+uintptr(len(short)) {
+		t.Error("short strings do not lie together")
+	}
+	if d.word != limit || d.words.Len() != maxWords || d.words.Cap() < maxWords || d.words.Cap() > 2*maxWords {
+		t.Errorf("%d bytes lie together, in %d", d.words.Len(), d.words.Cap())
+	}
+	for behind, most := range map[int]int{0: 16, 100: 112, 10 * maxWords: maxWords + 64} {
+		d := gobValues{in: in(short), behind: behind}
+		if d.text(); d.words.Cap() < min(behind, maxWords) || d.words.Cap() > most {
+			t.Errorf("with %d bytes behind, there is room for %d", behind, d.words.Cap())
+		}
+	}
 }
