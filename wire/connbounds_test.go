@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
@@ -380,6 +381,29 @@ func definitions(t *testing.T, values ...any) (stream []byte) {
 		}
 	}
 	return stream
+}
+
+// TestGlanceChangesNothing in a stream that has types already: a message that
+// brings more of them can be decoded after it.
+func TestGlanceChangesNothing(t *testing.T) {
+	var b bytes.Buffer
+	enc, s := gob.NewEncoder(&b), newStream()
+	var head rpc.Request
+	for i, body := range []any{5, Filter{Names: []string{"a"}}, RoomArgs{Room: 1}} {
+		b.Reset()
+		enc.Encode(&rpc.Request{ServiceMethod: "Test.Twice", Seq: uint64(i)})
+		enc.Encode(body)
+		payload := bytes.Clone(b.Bytes())
+		for range 2 {
+			if err := s.glance(payload); err != nil {
+				t.Errorf("call %d, at a glance: %v", i, err)
+			}
+		}
+		s.take(payload)
+		if err := errors.Join(s.decode(&head), s.decode(nil), s.end()); err != nil || head.Seq != uint64(i) {
+			t.Errorf("call %d: %v", i, err)
+		}
+	}
 }
 
 // TestGlanceIsCheap, however many values a frame has, and however many fields

@@ -276,3 +276,20 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+// panicky panics when it is read.
+type panicky byte
+
+func (*panicky) UnmarshalBinary([]byte) error  { panic(strings.Repeat("boom", 1000)) }
+func (panicky) MarshalBinary() ([]byte, error) { return []byte{1}, nil }
+
+// TestReadPanics: a type that panics when it reads itself is an error of the
+// stream, in few words.
+func TestReadPanics(t *testing.T) {
+	type holder struct{ P panicky }
+	s := newStream()
+	s.take(gobOf(t, holder{1}))
+	if err := s.decode(new(holder)); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "boom") || len(err.Error()) > 400 {
+		t.Error(err)
+	}
+}

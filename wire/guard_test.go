@@ -290,3 +290,24 @@ func TestDefinitionBytes(t *testing.T) {
 		}
 	}
 }
+
+// TestLadderOfTypes: types of which each has two fields of the one before are
+// looked at once each, and not once for each way to them.
+func TestLadderOfTypes(t *testing.T) {
+	types, top := newTypes(), int64(gobFirstUser)
+	common := func(id int64) []byte { return slices.Concat([]byte("\x01\x01N\x01"), appendInt(nil, id), []byte{0}) }
+	for id := top; id < gobFirstUser+100; id++ {
+		below := common(id - 1)
+		if id == gobFirstUser {
+			below = common(gobInt)
+		}
+		def := slices.Concat([]byte("\x03\x01"), common(id), []byte("\x01\x02"), below, below, []byte("\x00\x00"))
+		if err := types.define(id, gobReader{b: def}, len(def)); err != nil {
+			t.Fatalf("type %d: %v", id, err)
+		}
+		top = id
+	}
+	if _, steps, err := types.plan(top, nil); err != nil || steps != 200 {
+		t.Errorf("%d steps, %v", steps, err)
+	}
+}

@@ -179,7 +179,9 @@ func TestEventLimit(t *testing.T) {
 	enc := NewEventEncoder()
 	text := Event{Seq: 1, Data: TransferData{Initialize: &InitializeData{Name: strings.Repeat("n", 5000)}}}
 	log := Event{Seq: 1, Data: TransferData{Status: Status{Log: make([]LogEntry, MaxLogEntries)}}}
-	for name, ev := range map[string]*Event{"text": &text, "log": &log} {
+	pack := fullEvent()
+	pack.Data.Header.TargetFilePath = strings.Repeat("p", 5000)
+	for name, ev := range map[string]*Event{"text": &text, "log": &log, "package": &pack} {
 		size := len(encoded(t, enc, *ev))
 		if _, _, err := enc.Encode(ev, new(Common), size); err != nil {
 			t.Errorf("%s: at the limit: %v", name, err)

@@ -36,6 +36,11 @@ func TestWatchPeer(t *testing.T) {
 				if err != nil || got != want {
 					t.Errorf("TLS %v, writes %v: a user timeout of %d ms, %v; want %d", secured, write, got, err, want)
 				}
+				for option, want := range map[[2]int]int{{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE}: 1, {syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL}: 1, {syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT}: 3} {
+					if got, err := syscall.GetsockoptInt(int(fd), option[0], option[1]); err != nil || got != want {
+						t.Errorf("TLS %v, writes %v: option %d is %d, %v; want %d", secured, write, option[1], got, err, want)
+					}
+				}
 				idle, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE)
 				if err != nil || time.Duration(idle)*time.Second > max(write, time.Second) {
 					t.Errorf("TLS %v, writes %v: keepalive after %d s, %v", secured, write, idle, err)
