@@ -21,7 +21,7 @@ func BenchmarkCache(b *testing.B) {
 			h := newHistory(&cfg)
 			seq := 0
 			publish := func() {
-				if err := h.publish(transferring(&seq), 0); err != nil {
+				if err := h.publish(transferring(&seq), 0, false); err != nil {
 					b.Fatal(err)
 				}
 			}

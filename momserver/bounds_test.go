@@ -17,6 +17,7 @@ import (
 	"mom.internal/momserver"
 	"mom.internal/wire"
 	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // bound says how a number or a time of Config is held: at the limit, where
@@ -35,6 +36,7 @@ var bounds = map[string]bound{
 	"MaxRuns":       {here: holdsMaxRuns},
 	"MaxJobs":       {here: holdsMaxJobs},
 
+	"MaxRunSilence":   {here: holdsMaxRunSilence}, // and whose turn it is TestSilentRunGivesWay
 	"MaxOpenPackages": {here: holdsMaxOpenPackages},
 
 	"MaxConns":         {there: TestCaps},
@@ -165,6 +167,28 @@ func holdsMaxJobs(t *testing.T) {
 					t.Error("the job that was silent longest is kept")
 				}
 			}
+		}
+	})
+}
+
+// holdsMaxRunSilence has a run give way, whose subscriber is told.
+func holdsMaxRunSilence(t *testing.T) {
+	inBubble(t, momserver.Config{MaxRuns: 1, MaxRunSilence: 7 * time.Minute}, func(w *world) {
+		c := w.subscribed(momclient.Options{})
+		w.publish(1)
+		next := transferring(w.job, uuid.New())
+		time.Sleep(7*time.Minute - time.Nanosecond)
+		if err := w.send(next); !errors.Is(err, wire.ErrFull) {
+			t.Errorf("too early: %v", err)
+		}
+		time.Sleep(time.Nanosecond)
+		w.ledger.Publish(invariant.Mark{JobID: w.job, Name: "job", RunID: w.run, State: wire.ExportingError, Severity: wire.SeverityError, Final: true})
+		if err := w.send(next); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if sum := c.told(); sum.Fresh != 3 {
+			t.Errorf("%+v", sum)
 		}
 	})
 }

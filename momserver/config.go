@@ -19,8 +19,14 @@ type Config struct {
 	CacheEvents   int // events kept; 10,000
 	CacheBytes    int // bytes of encoded events kept; 64 MiB
 	MaxEventBytes int // bytes of one encoded event, over which Publish refuses it; 64 KiB, 1 MiB at most
-	MaxRuns       int // unfinished runs, over which a new one is refused; 10,000
+	MaxRuns       int // unfinished runs, over which a new one is refused unless another gives way; 10,000
 	MaxJobs       int // jobs whose latest event is kept for Jobs, the longest silent dropped first; 10,000
+
+	// MaxRunSilence is how long a run that was begun by [Server.Publish] may be
+	// silent before it gives way to a new run over MaxRuns, the one silent
+	// longest first; 60 min. The server then ends it with an ExportingError event.
+	// The run of a [Job] never gives way, because its owner ends it.
+	MaxRunSilence time.Duration
 
 	// MaxOpenPackages bounds the packages of one run that have been started and
 	// have not ended, over which StartPackage refuses another; 100,000.
@@ -102,6 +108,7 @@ func (c Config) withDefaults() Config {
 	c.MaxEventBytes = min(c.MaxEventBytes, maxPiece)
 	def(&c.MaxRuns, 10_000)
 	def(&c.MaxJobs, 10_000)
+	def(&c.MaxRunSilence, time.Hour)
 	def(&c.MaxOpenPackages, 100_000)
 	def(&c.MaxConns, 12_000)
 	def(&c.MaxConnsPerAddr, c.MaxConns)

@@ -48,7 +48,7 @@ func playGaps(t *testing.T, cached int, script []byte) {
 			for i := range arg {
 				job := jobs[(arg+i)%len(jobs)]
 				ev := wire.Event{JobID: job, RunID: job, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}
-				if err := h.publish(&ev, 0); err != nil {
+				if err := h.publish(&ev, 0, false); err != nil {
 					t.Fatal(err)
 				}
 				published = append(published, job)

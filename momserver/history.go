@@ -1,6 +1,9 @@
 package momserver
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -25,8 +28,13 @@ type history struct {
 	maxBytes  int
 	maxEvent  int
 	maxRuns   int
+	maxSilent time.Duration // of a run that another run's beginning ends
 
-	mu     sync.Mutex // guards all below; held for encoding and copying one event in memory
+	// mu guards all below. It is held while one event is encoded and stored, or
+	// two where one run gives way to another; while the events that there is no
+	// more room for leave the cache; and while a snapshot is taken: a pointer
+	// for each unfinished run, or each job.
+	mu     sync.Mutex
 	closed bool
 	enc    *wire.EventEncoder
 	cache  cache
@@ -37,7 +45,7 @@ type history struct {
 func newHistory(cfg *Config) *history {
 	h := &history{
 		epoch: uuid.New(), enc: wire.NewEventEncoder(), cache: newCache(), jobs: latest{bound: cfg.MaxJobs},
-		maxEvents: cfg.CacheEvents, maxBytes: cfg.CacheBytes, maxEvent: cfg.MaxEventBytes, maxRuns: cfg.MaxRuns,
+		maxEvents: cfg.CacheEvents, maxBytes: cfg.CacheBytes, maxEvent: cfg.MaxEventBytes, maxRuns: cfg.MaxRuns, maxSilent: cfg.MaxRunSilence,
 	}
 	h.types = h.enc.Types()
 	return h
@@ -45,8 +53,10 @@ func newHistory(cfg *Config) *history {
 
 // publish gives the event, of the time at, the next Seq and appends it. It
 // refuses, and changes nothing, after close, over the bound of an event, and
-// for the first event of a run over the bound of unfinished runs.
-func (h *history) publish(ev *wire.Event, at time.Duration) error {
+// for the first event of a run over the bound of unfinished runs. Where one of
+// these has been silent for too long, that is ended first. ofJob says that the
+// run has a [Job], whose owner ends it.
+func (h *history) publish(ev *wire.Event, at time.Duration, ofJob bool) error {
 	m := mark{state: ev.Data.Status.State, severity: ev.Severity(), final: ev.EndsRun(), faulty: ev.CompletedWithErrors(), at: at}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -54,12 +64,8 @@ func (h *history) publish(ev *wire.Event, at time.Duration) error {
 		return wire.Errorf(wire.CodeClosed, "momserver: publish after Shutdown or Close")
 	}
 	run := h.runs.get(ev.RunID)
-	data, err := h.encode(ev, run, &m)
-	if err == nil {
-		e := h.cache.append(m, data)
-		h.runs.publish(run, &e)
-		h.jobs.publish(&e)
-	}
+	over := !m.final && h.runs.unfinished() >= h.maxRuns && !run.isUnfinished()
+	err := h.encode(ev, run, m, ofJob, over)
 	h.runs.forget(ev.RunID, run)
 	for h.cache.len() > h.maxEvents || h.cache.bytes > h.maxBytes && h.cache.len() > 1 {
 		h.evict()
@@ -67,15 +73,69 @@ func (h *history) publish(ev *wire.Event, at time.Duration) error {
 	return err
 }
 
-// encode returns the event as bytes, valid until the next call, and completes
-// its mark. mu is held.
-func (h *history) encode(ev *wire.Event, run *runState, m *mark) (data []byte, err error) {
-	if !m.final && h.runs.unfinished() >= h.maxRuns && !run.isUnfinished() {
-		return nil, wire.Errorf(wire.CodeFull, "momserver: %d unfinished runs already (Config.MaxRuns)", h.maxRuns)
+// encode encodes and appends the event, over the bound of unfinished runs after
+// the end of one that gives way. mu is held.
+func (h *history) encode(ev *wire.Event, run *runState, m mark, ofJob, over bool) (err error) {
+	var silent *runState
+	var end mark
+	var last []byte // the event that ends silent
+	if over {
+		if silent = h.runs.silentFor(h.maxSilent, m.at); silent == nil {
+			return wire.Errorf(wire.CodeFull, "momserver: %d unfinished runs already (Config.MaxRuns)", h.maxRuns)
+		}
+		if end, last, err = h.encodeEnd(silent, m.at); err != nil {
+			return err
+		}
 	}
 	ev.Seq = h.cache.head + 1
-	m.def, data, err = h.enc.Encode(ev, &run.common, h.maxEvent)
-	return data, err
+	if silent != nil {
+		ev.Seq++
+	}
+	var data []byte
+	if m.def, data, err = h.enc.Encode(ev, &run.common, h.maxEvent); err != nil {
+		return err
+	}
+	if silent != nil {
+		h.append(end, last, silent, false)
+		h.runs.forget(end.def.RunID(), silent)
+	}
+	h.append(m, data, run, ofJob)
+	return nil
+}
+
+// append appends an event to the cache, and makes it the latest of its run and
+// its job. mu is held.
+func (h *history) append(m mark, data []byte, run *runState, ofJob bool) {
+	e := h.cache.append(m, data)
+	h.runs.publish(run, &e, ofJob)
+	h.jobs.publish(&e)
+}
+
+// encodeEnd returns the event that ends a silent run, encoded: what its latest
+// event says of the run as a whole, and why it ends. mu is held.
+func (h *history) encodeEnd(run *runState, at time.Duration) (m mark, data []byte, err error) {
+	var known wire.Known
+	var ev wire.Event
+	was := run.head.e
+	err = wire.NewEventDecoder(h.types).Decode(append(known.Append(nil, was.def), was.data...), 1, func(e *wire.Event) { ev = *e })
+	if err != nil {
+		panic(err) // the cache holds what this process encoded
+	}
+	now := time.Now().UTC()
+	ev.Seq = h.cache.head + 1
+	ev.Data.Header, ev.Data.Body = nil, nil
+	ev.Data.Progress.Errors++
+	ev.Data.Status = wire.Status{State: wire.ExportingError, Final: true, SentTime: now, ReceivedTime: now, Log: []wire.LogEntry{{
+		Time: now, Severity: wire.SeverityError,
+		Message: fmt.Sprintf("nothing was published of this run for %v (Config.MaxRunSilence), and another needed its place (Config.MaxRuns)", (at - run.spoke).Truncate(time.Second)),
+	}}}
+	m = mark{state: wire.ExportingError, severity: wire.SeverityError, final: true, at: at}
+	m.def, data, err = h.enc.Encode(&ev, &run.common, h.maxEvent)
+	if errors.Is(err, wire.ErrTooLarge) { // its description leaves no room for the reason
+		ev.Data.Initialize = nil
+		m.def, data, err = h.enc.Encode(&ev, &run.common, h.maxEvent)
+	}
+	return m, bytes.Clone(data), err
 }
 
 // evict moves the oldest event from the cache into the state at the tail.

@@ -80,7 +80,7 @@ func historyScript(t *testing.T, r *rand.Rand) {
 			ev.Data.Header = &wire.PackageHeader{Number: n, FileSize: 100, SizeOfSentData: int64(step)}
 			ev.Data.Body = &wire.PackageBody{Files: n, Item: fmt.Sprint("item ", step)}
 		}
-		if err := h.publish(&ev, 0); err != nil {
+		if err := h.publish(&ev, 0, false); err != nil {
 			t.Fatal(err)
 		}
 		m.all = append(m.all, ev)
@@ -159,7 +159,7 @@ func TestReadBehind(t *testing.T) {
 	run := uuid.New()
 	publish := func(n int) {
 		for range n {
-			if err := h.publish(&wire.Event{JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}, 0); err != nil {
+			if err := h.publish(&wire.Event{JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}, 0, false); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -179,7 +179,7 @@ func TestRenew(t *testing.T) {
 	h := newHistory(&cfg)
 	run := uuid.New()
 	for range 15 {
-		h.publish(&wire.Event{JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}, 0)
+		h.publish(&wire.Event{JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}, 0, false)
 	}
 	for _, test := range []struct {
 		seq, next, missed uint64
@@ -204,7 +204,7 @@ func TestJobsBound(t *testing.T) {
 	var jobs []uuid.UUID
 	for range 5 {
 		jobs = append(jobs, uuid.New())
-		h.publish(&wire.Event{JobID: jobs[len(jobs)-1], RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted, Final: true}}}, 0)
+		h.publish(&wire.Event{JobID: jobs[len(jobs)-1], RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted, Final: true}}}, 0, false)
 	}
 	_, n, more := h.readJobs(uuid.Nil, nil, 1<<20, nil)
 	if n != 3 || more || h.jobs.byJob[jobs[1]] != nil || h.jobs.byJob[jobs[2]] == nil {

@@ -274,11 +274,11 @@ func (j *Job) publish(status wire.Status, pkg *Package) error {
 	if pkg != nil {
 		ev.Data.Header, ev.Data.Body = &pkg.header, &pkg.body
 	}
-	err := j.srv.Publish(ev)
+	err := j.srv.publish(&ev, true)
 	if errors.Is(err, wire.ErrTooLarge) && len(status.Log) > 0 {
 		// A change of state is not lost for its log.
 		ev.Data.Status.Log = []wire.LogEntry{{Severity: ev.Severity(), Message: fmt.Sprintf("%d log entries left out: the event would be too large", len(status.Log))}}
-		err = j.srv.Publish(ev)
+		err = j.srv.publish(&ev, true)
 	}
 	if err != nil {
 		return err

@@ -3,7 +3,9 @@ package momserver
 import (
 	"bytes"
 	"cmp"
+	"container/list"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -15,6 +17,10 @@ type runState struct {
 	common wire.Common
 	head   slot // its newest event; empty where that ended it
 	tail   slot // its newest event that has left the cache; empty for none, or where that ended it
+
+	ofJob  bool          // it has a Job
+	spoke  time.Duration // when its newest event was published
+	silent *element      // in the list of silent runs; nil for none
 }
 
 // isUnfinished reports whether the run is unfinished at the head.
@@ -70,6 +76,10 @@ type runs struct {
 	byID map[uuid.UUID]*runState
 	head end
 	tail end
+
+	// silent has the *runState of each run at the head that has no Job, the one
+	// silent longest first.
+	silent list.List
 }
 
 // unfinished returns how many runs are at the head.
@@ -88,14 +98,36 @@ func (r *runs) get(id uuid.UUID) *runState {
 	return s
 }
 
-// publish makes e the run's newest event.
-func (r *runs) publish(s *runState, e *entry) {
+// publish makes e the run's newest event. ofJob says that the run has a Job.
+func (r *runs) publish(s *runState, e *entry, ofJob bool) {
+	s.spoke, s.ofJob = e.at, (s.ofJob || ofJob) && !e.final
+	switch {
+	case s.silent != nil && (e.final || s.ofJob):
+		r.silent.Remove(s.silent)
+		s.silent = nil
+	case e.final || s.ofJob:
+	case s.silent != nil:
+		r.silent.MoveToBack(s.silent)
+	default:
+		s.silent = r.silent.PushBack(s)
+	}
 	if e.final {
 		s.common = wire.Common{}
 		r.head.clear(&s.head)
 		return
 	}
 	r.head.set(&s.head, e)
+}
+
+// silentFor returns the run without a Job that has been silent longest, if that
+// is as long as given; nil for none.
+func (r *runs) silentFor(long, now time.Duration) *runState {
+	if el := r.silent.Front(); el != nil {
+		if s := el.Value.(*runState); now-s.spoke >= long {
+			return s
+		}
+	}
+	return nil
 }
 
 // forget removes a run that is of no interest at either end.

@@ -96,9 +96,14 @@ func (s *Server) Epoch() uuid.UUID { return s.hist.epoch }
 // It never waits for a subscriber. It refuses an event over
 // Config.MaxEventBytes or [wire.MaxLogEntries] with [wire.ErrTooLarge], one that begins a run over
 // Config.MaxRuns with [wire.ErrFull], and all after Shutdown or Close with
-// [wire.ErrClosed]; then nothing has been published. It keeps nothing that
-// the event points to.
-func (s *Server) Publish(ev wire.Event) error {
+// [wire.ErrClosed]; then nothing has been published. A run that is published
+// here and then forgotten gives way to another over Config.MaxRuns, once it
+// has been silent for Config.MaxRunSilence. Publish keeps nothing that the event
+// points to.
+func (s *Server) Publish(ev wire.Event) error { return s.publish(&ev, false) }
+
+// publish is Publish; ofJob says that the run has a [Job].
+func (s *Server) publish(ev *wire.Event, ofJob bool) error {
 	status := &ev.Data.Status
 	switch {
 	case ev.JobID == uuid.Nil || ev.RunID == uuid.Nil:
@@ -109,7 +114,7 @@ func (s *Server) Publish(ev wire.Event) error {
 	goesOn := ev.Data.Initialize != nil && ev.Data.Initialize.ContinueOnError
 	status.Final = status.Final || status.State.EndsRun(goesOn)
 	at := time.Since(s.since)
-	if err := s.hist.publish(&ev, at); err != nil {
+	if err := s.hist.publish(ev, at, ofJob); err != nil {
 		return err
 	}
 	s.sender.wake()

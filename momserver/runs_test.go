@@ -1,0 +1,145 @@
+package momserver
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/wire"
+)
+
+// spoken is an event of a run of a job of the same ID.
+func spoken(run uuid.UUID, state wire.State) wire.Event {
+	return wire.Event{JobID: run, RunID: run, Data: wire.TransferData{
+		Initialize: &wire.InitializeData{Name: "job"}, Status: wire.Status{State: state},
+	}}
+}
+
+// cached returns the events in the cache.
+func cached(t *testing.T, srv *Server) (events []wire.Event) {
+	t.Helper()
+	at, err := srv.hist.begin(wire.FromOldest, wire.Cursor{}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, n := srv.hist.read(&at, new(reader), 1<<20, 1<<30, nil)
+	if err := wire.NewEventDecoder(srv.hist.types).Decode(data, n, func(e *wire.Event) { events = append(events, *e) }); err != nil {
+		t.Fatal(err)
+	}
+	return events
+}
+
+// TestSilentRunGivesWay ends the run that has been silent longest, at
+// MaxRunSilence and not a nanosecond before, and never that of a Job.
+func TestSilentRunGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := New(Config{MaxRuns: 3})
+		defer srv.Close()
+		a, b, c, d, e := uuid.UUID{1}, uuid.UUID{2}, uuid.UUID{3}, uuid.UUID{4}, uuid.UUID{5}
+		j, err := srv.StartJob(uuid.New(), wire.InitializeData{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		say := func(run uuid.UUID, state wire.State, want error) {
+			t.Helper()
+			if err := srv.Publish(spoken(run, state)); !errors.Is(err, want) {
+				t.Errorf("at %v: %v; want %v", time.Since(srv.since), err, want)
+			}
+		}
+		say(a, wire.JobInitialized, nil)
+		say(b, wire.JobInitialized, nil)
+		say(c, wire.JobInitialized, wire.ErrFull)
+		time.Sleep(30 * time.Minute)
+		ev := spoken(a, wire.Transferring)
+		ev.Data.Header, ev.Data.Body = &wire.PackageHeader{Number: 1}, &wire.PackageBody{Files: 1}
+		ev.Data.Progress.Errors = 2
+		if err := srv.Publish(ev); err != nil { // so that b has been silent longest
+			t.Fatal(err)
+		}
+		time.Sleep(30*time.Minute - time.Nanosecond)
+		say(c, wire.JobInitialized, wire.ErrFull)
+		time.Sleep(time.Nanosecond)
+		say(c, wire.JobCompleted, nil) // one that ends needs no place
+		long := spoken(d, wire.JobInitialized)
+		long.Data.Body = &wire.PackageBody{Item: strings.Repeat("x", 64<<10)}
+		if err := srv.Publish(long); !errors.Is(err, wire.ErrTooLarge) { // and what is refused takes none
+			t.Errorf("too large: %v", err)
+		}
+		say(d, wire.JobInitialized, nil)          // in place of b
+		say(e, wire.JobInitialized, wire.ErrFull) // a has spoken half an hour ago
+		time.Sleep(30 * time.Minute)
+		say(e, wire.JobInitialized, nil) // in place of a
+		say(c, wire.JobInitialized, wire.ErrFull)
+		say(d, wire.JobCompleted, nil)
+		say(e, wire.JobCompleted, nil)
+		time.Sleep(24 * time.Hour)
+		say(a, wire.JobInitialized, nil)
+		say(b, wire.JobInitialized, nil)
+		say(c, wire.JobInitialized, wire.ErrFull) // the third is of a Job
+		if err := j.Complete(); err != nil {
+			t.Error(err)
+		}
+
+		var got []string
+		events := cached(t, srv)
+		for i, ev := range events {
+			if ev.Seq != uint64(i+1) {
+				t.Errorf("event %d is %d", i+1, ev.Seq)
+			}
+			if ev.RunID != j.RunID() {
+				got = append(got, fmt.Sprintf("%x:%s", ev.RunID[0], strings.TrimPrefix(ev.Data.Status.State.String(), "Mirroring")))
+			}
+		}
+		const want = "1:JobInitialized 2:JobInitialized 1:Transferring 3:JobCompleted 2:ExportingError 4:JobInitialized 1:ExportingError 5:JobInitialized 4:JobCompleted 5:JobCompleted 1:JobInitialized 2:JobInitialized"
+		if strings.Join(got, " ") != want {
+			t.Errorf("published\n%s; want\n%s", strings.Join(got, " "), want)
+		}
+		end := events[7] // of a
+		log := end.Data.Status.Log
+		if !end.EndsRun() || end.JobID != a || end.Name() != "job" || end.Data.Header != nil || end.Data.Body != nil || end.Data.Progress.Errors != 3 ||
+			!end.Data.Status.ReceivedTime.Equal(srv.since.Add(90*time.Minute)) || len(log) != 1 || log[0].Severity != wire.SeverityError ||
+			log[0].Message != "nothing was published of this run for 1h0m0s (Config.MaxRunSilence), and another needed its place (Config.MaxRuns)" {
+			t.Errorf("the end: %+v, its log %+v", end, log)
+		}
+	})
+}
+
+// TestForgottenRuns lets any number of runs be forgotten by their owners: each
+// gives way once, whatever its description leaves room for, and nothing is kept
+// of it after the cache has passed on.
+func TestForgottenRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := New(Config{MaxRuns: 50, CacheEvents: 10, MaxEventBytes: 1000, MaxJobs: 1})
+		defer srv.Close()
+		ends := 0
+		for i := range 500 {
+			if i > 0 && i%50 == 0 {
+				time.Sleep(time.Hour)
+			}
+			ev := spoken(uuid.New(), wire.JobInitialized)
+			ev.Data.Initialize.Name = strings.Repeat("x", 900*(i%2))
+			if err := srv.Publish(ev); err != nil {
+				t.Fatal(err)
+			}
+			if n := srv.Stats().Runs; n > 50 || srv.hist.runs.silent.Len() != n {
+				t.Fatalf("%d unfinished runs, %d in order of their silence", n, srv.hist.runs.silent.Len())
+			}
+			for _, ev := range cached(t, srv)[max(0, srv.Stats().Cached-2):] {
+				if ev.EndsRun() {
+					ends++
+				}
+			}
+		}
+		if ends != 450 {
+			t.Errorf("%d runs ended; want 450", ends)
+		}
+		if n := len(srv.hist.runs.byID); n > 61 {
+			t.Errorf("%d runs are kept", n)
+		}
+	})
+}
