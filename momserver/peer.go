@@ -34,12 +34,19 @@ type peer struct {
 // refusalsPerSecond bounds them too: over TLS each costs a handshake.
 const refusalsPerSecond = 100
 
-// admit takes a connection in, or turns it away over a cap. It does not block.
-func (s *Server) admit(nc net.Conn) {
+// newPeer returns the peer of an accepted connection.
+func newPeer(s *Server, nc net.Conn) *peer {
 	p := &peer{srv: s, nc: nc}
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		p.addr = sourceOf(ap.Addr())
 	}
+	return p
+}
+
+// admit starts the goroutine that serves the connection, or over a cap the one
+// that tells its client why not. It reports whether it has started one. It does
+// not block.
+func (s *Server) admit(p *peer) bool {
 	now := time.Now()
 	failures := s.tooManyFailures(p, now)
 	s.mu.Lock()
@@ -62,20 +69,20 @@ func (s *Server) admit(nc net.Conn) {
 			defer s.release(p)
 			p.serve()
 		})
-		return
+		return true
 	}
 	if s.phase >= closed || s.refusing >= maxRefusing || !s.refusals.take(now) {
-		nc.Close()
-		return
+		return false
 	}
 	why.After = max(why.After, retryAfter)
 	s.refusing++
 	s.running.Go(func() {
-		p.refuse(nc, why)
+		p.refuse(p.nc, why)
 		s.mu.Lock()
 		s.refusing--
 		s.mu.Unlock()
 	})
+	return true
 }
 
 // tooManyFailures refuses a peer whose address is not let in for a while.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -149,7 +151,9 @@ func (s *Server) Serve(l net.Listener) error {
 		nc, err := l.Accept()
 		if err == nil {
 			delay = 0
-			s.admit(nc)
+			if !s.admit(newPeer(s, nc)) {
+				nc.Close()
+			}
 			continue
 		}
 		if s.over() {
@@ -255,11 +259,12 @@ func (s *Server) Close() error {
 }
 
 // closeConns ends every connection. A connection that comes later is closed
-// by admit, because the phase has risen.
+// by Serve, because the phase has risen.
 func (s *Server) closeConns() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for p := range s.conns {
+	conns := slices.Collect(maps.Keys(s.conns))
+	s.mu.Unlock()
+	for _, p := range conns {
 		p.close(wire.Errorf(wire.CodeClosed, "the server closed"))
 	}
 }
@@ -268,16 +273,13 @@ func (s *Server) closeConns() {
 // and whether the sender was started.
 func (s *Server) enter(next phase) ([]*Job, bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.phase = max(s.phase, next)
-	for l := range s.listeners {
+	listeners, jobs, ran := slices.Collect(maps.Keys(s.listeners)), slices.Collect(maps.Keys(s.jobs)), s.ran
+	s.mu.Unlock()
+	for _, l := range listeners {
 		l.Close()
 	}
-	jobs := make([]*Job, 0, len(s.jobs))
-	for j := range s.jobs {
-		jobs = append(jobs, j)
-	}
-	return jobs, s.ran
+	return jobs, ran
 }
 
 // addJob registers a run; false when the server is closed.

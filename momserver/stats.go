@@ -29,7 +29,7 @@ func (s *Server) countGap(missed uint64) {
 	s.counts.missed.Add(missed)
 }
 
-// Stats is a server's figures at one time.
+// Stats holds a server's figures.
 type Stats struct {
 	Epoch       uuid.UUID
 	Since       time.Time          // when New made the server
@@ -52,7 +52,8 @@ type Stats struct {
 	Dropped     []Drop             // the latest of them, at most 64, oldest first
 }
 
-// Stats returns the server's figures.
+// Stats returns the server's figures. Those of events, runs and jobs are of one
+// instant; the others of a moment before or after.
 func (s *Server) Stats() Stats {
 	st := Stats{
 		Epoch: s.hist.epoch, Since: s.since, Publishing: s.latency.report(),
