@@ -1,11 +1,13 @@
 package momserver
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"github.com/google/uuid"
 
@@ -222,5 +224,193 @@ func TestJobsBound(t *testing.T) {
 	}
 	if seen != 3 {
 		t.Errorf("%d jobs in pages", seen)
+	}
+}
+
+// testHistory returns a history of 40 events of one run, of which the last ten
+// are cached.
+func testHistory(t *testing.T) (h *history, run uuid.UUID) {
+	t.Helper()
+	cfg := Config{CacheEvents: 10}.withDefaults()
+	h, run = newHistory(&cfg), uuid.New()
+	publishMore(t, h, run, 40)
+	return h, run
+}
+
+func publishMore(t *testing.T, h *history, run uuid.UUID, n int) {
+	t.Helper()
+	for range n {
+		ev := spoken(run, wire.Transferring)
+		if err := h.publish(&ev, 0, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestTwoGaps adds up what a reader has missed that meets a second gap before
+// it has announced the first.
+func TestTwoGaps(t *testing.T) {
+	h, run := testHistory(t)
+	at, err := h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: 5}, false)
+	if err != nil || at.missed != 25 {
+		t.Fatalf("%d missed, %v", at.missed, err)
+	}
+	for gap := range uint64(3) {
+		publishMore(t, h, run, 100)
+		_, n := h.read(&at, new(reader), 1000, 1<<20, nil)
+		if want := 125 + 100*gap; n != 0 || at.missed != want || at.next != want+6 || !slices.Equal(seqsOf(at.snapshot), []uint64{want + 5}) {
+			t.Errorf("gap %d: %d events, %d missed, next %d, snapshot %v; want %d missed", gap+2, n, at.missed, at.next, seqsOf(at.snapshot), want)
+		}
+	}
+}
+
+// TestBegin at each place where a subscription or a page may begin.
+func TestBegin(t *testing.T) {
+	h, _ := testHistory(t)
+	other := uuid.New()
+	for _, tc := range []struct {
+		from         wire.From
+		cursor       wire.Cursor
+		next, missed uint64
+		snapshot     uint64 // the one event of it; 0 for none
+		refused      bool
+	}{
+		{from: wire.FromNow, next: 41, snapshot: 40},
+		{from: wire.FromOldest, next: 31, snapshot: 30},
+		{from: wire.FromCursor, cursor: wire.Cursor{Epoch: h.epoch, Seq: 40}, next: 41},
+		{from: wire.FromCursor, cursor: wire.Cursor{Epoch: h.epoch, Seq: 41}, refused: true},
+		{from: wire.FromCursor, cursor: wire.Cursor{Epoch: h.epoch, Seq: 31}, next: 32},
+		{from: wire.FromCursor, cursor: wire.Cursor{Epoch: h.epoch, Seq: 30}, next: 31},
+		{from: wire.FromCursor, cursor: wire.Cursor{Epoch: h.epoch, Seq: 29}, next: 31, missed: 1, snapshot: 30},
+		{from: wire.FromCursor, cursor: wire.Cursor{Epoch: h.epoch}, next: 31, missed: 30, snapshot: 30},
+		{from: wire.FromCursor, cursor: wire.Cursor{Epoch: other, Seq: 1000}, next: 31, missed: 30, snapshot: 30},
+		{from: wire.FromCursor + 1, refused: true},
+	} {
+		at, err := h.begin(tc.from, tc.cursor, false)
+		var snapshot []uint64
+		if tc.snapshot > 0 {
+			snapshot = []uint64{tc.snapshot}
+		}
+		head := uint64(40)
+		if tc.refused {
+			head = 0
+		}
+		if refused := errors.Is(err, wire.ErrBadRequest); refused != tc.refused || at.next != tc.next || at.missed != tc.missed || at.head != head || !slices.Equal(seqsOf(at.snapshot), snapshot) {
+			t.Errorf("from %v, %v: %+v, %v; want %+v", tc.from, tc.cursor, at, err, tc)
+		}
+		if tc.from != wire.FromCursor {
+			continue
+		}
+		page, err := h.after(tc.cursor)
+		if (err != nil) != tc.refused || page.next != tc.next || page.missed != tc.missed || page.snapshot != nil {
+			t.Errorf("a page after %v: %+v, %v; want %+v", tc.cursor, page, err, tc)
+		}
+	}
+	if page, err := h.after(wire.Cursor{}); err != nil || page.next != 31 || page.missed != 0 {
+		t.Errorf("the first page: %+v, %v", page, err)
+	}
+}
+
+// TestReadBounds copies as many events and bytes as it may, and one event at
+// least, however large.
+func TestReadBounds(t *testing.T) {
+	h, _ := testHistory(t)
+	read := func(maxEvents, maxBytes int, before string) (n, size int, next uint64) {
+		at, err := h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: 30}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, n := h.read(&at, new(reader), maxEvents, maxBytes, []byte(before))
+		return n, len(data) - len(before), at.next
+	}
+	_, one, _ := read(1, 1<<20, "")
+	_, two, _ := read(2, 1<<20, "")
+	three := two + two - one
+	for _, tc := range []struct{ maxEvents, maxBytes, n int }{
+		{0, 1 << 20, 0}, {1, 1 << 20, 1}, {9, 1 << 20, 9}, {10, 1 << 20, 10}, {11, 1 << 20, 10},
+		{10, 0, 1}, {10, one, 1}, {10, two - 1, 1}, {10, two, 2}, {10, three - 1, 2}, {10, three, 3},
+	} {
+		for _, before := range []string{"", "what was there"} {
+			if n, _, next := read(tc.maxEvents, tc.maxBytes, before); n != tc.n || next != uint64(31+tc.n) {
+				t.Errorf("%d events, %d bytes at most: %d events, next %d; want %d", tc.maxEvents, tc.maxBytes, n, next, tc.n)
+			}
+		}
+	}
+}
+
+// TestReadJobs returns the latest events in the order of the jobs' IDs, of the
+// jobs that may be seen, and whether there are more.
+func TestReadJobs(t *testing.T) {
+	cfg := Config{}.withDefaults()
+	h := newHistory(&cfg)
+	for _, id := range []byte{3, 1, 4, 2, 5, 1} {
+		publishMore(t, h, uuid.UUID{id}, 1)
+	}
+	size := 0
+	read := func(after byte, sees *scope, maxBytes int) (ids []byte, more bool) {
+		data, n, more := h.readJobs(uuid.UUID{after}, sees, maxBytes, nil)
+		size = len(data)
+		if err := wire.NewEventDecoder(h.types).Decode(data, n, func(e *wire.Event) { ids = append(ids, e.JobID[0]) }); err != nil {
+			t.Fatal(err)
+		}
+		return ids, more
+	}
+	few := newScope(&Grant{Jobs: []uuid.UUID{{2}, {4}, {9}}})
+	for _, tc := range []struct {
+		after    byte
+		sees     *scope
+		maxBytes int
+		want     string
+		more     bool
+	}{
+		{0, nil, 1 << 20, "[1 2 3 4 5]", false}, {2, nil, 1 << 20, "[3 4 5]", false}, {5, nil, 1 << 20, "[]", false},
+		{0, few, 1 << 20, "[2 4]", false}, {2, few, 1 << 20, "[4]", false},
+		{0, nil, 0, "[1]", true}, {4, nil, 0, "[5]", false}, {0, few, 0, "[2]", true}, {2, few, 0, "[4]", false},
+	} {
+		if ids, more := read(tc.after, tc.sees, tc.maxBytes); fmt.Sprint(ids) != tc.want || more != tc.more {
+			t.Errorf("after %d, %d bytes at most: %v, more: %v; want %s, %v", tc.after, tc.maxBytes, ids, more, tc.want, tc.more)
+		}
+	}
+	read(0, nil, 1<<20)
+	if ids, more := read(0, nil, size); len(ids) != 5 || more {
+		t.Errorf("%d bytes at most: %v, more: %v", size, ids, more)
+	}
+}
+
+// TestNothingPinned holds that the latest events that are kept after they have
+// left the cache keep no segment of it in memory, a segment's length behind.
+func TestNothingPinned(t *testing.T) {
+	cfg := Config{CacheEvents: 100}.withDefaults()
+	h := newHistory(&cfg)
+	arrays := make(map[*byte]int) // every array that a segment has had, and its length
+	pins := func(e *entry) bool {
+		at := uintptr(unsafe.Pointer(unsafe.SliceData(e.data)))
+		for first, n := range arrays {
+			if start := uintptr(unsafe.Pointer(first)); at >= start && at < start+uintptr(n) {
+				return true
+			}
+		}
+		return false
+	}
+	for i := range 12 * segmentEvents {
+		run := uuid.UUID{1, byte(i % 3)}
+		if i%50 == 10 { // of runs that speak once, and of one that ends
+			run = uuid.UUID{2, byte(i / 50)}
+		}
+		publishMore(t, h, run, 1)
+		for _, s := range h.cache.segments {
+			arrays[unsafe.SliceData(s.data)] = cap(s.data)
+		}
+		kept := slices.Concat(h.runs.tail.events, h.runs.head.events, h.jobs.end.events)
+		for _, e := range kept {
+			if e.seq+segmentEvents < h.cache.oldest && pins(e) {
+				t.Fatalf("after event %d: event %d lies in a segment; the oldest in the cache is %d", h.cache.head, e.seq, h.cache.oldest)
+			}
+		}
+		for _, e := range h.jobs.end.events {
+			if e.seq < h.cache.oldest && pins(e) {
+				t.Fatalf("after event %d: the latest event of a job, %d, lies in a segment; the oldest in the cache is %d", h.cache.head, e.seq, h.cache.oldest)
+			}
+		}
 	}
 }

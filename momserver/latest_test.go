@@ -1,0 +1,75 @@
+package momserver
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"mom.internal/wire"
+)
+
+// TestEnd holds what an end of the cache has of its runs against a map, through
+// random changes, and that it points to nothing else.
+func TestEnd(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	var o end
+	slots := make([]slot, 20)
+	want := make(map[*slot]*entry)
+	for i := range 2000 {
+		s := &slots[r.IntN(len(slots))]
+		if r.IntN(2) == 0 {
+			want[s] = &entry{seq: uint64(i)}
+			o.set(s, want[s])
+		} else {
+			delete(want, s)
+			o.clear(s)
+		}
+		snapshot := o.snapshot()
+		if len(snapshot) != len(want) || len(o.slots) != len(want) {
+			t.Fatalf("%d events of %d runs; want %d", len(snapshot), len(o.slots), len(want))
+		}
+		for i := range slots {
+			s := &slots[i]
+			if s.e != want[s] || s.e != nil && (o.events[s.at] != s.e || o.slots[s.at] != s) {
+				t.Fatalf("run %d has %v; want %v", i, s.e, want[s])
+			}
+		}
+		for _, e := range o.events[len(o.events):cap(o.events)] {
+			if e != nil {
+				t.Fatal("it keeps an event of a run that has been taken out")
+			}
+		}
+		bySeq(snapshot)
+		if !slices.IsSortedFunc(snapshot, func(a, b *entry) int { return int(a.seq) - int(b.seq) }) {
+			t.Fatal("the snapshot is in no order")
+		}
+	}
+}
+
+// TestLongestSilentGoesFirst of the jobs, whether they are new or speak again.
+func TestLongestSilentGoesFirst(t *testing.T) {
+	cfg := Config{MaxJobs: 3}.withDefaults()
+	h := newHistory(&cfg)
+	var order []byte // of the last to speak, the last one last
+	for i := range 500 {
+		id := byte(i * i * 7 % 11)
+		publishMore(t, h, uuid.UUID{1, id}, 1)
+		order = append(slices.DeleteFunc(order, func(b byte) bool { return b == id }), id)
+		order = order[max(0, len(order)-3):]
+		var got []byte
+		for _, e := range h.jobs.all() {
+			got = append(got, e.def.JobID()[1])
+		}
+		slices.Sort(got)
+		if want := slices.Sorted(slices.Values(order)); !slices.Equal(got, want) || h.jobs.order.Len() != len(want) || len(h.jobs.byJob) != len(want) {
+			t.Fatalf("after %d events the jobs are %v; want %v", i+1, got, want)
+		}
+		if n := h.jobs.tally.states[wire.Transferring]; n != len(order) {
+			t.Fatalf("%d jobs are counted; want %d", n, len(order))
+		}
+	}
+}

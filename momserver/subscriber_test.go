@@ -1,0 +1,201 @@
+package momserver
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/wire"
+)
+
+// TestCredit takes the latest report of what a client has room for, and none
+// that says more has arrived than was sent.
+func TestCredit(t *testing.T) {
+	for _, tc := range []struct {
+		sent    uint64
+		reports []creditReport
+		room    uint64
+	}{
+		{0, nil, 5}, // as it subscribed
+		{3, nil, 2},
+		{9, nil, 0},
+		{3, []creditReport{{3, 5}}, 5},
+		{3, []creditReport{{2, 5}}, 4},
+		{3, []creditReport{{2, 0}}, 0},
+		{3, []creditReport{{3, 1}}, 1},                 // a handler that has no more room
+		{3, []creditReport{{3, 1}, {3, 4}}, 4},         // it has made some
+		{3, []creditReport{{3, 4}, {3, 1}}, 4},         // the same, the other way round
+		{3, []creditReport{{3, 4}, {2, 100}}, 4},       // an older one
+		{3, []creditReport{{4, 100}}, 2},               // a lie
+		{3, []creditReport{{3, 1<<64 - 1}, {3, 7}}, 7}, // a number that is too large to add
+		{3, []creditReport{{0, 7}}, 4},
+	} {
+		sub := &subscriber{limit: 5, sent: tc.sent}
+		for _, r := range tc.reports {
+			sub.credit(r)
+		}
+		if got := sub.room(); got != tc.room {
+			t.Errorf("sent %d, reports %v: room for %d; want %d", tc.sent, tc.reports, got, tc.room)
+		}
+	}
+}
+
+// TestReportsInOrder compares two reports.
+func TestReportsInOrder(t *testing.T) {
+	for _, tc := range []struct {
+		a, b   creditReport
+		before bool
+	}{
+		{creditReport{1, 9}, creditReport{2, 0}, true}, {creditReport{2, 0}, creditReport{1, 9}, false},
+		{creditReport{1, 1}, creditReport{1, 2}, true}, {creditReport{1, 2}, creditReport{1, 1}, false}, {creditReport{1, 1}, creditReport{1, 1}, false},
+	} {
+		if tc.a.before(tc.b) != tc.before {
+			t.Errorf("%v before %v: %v", tc.a, tc.b, !tc.before)
+		}
+	}
+}
+
+// TestBehind says whether there is anything to send, and whether all has been
+// sent and acknowledged.
+func TestBehind(t *testing.T) {
+	snapshot := []*entry{{}}
+	for _, tc := range []struct {
+		sub          *subscriber
+		behind, done bool
+		unsent       uint64
+	}{
+		{&subscriber{fresh: true, at: place{next: 11}}, true, false, 0},
+		{&subscriber{at: place{next: 11}, limit: 1}, false, true, 0},
+		{&subscriber{at: place{next: 11}, limit: 1, inflight: []*call{{}}}, false, false, 0},
+		{&subscriber{at: place{next: 10}, limit: 1}, true, false, 1},
+		{&subscriber{at: place{next: 10}}, false, false, 1},
+		{&subscriber{at: place{next: 10}, limit: 7, sent: 7}, false, false, 1},
+		{&subscriber{at: place{next: 11, snapshot: snapshot}, limit: 1}, true, false, 1},
+		{&subscriber{at: place{next: 8, snapshot: snapshot}}, false, false, 4},
+	} {
+		sub := tc.sub
+		if sub.behind(10) != tc.behind || sub.done(10) != tc.done || sub.behindBy(10) != tc.unsent {
+			t.Errorf("at %+v with room for %d: behind %v, done %v, %d not sent; want %v, %v, %d", sub.at, sub.room(), sub.behind(10), sub.done(10), sub.behindBy(10), tc.behind, tc.done, tc.unsent)
+		}
+	}
+}
+
+// TestFill makes the batches of a subscriber after a gap: the snapshot first,
+// as room and bytes go, and then events; the gap is in the first.
+func TestFill(t *testing.T) {
+	cfg := Config{CacheEvents: 10}.withDefaults()
+	h := newHistory(&cfg)
+	for i := range 3 {
+		publishMore(t, h, uuid.UUID{byte(i + 1)}, 1)
+	}
+	publishMore(t, h, uuid.UUID{4}, 20) // so that 14 to 23 are cached
+	sub := &subscriber{fresh: true}
+	var err error
+	if sub.at, err = h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: 3}, false); err != nil {
+		t.Fatal(err)
+	}
+	var b wire.Batch
+	for i, tc := range []struct {
+		limit uint64
+		bytes int
+		want  string // types, count, of the snapshot, missed, next, pending
+	}{
+		{0, 1 << 20, "true 0 0 10 14 4"},
+		{2, 1 << 20, "false 2 2 0 14 2"},
+		{3, 1 << 20, "false 1 1 0 14 1"},
+		{100, 1 << 20, "false 1 1 0 14 0"}, // never both in one
+		{100, 1, "false 1 0 0 15 0"},
+		{100, 1 << 20, "false 9 0 0 24 0"},
+		{100, 1 << 20, "false 0 0 0 24 0"},
+	} {
+		sub.limit = tc.limit
+		data := sub.fill(h, &b, []byte("old")[:0], tc.bytes)
+		if got := fmt.Sprint(len(b.Types) > 0, b.Count, b.Snapshot, b.Missed, b.Next, b.Pending); got != tc.want || len(data) != len(b.Events) || (len(data) == 0) != (b.Count == 0) {
+			t.Errorf("batch %d: %s; want %s", i, got, tc.want)
+		}
+		sub.fresh, sub.sent = false, sub.sent+uint64(b.Count)
+	}
+	if sub.at.snapshot != nil {
+		t.Error("a snapshot that has been sent is kept")
+	}
+}
+
+// TestFillSnapshotByBytes takes one event of a snapshot at least, and no more
+// than go into the bytes.
+func TestFillSnapshotByBytes(t *testing.T) {
+	cfg := Config{}.withDefaults()
+	h := newHistory(&cfg)
+	for i := range 4 {
+		publishMore(t, h, uuid.UUID{byte(i + 1)}, 1)
+	}
+	counts := func(maxBytes int) (counts []uint32, first int) {
+		sub := &subscriber{limit: 100}
+		sub.at, _ = h.begin(wire.FromNow, wire.Cursor{}, false)
+		var b wire.Batch
+		for sub.behind(h.headSeq()) {
+			data := sub.fill(h, &b, nil, maxBytes)
+			if len(counts) == 0 {
+				first = len(data)
+			}
+			counts = append(counts, b.Count)
+		}
+		return counts, first
+	}
+	if got, _ := counts(0); fmt.Sprint(got) != "[1 1 1 1]" {
+		t.Errorf("batches of %v", got)
+	}
+	if got, _ := counts(1 << 20); fmt.Sprint(got) != "[4]" {
+		t.Errorf("batches of %v", got)
+	}
+}
+
+// TestSnapshotIsFiltered leaves out what the subscriber does not want or may
+// not see.
+func TestSnapshotIsFiltered(t *testing.T) {
+	cfg := Config{}.withDefaults()
+	h := newHistory(&cfg)
+	for i := range 4 {
+		publishMore(t, h, uuid.UUID{byte(i + 1)}, 1)
+	}
+	for _, tc := range []struct {
+		reader reader
+		want   string
+	}{
+		{reader{}, "[1 2 3 4]"},
+		{reader{filter: wire.Filter{Jobs: []uuid.UUID{{2}, {3}}}}, "[2 3]"},
+		{reader{sees: newScope(&Grant{Jobs: []uuid.UUID{{3}, {4}}})}, "[3 4]"},
+		{reader{filter: wire.Filter{Jobs: []uuid.UUID{{2}, {3}}}, sees: newScope(&Grant{Jobs: []uuid.UUID{{3}, {4}}})}, "[3]"},
+	} {
+		sub := &subscriber{reader: tc.reader}
+		sub.at, _ = h.begin(wire.FromNow, wire.Cursor{}, false)
+		if sub.filterSnapshot(); fmt.Sprint(seqsOf(sub.at.snapshot)) != tc.want {
+			t.Errorf("snapshot %v; want %s", seqsOf(sub.at.snapshot), tc.want)
+		}
+	}
+}
+
+// TestInfo is what the operator sees of a subscriber.
+func TestInfo(t *testing.T) {
+	srv := New(Config{})
+	sub, _ := testSubscriber(t, srv, 7)
+	sub.name, sub.addr, sub.since = "n", "a", time.Unix(1e9, 0)
+	sub.who = &admission{identity: "i"}
+	if lag := sub.info(100).Lag; lag != 0 {
+		t.Errorf("lag %d before its place is known", lag)
+	}
+	sub.at.next, sub.sent = 95, 3
+	sub.look(4, time.Second)
+	sub.look(5, 0)
+	want := SubscriberInfo{Name: "n", Identity: "i", Addr: "a", Since: sub.since, Next: 95, Lag: 6, Room: 4, Delivered: 3, Missed: 9, RTT: time.Second}
+	if got := sub.info(100); got != want {
+		t.Errorf("%+v; want %+v", got, want)
+	}
+	if got := sub.info(94); got.Lag != 0 {
+		t.Errorf("lag %d of one that has everything", got.Lag)
+	}
+	if l := want.label(); l != `"n" (a)` {
+		t.Error(l)
+	}
+}
