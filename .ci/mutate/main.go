@@ -19,10 +19,12 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -107,8 +109,16 @@ func run() (low bool, err error) {
 		return false, err
 	}
 	fmt.Printf("%v: %d tests ran without a mutant; %d of %d mutants are reached\n", since(begin), len(suite.tests), suite.reached(all), len(all))
+	// After an interrupt the mutants that have begun are finished, and reported.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if *limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, begin.Add(*limit))
+		defer cancel()
+	}
 	inParallel(sample, func(m *mutant) {
-		if m.reason != "" && *chosen == "" || *limit > 0 && time.Since(begin) > *limit {
+		if m.reason != "" && *chosen == "" || ctx.Err() != nil {
 			return
 		}
 		began := time.Now()
