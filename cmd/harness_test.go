@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -135,6 +136,16 @@ func serve(t *testing.T, addr string, args ...string) (*process, string) {
 	_, rest, _ := strings.Cut(p.stderr.String(), "addr=")
 	addr, _, _ = strings.Cut(rest, "\n")
 	return p, addr
+}
+
+// restartable is the address of a server that is to be started again at the same
+// port. A port of 127.0.0.1 may be another's meanwhile, such as that of a
+// connection; Linux has other addresses of loopback, from which nobody connects.
+func restartable() string {
+	if runtime.GOOS == "linux" {
+		return "127.0.0.2:0"
+	}
+	return "127.0.0.1:0"
 }
 
 // watch starts momclient with -o json, and waits until it has subscribed.

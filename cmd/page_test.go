@@ -64,8 +64,8 @@ func pageRun(t *testing.T, b *browser) {
 // back by itself each time.
 func pageRestart(t *testing.T, b *browser) {
 	src, dst := tree(t, 5)
-	server, addr := serve(t, "", src, dst)
-	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-http", "127.0.0.1:0", "-period", "1s")
+	server, addr := serve(t, restartable(), src, dst)
+	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-http", restartable(), "-period", "1s")
 	page := pageOf(monitor)
 	b.open(page)
 	b.reads("1 completed")

@@ -25,7 +25,7 @@ func eachSecured(t *testing.T, test func(t *testing.T, p papers)) {
 	for _, secured := range secure() {
 		t.Run(fmt.Sprintf("TLS %v", secured), func(t *testing.T) {
 			t.Parallel()
-			test(t, newPapers(t, secured, "127.0.0.1"))
+			test(t, newPapers(t, secured, "127.0.0.1", "127.0.0.2"))
 		})
 	}
 }
@@ -131,7 +131,7 @@ func TestServerKilled(t *testing.T) { eachSecured(t, testServerKilled) }
 
 func testServerKilled(t *testing.T, p papers) {
 	src, dst := tree(t, 60)
-	server, addr := serve(t, "", append(p.server, "-once", "-wait", "1", "-bandwidth", "100000", "-progress-interval", "10ms", src, dst)...)
+	server, addr := serve(t, restartable(), append(p.server, "-once", "-wait", "1", "-bandwidth", "100000", "-progress-interval", "10ms", src, dst)...)
 	monitor := watch(t, addr, append(p.client, "-cursor", filepath.Join(t.TempDir(), "cursor"))...)
 	monitor.eventually("some events", func() bool { return strings.Count(monitor.stdout.String(), "\n") > 3 })
 	server.kill()

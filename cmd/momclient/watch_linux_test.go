@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -393,7 +394,16 @@ func TestWatchEarlierRuns(t *testing.T) {
 // TestWatchServerLost says so, and comes back by itself.
 func TestWatchServerLost(t *testing.T) {
 	t.Parallel()
-	srv, addr := serveTCP(t, momserver.Config{})
+	serve := func(addr string) (*momserver.Server, string) {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := momserver.New(momserver.Config{})
+		go srv.Serve(l)
+		return srv, l.Addr().String()
+	}
+	srv, addr := serve("127.0.0.2:0") // from where nobody connects, so that the port stays free
 	if _, err := srv.StartJob(jobID("site"), wire.InitializeData{Name: "site"}); err != nil {
 		t.Fatal(err)
 	}
@@ -401,9 +411,8 @@ func TestWatchServerLost(t *testing.T) {
 	p.shows("1 running")
 	srv.Close()
 	p.shows("lost for", "cannot connect to")
-	srv = momserver.New(momserver.Config{})
+	srv, _ = serve(addr)
 	defer srv.Close()
-	go srv.ListenAndServe(addr)
 	p.shows("connected since", "resumed 1", "restarted 1", "1 lost", "the run's end was not seen")
 	p.types("q")
 	p.restored(exitOK)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,6 +35,16 @@ type bed struct {
 	reached atomic.Int64 // peers that have got to where they are stuck
 }
 
+// loopback is where servers listen. A port of 127.0.0.1 may be another's before a
+// server is started again there, such as that of a connection; Linux has other
+// addresses of loopback, from which nobody connects.
+func loopback() string {
+	if runtime.GOOS == "linux" {
+		return "127.0.0.2:0"
+	}
+	return "127.0.0.1:0"
+}
+
 // serve starts a server that ends with the test.
 func serve(t *testing.T, cfg momserver.Config) *bed {
 	t.Helper()
@@ -46,7 +57,7 @@ func (b *bed) serve(t *testing.T, cfg momserver.Config) {
 	t.Helper()
 	b.t, b.srv = t, momserver.New(cfg)
 	b.ledger.Begin(b.srv.Epoch())
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", loopback())
 	if err != nil {
 		t.Fatal(err)
 	}
