@@ -118,7 +118,7 @@ func (s *session) meet(ctx context.Context, ep *endpoint, args *wire.SubscribeAr
 		case <-unless(asking, s.conn.Done()): // what it was asked says more
 			return s.conn.Err()
 		case <-unless(asking, ctx.Done()):
-			return wire.Errorf(wire.CodeCallback, "%s did not call back on %s", s.c.addr, ep.addr)
+			return wire.Errorf(wire.CodeCallback, "%s did not call back on %s: %w", s.c.addr, ep.addr, ended(ctx))
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ func (d *gobValues) message() (msg gobReader, id int64, err error) {
 	if d.in.bad || msg.bad {
 		return msg, 0, Errorf(CodeProtocol, "a gob message that is cut off")
 	}
-	if id > 0 && !plainGobType(id) {
+	if id >= 0 && !plainGobType(id) {
 		return msg, 0, Errorf(CodeProtocol, "a gob value of a type that is not taken here")
 	}
 	return msg, id, nil

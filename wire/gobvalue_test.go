@@ -179,6 +179,7 @@ func TestGuardOfUndefined(t *testing.T) {
 	_, start, _ := lastMessage(whole)
 	for name, data := range map[string][]byte{
 		"no definition":      whole[start:],
+		"a value of type 0":  {3, 0, 0, 5},
 		"half a definition":  append(bytes.Clone(whole[:first.at]), whole[start:]...),
 		"a field far behind": wrapped(t, whole, 1, 1, 'T', 0xf8, 255, 255, 255, 255, 255, 255, 255, 255),
 		"one within":         wrapped(t, whole, 2, 1, 100, 1, 0, 0),
