@@ -29,11 +29,11 @@ const helpTail = `
 -state and -severity a watch and the page filter their log alone. -from is now;
 oldest for these two, but not with -exit-when-done; -cursor goes before it.
 -exit-when-done waits until each job of -job has ended a run and runs no more;
-else until each job seen has ended its first, and no other comes for a second.
+else until each job seen has ended one, and no other job comes for a second.
 
 Exit codes: 0 ended by a signal; 1 stdout, the cursor file or -http failed;
 2 bad flags, or their files; 3 refused for good. With -exit-when-done: 0 the
-runs completed; 1 any run until then failed or had errors; 3 an end was unseen.
+runs completed; 1 one of them failed or had errors; 3 an end was not seen.
 
 Examples:
   momclient -http :8420                              watch, in a browser too

@@ -8,8 +8,9 @@ import (
 
 // watchedRuns holds what events have told of the runs that -exit-when-done waits
 // for. With -job these are all runs of the named jobs. Without -job they are the
-// runs of each job that begin before one of them has ended. A further run is not
-// waited for, so that the command ends beside a server that always runs something.
+// runs of each job that begin before one of them has ended. A further run does not
+// count, so that the command ends beside a server that always runs something, and
+// its exit code does not depend on how far the next run has got by then.
 type watchedRuns struct {
 	ids   map[uuid.UUID]bool // of -job: whether a run of it was seen to end
 	names map[string]bool
@@ -17,7 +18,7 @@ type watchedRuns struct {
 	epoch  uuid.UUID
 	open   map[uuid.UUID]bool // unfinished watched runs; true for one that a gap has made unsure
 	done   map[uuid.UUID]bool // the jobs of which a run was seen to end
-	failed bool               // a run, further ones included, failed or completed with errors
+	failed bool               // a watched run failed or completed with errors
 	lost   bool               // the end of a watched run was not seen, and never will be
 }
 
@@ -61,15 +62,16 @@ func (w *watchedRuns) see(e *wire.Event) bool {
 	_, open := w.open[e.RunID]
 	watched := w.named() || open || !w.done[e.JobID]
 	switch {
+	case !watched:
 	case e.EndsRun():
 		w.end(e)
-	case watched:
+	default:
 		w.open[e.RunID] = false
 	}
 	return watched
 }
 
-// end counts the end of a run.
+// end counts the end of a watched run.
 func (w *watchedRuns) end(e *wire.Event) {
 	delete(w.open, e.RunID)
 	w.done[e.JobID] = true
