@@ -2,6 +2,10 @@ package momserver
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
 
 	"mom.internal/wire"
 )
@@ -24,4 +28,81 @@ func TestUnsubscribedFirst(t *testing.T) {
 	if s.obey(); len(s.subs) > 0 {
 		t.Error("it is still subscribed")
 	}
+}
+
+// TestReplied takes a reply off the books, with the credit and the round trip
+// that it tells of.
+func TestReplied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := New(Config{})
+		s := srv.sender
+		sub, _ := testSubscriber(t, srv, 1)
+		publishMore(t, srv.hist, uuid.New(), 3)
+		s.notify(sub, false)
+		s.notify(sub, true)
+		time.Sleep(time.Second)
+		reply := func(c *call, ack wire.Ack) {
+			t.Helper()
+			for made, of := range s.calls {
+				if of == c {
+					c.ack = ack
+					s.replied(made)
+					return
+				}
+			}
+			t.Fatal("the call is not kept")
+		}
+		first, second := sub.inflight[0], sub.inflight[1]
+		if first.bytes == 0 || sub.inflightBytes != first.bytes || s.inFlight != 2 || s.timeouts.Len() != 2 {
+			t.Fatalf("%d bytes in flight in %d calls", sub.inflightBytes, s.inFlight)
+		}
+		reply(second, wire.Ack{Held: true})
+		if sub.inflightBytes != first.bytes || len(sub.inflight) != 1 || sub.inflight[0] != first || s.inFlight != 1 || s.timeouts.Len() != 1 || sub.info(3).RTT != 0 {
+			t.Errorf("after the second: %d bytes, %d calls, %+v", sub.inflightBytes, len(sub.inflight), sub.info(3))
+		}
+		reply(first, wire.Ack{Room: 0})
+		if sub.inflightBytes != 0 || len(sub.inflight) != 0 || s.inFlight != 0 || len(s.calls) != 0 || sub.info(3).RTT != time.Second || sub.sent != 1 {
+			t.Errorf("after the first: %d bytes, %d calls, %+v", sub.inflightBytes, len(sub.inflight), sub.info(3))
+		}
+		s.notify(sub, true)
+		reply(sub.inflight[0], wire.Ack{Room: 1}) // which has the next event sent
+		if sub.sent != 2 || len(sub.inflight) != 1 || sub.room() != 0 {
+			t.Errorf("with room for one: %d sent, %d calls in flight, room for %d", sub.sent, len(sub.inflight), sub.room())
+		}
+	})
+}
+
+// TestUntilDue is the time to the first of the deadlines, the heartbeats, and
+// while draining the lack of progress.
+func TestUntilDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := New(Config{Heartbeat: 3 * time.Second, CallTimeout: 10 * time.Second})
+		s := srv.sender
+		due := func(want time.Duration) {
+			t.Helper()
+			if got := s.untilDue(time.Now()); got != want {
+				t.Errorf("due in %v; want %v", got, want)
+			}
+		}
+		due(time.Hour)
+		sub, _ := testSubscriber(t, srv, 0)
+		due(3 * time.Second)
+		time.Sleep(time.Second)
+		due(2 * time.Second)
+		s.notify(sub, true)
+		due(3 * time.Second)
+		s.beats.Remove(sub.beat)
+		due(10 * time.Second)
+		time.Sleep(10*time.Second - time.Nanosecond)
+		if s.expire(time.Now()); len(s.subs) != 1 {
+			t.Error("dropped too early")
+		}
+		s.giveUp = time.Now()
+		due(0)
+		time.Sleep(time.Nanosecond)
+		s.expire(time.Now())
+		if drops, _ := srv.drops.report(); len(s.subs) != 0 || drops[ReasonCallTimeout] != 1 {
+			t.Errorf("dropped for %v", drops)
+		}
+	})
 }

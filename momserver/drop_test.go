@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+
+	"mom.internal/wire"
 )
 
 // TestReasonText has words for each reason, and none for a number that is none.
@@ -43,5 +45,19 @@ func TestDropsAreBounded(t *testing.T) {
 	recent[0].Lag = 0
 	if _, again := d.report(); again[0].Lag != maxDrops+2 {
 		t.Error("the caller has the list itself")
+	}
+}
+
+// TestReasonFor sorts every error that may end a connection.
+func TestReasonFor(t *testing.T) {
+	for code, want := range map[wire.Code]Reason{
+		wire.CodeTimeout: ReasonWriteTimeout, wire.CodeStalled: ReasonStalled,
+		wire.CodeProtocol: ReasonProtocol, wire.CodeTooLarge: ReasonProtocol, wire.CodeNotMoM: ReasonProtocol, wire.CodeFull: ReasonProtocol,
+		wire.CodeDraining: ReasonShutdown, wire.CodeClosed: ReasonShutdown,
+		wire.CodeLost: ReasonConnectionLost, wire.CodeInternal: ReasonConnectionLost, "a code of a later version": ReasonConnectionLost,
+	} {
+		if got := reasonFor(wire.Errorf(code, "it ended")); got != want {
+			t.Errorf("%s: %v; want %v", code, got, want)
+		}
 	}
 }

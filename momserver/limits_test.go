@@ -55,3 +55,31 @@ func TestSourceOf(t *testing.T) {
 		}
 	}
 }
+
+// TestPace has so many at once, and then one each time that its part of a
+// second is over.
+func TestPace(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	p := pace{perSecond: 4, burst: 2}
+	take := func(want string) {
+		t.Helper()
+		got := ""
+		for range want {
+			if p.take(now) {
+				got += "+"
+			} else {
+				got += "-"
+			}
+		}
+		if got != want {
+			t.Errorf("%s; want %s", got, want)
+		}
+	}
+	take("++--")
+	now = now.Add(time.Second/4 - 1)
+	take("-")
+	now = now.Add(1)
+	take("+-")
+	now = now.Add(time.Hour)
+	take("++-")
+}

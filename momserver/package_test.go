@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -246,4 +248,62 @@ func TestRefusedRun(t *testing.T) {
 	if len(srv.jobs) != 1 || len(srv.hist.runs.byID) != 1 || len(srv.hist.jobs.byJob) != 1 {
 		t.Errorf("%d jobs, %d runs, %d latest events are kept", len(srv.jobs), len(srv.hist.runs.byID), len(srv.hist.jobs.byJob))
 	}
+}
+
+// TestTotals grow with the packages that are started, and are not known if the
+// run began without them.
+func TestTotals(t *testing.T) {
+	srv := New(Config{})
+	for _, known := range []int{0, 2} {
+		j, err := srv.StartJob(uuid.New(), wire.InitializeData{Packages: known, Bytes: int64(known)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 4 {
+			if _, err := j.StartPackage(wire.PackageHeader{SizeOfReceivedData: 1}, wire.PackageBody{}); err != nil {
+				t.Fatal(err)
+			}
+			want := 0
+			if known > 0 {
+				want = max(known, i+1)
+			}
+			if p := j.Progress(); p.PackagesTotal != want || p.BytesTotal != int64(want) || p.BytesDone != int64(i+1) {
+				t.Errorf("%d known at the start, %d started: %+v", known, i+1, p)
+			}
+		}
+	}
+}
+
+// TestTimes of a change: from the change before it, or for the end of a run
+// from its beginning, until it is published.
+func TestTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := New(Config{})
+		defer srv.Close()
+		j, err := srv.StartJob(uuid.New(), wire.InitializeData{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		pass := func() { time.Sleep(time.Minute) }
+		pass()
+		p, _ := j.StartPackage(wire.PackageHeader{FileSize: 10}, wire.PackageBody{})
+		pass()
+		p.Sent(10)
+		pass()
+		p.Received(10)
+		pass()
+		p.Transferred()
+		pass()
+		p.Complete()
+		pass()
+		j.Complete()
+		want := [][2]int{{0, 0}, {1, 1}, {1, 2}, {1, 3}, {1, 4}, {4, 5}, {0, 6}} // in minutes
+		for i, e := range cached(t, srv) {
+			s := &e.Data.Status
+			if got := [2]int{int(s.SentTime.Sub(start).Minutes()), int(s.ReceivedTime.Sub(start).Minutes())}; got != want[i] || s.ReceivedTime.Location() != time.UTC {
+				t.Errorf("%v: from minute %d to %d; want %v", s.State, got[0], got[1], want[i])
+			}
+		}
+	})
 }

@@ -2,10 +2,13 @@ package momserver_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
@@ -124,4 +127,34 @@ func TestShutdownWithProgress(t *testing.T) {
 			t.Errorf("%d events in %v", slow.events, took)
 		}
 	})
+}
+
+// TestClosed refuses everything after Close, and Close can be called again.
+func TestClosed(t *testing.T) {
+	for _, served := range []bool{false, true} {
+		srv := momserver.New(momserver.Config{})
+		if served {
+			srv, _ = loopback(t, momserver.Config{})
+		}
+		for range 2 {
+			if err := srv.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := srv.Publish(transferring(uuid.New(), uuid.New())); !errors.Is(err, wire.ErrClosed) {
+			t.Errorf("Publish: %v", err)
+		}
+		if j, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.ErrClosed) || j != nil {
+			t.Errorf("StartJob: %v", err)
+		}
+		if err := srv.Serve(listen(t, "127.0.0.1:0")); !errors.Is(err, momserver.ErrServerClosed) {
+			t.Errorf("Serve: %v", err)
+		}
+		if err := srv.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if n := srv.Stats().Published; n != 0 {
+			t.Errorf("%d events are published", n)
+		}
+	}
 }

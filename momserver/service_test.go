@@ -8,7 +8,9 @@ import (
 	"net/netip"
 	"net/rpc"
 	"runtime"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mom.internal/wire"
@@ -124,5 +126,57 @@ func TestSubscribingIsNotSubscribed(t *testing.T) {
 	}
 	if n, all := srv.Stats().Subscribers, srv.Subscribers(); n != 1 || len(all) != 1 {
 		t.Errorf("afterwards: %d subscribers, %+v", n, all)
+	}
+}
+
+// TestIdleAgain watches a connection over whose subscription is refused, or has
+// ended, and not one that is subscribed.
+func TestIdleAgain(t *testing.T) {
+	for name, tc := range map[string]struct {
+		calls func(*service)
+		stays bool
+	}{
+		"nothing":      {func(*service) {}, false},
+		"refused":      {func(sv *service) { sv.Subscribe(&wire.SubscribeArgs{From: 99}, new(wire.Subscribed)) }, false},
+		"no dial-back": {func(sv *service) { sv.Subscribe(&wire.SubscribeArgs{CallbackAddr: "nowhere"}, new(wire.Subscribed)) }, false},
+		"a name too long": {func(sv *service) {
+			sv.Subscribe(&wire.SubscribeArgs{Name: strings.Repeat("x", 129)}, new(wire.Subscribed))
+		}, false},
+		"subscribed": {func(sv *service) { sv.Subscribe(new(wire.SubscribeArgs), new(wire.Subscribed)) }, true},
+		"subscribed twice": {func(sv *service) {
+			sv.Subscribe(new(wire.SubscribeArgs), new(wire.Subscribed))
+			sv.Subscribe(new(wire.SubscribeArgs), new(wire.Subscribed))
+		}, true},
+		"unsubscribed": {func(sv *service) {
+			sv.Subscribe(new(wire.SubscribeArgs), new(wire.Subscribed))
+			sv.Unsubscribe(nil, nil)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sv := testService(t, New(Config{IdleTimeout: time.Minute}))
+				tc.calls(sv)
+				time.Sleep(time.Minute - time.Nanosecond)
+				synctest.Wait()
+				if err := sv.conn.Err(); err != nil {
+					t.Errorf("too early: %v", err)
+				}
+				time.Sleep(time.Nanosecond)
+				synctest.Wait()
+				if err := sv.conn.Err(); (err == nil) != tc.stays || err != nil && !strings.Contains(err.Error(), "no subscription and no call for 1m0s (Config.IdleTimeout)") {
+					t.Errorf("after a minute: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestNotSubscribed answers calls that need a subscription.
+func TestNotSubscribed(t *testing.T) {
+	sv := testService(t, New(Config{}))
+	for name, err := range map[string]error{"Room": sv.Room(new(wire.RoomArgs), nil), "Unsubscribe": sv.Unsubscribe(nil, nil)} {
+		if err := answer(err); !errors.Is(err, wire.ErrNotSubscribed) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

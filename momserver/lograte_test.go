@@ -1,0 +1,35 @@
+package momserver
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestLeftOut says how many lines were left out before one, and nothing of that
+// where none was, for each message by itself.
+func TestLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text bytes.Buffer
+		log := limitLog(slog.New(slog.NewTextHandler(&text, nil)), 1)
+		for range logBurst + 3 {
+			log.With("key", "value").Info("one")
+		}
+		log.WithGroup("group").Info("other")
+		if n := strings.Count(text.String(), "\n"); n != logBurst+1 || strings.Contains(text.String(), "left out") {
+			t.Errorf("%d lines: %s", n, &text)
+		}
+		for _, left := range []int{3, 0} {
+			text.Reset()
+			time.Sleep(time.Second)
+			log.Info("one")
+			if said := text.String(); strings.Contains(said, fmt.Sprintf(`"left out"=%d`, left)) != (left > 0) || !strings.Contains(said, "msg=one") {
+				t.Errorf("want %d left out: %s", left, said)
+			}
+		}
+	})
+}

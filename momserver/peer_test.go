@@ -1,0 +1,161 @@
+package momserver
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mom.internal/wire"
+)
+
+// connected has a server take a connection from the address, and returns the
+// other end.
+func connected(srv *Server, ip string) net.Conn {
+	near, far := net.Pipe()
+	if !srv.admit(newPeer(srv, addrConn{near, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(ip), 4000))})) {
+		near.Close()
+	}
+	return far
+}
+
+// TestPerAddrForgets each address when its last connection has ended, and
+// counts an IPv6 network as one.
+func TestPerAddrForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := New(Config{MaxConnsPerAddr: 2})
+		defer srv.Close()
+		var conns []net.Conn
+		for _, ip := range []string{"10.0.0.1", "10.0.0.1", "10.0.0.2", "2001:db8::1", "2001:db8::2"} {
+			conns = append(conns, connected(srv, ip))
+		}
+		synctest.Wait()
+		if len(srv.perAddr) != 3 || len(srv.conns) != 5 || srv.perAddr[netip.MustParseAddr("10.0.0.1")] != 2 {
+			t.Errorf("%d connections from %v", len(srv.conns), srv.perAddr)
+		}
+		conns[0].Close()
+		synctest.Wait()
+		if srv.perAddr[netip.MustParseAddr("10.0.0.1")] != 1 {
+			t.Errorf("after one: %v", srv.perAddr)
+		}
+		for _, nc := range conns {
+			nc.Close()
+		}
+		synctest.Wait()
+		if len(srv.perAddr) != 0 || len(srv.conns) != 0 {
+			t.Errorf("afterwards: %d connections from %v", len(srv.conns), srv.perAddr)
+		}
+		for i := range 1000 {
+			nc := connected(srv, netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}).String())
+			synctest.Wait()
+			nc.Close()
+		}
+		if synctest.Wait(); len(srv.perAddr) != 0 {
+			t.Errorf("%d addresses are kept", len(srv.perAddr))
+		}
+	})
+}
+
+// TestCountFailure counts what is the client's fault, and not what it cannot
+// help.
+func TestCountFailure(t *testing.T) {
+	faults := map[wire.Code]bool{
+		wire.CodeUnauthorized: true, wire.CodeForbidden: true, wire.CodeCertificate: true, wire.CodeTLS: true,
+		wire.CodeNotMoM: true, wire.CodeVersion: true, wire.CodeTimeout: true,
+		wire.CodeLost: false, wire.CodeBusy: false, wire.CodeFull: false, wire.CodeDraining: false, wire.CodeInternal: false,
+	}
+	for code, fault := range faults {
+		srv := New(Config{FailuresPerMinute: 1})
+		p := &peer{srv: srv, addr: netip.MustParseAddr("10.0.0.1")}
+		srv.countFailure(p, wire.Errorf(code, "no"))
+		if counted := srv.tooManyFailures(p, time.Now()) != nil; counted != fault {
+			t.Errorf("%v is counted: %v", code, counted)
+		}
+		if other := (&peer{srv: srv, addr: netip.MustParseAddr("10.0.0.2")}); srv.tooManyFailures(other, time.Now()) != nil {
+			t.Errorf("%v is counted for another address", code)
+		}
+	}
+	srv := New(Config{FailuresPerMinute: 1})
+	for range 3 {
+		srv.countFailure(&peer{srv: srv}, wire.Errorf(wire.CodeUnauthorized, "no"))
+	}
+	if err := srv.tooManyFailures(&peer{srv: srv}, time.Now()); err != nil || len(srv.failures.counts) != 0 {
+		t.Errorf("peers without an address are counted: %v", err)
+	}
+}
+
+// TestSilentRefusal closes a connection that there is no room for, and whose
+// client says nothing, after a second.
+func TestSilentRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := New(Config{MaxConns: 1})
+		defer srv.Close()
+		first, second := connected(srv, "10.0.0.1"), connected(srv, "10.0.0.2")
+		defer first.Close()
+		closed := make(chan time.Time, 1)
+		go func() {
+			io.Copy(io.Discard, second)
+			closed <- time.Now()
+		}()
+		start := time.Now()
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		select {
+		case at := <-closed:
+			if took := at.Sub(start); took != time.Second {
+				t.Errorf("closed after %v", took)
+			}
+		default:
+			t.Error("it is open")
+		}
+		if srv.refusing != 0 {
+			t.Errorf("%d are being refused", srv.refusing)
+		}
+	})
+}
+
+// TestAdmitAtTheEnd tells a client that comes during Shutdown why it is not
+// let in, and closes one that comes after Close without a word.
+func TestAdmitAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tc := range []struct {
+			phase phase
+			is    error
+		}{{draining, wire.ErrDraining}, {closed, wire.ErrLost}} {
+			srv := New(Config{})
+			srv.phase = tc.phase
+			nc := connected(srv, "10.0.0.1")
+			_, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, time.Second)
+			if !errors.Is(err, tc.is) {
+				t.Errorf("in phase %d: %v; want %v", tc.phase, err, tc.is)
+			}
+			nc.Close()
+			if srv.running.Wait(); len(srv.conns) != 0 || len(srv.perAddr) != 0 {
+				t.Errorf("in phase %d: %d connections", tc.phase, len(srv.conns))
+			}
+		}
+	})
+}
+
+// TestPeerCloses before and after its greeting, and again.
+func TestPeerCloses(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	srv := New(Config{})
+	why := wire.Errorf(wire.CodeClosed, "the test is over")
+	p := newPeer(srv, addrConn{near, &net.TCPAddr{}})
+	p.close(why)
+	if _, err := near.Write([]byte("x")); err != io.ErrClosedPipe || p.over != why {
+		t.Errorf("before the greeting: %v, %v", err, p.over)
+	}
+	sv := testService(t, srv)
+	p.conn = sv.conn
+	for range 2 {
+		if p.close(why); !errors.Is(sv.conn.Err(), wire.ErrClosed) {
+			t.Errorf("after the greeting: %v", sv.conn.Err())
+		}
+	}
+}
