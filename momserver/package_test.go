@@ -307,3 +307,12 @@ func TestTimes(t *testing.T) {
 		}
 	})
 }
+
+// TestStartWhileDraining refuses a run that would begin during Shutdown.
+func TestStartWhileDraining(t *testing.T) {
+	srv := New(Config{})
+	srv.enter(draining)
+	if j, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.ErrClosed) || j != nil || srv.hist.headSeq() != 0 {
+		t.Errorf("%v, after %d events", err, srv.hist.headSeq())
+	}
+}

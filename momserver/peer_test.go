@@ -1,6 +1,7 @@
 package momserver
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
 )
 
 // connected has a server take a connection from the address, and returns the
@@ -128,14 +130,17 @@ func TestAdmitAtTheEnd(t *testing.T) {
 			srv := New(Config{})
 			srv.phase = tc.phase
 			nc := connected(srv, "10.0.0.1")
+			srv.mu.Lock()
+			if len(srv.conns) != 0 {
+				t.Errorf("in phase %d: it takes a place", tc.phase)
+			}
+			srv.mu.Unlock()
 			_, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, time.Second)
 			if !errors.Is(err, tc.is) {
 				t.Errorf("in phase %d: %v; want %v", tc.phase, err, tc.is)
 			}
 			nc.Close()
-			if srv.running.Wait(); len(srv.conns) != 0 || len(srv.perAddr) != 0 {
-				t.Errorf("in phase %d: %d connections", tc.phase, len(srv.conns))
-			}
+			srv.running.Wait()
 		}
 	})
 }
@@ -157,5 +162,42 @@ func TestPeerCloses(t *testing.T) {
 		if p.close(why); !errors.Is(sv.conn.Err(), wire.ErrClosed) {
 			t.Errorf("after the greeting: %v", sv.conn.Err())
 		}
+	}
+}
+
+// TestLingersAfterAlert reads on for a moment after a certificate that is not
+// accepted, so that the alert that says so is not lost, and after nothing else
+// that goes wrong in a handshake.
+func TestLingersAfterAlert(t *testing.T) {
+	authority := wiretest.NewAuthority()
+	server := &tls.Config{
+		Certificates: []tls.Certificate{authority.Issue("server", time.Hour, "127.0.0.1")},
+		ClientCAs:    authority.Pool(), ClientAuth: tls.RequireAndVerifyClientCert, SessionTicketsDisabled: true,
+		Time: func() time.Time { return time.Now().Add(30 * 365 * 24 * time.Hour) }, // a bubble's clock is far behind
+	}
+	for name, tc := range map[string]struct {
+		says  func(net.Conn)
+		lasts time.Duration
+	}{
+		"no certificate": {func(nc net.Conn) {
+			tc := tls.Client(nc, &tls.Config{RootCAs: authority.Pool(), ServerName: "127.0.0.1", InsecureSkipVerify: true})
+			tc.Handshake()
+			tc.Read(make([]byte, 1))
+		}, lingering},
+		"no TLS": {func(nc net.Conn) { nc.Write([]byte("GET / HTTP/1.1\r\n\r\n")) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := New(Config{TLS: server})
+				defer srv.Close()
+				nc := connected(srv, "10.0.0.1")
+				start := time.Now()
+				tc.says(nc)
+				io.Copy(io.Discard, nc)
+				if took := time.Since(start); took != tc.lasts {
+					t.Errorf("it lasts %v; want %v", took, tc.lasts)
+				}
+			})
+		})
 	}
 }

@@ -13,7 +13,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
 )
 
 // addrConn is a connection that says it comes from an address.
@@ -179,4 +182,63 @@ func TestNotSubscribed(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// TestCloseWithinDialBack ends a dial-back whose other end says nothing.
+func TestCloseWithinDialBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		srv := New(Config{DialTimeout: time.Hour, DialContext: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
+		sv := testService(t, srv)
+		start := time.Now()
+		time.AfterFunc(time.Second, func() { srv.Close() })
+		err := answer(sv.Subscribe(&wire.SubscribeArgs{CallbackAddr: "127.0.0.1:5000", Ticket: make([]byte, wire.TicketSize)}, new(wire.Subscribed)))
+		if took := time.Since(start); !errors.Is(err, wire.ErrCallback) || took != time.Second {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
+}
+
+// TestWindowLeavesRoomForReplies fills a window with the largest calls, to a
+// client that reads nothing, and then answers a call of the client's.
+func TestWindowLeavesRoomForReplies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, cfg := range []Config{{}, {BatchBytes: 1 << 20, MaxEventBytes: 1 << 20, WindowBytes: 1 << 20}, {BatchBytes: 1, MaxEventBytes: 1 << 20, Window: 1}} {
+			srv := New(cfg)
+			sub, conn := testSubscriber(t, srv, 1<<20)
+			near, far := net.Pipe()
+			callee := wire.NewConn(near, srv.cfg.conn())
+			sub.callee = callee
+			go callee.Serve(wire.ServerService, &service{srv: srv, conn: callee})
+			run := uuid.New()
+			for i := range 100 { // of just over half a batch, and then of the largest size
+				ev := spoken(run, wire.Transferring)
+				size := srv.cfg.MaxEventBytes - 2000
+				if i%2 == 0 {
+					size = min(size, srv.cfg.BatchBytes/2)
+				}
+				ev.Data.Body = &wire.PackageBody{Item: strings.Repeat("x", size)}
+				if err := srv.Publish(ev); err != nil {
+					t.Fatal(err)
+				}
+			}
+			srv.sender.push(sub, srv.hist.headSeq())
+			srv.sender.send()
+			synctest.Wait()
+			if srv.sender.open(sub) || sub.behindBy(srv.hist.headSeq()) == 0 {
+				t.Fatalf("the window is open, with %d bytes in it", sub.inflightBytes)
+			}
+			far.Write(wiretest.Frame(1, wiretest.Call(wire.MethodPing, &wire.Nothing{})))
+			synctest.Wait()
+			if err := callee.Err(); err != nil {
+				t.Errorf("%+v: %v", cfg, err)
+			}
+			for _, c := range []*wire.Conn{callee, conn} {
+				c.Close(wire.Errorf(wire.CodeClosed, "the test is over"))
+				c.Wait()
+			}
+			far.Close()
+		}
+	})
 }
