@@ -1,0 +1,267 @@
+package momserver_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/momclient"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
+)
+
+// promises_test.go holds a test for each promise of README. They show the
+// promise as a user would meet it; the tests beside each file and the simulation
+// find what is rare.
+
+// bad makes subscribers of every bad kind, whose ways last until the test ends.
+func (w *world) bad() {
+	w.t.Helper()
+	w.subscribe(new(rawClient), wire.SubscribeArgs{Name: "no credit", From: wire.FromOldest})
+	w.subscribe(&rawClient{delay: time.Hour, room: 1 << 20}, wire.SubscribeArgs{Name: "no answer", Room: 1 << 20})
+	w.subscribe(&rawClient{delay: time.Second, room: 1}, wire.SubscribeArgs{Name: "slow", Room: 1})
+	conn := wire.NewConn(w.rawConn(), wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	conn.Client().Go(wire.MethodSubscribe, &wire.SubscribeArgs{Name: "no reading", Room: 1 << 20}, &wire.Subscribed{}, nil)
+	w.dial() // says nothing
+	blocked := w.client(momclient.Options{Name: "blocked handler", Queue: 10})
+	blocked.OnEvent(func(wire.Event) { time.Sleep(24 * time.Hour) })
+	if err := blocked.Subscribe(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { conn.Close(wire.Errorf(wire.CodeClosed, "the test is over")) })
+	synctest.Wait()
+}
+
+// over ends a world with bad subscribers in it.
+func (w *world) over() {
+	w.srv.Close()
+	for _, c := range w.watchers {
+		c.Close()
+	}
+	w.net.Cut()
+	time.Sleep(25 * time.Hour) // what is being handled ends
+}
+
+func TestPromise1PublishNeverWaits(t *testing.T) {
+	inBubble(t, momserver.Config{CacheEvents: 100}, func(w *world) {
+		w.bad()
+		start := time.Now()
+		w.publish(20_000)
+		if took := time.Since(start); took > 0 {
+			t.Errorf("20,000 events took %v", took)
+		}
+		w.over()
+	})
+}
+
+func TestPromise2OneOrder(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		c := w.subscribed(momclient.Options{AutoReconnect: true, Queue: 7})
+		for range 20 {
+			w.publish(50)
+			w.net.Cut() // wherever the events are
+			w.publish(50)
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Minute) // the waits between attempts have grown
+		synctest.Wait()
+		var last uint64
+		for _, e := range c.take() { // the checkers look for repeats as well
+			if e.Seq != last+1 {
+				t.Fatalf("event %d after event %d", e.Seq, last)
+			}
+			last = e.Seq
+		}
+		if last != 2000 {
+			t.Errorf("the last event is %d", last)
+		}
+	})
+}
+
+func TestPromise3NeverSilentLoss(t *testing.T) {
+	inBubble(t, momserver.Config{CacheEvents: 10}, func(w *world) {
+		c := w.client(momclient.Options{AutoReconnect: true, Queue: 1})
+		hold := make(chan struct{})
+		c.OnEvent(func(wire.Event) { <-hold })
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{100, 3, 200, 11, 50, 1000} { // gap upon gap, some of them within a snapshot
+			w.publish(n)
+			synctest.Wait()
+			hold <- struct{}{}
+			synctest.Wait()
+			w.net.Cut()
+			time.Sleep(time.Second)
+		}
+		close(hold)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		told := c.told()
+		if uint64(told.Fresh)+told.Missed != 1364 || told.Missed == 0 || told.Last != 1364 || told.Snapshots == 0 {
+			t.Errorf("of 1,364 events: %+v", told)
+		}
+	})
+}
+
+func TestPromise4ABadSubscriberHarmsNobody(t *testing.T) {
+	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second}, func(w *world) {
+		healthy := w.client(momclient.Options{Name: "healthy"})
+		var published, late atomic.Int64
+		healthy.OnEvent(func(wire.Event) {
+			if time.Now().UnixNano() > published.Load() {
+				late.Add(1)
+			}
+		})
+		if err := healthy.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		w.bad()
+		for range 100 {
+			published.Store(time.Now().UnixNano())
+			w.publish(10)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if told := healthy.told(); told.Fresh != 1000 || told.Missed > 0 || late.Load() > 0 {
+			t.Errorf("the healthy subscriber: %+v, %d of them late", told, late.Load())
+		}
+		dropped := make(map[string]momserver.Reason)
+		for _, d := range w.srv.Stats().Dropped {
+			dropped[d.Name] = d.Reason
+		}
+		if len(dropped) != 2 || dropped["no answer"] == 0 || dropped["no reading"] == 0 {
+			t.Errorf("dropped: %v", dropped)
+		}
+		w.over()
+	})
+}
+
+func TestPromise5ASlowSubscriberIsNotADeadOne(t *testing.T) {
+	inBubble(t, momserver.Config{CacheEvents: 100}, func(w *world) {
+		c := w.client(momclient.Options{Queue: 10})
+		c.OnEvent(func(e wire.Event) {
+			if e.Seq == 1 {
+				time.Sleep(time.Hour)
+			}
+		})
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{1, 10, 989} { // for the handler, for the client, and beyond
+			w.publish(n)
+			synctest.Wait()
+		}
+		time.Sleep(time.Hour - time.Second)
+		synctest.Wait()
+		if subs := w.srv.Subscribers(); len(subs) != 1 || subs[0].Lag != 989 || subs[0].Room > 0 {
+			t.Errorf("after an hour: %+v", subs)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got, want := c.told(), (invariant.Told{Fresh: 111, Snapshots: 1, Gaps: 1, Missed: 889, Last: 1000}); got != want {
+			t.Errorf("%+v; want %+v", got, want)
+		}
+	})
+}
+
+// TestPromise6BoundedEverything asks for more of everything than there is, and
+// is refused by the name of the bound. TestBounds holds each bound at its limit
+// and one past it.
+func TestPromise6BoundedEverything(t *testing.T) {
+	cfg := momserver.Config{CacheEvents: 20, CacheBytes: 4 << 10, MaxEventBytes: 2 << 10, MaxRuns: 10, MaxJobs: 10, MaxOpenPackages: 10, MaxConns: 10, MaxSubscribers: 3}
+	inBubble(t, cfg, func(w *world) {
+		refused := make(map[string]bool)
+		note := func(err error) {
+			for _, name := range []string{"MaxEventBytes", "MaxRuns", "MaxOpenPackages", "MaxConns", "MaxSubscribers"} {
+				if err != nil && strings.Contains(err.Error(), "Config."+name) {
+					refused[name] = true
+				}
+			}
+		}
+		for range 50 {
+			note(w.send(wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}))
+		}
+		note(w.send(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Body: &wire.PackageBody{Item: strings.Repeat("x", 3<<10)}, Status: wire.Status{State: wire.JobCompleted}}}))
+		for range 20 {
+			note(w.client(momclient.Options{From: wire.FromOldest}).Subscribe(context.Background()))
+		}
+		w.checkServer()
+		for _, c := range w.watchers {
+			c.Close()
+		}
+		w.srv.Close()
+		w.start()
+		job, err := w.srv.StartJob(w.job, wire.InitializeData{Name: "job"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			_, err := job.StartPackage(wire.PackageHeader{}, wire.PackageBody{})
+			note(err)
+		}
+		w.net.Cut()
+		var conns []net.Conn
+		for range 20 {
+			conns = append(conns, w.dial())
+		}
+		synctest.Wait()
+		w.checkServer()
+		c := momclient.New(memAddr, momclient.Options{DialContext: w.net.DialContext})
+		note(c.Subscribe(context.Background()))
+		c.Close()
+		for _, nc := range conns {
+			nc.Close()
+		}
+		if want := []string{"MaxConns", "MaxEventBytes", "MaxOpenPackages", "MaxRuns", "MaxSubscribers"}; !slices.Equal(slices.Sorted(maps.Keys(refused)), want) {
+			t.Errorf("refused by the names of %v", slices.Sorted(maps.Keys(refused)))
+		}
+	})
+}
+
+// TestPromise7EverythingStops ends a server with bad subscribers: the bubble
+// fails if a goroutine is left.
+func TestPromise7EverythingStops(t *testing.T) {
+	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second}, func(w *world) {
+		healthy := w.subscribed(momclient.Options{})
+		w.bad()
+		job, err := w.srv.StartJob(w.job, wire.InitializeData{Name: "job"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.ran(job, "job", wire.JobInitialized, wire.ExportingError)
+		start := time.Now()
+		if err := w.srv.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > 2*5*time.Second {
+			t.Errorf("Shutdown took %v", took)
+		}
+		if told := healthy.told(); told.Fresh != 2 {
+			t.Errorf("the healthy subscriber: %+v", told)
+		}
+		if err := w.srv.Publish(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.ErrClosed) {
+			t.Errorf("Publish after Shutdown: %v", err)
+		}
+		w.over()
+	})
+	inBubble(t, momserver.Config{}, func(w *world) {
+		w.bad()
+		w.publish(1000)
+		start := time.Now()
+		w.srv.Close()
+		if took := time.Since(start); took > 0 {
+			t.Errorf("Close took %v", took)
+		}
+		w.over()
+	})
+}
