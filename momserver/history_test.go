@@ -394,8 +394,11 @@ func TestNothingPinned(t *testing.T) {
 	}
 	for i := range 12 * segmentEvents {
 		run := uuid.UUID{1, byte(i % 3)}
-		if i%50 == 10 { // of runs that speak once, and of one that ends
+		switch {
+		case i%50 == 10: // runs that speak once
 			run = uuid.UUID{2, byte(i / 50)}
+		case i%90 == 20: // one that speaks again just before its event would leave the cache
+			run = uuid.UUID{3}
 		}
 		publishMore(t, h, run, 1)
 		for _, s := range h.cache.segments {
