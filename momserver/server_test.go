@@ -129,6 +129,45 @@ func TestShutdownWithProgress(t *testing.T) {
 	})
 }
 
+// reporting is a callback endpoint that answers each batch after some time,
+// without room, and reports room for one event as long after that.
+type reporting struct {
+	conn   *wire.Conn
+	pause  time.Duration
+	events int // taken
+}
+
+func (c *reporting) Notify(b *wire.Batch, ack *wire.Ack) error {
+	time.Sleep(c.pause)
+	c.events += int(b.Count)
+	report := wire.RoomArgs{Received: uint64(c.events), Room: 1}
+	time.AfterFunc(c.pause, func() { c.conn.Client().Go(wire.MethodRoom, &report, &wire.Nothing{}, nil) })
+	return nil
+}
+
+func (c *reporting) Goodbye(*wire.Goodbye, *wire.Nothing) error { return nil }
+
+// TestShutdownProgress takes an event that is sent for progress, and one that
+// is acknowledged, where each comes just in time after the other.
+func TestShutdownProgress(t *testing.T) {
+	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: wire.MaxHeartbeat}, func(w *world) {
+		w.publish(10)
+		c := &reporting{pause: 5*time.Second - time.Nanosecond}
+		c.conn = wire.NewConn(w.rawConn(), wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		go c.conn.Serve(wire.CallbackService, c)
+		c.conn.Client().Go(wire.MethodSubscribe, &wire.SubscribeArgs{From: wire.FromOldest, Room: 1}, &wire.Subscribed{}, nil)
+		synctest.Wait()
+		start := time.Now()
+		if err := w.srv.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); c.events != 10 || took != 19*c.pause { // no report comes before the last answer
+			t.Errorf("%d events in %v", c.events, took)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
 // TestClosed refuses everything after Close, and Close can be called again.
 func TestClosed(t *testing.T) {
 	for _, served := range []bool{false, true} {
