@@ -97,7 +97,6 @@ func (h *history) encode(ev *wire.Event, run *runState, m mark, ofJob, over bool
 	}
 	if silent != nil {
 		h.append(end, last, silent, false)
-		h.runs.forget(end.def.RunID(), silent)
 	}
 	h.append(m, data, run, ofJob)
 	return nil

@@ -305,12 +305,11 @@ func (s *sender) leave() {
 	for sub := range s.subs {
 		due := sub.progress.Add(s.cfg.CallTimeout)
 		switch {
-		case sub.leaving:
 		case (sub.done(head) || !now.Before(due)) && s.open(sub):
 			s.goodbye(sub, head)
 		case now.Before(due) && (s.giveUp.IsZero() || due.Before(s.giveUp)):
 			s.giveUp = due
-		} // else its window is closed: its answers, or their timeout, come next
+		} // else its window is closed, or it has its goodbye: its answers, or their timeout, come next
 	}
 	if len(s.subs) == 0 {
 		select {
