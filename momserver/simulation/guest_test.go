@@ -155,7 +155,7 @@ func newNewcomers(w *world) *newcomers {
 
 func (n *newcomers) live() {
 	for !n.w.healed() {
-		n.rest(n.between(100*time.Millisecond, 2*time.Second))
+		n.rest(n.between(100*time.Millisecond, 3*time.Second))
 		n.n++
 		link := n.w.net.Link(fmt.Sprintf("10.1.%d.%d", n.n/250, n.n%250), wiretest.Shape{
 			Latency: grid, Buffer: 4 << 10, TLS: n.w.keys != nil, Grid: grid, Offset: n.offset,
@@ -167,7 +167,7 @@ func (n *newcomers) live() {
 func (n *newcomers) visit(link *wiretest.Link) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second+n.entity.offset)
 	defer cancel()
-	if n.odds(3) { // says nothing
+	if !n.odds(3) { // says nothing
 		if nc, err := link.DialContext(ctx, "mem", address); err == nil {
 			n.sleep(n.between(0, 100*time.Millisecond))
 			nc.Close()

@@ -10,8 +10,8 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// historian asks for cached events, without subscribing, over
-// a link without faults.
+// historian asks for cached events, without subscribing, over a link without
+// faults.
 type historian struct {
 	*entity
 	client *momclient.Client
@@ -29,8 +29,10 @@ func newHistorian(w *world) *historian {
 func (h *historian) live() {
 	defer h.client.Close()
 	for !h.w.healed() {
-		h.rest(h.between(time.Second, 8*time.Second))
-		h.ask(one(h.entity, 0, 1, 20, 50, 150, 270))
+		h.rest(h.between(time.Second, 10*time.Second))
+		if srv := h.w.host.current(); srv != nil {
+			h.ask(one(h.entity, 0, 1, 20, srv.Stats().Cached*3/4))
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,104 +16,159 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-var mutantsFlag = flag.Bool("sim.mutants", false, "plant a bug at a time in the library, and see that the simulation finds it")
+var mutantsFlag = flag.Bool("sim.mutants", false, "plant a bug at a time, and see that it is found")
 
-// mutant is a bug to plant in the library: old becomes new in a file, where it
-// stands once. The simulation reports one of the invariants.
+// mutant is a bug to plant: old becomes new in a file, where it stands once. The
+// simulation reports one of the invariants; or the tests of a package fail,
+// where the simulation cannot see it.
 type mutant struct {
 	name  string
 	edits []edit
-	finds []string
+	finds []string // invariants
+	tests tests    // instead of the simulation's seeds
 }
+
+// tests are those tests of a package, by its directory, whose names match run;
+// "" for all.
+type tests struct{ dir, run string }
 
 type edit struct{ file, old, new string }
 
 var mutants = []mutant{
 	{"gap off by one", []edit{
 		{"momserver/history.go", "missed: h.cache.oldest - next}", "missed: h.cache.oldest - next - min(1, h.cache.oldest-next)}"},
-	}, []string{invariant.Sum, invariant.Gaps}},
+	}, []string{invariant.Sum, invariant.Gaps}, tests{}},
 	{"gap counted twice", []edit{
 		{"momserver/history.go", "p.missed += missed", "p.missed += missed + 1"},
-	}, []string{invariant.Gaps}},
+	}, []string{invariant.Gaps}, tests{}},
 	{"skip at the cache's wrap", []edit{
 		{"momserver/history.go", "seg, i := h.cache.find(p.next)", "if p.next%segmentEvents == 1 && p.next > 1 && p.next < p.head {\n\t\tp.next++\n\t}\n\tseg, i := h.cache.find(p.next)"},
-	}, []string{invariant.Sum}},
+	}, []string{invariant.Sum}, tests{}},
 	{"no deduplication of what waits in the queue", []edit{
 		{"momclient/session.go", "s.begin = c.received", "s.begin = c.handled"},
-	}, []string{invariant.NoRepeats, invariant.Ended}},
+	}, []string{invariant.NoRepeats, invariant.Ended}, tests{}},
 	{"cursor moved for an ended session", []edit{
 		{"momclient/client.go", "if turn > c.moved {", "if true {"},
-	}, []string{invariant.Ended, invariant.NoRepeats, invariant.Gaps}},
+	}, []string{invariant.Ended, invariant.NoRepeats, invariant.Gaps}, tests{}},
 	{"stale epoch accepted", []edit{
 		{"momserver/history.go", "if cursor.Epoch != h.epoch {", "if cursor.Epoch != h.epoch && cursor.Seq > head {"},
-	}, []string{invariant.Sum}},
+	}, []string{invariant.Sum}, tests{}},
 	{"wake-up lost", []edit{
 		{"momserver/server.go", "\ts.sender.wake()\n", "\tif ev.Seq%32 != 0 {\n\t\ts.sender.wake()\n\t}\n"},
-	}, []string{invariant.Healthy}},
+	}, []string{invariant.Healthy}, tests{}},
 	{"wake-up of the handler lost", []edit{
 		{"momclient/queue.go", "\tring(q.handlers)\n", "\tif len(q.chunks) > 1 {\n\t\tring(q.handlers)\n\t}\n"},
-	}, []string{invariant.Healthy, invariant.Liveness}},
+	}, []string{invariant.Healthy, invariant.Liveness}, tests{}},
 	{"deadline not reset", []edit{
 		{"momserver/peer.go", "\tnc.SetDeadline(time.Time{})\n\treturn nc, who, nil\n", "\treturn nc, who, nil\n"},
-	}, []string{invariant.Healthy, invariant.Reasons}},
+	}, []string{invariant.Healthy, invariant.Reasons}, tests{}},
 	{"message deadline not reset", []edit{
 		{"wire/conn.go", "defer c.nc.SetReadDeadline(time.Time{})", ""},
-	}, []string{invariant.Healthy, invariant.Reasons}},
+	}, []string{invariant.Healthy, invariant.Reasons}, tests{}},
 	{"window leak", []edit{
 		{"momserver/call.go", "\ts.timeouts.Remove(c.timeout)\n\tc.timeout = nil\n", "\tif c.timeout != nil {\n\t\ts.timeouts.Remove(c.timeout)\n\t\tc.timeout = nil\n\t\tif c.total%16 == 15 {\n\t\t\treturn\n\t\t}\n\t}\n"},
-	}, []string{invariant.Healthy, invariant.Bounded, invariant.Liveness}},
+	}, []string{invariant.Healthy, invariant.Bounded, invariant.Liveness}, tests{}},
 	{"Close leak", []edit{
 		{"momserver/server.go", "\ts.closeConns()\n\ts.running.Wait()\n", ""},
-	}, []string{invariant.Bounded}},
+	}, []string{invariant.Bounded}, tests{}},
 	{"client's Close leak", []edit{
 		{"momclient/session.go", "\ts.conn.Close(why)\n\ts.callee.Close(why)\n\ts.stopped.Wait()\n", ""},
-	}, []string{invariant.Bounded, invariant.Healthy, invariant.Liveness, invariant.Reasons}},
+	}, []string{invariant.Bounded, invariant.Healthy, invariant.Liveness, invariant.Reasons}, tests{}},
 	{"snapshot outside the lock", []edit{
 		{"momserver/history.go", "\tif end != nil {\n\t\tp.snapshot = end.snapshot()\n\t}\n\th.mu.Unlock()\n", "\th.mu.Unlock()\n\tif from == wire.FromNow {\n\t\ttime.Sleep(200 * time.Millisecond)\n\t}\n\th.mu.Lock()\n\tif end != nil {\n\t\tp.snapshot = end.snapshot()\n\t}\n\th.mu.Unlock()\n"},
-	}, []string{invariant.Gaps, invariant.Sum}},
+	}, []string{invariant.Gaps, invariant.Sum}, tests{}},
 	{"wrong reason", []edit{
 		{"momserver/call.go", "s.drop(c.sub, ReasonCallTimeout,", "s.drop(c.sub, ReasonConnectionLost,"},
-	}, []string{invariant.Reasons}},
+	}, []string{invariant.Reasons}, tests{}},
 	{"publish waits", []edit{
 		{"momserver/server.go", "\ts.sender.wake()\n", "\ts.sender.wake()\n\tfor _, sub := range s.Subscribers() {\n\t\tif sub.InFlight >= 4 {\n\t\t\ttime.Sleep(time.Millisecond)\n\t\t}\n\t}\n"},
-	}, []string{invariant.NoWait, invariant.Published}},
+	}, []string{invariant.NoWait, invariant.Published}, tests{}},
 	{"sender waits for a stuck subscriber", []edit{
 		{"momserver/sender.go", "return len(sub.inflight) < s.cfg.Window &&", "if len(sub.inflight) >= 4 {\n\t\ttime.Sleep(time.Second)\n\t}\n\treturn len(sub.inflight) < s.cfg.Window &&"},
-	}, []string{invariant.Healthy, invariant.NoWait}},
+	}, []string{invariant.Healthy, invariant.NoWait}, tests{}},
 	{"room leak", []edit{
 		{"momclient/queue.go", "\t\tq.events--\n", "\t\tif seq%64 != 0 {\n\t\t\tq.events--\n\t\t}\n"},
-	}, []string{invariant.Liveness, invariant.Healthy, invariant.Sum}},
+	}, []string{invariant.Liveness, invariant.Healthy, invariant.Sum}, tests{}},
 	{"cursor over a gap that was not told", []edit{
 		{"momclient/client.go", "c.queue.push(ch, missed == 0, s.onTheWay())", "c.queue.push(ch, true, s.onTheWay())"},
-	}, []string{invariant.Sum}},
+	}, []string{invariant.Sum}, tests{}},
 	{"place in another epoch", []edit{
 		{"momclient/queue.go", "at = place{cursor: wire.Cursor{Epoch: ch.session.epoch, Seq: seq}}", "at.cursor.Seq = seq"},
-	}, []string{invariant.Ended, invariant.Sum}},
+	}, []string{invariant.Ended, invariant.Sum}, tests{}},
 	{"half a message taken for a write", []edit{
 		{"momserver/drop.go", "case wire.CodeStalled:\n\t\treturn ReasonStalled", "case wire.CodeStalled:\n\t\treturn ReasonWriteTimeout"},
-	}, []string{invariant.Reasons}},
+	}, []string{invariant.Reasons}, tests{}},
 	{"loop that overtakes a handler", []edit{
 		{"momclient/client.go", "if turn > c.moved {", "if turn == c.moved+1 {"},
-	}, []string{invariant.Ended, invariant.Order, invariant.NoRepeats, invariant.Gaps, invariant.Sum, invariant.Liveness}},
+	}, []string{invariant.Ended, invariant.Order, invariant.NoRepeats, invariant.Gaps, invariant.Sum, invariant.Liveness}, tests{}},
 	{"callback connection left open", []edit{
 		{"momserver/service.go", "\tif sub.callee != sub.main {\n\t\tsub.callee.Close(end)\n\t}\n", ""},
 		{"momserver/service.go", "\t\tsub.callee.Close(e)", "\t\t"},
-	}, []string{invariant.Bounded}},
+	}, []string{invariant.Bounded}, tests{}},
 	{"callback endpoint left open", []edit{
 		{"momclient/session.go", "\tdefer ep.close()\n", ""},
-	}, []string{invariant.Bounded}},
+	}, []string{invariant.Bounded}, tests{}},
 	{"dial-back that outlives the server", []edit{
 		{"momserver/callback.go", "context.WithTimeout(s.life, s.cfg.DialTimeout)", "context.WithTimeout(context.Background(), s.cfg.DialTimeout)"},
-	}, []string{invariant.Bounded}},
+	}, []string{invariant.Bounded}, tests{}},
 	{"TLS closed with an alert", []edit{
 		{"wire/tls.go", "{ return c.NetConn().Close() }", "{ return c.Conn.Close() }"},
-	}, []string{invariant.Reasons, invariant.Bounded, invariant.Healthy, invariant.NoWait}},
+	}, []string{invariant.Reasons, invariant.Bounded, invariant.Healthy, invariant.NoWait}, tests{}},
 	{"filtered events counted as missed", []edit{
 		{"momserver/history.go", "\t\t\tbegin = end\n\t\t\tp.next++\n", "\t\t\tif n == 0 {\n\t\t\t\tp.missed++\n\t\t\t}\n\t\t\tbegin = end\n\t\t\tp.next++\n"},
-	}, []string{invariant.Gaps, invariant.Liveness}},
+	}, []string{invariant.Gaps, invariant.Liveness}, tests{}},
+	{"gap forgotten over the next one", []edit{
+		{"momserver/history.go", "p.missed += missed", "_ = missed"},
+	}, []string{invariant.Sum}, tests{}},
+	{"no idleness after a refused subscription", []edit{
+		{"momserver/service.go", "\tsv.sub = nil\n\tsv.startIdle()\n", "\tsv.sub = nil\n"},
+	}, []string{invariant.Bounded}, tests{}},
+	{"no idleness after unsubscribing", []edit{
+		{"momserver/service.go", "\t\tdefer sv.mu.Unlock()\n\t\tsv.startIdle()\n", "\t\tdefer sv.mu.Unlock()\n"},
+	}, []string{invariant.Bounded}, tests{}},
+	{"silence of the wrong connection", []edit{
+		{"momclient/session.go", "time.Since(s.callee.Heard())", "time.Since(s.conn.Heard())"},
+	}, []string{invariant.Healthy}, tests{}},
+	{"attempts counted for ever", []edit{
+		{"momclient/subscription.go", "\t\t\t\tsub.attempt = 0 // it held\n", ""},
+	}, []string{invariant.Liveness}, tests{}},
+	{"proof that keeps its place", []edit{
+		{"momclient/endpoint.go", "\t\t\tdefer func() { <-places }()\n", ""},
+	}, []string{invariant.Healthy, invariant.Liveness}, tests{}},
+	{"no word of room after a write", []edit{
+		{"wire/outbox.go", "\to.writing = len(buf) > 0\n\to.tellRoom()\n", "\to.writing = len(buf) > 0\n"},
+	}, []string{invariant.Liveness}, tests{}},
+	{"no word of room after a direct write", []edit{ // the simulation has no sockets to write to
+		{"wire/outbox.go", "\t\t\to.lent, o.buf, o.replies = nil, nil, 0\n\t\t\to.tellRoom()\n", "\t\t\to.lent, o.buf, o.replies = nil, nil, 0\n"},
+	}, nil, tests{"wire", ""}},
+	{"heartbeats wait for a stuck subscriber", []edit{
+		{"momserver/sender.go", "\t\t\ts.beats.MoveToBack(el)\n", ""},
+	}, []string{invariant.Healthy}, tests{}},
+	{"refused run kept in the history", []edit{
+		{"momserver/history.go", "\th.runs.forget(ev.RunID, run)\n", "\tif err == nil {\n\t\th.runs.forget(ev.RunID, run)\n\t}\n"},
+	}, []string{invariant.Bounded}, tests{}},
+	{"refused run kept among the open ones", []edit{
+		{"momserver/job.go", "\t\tj.ended = true\n\t\ts.removeJob(j)\n\t\treturn nil, err\n", "\t\tj.ended = true\n\t\treturn nil, err\n"},
+	}, []string{invariant.Bounded}, tests{}},
+	{"History that asks for all on each page", []edit{
+		{"momclient/history.go", "min(n-len(events), 1<<20)", "min(n, 1<<20)"},
+	}, []string{invariant.Bounded}, tests{}},
+	{"refused package kept open", []edit{
+		{"momserver/package.go", "\t\tj.numbers--\n\t\tdelete(j.open, p)\n", "\t\tj.numbers--\n"},
+	}, []string{invariant.Published}, tests{}},
+	{"address kept after its last connection", []edit{
+		{"momserver/peer.go", "if s.perAddr[p.addr]--; s.perAddr[p.addr] == 0 {\n\t\tdelete(s.perAddr, p.addr)\n\t}", "s.perAddr[p.addr]--"},
+	}, []string{invariant.Bounded}, tests{}},
+	{"event decoded before it is claimed", []edit{
+		{"momclient/deliver.go", "\t\"runtime/debug\"\n", "\t\"runtime/debug\"\n\t\"time\"\n"},
+		{"momclient/deliver.go", "\t\tseq = ev.Seq\n", "\t\tseq = ev.Seq\n\t\ttime.Sleep(time.Millisecond)\n"},
+	}, []string{invariant.Sum, invariant.Published, invariant.Liveness}, tests{}},
+	{"failed run taken for a completed one", []edit{
+		{"cmd/momclient/run.go", "\tcase m.end.failed > 0:\n\t\treturn exitFailed\n", ""},
+	}, nil, tests{"cmd/momclient", "TestDone"}},
 }
 
-// TestMutants plants the bugs, one at a time, and runs the simulation with it.
+// TestMutants plants the bugs, one at a time, and runs what finds each.
 func TestMutants(t *testing.T) {
 	if !*mutantsFlag {
 		t.Skip("not asked for: -sim.mutants")
@@ -128,26 +184,50 @@ func TestMutants(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command("go", "test", "-overlay", overlay, "-run", "TestSimulation", "-timeout", "5m", ".",
-				"-sim.fast", "-sim.keep=false", "-sim.kept=false", fmt.Sprint("-sim.seeds=", *seeds))
-			out, err := cmd.CombinedOutput()
-			if err == nil {
-				t.Fatalf("nothing was found in %d seeds", *seeds)
+			if m.tests == (tests{}) {
+				m.simulate(t, overlay)
+			} else {
+				m.test(t, root, overlay)
 			}
-			found := violation.FindStringSubmatch(string(out))
-			if found == nil {
-				t.Fatalf("it ended without a violation: %v\n%s", err, out)
-			}
-			t.Logf("%s after %v", found[0], time.Since(start).Round(time.Second))
-			for _, name := range m.finds {
-				if name == found[2] {
-					return
-				}
-			}
-			t.Errorf("%q was found, and should be one of %q", found[2], m.finds)
+			t.Logf("found after %v", time.Since(start).Round(time.Second))
 		})
 	}
 }
+
+// simulate runs the simulation, which finds the bug.
+func (m *mutant) simulate(t *testing.T, overlay string) {
+	cmd := exec.Command("go", "test", "-overlay", overlay, "-run", "TestSimulation", "-timeout", "5m", ".",
+		"-sim.fast", "-sim.keep=false", "-sim.kept=false", fmt.Sprint("-sim.seeds=", *seeds))
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Fatalf("nothing was found in %d seeds", *seeds)
+	}
+	found := violation.FindStringSubmatch(string(out))
+	if found == nil {
+		t.Fatalf("it ended without a violation: %v\n%s", err, out)
+	}
+	t.Log(found[0])
+	if !slices.Contains(m.finds, found[2]) {
+		t.Errorf("%q was found, and should be one of %q", found[2], m.finds)
+	}
+}
+
+// test runs the tests of a package, of which one fails.
+func (m *mutant) test(t *testing.T, root, overlay string) {
+	cmd := exec.Command("go", "test", "-overlay", overlay, "-failfast", "-run", m.tests.run, "-timeout", "5m", "./"+m.tests.dir)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Fatalf("the tests of %s found nothing", m.tests.dir)
+	}
+	failed := failure.Find(out)
+	if failed == nil {
+		t.Fatalf("it ended without a failing test: %v\n%s", err, out)
+	}
+	t.Logf("%s", failed)
+}
+
+var failure = regexp.MustCompile(`(?m)^\s*--- FAIL: .*|^panic: .*`)
 
 var violation = regexp.MustCompile(`seed (\d+): invariant "([^"]+)": .*`)
 

@@ -45,7 +45,7 @@ type publisher struct {
 func newPublisher(w *world, kind publishing) *publisher {
 	p := &publisher{entity: w.entity("publisher-" + string(kind)), kind: kind}
 	if p.item = 4; kind == throughPublish {
-		p.item = one(p.entity, 4, 1000)
+		p.item = one(p.entity, 4, 4, 4, 4, 4, 4, 4, 2000)
 	}
 	for _, name := range []string{"a", "b"} {
 		p.jobs = append(p.jobs, p.id())

@@ -108,13 +108,23 @@ func (c *faultConn) attempt(op string, half *half, try func(now time.Time) (done
 		}
 		news := half.waitFor()
 		mu.Unlock()
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-news:
-		}
-		timer.Stop()
+		pause(wait, news)
 		mu.Lock()
+	}
+}
+
+// pause waits for news, or as long as it takes; an hour stands for not before
+// news, and needs no timer.
+func pause(wait time.Duration, news <-chan struct{}) {
+	if wait >= time.Hour {
+		<-news
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-news:
 	}
 }
 
