@@ -31,7 +31,7 @@ func (h *historian) live() {
 	for !h.w.healed() {
 		h.rest(h.between(time.Second, 10*time.Second))
 		if srv := h.w.host.current(); srv != nil {
-			h.ask(one(h.entity, 0, 1, 20, srv.Stats().Cached*3/4))
+			h.ask(one(h.entity, 0, 20, srv.Stats().Cached/2, srv.Stats().Cached*3/4))
 		}
 	}
 }

@@ -45,10 +45,10 @@ var mutants = []mutant{
 		{"momserver/history.go", "seg, i := h.cache.find(p.next)", "if p.next%segmentEvents == 1 && p.next > 1 && p.next < p.head {\n\t\tp.next++\n\t}\n\tseg, i := h.cache.find(p.next)"},
 	}, []string{invariant.Sum}, tests{}},
 	{"no deduplication of what waits in the queue", []edit{
-		{"momclient/session.go", "s.begin = c.received", "s.begin = c.handled"},
+		{"momclient/inbox.go", "return in.queued, in.advertise()", "return in.handled, in.advertise()"},
 	}, []string{invariant.NoRepeats, invariant.Ended}, tests{}},
 	{"cursor moved for an ended session", []edit{
-		{"momclient/client.go", "if turn > c.moved {", "if true {"},
+		{"momclient/inbox.go", "\tif d.n <= in.moved {\n\t\treturn\n\t}\n", ""},
 	}, []string{invariant.Ended, invariant.NoRepeats, invariant.Gaps}, tests{}},
 	{"stale epoch accepted", []edit{
 		{"momserver/history.go", "if cursor.Epoch != h.epoch {", "if cursor.Epoch != h.epoch && cursor.Seq > head {"},
@@ -57,7 +57,7 @@ var mutants = []mutant{
 		{"momserver/server.go", "\ts.sender.wake()\n", "\tif ev.Seq%32 != 0 {\n\t\ts.sender.wake()\n\t}\n"},
 	}, []string{invariant.Healthy}, tests{}},
 	{"wake-up of the handler lost", []edit{
-		{"momclient/queue.go", "\tring(q.handlers)\n", "\tif len(q.chunks) > 1 {\n\t\tring(q.handlers)\n\t}\n"},
+		{"momclient/inbox.go", "\tring(in.bells[in.turn])\n", "\tif len(in.chunks) > 1 {\n\t\tring(in.bells[in.turn])\n\t}\n"},
 	}, []string{invariant.Healthy, invariant.Liveness}, tests{}},
 	{"deadline not reset", []edit{
 		{"momserver/peer.go", "\tnc.SetDeadline(time.Time{})\n\treturn nc, who, nil\n", "\treturn nc, who, nil\n"},
@@ -87,19 +87,19 @@ var mutants = []mutant{
 		{"momserver/sender.go", "return len(sub.inflight) < s.cfg.Window &&", "if len(sub.inflight) >= 4 {\n\t\ttime.Sleep(time.Second)\n\t}\n\treturn len(sub.inflight) < s.cfg.Window &&"},
 	}, []string{invariant.Healthy, invariant.NoWait}, tests{}},
 	{"room leak", []edit{
-		{"momclient/queue.go", "\t\tq.events--\n", "\t\tif seq%64 != 0 {\n\t\t\tq.events--\n\t\t}\n"},
+		{"momclient/inbox.go", "\t\tin.events--\n", "\t\tif seq%64 != 0 {\n\t\t\tin.events--\n\t\t}\n"},
 	}, []string{invariant.Liveness, invariant.Healthy, invariant.Sum}, tests{}},
 	{"cursor over a gap that was not told", []edit{
-		{"momclient/client.go", "c.queue.push(ch, missed == 0, s.onTheWay())", "c.queue.push(ch, true, s.onTheWay())"},
+		{"momclient/inbox.go", "\tcase missed > 0:\n", ""},
 	}, []string{invariant.Sum}, tests{}},
 	{"place in another epoch", []edit{
-		{"momclient/queue.go", "at = place{cursor: wire.Cursor{Epoch: ch.session.epoch, Seq: seq}}", "at.cursor.Seq = seq"},
+		{"momclient/inbox.go", "after = position{cursor: wire.Cursor{Epoch: ch.epoch(), Seq: seq}}", "after.cursor.Seq = seq"},
 	}, []string{invariant.Ended, invariant.Sum}, tests{}},
 	{"half a message taken for a write", []edit{
 		{"momserver/drop.go", "case wire.CodeStalled:\n\t\treturn ReasonStalled", "case wire.CodeStalled:\n\t\treturn ReasonWriteTimeout"},
 	}, []string{invariant.Reasons}, tests{}},
 	{"loop that overtakes a handler", []edit{
-		{"momclient/client.go", "if turn > c.moved {", "if turn == c.moved+1 {"},
+		{"momclient/inbox.go", "if d.n <= in.moved {", "if d.n != in.moved+1 {"},
 	}, []string{invariant.Ended, invariant.Order, invariant.NoRepeats, invariant.Gaps, invariant.Sum, invariant.Liveness}, tests{}},
 	{"callback connection left open", []edit{
 		{"momserver/service.go", "\tif sub.callee != sub.main {\n\t\tsub.callee.Close(end)\n\t}\n", ""},
@@ -116,7 +116,7 @@ var mutants = []mutant{
 	}, []string{invariant.Reasons, invariant.Bounded, invariant.Healthy, invariant.NoWait}, tests{}},
 	{"filtered events counted as missed", []edit{
 		{"momserver/history.go", "\t\t\tbegin = end\n\t\t\tp.next++\n", "\t\t\tif n == 0 {\n\t\t\t\tp.missed++\n\t\t\t}\n\t\t\tbegin = end\n\t\t\tp.next++\n"},
-	}, []string{invariant.Gaps, invariant.Liveness}, tests{}},
+	}, []string{invariant.Gaps, invariant.Liveness, invariant.Healthy}, tests{}},
 	{"gap forgotten over the next one", []edit{
 		{"momserver/history.go", "p.missed += missed", "_ = missed"},
 	}, []string{invariant.Sum}, tests{}},
@@ -148,23 +148,27 @@ var mutants = []mutant{
 		{"momserver/history.go", "\th.runs.forget(ev.RunID, run)\n", "\tif err == nil {\n\t\th.runs.forget(ev.RunID, run)\n\t}\n"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"refused run kept among the open ones", []edit{
-		{"momserver/job.go", "\t\tj.ended = true\n\t\ts.removeJob(j)\n\t\treturn nil, err\n", "\t\tj.ended = true\n\t\treturn nil, err\n"},
+		{"momserver/job.go", "\t\tj.end()\n\t\treturn nil, err\n", "\t\treturn nil, err\n"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"History that asks for all on each page", []edit{
 		{"momclient/history.go", "min(n-len(events), 1<<20)", "min(n, 1<<20)"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"refused package kept open", []edit{
-		{"momserver/package.go", "\t\tj.numbers--\n\t\tdelete(j.open, p)\n", "\t\tj.numbers--\n"},
+		{"momserver/package.go", "state: wire.PackageInitialized, since: now}\n", "state: wire.PackageInitialized, since: now}\n\tj.open[p] = struct{}{}\n"},
 	}, []string{invariant.Published}, tests{}},
 	{"address kept after its last connection", []edit{
 		{"momserver/peer.go", "if s.perAddr[p.addr]--; s.perAddr[p.addr] == 0 {\n\t\tdelete(s.perAddr, p.addr)\n\t}", "s.perAddr[p.addr]--"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"event decoded before it is claimed", []edit{
-		{"momclient/deliver.go", "\t\"runtime/debug\"\n", "\t\"runtime/debug\"\n\t\"time\"\n"},
-		{"momclient/deliver.go", "\t\tseq = ev.Seq\n", "\t\tseq = ev.Seq\n\t\ttime.Sleep(time.Millisecond)\n"},
-	}, []string{invariant.Sum, invariant.Published, invariant.Liveness}, tests{}},
+		{"momclient/inbox.go", "\t\"sync\"\n", "\t\"sync\"\n\t\"time\"\n"},
+		{"momclient/inbox.go", "\t\tcase in.decoding != nil:\n\t\t\tin.decoded.Wait()\n", ""},
+		{"momclient/inbox.go", "{ ev, err = ch.decode(left) }", "{\n\t\tif ev, err = ch.decode(left); in.session == nil {\n\t\t\ttime.Sleep(100 * time.Millisecond)\n\t\t}\n\t}"},
+	}, []string{invariant.Sum, invariant.Gaps, invariant.Published, invariant.Liveness}, tests{}},
+	{"attempt that is kept", []edit{
+		{"momclient/link.go", "\tdefer abort() ", "\t"},
+	}, nil, tests{"momclient", "TestRefusedAttempts"}},
 	{"failed run taken for a completed one", []edit{
-		{"cmd/momclient/run.go", "\tcase m.end.failed > 0:\n\t\treturn exitFailed\n", ""},
+		{"cmd/momclient/ending.go", "\tcase n.runs.failed:\n\t\tn.verdict.code = exitFailed\n", ""},
 	}, nil, tests{"cmd/momclient", "TestDone"}},
 }
 
