@@ -43,7 +43,7 @@ func newBadPeer(w *world) *badPeer {
 func (b *badPeer) live() {
 	for !b.w.healed() {
 		b.rest(b.between(200*time.Millisecond, 4*time.Second))
-		what := one(b.entity, saysLess, saysHalf, neverAcks, lies, boasts, neverRead, lurks)
+		what := one(b.entity, saysLess, saysHalf, neverAcks, neverAcks, lies, boasts, neverRead, lurks)
 		err := b.visit(what, b.between(100*time.Millisecond, 9*time.Second))
 		b.did("%s: %v", what, err == nil)
 	}

@@ -106,7 +106,7 @@ func (d *driver) fault() {
 		d.block(l.Link, wiretest.Down)
 		what = fmt.Sprint("partitioned for ", d.last(10*time.Millisecond, 12*time.Second, func() { d.unblock(l.Link, wiretest.Up); d.unblock(l.Link, wiretest.Down) }))
 	case 7:
-		l.Throttle(way, one(d.entity, 30, 300, 3000))
+		l.Throttle(way, one(d.entity, 15, 30, 300, 3000))
 		what = fmt.Sprint("slow ", way, " for ", d.last(time.Second, 10*time.Second, func() { l.Throttle(way, 0) }))
 	case 8:
 		l.Delay(d.between(time.Second, 7*time.Second))

@@ -36,10 +36,10 @@ func (h *historian) live() {
 	}
 }
 
-// ask asks for up to n events after the last ones, or at times for the oldest.
+// ask asks for up to n events after the last ones, or more often for the oldest.
 func (h *historian) ask(n int) {
 	since := h.at
-	if h.odds(3) {
+	if !h.odds(3) {
 		since = wire.Cursor{}
 	}
 	began, up := h.w.host.upSince()

@@ -76,7 +76,7 @@ var mutants = []mutant{
 	}, []string{invariant.Bounded, invariant.Healthy, invariant.Liveness, invariant.Reasons}, tests{}},
 	{"snapshot outside the lock", []edit{
 		{"momserver/history.go", "\tif end != nil {\n\t\tp.snapshot = end.snapshot()\n\t}\n\th.mu.Unlock()\n", "\th.mu.Unlock()\n\tif from == wire.FromNow {\n\t\ttime.Sleep(200 * time.Millisecond)\n\t}\n\th.mu.Lock()\n\tif end != nil {\n\t\tp.snapshot = end.snapshot()\n\t}\n\th.mu.Unlock()\n"},
-	}, []string{invariant.Gaps, invariant.Sum}, tests{}},
+	}, []string{invariant.Gaps, invariant.Sum, invariant.Published}, tests{}},
 	{"wrong reason", []edit{
 		{"momserver/call.go", "s.drop(c.sub, ReasonCallTimeout,", "s.drop(c.sub, ReasonConnectionLost,"},
 	}, []string{invariant.Reasons}, tests{}},

@@ -53,7 +53,7 @@ func healthyLoop(e *entity) traits {
 	t := healthyHandler(e)
 	t.loops, t.opts.From, t.pieces, t.backs = always, wire.FromNow, 2, 2
 	t.period = 8 * time.Second
-	if e.odds(2) {
+	if !e.odds(3) {
 		t.opts.Filter = wire.Filter{Names: []string{"bursts b"}, Severity: wire.SeverityError}
 	}
 	return t
