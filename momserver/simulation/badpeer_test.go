@@ -31,6 +31,7 @@ const (
 	lies      = badPrefix + "answers with an error"
 	boasts    = badPrefix + "boasts of room"
 	neverRead = badPrefix + "asks and does not read"
+	dawdles   = badPrefix + "takes seconds to write an answer"
 	lurks     = badPrefix + "names an endpoint and does not speak there"
 )
 
@@ -43,7 +44,7 @@ func newBadPeer(w *world) *badPeer {
 func (b *badPeer) live() {
 	for !b.w.healed() {
 		b.rest(b.between(200*time.Millisecond, 4*time.Second))
-		what := one(b.entity, saysLess, saysHalf, neverAcks, neverAcks, lies, boasts, neverRead, lurks)
+		what := one(b.entity, saysLess, saysHalf, neverAcks, neverAcks, lies, boasts, neverRead, dawdles, lurks)
 		err := b.visit(what, b.between(100*time.Millisecond, 9*time.Second))
 		b.did("%s: %v", what, err == nil)
 	}
@@ -90,6 +91,9 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 	switch what {
 	case boasts:
 		conn.Call(ctx, wire.MethodRoom, &wire.RoomArgs{Received: 1 << 40, Room: 1 << 30}, &wire.Nothing{})
+	case dawdles:
+		b.link.Throttle(wiretest.Up, 5)
+		defer b.link.Heal()
 	case neverRead:
 		b.link.Block(wiretest.Down)
 		defer b.link.Heal()
