@@ -91,7 +91,9 @@ func (c *Client) subscribe(ctx context.Context, by consumer) (*subscription, err
 	case <-ctx.Done():
 		err = ended(ctx)
 	}
-	c.finish(sub)
+	if c.end(sub); sub.accepted { // at the instant at which ctx ended
+		c.rest()
+	}
 	if ctx.Err() != nil && sub.failed != nil {
 		err = fmt.Errorf("%w; at last: %w", err, sub.failed)
 	}
@@ -108,12 +110,11 @@ func (c *Client) start(by consumer) (*subscription, error) {
 	case c.sub != nil || c.pulling != nil:
 		return nil, wire.Errorf(wire.CodeSubscribed, "momclient: the client is subscribed already; Unsubscribe first")
 	}
-	sub := &subscription{c: c, ready: make(chan struct{}), done: make(chan struct{})}
+	sub := &subscription{c: c, by: by, ready: make(chan struct{}), done: make(chan struct{})}
 	sub.ctx, sub.cancel = context.WithCancel(c.life)
 	if c.sub = sub; by == byLoop {
 		c.pulling = sub
 	}
-	c.inbox.give(by)
 	if !c.delivering {
 		c.delivering = true
 		go c.deliverStatuses()
@@ -124,21 +125,23 @@ func (c *Client) start(by consumer) (*subscription, error) {
 }
 
 // Unsubscribe ends the subscription and returns when its connection is closed.
-// Events that still wait are not delivered, and no handler call begins; a later
-// Subscribe goes on with them. A call that is running is not waited for.
-// Without a subscription it does nothing. It returns nil, always.
+// No handler call begins after that. Events that still wait are kept, and a later
+// Subscribe goes on with them. A call that is running is not waited for. Without a
+// subscription it only stops the calls for what had come before the connection
+// was lost. It returns nil, always.
 func (c *Client) Unsubscribe() error {
 	c.mu.Lock()
 	sub := c.sub
 	c.mu.Unlock()
 	if sub != nil {
-		c.finish(sub)
+		c.end(sub)
 	}
+	c.rest()
 	return nil
 }
 
-// finish ends sub, waits for its goroutine, and goes back.
-func (c *Client) finish(sub *subscription) {
+// end ends sub and waits for its goroutine.
+func (c *Client) end(sub *subscription) {
 	sub.cancel()
 	<-sub.done
 	c.mu.Lock()
@@ -146,8 +149,14 @@ func (c *Client) finish(sub *subscription) {
 	if c.pulling == sub {
 		c.pulling = nil
 	}
-	if c.sub == nil { // else somebody has subscribed again since
-		c.inbox.forget()
+}
+
+// rest lets nobody take events, unless somebody has subscribed since.
+func (c *Client) rest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sub == nil && c.pulling == nil {
+		c.inbox.give(nobody)
 	}
 }
 

@@ -138,3 +138,88 @@ func TestDuringHandler(t *testing.T) {
 		})
 	}
 }
+
+// TestBacklog keeps what waits for the handler when the connection is lost,
+// whatever the application does before it is subscribed again, at the same
+// server or at the next one: each event is delivered once.
+func TestBacklog(t *testing.T) {
+	const waiting = 100
+	within := func(d time.Duration, try func(context.Context)) {
+		ctx, cancel := context.WithTimeout(context.Background(), d)
+		defer cancel()
+		try(ctx)
+	}
+	fails := func(ctx context.Context, t *testing.T, c *follower) {
+		if err := c.Subscribe(ctx); err == nil {
+			t.Error("subscribed without a server")
+		}
+	}
+	loops := func(ctx context.Context, t *testing.T, c *follower) {
+		for _, err := range c.Events(ctx) {
+			if err == nil {
+				t.Error("an event without a server")
+			}
+		}
+	}
+	for name, between := range map[string]func(t *testing.T, c *follower){
+		"nothing":     func(*testing.T, *follower) {},
+		"Unsubscribe": func(_ *testing.T, c *follower) { c.Unsubscribe() },
+		"a Subscribe that fails": func(t *testing.T, c *follower) {
+			within(time.Second, func(ctx context.Context) { fails(ctx, t, c) })
+		},
+		"a Subscribe that is given up": func(t *testing.T, c *follower) {
+			within(0, func(ctx context.Context) { fails(ctx, t, c) })
+		},
+		"a loop that fails": func(t *testing.T, c *follower) {
+			within(time.Second, func(ctx context.Context) { loops(ctx, t, c) })
+		},
+		"a loop that is given up": func(t *testing.T, c *follower) {
+			within(0, func(ctx context.Context) { loops(ctx, t, c) })
+		},
+	} {
+		for _, auto := range []bool{false, true} {
+			for _, looped := range []bool{false, true} {
+				inBubble(t, func(s *site) {
+					s.start()
+					first := s.srv.Epoch()
+					c := s.client(momclient.Options{AutoReconnect: auto})
+					c.OnEvent(func(e wire.Event) {
+						if e.Seq == 1 && e.Epoch == first {
+							time.Sleep(time.Minute)
+						}
+					})
+					ctx := context.Background()
+					if err := c.Subscribe(ctx); err != nil {
+						t.Fatal(err)
+					}
+					s.publish(1 + waiting)
+					synctest.Wait()
+					s.srv.Close()
+					synctest.Wait()
+					if auto {
+						c.Unsubscribe()
+					}
+					between(t, c)
+					s.start() // another epoch
+					s.publish(1)
+					if looped {
+						ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+						defer cancel()
+						for _, err := range c.Events(ctx) {
+							if err != nil {
+								break
+							}
+						}
+					} else if err := c.Subscribe(ctx); err != nil {
+						t.Errorf("%s: %v", name, err)
+					}
+					time.Sleep(2 * time.Minute)
+					synctest.Wait()
+					if told := c.stream.Told(); told.Fresh != waiting+2 || told.Missed > 0 || told.Last != 1 {
+						t.Errorf("%s, AutoReconnect %v, a loop %v: told %+v", name, auto, looped, told)
+					}
+				})
+			}
+		}
+	}
+}

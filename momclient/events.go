@@ -23,7 +23,8 @@ func (c *Client) Events(ctx context.Context) iter.Seq2[wire.Event, error] {
 			yield(wire.Event{}, err)
 			return
 		}
-		defer c.finish(sub)
+		defer c.rest()
+		defer c.end(sub)
 		if err := c.pull(ctx, sub, yield); err != nil {
 			yield(wire.Event{}, err)
 		}

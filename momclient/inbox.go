@@ -11,10 +11,11 @@ import (
 // the range loop. It holds the events that wait, the positions that the client
 // has got to, and the credit that the server has.
 //
-// One consumer at a time has the turn. An event is claimed under mu, decoded
+// One consumer at a time has the turn, or none. An event is claimed under mu, decoded
 // without mu, and then taken under mu by the consumer that has the turn by
 // then, so that every event is decoded once and taken once, whatever the
-// consumers, the sessions, Unsubscribe and Close do in between.
+// consumers, the sessions, Unsubscribe and Close do in between. What waits stays
+// until it is taken: a server that was restarted could not send it again.
 type inbox struct {
 	limit      int                      // events that may wait
 	limitBytes int                      // bytes of events, over which there is no credit
@@ -52,6 +53,7 @@ const (
 	byHandler consumer = iota // the goroutine that calls the OnEvent handler
 	byLoop                    // a range loop over Events
 	consumers
+	nobody = consumers
 )
 
 // delivery is an event that has been taken, until its handler has returned.
@@ -61,7 +63,7 @@ type delivery struct {
 }
 
 func newInbox(limit, limitBytes int, cursor wire.Cursor) *inbox {
-	in := &inbox{limit: limit, limitBytes: limitBytes, cursor: cursor}
+	in := &inbox{limit: limit, limitBytes: limitBytes, cursor: cursor, turn: nobody}
 	in.queued.cursor, in.handled.cursor = cursor, cursor
 	in.decoded.L = &in.mu
 	for c := range in.bells {
@@ -139,7 +141,14 @@ func (in *inbox) append(ch *chunk) {
 	in.events += ch.left
 	in.received += uint64(ch.left)
 	in.bytes += len(ch.data)
-	ring(in.bells[in.turn])
+	in.ring()
+}
+
+// ring rings the bell of the consumer that has the turn. mu is held.
+func (in *inbox) ring() {
+	if in.turn != nobody {
+		ring(in.bells[in.turn])
+	}
 }
 
 // next takes the oldest event that waits, and copies it to ev. It returns false
@@ -260,19 +269,12 @@ func (in *inbox) move(d delivery) {
 	}
 }
 
-// give gives the turn to a consumer.
+// give gives the turn to a consumer, or to nobody.
 func (in *inbox) give(to consumer) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.turn = to
-	ring(in.bells[to])
-}
-
-// forget clears away what waits, and goes back to what was handled.
-func (in *inbox) forget() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.rewind()
+	in.ring()
 }
 
 // rewind clears away what waits, and goes back to what was handled, or is being

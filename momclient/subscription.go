@@ -11,16 +11,17 @@ import (
 // goroutine connects, watches the session, and connects again.
 type subscription struct {
 	c      *Client
+	by     consumer        // who takes its events
 	ctx    context.Context // ends with Unsubscribe or Close
 	cancel context.CancelFunc
 	ready  chan struct{} // closed when the server has accepted, the first time
 	done   chan struct{} // closed when the goroutine is through
 	err    error         // why; set before done is closed
 
-	// Owned by run.
+	// Owned by run until done is closed.
 	accepted bool  // ready is closed
 	attempt  int   // failed since the last session that held
-	failed   error // why the latest attempt or session ended; read when done is closed
+	failed   error // why the latest attempt or session ended
 }
 
 // run keeps the subscription until it is ended, refused for good, or, without
@@ -77,6 +78,7 @@ func (sub *subscription) accept(s *session) {
 	status := ConnectionStatus{Kind: Connected, Epoch: s.epoch}
 	if !sub.accepted {
 		sub.c.report(status)
+		sub.c.inbox.give(sub.by)
 		sub.accepted = true
 		close(sub.ready)
 	} else {
