@@ -57,7 +57,7 @@ var mutants = []mutant{
 		{"momserver/server.go", "\ts.sender.wake()\n", "\tif ev.Seq%32 != 0 {\n\t\ts.sender.wake()\n\t}\n"},
 	}, []string{invariant.Healthy}, tests{}},
 	{"wake-up of the handler lost", []edit{
-		{"momclient/inbox.go", "\tring(in.bells[in.turn])\n", "\tif len(in.chunks) > 1 {\n\t\tring(in.bells[in.turn])\n\t}\n"},
+		{"momclient/inbox.go", "\tin.bytes += len(ch.data)\n\tin.ring()\n", "\tin.bytes += len(ch.data)\n\tif len(in.chunks) > 1 {\n\t\tin.ring()\n\t}\n"},
 	}, []string{invariant.Healthy, invariant.Liveness}, tests{}},
 	{"deadline not reset", []edit{
 		{"momserver/peer.go", "\tnc.SetDeadline(time.Time{})\n\treturn nc, who, nil\n", "\treturn nc, who, nil\n"},
@@ -159,6 +159,9 @@ var mutants = []mutant{
 	{"address kept after its last connection", []edit{
 		{"momserver/peer.go", "if s.perAddr[p.addr]--; s.perAddr[p.addr] == 0 {\n\t\tdelete(s.perAddr, p.addr)\n\t}", "s.perAddr[p.addr]--"},
 	}, []string{invariant.Bounded}, tests{}},
+	{"what waits is thrown away", []edit{
+		{"momclient/client.go", "\t<-sub.done\n\tc.mu.Lock()\n", "\t<-sub.done\n\tc.inbox.mu.Lock()\n\tc.inbox.rewind()\n\tc.inbox.mu.Unlock()\n\tc.mu.Lock()\n"},
+	}, nil, tests{"momclient", "^TestBacklog$"}},
 	{"event decoded before it is claimed", []edit{
 		{"momclient/inbox.go", "\t\"sync\"\n", "\t\"sync\"\n\t\"time\"\n"},
 		{"momclient/inbox.go", "\t\tcase in.decoding != nil:\n\t\t\tin.decoded.Wait()\n", ""},
@@ -167,9 +170,31 @@ var mutants = []mutant{
 	{"attempt that is kept", []edit{
 		{"momclient/link.go", "\tdefer abort() ", "\t"},
 	}, nil, tests{"momclient", "TestRefusedAttempts"}},
+	{"verdict that is made again", []edit{
+		{"cmd/momclient/ending.go", "\tif n.verdict != nil {\n\t\treturn\n\t}\n", ""},
+	}, nil, tests{"cmd/momclient", "^(TestVerdictStands|TestRunsAgain)$"}},
 	{"failed run taken for a completed one", []edit{
 		{"cmd/momclient/ending.go", "\tcase n.runs.failed:\n\t\tn.verdict.code = exitFailed\n", ""},
 	}, nil, tests{"cmd/momclient", "TestDone"}},
+}
+
+// TestMutantsFit looks for the place of each bug, so that who changes the code
+// learns of it.
+func TestMutantsFit(t *testing.T) {
+	for _, m := range mutants {
+		if _, err := m.plant(repository(t), t.TempDir()); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+	}
+}
+
+// repository returns the directory of the module.
+func repository(t *testing.T) string {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
 }
 
 // TestMutants plants the bugs, one at a time, and runs what finds each.
@@ -177,10 +202,7 @@ func TestMutants(t *testing.T) {
 	if !*mutantsFlag {
 		t.Skip("not asked for: -sim.mutants")
 	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := repository(t)
 	for _, m := range mutants {
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
 			start := time.Now()
