@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"mom.internal/wire"
 )
@@ -180,14 +181,19 @@ func (c *Client) Close() error {
 
 func errClosed() error { return wire.Errorf(wire.CodeClosed, "momclient: the client is closed") }
 
-// ended returns why ctx is done: its error and its cause, which are often the
-// same.
+// ended returns why ctx is over: its error and its cause, which are often the
+// same; nil if it is not. A context is over when its deadline has passed, though
+// it may say so a moment later than a socket that has the same deadline.
 func ended(ctx context.Context) error {
-	cause := context.Cause(ctx)
-	if errors.Is(cause, ctx.Err()) {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	deadline, ok := ctx.Deadline()
+	switch {
+	case err == nil && ok && !time.Now().Before(deadline):
+		return context.DeadlineExceeded
+	case errors.Is(cause, err):
 		return cause
 	}
-	return fmt.Errorf("%w: %w", ctx.Err(), cause)
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // asError returns err as a [*wire.Error]. An error that is none becomes the

@@ -19,6 +19,10 @@ import (
 // Missed of the first event, and never silent: with no event to carry the
 // count the error is a [wire.ErrLost]. A place of another epoch is the
 // beginning of the server's.
+//
+// If ctx or Close ends the call, or the server is lost on the way, the events and
+// the place are those got so far. The error is then that of ctx, or
+// [wire.ErrClosed], or says how the server was lost.
 func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.Event, wire.Cursor, error) {
 	var events []wire.Event
 	err := c.ask(ctx, func(ctx context.Context, conn *wire.Conn) error {
@@ -102,13 +106,13 @@ func (c *Client) ask(ctx context.Context, calls func(context.Context, *wire.Conn
 	}
 	defer c.running.Done()
 	err := c.call(ctx, calls)
-	switch {
+	switch over := ended(ctx); {
 	case err == nil:
 		return nil
 	case c.life.Err() != nil:
 		return errClosed()
-	case ctx.Err() != nil:
-		return fmt.Errorf("momclient: asking %s: %w", c.addr, ended(ctx))
+	case over != nil:
+		return fmt.Errorf("momclient: asking %s: %w", c.addr, over)
 	}
 	return err
 }

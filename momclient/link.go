@@ -24,7 +24,7 @@ type link struct {
 func (c *Client) dial(ctx context.Context) (*link, error) {
 	l, err := c.greet(ctx)
 	var e *wire.Error
-	if errors.As(err, &e) && e.Code == wire.CodeTimeout && ctx.Err() == nil {
+	if errors.As(err, &e) && e.Code == wire.CodeTimeout && ended(ctx) == nil {
 		late := *e
 		late.Message += " (Options.DialTimeout)"
 		err = &late
@@ -55,8 +55,8 @@ func (c *Client) greet(ctx context.Context) (*link, error) {
 	secured, err := c.secure(ctx, nc)
 	if err != nil {
 		nc.Close()
-		if ctx.Err() != nil {
-			err = ended(ctx)
+		if over := ended(ctx); over != nil {
+			err = over
 		}
 		if wire.IsPlain(err) {
 			return nil, wire.Errorf(wire.CodeTLS, "%s does not speak TLS at this port; connect without it", c.addr)
