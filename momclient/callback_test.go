@@ -3,6 +3,7 @@ package momclient
 import (
 	"errors"
 	"math"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -66,6 +67,55 @@ func TestTakeBatch(t *testing.T) {
 	}
 }
 
+// TestTakeManyEvents refuses a batch of more events than an int of 32 bits
+// holds, by its number, and one of fewer because there is no room for it.
+func TestTakeManyEvents(t *testing.T) {
+	for count, says := range map[uint32]string{math.MaxInt32 + 1: "a batch of 2147483648 events", math.MaxInt32: "(Options.Queue)"} {
+		_, err := live(Options{}).take(&wire.Batch{Next: 1, Count: count, Events: []byte("encoded"), Types: wire.NewEventEncoder().Types()})
+		if !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%d events: %v", count, err)
+		}
+	}
+}
+
+// TestTakeBytes takes as many bytes as Options.QueueBytes allow to wait with
+// what may have been on the way, and refuses one more. A server that keeps to
+// its window is never left for what it had sent before it was told to stop.
+func TestTakeBytes(t *testing.T) {
+	const most = 1000 + 500 + 200 // the queue, the window and a message
+	for size, want := range map[int]error{most: nil, most + 1: wire.ErrProtocol} {
+		s := live(Options{QueueBytes: 1000, MaxMessage: 200})
+		s.reply.WindowBytes = 500
+		s.accepted.Store(true)
+		_, err := s.take(&wire.Batch{Next: 2, Count: 1, Events: make([]byte, size), Types: wire.NewEventEncoder().Types()})
+		if !errors.Is(err, want) {
+			t.Errorf("%d bytes: %v; want %v", size, err, want)
+		}
+	}
+}
+
+// TestNotify acknowledges a batch that is taken, and remembers the room that it
+// tells of. A batch that cannot be taken is not acknowledged, and ends the
+// connection with the reason.
+func TestNotify(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	s := live(Options{Queue: 10})
+	s.callee = wire.NewConn(near, s.c.connConfig(0))
+	var ack wire.Ack
+	b := wire.Batch{Next: 2, Count: 1, Events: []byte("encoded"), Types: wire.NewEventEncoder().Types()}
+	if err := (&callback{s}).Notify(&b, &ack); err != nil || ack != (wire.Ack{Next: 2, Room: 9}) || s.knownRoom != 9 {
+		t.Errorf("%+v, %v; the session believes that the server knows of room for %d", ack, err, s.knownRoom)
+	}
+	ack = wire.Ack{}
+	if err := (&callback{s}).Notify(&b, &ack); err == nil || ack != (wire.Ack{}) { // the types come again
+		t.Errorf("the second: %+v, %v", ack, err)
+	}
+	if err := s.callee.Err(); !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "types of its events again") {
+		t.Errorf("the connection ended with %v", err)
+	}
+}
+
 // TestEmptyBatches counts those that bring no news, and those only.
 func TestEmptyBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -126,9 +176,10 @@ func TestHeldAnswers(t *testing.T) {
 			"far apart":        {func() *session { return ready(Options{}) }, one, replyDelay, 4096, 1},
 			"heartbeats":       {func() *session { return ready(Options{}) }, wire.Batch{}, 0, 4096, 1},
 			"bytes":            {func() *session { return ready(Options{}) }, wire.Batch{Count: 1, Events: make([]byte, heldBytes/4)}, 0, 4096, 4},
+			"just too few":     {func() *session { return ready(Options{}) }, wire.Batch{Count: 1, Events: make([]byte, (heldBytes-1)/3)}, 0, 4096, 4},
 			"little credit":    {func() *session { return ready(Options{Queue: 10}) }, one, 0, 8, 4},
 			"a small window":   {func() *session { s := ready(Options{}); s.reply.Window = 10; return s }, one, 0, 4096, 5},
-			"a short window":   {func() *session { s := ready(Options{}); s.reply.WindowBytes = 1200; return s }, one, 0, 4096, 3},
+			"a short window":   {func() *session { s := ready(Options{}); s.reply.WindowBytes = 2000; return s }, one, 0, 4096, 5},
 			"before an answer": {func() *session { s := ready(Options{}); s.accepted.Store(false); return s }, one, 0, 4096, 1},
 		} {
 			if got := heldUntil(test.session(), test.batch, test.gap, test.room); got != test.want {

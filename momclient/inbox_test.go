@@ -50,12 +50,23 @@ func (in *testInbox) connect(epoch uuid.UUID) position {
 
 // chunk returns the events from first to last as a chunk.
 func (in *testInbox) chunk(first, last uint64) *chunk {
+	var seqs []uint64
+	for seq := first; seq <= last; seq++ {
+		seqs = append(seqs, seq)
+	}
+	ch := in.chunkOf(seqs...)
+	ch.floor, ch.end, ch.after.cursor.Seq = first, last+1, last
+	return ch
+}
+
+// chunkOf returns the events as a chunk, whose place is not set.
+func (in *testInbox) chunkOf(seqs ...uint64) *chunk {
 	var known wire.Known
 	ch := &chunk{
-		session: in.session, decoder: in.session.decoder, left: int(last + 1 - first), floor: first, end: last + 1,
-		after: position{cursor: wire.Cursor{Epoch: in.session.epoch, Seq: last}},
+		session: in.session, decoder: in.session.decoder, left: len(seqs),
+		after: position{cursor: wire.Cursor{Epoch: in.session.epoch}},
 	}
-	for seq := first; seq <= last; seq++ {
+	for _, seq := range seqs {
 		ev := wire.Event{Seq: seq, JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}
 		def, data, err := in.enc.Encode(&ev, new(wire.Common), 1<<16)
 		if err != nil {
@@ -216,7 +227,13 @@ func TestInboxEndedSession(t *testing.T) {
 	if from := in.connect(epoch); from != (position{wire.Cursor{Epoch: epoch, Seq: 7}, true}) {
 		t.Errorf("after a session without a batch: %+v", from)
 	}
+	in.session.reply = wire.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 7}}
+	in.end(in.session)
+	if from := in.connect(epoch); from != (position{wire.Cursor{Epoch: epoch, Seq: 7}, false}) {
+		t.Errorf("after one without a snapshot: %+v", from)
+	}
 	in.session.reply = wire.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 1}}
+	in.end(old) // nor now
 	in.receives(8, 9, 0)
 	in.end(in.session)
 	if from := in.connect(epoch); from.cursor.Seq != 9 {
