@@ -114,7 +114,7 @@ func (in *inbox) push(s *session, ch *chunk, missed uint64, over int) (uint32, e
 	switch {
 	case in.session != s:
 		return 0, wire.Errorf(wire.CodeClosed, "the session has ended")
-	case in.events+ch.left > in.limit:
+	case ch.left > in.limit-in.events:
 		return 0, wire.Errorf(wire.CodeProtocol, "%s sent more events than it was told there is room for (Options.Queue)", s.c.addr)
 	case ch.left > 0 && in.bytes-in.limitBytes+len(ch.data) > over:
 		return 0, wire.Errorf(wire.CodeProtocol, "%s goes on sending events, and was told that there is no room (Options.QueueBytes)", s.c.addr)

@@ -2,6 +2,7 @@ package momclient
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -294,6 +295,11 @@ func TestInboxBounds(t *testing.T) {
 		t.Errorf("one event over the bound: %v", err)
 	}
 	in.receives(4, 3, 0) // a heartbeat is taken
+	many := in.chunk(4, 4)
+	many.left = math.MaxInt
+	if _, err := in.push(in.session, many, 0, 0); !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "Options.Queue)") {
+		t.Errorf("as many events over the bound as an int holds: %v", err)
+	}
 
 	small := newTestInbox(t, 10, 1)
 	first := small.chunk(1, 1)
