@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,26 +18,341 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
 )
 
-// TestListen: Options.Listen is asked for the callback address. Where it has no
-// descriptor left, that may pass; where it may not listen, that is final.
+// TestListen: Options.Listen is asked for the callback address. A failure for
+// want of a descriptor, or of any free port, may pass; a port that is taken, or
+// may not be listened on, is final, because no later attempt would do better.
 func TestListen(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.start()
-		for failed, want := range map[error]error{syscall.EMFILE: wire.ErrCallback, syscall.EACCES: wire.ErrBadRequest} {
+		for _, test := range []struct {
+			addr   string
+			failed error
+			want   error
+		}{
+			{"10.0.0.1:0", syscall.EMFILE, wire.ErrCallback},
+			{"10.0.0.1:0", syscall.EACCES, wire.ErrBadRequest},
+			{"10.0.0.1:0", syscall.EADDRINUSE, wire.ErrCallback},
+			{"10.0.0.1:7421", syscall.EADDRINUSE, wire.ErrBadRequest},
+			{"10.0.0.1:7421", syscall.EMFILE, wire.ErrCallback},
+		} {
 			var asked string
-			c := s.client(momclient.Options{CallbackAddr: "10.0.0.1:0", Listen: func(network, addr string) (net.Listener, error) {
+			c := s.client(momclient.Options{CallbackAddr: test.addr, Listen: func(network, addr string) (net.Listener, error) {
 				asked = network + " " + addr
-				return nil, &net.OpError{Op: "listen", Err: failed}
+				return nil, &net.OpError{Op: "listen", Err: test.failed}
 			}})
-			if err := c.Subscribe(context.Background()); !errors.Is(err, want) {
-				t.Errorf("%v: %v; want %v", failed, err, want)
+			if err := c.Subscribe(context.Background()); !errors.Is(err, test.want) || !errors.Is(err, test.failed) {
+				t.Errorf("%s, %v: %v; want %v", test.addr, test.failed, err, test.want)
 			}
-			if asked != "tcp 10.0.0.1:0" {
+			if asked != "tcp "+test.addr {
 				t.Errorf("asked for %q", asked)
 			}
 		}
+	})
+}
+
+// caller is a server by the protocol that does as it is told when it is
+// subscribed to.
+type caller struct {
+	t          *testing.T
+	net        *wiretest.Network
+	conn       *wire.Conn
+	subscribed func(l *caller, args *wire.SubscribeArgs) error
+}
+
+// calls serves one connection after the other on the site's network.
+func (s *site) calls(subscribed func(l *caller, args *wire.SubscribeArgs) error) {
+	s.t.Helper()
+	lis, err := s.net.Listen(memAddr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { lis.Close() })
+	go func() {
+		for nc, err := lis.Accept(); err == nil; nc, err = lis.Accept() {
+			wire.ReadHello(nc)
+			wire.Accept(nc, wire.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
+			l := &caller{t: s.t, net: &s.net, conn: wire.NewConn(nc, longTimes), subscribed: subscribed}
+			go l.conn.Serve(wire.ServerService, l)
+		}
+	}()
+}
+
+// longTimes bounds connections of test servers that take their time.
+var longTimes = wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour}
+
+func (l *caller) Subscribe(args *wire.SubscribeArgs, _ *wire.Subscribed) error {
+	return l.subscribed(l, args)
+}
+
+func (l *caller) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return nil }
+
+// dial connects to the client's endpoint.
+func (l *caller) dial(args *wire.SubscribeArgs) net.Conn {
+	nc, err := l.net.DialContext(context.Background(), "tcp", args.CallbackAddr)
+	if err != nil {
+		l.t.Error(err)
+		near, _ := net.Pipe()
+		near.Close()
+		return near
+	}
+	return nc
+}
+
+// prove dials the endpoint and proves to be the server.
+func (l *caller) prove(args *wire.SubscribeArgs) net.Conn {
+	nc := l.dial(args)
+	if _, err := wire.TakeEndpoint(nc, args.Ticket, time.Hour, func(nc net.Conn) (net.Conn, error) { return nc, nil }); err != nil {
+		l.t.Error(err)
+	}
+	return nc
+}
+
+// ends returns how a connection ends on which nothing comes.
+func ends(nc net.Conn) error {
+	nc.SetReadDeadline(time.Now().Add(time.Minute))
+	_, err := nc.Read(make([]byte, 1))
+	return err
+}
+
+// dialledBack is a client whose endpoint is on the site's network.
+func (s *site) dialledBack(opts momclient.Options) *follower {
+	if opts.CallbackAddr == "" {
+		opts.CallbackAddr = "callback:1"
+	}
+	if opts.Listen == nil {
+		opts.Listen = func(_, _ string) (net.Listener, error) { return s.net.Listen("callback:1") }
+	}
+	return s.client(opts)
+}
+
+// TestCallbackHost tells the server the host that Options name, or, where they
+// name none that a server could dial, the one that the client's own connection
+// comes from.
+func TestCallbackHost(t *testing.T) {
+	for addr, want := range map[string]string{
+		"10.0.0.1:0":         "10.0.0.1:1",
+		"[2001:db8::1]:0":    "[2001:db8::1]:1",
+		"callback.example:0": "callback.example:1",
+		":0":                 "mem-client:1",
+		"0.0.0.0:0":          "mem-client:1",
+		"[::]:0":             "mem-client:1",
+	} {
+		inBubble(t, func(s *site) {
+			var got string
+			s.calls(func(_ *caller, args *wire.SubscribeArgs) error {
+				got = args.CallbackAddr
+				return wire.Errorf(wire.CodeForbidden, "it is known now")
+			})
+			s.dialledBack(momclient.Options{CallbackAddr: addr}).Subscribe(context.Background())
+			if got != want {
+				t.Errorf("at %s the server is told %s; want %s", addr, got, want)
+			}
+		})
+	}
+}
+
+// TestTickets differ from one subscription to the next, so that nobody who has
+// seen one, or guesses, gets in at the endpoint of another.
+func TestTickets(t *testing.T) {
+	inBubble(t, func(s *site) {
+		seen := map[string]bool{string(make([]byte, wire.TicketSize)): true}
+		s.calls(func(_ *caller, args *wire.SubscribeArgs) error {
+			if seen[string(args.Ticket)] || len(args.Ticket) != wire.TicketSize {
+				t.Errorf("the ticket % x again", args.Ticket)
+			}
+			seen[string(args.Ticket)] = true
+			return wire.Errorf(wire.CodeForbidden, "it is known now")
+		})
+		c := s.dialledBack(momclient.Options{})
+		for range 3 {
+			c.Subscribe(context.Background())
+		}
+		if len(seen) != 4 {
+			t.Errorf("%d tickets", len(seen)-1)
+		}
+	})
+}
+
+// TestSilentStrangers fill the endpoint's places: whoever comes then is turned
+// away without a word, and the server gets in as soon as one of them leaves.
+// The others are cut off when it has, and hold up nobody.
+func TestSilentStrangers(t *testing.T) {
+	inBubble(t, func(s *site) {
+		const places = 8
+		var strangers []net.Conn
+		s.calls(func(l *caller, args *wire.SubscribeArgs) error {
+			for range places {
+				nc := l.dial(args)
+				if _, err := io.ReadFull(nc, make([]byte, 53)); err != nil { // the endpoint's opening
+					t.Error(err)
+				}
+				strangers = append(strangers, nc)
+			}
+			for range 2 {
+				if err := ends(l.dial(args)); err != io.EOF {
+					t.Errorf("one more than there are places for: %v", err)
+				}
+			}
+			strangers[0].Close()
+			synctest.Wait()
+			go wire.NewConn(l.prove(args), longTimes).Serve("", nil)
+			return nil
+		})
+		c := s.dialledBack(momclient.Options{})
+		began := time.Now()
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the strangers hold up the subscription for %v", took)
+		}
+		for _, nc := range strangers[1:] {
+			if err := ends(nc); err != io.EOF {
+				t.Errorf("a stranger's connection after the subscription: %v", err)
+			}
+		}
+		c.Close()
+	})
+}
+
+// TestProvenTwice has a server dial back twice, and prove itself each time: the
+// one connection is taken, the other is closed with the endpoint.
+func TestProvenTwice(t *testing.T) {
+	inBubble(t, func(s *site) {
+		var second net.Conn
+		s.calls(func(l *caller, args *wire.SubscribeArgs) error {
+			first := wire.NewConn(l.prove(args), longTimes)
+			go first.Serve("", nil)
+			synctest.Wait()
+			second = l.prove(args)
+			synctest.Wait()
+			if first.Err() != nil {
+				t.Error(first.Err())
+			}
+			return nil
+		})
+		c := s.dialledBack(momclient.Options{})
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if err := ends(second); err != io.EOF {
+			t.Errorf("the second connection: %v", err)
+		}
+		c.Close()
+	})
+}
+
+// brokenListener is a listener whose Accept fails, and takes a second to
+// return when the listener is closed.
+type brokenListener struct {
+	net.Listener
+	err       error // of Accept; nil to accept
+	accepts   atomic.Int32
+	accepting atomic.Int32
+	closed    atomic.Bool
+}
+
+func (l *brokenListener) Accept() (net.Conn, error) {
+	l.accepts.Add(1)
+	if l.closed.Load() {
+		return nil, net.ErrClosed
+	}
+	if l.err != nil {
+		return nil, &net.OpError{Op: "accept", Err: l.err}
+	}
+	l.accepting.Add(1)
+	defer l.accepting.Add(-1)
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		time.Sleep(time.Second)
+	}
+	return nc, err
+}
+
+func (l *brokenListener) Close() error {
+	l.closed.Store(true)
+	return l.Listener.Close()
+}
+
+// TestEndpointThatCannotAccept asks a listener again that has no descriptor
+// left, but not when the endpoint is closed; and one that fails for good never
+// again. The subscription fails as one does at which no server calls back.
+func TestEndpointThatCannotAccept(t *testing.T) {
+	for failed, want := range map[error]int32{
+		syscall.EMFILE:                    101, // in ten milliseconds each, and at first
+		errors.New("the network is gone"): 1,
+	} {
+		inBubble(t, func(s *site) {
+			s.calls(func(*caller, *wire.SubscribeArgs) error { return nil })
+			l := &brokenListener{err: failed}
+			c := s.dialledBack(momclient.Options{CallTimeout: time.Second + time.Millisecond, Listen: func(_, addr string) (lis net.Listener, err error) {
+				l.Listener, err = s.net.Listen(addr)
+				return l, err
+			}})
+			err := c.Subscribe(context.Background())
+			if !errors.Is(err, wire.ErrCallback) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "did not call back on callback:1") {
+				t.Errorf("%v: %v", failed, err)
+			}
+			if n := l.accepts.Load(); n != want {
+				t.Errorf("%v: it was asked %d times; want %d", failed, n, want)
+			}
+		})
+	}
+}
+
+// TestEndpointGone: when Subscribe returns, nothing is left of the endpoint, so
+// that another subscription can listen at the same address.
+func TestEndpointGone(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.calls(func(l *caller, args *wire.SubscribeArgs) error {
+			go wire.NewConn(l.prove(args), longTimes).Serve("", nil)
+			return nil
+		})
+		var l *brokenListener
+		c := s.dialledBack(momclient.Options{Listen: func(_, addr string) (net.Listener, error) {
+			lis, err := s.net.Listen(addr)
+			l = &brokenListener{Listener: lis}
+			return l, err
+		}})
+		for range 2 {
+			if err := c.Subscribe(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if n := l.accepting.Load(); n != 0 {
+				t.Error("the endpoint still accepts")
+			}
+			c.Unsubscribe()
+		}
+		c.Close()
+	})
+}
+
+// TestCalledBackAtLast: the answer to Subscribe may come before the server
+// calls back. If the server then closes the connection, Subscribe says so at
+// once; if it does not answer, the error is of the call, not of the endpoint.
+func TestCalledBackAtLast(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.calls(func(l *caller, args *wire.SubscribeArgs) error {
+			time.AfterFunc(time.Second, func() { l.conn.Close(wire.Errorf(wire.CodeClosed, "enough")) })
+			return nil
+		})
+		began := time.Now()
+		if err := s.dialledBack(momclient.Options{}).Subscribe(context.Background()); !errors.Is(err, wire.ErrLost) || time.Since(began) != time.Second {
+			t.Errorf("closed: after %v %v", time.Since(began), err)
+		}
+	})
+	inBubble(t, func(s *site) {
+		s.calls(func(*caller, *wire.SubscribeArgs) error {
+			time.Sleep(time.Minute)
+			return nil
+		})
+		if err := s.dialledBack(momclient.Options{}).Subscribe(context.Background()); !hit(err, wire.ErrTimeout, "CallTimeout") || !strings.Contains(err.Error(), "Subscribe") {
+			t.Errorf("unanswered: %v", err)
+		}
+		time.Sleep(time.Minute)
 	})
 }
 
