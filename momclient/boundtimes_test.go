@@ -155,14 +155,17 @@ func holdsPeriodOfPings(t *testing.T) {
 	})
 }
 
-// holdsDialTimeout bounds each way in which a server can be slow to let in.
+// slowPhases are the ways in which a server can be slow to let in.
+var slowPhases = map[string]momclient.Options{
+	"connecting": {DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }},
+	"greeting":   {},
+	"TLS":        {TLS: &tls.Config{InsecureSkipVerify: true}},
+}
+
+// holdsDialTimeout bounds each of them.
 func holdsDialTimeout(t *testing.T) {
 	const d = 7 * time.Second
-	for name, opts := range map[string]momclient.Options{
-		"connecting": {DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }},
-		"greeting":   {},
-		"TLS":        {TLS: &tls.Config{InsecureSkipVerify: true}},
-	} {
+	for name, opts := range slowPhases {
 		inBubble(t, func(s *site) {
 			s.slow(&slow{greets: time.Hour})
 			opts.DialTimeout = d
@@ -212,6 +215,18 @@ func holdsCallTimeoutOfPages(t *testing.T) {
 		})
 		time.Sleep(time.Minute)
 	})
+	for name, opts := range slowPhases {
+		inBubble(t, func(s *site) {
+			s.slow(&slow{greets: time.Hour})
+			opts.CallTimeout, opts.DialTimeout = d, d+1
+			c := s.client(opts)
+			onTheDot(t, "Jobs, "+name, d, wire.ErrTimeout, "CallTimeout", func() error {
+				_, err := c.Jobs(context.Background())
+				return err
+			})
+			time.Sleep(2 * time.Hour)
+		})
+	}
 	inBubble(t, func(s *site) {
 		s.slow(&slow{pages: d - time.Nanosecond})
 		c := s.client(momclient.Options{CallTimeout: d})

@@ -24,7 +24,11 @@ type link struct {
 func (c *Client) dial(ctx context.Context) (*link, error) {
 	l, err := c.greet(ctx)
 	var e *wire.Error
-	if errors.As(err, &e) && e.Code == wire.CodeTimeout && ended(ctx) == nil {
+	switch over := ended(ctx); {
+	case err == nil:
+	case over != nil: // that is why, whatever it has done to the connection
+		err = wire.Errorf(wire.CodeTimeout, "connecting to %s: %w", c.addr, over)
+	case errors.As(err, &e) && e.Code == wire.CodeTimeout:
 		late := *e
 		late.Message += " (Options.DialTimeout)"
 		err = &late
@@ -34,8 +38,8 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 
 // greet is dial, but for the name of the bound in its error.
 func (c *Client) greet(ctx context.Context) (*link, error) {
-	caller := ctx
-	ctx, cancel := context.WithTimeout(ctx, c.opts.DialTimeout)
+	caller, deadline := ctx, time.Now().Add(c.opts.DialTimeout)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	nc, err := c.opts.DialContext(ctx, "tcp", c.addr)
 	var malformed *net.AddrError
@@ -55,18 +59,14 @@ func (c *Client) greet(ctx context.Context) (*link, error) {
 	secured, err := c.secure(ctx, nc)
 	if err != nil {
 		nc.Close()
-		if over := ended(ctx); over != nil {
-			err = over
-		}
 		if wire.IsPlain(err) {
 			return nil, wire.Errorf(wire.CodeTLS, "%s does not speak TLS at this port; connect without it", c.addr)
 		}
 		return nil, wire.HandshakeError(nc.RemoteAddr(), err)
 	}
-	deadline, _ := ctx.Deadline()
 	welcome, err := wire.Greet(secured, wire.Hello{Version: wire.Version, Token: c.opts.Token}, time.Until(deadline))
 	if err == nil && !abort() {
-		err = wire.Errorf(wire.CodeTimeout, "connecting to %s: %w", c.addr, ended(caller))
+		err = ended(caller)
 	}
 	if err != nil {
 		nc.Close()
