@@ -84,7 +84,7 @@ func (s *site) calls(subscribed func(l *caller, args *wire.SubscribeArgs) error)
 var longTimes = wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour}
 
 func (l *caller) Subscribe(args *wire.SubscribeArgs, _ *wire.Subscribed) error {
-	return l.subscribed(l, args)
+	return wire.Serving(nil, func() error { return l.subscribed(l, args) })
 }
 
 func (l *caller) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return nil }

@@ -2,10 +2,15 @@ package momclient_test
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mom.internal/momclient"
@@ -62,5 +67,215 @@ func TestRefusedAttempts(t *testing.T) {
 	}
 	if left := made.Load() - collected.Load(); left > 1 { // the last may be on the stack
 		t.Errorf("%d connections of %d refused attempts are kept", left, attempts)
+	}
+}
+
+// TestAddressNonsense refuses an address that is none, by name and for good: no
+// AutoReconnect will reach it.
+func TestAddressNonsense(t *testing.T) {
+	for _, addr := range []string{"nonsense", "a:b:c", "[::1"} {
+		c := momclient.New(addr, momclient.Options{AutoReconnect: true})
+		err := c.Subscribe(context.Background())
+		if !errors.Is(err, wire.ErrBadRequest) || !strings.Contains(err.Error(), `"`+addr+`"`) || !strings.Contains(err.Error(), "want host:port") {
+			t.Errorf("%s: %v", addr, err)
+		}
+		c.Close()
+	}
+}
+
+// openConns counts connections that were dialled, and have not been closed.
+type openConns struct {
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	made int
+	open atomic.Int32
+}
+
+func (o *openConns) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	nc, err := o.dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	o.made++
+	o.open.Add(1)
+	return &countedConn{Conn: nc, open: &o.open}, nil
+}
+
+type countedConn struct {
+	net.Conn
+	open   *atomic.Int32
+	closed atomic.Bool
+}
+
+func (c *countedConn) Close() error {
+	if !c.closed.Swap(true) {
+		c.open.Add(-1)
+	}
+	return c.Conn.Close()
+}
+
+// TestFailedConnections closes the connection whatever the attempt fails at,
+// and says what to do.
+func TestFailedConnections(t *testing.T) {
+	withTLS := &tls.Config{InsecureSkipVerify: true}
+	for _, test := range []struct {
+		name   string
+		opts   momclient.Options
+		server func(nc net.Conn)
+		is     error
+		says   string
+	}{
+		{"a plain server spoken to with TLS", momclient.Options{TLS: withTLS}, func(nc net.Conn) {
+			_, err := wire.ReadHello(nc)
+			var why *wire.Error
+			errors.As(err, &why)
+			go io.Copy(io.Discard, nc)
+			wire.Refuse(nc, why)
+		}, wire.ErrTLS, "connect without it"},
+		{"another server spoken to with TLS", momclient.Options{TLS: withTLS}, func(nc net.Conn) {
+			go io.Copy(io.Discard, nc)
+			io.WriteString(nc, "SSH-2.0-OpenSSH_9.9\r\n")
+		}, wire.ErrTLS, "does not speak TLS"},
+		{"silence for TLS", momclient.Options{TLS: withTLS}, func(nc net.Conn) { io.Copy(io.Discard, nc) }, wire.ErrTimeout, "(Options.DialTimeout)"},
+		{"silence for a greeting", momclient.Options{}, func(nc net.Conn) { io.Copy(io.Discard, nc) }, wire.ErrTimeout, "(Options.DialTimeout)"},
+		{"a refusal", momclient.Options{}, func(nc net.Conn) {
+			wire.ReadHello(nc)
+			wire.Refuse(nc, wire.Errorf(wire.CodeForbidden, "not you"))
+		}, wire.ErrForbidden, "not you"},
+		{"a refused subscription", momclient.Options{Name: strings.Repeat("n", wire.MaxNameBytes+1)}, nil, wire.ErrBadRequest, "a name of"},
+	} {
+		inBubble(t, func(s *site) {
+			if test.server == nil {
+				s.start()
+			} else {
+				lis, err := s.net.Listen(memAddr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer lis.Close()
+				go func() {
+					if nc, err := lis.Accept(); err == nil {
+						test.server(nc)
+					}
+				}()
+			}
+			conns := openConns{dial: s.net.DialContext}
+			test.opts.DialContext = conns.DialContext
+			c := s.client(test.opts)
+			if err := c.Subscribe(context.Background()); !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%s: %v", test.name, err)
+			}
+			if open := conns.open.Load(); conns.made != 1 || open != 0 {
+				t.Errorf("%s: %d of %d connections are open", test.name, open, conns.made)
+			}
+			c.Close()
+		})
+	}
+}
+
+// TestGivenUpConnecting: when a caller gives up, or the subscription is ended,
+// the connection that is being made is closed at that instant, in each phase.
+func TestGivenUpConnecting(t *testing.T) {
+	for name, opts := range slowPhases {
+		for _, end := range []string{"the context of History", "Unsubscribe", "Close"} {
+			inBubble(t, func(s *site) {
+				s.slow(&slow{greets: time.Hour})
+				conns, opts := openConns{dial: s.net.DialContext}, opts
+				if opts.DialContext == nil {
+					opts.DialContext = conns.DialContext
+				}
+				opts.DialTimeout, opts.CallTimeout = time.Hour, 2*time.Hour
+				c := s.client(opts)
+				ctx, cancel := context.WithCancel(context.Background())
+				ended := make(chan error, 1)
+				go func() {
+					if end == "the context of History" {
+						_, _, err := c.History(ctx, wire.Cursor{}, 0)
+						ended <- err
+						return
+					}
+					ended <- c.Subscribe(ctx)
+				}()
+				time.Sleep(time.Second)
+				switch end {
+				case "Unsubscribe":
+					c.Unsubscribe()
+				case "Close":
+					c.Close()
+				}
+				cancel()
+				synctest.Wait()
+				select {
+				case err := <-ended:
+					if err == nil {
+						t.Errorf("%s, %s: no error", name, end)
+					}
+				default:
+					t.Errorf("%s, %s: it goes on", name, end)
+				}
+				if open := conns.open.Load(); open != 0 {
+					t.Errorf("%s, %s: %d connections are open", name, end, open)
+				}
+				time.Sleep(2 * time.Hour)
+			})
+		}
+	}
+}
+
+// TestServerName verifies the server's certificate for the name in Options, or
+// if there is none for the host of the address. The application's tls.Config is
+// as it was: it may be of several clients. Its MinVersion
+// of zero is TLS 1.3.
+func TestServerName(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		of     string // the certificate
+		cfg    *tls.Config
+		is     error
+		server uint16 // the latest version that the server speaks
+	}{
+		{"the address", "mem-server", &tls.Config{}, nil, 0},
+		{"another name", "other.example", &tls.Config{}, wire.ErrCertificate, 0},
+		{"the name in Options", "other.example", &tls.Config{ServerName: "other.example"}, nil, 0},
+		{"another than the name in Options", "mem-server", &tls.Config{ServerName: "other.example"}, wire.ErrCertificate, 0},
+		{"not verified", "other.example", &tls.Config{InsecureSkipVerify: true}, nil, 0},
+		{"TLS 1.2", "mem-server", &tls.Config{}, wire.ErrLost, tls.VersionTLS12},
+		{"TLS 1.2, which Options allow", "mem-server", &tls.Config{MinVersion: tls.VersionTLS12}, nil, tls.VersionTLS12},
+		{"a MinVersion in Options", "mem-server", &tls.Config{MinVersion: tls.VersionTLS13}, nil, 0},
+	} {
+		inBubble(t, func(s *site) {
+			authority := wiretest.NewAuthority() // of the bubble's time
+			cert := authority.Issue("server", time.Hour, test.of)
+			lis, err := s.net.Listen(memAddr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer lis.Close()
+			go func() {
+				nc, err := lis.Accept()
+				if err != nil {
+					return
+				}
+				tc := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}, MaxVersion: test.server})
+				if _, err := wire.ReadHello(tc); err == nil {
+					wire.Refuse(tc, wire.Errorf(wire.CodeForbidden, "TLS is well"))
+				}
+				nc.Close()
+			}()
+			cfg := test.cfg.Clone()
+			cfg.RootCAs = authority.Pool()
+			want := cfg.Clone()
+			c := s.client(momclient.Options{TLS: cfg})
+			is := test.is
+			if is == nil {
+				is = wire.ErrForbidden
+			}
+			if err := c.Subscribe(context.Background()); !errors.Is(err, is) {
+				t.Errorf("%s: %v; want %v", test.name, err, is)
+			}
+			if cfg.ServerName != want.ServerName || cfg.MinVersion != want.MinVersion {
+				t.Errorf("%s: the application's config has become %q, %d", test.name, cfg.ServerName, cfg.MinVersion)
+			}
+			c.Close()
+		})
 	}
 }
