@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,25 +179,270 @@ func TestFromInsideHandlers(t *testing.T) {
 	})
 }
 
-// TestPanic reports a handler's panic, and the next event comes.
-func TestPanic(t *testing.T) {
+// TestSubscribeErrors says why Subscribe gave up: what ended it, and with
+// AutoReconnect what the latest attempt failed at, so that a user who waited in
+// vain for a server learns why.
+func TestSubscribeErrors(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		end   func(s *site, c *follower, cancel context.CancelCauseFunc)
+		is    error
+		isToo error
+		text  string
+	}{
+		{"no server in time", func(*site, *follower, context.CancelCauseFunc) {}, context.DeadlineExceeded, wire.ErrLost,
+			"context deadline exceeded; at last: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
+		{"no server, and the caller gives up", func(_ *site, _ *follower, cancel context.CancelCauseFunc) { cancel(errors.New("the user has gone")) }, context.Canceled, wire.ErrLost,
+			"context canceled: the user has gone; at last: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
+		{"no server, and unsubscribed", func(_ *site, c *follower, _ context.CancelCauseFunc) { c.Unsubscribe() }, wire.ErrClosed, nil,
+			"momclient: unsubscribed"},
+		{"no server, and then one that refuses for good", func(s *site, _ *follower, _ context.CancelCauseFunc) {
+			s.calls(func(*caller, *wire.SubscribeArgs) error { return wire.Errorf(wire.CodeForbidden, "not you") })
+		}, wire.ErrForbidden, nil, "not you"},
+		{"a server that does not answer", func(s *site, _ *follower, _ context.CancelCauseFunc) {
+			s.calls(func(*caller, *wire.SubscribeArgs) error { time.Sleep(time.Hour); return nil })
+		}, context.DeadlineExceeded, wire.ErrLost, // for an hour, of which Subscribe waits a minute
+			"context deadline exceeded; at last: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
+	} {
+		inBubble(t, func(s *site) {
+			c := s.client(momclient.Options{AutoReconnect: true, CallTimeout: 2 * time.Hour, Period: 2 * time.Hour})
+			ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+			defer stop()
+			ctx, cancel := context.WithCancelCause(ctx)
+			defer cancel(nil)
+			ended := make(chan error, 1)
+			go func() { ended <- c.Subscribe(ctx) }()
+			time.Sleep(time.Second)
+			test.end(s, c, cancel)
+			err := <-ended
+			if !errors.Is(err, test.is) || test.isToo != nil && !errors.Is(err, test.isToo) || err.Error() != test.text {
+				t.Errorf("%s: %v", test.name, err)
+			}
+			time.Sleep(2 * time.Hour)
+		})
+	}
+	// Without a failed attempt there is the one reason.
+	inBubble(t, func(s *site) {
+		s.slow(&slow{greets: time.Hour})
+		c := s.client(momclient.Options{DialTimeout: 2 * time.Hour})
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := c.Subscribe(ctx); err != context.DeadlineExceeded {
+			t.Errorf("in the first attempt: %v", err)
+		}
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+// TestSubscribeClosed refuses a closed client at once: it makes no connection,
+// and reports no status.
+func TestSubscribeClosed(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.start()
-		var panics record
-		c := s.client(momclient.Options{OnPanic: func(p *momclient.PanicError) { panics.add("%d:%v", p.Event.Seq, p.Value) }})
-		c.OnEvent(func(e wire.Event) {
-			if e.Seq == 2 {
-				panic("ouch")
+		conns := openConns{dial: s.net.DialContext}
+		c := s.client(momclient.Options{DialContext: conns.DialContext})
+		var statuses record
+		statuses.statuses(c)
+		c.Close()
+		if err := c.Subscribe(context.Background()); !errors.Is(err, wire.ErrClosed) || err.Error() != "momclient: the client is closed" {
+			t.Error(err)
+		}
+		n := 0
+		for _, err := range c.Events(context.Background()) {
+			if n++; !errors.Is(err, wire.ErrClosed) {
+				t.Errorf("the loop's turn %d: %v", n, err)
 			}
-		})
-		c.Subscribe(context.Background())
-		s.publish(3)
+		}
 		synctest.Wait()
-		c.wasTold(invariant.Told{Fresh: 3, Last: 3})
-		if got := panics.take(); got != "2:ouch" {
-			t.Errorf("reported were %s", got)
+		if got := statuses.take(); got != "" || conns.made != 0 || n != 1 {
+			t.Errorf("after Close: %s, %d connections, %d turns of the loop", got, conns.made, n)
 		}
 	})
+}
+
+// TestClosedComesLast reports Closed when nothing of the client is left, a call
+// of History included.
+func TestClosedComesLast(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start()
+		subscribed := false
+		c := s.client(momclient.Options{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := s.net.DialContext(ctx, network, addr)
+			if subscribed {
+				nc = slowToClose{nc}
+			}
+			return nc, err
+		}})
+		var closed time.Time
+		c.OnConnection(func(st momclient.ConnectionStatus) {
+			if st.Kind == momclient.Closed {
+				closed = st.Time
+			}
+		})
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		subscribed = true
+		go c.History(context.Background(), wire.Cursor{}, 0)
+		synctest.Wait() // its connection is being closed, which takes a second
+		began := time.Now()
+		c.Close()
+		synctest.Wait()
+		if took := time.Since(began); took != time.Second || closed.Sub(began) != took {
+			t.Errorf("Close took %v, and the status came after %v", took, closed.Sub(began))
+		}
+	})
+}
+
+// stubborn is a connection whose Read takes a second to fail.
+type stubborn struct {
+	net.Conn
+	reading *atomic.Int32
+}
+
+func (c stubborn) Read(p []byte) (int, error) {
+	c.reading.Add(1)
+	defer c.reading.Add(-1)
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		time.Sleep(time.Second)
+	}
+	return n, err
+}
+
+// TestGoroutinesGone: when Unsubscribe, Close, a failed Subscribe, History or
+// Jobs return, nobody reads from their connection any more.
+func TestGoroutinesGone(t *testing.T) {
+	ctx := context.Background()
+	for name, do := range map[string]func(c *follower) error{
+		"Unsubscribe": func(c *follower) error {
+			defer c.Unsubscribe()
+			return c.Subscribe(ctx)
+		},
+		"Close": func(c *follower) error {
+			defer c.Close()
+			return c.Subscribe(ctx)
+		},
+		"History": func(c *follower) error {
+			_, _, err := c.History(ctx, wire.Cursor{}, 0)
+			return err
+		},
+		"Jobs": func(c *follower) error {
+			_, err := c.Jobs(ctx)
+			return err
+		},
+		"a refused Subscribe": func(c *follower) error {
+			if err := c.Subscribe(ctx); !errors.Is(err, wire.ErrFull) {
+				return fmt.Errorf("not refused: %w", err)
+			}
+			return nil
+		},
+	} {
+		inBubble(t, func(s *site) {
+			if name == "a refused Subscribe" {
+				s.cfg.MaxSubscribers = 1
+				s.start()
+				if err := s.client(momclient.Options{}).Subscribe(ctx); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				s.start()
+			}
+			var reading atomic.Int32
+			c := s.client(momclient.Options{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				nc, err := s.net.DialContext(ctx, network, addr)
+				return stubborn{nc, &reading}, err
+			}})
+			if err := do(c); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if n := reading.Load(); n != 0 {
+				t.Errorf("after %s its connection is still read", name)
+			}
+		})
+	}
+}
+
+// TestPanic reports a handler's panic, and the next event comes. OnPanic is
+// told; without it the panic is logged, and if there is no Logger either by
+// slog.Default, because it would be lost.
+func TestPanic(t *testing.T) {
+	defer slog.SetDefault(slog.Default())
+	for _, test := range []struct {
+		name                    string
+		onPanic, logger         bool
+		told, logged, byDefault string
+	}{
+		{"OnPanic", true, false, "2:ouch 0:oh", "", ""},
+		{"OnPanic and Logger", true, true, "2:ouch 0:oh", "", ""},
+		{"Logger", false, true, "", "event 2: ouch OnConnection handler panicked: oh", ""},
+		{"neither", false, false, "", "", "event 2: ouch OnConnection handler panicked: oh"},
+	} {
+		inBubble(t, func(s *site) {
+			s.start()
+			var told, logged, byDefault record
+			slog.SetDefault(slog.New(panicLog{&byDefault}))
+			var opts momclient.Options
+			if test.onPanic {
+				opts.OnPanic = func(p *momclient.PanicError) {
+					seq := uint64(0)
+					if p.Event != nil {
+						seq = p.Event.Seq
+					}
+					told.add("%d:%v", seq, p.Value)
+				}
+			}
+			if test.logger {
+				opts.Logger = slog.New(panicLog{&logged})
+			}
+			c := s.client(opts)
+			c.OnEvent(func(e wire.Event) {
+				if e.Seq == 2 {
+					panic("ouch")
+				}
+			})
+			c.OnConnection(func(st momclient.ConnectionStatus) {
+				if st.Kind == momclient.Closed {
+					panic("oh")
+				}
+			})
+			c.Subscribe(context.Background())
+			s.publish(3)
+			synctest.Wait()
+			c.wasTold(invariant.Told{Fresh: 3, Last: 3})
+			c.Close()
+			synctest.Wait()
+			for what, is := range map[string][2]string{"OnPanic": {told.take(), test.told}, "Logger": {logged.take(), test.logged}, "slog.Default": {byDefault.take(), test.byDefault}} {
+				if is[0] != is[1] {
+					t.Errorf("with %s, %s was told %q; want %q", test.name, what, is[0], is[1])
+				}
+			}
+		})
+	}
+}
+
+// panicLog records what is logged about panics, each with its stack.
+type panicLog struct{ to *record }
+
+func (l panicLog) Enabled(context.Context, slog.Level) bool { return true }
+func (l panicLog) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l panicLog) WithGroup(string) slog.Handler            { return l }
+
+func (l panicLog) Handle(_ context.Context, r slog.Record) error {
+	if !strings.Contains(r.Message, "panicked") {
+		return nil
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "stack" && strings.Contains(a.Value.String(), "panic") {
+			_, what, _ := strings.Cut(r.Message, "panicked at ")
+			if what == "" {
+				_, what, _ = strings.Cut(r.Message, "the ")
+			}
+			l.to.add("%s", what)
+		}
+		return true
+	})
+	return nil
 }
 
 // TestEvents is the stream as a range loop: broken off, gone on with, and

@@ -1,0 +1,63 @@
+package momclient_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"mom.internal/momclient"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
+)
+
+// TestEventsFail has the loop make one turn, with the error that Subscribe would
+// have returned: a loop that began nothing does not end without a word.
+func TestEventsFail(t *testing.T) {
+	inBubble(t, func(s *site) {
+		c := s.client(momclient.Options{})
+		turns := 0
+		for e, err := range c.Events(context.Background()) {
+			if turns++; e.Seq != 0 || !errors.Is(err, wire.ErrLost) {
+				t.Errorf("turn %d: event %d, %v", turns, e.Seq, err)
+			}
+		}
+		if turns != 1 {
+			t.Errorf("%d turns", turns)
+		}
+	})
+}
+
+// TestEventsDrain has a loop take what is left after the connection was lost,
+// and the server's reason come last. Until then the loop owns the stream: a
+// second subscription would take events from it.
+func TestEventsDrain(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start()
+		c := s.client(momclient.Options{From: wire.FromOldest})
+		s.publish(3)
+		ctx := context.Background()
+		var end error
+		for e, err := range c.Events(ctx) {
+			if err != nil {
+				end = err
+				continue
+			}
+			if e.Seq == 1 {
+				s.srv.Shutdown(ctx)
+				synctest.Wait()
+				s.start()
+			}
+			if err := c.Subscribe(ctx); !errors.Is(err, wire.ErrAlreadySubscribed) {
+				t.Errorf("while event %d is handled: %v", e.Seq, err)
+			}
+		}
+		if !errors.Is(end, wire.ErrDraining) {
+			t.Errorf("ended by %v", end)
+		}
+		c.wasTold(invariant.Told{Fresh: 3, Last: 3})
+		if err := c.Subscribe(ctx); err != nil {
+			t.Errorf("after the loop: %v", err)
+		}
+	})
+}
