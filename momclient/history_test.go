@@ -3,9 +3,16 @@ package momclient_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/wire"
@@ -85,9 +92,12 @@ func TestCallsEnded(t *testing.T) {
 	}
 }
 
-// TestCallsOfClosed refuses calls after Close.
+// TestCallsOfClosed refuses calls after Close, which connect no more.
 func TestCallsOfClosed(t *testing.T) {
-	c := momclient.New(memAddr, momclient.Options{})
+	c := momclient.New(memAddr, momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		t.Error("it connects")
+		return nil, net.ErrClosed
+	}})
 	c.Close()
 	if _, err := c.Jobs(context.Background()); !errors.Is(err, wire.ErrClosed) {
 		t.Error(err)
@@ -128,4 +138,187 @@ func TestCallsAtDeadline(t *testing.T) {
 			t.Errorf("%v, %v", err, jobs)
 		}
 	})
+}
+
+// TestHistoryOfNothing: the place after the last event of a server without
+// events is before its first, which a later History returns.
+func TestHistoryOfNothing(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start()
+		c := s.client(momclient.Options{})
+		events, end, err := c.History(context.Background(), wire.Cursor{}, 0)
+		if err != nil || len(events) != 0 || end != (wire.Cursor{Epoch: s.srv.Epoch()}) {
+			t.Fatalf("%d events up to %v, %v", len(events), end, err)
+		}
+		s.publish(1)
+		if events, end, err := c.History(context.Background(), end, 0); err != nil || len(events) != 1 || end.Seq != 1 {
+			t.Errorf("after that: %d events up to %v, %v", len(events), end, err)
+		}
+	})
+}
+
+// pager is a server by the protocol, up to the pages that it answers with.
+type pager struct {
+	asked []string // since what Seq, and for how many
+	pages []wire.Page
+}
+
+func (p *pager) History(args *wire.HistoryArgs, page *wire.Page) error {
+	p.asked = append(p.asked, fmt.Sprintf("%d:%d", args.Since.Seq, args.Max))
+	return p.next(page)
+}
+
+func (p *pager) Jobs(args *wire.JobsArgs, page *wire.Page) error {
+	p.asked = append(p.asked, fmt.Sprint(args.After[0]))
+	return p.next(page)
+}
+
+func (p *pager) next(page *wire.Page) error {
+	if len(p.pages) > 0 {
+		*page, p.pages = p.pages[0], p.pages[1:]
+	}
+	return nil
+}
+
+// pageOf is a page of the events from first to last, each of a job of its own;
+// none if last is below first.
+func pageOf(t *testing.T, first, last uint64, more bool) wire.Page {
+	t.Helper()
+	enc := wire.NewEventEncoder()
+	var known wire.Known
+	page := wire.Page{Epoch: uuid.NameSpaceOID, Next: last + 1, Types: enc.Types(), More: more}
+	for seq := first; seq <= last; seq++ {
+		id := uuid.UUID{byte(seq)}
+		def, data, err := enc.Encode(&wire.Event{Seq: seq, JobID: id, RunID: id}, new(wire.Common), 1<<16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page.Events = append(known.Append(page.Events, def), data...)
+		page.Count++
+	}
+	return page
+}
+
+// asks serves one connection with pages.
+func (s *site) asks(pages ...wire.Page) *pager {
+	s.t.Helper()
+	lis, err := s.net.Listen(memAddr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { lis.Close() })
+	p := &pager{pages: pages}
+	go func() {
+		nc, err := lis.Accept()
+		if err != nil {
+			return
+		}
+		wire.ReadHello(nc)
+		wire.Accept(nc, wire.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
+		wire.NewConn(nc, longTimes).Serve(wire.ServerService, p)
+	}()
+	return p
+}
+
+// TestPages follows the pages of a server: each is asked for after the one
+// before, up to the number that the caller wants. A gap that no event can tell
+// of is an error, and a server that claims more and sends nothing is believed
+// once.
+func TestPages(t *testing.T) {
+	broken := pageOf(t, 1, 2, false)
+	broken.Count++
+	for _, test := range []struct {
+		name  string
+		pages func(t *testing.T) []wire.Page
+		jobs  bool
+		n     int
+		asked []string
+		want  int
+		is    error
+		says  string
+	}{
+		{"all", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 4, false)} }, false, 0, []string{"0:0", "2:0"}, 4, nil, ""},
+		{"a negative number", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 4, false)} }, false, -3, []string{"0:0", "2:0"}, 4, nil, ""},
+		{"a number", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 3, true)} }, false, 3, []string{"0:3", "2:1"}, 3, nil, ""},
+		{"a large number", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, false)} }, false, 1 << 21, []string{"0:1048576"}, 2, nil, ""},
+		{"more that does not come", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 2, true)} }, false, 0, []string{"0:0", "2:0"}, 2, nil, ""},
+		{"a gap without an event", func(t *testing.T) []wire.Page {
+			page := pageOf(t, 10, 9, false)
+			page.Missed = 9
+			return []wire.Page{page}
+		}, false, 0, []string{"0:0"}, 0, wire.ErrLost, "9 events"},
+		{"broken", func(*testing.T) []wire.Page { return []wire.Page{broken} }, false, 0, []string{"0:0"}, 0, wire.ErrProtocol, ""},
+		{"all jobs", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 4, false)} }, true, 0, []string{"0", "2"}, 4, nil, ""},
+		{"more jobs that do not come", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 2, true)} }, true, 0, []string{"0", "2"}, 2, nil, ""},
+		{"broken jobs", func(*testing.T) []wire.Page { return []wire.Page{broken} }, true, 0, []string{"0"}, 0, wire.ErrProtocol, ""},
+	} {
+		inBubble(t, func(s *site) {
+			p := s.asks(test.pages(t)...)
+			c := s.client(momclient.Options{})
+			var events []wire.Event
+			var err error
+			if test.jobs {
+				events, err = c.Jobs(context.Background())
+			} else {
+				events, _, err = c.History(context.Background(), wire.Cursor{}, test.n)
+			}
+			if !errors.Is(err, test.is) || err != nil && !strings.Contains(err.Error(), test.says) || err == nil && len(events) != test.want {
+				t.Errorf("%s: %d events, %v", test.name, len(events), err)
+			}
+			if !slices.Equal(p.asked, test.asked) {
+				t.Errorf("%s: the server was asked %q; want %q", test.name, p.asked, test.asked)
+			}
+		})
+	}
+}
+
+// TestCallEndsWithItsAnswer: what the server has answered counts, even if the
+// caller gives up or closes the client while the connection is being closed.
+func TestCallEndsWithItsAnswer(t *testing.T) {
+	for _, end := range []string{"cancelled", "closed"} {
+		inBubble(t, func(s *site) {
+			s.start()
+			s.publish(1)
+			c := s.client(momclient.Options{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				nc, err := s.net.DialContext(ctx, network, addr)
+				return slowToClose{nc}, err
+			}})
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			time.AfterFunc(time.Second/2, func() {
+				if cancel(); end == "closed" {
+					c.Close()
+				}
+			})
+			if events, _, err := c.History(ctx, wire.Cursor{}, 0); err != nil || len(events) != 1 {
+				t.Errorf("%s: %d events, %v", end, len(events), err)
+			}
+		})
+	}
+}
+
+// TestCallsKeepNothing: a client that lives long and asks often keeps nothing of
+// the calls that have ended.
+func TestCallsKeepNothing(t *testing.T) {
+	const calls = 100
+	c := momclient.New(memAddr, momclient.Options{CallTimeout: time.Hour, DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, net.ErrClosed
+	}})
+	defer c.Close()
+	type key struct{}
+	var collected atomic.Int64
+	for range calls {
+		value := new([64]byte)
+		runtime.AddCleanup(value, func(int) { collected.Add(1) }, 0)
+		if _, err := c.Jobs(context.WithValue(context.Background(), key{}, value)); !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	}
+	for n := 0; collected.Load() < calls-1 && n < 1000; n++ {
+		runtime.GC()
+		time.Sleep(time.Millisecond) // for the cleanups, which run on a goroutine of the runtime's
+	}
+	if left := calls - collected.Load(); left > 1 { // the last may be on the stack
+		t.Errorf("the contexts of %d of %d calls are kept", left, calls)
+	}
 }

@@ -215,12 +215,16 @@ func TestMoreHistory(t *testing.T) {
 		}
 		c.Close()
 	}
-	// Nor a page of more than any server sends, where no number was asked for.
-	s.send <- wiretest.Frame(2, wiretest.Encode(&response{}, &wire.Page{Next: 1, Count: 1<<16 + 1}))
-	c := momclient.New(s.l.Addr().String(), momclient.Options{})
-	defer c.Close()
-	if _, _, err := c.History(context.Background(), wire.Cursor{}, 0); !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "a page of 65537 events") {
-		t.Errorf("a page of too many: %v", err)
+	// Nor a page of more than any server sends, where no number was asked for;
+	// one of as many is decoded, and found to have none.
+	for count, says := range map[uint32]string{1<<16 + 1: "a page of 65537 events", 1 << 16: "cut off"} {
+		s.send <- wiretest.Frame(2, wiretest.Encode(&response{}, &wire.Page{Next: 1, Count: count}))
+		c := momclient.New(s.l.Addr().String(), momclient.Options{})
+		defer c.Close()
+		_, _, err := c.History(context.Background(), wire.Cursor{}, 0)
+		if !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "a page of") != (count > 1<<16) {
+			t.Errorf("a page of %d: %v", count, err)
+		}
 	}
 }
 
