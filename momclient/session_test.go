@@ -2,13 +2,19 @@ package momclient_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"mom.internal/momclient"
 	"mom.internal/momserver"
+	"mom.internal/wire"
 	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // TestDialBackSilence measures silence on the connection on which the server
@@ -53,4 +59,152 @@ func TestDialBackSilence(t *testing.T) {
 		time.Sleep(100 * time.Second)
 		back.Heal()
 	})
+}
+
+// TestBackAfterResume refuses a server that after a resume sends again what came
+// before: the handler is not called twice for an event, and the client asks
+// again from the place that it has got to.
+func TestBackAfterResume(t *testing.T) {
+	for name, again := range map[string]func(l *batcher){
+		"a batch that goes back":               func(l *batcher) { l.send(1, 2, func(b *wire.Batch) { b.Types = l.enc.Types() }) },
+		"a batch that begins before the place": func(l *batcher) { l.send(2, 5, func(b *wire.Batch) { b.Types = l.enc.Types() }) },
+	} {
+		inBubble(t, func(s *site) {
+			s.ledger = invariant.Unknown()
+			c := s.client(momclient.Options{AutoReconnect: true, From: wire.FromOldest})
+			var statuses record
+			statuses.statuses(c)
+			lis, err := s.net.Listen(memAddr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer lis.Close()
+			l := &batcher{enc: wire.NewEventEncoder(), batches: func(l *batcher, subscription int) {
+				switch subscription {
+				case 1:
+					l.send(1, 3, nil)
+					s.net.Cut()
+				case 2:
+					again(l)
+				case 3:
+					l.send(4, 6, nil)
+				}
+			}}
+			go l.serve(lis)
+			if err := c.Subscribe(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			var from []uint64
+			for _, args := range l.asked {
+				from = append(from, args.Cursor.Seq)
+			}
+			if !slices.Equal(from, []uint64{0, 3, 3}) {
+				t.Errorf("%s: it was asked for the events after %v", name, from)
+			}
+			c.wasTold(invariant.Told{Fresh: 6, Last: 6})
+			c.Close()
+		})
+	}
+}
+
+// greeter is a server that accepts subscriptions with a reply, sends nothing,
+// and answers calls.
+type greeter struct {
+	reply wire.Subscribed
+	asked []wire.SubscribeArgs
+	pings int
+}
+
+func (g *greeter) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) error {
+	g.asked = append(g.asked, *args)
+	*reply = g.reply
+	return nil
+}
+
+func (g *greeter) Ping(*wire.Nothing, *wire.Nothing) error { g.pings++; return nil }
+
+func (g *greeter) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return nil }
+
+// accepts serves one connection after the other with replies.
+func (s *site) accepts(reply wire.Subscribed) *greeter {
+	s.t.Helper()
+	s.ledger = invariant.Unknown()
+	lis, err := s.net.Listen(memAddr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { lis.Close() })
+	g := &greeter{reply: reply}
+	go func() {
+		for nc, err := lis.Accept(); err == nil; nc, err = lis.Accept() {
+			wire.ReadHello(nc)
+			wire.Accept(nc, wire.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: wire.MaxHeartbeat, MaxMessage: 1 << 16})
+			go wire.NewConn(nc, longTimes).Serve(wire.ServerService, g)
+		}
+	}()
+	return g
+}
+
+// TestLostBeforeTheFirstBatch goes on from the place that the server named when
+// it accepted the subscription: what was published since is not lost.
+func TestLostBeforeTheFirstBatch(t *testing.T) {
+	inBubble(t, func(s *site) {
+		place := wire.Cursor{Epoch: uuid.NameSpaceOID, Seq: 7}
+		g := s.accepts(wire.Subscribed{Cursor: place, Head: 7})
+		c := s.client(momclient.Options{AutoReconnect: true})
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		s.net.Cut()
+		time.Sleep(time.Second)
+		if len(g.asked) != 2 || g.asked[1].From != wire.FromCursor || g.asked[1].Cursor != place {
+			t.Errorf("it was asked %+v", g.asked)
+		}
+		c.Close()
+	})
+}
+
+// TestPings asks the server whether it is alive with AutoReconnect, and leaves
+// it alone without: then the application decides how long it waits.
+func TestPings(t *testing.T) {
+	for auto, want := range map[bool]int{true: 5, false: 0} {
+		inBubble(t, func(s *site) {
+			g := s.accepts(wire.Subscribed{})
+			c := s.client(momclient.Options{AutoReconnect: auto, Period: 7 * time.Second})
+			if err := c.Subscribe(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(36 * time.Second)
+			if g.pings != want {
+				t.Errorf("with AutoReconnect %v: %d pings", auto, g.pings)
+			}
+			c.Close()
+		})
+	}
+}
+
+// TestReasonOfTheEnd is the server's goodbye where it said one, and not the
+// closed connection that follows.
+func TestReasonOfTheEnd(t *testing.T) {
+	for name, test := range map[string]struct {
+		end func(s *site)
+		is  error
+	}{
+		"a shutdown": {func(s *site) { s.srv.Shutdown(context.Background()) }, wire.ErrDraining},
+		"a cut":      {func(s *site) { s.net.Cut() }, wire.ErrLost},
+	} {
+		inBubble(t, func(s *site) {
+			s.start()
+			c := s.client(momclient.Options{})
+			end := endingOf(c)
+			if err := c.Subscribe(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			test.end(s)
+			if err := end.is(); !errors.Is(err, test.is) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
 }

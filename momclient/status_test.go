@@ -5,7 +5,7 @@ import "testing"
 // TestStatusesThatWait are as many as may wait for a handler that does not
 // return, the newest: it finds out how things are now, not how they were.
 func TestStatusesThatWait(t *testing.T) {
-	const reported = maxStatuses + 44
+	const reported = maxStatuses + 45
 	c := New("server", Options{})
 	for n := range reported {
 		c.report(ConnectionStatus{Kind: Reconnecting, Attempt: n})

@@ -6,7 +6,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"mom.internal/momclient"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // TestAttempts counts the attempts since the last connection that held for
@@ -71,6 +75,97 @@ func TestClosedOnce(t *testing.T) {
 			if got := statuses.take(); got != "closed" {
 				t.Errorf("at the end: %s", got)
 			}
+		}
+	})
+}
+
+// TestResumed says whenever the client goes on from a place how much is replayed
+// and how much was missed since: from Options.Cursor, after a reconnect, and
+// where another server has taken over.
+func TestResumed(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.cfg.CacheEvents = 10
+		s.start()
+		s.publish(30)
+		epoch := s.srv.Epoch()
+		for _, test := range []struct {
+			cursor wire.Cursor
+			want   string
+			told   invariant.Told
+		}{
+			{wire.Cursor{}, "connecting connected", invariant.Told{Snapshots: 1}},
+			{wire.Cursor{Epoch: epoch, Seq: 25}, "connecting connected resumed(5,0,false)", invariant.Told{Fresh: 5, Last: 30}},
+			{wire.Cursor{Epoch: epoch, Seq: 30}, "connecting connected resumed(0,0,false)", invariant.Told{}},
+			{wire.Cursor{Epoch: epoch, Seq: 13}, "connecting connected resumed(10,7,false)", invariant.Told{Fresh: 10, Snapshots: 1, Gaps: 1, Missed: 7, Last: 30}},
+		} {
+			c := s.client(momclient.Options{Cursor: test.cursor})
+			var statuses record
+			statuses.statuses(c)
+			if err := c.Subscribe(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if got := statuses.take(); got != test.want {
+				t.Errorf("from %d: %s; want %s", test.cursor.Seq, got, test.want)
+			}
+			c.wasTold(test.told)
+			c.Close()
+		}
+	})
+	inBubble(t, func(s *site) {
+		s.start()
+		s.publish(3)
+		s.ledger = invariant.Unknown() // of the other server's events nothing is known
+		c := s.client(momclient.Options{Cursor: wire.Cursor{Epoch: uuid.New(), Seq: 17}})
+		var statuses record
+		statuses.statuses(c)
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := statuses.take(); got != "connecting connected resumed(3,0,true)" {
+			t.Errorf("from a place of another server: %s", got)
+		}
+	})
+	// Even if there is no place to go on from, because the first connection was
+	// lost before anything came.
+	inBubble(t, func(s *site) {
+		s.accepts(wire.Subscribed{})
+		c := s.client(momclient.Options{AutoReconnect: true})
+		var statuses record
+		statuses.statuses(c)
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		s.net.Cut()
+		time.Sleep(time.Second)
+		if got := statuses.take(); got != "connecting connected lost reconnecting connecting resumed(0,0,false)" {
+			t.Errorf("without a place: %s", got)
+		}
+		c.Close()
+	})
+}
+
+// TestUnsubscribeDuringPause ends the wait for the next attempt: none is made,
+// and the last status is Closed.
+func TestUnsubscribeDuringPause(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start()
+		conns := openConns{dial: s.net.DialContext}
+		c := s.client(momclient.Options{AutoReconnect: true, DialContext: conns.DialContext})
+		var statuses record
+		statuses.statuses(c)
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		s.net.Cut()
+		synctest.Wait()
+		began := time.Now()
+		c.Unsubscribe()
+		synctest.Wait()
+		if got := statuses.take(); got != "connecting connected lost reconnecting closed" || conns.made != 1 || time.Since(began) != 0 {
+			t.Errorf("%s, %d connections, after %v", got, conns.made, time.Since(began))
 		}
 	})
 }
