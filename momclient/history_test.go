@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -121,18 +122,19 @@ func TestHistoryOfPages(t *testing.T) {
 	})
 }
 
-// tardy is a context whose deadline has passed, though it does not say so yet:
-// sockets that have the same deadline may be first.
+// tardy is a context whose deadline has passed, though it does not say so yet: a
+// dialer that looks at the deadline may be first.
 type tardy struct{ context.Context }
 
 func (tardy) Deadline() (time.Time, bool) { return time.Now().Add(-time.Second), true }
 
 // TestCallsAtDeadline are ended by their caller's deadline, whether the context
-// or a socket is first to notice.
+// or a dialer is first to notice.
 func TestCallsAtDeadline(t *testing.T) {
 	inBubble(t, func(s *site) {
-		s.start()
-		c := s.client(momclient.Options{})
+		c := s.client(momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
+		}})
 		_, _, err := c.History(tardy{context.Background()}, wire.Cursor{}, 0)
 		if _, jobs := c.Jobs(tardy{context.Background()}); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(jobs, context.DeadlineExceeded) {
 			t.Errorf("%v, %v", err, jobs)
