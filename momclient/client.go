@@ -21,10 +21,10 @@ type Client struct {
 	endLife context.CancelFunc
 	running sync.WaitGroup // every goroutine but those that run handlers
 
-	inbox *inbox // what has been received, and how far the client has got
+	inbox   *inbox    // what has been received, and how far the client has got
+	handler *consumer // the goroutine that calls the OnEvent handler
 
 	mu           sync.Mutex // guards all below; never held across I/O or a handler
-	onEvent      func(wire.Event)
 	onConnection func(ConnectionStatus)
 	delivering   bool          // the goroutines that run handlers were started
 	pulling      *subscription // the one whose events a range loop takes; nil for none
@@ -36,7 +36,7 @@ type Client struct {
 func New(addr string, opts Options) *Client {
 	c := &Client{addr: addr, opts: opts.withDefaults()}
 	c.life, c.endLife = context.WithCancel(context.Background())
-	c.inbox = newInbox(c.opts.Queue, c.opts.QueueBytes, c.opts.Cursor)
+	c.inbox, c.handler = newInbox(c.opts.Queue, c.opts.QueueBytes, c.opts.Cursor), newConsumer()
 	c.statuses.bell = make(chan struct{}, 1)
 	return c
 }
@@ -44,11 +44,7 @@ func New(addr string, opts Options) *Client {
 // OnEvent sets the handler of events. It is called for one event at a time, on
 // a goroutine of the client's. Setting it again takes effect with the next
 // event; nil ignores events.
-func (c *Client) OnEvent(handler func(wire.Event)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.onEvent = handler
-}
+func (c *Client) OnEvent(handler func(wire.Event)) { c.inbox.handle(handler) }
 
 // OnConnection sets the handler of connection statuses. It is called for one
 // status at a time, in order, on a goroutine of the client's, which is not that
@@ -75,11 +71,11 @@ func (c *Client) Cursor() wire.Cursor { return c.inbox.at() }
 // The errors: that of ctx, with why the latest attempt failed; [wire.ErrAlreadySubscribed]; [wire.ErrClosed]; what
 // the server refused with; or that the server could not be reached.
 func (c *Client) Subscribe(ctx context.Context) error {
-	_, err := c.subscribe(ctx, byHandler)
+	_, err := c.subscribe(ctx, c.handler)
 	return err
 }
 
-func (c *Client) subscribe(ctx context.Context, by consumer) (*subscription, error) {
+func (c *Client) subscribe(ctx context.Context, by *consumer) (*subscription, error) {
 	sub, err := c.start(by)
 	if err != nil {
 		return nil, err
@@ -92,8 +88,9 @@ func (c *Client) subscribe(ctx context.Context, by consumer) (*subscription, err
 	case <-ctx.Done():
 		err = ended(ctx)
 	}
-	if c.end(sub); sub.accepted { // at the instant at which ctx ended
-		c.rest()
+	c.end(sub)
+	if sub.accepted { // at the instant at which ctx ended
+		c.rest(sub)
 	}
 	if ctx.Err() != nil && sub.failed != nil {
 		err = fmt.Errorf("%w; at last: %w", err, sub.failed)
@@ -102,7 +99,7 @@ func (c *Client) subscribe(ctx context.Context, by consumer) (*subscription, err
 }
 
 // start makes a subscription and starts its goroutine.
-func (c *Client) start(by consumer) (*subscription, error) {
+func (c *Client) start(by *consumer) (*subscription, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -113,7 +110,7 @@ func (c *Client) start(by consumer) (*subscription, error) {
 	}
 	sub := &subscription{c: c, by: by, ready: make(chan struct{}), done: make(chan struct{})}
 	sub.ctx, sub.cancel = context.WithCancel(c.life)
-	if c.sub = sub; by == byLoop {
+	if c.sub = sub; by != c.handler {
 		c.pulling = sub
 	}
 	if !c.delivering {
@@ -133,12 +130,25 @@ func (c *Client) start(by consumer) (*subscription, error) {
 func (c *Client) Unsubscribe() error {
 	c.mu.Lock()
 	sub := c.sub
+	if sub == nil {
+		c.inbox.give(nil)
+	}
 	c.mu.Unlock()
 	if sub != nil {
 		c.end(sub)
+		c.rest(sub)
 	}
-	c.rest()
 	return nil
+}
+
+// rest takes the turn from the consumer of sub, which has ended, unless somebody
+// has subscribed since.
+func (c *Client) rest(sub *subscription) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sub == nil {
+		c.inbox.leave(sub.by)
+	}
 }
 
 // end ends sub and waits for its goroutine.
@@ -149,15 +159,6 @@ func (c *Client) end(sub *subscription) {
 	defer c.mu.Unlock()
 	if c.pulling == sub {
 		c.pulling = nil
-	}
-}
-
-// rest lets nobody take events, unless somebody has subscribed since.
-func (c *Client) rest() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.sub == nil && c.pulling == nil {
-		c.inbox.give(nobody)
 	}
 }
 
@@ -175,6 +176,7 @@ func (c *Client) Close() error {
 	c.running.Wait()
 	if first {
 		c.report(ConnectionStatus{Kind: Closed})
+		c.statuses.end()
 	}
 	return nil
 }

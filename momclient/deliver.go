@@ -28,52 +28,43 @@ func (c *Client) deliverEvents() {
 	var ev wire.Event
 	for {
 		select {
-		case <-c.inbox.bells[byHandler]:
+		case <-c.handler.bell:
 		case <-c.life.Done():
 			return
 		}
-		for d, ok := c.inbox.next(byHandler, &ev); ok; d, ok = c.inbox.next(byHandler, &ev) {
-			c.handle(&ev)
-			c.done(d)
+		for d, ok := c.next(c.handler, &ev); ok; d, ok = c.next(c.handler, &ev) {
+			if d.handler != nil {
+				c.guard(&ev, func() { d.handler(ev) })
+			}
+			c.inbox.done(d)
 		}
 	}
 }
 
-// handle calls the OnEvent handler.
-func (c *Client) handle(ev *wire.Event) {
-	c.mu.Lock()
-	handler := c.onEvent
-	c.mu.Unlock()
-	if handler != nil {
-		c.guard(ev, func() { handler(*ev) })
+// next takes the oldest event that waits for the consumer, and tells the server
+// about the room that this makes.
+func (c *Client) next(by *consumer, ev *wire.Event) (delivery, bool) {
+	d, ok := c.inbox.next(by, ev)
+	if d.session != nil && d.credit != nil {
+		d.session.tellCredit(d.credit)
 	}
+	return d, ok
 }
 
-// done moves the client past an event, and tells the server about the credit
-// that this makes.
-func (c *Client) done(d delivery) {
-	if s, update := c.inbox.done(d); s != nil && update != nil {
-		s.tellCredit(update)
-	}
-}
-
-// deliverStatuses hands connection statuses to the handler, up to Closed.
+// deliverStatuses hands connection statuses to the handler, until the last has
+// been handed over.
 func (c *Client) deliverStatuses() {
 	for range c.statuses.bell {
-		for {
-			s, ok := c.statuses.pop()
-			if !ok {
-				break
-			}
+		for s, ok := c.statuses.pop(); ok; s, ok = c.statuses.pop() {
 			c.mu.Lock()
 			handler := c.onConnection
 			c.mu.Unlock()
 			if handler != nil {
 				c.guard(nil, func() { handler(s) })
 			}
-			if s.Kind == Closed && c.life.Err() != nil {
-				return
-			}
+		}
+		if c.statuses.over() {
+			return
 		}
 	}
 }

@@ -2,6 +2,7 @@ package momclient_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -222,4 +223,91 @@ func TestBacklog(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestUnsubscribeAfterLoss stops the calls for what had come before the
+// connection was lost, of the handler and of a loop.
+func TestUnsubscribeAfterLoss(t *testing.T) {
+	for _, looped := range []bool{false, true} {
+		inBubble(t, func(s *site) {
+			s.start()
+			s.publish(5)
+			c := s.client(momclient.Options{From: wire.FromOldest})
+			first := func(e wire.Event) {
+				if e.Seq == 1 {
+					time.Sleep(time.Minute)
+				}
+			}
+			if looped {
+				go func() {
+					for e, err := range c.Events(context.Background()) {
+						if err != nil {
+							return
+						}
+						first(e)
+					}
+				}()
+			} else {
+				c.OnEvent(first)
+				if err := c.Subscribe(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			synctest.Wait()
+			s.net.Cut()
+			synctest.Wait()
+			c.Unsubscribe()
+			time.Sleep(time.Hour)
+			if told := c.stream.Told(); told.Fresh != 1 {
+				t.Errorf("a loop %v: told %+v", looped, told)
+			}
+			if err := c.Subscribe(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if told := c.stream.Told(); told.Fresh != 4 || told.Last != 5 {
+				t.Errorf("a loop %v: later told %+v", looped, told)
+			}
+		})
+	}
+}
+
+// TestOldLoop: the body of a loop that was unsubscribed runs on beside the next
+// loop, and the old loop takes no event more.
+func TestOldLoop(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.start()
+		s.publish(1)
+		c := momclient.New(memAddr, momclient.Options{From: wire.FromOldest, DialContext: s.net.DialContext})
+		defer c.Close()
+		body := make(chan struct{})
+		var before, after []uint64
+		go func() {
+			for e, err := range c.Events(context.Background()) {
+				if err == nil {
+					before = append(before, e.Seq)
+					<-body
+				}
+			}
+		}()
+		synctest.Wait()
+		c.Unsubscribe()
+		go func() {
+			for e, err := range c.Events(context.Background()) {
+				if err == nil {
+					after = append(after, e.Seq)
+				}
+			}
+		}()
+		synctest.Wait()
+		close(body)
+		synctest.Wait()
+		s.publish(3)
+		synctest.Wait()
+		c.Unsubscribe()
+		synctest.Wait()
+		if !slices.Equal(before, []uint64{1}) || !slices.Equal(after, []uint64{2, 3, 4}) {
+			t.Errorf("the first loop took %v, and the second %v", before, after)
+		}
+	})
 }

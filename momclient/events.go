@@ -18,12 +18,12 @@ import (
 // comes back for the next, or is left by break or return.
 func (c *Client) Events(ctx context.Context) iter.Seq2[wire.Event, error] {
 	return func(yield func(wire.Event, error) bool) {
-		sub, err := c.subscribe(ctx, byLoop)
+		sub, err := c.subscribe(ctx, newConsumer())
 		if err != nil {
 			yield(wire.Event{}, err)
 			return
 		}
-		defer c.rest()
+		defer c.inbox.leave(sub.by)
 		defer c.end(sub)
 		if err := c.pull(ctx, sub, yield); err != nil {
 			yield(wire.Event{}, err)
@@ -38,12 +38,12 @@ func (c *Client) pull(ctx context.Context, sub *subscription, yield func(wire.Ev
 		// Looked at before the inbox: what came before the end is there.
 		over := isClosed(sub.done)
 		for ctx.Err() == nil {
-			d, ok := c.inbox.next(byLoop, &ev)
+			d, ok := c.next(sub.by, &ev)
 			if !ok {
 				break
 			}
 			goOn := yield(ev, nil)
-			c.done(d)
+			c.inbox.done(d)
 			if !goOn {
 				return nil
 			}
@@ -52,7 +52,7 @@ func (c *Client) pull(ctx context.Context, sub *subscription, yield func(wire.Ev
 			return sub.err
 		}
 		select {
-		case <-c.inbox.bells[byLoop]:
+		case <-sub.by.bell:
 		case <-sub.done:
 		case <-ctx.Done():
 			return ended(ctx)

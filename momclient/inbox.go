@@ -11,23 +11,23 @@ import (
 // the range loop. It holds the events that wait, the positions that the client
 // has got to, and the credit that the server has.
 //
-// One consumer at a time has the turn, or none. An event is claimed under mu, decoded
-// without mu, and then taken under mu by the consumer that has the turn by
-// then, so that every event is decoded once and taken once, whatever the
+// One consumer at a time has the turn, or none. An event is claimed under mu,
+// decoded without mu, and then taken under mu by the consumer that has the turn
+// by then, so that every event is decoded once and taken once, whatever the
 // consumers, the sessions, Unsubscribe and Close do in between. What waits stays
 // until it is taken: a server that was restarted could not send it again.
 type inbox struct {
-	limit      int                      // events that may wait
-	limitBytes int                      // bytes of events, over which there is no credit
-	bells      [consumers]chan struct{} // rung when there may be something for that consumer
+	limit      int // events that may wait
+	limitBytes int // bytes of events, over which there is no credit
 
-	mu       sync.Mutex // guards all below; never held across decoding, I/O or a handler
-	closed   bool       // nothing is taken any more
-	turn     consumer   // who takes the events
-	session  *session   // the live one, whose events are pushed; nil between two
-	chunks   []*chunk   // what waits, oldest first
-	decoding *chunk     // the chunk whose next event a consumer decodes; nil for none
-	decoded  sync.Cond  // on mu: decoding has become nil
+	mu       sync.Mutex       // guards all below; never held across decoding, I/O or a handler
+	closed   bool             // nothing is taken any more
+	handler  func(wire.Event) // of OnEvent
+	turn     *consumer        // who takes the events; nil for nobody
+	session  *session         // the live one, whose events are pushed; nil between two
+	chunks   []*chunk         // what waits, oldest first
+	decoding *chunk           // the chunk whose next event a consumer decodes; nil for none
+	decoded  sync.Cond        // on mu: decoding has become nil
 
 	// Credit.
 	events     int    // in chunks
@@ -46,30 +46,36 @@ type inbox struct {
 	missed   uint64      // events missed since the last one that was pushed
 }
 
-// consumer is one of the two that take events.
-type consumer int
+// consumer takes events: the goroutine that calls the OnEvent handler, or one
+// range loop.
+type consumer struct {
+	bell chan struct{} // rung when there may be something to take
+}
 
-const (
-	byHandler consumer = iota // the goroutine that calls the OnEvent handler
-	byLoop                    // a range loop over Events
-	consumers
-	nobody = consumers
-)
+func newConsumer() *consumer { return &consumer{bell: make(chan struct{}, 1)} }
 
 // delivery is an event that has been taken, until its handler has returned.
 type delivery struct {
-	n     uint64 // deliveries up to this one
-	after position
+	n       uint64           // deliveries up to this one
+	after   position         // of the client, when it has been handled
+	handler func(wire.Event) // that OnEvent had set when the event was taken; nil for none
+
+	session *session       // the live one
+	credit  *wire.RoomArgs // what to tell its server about the room that taking has made; nil for nothing
 }
 
 func newInbox(limit, limitBytes int, cursor wire.Cursor) *inbox {
-	in := &inbox{limit: limit, limitBytes: limitBytes, cursor: cursor, turn: nobody}
+	in := &inbox{limit: limit, limitBytes: limitBytes, cursor: cursor}
 	in.queued.cursor, in.handled.cursor = cursor, cursor
 	in.decoded.L = &in.mu
-	for c := range in.bells {
-		in.bells[c] = make(chan struct{}, 1)
-	}
 	return in
+}
+
+// handle sets the handler of the events that are taken from now on.
+func (in *inbox) handle(handler func(wire.Event)) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.handler = handler
 }
 
 // begin makes s the live session. It returns the position from which s goes on,
@@ -82,6 +88,16 @@ func (in *inbox) begin(s *session) (position, uint32) {
 	return in.queued, in.advertise()
 }
 
+// begun takes note of where the stream of s begins, if that is the first that
+// the client is told of: there it begins again, should the first chunk be broken.
+func (in *inbox) begun(s *session) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.handled.cursor.IsZero() && in.session == s {
+		in.handled = s.begins()
+	}
+}
+
 // end makes s no longer the live session. If no batch of s has come, what the
 // server said of the beginning counts: batches would have said the same.
 func (in *inbox) end(s *session) {
@@ -92,7 +108,7 @@ func (in *inbox) end(s *session) {
 	}
 	in.session = nil
 	if !s.heard && !s.reply.Cursor.IsZero() {
-		in.queued = position{cursor: s.reply.Cursor, renew: s.reply.Snapshot > 0}
+		in.queued = s.begins()
 		in.missed += s.reply.Missed
 	}
 }
@@ -146,8 +162,8 @@ func (in *inbox) append(ch *chunk) {
 
 // ring rings the bell of the consumer that has the turn. mu is held.
 func (in *inbox) ring() {
-	if in.turn != nobody {
-		ring(in.bells[in.turn])
+	if in.turn != nil {
+		ring(in.turn.bell)
 	}
 }
 
@@ -155,16 +171,16 @@ func (in *inbox) ring() {
 // if nothing waits or by does not have the turn; the bell of by is rung when
 // that may have changed. It may wait while the other consumer, which had the
 // turn before, decodes one event.
-func (in *inbox) next(by consumer, ev *wire.Event) (delivery, bool) {
+func (in *inbox) next(by *consumer, ev *wire.Event) (delivery, bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for in.turn == by && !in.closed && len(in.chunks) > 0 {
 		switch ch := in.chunks[0]; {
-		case ch.left == 0: // the position moves, and there is nothing to handle
-			in.move(in.take(0))
+		case ch.left == 0:
+			in.pass(ch)
 		case ch.next != nil:
 			*ev, ch.next = *ch.next, nil
-			return in.take(ev.Seq), true
+			return in.take(ch, ev.Seq), true
 		case in.decoding != nil:
 			in.decoded.Wait()
 		default:
@@ -216,15 +232,11 @@ func (in *inbox) unlocked(f func()) {
 	f()
 }
 
-// take takes the event seq, or the move if there is none, off the oldest chunk.
-// mu is held.
-func (in *inbox) take(seq uint64) delivery {
-	ch := in.chunks[0]
+// take takes the event seq off the oldest chunk. mu is held.
+func (in *inbox) take(ch *chunk, seq uint64) delivery {
+	ch.left--
+	in.events--
 	after := ch.after
-	if ch.left > 0 {
-		ch.left--
-		in.events--
-	}
 	switch {
 	case ch.left > 0 && ch.snapshot:
 		// ch.after may have come in a later batch, of another epoch.
@@ -232,49 +244,72 @@ func (in *inbox) take(seq uint64) delivery {
 	case ch.left > 0:
 		after = position{cursor: wire.Cursor{Epoch: ch.epoch(), Seq: seq}}
 	default:
-		in.bytes -= len(ch.data)
-		in.chunks[0] = nil // so that the data can be collected
-		if in.chunks = in.chunks[1:]; len(in.chunks) == 0 {
-			in.chunks = nil
-		}
+		in.drop(ch)
 	}
 	in.taken++
 	in.busy, in.handling = true, after
-	return delivery{n: in.taken, after: after}
+	return delivery{n: in.taken, after: after, handler: in.handler, session: in.session, credit: in.creditUpdate()}
 }
 
-// done moves the position after the handler of an event has returned. It
-// returns what to tell the server of the live session about its credit; nil for
-// nothing.
-func (in *inbox) done(d delivery) (*session, *wire.RoomArgs) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.move(d)
-	return in.session, in.creditUpdate()
-}
-
-// move moves the position past a delivery, unless a later one has moved it
-// already: a range loop may take events while a handler does not return. mu is
-// held.
-func (in *inbox) move(d delivery) {
-	if d.n == in.taken {
-		in.busy = false
-	}
-	if d.n <= in.moved {
+// pass moves the position past the oldest chunk, which has no events: at once,
+// or with the event that is being handled. mu is held.
+func (in *inbox) pass(ch *chunk) {
+	in.drop(ch)
+	if in.busy {
+		in.handling = ch.after
 		return
 	}
-	in.moved, in.handled = d.n, d.after
-	if !d.after.renew {
-		in.cursor = d.after.cursor
+	in.move(ch.after)
+}
+
+// drop removes the oldest chunk. mu is held.
+func (in *inbox) drop(ch *chunk) {
+	in.bytes -= len(ch.data)
+	in.chunks[0] = nil // so that the data can be collected
+	if in.chunks = in.chunks[1:]; len(in.chunks) == 0 {
+		in.chunks = nil
 	}
 }
 
-// give gives the turn to a consumer, or to nobody.
-func (in *inbox) give(to consumer) {
+// done moves the position after the handler of an event has returned, unless
+// that of a later event has returned before: a range loop may take events while a
+// handler does not return.
+func (in *inbox) done(d delivery) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if d.n == in.taken {
+		in.busy = false
+		d.after = in.handling // chunks without events may have come since
+	}
+	if d.n > in.moved {
+		in.moved = d.n
+		in.move(d.after)
+	}
+}
+
+// move moves the position. mu is held.
+func (in *inbox) move(to position) {
+	in.handled = to
+	if !to.renew {
+		in.cursor = to.cursor
+	}
+}
+
+// give gives the turn to a consumer.
+func (in *inbox) give(to *consumer) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.turn = to
 	in.ring()
+}
+
+// leave takes the turn from the consumer, if it has it.
+func (in *inbox) leave(by *consumer) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.turn == by {
+		in.turn = nil
+	}
 }
 
 // rewind clears away what waits, and goes back to what was handled, or is being
@@ -319,9 +354,9 @@ func (in *inbox) advertise() uint32 {
 }
 
 // creditUpdate returns what to tell the server about its credit, if that is
-// worth a call: the server believes in less than half of the inbox, and at
-// least half is free. Otherwise the next answer is early enough, because a
-// server that has some credit sends, and is answered. mu is held.
+// worth a call: its last known credit is below half of the inbox, and at least
+// half is free. Otherwise the next answer is early enough, because a server that
+// has some credit sends, and is answered. mu is held.
 func (in *inbox) creditUpdate() *wire.RoomArgs {
 	half := (in.limit + 1) / 2
 	if in.advertised >= half || in.credit() < half {

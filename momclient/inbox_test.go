@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +17,9 @@ import (
 // testInbox is an inbox and what its sessions push.
 type testInbox struct {
 	*inbox
+	byHandler *consumer
+	byLoop    *consumer
+
 	t       *testing.T
 	session *session
 	enc     *wire.EventEncoder
@@ -27,10 +29,10 @@ type testInbox struct {
 var run = uuid.UUID{1}
 
 func newTestInbox(t *testing.T, limit, limitBytes int) *testInbox {
-	in := &testInbox{inbox: newInbox(limit, limitBytes, wire.Cursor{}), t: t}
+	in := &testInbox{inbox: newInbox(limit, limitBytes, wire.Cursor{}), byHandler: newConsumer(), byLoop: newConsumer(), t: t}
 	in.connect(uuid.UUID{9})
-	in.give(byHandler)
-	<-in.bells[byHandler]
+	in.give(in.byHandler)
+	<-in.byHandler.bell
 	return in
 }
 
@@ -90,12 +92,12 @@ func (in *testInbox) receives(first, last, missed uint64) uint32 {
 }
 
 // takes wants the consumer to get the event seq next, 0 for none.
-func (in *testInbox) takes(by consumer, seq, missed uint64) delivery {
+func (in *testInbox) takes(by *consumer, seq, missed uint64) delivery {
 	in.t.Helper()
 	var ev wire.Event
 	d, ok := in.next(by, &ev)
 	if ok != (seq > 0) || ok && (ev.Seq != seq || ev.Missed != missed || ev.Epoch != in.session.epoch) {
-		in.t.Errorf("%d takes %v: event %d, missed %d; want %d, missed %d", by, ok, ev.Seq, ev.Missed, seq, missed)
+		in.t.Errorf("takes %v: event %d, missed %d; want %d, missed %d", ok, ev.Seq, ev.Missed, seq, missed)
 	}
 	return d
 }
@@ -112,45 +114,51 @@ func (in *testInbox) isAt(seq uint64) {
 func TestInboxTurns(t *testing.T) {
 	in := newTestInbox(t, 10, 1<<20)
 	in.receives(1, 4, 0)
-	in.takes(byLoop, 0, 0)
-	in.done(in.takes(byHandler, 1, 0))
-	in.give(byLoop)
-	in.takes(byHandler, 0, 0)
-	second := in.takes(byLoop, 2, 0)
-	third := in.takes(byLoop, 3, 0) // while the second is handled
+	in.takes(in.byLoop, 0, 0)
+	in.done(in.takes(in.byHandler, 1, 0))
+	in.give(in.byLoop)
+	in.takes(in.byHandler, 0, 0)
+	second := in.takes(in.byLoop, 2, 0)
+	third := in.takes(in.byLoop, 3, 0) // while the second is handled
 	in.isAt(1)
 	in.done(third)
 	in.isAt(3)
 	in.done(second)
 	in.isAt(3)
 	in.close()
-	in.takes(byLoop, 0, 0)
+	in.takes(in.byLoop, 0, 0)
 }
 
 // TestInboxBells rings for the consumer that has the turn, when events come and
 // when it gets the turn.
 func TestInboxBells(t *testing.T) {
 	in := newTestInbox(t, 10, 1<<20)
-	rang := func(want ...consumer) {
+	rang := func(want *consumer) {
 		t.Helper()
-		for c, bell := range in.bells {
-			if got := len(bell) > 0; got != slices.Contains(want, consumer(c)) {
-				t.Errorf("the bell of %d rang: %v", c, got)
+		for _, c := range []*consumer{in.byHandler, in.byLoop} {
+			if got := len(c.bell) > 0; got != (c == want) {
+				t.Errorf("the bell of the loop %v rang: %v", c == in.byLoop, got)
 			}
 			select {
-			case <-bell:
+			case <-c.bell:
 			default:
 			}
 		}
 	}
 	in.receives(1, 1, 0)
-	rang(byHandler)
-	in.give(byLoop)
-	rang(byLoop)
+	rang(in.byHandler)
+	in.give(in.byLoop)
+	rang(in.byLoop)
 	in.receives(2, 2, 0)
-	rang(byLoop)
+	rang(in.byLoop)
 	in.receives(3, 2, 0) // no event
-	rang()
+	rang(nil)
+	in.leave(in.byHandler) // it does not have the turn
+	in.receives(3, 3, 0)
+	rang(in.byLoop)
+	in.leave(in.byLoop)
+	in.receives(4, 4, 0)
+	rang(nil)
 }
 
 // TestInboxMoves moves the cursor past events that were filtered out, when all
@@ -159,25 +167,25 @@ func TestInboxBells(t *testing.T) {
 func TestInboxMoves(t *testing.T) {
 	in := newTestInbox(t, 10, 1<<20)
 	in.receives(6, 5, 0)
-	in.takes(byHandler, 0, 0)
+	in.takes(in.byHandler, 0, 0)
 	in.isAt(5)
 	in.receives(6, 7, 0)
 	in.receives(11, 10, 0) // after what waits
-	first := in.takes(byHandler, 6, 0)
+	first := in.takes(in.byHandler, 6, 0)
 	in.done(first)
 	in.isAt(6)
-	in.done(in.takes(byHandler, 7, 0))
+	in.done(in.takes(in.byHandler, 7, 0))
 	in.isAt(10)
 	in.receives(21, 20, 5)
 	in.receives(31, 30, 3)
-	in.takes(byHandler, 0, 0)
+	in.takes(in.byHandler, 0, 0)
 	in.isAt(10)
 	if from := in.connect(in.session.epoch); from.cursor.Seq != 30 {
 		t.Errorf("the next session goes on from %d", from.cursor.Seq)
 	}
 	in.receives(31, 32, 2) // two gaps and another
-	in.done(in.takes(byHandler, 31, 10))
-	in.done(in.takes(byHandler, 32, 0))
+	in.done(in.takes(in.byHandler, 31, 10))
+	in.done(in.takes(in.byHandler, 32, 0))
 	in.isAt(32)
 }
 
@@ -186,12 +194,12 @@ func TestInboxRest(t *testing.T) {
 	in := newTestInbox(t, 10, 1<<20)
 	in.receives(1, 3, 0)
 	in.receives(9, 8, 4)
-	in.done(in.takes(byHandler, 1, 0))
-	second := in.takes(byHandler, 2, 0)
+	in.done(in.takes(in.byHandler, 1, 0))
+	second := in.takes(in.byHandler, 2, 0)
 	in.end(in.session)
-	in.give(nobody)
-	in.takes(byHandler, 0, 0)
-	in.takes(byLoop, 0, 0)
+	in.give(nil)
+	in.takes(in.byHandler, 0, 0)
+	in.takes(in.byLoop, 0, 0)
 	if from := in.connect(in.session.epoch); from.cursor.Seq != 8 {
 		t.Errorf("the next session goes on from %d", from.cursor.Seq)
 	}
@@ -200,10 +208,10 @@ func TestInboxRest(t *testing.T) {
 	}
 	in.done(second)
 	in.isAt(2)
-	in.give(byLoop)
-	in.done(in.takes(byLoop, 3, 0))
+	in.give(in.byLoop)
+	in.done(in.takes(in.byLoop, 3, 0))
 	in.isAt(3) // not over a gap that was not announced
-	in.done(in.takes(byLoop, 9, 5))
+	in.done(in.takes(in.byLoop, 9, 5))
 	in.isAt(9)
 }
 
@@ -241,16 +249,16 @@ func TestInboxEndedSession(t *testing.T) {
 		t.Errorf("after a session with a batch: %+v", from)
 	}
 	var ev wire.Event
-	in.next(byHandler, &ev)
+	in.next(in.byHandler, &ev)
 	in.done(mustTake(in, &ev)) // 2, of the epoch before: its position is of that epoch
 	if at := in.at(); at != (wire.Cursor{Epoch: old.epoch, Seq: 2}) {
 		t.Errorf("after event 2 the cursor is at %v", at)
 	}
-	in.takes(byHandler, 8, 7)
+	in.takes(in.byHandler, 8, 7)
 }
 
 func mustTake(in *testInbox, ev *wire.Event) delivery {
-	d, ok := in.next(byHandler, ev)
+	d, ok := in.next(in.byHandler, ev)
 	if !ok {
 		in.t.Error("nothing waits")
 	}
@@ -273,7 +281,7 @@ func TestInboxSnapshot(t *testing.T) {
 	push(3, 4, 20, true)
 	push(6, 7, 20, false)
 	for _, step := range []struct{ seq, at uint64 }{{3, 0}, {4, 0}, {6, 0}, {7, 19}} {
-		if d := in.takes(byHandler, step.seq, 0); step.seq < 7 && !d.after.renew {
+		if d := in.takes(in.byHandler, step.seq, 0); step.seq < 7 && !d.after.renew {
 			t.Errorf("after event %d the snapshot is not asked for again", step.seq)
 		} else {
 			in.done(d)
@@ -313,7 +321,7 @@ func TestInboxBounds(t *testing.T) {
 	if _, err := small.push(small.session, small.chunk(2, 1), 0, 0); err != nil {
 		t.Errorf("a heartbeat over the bound: %v", err)
 	}
-	small.done(small.takes(byHandler, 1, 0))
+	small.done(small.takes(small.byHandler, 1, 0))
 	if credit := small.receives(2, 1, 0); credit != 10 {
 		t.Errorf("with nothing waiting the credit is %d", credit)
 	}
@@ -326,7 +334,9 @@ func TestInboxCreditUpdate(t *testing.T) {
 	in.receives(1, 3, 0) // the server has credit for one
 	step := func(seq uint64, want *wire.RoomArgs) {
 		t.Helper()
-		s, update := in.done(in.takes(byHandler, seq, 0))
+		d := in.takes(in.byHandler, seq, 0)
+		defer in.done(d)
+		s, update := d.session, d.credit
 		if s != in.session || (update == nil) != (want == nil) || want != nil && *update != *want {
 			t.Errorf("after event %d: %+v; want %+v", seq, update, want)
 		}
@@ -352,7 +362,7 @@ func TestInboxBrokenChunk(t *testing.T) {
 	} {
 		in := newTestInbox(t, 10, 1<<20)
 		in.receives(1, 1, 0)
-		first := in.takes(byHandler, 1, 0) // it is still being handled
+		first := in.takes(in.byHandler, 1, 0) // it is still being handled
 		bad := in.chunk(2, 2)
 		spoil(bad)
 		if _, err := in.push(in.session, bad, 0, 0); err != nil {
@@ -362,7 +372,7 @@ func TestInboxBrokenChunk(t *testing.T) {
 		var ev wire.Event
 		taken := uint64(1)
 		for range 2 { // an event too few is found after the events that are there
-			if d, ok := in.next(byHandler, &ev); ok && ev.Seq == 2 && name == "an event too few" {
+			if d, ok := in.next(in.byHandler, &ev); ok && ev.Seq == 2 && name == "an event too few" {
 				in.done(d)
 				taken = 2
 			} else if ok {
@@ -403,12 +413,12 @@ func TestInboxConsumers(t *testing.T) {
 		got := make(map[uint64]uint64)
 		var consuming sync.WaitGroup
 		stop := make(chan struct{})
-		for by := range consumers {
+		for _, by := range []*consumer{in.byHandler, in.byLoop} {
 			consuming.Go(func() {
 				var ev wire.Event
 				for {
 					select {
-					case <-in.bells[by]:
+					case <-by.bell:
 					case <-stop:
 						return
 					}
@@ -434,12 +444,12 @@ func TestInboxConsumers(t *testing.T) {
 			}
 			switch random.IntN(12) {
 			case 0:
-				in.give(byHandler)
+				in.give(in.byHandler)
 			case 1, 2:
-				in.give(byLoop)
+				in.give(in.byLoop)
 			case 3:
 				in.end(in.session)
-				in.give(nobody)
+				in.give(nil)
 				next = in.connect(in.session.epoch).cursor.Seq + 1
 			case 4:
 				in.end(in.session)
@@ -447,7 +457,7 @@ func TestInboxConsumers(t *testing.T) {
 			}
 		}
 		for in.at().Seq < events {
-			in.give(consumer(random.IntN(int(consumers))))
+			in.give([]*consumer{in.byHandler, in.byLoop}[random.IntN(2)])
 		}
 		close(stop)
 		consuming.Wait()
@@ -459,5 +469,64 @@ func TestInboxConsumers(t *testing.T) {
 		if in.taken != events {
 			t.Errorf("seed %d: %d deliveries of %d events", seed, in.taken, events)
 		}
+	}
+}
+
+// TestInboxHandler gives an event to the handler that was set when the event was
+// taken, and not to one that was set after Unsubscribe.
+func TestInboxHandler(t *testing.T) {
+	in := newTestInbox(t, 10, 1<<20)
+	in.receives(1, 2, 0)
+	called := 0
+	in.handle(func(wire.Event) { called = 1 })
+	d := in.takes(in.byHandler, 1, 0)
+	in.handle(func(wire.Event) { called = 2 })
+	if d.handler(wire.Event{}); called != 1 {
+		t.Errorf("handler %d was called", called)
+	}
+	in.handle(nil)
+	if d := in.takes(in.byHandler, 2, 0); d.handler != nil {
+		t.Error("there is a handler still")
+	}
+}
+
+// TestInboxMoveWhileHandling leaves the cursor before an event that is being
+// handled, although events after that one were filtered out.
+func TestInboxMoveWhileHandling(t *testing.T) {
+	in := newTestInbox(t, 10, 1<<20)
+	in.receives(1, 1, 0)
+	d := in.takes(in.byHandler, 1, 0)
+	in.receives(6, 5, 0)
+	in.give(in.byLoop)
+	in.takes(in.byLoop, 0, 0)
+	in.isAt(0)
+	in.done(d)
+	in.isAt(5)
+}
+
+// TestInboxBegunAgain begins again where the server said that the stream begins, if
+// nothing was handled yet: a later now would leave out what came between.
+func TestInboxBegunAgain(t *testing.T) {
+	in := newTestInbox(t, 10, 1<<20)
+	epoch := in.session.epoch
+	in.session.reply = wire.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 4}, Snapshot: 1}
+	in.begun(in.session)
+	in.isAt(0) // of the snapshot nothing has been seen
+	bad := in.chunk(5, 5)
+	bad.data = bad.data[:1]
+	if _, err := in.push(in.session, bad, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	in.takes(in.byHandler, 0, 0)
+	if from := in.connect(epoch); from != (position{wire.Cursor{Epoch: epoch, Seq: 4}, true}) {
+		t.Errorf("the next session begins at %+v", from)
+	}
+	in.session.reply = wire.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 9}}
+	in.begun(in.session) // which is not where the stream began
+	in.mu.Lock()
+	in.fail(wire.ErrProtocol)
+	in.mu.Unlock()
+	if from := in.connect(epoch); from.cursor.Seq != 4 {
+		t.Errorf("another session begins at %+v", from)
 	}
 }

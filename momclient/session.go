@@ -89,11 +89,17 @@ func (s *session) subscribe(ctx context.Context, l *link, args *wire.SubscribeAr
 	return s.meet(ctx, ep, args)
 }
 
+// begins is the position at which the server said that the stream begins.
+func (s *session) begins() position {
+	return position{cursor: s.reply.Cursor, renew: s.reply.Snapshot > 0}
+}
+
 // ask makes the call.
 func (s *session) ask(ctx context.Context, args *wire.SubscribeArgs) error {
 	err := s.conn.Call(ctx, wire.MethodSubscribe, args, &s.reply)
 	if err == nil {
 		s.accepted.Store(true)
+		s.c.inbox.begun(s)
 	}
 	return err
 }

@@ -95,6 +95,7 @@ func TestBackAfterResume(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			var from []uint64
 			for _, args := range l.asked {
 				from = append(from, args.Cursor.Seq)
@@ -158,6 +159,7 @@ func TestLostBeforeTheFirstBatch(t *testing.T) {
 		}
 		s.net.Cut()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if len(g.asked) != 2 || g.asked[1].From != wire.FromCursor || g.asked[1].Cursor != place {
 			t.Errorf("it was asked %+v", g.asked)
 		}
@@ -176,6 +178,7 @@ func TestPings(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(36 * time.Second)
+			synctest.Wait()
 			if g.pings != want {
 				t.Errorf("with AutoReconnect %v: %d pings", auto, g.pings)
 			}

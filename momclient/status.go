@@ -77,8 +77,9 @@ func (s ConnectionStatus) String() string {
 type statuses struct {
 	bell chan struct{}
 
-	mu   sync.Mutex // guards wait
-	wait []ConnectionStatus
+	mu    sync.Mutex // guards the fields below
+	wait  []ConnectionStatus
+	ended bool // none follows
 }
 
 // maxStatuses bounds what waits for a handler that does not return; the oldest
@@ -104,6 +105,21 @@ func (q *statuses) pop() (ConnectionStatus, bool) {
 	s := q.wait[0]
 	q.wait = q.wait[1:]
 	return s, true
+}
+
+// end says that the last status has been pushed.
+func (q *statuses) end() {
+	q.mu.Lock()
+	q.ended = true
+	q.mu.Unlock()
+	ring(q.bell)
+}
+
+// over reports whether none waits and none follows.
+func (q *statuses) over() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.ended && len(q.wait) == 0
 }
 
 // ring wakes whoever waits on the bell; a bell that has rung stays rung.

@@ -48,7 +48,7 @@ var mutants = []mutant{
 		{"momclient/inbox.go", "return in.queued, in.advertise()", "return in.handled, in.advertise()"},
 	}, []string{invariant.NoRepeats, invariant.Ended}, tests{}},
 	{"cursor moved for an ended session", []edit{
-		{"momclient/inbox.go", "\tif d.n <= in.moved {\n\t\treturn\n\t}\n", ""},
+		{"momclient/inbox.go", "if d.n > in.moved {", "if true {"},
 	}, []string{invariant.Ended, invariant.NoRepeats, invariant.Gaps}, tests{}},
 	{"stale epoch accepted", []edit{
 		{"momserver/history.go", "if cursor.Epoch != h.epoch {", "if cursor.Epoch != h.epoch && cursor.Seq > head {"},
@@ -87,7 +87,7 @@ var mutants = []mutant{
 		{"momserver/sender.go", "return len(sub.inflight) < s.cfg.Window &&", "if len(sub.inflight) >= 4 {\n\t\ttime.Sleep(time.Second)\n\t}\n\treturn len(sub.inflight) < s.cfg.Window &&"},
 	}, []string{invariant.Healthy, invariant.NoWait}, tests{}},
 	{"room leak", []edit{
-		{"momclient/inbox.go", "\t\tin.events--\n", "\t\tif seq%64 != 0 {\n\t\t\tin.events--\n\t\t}\n"},
+		{"momclient/inbox.go", "\tin.events--\n", "\tif seq%64 != 0 {\n\t\tin.events--\n\t}\n"},
 	}, []string{invariant.Liveness, invariant.Healthy, invariant.Sum}, tests{}},
 	{"cursor over a gap that was not told", []edit{
 		{"momclient/inbox.go", "\tcase missed > 0:\n", ""},
@@ -99,7 +99,7 @@ var mutants = []mutant{
 		{"momserver/drop.go", "case wire.CodeStalled:\n\t\treturn ReasonStalled", "case wire.CodeStalled:\n\t\treturn ReasonWriteTimeout"},
 	}, []string{invariant.Reasons}, tests{}},
 	{"loop that overtakes a handler", []edit{
-		{"momclient/inbox.go", "if d.n <= in.moved {", "if d.n != in.moved+1 {"},
+		{"momclient/inbox.go", "if d.n > in.moved {", "if d.n == in.moved+1 {"},
 	}, []string{invariant.Ended, invariant.Order, invariant.NoRepeats, invariant.Gaps, invariant.Sum, invariant.Liveness}, tests{}},
 	{"callback connection left open", []edit{
 		{"momserver/service.go", "\tif sub.callee != sub.main {\n\t\tsub.callee.Close(end)\n\t}\n", ""},
