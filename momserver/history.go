@@ -52,9 +52,10 @@ func newHistory(cfg *Config) *history {
 }
 
 // publish gives the event, of the time at, the next Seq and appends it. It
-// refuses, and changes nothing, after close, over the bound of an event, and
-// for the first event of a run over the bound of unfinished runs. Where one of
-// these has been silent for too long, that is ended first. ofJob says that the
+// refuses, and changes nothing, after close, over the bound of an event, for a run
+// that gave way to another, and for the first event of a run over the bound of
+// unfinished runs. Where one of these has been silent for too long, that is ended
+// first, and gives way. ofJob says that the
 // run has a [Job], whose owner ends it.
 func (h *history) publish(ev *wire.Event, at time.Duration, ofJob bool) error {
 	m := mark{state: ev.Data.Status.State, severity: ev.Severity(), final: ev.EndsRun(), faulty: ev.CompletedWithErrors(), at: at}
@@ -62,6 +63,9 @@ func (h *history) publish(ev *wire.Event, at time.Duration, ofJob bool) error {
 	defer h.mu.Unlock()
 	if h.closed {
 		return wire.Errorf(wire.CodeClosed, "momserver: publish after Shutdown or Close")
+	}
+	if h.runs.gaveWay(ev.RunID) {
+		return wire.Errorf(wire.CodeRunEnded, "momserver: no %v: the server has ended the run, because nothing was published of it for Config.MaxRunSilence", ev.Data.Status.State)
 	}
 	run := h.runs.get(ev.RunID)
 	over := !m.final && h.runs.unfinished() >= h.maxRuns && !run.isUnfinished()
@@ -97,6 +101,7 @@ func (h *history) encode(ev *wire.Event, run *runState, m mark, ofJob, over bool
 	}
 	if silent != nil {
 		h.append(end, last, silent, false)
+		h.runs.giveWay(end.def.RunID(), h.maxRuns)
 	}
 	h.append(m, data, run, ofJob)
 	return nil
@@ -130,9 +135,15 @@ func (h *history) encodeEnd(run *runState, at time.Duration) (m mark, data []byt
 	}}}
 	m = mark{state: wire.ExportingError, severity: wire.SeverityError, final: true, at: at}
 	m.def, data, err = h.enc.Encode(&ev, &run.common, h.maxEvent)
-	if errors.Is(err, wire.ErrTooLarge) { // its description leaves no room for the reason
-		ev.Data.Initialize = nil
-		m.def, data, err = h.enc.Encode(&ev, &run.common, h.maxEvent)
+	for _, leaveOut := range []func(){ // where there is no room for the reason, or for anything
+		func() { ev.Data.Initialize = nil },
+		func() { ev.Data.Status.Log = nil },
+		func() { ev.Data.Progress = wire.Progress{Errors: 1} },
+	} {
+		if errors.Is(err, wire.ErrTooLarge) {
+			leaveOut()
+			m.def, data, err = h.enc.Encode(&ev, &run.common, h.maxEvent)
+		}
 	}
 	return m, bytes.Clone(data), err
 }

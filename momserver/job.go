@@ -294,6 +294,6 @@ func (j *Job) publish(status wire.Status, pkg *Package) error {
 func (j *Job) end() {
 	j.ended = true
 	clear(j.open)
-	j.moving = 0
+	j.progress.BytesDone, j.moving = j.progress.BytesDone+j.moving, 0 // as the last event said
 	j.srv.removeJob(j)
 }

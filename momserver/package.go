@@ -144,7 +144,7 @@ func (p *Package) Complete() error {
 	j := p.job
 	if err := p.become(wire.PackageCompleted, func() {
 		j.progress.PackagesDone++
-		j.progress.FilesDone += p.body.Files
+		j.progress.FilesDone += min(p.body.Files, math.MaxInt-j.progress.FilesDone)
 		j.progress.BytesDone += p.header.SizeOfReceivedData
 		j.moving -= p.header.SizeOfReceivedData
 	}); err != nil {

@@ -80,6 +80,31 @@ type runs struct {
 	// silent has the *runState of each run at the head that has no Job, the one
 	// silent longest first.
 	silent list.List
+
+	// gone has the runs that gave way, so that none of them begins again. There
+	// are at most as many as there may be unfinished runs; the oldest are
+	// forgotten first.
+	gone  map[uuid.UUID]struct{}
+	order []uuid.UUID // of gone, the oldest first
+}
+
+// giveWay takes note that the server has ended a run in its owner's place. most
+// bounds the runs that are remembered.
+func (r *runs) giveWay(id uuid.UUID, most int) {
+	if r.gone == nil {
+		r.gone = make(map[uuid.UUID]struct{})
+	}
+	r.gone[id] = struct{}{}
+	if r.order = append(r.order, id); len(r.order) > most {
+		delete(r.gone, r.order[0])
+		r.order = r.order[1:]
+	}
+}
+
+// gaveWay reports whether the server has ended the run.
+func (r *runs) gaveWay(id uuid.UUID) bool {
+	_, ok := r.gone[id]
+	return ok
 }
 
 // unfinished returns how many runs are at the head.

@@ -70,7 +70,9 @@ func TestSilentRunGivesWay(t *testing.T) {
 		if err := srv.Publish(long); !errors.Is(err, wire.ErrTooLarge) { // and what is refused takes none
 			t.Errorf("too large: %v", err)
 		}
-		say(d, wire.JobInitialized, nil)          // in place of b
+		say(d, wire.JobInitialized, nil) // in place of b
+		say(b, wire.Transferring, wire.ErrRunEnded)
+		say(b, wire.JobCompleted, wire.ErrRunEnded)
 		say(e, wire.JobInitialized, wire.ErrFull) // a has spoken half an hour ago
 		time.Sleep(30 * time.Minute)
 		say(e, wire.JobInitialized, nil) // in place of a
@@ -78,8 +80,8 @@ func TestSilentRunGivesWay(t *testing.T) {
 		say(d, wire.JobCompleted, nil)
 		say(e, wire.JobCompleted, nil)
 		time.Sleep(24 * time.Hour)
-		say(a, wire.JobInitialized, nil)
-		say(b, wire.JobInitialized, nil)
+		say(uuid.UUID{6}, wire.JobInitialized, nil)
+		say(uuid.UUID{7}, wire.JobInitialized, nil)
 		say(c, wire.JobInitialized, wire.ErrFull) // the third is of a Job
 		if err := j.Complete(); err != nil {
 			t.Error(err)
@@ -95,7 +97,7 @@ func TestSilentRunGivesWay(t *testing.T) {
 				got = append(got, fmt.Sprintf("%x:%s", ev.RunID[0], strings.TrimPrefix(ev.Data.Status.State.String(), "Mirroring")))
 			}
 		}
-		const want = "1:JobInitialized 2:JobInitialized 1:Transferring 3:JobCompleted 2:ExportingError 4:JobInitialized 1:ExportingError 5:JobInitialized 4:JobCompleted 5:JobCompleted 1:JobInitialized 2:JobInitialized"
+		const want = "1:JobInitialized 2:JobInitialized 1:Transferring 3:JobCompleted 2:ExportingError 4:JobInitialized 1:ExportingError 5:JobInitialized 4:JobCompleted 5:JobCompleted 6:JobInitialized 7:JobInitialized"
 		if strings.Join(got, " ") != want {
 			t.Errorf("published\n%s; want\n%s", strings.Join(got, " "), want)
 		}
@@ -142,4 +144,45 @@ func TestForgottenRuns(t *testing.T) {
 			t.Errorf("%d runs are kept", n)
 		}
 	})
+}
+
+// TestGaveWay remembers the runs that gave way, up to a bound.
+func TestGaveWay(t *testing.T) {
+	var r runs
+	id := func(i int) uuid.UUID { return uuid.UUID{byte(i), 1} }
+	for i := range 100 {
+		r.giveWay(id(i), 10)
+	}
+	for i := range 100 {
+		if got := r.gaveWay(id(i)); got != (i >= 90) {
+			t.Errorf("run %d gave way: %v", i, got)
+		}
+	}
+	if len(r.gone) != 10 || len(r.order) != 10 {
+		t.Errorf("%d and %d runs are remembered", len(r.gone), len(r.order))
+	}
+}
+
+// TestSmallEnd ends a silent run where there is no room for the reason, nor for
+// anything but the end.
+func TestSmallEnd(t *testing.T) {
+	for _, most := range []int{110, 130, 160, 200, 300, 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := New(Config{MaxRuns: 1, MaxEventBytes: most})
+			defer srv.Close()
+			begin := spoken(uuid.New(), wire.Transferring)
+			begin.Data.Initialize = nil
+			if err := srv.Publish(begin); err != nil {
+				t.Fatalf("%d bytes: %v", most, err)
+			}
+			time.Sleep(time.Hour)
+			begin.RunID = uuid.New()
+			if err := srv.Publish(begin); err != nil {
+				t.Errorf("%d bytes: %v", most, err)
+			}
+			if events := cached(t, srv); len(events) != 3 || !events[1].EndsRun() || events[1].RunID != events[0].RunID {
+				t.Errorf("%d bytes: %d events", most, len(events))
+			}
+		})
+	}
 }

@@ -100,7 +100,8 @@ func (s *Server) Epoch() uuid.UUID { return s.hist.epoch }
 // Config.MaxRuns with [wire.ErrFull], and all after Shutdown or Close with
 // [wire.ErrClosed]; then nothing has been published. A run that is published
 // here and then forgotten gives way to another over Config.MaxRuns, once it
-// has been silent for Config.MaxRunSilence. Publish keeps nothing that the event
+// has been silent for Config.MaxRunSilence: it has ended, and a further event of
+// it is a [wire.ErrRunEnded]. Publish keeps nothing that the event
 // points to.
 func (s *Server) Publish(ev wire.Event) error { return s.publish(&ev, false) }
 
