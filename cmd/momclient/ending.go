@@ -38,6 +38,8 @@ type ending struct {
 	runs    watchedRuns
 	verdict *verdict // nil until it is made; never changed then
 	why     error    // there is no connection; nil where the first attempt still goes on
+	busy    bool     // an event is being shown
+	late    bool     // the server has been away for -wait, and events may still be to be shown
 
 	// Timers that are nil do not run; see after.
 	gone  *time.Timer // the server is away
@@ -124,6 +126,7 @@ func (n *ending) showing() bool {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.busy = true
 	if n.quiet != nil {
 		n.left -= time.Since(n.since)
 		stopTimer(&n.quiet)
@@ -138,6 +141,7 @@ func (n *ending) seen(e *wire.Event) bool {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.busy = false
 	if n.runs.see(e) {
 		n.left = quiet
 	}
@@ -149,6 +153,9 @@ func (n *ending) seen(e *wire.Event) bool {
 	case n.runs.pausing():
 		n.since = time.Now()
 		n.after(&n.quiet, n.left, func() { n.decide(nil) })
+	}
+	if n.late {
+		n.after(&n.gone, interval, n.tooLong)
 	}
 	return n.verdict == nil
 }
@@ -165,7 +172,7 @@ func (n *ending) status(s momclient.ConnectionStatus) {
 		n.away(s.Err)
 	case momclient.Connected, momclient.Resumed:
 		stopTimer(&n.gone)
-		n.why = nil
+		n.why, n.late = nil, false
 		if s.NewEpoch {
 			n.restarted(s.Epoch)
 		}
@@ -177,8 +184,16 @@ func (n *ending) away(why error) {
 	if why != nil {
 		n.why = why
 	}
-	if n.gone == nil {
-		n.after(&n.gone, n.wait, func() { n.giveUp(&awayError{wait: n.wait, why: n.why}) })
+	if n.gone == nil && !n.late {
+		n.after(&n.gone, n.wait, n.tooLong)
+	}
+}
+
+// tooLong decides that the server has been away for too long, when all that came
+// before has been shown: the ends of the watched runs may be among it. mu is held.
+func (n *ending) tooLong() {
+	if n.late = n.busy; !n.busy {
+		n.giveUp(&awayError{wait: n.wait, why: n.why})
 	}
 }
 

@@ -44,10 +44,10 @@ func TestDoneNamed(t *testing.T) {
 		other := s.job("other")
 		s.job("first").Complete()
 		again := s.job("first")
+		s.running() // second has not run
 		s.job("second").Complete()
-		s.running() // first runs again
+		s.exits(exitOK, 0) // though first runs again
 		again.Complete()
-		s.exits(exitOK, 0)
 		if strings.Contains(s.stdout.String(), "other") {
 			t.Errorf("what was not asked for:\n%s", &s.stdout)
 		}
@@ -608,4 +608,27 @@ func TestTimerStoppedLate(t *testing.T) {
 			t.Error("it does not give up")
 		}
 	})
+}
+
+// TestAwayBehindStdout judges the absence of the server when all is shown that
+// came before: the end of the run is among it.
+func TestAwayBehindStdout(t *testing.T) {
+	for _, ends := range []bool{true, false} {
+		inBubble(t, func(s *site) {
+			s.watchTo(&slow{line: "site"}, "-exit-when-done", "-job", "site", "-wait", "5s")
+			j := s.start("site")
+			if ends {
+				j.Complete()
+			}
+			synctest.Wait()
+			s.kill()
+			time.Sleep(59 * time.Second) // it has been away for longer than -wait
+			s.running()
+			if ends {
+				s.exitsBy(exitOK, time.Minute+time.Second)
+			} else {
+				s.exitsBy(exitLost, time.Minute+time.Second, "no connection within 5s")
+			}
+		})
+	}
 }

@@ -7,10 +7,10 @@ import (
 )
 
 // watchedRuns holds what events have told of the runs that -exit-when-done waits
-// for. With -job these are all runs of the named jobs. Without -job they are the
-// runs of each job that begin before one of them has ended. A further run does not
-// count, so that the command ends beside a server that always runs something, and
-// its exit code does not depend on how far the next run has got by then.
+// for: of each job, or with -job of each named one, the runs that begin before one
+// of them has ended. A further run does not count, so that the command ends beside
+// a server that always runs something, and its exit code does not depend on how far
+// the next run has got by then.
 type watchedRuns struct {
 	ids   map[uuid.UUID]bool // of -job: whether a run of it was seen to end
 	names map[string]bool
@@ -60,7 +60,7 @@ func (w *watchedRuns) see(e *wire.Event) bool {
 		return false // the event was needed for its gap alone
 	}
 	_, open := w.open[e.RunID]
-	watched := w.named() || open || !w.done[e.JobID]
+	watched := open || !w.done[e.JobID]
 	switch {
 	case !watched:
 	case e.EndsRun():

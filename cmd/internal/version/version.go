@@ -3,15 +3,23 @@
 package version
 
 import (
+	_ "embed"
 	"fmt"
 	"io"
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"strings"
 )
 
 // module is the path of the commands' module.
 const module = "mom.internal"
+
+// archived is the commit from which git archive has packed the source, as a
+// version for a module proxy; in a checkout it is a placeholder.
+//
+//go:embed commit.txt
+var archived string
 
 // Write writes what -version prints: the command, the module and its version,
 // the commit, and the version of Go.
@@ -20,13 +28,13 @@ func Write(w io.Writer, command string) {
 	if !ok {
 		info = &debug.BuildInfo{GoVersion: runtime.Version()}
 	}
-	fmt.Fprintln(w, line(command, info))
+	fmt.Fprintln(w, line(command, info, archived))
 }
 
 // pseudo matches a version that the go command made of a commit.
 var pseudo = regexp.MustCompile(`[-.][0-9]{14}-([0-9a-f]{12})(?:\+|$)`)
 
-func line(command string, info *debug.BuildInfo) string {
+func line(command string, info *debug.BuildInfo, archived string) string {
 	version, commit, modified := info.Main.Version, "", ""
 	if info.Main.Path == module { // else the settings are of the module that the command was built in
 		for _, s := range info.Settings {
@@ -48,6 +56,9 @@ func line(command string, info *debug.BuildInfo) string {
 	}
 	if version == "" || version == "(devel)" {
 		version = "devel"
+	}
+	if commit == "" && !strings.HasPrefix(archived, "$") {
+		commit = archived[:min(len(archived), 12)]
 	}
 	if commit == "" {
 		commit = "unknown"

@@ -26,8 +26,12 @@ func TestLine(t *testing.T) {
 		{debug.Module{Path: "example.com/site", Version: "v9.9.9"}, []*debug.Module{{Path: "example.com/other", Version: "v8.8.8"}, {Path: module, Version: "v1.2.3"}}, []debug.BuildSetting{setting("vcs.revision", commit), setting("vcs.modified", "true")}, "v1.2.3 (commit unknown)"},
 	} {
 		info := &debug.BuildInfo{GoVersion: "go1.26.8", Main: tc.main, Deps: tc.deps, Settings: tc.settings}
-		if got, want := line("momserver", info), "momserver mom.internal "+tc.want+" go1.26.8"; got != want {
+		if got, want := line("momserver", info, "$Format:%H$\n"), "momserver mom.internal "+tc.want+" go1.26.8"; got != want {
 			t.Errorf("%s\nwant %s", got, want)
 		}
+	}
+	packed := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Path: module, Version: "v1.2.3"}}
+	if got, want := line("momserver", packed, commit+"\n"), "momserver mom.internal v1.2.3 (commit 0123456789ab) go1.26.8"; got != want {
+		t.Errorf("packed: %s\nwant %s", got, want)
 	}
 }
