@@ -139,6 +139,7 @@ func TestResumed(t *testing.T) {
 		}
 		s.net.Cut()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if got := statuses.take(); got != "connecting connected lost reconnecting connecting resumed(0,0,false)" {
 			t.Errorf("without a place: %s", got)
 		}
