@@ -54,6 +54,7 @@ func (c *Client) greet(ctx context.Context) (*link, error) {
 		return nil, wire.Errorf(code, "cannot connect to %s: %w", c.addr, err)
 	}
 	// Not when DialTimeout is over: what waits has that deadline, and says more.
+	// If caller ends last of all, what it does next with the link fails as well.
 	abort := context.AfterFunc(caller, func() { nc.Close() })
 	defer abort() // else caller keeps the connection for as long as it goes on
 	secured, err := c.secure(ctx, nc)
@@ -65,9 +66,6 @@ func (c *Client) greet(ctx context.Context) (*link, error) {
 		return nil, wire.HandshakeError(nc.RemoteAddr(), err)
 	}
 	welcome, err := wire.Greet(secured, wire.Hello{Version: wire.Version, Token: c.opts.Token}, time.Until(deadline))
-	if err == nil && !abort() {
-		err = ended(caller)
-	}
 	if err != nil {
 		nc.Close()
 		return nil, err
