@@ -78,6 +78,9 @@ func (p *publisher) live() {
 			}
 		}
 	}
+	if p.kind == atBounds {
+		return // so that what the others publish now fits the smallest cache
+	}
 	// Something that every filter takes.
 	p.srv = p.w.host.current()
 	for i := range p.jobs {
