@@ -26,8 +26,8 @@ import (
 // them cut links under servers with default times too.
 const envSlow = "MOM_TEST_SLOW"
 
-// hangs is after how long a test is taken to hang. It is long, for a machine
-// that has other things to do.
+// hangs is the time after which a test counts as hanging. It is long, because
+// the machine may be busy.
 const hangs = 2 * time.Minute
 
 // bin holds the two commands.
@@ -139,8 +139,9 @@ func serve(t *testing.T, addr string, args ...string) (*process, string) {
 }
 
 // restartable is the address of a server that is to be started again at the same
-// port. A port of 127.0.0.1 may be another's meanwhile, such as that of a
-// connection; Linux has other addresses of loopback, from which nobody connects.
+// port. In the meantime another socket may take a port of 127.0.0.1, such as
+// that of an outgoing connection. Linux has other loopback addresses, from which
+// no program connects.
 func restartable() string {
 	if runtime.GOOS == "linux" {
 		return "127.0.0.2:0"

@@ -155,14 +155,14 @@ func holdsPeriodOfPings(t *testing.T) {
 	})
 }
 
-// slowPhases are the ways in which a server can be slow to let in.
+// slowPhases are the phases of connecting in which a server can be slow.
 var slowPhases = map[string]momclient.Options{
 	"connecting": {DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }},
 	"greeting":   {},
 	"TLS":        {TLS: &tls.Config{InsecureSkipVerify: true}},
 }
 
-// holdsDialTimeout bounds each of them.
+// holdsDialTimeout checks that DialTimeout bounds each of slowPhases.
 func holdsDialTimeout(t *testing.T) {
 	const d = 7 * time.Second
 	for name, opts := range slowPhases {

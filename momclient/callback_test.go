@@ -67,8 +67,9 @@ func TestTakeBatch(t *testing.T) {
 	}
 }
 
-// TestTakeManyEvents refuses a batch of more events than an int of 32 bits
-// holds, by its number, and one of fewer because there is no room for it.
+// TestTakeManyEvents: a batch of more events than an int of 32 bits holds is
+// refused with an error that names the number, and a batch of one event fewer
+// is refused for lack of room.
 func TestTakeManyEvents(t *testing.T) {
 	for count, says := range map[uint32]string{math.MaxInt32 + 1: "a batch of 2147483648 events", math.MaxInt32: "(Options.Queue)"} {
 		_, err := live(Options{}).take(&wire.Batch{Next: 1, Count: count, Events: []byte("encoded"), Types: wire.NewEventEncoder().Types()})
@@ -78,9 +79,10 @@ func TestTakeManyEvents(t *testing.T) {
 	}
 }
 
-// TestTakeBytes takes as many bytes as Options.QueueBytes allow to wait with
-// what may have been on the way, and refuses one more. A server that keeps to
-// its window is never left for what it had sent before it was told to stop.
+// TestTakeBytes takes as many bytes as Options.QueueBytes and the bytes that
+// may have been on the way allow, and refuses one more. A client never leaves a
+// server that keeps to its window because of events that were sent before the
+// server learned that it has no credit.
 func TestTakeBytes(t *testing.T) {
 	const most = 1000 + 500 + 200 // the queue, the window and a message
 	for size, want := range map[int]error{most: nil, most + 1: wire.ErrProtocol} {
@@ -94,8 +96,8 @@ func TestTakeBytes(t *testing.T) {
 	}
 }
 
-// TestNotify acknowledges a batch that is taken, and remembers the room that it
-// tells of. A batch that cannot be taken is not acknowledged, and ends the
+// TestNotify acknowledges a batch that is taken, and records the credit that it
+// announces. A batch that cannot be taken is not acknowledged, and ends the
 // connection with the reason.
 func TestNotify(t *testing.T) {
 	near, far := net.Pipe()
@@ -116,7 +118,7 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// TestEmptyBatches counts those that bring no news, and those only.
+// TestEmptyBatches counts the batches that bring nothing new, and no others.
 func TestEmptyBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := live(Options{})
@@ -189,7 +191,8 @@ func TestHeldAnswers(t *testing.T) {
 	})
 }
 
-// TestOnTheWay is a window, as far as the server has said it, and a message.
+// TestOnTheWay: the bytes that may be on the way are a window, if the server
+// has named it, and a message.
 func TestOnTheWay(t *testing.T) {
 	s := live(Options{MaxMessage: 1000})
 	if got := s.onTheWay(); got != maxWindowBytes+1000 {

@@ -7,7 +7,7 @@ import (
 )
 
 // position is how far a client has got. If renew is set, the snapshot that
-// belongs to the cursor has not been seen whole.
+// belongs to the cursor has not been received or handled in full.
 type position struct {
 	cursor wire.Cursor
 	renew  bool
@@ -19,18 +19,18 @@ type chunk struct {
 	session *session
 	data    []byte
 	left    int      // events that have not been taken; guarded by the inbox
-	after   position // of the client after the last of them; guarded by the inbox
+	after   position // the client's position after the last event; guarded by the inbox
 
 	// Owned by the consumer that the inbox lets decode the chunk.
 	decoder  *wire.EventDecoder // of the session
 	opened   bool               // decoder reads data
 	snapshot bool               // the events are of a snapshot; never changed
-	missed   uint64             // for the first of them
-	floor    uint64             // Seq that the next is not below
-	end      uint64             // Seq that all are below; never changed
+	missed   uint64             // Missed of the next event
+	floor    uint64             // the lowest Seq that the next event may have
+	end      uint64             // every event has a lower Seq; never changed
 
 	// next is the event that has been decoded and not been taken; nil for none.
-	// It is valid until decoder is used again, and guarded by the inbox.
+	// The event is valid until decoder is used again, and guarded by the inbox.
 	next *wire.Event
 }
 
@@ -55,5 +55,5 @@ func (ch *chunk) decode(left int) (*wire.Event, error) {
 	return ev, nil
 }
 
-// epoch is of the server that sent the chunk.
+// epoch returns the epoch of the server that sent the chunk.
 func (ch *chunk) epoch() uuid.UUID { return ch.session.epoch }

@@ -7,9 +7,9 @@ import (
 	"mom.internal/wire"
 )
 
-// TestChunkOrder takes the events of a batch in the order of Seq, each once: a
-// server that repeats one, or goes back, does not have it delivered. Those of a
-// snapshot are in the order of their jobs.
+// TestChunkOrder takes the events of a batch in the order of Seq, each once: if
+// a server repeats an event, or goes back, that event is not delivered. The
+// events of a snapshot are in the order of their jobs.
 func TestChunkOrder(t *testing.T) {
 	for _, test := range []struct {
 		name     string

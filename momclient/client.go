@@ -89,7 +89,7 @@ func (c *Client) subscribe(ctx context.Context, by *consumer) (*subscription, er
 		err = ended(ctx)
 	}
 	c.end(sub)
-	if sub.accepted { // at the instant at which ctx ended
+	if sub.accepted { // the server accepted just as ctx ended
 		c.rest(sub)
 	}
 	if ctx.Err() != nil && sub.failed != nil {
@@ -122,11 +122,11 @@ func (c *Client) start(by *consumer) (*subscription, error) {
 	return sub, nil
 }
 
-// Unsubscribe ends the subscription and returns when its connection is closed.
-// No handler call begins after that. Events that still wait are kept, and a later
+// Unsubscribe ends the subscription and returns when its connection is closed. No
+// handler call begins after that. Events that still wait are kept, and a later
 // Subscribe goes on with them. A call that is running is not waited for. Without a
-// subscription it only stops the calls for what had come before the connection
-// was lost. It returns nil, always.
+// subscription, Unsubscribe only stops the delivery of events that came before the
+// connection was lost. It always returns nil.
 func (c *Client) Unsubscribe() error {
 	c.mu.Lock()
 	sub := c.sub
@@ -141,8 +141,8 @@ func (c *Client) Unsubscribe() error {
 	return nil
 }
 
-// rest takes the turn from the consumer of sub, which has ended, unless somebody
-// has subscribed since.
+// rest takes the turn away from the consumer of sub, after sub has ended, unless
+// the client has subscribed again since.
 func (c *Client) rest(sub *subscription) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -183,9 +183,10 @@ func (c *Client) Close() error {
 
 func errClosed() error { return wire.Errorf(wire.CodeClosed, "momclient: the client is closed") }
 
-// ended returns why ctx is over: its error and its cause, which are often the
-// same; nil if it is not. A context is over when its deadline has passed, though
-// it may say so a moment later than a socket that has the same deadline.
+// ended returns why ctx is over: its error and its cause, in one error; nil if
+// ctx is not over. A context counts as over once its deadline has passed, even
+// if ctx.Err still returns nil, because a socket with the same deadline may time
+// out a moment earlier.
 func ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	deadline, ok := ctx.Deadline()
@@ -198,8 +199,8 @@ func ended(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// asError returns err as a [*wire.Error]. An error that is none becomes the
-// cause of a [wire.ErrLost].
+// asError returns err as a [*wire.Error]. Any other error becomes the cause of
+// a [wire.ErrLost].
 func asError(err error) *wire.Error {
 	var e *wire.Error
 	if !errors.As(err, &e) {

@@ -179,9 +179,9 @@ func TestFromInsideHandlers(t *testing.T) {
 	})
 }
 
-// TestSubscribeErrors says why Subscribe gave up: what ended it, and with
-// AutoReconnect what the latest attempt failed at, so that a user who waited in
-// vain for a server learns why.
+// TestSubscribeErrors: the error of Subscribe tells what ended the call and,
+// with AutoReconnect, why the latest attempt failed, so that a user who waited
+// in vain for a server learns the reason.
 func TestSubscribeErrors(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -234,8 +234,8 @@ func TestSubscribeErrors(t *testing.T) {
 	})
 }
 
-// TestSubscribeClosed refuses a closed client at once: it makes no connection,
-// and reports no status.
+// TestSubscribeClosed: Subscribe of a closed client fails at once, makes no
+// connection, and reports no status.
 func TestSubscribeClosed(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.start()
@@ -260,8 +260,8 @@ func TestSubscribeClosed(t *testing.T) {
 	})
 }
 
-// TestClosedComesLast reports Closed when nothing of the client is left, a call
-// of History included.
+// TestClosedComesLast: Closed is reported when nothing of the client is left,
+// not even a call of History.
 func TestClosedComesLast(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.start()
@@ -364,8 +364,8 @@ func TestGoroutinesGone(t *testing.T) {
 }
 
 // TestPanic reports a handler's panic, and the next event comes. OnPanic is
-// told; without it the panic is logged, and if there is no Logger either by
-// slog.Default, because it would be lost.
+// called. Without OnPanic the panic is logged, by slog.Default if there is no
+// Logger either, because otherwise the panic would be lost.
 func TestPanic(t *testing.T) {
 	defer slog.SetDefault(slog.Default())
 	for _, test := range []struct {

@@ -41,8 +41,8 @@ func (c *Client) deliverEvents() {
 	}
 }
 
-// next takes the oldest event that waits for the consumer, and tells the server
-// about the room that this makes.
+// next takes the oldest event that waits, if by has the turn, and tells the
+// server about the credit that this makes.
 func (c *Client) next(by *consumer, ev *wire.Event) (delivery, bool) {
 	d, ok := c.inbox.next(by, ev)
 	if d.session != nil && d.credit != nil {
@@ -51,8 +51,8 @@ func (c *Client) next(by *consumer, ev *wire.Event) (delivery, bool) {
 	return d, ok
 }
 
-// deliverStatuses hands connection statuses to the handler, until the last has
-// been handed over.
+// deliverStatuses hands connection statuses to the handler, until it has handed
+// over the last one.
 func (c *Client) deliverStatuses() {
 	for range c.statuses.bell {
 		for s, ok := c.statuses.pop(); ok; s, ok = c.statuses.pop() {
@@ -78,7 +78,7 @@ func (c *Client) guard(ev *wire.Event, handler func()) {
 		}
 		p := &PanicError{Value: v, Stack: debug.Stack()}
 		if ev != nil {
-			event := *ev // which is of the next event soon
+			event := *ev // a copy, because ev holds the next event soon
 			p.Event = &event
 		}
 		if c.opts.OnPanic != nil {

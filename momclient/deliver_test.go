@@ -140,9 +140,9 @@ func TestDuringHandler(t *testing.T) {
 	}
 }
 
-// TestBacklog keeps what waits for the handler when the connection is lost,
-// whatever the application does before it is subscribed again, at the same
-// server or at the next one: each event is delivered once.
+// TestBacklog: events that wait for the handler when the connection is lost are
+// kept, whatever the application does before the client is subscribed again, to
+// the same server or to the next one. Each event is delivered once.
 func TestBacklog(t *testing.T) {
 	const waiting = 100
 	within := func(d time.Duration, try func(context.Context)) {
@@ -225,8 +225,8 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
-// TestUnsubscribeAfterLoss stops the calls for what had come before the
-// connection was lost, of the handler and of a loop.
+// TestUnsubscribeAfterLoss: Unsubscribe stops the delivery of events that came
+// before the connection was lost, to the handler and to a loop.
 func TestUnsubscribeAfterLoss(t *testing.T) {
 	for _, looped := range []bool{false, true} {
 		inBubble(t, func(s *site) {
@@ -272,8 +272,8 @@ func TestUnsubscribeAfterLoss(t *testing.T) {
 	}
 }
 
-// TestOldLoop: the body of a loop that was unsubscribed runs on beside the next
-// loop, and the old loop takes no event more.
+// TestOldLoop: the body of a loop that was unsubscribed still runs beside the
+// next loop, and the old loop takes no further event.
 func TestOldLoop(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.start()

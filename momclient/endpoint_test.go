@@ -53,8 +53,8 @@ func TestListen(t *testing.T) {
 	})
 }
 
-// caller is a server by the protocol that does as it is told when it is
-// subscribed to.
+// caller is a server, written against the protocol, that runs the test's
+// function when a client subscribes.
 type caller struct {
 	t          *testing.T
 	net        *wiretest.Network
@@ -62,7 +62,8 @@ type caller struct {
 	subscribed func(l *caller, args *wire.SubscribeArgs) error
 }
 
-// calls serves one connection after the other on the site's network.
+// calls serves one connection after the other on the site's network, each with
+// a caller.
 func (s *site) calls(subscribed func(l *caller, args *wire.SubscribeArgs) error) {
 	s.t.Helper()
 	lis, err := s.net.Listen(memAddr)
@@ -80,7 +81,7 @@ func (s *site) calls(subscribed func(l *caller, args *wire.SubscribeArgs) error)
 	}()
 }
 
-// longTimes bounds connections of test servers that take their time.
+// longTimes bounds the connections of test servers that are slow.
 var longTimes = wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour}
 
 func (l *caller) Subscribe(args *wire.SubscribeArgs, _ *wire.Subscribed) error {
@@ -110,7 +111,7 @@ func (l *caller) prove(args *wire.SubscribeArgs) net.Conn {
 	return nc
 }
 
-// ends returns how a connection ends on which nothing comes.
+// ends returns the error with which a connection ends that receives nothing.
 func ends(nc net.Conn) error {
 	nc.SetReadDeadline(time.Now().Add(time.Minute))
 	_, err := nc.Read(make([]byte, 1))
@@ -128,9 +129,9 @@ func (s *site) dialledBack(opts momclient.Options) *follower {
 	return s.client(opts)
 }
 
-// TestCallbackHost tells the server the host that Options name, or, where they
-// name none that a server could dial, the one that the client's own connection
-// comes from.
+// TestCallbackHost: the client gives the server the host that Options name or,
+// if a server cannot dial that, the host from which the client's own connection
+// comes.
 func TestCallbackHost(t *testing.T) {
 	for addr, want := range map[string]string{
 		"10.0.0.1:0":         "10.0.0.1:1",
@@ -154,8 +155,9 @@ func TestCallbackHost(t *testing.T) {
 	}
 }
 
-// TestTickets differ from one subscription to the next, so that nobody who has
-// seen one, or guesses, gets in at the endpoint of another.
+// TestTickets: tickets differ from one subscription to the next, so that a
+// stranger who has seen one cannot use it at the endpoint of another
+// subscription.
 func TestTickets(t *testing.T) {
 	inBubble(t, func(s *site) {
 		seen := map[string]bool{string(make([]byte, wire.TicketSize)): true}
@@ -176,9 +178,9 @@ func TestTickets(t *testing.T) {
 	})
 }
 
-// TestSilentStrangers fill the endpoint's places: whoever comes then is turned
-// away without a word, and the server gets in as soon as one of them leaves.
-// The others are cut off when it has, and hold up nobody.
+// TestSilentStrangers: strangers that say nothing fill the endpoint's places.
+// The next connection is closed without an answer, and the server gets in as
+// soon as one stranger leaves. The others are then cut off, and hold up nobody.
 func TestSilentStrangers(t *testing.T) {
 	inBubble(t, func(s *site) {
 		const places = 8
@@ -219,7 +221,7 @@ func TestSilentStrangers(t *testing.T) {
 }
 
 // TestProvenTwice has a server dial back twice, and prove itself each time: the
-// one connection is taken, the other is closed with the endpoint.
+// endpoint takes one connection, and closes the other when it closes itself.
 func TestProvenTwice(t *testing.T) {
 	inBubble(t, func(s *site) {
 		var second net.Conn
@@ -277,9 +279,9 @@ func (l *brokenListener) Close() error {
 	return l.Listener.Close()
 }
 
-// TestEndpointThatCannotAccept asks a listener again that has no descriptor
-// left, but not when the endpoint is closed; and one that fails for good never
-// again. The subscription fails as one does at which no server calls back.
+// TestEndpointThatCannotAccept: a listener that is out of descriptors is tried
+// again, unless the endpoint is closed; a listener that fails for good is not.
+// The subscription then fails as if no server had called back.
 func TestEndpointThatCannotAccept(t *testing.T) {
 	for failed, want := range map[error]int32{
 		syscall.EMFILE:                    101, // in ten milliseconds each, and at first
@@ -331,8 +333,9 @@ func TestEndpointGone(t *testing.T) {
 }
 
 // TestCalledBackAtLast: the answer to Subscribe may come before the server
-// calls back. If the server then closes the connection, Subscribe says so at
-// once; if it does not answer, the error is of the call, not of the endpoint.
+// calls back. If the server then closes the connection, Subscribe fails at once
+// with that reason. If the server does not answer, the error is that of the
+// call, not of the endpoint.
 func TestCalledBackAtLast(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.calls(func(l *caller, args *wire.SubscribeArgs) error {
@@ -356,7 +359,8 @@ func TestCalledBackAtLast(t *testing.T) {
 	})
 }
 
-// TestCallbackAddrNonsense refuses an address that is none, by name.
+// TestCallbackAddrNonsense refuses a CallbackAddr that is not an address, and
+// names it.
 func TestCallbackAddrNonsense(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.start()

@@ -35,7 +35,8 @@ func (c *Client) Events(ctx context.Context) iter.Seq2[wire.Event, error] {
 func (c *Client) pull(ctx context.Context, sub *subscription, yield func(wire.Event, error) bool) error {
 	var ev wire.Event
 	for {
-		// Looked at before the inbox: what came before the end is there.
+		// Look at done before the inbox: if the subscription has ended, all its
+		// events are in the inbox.
 		over := isClosed(sub.done)
 		for ctx.Err() == nil {
 			d, ok := c.next(sub.by, &ev)

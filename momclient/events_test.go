@@ -11,8 +11,9 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// TestEventsFail has the loop make one turn, with the error that Subscribe would
-// have returned: a loop that began nothing does not end without a word.
+// TestEventsFail: if the loop cannot subscribe, its body runs once, with the
+// error that Subscribe would have returned, so that the loop does not end in
+// silence.
 func TestEventsFail(t *testing.T) {
 	inBubble(t, func(s *site) {
 		c := s.client(momclient.Options{})
@@ -28,9 +29,9 @@ func TestEventsFail(t *testing.T) {
 	})
 }
 
-// TestEventsDrain has a loop take what is left after the connection was lost,
-// and the server's reason come last. Until then the loop owns the stream: a
-// second subscription would take events from it.
+// TestEventsDrain: after the connection is lost, a loop takes the events that
+// are left, and gets the server's reason last. Until then the loop owns the
+// stream: a second subscription would take events from it.
 func TestEventsDrain(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.start()

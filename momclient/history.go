@@ -20,9 +20,10 @@ import (
 // count the error is a [wire.ErrLost]. A place of another epoch is the
 // beginning of the server's.
 //
-// If ctx or Close ends the call, or the server is lost on the way, the events and
-// the place are those got so far. The error is then that of ctx, or
-// [wire.ErrClosed], or says how the server was lost.
+// If ctx or Close ends the call, or the connection is lost during the call,
+// History returns the events that it has so far, and the place after them. The
+// error is then that of ctx, or [wire.ErrClosed], or tells how the connection was
+// lost.
 func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.Event, wire.Cursor, error) {
 	var events []wire.Event
 	err := c.ask(ctx, func(ctx context.Context, conn *wire.Conn) error {
@@ -99,7 +100,7 @@ func (c *Client) decodePage(page *wire.Page) ([]wire.Event, error) {
 }
 
 // ask makes calls on a connection of their own, so that giving one up costs a
-// subscription nothing. Close ends it, and waits for it.
+// subscription nothing. Close ends the calls, and waits for ask to return.
 func (c *Client) ask(ctx context.Context, calls func(context.Context, *wire.Conn) error) error {
 	if !c.enterCall() {
 		return errClosed()
@@ -117,8 +118,8 @@ func (c *Client) ask(ctx context.Context, calls func(context.Context, *wire.Conn
 	return err
 }
 
-// enterCall has Close wait for a call, whose end running is told of; false if
-// the client is closed.
+// enterCall makes Close wait for a call until the call's end, when the caller
+// calls running.Done. It returns false if the client is closed.
 func (c *Client) enterCall() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

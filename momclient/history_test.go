@@ -27,8 +27,8 @@ func (c slowToClose) Close() error {
 	return c.Conn.Close()
 }
 
-// TestCallsEnded ends History and Jobs while the server is thinking: the error
-// says what ended the call, and Close waits for it.
+// TestCallsEnded ends History and Jobs before the server has answered: the
+// error tells what ended the call, and Close waits for the call.
 func TestCallsEnded(t *testing.T) {
 	cause := errors.New("the user has gone")
 	calls := map[string]func(context.Context, *momclient.Client) error{
@@ -93,7 +93,7 @@ func TestCallsEnded(t *testing.T) {
 	}
 }
 
-// TestCallsOfClosed refuses calls after Close, which connect no more.
+// TestCallsOfClosed: calls after Close are refused, and make no connection.
 func TestCallsOfClosed(t *testing.T) {
 	c := momclient.New(memAddr, momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		t.Error("it connects")
@@ -105,8 +105,8 @@ func TestCallsOfClosed(t *testing.T) {
 	}
 }
 
-// TestHistoryOfPages gives as many events as were asked for, where they come in
-// several pages.
+// TestHistoryOfPages: History returns as many events as were asked for, even if
+// they come in several pages.
 func TestHistoryOfPages(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.start()
@@ -122,14 +122,14 @@ func TestHistoryOfPages(t *testing.T) {
 	})
 }
 
-// tardy is a context whose deadline has passed, though it does not say so yet: a
-// dialer that looks at the deadline may be first.
+// tardy is a context whose deadline has passed, but whose Err is still nil, so
+// that a dialer that looks at the deadline is first to notice.
 type tardy struct{ context.Context }
 
 func (tardy) Deadline() (time.Time, bool) { return time.Now().Add(-time.Second), true }
 
-// TestCallsAtDeadline are ended by their caller's deadline, whether the context
-// or a dialer is first to notice.
+// TestCallsAtDeadline: the deadline of the caller ends a call, whether the
+// context or a dialer is first to notice it.
 func TestCallsAtDeadline(t *testing.T) {
 	inBubble(t, func(s *site) {
 		c := s.client(momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) {
@@ -159,7 +159,8 @@ func TestHistoryOfNothing(t *testing.T) {
 	})
 }
 
-// pager is a server by the protocol, up to the pages that it answers with.
+// pager is a server, written against the protocol, that answers with given
+// pages.
 type pager struct {
 	asked []string // since what Seq, and for how many
 	pages []wire.Page
@@ -223,9 +224,9 @@ func (s *site) asks(pages ...wire.Page) *pager {
 }
 
 // TestPages follows the pages of a server: each is asked for after the one
-// before, up to the number that the caller wants. A gap that no event can tell
-// of is an error, and a server that claims more and sends nothing is believed
-// once.
+// before, up to the number that the caller wants. A gap with no event to carry
+// its count is an error. If a server claims that there are more events and
+// sends none, the client does not ask again.
 func TestPages(t *testing.T) {
 	broken := pageOf(t, 1, 2, false)
 	broken.Count++

@@ -23,17 +23,17 @@ type inbox struct {
 	mu       sync.Mutex       // guards all below; never held across decoding, I/O or a handler
 	closed   bool             // nothing is taken any more
 	handler  func(wire.Event) // of OnEvent
-	turn     *consumer        // who takes the events; nil for nobody
-	session  *session         // the live one, whose events are pushed; nil between two
+	turn     *consumer        // the consumer that may take events; nil for none
+	session  *session         // the live session, whose events are pushed; nil between two
 	chunks   []*chunk         // what waits, oldest first
 	decoding *chunk           // the chunk whose next event a consumer decodes; nil for none
 	decoded  sync.Cond        // on mu: decoding has become nil
 
 	// Credit.
 	events     int    // in chunks
-	bytes      int    // of these
+	bytes      int    // of data in chunks
 	received   uint64 // events pushed in this session
-	advertised int    // credit that the server was last told of
+	advertised int    // credit last announced to the server
 
 	// Positions.
 	queued   position    // after the last event that was pushed
@@ -41,8 +41,8 @@ type inbox struct {
 	handling position    // after the event that was taken last, while busy
 	busy     bool        // the handler of that event has not returned
 	taken    uint64      // deliveries so far
-	moved    uint64      // the delivery that handled is of
-	cursor   wire.Cursor // of handled, but it waits at a snapshot's beginning for the whole
+	moved    uint64      // the latest delivery that has moved handled
+	cursor   wire.Cursor // as in handled, but moved past a snapshot only when all of it is handled
 	missed   uint64      // events missed since the last one that was pushed
 }
 
@@ -56,12 +56,12 @@ func newConsumer() *consumer { return &consumer{bell: make(chan struct{}, 1)} }
 
 // delivery is an event that has been taken, until its handler has returned.
 type delivery struct {
-	n       uint64           // deliveries up to this one
-	after   position         // of the client, when it has been handled
+	n       uint64           // the number of the delivery, from 1
+	after   position         // the client's position once the event is handled
 	handler func(wire.Event) // that OnEvent had set when the event was taken; nil for none
 
-	session *session       // the live one
-	credit  *wire.RoomArgs // what to tell its server about the room that taking has made; nil for nothing
+	session *session       // the live session when the event was taken; nil for none
+	credit  *wire.RoomArgs // the credit to tell its server about; nil if that is not worth a call
 }
 
 func newInbox(limit, limitBytes int, cursor wire.Cursor) *inbox {
@@ -79,7 +79,7 @@ func (in *inbox) handle(handler func(wire.Event)) {
 }
 
 // begin makes s the live session. It returns the position from which s goes on,
-// and the credit to tell the server of.
+// and the credit to announce to the server.
 func (in *inbox) begin(s *session) (position, uint32) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -88,8 +88,9 @@ func (in *inbox) begin(s *session) (position, uint32) {
 	return in.queued, in.advertise()
 }
 
-// begun takes note of where the stream of s begins, if that is the first that
-// the client is told of: there it begins again, should the first chunk be broken.
+// begun records where the stream of s begins, if the client has had no position
+// before. If the first chunk then turns out to be broken, the client begins there
+// again.
 func (in *inbox) begun(s *session) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -98,8 +99,9 @@ func (in *inbox) begun(s *session) {
 	}
 }
 
-// end makes s no longer the live session. If no batch of s has come, what the
-// server said of the beginning counts: batches would have said the same.
+// end makes s no longer the live session. If no batch of s has come, the
+// beginning and the number of missed events in the server's reply count,
+// because the first batch would have repeated them.
 func (in *inbox) end(s *session) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -113,16 +115,16 @@ func (in *inbox) end(s *session) {
 	}
 }
 
-// push appends what s received, and returns the credit to tell the server of.
-// missed counts the events that are missed before the chunk; over is how many
-// bytes may have been on their way when the server was told that it has no
-// credit.
+// push appends a chunk that s received, and returns the credit to announce to
+// the server. missed counts the events that are missed before the chunk; over
+// is how many bytes may have been on their way when the server was told that it
+// has no credit.
 //
-// A session that is not the live one pushes nothing. More events than the
-// server has credit for are refused, and more bytes than limitBytes and over.
-// A chunk without events only moves the position, and not past events that were
-// missed and not announced: a client that went on from there would never hear
-// of them.
+// A session that is not the live one pushes nothing. push refuses a chunk that
+// brings the inbox above limit events, or above the sum of limitBytes and over.
+// A chunk without events only moves the position, but not past missed events
+// that no event has announced yet, because a client that resumed after them
+// would never learn of the gap.
 func (in *inbox) push(s *session, ch *chunk, missed uint64, over int) (uint32, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -151,7 +153,7 @@ func (in *inbox) push(s *session, ch *chunk, missed uint64, over int) (uint32, e
 	return in.advertise(), nil
 }
 
-// append makes the chunk wait. mu is held.
+// append adds the chunk to those that wait. mu is held.
 func (in *inbox) append(ch *chunk) {
 	in.chunks = append(in.chunks, ch)
 	in.events += ch.left
@@ -214,9 +216,9 @@ func (in *inbox) release() {
 	in.decoded.Broadcast()
 }
 
-// fail ends the live session, because a chunk does not hold what its batch
-// said, and goes back to what was handled, so that all that waits is asked for
-// again. mu is held, but not while the connection is closed.
+// fail ends the live session, because the data of a chunk are not what its
+// batch announced, and rewinds, so that the next session asks again for all
+// events that wait. mu is held, but not while the connection is closed.
 func (in *inbox) fail(err error) {
 	in.rewind()
 	if s := in.session; s != nil {
@@ -225,7 +227,7 @@ func (in *inbox) fail(err error) {
 	}
 }
 
-// unlocked lets go of mu while f runs.
+// unlocked releases mu while f runs, and locks it again.
 func (in *inbox) unlocked(f func()) {
 	in.mu.Unlock()
 	defer in.mu.Lock()
@@ -251,8 +253,8 @@ func (in *inbox) take(ch *chunk, seq uint64) delivery {
 	return delivery{n: in.taken, after: after, handler: in.handler, session: in.session, credit: in.creditUpdate()}
 }
 
-// pass moves the position past the oldest chunk, which has no events: at once,
-// or with the event that is being handled. mu is held.
+// pass moves the position past the oldest chunk, which has no events: at once
+// or, while an event is being handled, together with that event. mu is held.
 func (in *inbox) pass(ch *chunk) {
 	in.drop(ch)
 	if in.busy {
@@ -271,9 +273,9 @@ func (in *inbox) drop(ch *chunk) {
 	}
 }
 
-// done moves the position after the handler of an event has returned, unless
-// that of a later event has returned before: a range loop may take events while a
-// handler does not return.
+// done moves the position after the handler of an event has returned, unless the
+// handler of a later event returned first: a range loop may take events while the
+// OnEvent handler is still running.
 func (in *inbox) done(d delivery) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -287,7 +289,8 @@ func (in *inbox) done(d delivery) {
 	}
 }
 
-// move moves the position. mu is held.
+// move moves the position, and the cursor too unless a snapshot is incomplete
+// there. mu is held.
 func (in *inbox) move(to position) {
 	in.handled = to
 	if !to.renew {
@@ -303,7 +306,7 @@ func (in *inbox) give(to *consumer) {
 	in.ring()
 }
 
-// leave takes the turn from the consumer, if it has it.
+// leave takes the turn away from the consumer, if the consumer has it.
 func (in *inbox) leave(by *consumer) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -312,8 +315,8 @@ func (in *inbox) leave(by *consumer) {
 	}
 }
 
-// rewind clears away what waits, and goes back to what was handled, or is being
-// handled. mu is held.
+// rewind removes all events that wait, and goes back to the position after the
+// last event that was handled or is being handled. mu is held.
 func (in *inbox) rewind() {
 	in.chunks = nil
 	in.release()
@@ -324,21 +327,21 @@ func (in *inbox) rewind() {
 	}
 }
 
-// close lets nothing be taken any more.
+// close closes the inbox: no event is taken from then on.
 func (in *inbox) close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.closed = true
 }
 
-// at returns the cursor of what was handled.
+// at returns the cursor, the place after the last event that was handled.
 func (in *inbox) at() wire.Cursor {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.cursor
 }
 
-// credit is how many more events there is room for. mu is held.
+// credit returns how many more events there is room for. mu is held.
 func (in *inbox) credit() int {
 	if in.bytes >= in.limitBytes {
 		return 0
@@ -346,17 +349,18 @@ func (in *inbox) credit() int {
 	return max(0, in.limit-in.events)
 }
 
-// advertise returns the credit, and records that the server is told of it. mu
+// advertise returns the credit, and records it as announced to the server. mu
 // is held.
 func (in *inbox) advertise() uint32 {
 	in.advertised = in.credit()
 	return uint32(in.advertised)
 }
 
-// creditUpdate returns what to tell the server about its credit, if that is
-// worth a call: its last known credit is below half of the inbox, and at least
-// half is free. Otherwise the next answer is early enough, because a server that
-// has some credit sends, and is answered. mu is held.
+// creditUpdate returns the credit to announce to the server, or nil if that is
+// not worth a call. It is worth one if the credit last announced is below half
+// of the inbox, and at least half is free now. Otherwise the next answer to a
+// batch is early enough, because a server that has some credit sends batches. mu
+// is held.
 func (in *inbox) creditUpdate() *wire.RoomArgs {
 	half := (in.limit + 1) / 2
 	if in.advertised >= half || in.credit() < half {

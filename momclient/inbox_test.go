@@ -14,7 +14,7 @@ import (
 	"mom.internal/wire"
 )
 
-// testInbox is an inbox and what its sessions push.
+// testInbox is an inbox, with the state of the sessions that push to it.
 type testInbox struct {
 	*inbox
 	byHandler *consumer
@@ -62,7 +62,7 @@ func (in *testInbox) chunk(first, last uint64) *chunk {
 	return ch
 }
 
-// chunkOf returns the events as a chunk, whose place is not set.
+// chunkOf returns the events as a chunk, whose position after them is not set.
 func (in *testInbox) chunkOf(seqs ...uint64) *chunk {
 	var known wire.Known
 	ch := &chunk{
@@ -91,7 +91,7 @@ func (in *testInbox) receives(first, last, missed uint64) uint32 {
 	return credit
 }
 
-// takes wants the consumer to get the event seq next, 0 for none.
+// takes checks that the consumer gets the event seq next, or none if seq is 0.
 func (in *testInbox) takes(by *consumer, seq, missed uint64) delivery {
 	in.t.Helper()
 	var ev wire.Event
@@ -102,7 +102,7 @@ func (in *testInbox) takes(by *consumer, seq, missed uint64) delivery {
 	return d
 }
 
-// isAt wants the cursor to be after the event seq.
+// isAt checks that the cursor is after the event seq.
 func (in *testInbox) isAt(seq uint64) {
 	in.t.Helper()
 	if got := in.at().Seq; got != seq {
@@ -189,7 +189,8 @@ func TestInboxMoves(t *testing.T) {
 	in.isAt(32)
 }
 
-// TestInboxRest keeps what waits while nobody has the turn, and goes on with it.
+// TestInboxRest: events are kept while no consumer has the turn, and delivered
+// when one has it again.
 func TestInboxRest(t *testing.T) {
 	in := newTestInbox(t, 10, 1<<20)
 	in.receives(1, 3, 0)
@@ -215,8 +216,8 @@ func TestInboxRest(t *testing.T) {
 	in.isAt(9)
 }
 
-// TestInboxEndedSession takes nothing more from a session that has ended. What
-// the server said of the session's beginning counts if no batch has come.
+// TestInboxEndedSession: a session that has ended pushes nothing more. If no
+// batch of it has come, the beginning in the server's reply counts.
 func TestInboxEndedSession(t *testing.T) {
 	in := newTestInbox(t, 10, 1<<20)
 	in.receives(1, 2, 0)
@@ -327,8 +328,8 @@ func TestInboxBounds(t *testing.T) {
 	}
 }
 
-// TestInboxCreditUpdate tells the server about credit when the server believes
-// in less than half of the inbox, and half is free.
+// TestInboxCreditUpdate: credit is announced if the credit last announced is
+// below half of the inbox, and half is free.
 func TestInboxCreditUpdate(t *testing.T) {
 	in := newTestInbox(t, 4, 1<<20)
 	in.receives(1, 3, 0) // the server has credit for one
@@ -351,8 +352,9 @@ func TestInboxCreditUpdate(t *testing.T) {
 	step(5, &wire.RoomArgs{Received: 1, Room: 2})
 }
 
-// TestInboxBrokenChunk ends the session, and asks again for what was not
-// handled; what the session still receives moves nothing.
+// TestInboxBrokenChunk: a broken chunk ends the session, and the events that
+// were not handled are asked for again. What the session still receives moves
+// nothing.
 func TestInboxBrokenChunk(t *testing.T) {
 	for name, spoil := range map[string]func(*chunk){
 		"cut off":          func(ch *chunk) { ch.data = ch.data[:len(ch.data)-1] },
@@ -402,8 +404,9 @@ func TestInboxBrokenChunk(t *testing.T) {
 }
 
 // TestInboxConsumers has both consumers take events at the same time, while the
-// turn changes, sessions change and what waits is forgotten: each event is
-// delivered once, whole, and the deliveries' numbers are in the order of Seq.
+// turn and the sessions change, and events that wait are removed: each event is
+// delivered once and whole, and the numbers of the deliveries are in the order
+// of Seq.
 func TestInboxConsumers(t *testing.T) {
 	const events = 3000
 	for seed := range uint64(4) {
@@ -504,8 +507,9 @@ func TestInboxMoveWhileHandling(t *testing.T) {
 	in.isAt(5)
 }
 
-// TestInboxBegunAgain begins again where the server said that the stream begins, if
-// nothing was handled yet: a later now would leave out what came between.
+// TestInboxBegunAgain: if no event was handled yet, the client begins again at the
+// beginning that the server named. To begin at the present instead would leave out
+// the events in between.
 func TestInboxBegunAgain(t *testing.T) {
 	in := newTestInbox(t, 10, 1<<20)
 	epoch := in.session.epoch

@@ -26,7 +26,7 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	var e *wire.Error
 	switch over := ended(ctx); {
 	case err == nil:
-	case over != nil: // that is why, whatever it has done to the connection
+	case over != nil: // the reason, whatever error it has caused on the connection
 		err = wire.Errorf(wire.CodeTimeout, "connecting to %s: %w", c.addr, over)
 	case errors.As(err, &e) && e.Code == wire.CodeTimeout:
 		late := *e
@@ -53,10 +53,12 @@ func (c *Client) greet(ctx context.Context) (*link, error) {
 		}
 		return nil, wire.Errorf(code, "cannot connect to %s: %w", c.addr, err)
 	}
-	// Not when DialTimeout is over: what waits has that deadline, and says more.
-	// If caller ends last of all, what it does next with the link fails as well.
+	// The end of caller closes nc; the end of DialTimeout does not, because
+	// reads and writes have that deadline, and their errors say more. If caller
+	// ends after the greeting, no check is needed here: the first use of the
+	// link fails.
 	abort := context.AfterFunc(caller, func() { nc.Close() })
-	defer abort() // else caller keeps the connection for as long as it goes on
+	defer abort() // otherwise caller keeps nc in memory until it ends
 	secured, err := c.secure(ctx, nc)
 	if err != nil {
 		nc.Close()

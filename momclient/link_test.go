@@ -18,8 +18,9 @@ import (
 	"mom.internal/wire/wiretest"
 )
 
-// TestRefusedAttempts lets a full server refuse a thousand attempts of one
-// subscription: none of their connections is kept, and no memory.
+// TestRefusedAttempts: after a full server has refused a thousand attempts of
+// one subscription, none of their connections is open, and no memory of them is
+// kept.
 func TestRefusedAttempts(t *testing.T) {
 	const attempts = 1000
 	var network wiretest.Network
@@ -70,8 +71,8 @@ func TestRefusedAttempts(t *testing.T) {
 	}
 }
 
-// TestAddressNonsense refuses an address that is none, by name and for good: no
-// AutoReconnect will reach it.
+// TestAddressNonsense: an address that is none is refused for good, with its
+// text in the error, because no later attempt could reach it.
 func TestAddressNonsense(t *testing.T) {
 	for _, addr := range []string{"nonsense", "a:b:c", "[::1"} {
 		c := momclient.New(addr, momclient.Options{AutoReconnect: true})
@@ -113,8 +114,8 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// TestFailedConnections closes the connection whatever the attempt fails at,
-// and says what to do.
+// TestFailedConnections: whatever the attempt fails at, the connection is
+// closed, and the error says what to do.
 func TestFailedConnections(t *testing.T) {
 	withTLS := &tls.Config{InsecureSkipVerify: true}
 	for _, test := range []struct {
@@ -223,8 +224,8 @@ func TestGivenUpConnecting(t *testing.T) {
 
 // TestServerName verifies the server's certificate for the name in Options, or
 // if there is none for the host of the address. The application's tls.Config is
-// as it was: it may be of several clients. Its MinVersion
-// of zero is TLS 1.3.
+// not changed, because several clients may share it. Its MinVersion of zero is
+// TLS 1.3.
 func TestServerName(t *testing.T) {
 	for _, test := range []struct {
 		name   string

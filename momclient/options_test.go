@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestJitter takes off anything from zero to the limit, both included. A Period
-// of a nanosecond has a limit of zero.
+// TestJitter: the jitter takes off anything from zero to the limit, both
+// included. A Period of a nanosecond has a limit of zero.
 func TestJitter(t *testing.T) {
 	jitter := Options{}.withDefaults().Jitter
 	for limit := range time.Duration(3) {

@@ -89,7 +89,8 @@ func (s *session) subscribe(ctx context.Context, l *link, args *wire.SubscribeAr
 	return s.meet(ctx, ep, args)
 }
 
-// begins is the position at which the server said that the stream begins.
+// begins returns the position at which the stream begins, from the server's
+// reply.
 func (s *session) begins() position {
 	return position{cursor: s.reply.Cursor, renew: s.reply.Snapshot > 0}
 }
@@ -206,8 +207,8 @@ func (s *session) close(why *wire.Error) error {
 	return why
 }
 
-// tellCredit tells the server about the credit that handlers have made. It does
-// not wait.
+// tellCredit announces the credit to the server. It does not wait for an
+// answer.
 func (s *session) tellCredit(update *wire.RoomArgs) {
 	s.conn.Client().Go(wire.MethodRoom, update, &wire.Nothing{}, s.room)
 }

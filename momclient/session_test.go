@@ -18,8 +18,8 @@ import (
 )
 
 // TestDialBackSilence measures silence on the connection on which the server
-// calls: an idle subscription lives on, and one whose callback connection says
-// nothing any more is lost after two and a half heartbeats.
+// calls: an idle subscription lives on, and one whose callback connection falls
+// silent is lost after two and a half heartbeats.
 func TestDialBackSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network wiretest.FaultNetwork
@@ -61,9 +61,9 @@ func TestDialBackSilence(t *testing.T) {
 	})
 }
 
-// TestBackAfterResume refuses a server that after a resume sends again what came
-// before: the handler is not called twice for an event, and the client asks
-// again from the place that it has got to.
+// TestBackAfterResume refuses a server that, after a resume, repeats earlier
+// events: the handler is not called twice for an event, and the client resumes
+// again from its own position.
 func TestBackAfterResume(t *testing.T) {
 	for name, again := range map[string]func(l *batcher){
 		"a batch that goes back":               func(l *batcher) { l.send(1, 2, func(b *wire.Batch) { b.Types = l.enc.Types() }) },
@@ -148,7 +148,8 @@ func (s *site) accepts(reply wire.Subscribed) *greeter {
 }
 
 // TestLostBeforeTheFirstBatch goes on from the place that the server named when
-// it accepted the subscription: what was published since is not lost.
+// it accepted the subscription: events that were published since then are not
+// lost.
 func TestLostBeforeTheFirstBatch(t *testing.T) {
 	inBubble(t, func(s *site) {
 		place := wire.Cursor{Epoch: uuid.NameSpaceOID, Seq: 7}
@@ -167,8 +168,8 @@ func TestLostBeforeTheFirstBatch(t *testing.T) {
 	})
 }
 
-// TestPings asks the server whether it is alive with AutoReconnect, and leaves
-// it alone without: then the application decides how long it waits.
+// TestPings: with AutoReconnect the client pings the server. Without it the
+// client sends no ping, because the application decides how long to wait.
 func TestPings(t *testing.T) {
 	for auto, want := range map[bool]int{true: 5, false: 0} {
 		inBubble(t, func(s *site) {
@@ -187,8 +188,8 @@ func TestPings(t *testing.T) {
 	}
 }
 
-// TestReasonOfTheEnd is the server's goodbye where it said one, and not the
-// closed connection that follows.
+// TestReasonOfTheEnd: if the server sent a goodbye, that is the reason, and not
+// the closed connection that follows.
 func TestReasonOfTheEnd(t *testing.T) {
 	for name, test := range map[string]struct {
 		end func(s *site)

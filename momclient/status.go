@@ -79,7 +79,7 @@ type statuses struct {
 
 	mu    sync.Mutex // guards the fields below
 	wait  []ConnectionStatus
-	ended bool // none follows
+	ended bool // no status follows
 }
 
 // maxStatuses bounds what waits for a handler that does not return; the oldest
@@ -107,7 +107,7 @@ func (q *statuses) pop() (ConnectionStatus, bool) {
 	return s, true
 }
 
-// end says that the last status has been pushed.
+// end records that the last status has been pushed.
 func (q *statuses) end() {
 	q.mu.Lock()
 	q.ended = true
@@ -115,7 +115,7 @@ func (q *statuses) end() {
 	ring(q.bell)
 }
 
-// over reports whether none waits and none follows.
+// over reports whether no status waits and none will follow.
 func (q *statuses) over() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -2,8 +2,9 @@ package momclient
 
 import "testing"
 
-// TestStatusesThatWait are as many as may wait for a handler that does not
-// return, the newest: it finds out how things are now, not how they were.
+// TestStatusesThatWait: if a handler does not return, only the newest statuses
+// are kept for it, up to a bound, because it needs the present state and not
+// the past.
 func TestStatusesThatWait(t *testing.T) {
 	const reported = maxStatuses + 45
 	c := New("server", Options{})

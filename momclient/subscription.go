@@ -11,7 +11,7 @@ import (
 // goroutine connects, watches the session, and connects again.
 type subscription struct {
 	c      *Client
-	by     *consumer       // who takes its events
+	by     *consumer       // takes the events
 	ctx    context.Context // ends with Unsubscribe or Close
 	cancel context.CancelFunc
 	ready  chan struct{} // closed when the server has accepted, the first time

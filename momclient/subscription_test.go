@@ -56,8 +56,8 @@ func TestAttempts(t *testing.T) {
 	})
 }
 
-// TestClosedOnce says once that a subscription has ended, and once that the
-// client has.
+// TestClosedOnce: Closed is reported once when a subscription ends, and once
+// when the client does.
 func TestClosedOnce(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.start()
@@ -79,9 +79,9 @@ func TestClosedOnce(t *testing.T) {
 	})
 }
 
-// TestResumed says whenever the client goes on from a place how much is replayed
-// and how much was missed since: from Options.Cursor, after a reconnect, and
-// where another server has taken over.
+// TestResumed: whenever the client resumes from a place, the status gives the
+// number of events that are replayed and that were missed: from Options.Cursor,
+// after a reconnect, and when another server has taken over.
 func TestResumed(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.cfg.CacheEvents = 10

@@ -138,9 +138,9 @@ func (p *peer) askAuthorize(ctx context.Context, asked Applicant) (grant Grant, 
 	return grant, err
 }
 
-// guard runs code that calls functions of the configuration, on a goroutine of
-// the server's own. A panic in it does not end the process: it is logged, and
-// becomes a [wire.ErrInternal], which refuses the client at addr.
+// guard runs f, which calls a function of the configuration; what names that
+// function. A panic in f does not end the process: guard logs it and returns a
+// [wire.ErrInternal], with which the client at addr is refused.
 func (s *Server) guard(what, addr string, f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -269,9 +269,9 @@ func TestTokenFirst(t *testing.T) {
 	}
 }
 
-// TestPanics in functions of the configuration, on whichever connection they
-// are called: each refuses its client, which gives its place back, and the
-// server goes on. The operator is told.
+// TestPanics: a panic in a function of the configuration, on whichever
+// connection it is called, refuses the client and frees its place. The server
+// goes on, and the panic is logged.
 func TestPanics(t *testing.T) {
 	a := newAuthority()
 	for _, tc := range []struct {

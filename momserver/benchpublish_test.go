@@ -49,8 +49,8 @@ func BenchmarkPublish(b *testing.B) {
 	b.ReportMetric(float64(p)/float64(g), "ratio")
 }
 
-// BenchmarkOpenPackages is what an event of a package costs while very many of
-// its run are open, beside the same while one is.
+// BenchmarkOpenPackages compares the cost of an event of a package while very
+// many packages of its run are open with the cost while one is.
 func BenchmarkOpenPackages(b *testing.B) {
 	srv := momserver.New(momserver.Config{ProgressInterval: 1})
 	defer srv.Close()

@@ -171,7 +171,8 @@ func holdsMaxJobs(t *testing.T) {
 	})
 }
 
-// holdsMaxRunSilence has a run give way, whose subscriber is told.
+// holdsMaxRunSilence has a run give way, and a subscriber gets the event that
+// ends it.
 func holdsMaxRunSilence(t *testing.T) {
 	inBubble(t, momserver.Config{MaxRuns: 1, MaxRunSilence: 7 * time.Minute}, func(w *world) {
 		c := w.subscribed(momclient.Options{})

@@ -11,7 +11,7 @@ import (
 	"mom.internal/wire"
 )
 
-// definitions returns so many.
+// definitions returns n definitions.
 func definitions(t *testing.T, n int) []*wire.Definition {
 	t.Helper()
 	enc, defs := wire.NewEventEncoder(), make([]*wire.Definition, n)
@@ -25,8 +25,9 @@ func definitions(t *testing.T, n int) []*wire.Definition {
 	return defs
 }
 
-// TestMarks come back from the cache as they were put in: each state, severity
-// and flag, the definition, and the time to the second, as far as it goes.
+// TestMarks: marks come back from the cache as they were put in: each state,
+// severity and flag, the definition, and the time in seconds, up to its largest
+// value.
 func TestMarks(t *testing.T) {
 	defs := definitions(t, segmentEvents)
 	c := newCache()
@@ -59,8 +60,8 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// TestCacheCounts what it holds, over several segments, and lets go of those
-// that are empty.
+// TestCacheCounts: the cache counts what it holds over several segments, and
+// frees the segments that are empty.
 func TestCacheCounts(t *testing.T) {
 	def := definitions(t, 1)[0]
 	c := newCache()

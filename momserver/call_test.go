@@ -30,8 +30,8 @@ func TestUnsubscribedFirst(t *testing.T) {
 	}
 }
 
-// TestReplied takes a reply off the books, with the credit and the round trip
-// that it tells of.
+// TestReplied: a reply removes its call, and its credit and round trip are
+// recorded.
 func TestReplied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := New(Config{})
@@ -72,8 +72,8 @@ func TestReplied(t *testing.T) {
 	})
 }
 
-// TestUntilDue is the time to the first of the deadlines, the heartbeats, and
-// while draining the lack of progress.
+// TestUntilDue: untilDue is the time to the first deadline, heartbeat or, while
+// draining, goodbye for lack of progress.
 func TestUntilDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := New(Config{Heartbeat: 3 * time.Second, CallTimeout: 10 * time.Second})

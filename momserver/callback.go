@@ -47,7 +47,7 @@ func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Co
 		return nil, err
 	}
 	abort := context.AfterFunc(ctx, func() { nc.Close() })
-	var broken error // a panic in the handshake
+	var broken error // set if the handshake panicked
 	secure := func(nc net.Conn) (net.Conn, error) { return nc, nil }
 	if s.cfg.TLS != nil {
 		// The server has the certificate, so it is the TLS server here too.
@@ -143,7 +143,7 @@ func (s *Server) dialPermitted(ctx context.Context, source netip.AddrPort, resol
 
 // permit decides about an address that is about to be dialled, as the dialer
 // has it. A zone counts: the same link-local address is another machine on
-// another link. A net.Dialer calls it on goroutines of its own, where a name
+// another link. A net.Dialer calls permit on goroutines of its own if a name
 // has addresses of both families.
 func (s *Server) permit(source netip.AddrPort, resolved string) error {
 	target, err := netip.ParseAddrPort(resolved)

@@ -22,10 +22,11 @@ type Config struct {
 	MaxRuns       int // unfinished runs, over which a new one is refused unless another gives way; 10,000
 	MaxJobs       int // jobs whose latest event is kept for Jobs, the longest silent dropped first; 10,000
 
-	// MaxRunSilence is how long a run that was begun by [Server.Publish] may be
-	// silent before it gives way to a new run over MaxRuns, the one silent
-	// longest first; 60 min. The server then ends it with an ExportingError event.
-	// The run of a [Job] never gives way, because its owner ends it.
+	// MaxRunSilence is how long a run that [Server.Publish] began may go without
+	// an event before it gives way to a new run over MaxRuns, the longest silent
+	// run first; 60 min. The server ends a run that gives way with an
+	// ExportingError event. The run of a [Job] never gives way, because its owner
+	// ends it.
 	MaxRunSilence time.Duration
 
 	// MaxOpenPackages bounds the packages of one run that have been started and

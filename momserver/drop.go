@@ -26,7 +26,7 @@ const (
 var reasons = [...]string{"", "unsubscribed", "connection lost", "call timeout", "write timeout", "protocol error", "shutdown", "message stalled"}
 
 // String returns the reason in words: "" for zero, and Reason(n) for a number
-// that is none.
+// that is no reason.
 func (r Reason) String() string {
 	if int(r) < len(reasons) {
 		return reasons[r]

@@ -8,7 +8,8 @@ import (
 	"mom.internal/wire"
 )
 
-// TestReasonText has words for each reason, and none for a number that is none.
+// TestReasonText: each reason has words, and a number that is no reason is
+// printed as a number.
 func TestReasonText(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, r := range Reasons() {
@@ -28,7 +29,8 @@ func TestReasonText(t *testing.T) {
 	}
 }
 
-// TestDropsAreBounded keeps the latest, oldest first, and counts all.
+// TestDropsAreBounded: the latest drops are kept, oldest first, and all are
+// counted.
 func TestDropsAreBounded(t *testing.T) {
 	var d drops
 	for i := range 2*maxDrops + 1 {

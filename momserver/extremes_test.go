@@ -15,8 +15,8 @@ import (
 	"mom.internal/wire/wiretest"
 )
 
-// TestExtremeBounds has every number and time of the configuration as large as
-// its type has it, and works all the same.
+// TestExtremeBounds: a server works even if every number and time of its
+// configuration is the largest of its type.
 func TestExtremeBounds(t *testing.T) {
 	var cfg momserver.Config
 	settings := reflect.ValueOf(&cfg).Elem()

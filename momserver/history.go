@@ -28,12 +28,12 @@ type history struct {
 	maxBytes  int
 	maxEvent  int
 	maxRuns   int
-	maxSilent time.Duration // of a run that another run's beginning ends
+	maxSilent time.Duration // silence of a run after which a new run may end it
 
 	// mu guards all below. It is held while one event is encoded and stored, or
-	// two where one run gives way to another; while the events that there is no
-	// more room for leave the cache; and while a snapshot is taken: a pointer
-	// for each unfinished run, or each job.
+	// two if one run gives way to another; while events leave a full cache; and
+	// while a snapshot is taken, which is a pointer for each unfinished run or
+	// each job.
 	mu     sync.Mutex
 	closed bool
 	enc    *wire.EventEncoder
@@ -54,9 +54,9 @@ func newHistory(cfg *Config) *history {
 // publish gives the event, of the time at, the next Seq and appends it. It
 // refuses, and changes nothing, after close, over the bound of an event, for a run
 // that gave way to another, and for the first event of a run over the bound of
-// unfinished runs. Where one of these has been silent for too long, that is ended
-// first, and gives way. ofJob says that the
-// run has a [Job], whose owner ends it.
+// unfinished runs. In the last case, if an unfinished run has been silent for too
+// long, publish ends that run first, instead of refusing. ofJob is set if the
+// event's run has a [Job], whose owner ends it.
 func (h *history) publish(ev *wire.Event, at time.Duration, ofJob bool) error {
 	m := mark{state: ev.Data.Status.State, severity: ev.Severity(), final: ev.EndsRun(), faulty: ev.CompletedWithErrors(), at: at}
 	h.mu.Lock()
@@ -77,8 +77,9 @@ func (h *history) publish(ev *wire.Event, at time.Duration, ofJob bool) error {
 	return err
 }
 
-// encode encodes and appends the event, over the bound of unfinished runs after
-// the end of one that gives way. mu is held.
+// encode encodes and appends the event. If over is set, the event begins a run
+// over the bound of unfinished runs: encode first ends a silent run, which
+// gives way, or refuses the event if there is none. mu is held.
 func (h *history) encode(ev *wire.Event, run *runState, m mark, ofJob, over bool) (err error) {
 	var silent *runState
 	var end mark
@@ -115,8 +116,8 @@ func (h *history) append(m mark, data []byte, run *runState, ofJob bool) {
 	h.jobs.publish(&e)
 }
 
-// encodeEnd returns the event that ends a silent run, encoded: what its latest
-// event says of the run as a whole, and why it ends. mu is held.
+// encodeEnd encodes the event that ends a silent run: a copy of the run's
+// latest event without its package, with the reason in the log. mu is held.
 func (h *history) encodeEnd(run *runState, at time.Duration) (m mark, data []byte, err error) {
 	var known wire.Known
 	var ev wire.Event
@@ -135,7 +136,7 @@ func (h *history) encodeEnd(run *runState, at time.Duration) (m mark, data []byt
 	}}}
 	m = mark{state: wire.ExportingError, severity: wire.SeverityError, final: true, at: at}
 	m.def, data, err = h.enc.Encode(&ev, &run.common, h.maxEvent)
-	for _, leaveOut := range []func(){ // where there is no room for the reason, or for anything
+	for _, leaveOut := range []func(){ // one after the other, while the event is too large
 		func() { ev.Data.Initialize = nil },
 		func() { ev.Data.Status.Log = nil },
 		func() { ev.Data.Progress = wire.Progress{Errors: 1} },

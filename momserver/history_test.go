@@ -247,8 +247,8 @@ func publishMore(t *testing.T, h *history, run uuid.UUID, n int) {
 	}
 }
 
-// TestTwoGaps adds up what a reader has missed that meets a second gap before
-// it has announced the first.
+// TestTwoGaps: if a reader meets a second gap before it has announced the
+// first, the missed events add up.
 func TestTwoGaps(t *testing.T) {
 	h, run := testHistory(t)
 	at, err := h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: 5}, false)
@@ -264,7 +264,7 @@ func TestTwoGaps(t *testing.T) {
 	}
 }
 
-// TestBegin at each place where a subscription or a page may begin.
+// TestBegin begins at each place where a subscription or a page may begin.
 func TestBegin(t *testing.T) {
 	h, _ := testHistory(t)
 	other := uuid.New()
@@ -377,8 +377,9 @@ func TestReadJobs(t *testing.T) {
 	}
 }
 
-// TestNothingPinned holds that the latest events that are kept after they have
-// left the cache keep no segment of it in memory, a segment's length behind.
+// TestNothingPinned: events that are kept after they have left the cache, as
+// the latest of their run or job, keep no segment of the cache in memory once
+// it has moved on by a segment's length.
 func TestNothingPinned(t *testing.T) {
 	cfg := Config{CacheEvents: 100}.withDefaults()
 	h := newHistory(&cfg)

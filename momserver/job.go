@@ -35,8 +35,8 @@ type Job struct {
 	account
 }
 
-// account is what a run's events say beside its state. Its copy is a backup:
-// what the slice holds is not changed after a copy has been made.
+// account is what a run's events carry beside its state. A copy of an account
+// is a backup, so log entries that a copy shares are never changed in place.
 type account struct {
 	progress wire.Progress   // without the bytes of open packages
 	moving   int64           // bytes received of open packages
@@ -247,8 +247,9 @@ func (j *Job) soFar() wire.Progress {
 	return p
 }
 
-// change changes the account and publishes the status that comes with it. If
-// the event is refused, the account is as it was. mu is held.
+// change calls the function change, which changes the account, and publishes
+// the status that goes with the change. If the event is refused, it restores
+// the account. mu is held.
 func (j *Job) change(status wire.Status, pkg *Package, change func()) error {
 	before := j.account
 	change()
@@ -260,7 +261,7 @@ func (j *Job) change(status wire.Status, pkg *Package, change func()) error {
 }
 
 // publish publishes a change of the run, or of pkg where it is not nil, with
-// the log so far. Where the event is refused, the log is kept for the next. mu
+// the log so far. If the event is refused, the log is kept for the next one. mu
 // is held.
 func (j *Job) publish(status wire.Status, pkg *Package) error {
 	status.Log = j.log
@@ -294,6 +295,6 @@ func (j *Job) publish(status wire.Status, pkg *Package) error {
 func (j *Job) end() {
 	j.ended = true
 	clear(j.open)
-	j.progress.BytesDone, j.moving = j.progress.BytesDone+j.moving, 0 // as the last event said
+	j.progress.BytesDone, j.moving = j.progress.BytesDone+j.moving, 0 // as in the last event
 	j.srv.removeJob(j)
 }

@@ -49,7 +49,7 @@ func (j *Job) logLocked(severity wire.Severity, item, message string) {
 	}
 	j.dropped++
 	if severity == wire.SeverityError { // an error is worth more than what stands last
-		j.log = slices.Clone(j.log) // a backup of the account may hold it
+		j.log = slices.Clone(j.log) // a copy of the account may share it
 		j.log[maxLog-1] = entry
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"mom.internal/wire"
 )
 
-// TestEnd holds what an end of the cache has of its runs against a map, through
-// random changes, and that it points to nothing else.
+// TestEnd compares the runs at an end of the cache with those of a map, through
+// random changes, and checks that the end points to nothing else.
 func TestEnd(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -50,7 +50,8 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// TestLongestSilentGoesFirst of the jobs, whether they are new or speak again.
+// TestLongestSilentGoesFirst: the job that has been silent longest is dropped
+// first, whether others are new or have a further event.
 func TestLongestSilentGoesFirst(t *testing.T) {
 	cfg := Config{MaxJobs: 3}.withDefaults()
 	h := newHistory(&cfg)

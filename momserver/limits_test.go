@@ -56,8 +56,8 @@ func TestSourceOf(t *testing.T) {
 	}
 }
 
-// TestPace has so many at once, and then one each time that its part of a
-// second is over.
+// TestPace allows burst uses at once, and then one more each time that its part
+// of a second has passed.
 func TestPace(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	p := pace{perSecond: 4, burst: 2}

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestLeftOut says how many lines were left out before one, and nothing of that
-// where none was, for each message by itself.
+// TestLeftOut: a line gives the number of lines that were left out before it,
+// for each message by itself, and nothing if none was.
 func TestLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer

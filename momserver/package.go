@@ -21,9 +21,9 @@ type Package struct {
 	complete bool      // Transferring with all bytes was published
 }
 
-// StartPackage publishes PackageInitialized for a package that has been made.
-// A zero header.Number becomes the next of the run; a negative count is an
-// error. It is a [wire.ErrFull] over Config.MaxOpenPackages, and a
+// StartPackage publishes PackageInitialized for a package that has been made. A
+// zero header.Number becomes the next of the run; a negative count is an error.
+// The error is a [wire.ErrFull] over Config.MaxOpenPackages, and a
 // [wire.ErrRunEnded] after the run's end.
 func (j *Job) StartPackage(header wire.PackageHeader, body wire.PackageBody) (*Package, error) {
 	j.mu.Lock()
@@ -98,7 +98,7 @@ func (p *Package) moved(sent, received int64) error {
 	return p.transferring()
 }
 
-// bytesLeft returns how many bytes more the run can count. mu is held.
+// bytesLeft returns how many more bytes the run can count. mu is held.
 func (j *Job) bytesLeft() int64 { return math.MaxInt64 - j.progress.BytesDone - j.moving }
 
 // arrived reports whether all bytes were sent and received, the first time it
@@ -203,8 +203,9 @@ func (p *Package) may(next wire.State) error {
 	return wire.Errorf(wire.CodeTransition, "momserver: package %d of job %q is %v and cannot become %v", p.header.Number, p.job.init.Name, p.state, next)
 }
 
-// become changes the job's account and publishes that the package came to
-// next. If the event is refused, both are as they were. mu is held.
+// become changes the job's account by calling change, and publishes the
+// package's new state, next. If the event is refused, the account and the state
+// stay as they were. mu is held.
 func (p *Package) become(next wire.State, change func()) error {
 	if err := p.job.change(wire.Status{State: next, SentTime: p.since}, p, change); err != nil {
 		return err

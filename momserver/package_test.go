@@ -44,8 +44,8 @@ func pictureOf(j *Job) picture {
 	return pic
 }
 
-// TestRefusedChange leaves everything as it was, for every kind of change, with
-// a log that is full.
+// TestRefusedChange: if an event is refused, everything stays as it was, for
+// every kind of change, even if the log is full.
 func TestRefusedChange(t *testing.T) {
 	why := errors.New("no")
 	for name, change := range map[string]func(*Job, *Package) func() error{
@@ -84,8 +84,8 @@ func TestRefusedChange(t *testing.T) {
 	}
 }
 
-// TestRefusedEnd of a run that its owner left ends it all the same, and its
-// progress says nothing that no event told.
+// TestRefusedEnd: a run that its owner left ends even if its last event is
+// refused, and its progress stays as in the last event that was published.
 func TestRefusedEnd(t *testing.T) {
 	srv := New(Config{})
 	j, err := srv.StartJob(uuid.New(), wire.InitializeData{})
@@ -98,8 +98,8 @@ func TestRefusedEnd(t *testing.T) {
 	}
 }
 
-// TestRefusedStart of a package leaves no open package behind: the run can be
-// completed.
+// TestRefusedStart: if the start of a package is refused, no open package is
+// left, and the run can be completed.
 func TestRefusedStart(t *testing.T) {
 	srv := New(Config{MaxEventBytes: 2000})
 	j, err := srv.StartJob(uuid.New(), wire.InitializeData{})
@@ -122,7 +122,7 @@ func TestRefusedStart(t *testing.T) {
 	}
 }
 
-// TestOpenBytes holds the progress of random runs against the sum over their
+// TestOpenBytes compares the progress of random runs with the sum over their
 // packages, after each change, whether it is refused or not.
 func TestOpenBytes(t *testing.T) {
 	seed := rand.Uint64()
@@ -256,8 +256,8 @@ func TestRefusedRun(t *testing.T) {
 	}
 }
 
-// TestTotals grow with the packages that are started, and are not known if the
-// run began without them.
+// TestTotals: the totals grow with the packages that are started, and stay
+// unknown if the run began without totals.
 func TestTotals(t *testing.T) {
 	srv := New(Config{})
 	for _, known := range []int{0, 2} {
@@ -280,8 +280,8 @@ func TestTotals(t *testing.T) {
 	}
 }
 
-// TestTimes of a change: from the change before it, or for the end of a run
-// from its beginning, until it is published.
+// TestTimes: a change lasts from the change before it, or for the end of a run
+// from the run's beginning, until the change is published.
 func TestTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := New(Config{})

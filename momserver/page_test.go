@@ -9,8 +9,8 @@ import (
 	"mom.internal/wire"
 )
 
-// TestPages returns exactly so many events as are asked for, in pages of which
-// each says where the next begins, and whether there is one.
+// TestPages returns exactly as many events as are asked for, in pages that each
+// name the place where the next begins, and whether there is one.
 func TestPages(t *testing.T) {
 	srv := New(Config{CacheEvents: 100})
 	sv := testService(t, srv)
@@ -62,7 +62,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestPageBuffer has a service keep no buffer between calls.
+// TestPageBuffer: a service keeps no buffer between calls.
 func TestPageBuffer(t *testing.T) {
 	srv := New(Config{})
 	sv := testService(t, srv)

@@ -43,9 +43,9 @@ func newPeer(s *Server, nc net.Conn) *peer {
 	return p
 }
 
-// admit starts the goroutine that serves the connection, or over a cap the one
-// that tells its client why not. It reports whether it has started one. It does
-// not block.
+// admit starts a goroutine that serves the connection or, over a cap, one that
+// tells the client why it is not let in. It reports whether it has started a
+// goroutine; if not, the caller closes the connection. admit does not block.
 func (s *Server) admit(p *peer) bool {
 	now := time.Now()
 	failures := s.tooManyFailures(p, now)

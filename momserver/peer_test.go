@@ -24,8 +24,8 @@ func connected(srv *Server, ip string) net.Conn {
 	return far
 }
 
-// TestPerAddrForgets each address when its last connection has ended, and
-// counts an IPv6 network as one.
+// TestPerAddrForgets: an address is forgotten when its last connection has
+// ended, and an IPv6 network counts as one address.
 func TestPerAddrForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := New(Config{MaxConnsPerAddr: 2})
@@ -61,8 +61,8 @@ func TestPerAddrForgets(t *testing.T) {
 	})
 }
 
-// TestCountFailure counts what is the client's fault, and not what it cannot
-// help.
+// TestCountFailure: failures that are the client's fault count, and others do
+// not.
 func TestCountFailure(t *testing.T) {
 	faults := map[wire.Code]bool{
 		wire.CodeUnauthorized: true, wire.CodeForbidden: true, wire.CodeCertificate: true, wire.CodeTLS: true,
@@ -89,8 +89,8 @@ func TestCountFailure(t *testing.T) {
 	}
 }
 
-// TestSilentRefusal closes a connection that there is no room for, and whose
-// client says nothing, after a second.
+// TestSilentRefusal: a connection over the cap whose client sends nothing is
+// closed after a second.
 func TestSilentRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := New(Config{MaxConns: 1})
@@ -145,7 +145,8 @@ func TestAdmitAtTheEnd(t *testing.T) {
 	})
 }
 
-// TestPeerCloses before and after its greeting, and again.
+// TestPeerCloses: a peer can be closed before and after its greeting, and
+// again.
 func TestPeerCloses(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
@@ -165,9 +166,9 @@ func TestPeerCloses(t *testing.T) {
 	}
 }
 
-// TestLingersAfterAlert reads on for a moment after a certificate that is not
-// accepted, so that the alert that says so is not lost, and after nothing else
-// that goes wrong in a handshake.
+// TestLingersAfterAlert: after the server has refused a certificate it reads on
+// for a moment, so that its alert is not lost. After other failures of a
+// handshake it does not.
 func TestLingersAfterAlert(t *testing.T) {
 	authority := wiretest.NewAuthority()
 	server := &tls.Config{

@@ -20,11 +20,12 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// promises_test.go holds a test for each promise of README. They show the
-// promise as a user would meet it; the tests beside each file and the simulation
-// find what is rare.
+// promises_test.go holds a test for each promise of README. The tests show each
+// promise as a user meets it; the tests beside each file and the simulation find
+// the rare failures.
 
-// bad makes subscribers of every bad kind, whose ways last until the test ends.
+// bad makes subscribers of every bad kind, which behave badly until the test
+// ends.
 func (w *world) bad() {
 	w.t.Helper()
 	w.subscribe(new(rawClient), wire.SubscribeArgs{Name: "no credit", From: wire.FromOldest})
@@ -42,7 +43,7 @@ func (w *world) bad() {
 	synctest.Wait()
 }
 
-// over ends a world with bad subscribers in it.
+// over ends a world that has bad subscribers.
 func (w *world) over() {
 	w.srv.Close()
 	for _, c := range w.watchers {
@@ -174,8 +175,8 @@ func TestPromise5ASlowSubscriberIsNotADeadOne(t *testing.T) {
 	})
 }
 
-// TestPromise6BoundedEverything asks for more of everything than there is, and
-// is refused by the name of the bound. TestBounds holds each bound at its limit
+// TestPromise6BoundedEverything asks for more of everything than is allowed,
+// and each refusal names its bound. TestBounds holds each bound at its limit
 // and one past it.
 func TestPromise6BoundedEverything(t *testing.T) {
 	cfg := momserver.Config{CacheEvents: 20, CacheBytes: 4 << 10, MaxEventBytes: 2 << 10, MaxRuns: 10, MaxJobs: 10, MaxOpenPackages: 10, MaxConns: 10, MaxSubscribers: 3}

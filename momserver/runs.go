@@ -77,19 +77,19 @@ type runs struct {
 	head end
 	tail end
 
-	// silent has the *runState of each run at the head that has no Job, the one
-	// silent longest first.
+	// silent holds the *runState of each run at the head that has no Job, the
+	// longest silent run first.
 	silent list.List
 
-	// gone has the runs that gave way, so that none of them begins again. There
-	// are at most as many as there may be unfinished runs; the oldest are
-	// forgotten first.
+	// gone holds the runs that gave way, so that none of them begins again. It
+	// holds at most as many runs as may be unfinished, and forgets the oldest
+	// first.
 	gone  map[uuid.UUID]struct{}
 	order []uuid.UUID // of gone, the oldest first
 }
 
-// giveWay takes note that the server has ended a run in its owner's place. most
-// bounds the runs that are remembered.
+// giveWay records that the server, and not its owner, has ended the run. It
+// keeps the latest runs that gave way, up to the number most.
 func (r *runs) giveWay(id uuid.UUID, most int) {
 	if r.gone == nil {
 		r.gone = make(map[uuid.UUID]struct{})
@@ -101,7 +101,8 @@ func (r *runs) giveWay(id uuid.UUID, most int) {
 	}
 }
 
-// gaveWay reports whether the server has ended the run.
+// gaveWay reports whether the server has ended the run to make room for
+// another.
 func (r *runs) gaveWay(id uuid.UUID) bool {
 	_, ok := r.gone[id]
 	return ok
@@ -123,7 +124,7 @@ func (r *runs) get(id uuid.UUID) *runState {
 	return s
 }
 
-// publish makes e the run's newest event. ofJob says that the run has a Job.
+// publish makes e the run's newest event. ofJob is set if the run has a Job.
 func (r *runs) publish(s *runState, e *entry, ofJob bool) {
 	s.spoke, s.ofJob = e.at, (s.ofJob || ofJob) && !e.final
 	switch {
@@ -144,8 +145,8 @@ func (r *runs) publish(s *runState, e *entry, ofJob bool) {
 	r.head.set(&s.head, e)
 }
 
-// silentFor returns the run without a Job that has been silent longest, if that
-// is as long as given; nil for none.
+// silentFor returns the run without a Job that has been silent longest, if it
+// has been silent for long or longer; nil otherwise.
 func (r *runs) silentFor(long, now time.Duration) *runState {
 	if el := r.silent.Front(); el != nil {
 		if s := el.Value.(*runState); now-s.spoke >= long {

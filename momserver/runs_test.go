@@ -111,9 +111,9 @@ func TestSilentRunGivesWay(t *testing.T) {
 	})
 }
 
-// TestForgottenRuns lets any number of runs be forgotten by their owners: each
-// gives way once, whatever its description leaves room for, and nothing is kept
-// of it after the cache has passed on.
+// TestForgottenRuns: any number of runs may be left unfinished by their owners.
+// Each gives way once, however little room its description leaves for the last
+// event, and nothing is kept of the run once the cache has moved on.
 func TestForgottenRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := New(Config{MaxRuns: 50, CacheEvents: 10, MaxEventBytes: 1000, MaxJobs: 1})
@@ -146,7 +146,7 @@ func TestForgottenRuns(t *testing.T) {
 	})
 }
 
-// TestGaveWay remembers the runs that gave way, up to a bound.
+// TestGaveWay: the runs that gave way are remembered, up to a bound.
 func TestGaveWay(t *testing.T) {
 	var r runs
 	id := func(i int) uuid.UUID { return uuid.UUID{byte(i), 1} }
@@ -163,8 +163,8 @@ func TestGaveWay(t *testing.T) {
 	}
 }
 
-// TestSmallEnd ends a silent run where there is no room for the reason, nor for
-// anything but the end.
+// TestSmallEnd ends a silent run whose last event has no room for the reason,
+// or for anything but the end.
 func TestSmallEnd(t *testing.T) {
 	for _, most := range []int{110, 130, 160, 200, 300, 1000} {
 		synctest.Test(t, func(t *testing.T) {

@@ -31,7 +31,7 @@ type sender struct {
 	drained chan struct{}   // closed when draining is over
 
 	mu     sync.Mutex    // guards the inbox below, and the order of each subscriber; never held across a call
-	inbox  []*subscriber // those with an order, each once
+	inbox  []*subscriber // the subscribers with an order, each once
 	ending bool          // Shutdown has begun
 
 	// Owned by run; no lock.
@@ -71,9 +71,9 @@ func (s *sender) wake() {
 	}
 }
 
-// order is what the sender is to do about one subscriber. There is one at
-// most for each, whatever number of calls its client makes before the sender
-// gets to it.
+// order is what the sender is to do about one subscriber. A subscriber has one
+// order at most, however many calls its client makes before the sender carries
+// it out.
 type order struct {
 	posted bool // the subscriber is in the inbox
 	join   bool
@@ -84,7 +84,7 @@ type order struct {
 }
 
 // post changes the order about sub, for the sender to carry out. It does not
-// wait. After the server's life orders are not carried out.
+// wait. Once the server's life has ended, no order is carried out.
 func (s *sender) post(sub *subscriber, change func(*order)) {
 	s.mu.Lock()
 	change(&sub.order)
@@ -160,13 +160,13 @@ func (s *sender) carryOut(sub *subscriber, o *order) {
 	}
 }
 
-// attach takes a subscriber in.
+// attach adds a subscriber.
 func (s *sender) attach(sub *subscriber) {
 	s.post(sub, func(o *order) { o.join = true })
 }
 
 // detach drops a subscriber whose connection has ended, or that unsubscribed.
-// The first reason counts.
+// If there are several reasons, the first counts.
 func (s *sender) detach(sub *subscriber, why Reason, detail string) {
 	s.post(sub, func(o *order) {
 		if !o.leave {
@@ -175,8 +175,8 @@ func (s *sender) detach(sub *subscriber, why Reason, detail string) {
 	})
 }
 
-// grant takes a client's report of the room that its handlers have made. Of
-// reports that come before the sender's next turn the latest counts.
+// grant takes a client's report of its credit. If several reports come before
+// the sender carries out the order, the latest counts.
 func (s *sender) grant(sub *subscriber, report creditReport) {
 	s.post(sub, func(o *order) {
 		if o.report == nil || o.report.before(report) {
@@ -185,8 +185,8 @@ func (s *sender) grant(sub *subscriber, report creditReport) {
 	})
 }
 
-// drain begins the end: each subscriber that has everything gets a goodbye, and
-// each that makes no progress for CallTimeout.
+// drain begins the shutdown: from then on, each subscriber gets a goodbye as
+// soon as it has everything, or has made no progress for CallTimeout.
 func (s *sender) drain() {
 	s.mu.Lock()
 	s.ending = true
@@ -293,9 +293,9 @@ func (s *sender) dropAll() {
 	}
 }
 
-// leave, while draining, says goodbye to those who have everything, and to
-// those who have made no progress for CallTimeout: no event was sent to them,
-// and none acknowledged. It closes drained when nobody is left.
+// leave, while draining, says goodbye to the subscribers that have everything,
+// and to those that have made no progress for CallTimeout: no event was sent to
+// them, and they acknowledged none. It closes drained when nobody is left.
 func (s *sender) leave() {
 	if !s.draining {
 		return
@@ -309,7 +309,7 @@ func (s *sender) leave() {
 			s.goodbye(sub, head)
 		case now.Before(due) && (s.giveUp.IsZero() || due.Before(s.giveUp)):
 			s.giveUp = due
-		} // else its window is closed, or it has its goodbye: its answers, or their timeout, come next
+		} // otherwise its window is closed, or its goodbye has been sent: an answer or a timeout comes next
 	}
 	if len(s.subs) == 0 {
 		select {

@@ -10,9 +10,9 @@ import (
 	"mom.internal/wire"
 )
 
-// testSubscriber returns a subscriber that the sender has taken in, with room
-// for so many events, and the connection that calls to it go to. Nobody reads
-// them. The sender's goroutine is not started: the test takes its turns.
+// testSubscriber returns a subscriber of the sender, with credit for room
+// events, and the connection on which it is called. Nobody reads the calls. The
+// sender's goroutine is not started; the test does its work.
 func testSubscriber(t *testing.T, srv *Server, room uint64) (*subscriber, *wire.Conn) {
 	t.Helper()
 	near, far := net.Pipe()
@@ -33,9 +33,9 @@ func testSubscriber(t *testing.T, srv *Server, room uint64) (*subscriber, *wire.
 	return sub, conn
 }
 
-// TestOneOrder has a client make 10,000 calls of each kind before the sender's
-// next turn: they leave one order, which holds the largest credit and the first
-// reason to end.
+// TestOneOrder has a client make 10,000 calls of each kind before the sender
+// runs again: they leave one order, which holds the largest credit and the
+// first reason to end.
 func TestOneOrder(t *testing.T) {
 	srv := New(Config{})
 	sub, conn := testSubscriber(t, srv, 0)
@@ -105,7 +105,8 @@ func TestHeartbeatPastStuck(t *testing.T) {
 	})
 }
 
-// TestOpen counts the calls in flight and their bytes.
+// TestOpen: the window is open or closed by the calls in flight and their
+// bytes.
 func TestOpen(t *testing.T) {
 	srv := New(Config{Window: 2, WindowBytes: 100})
 	s := srv.sender
@@ -147,8 +148,8 @@ func TestStarved(t *testing.T) {
 	}
 }
 
-// TestDrop leaves nothing of a subscriber in the sender but the calls that
-// net/rpc has not returned, and happens once.
+// TestDrop: a drop leaves nothing of a subscriber in the sender but the calls
+// that net/rpc has not returned, and happens once.
 func TestDrop(t *testing.T) {
 	for _, why := range []Reason{ReasonUnsubscribed, ReasonCallTimeout} {
 		srv := New(Config{})

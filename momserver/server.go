@@ -44,10 +44,10 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	conns     map[*peer]struct{}
 	perAddr   map[netip.Addr]int
-	greetings pace                 // of connections taken in
-	refusals  pace                 // of connections told why they are not
-	refusing  int                  // connections being told so
-	subs      map[*subscriber]bool // the places of MaxSubscribers; true once the subscription is accepted
+	greetings pace                 // of connections that are admitted
+	refusals  pace                 // of connections that are told why they are refused
+	refusing  int                  // connections that are being told so
+	subs      map[*subscriber]bool // those that count for MaxSubscribers; true once the subscription is accepted
 	jobs      map[*Job]struct{}
 }
 
@@ -96,16 +96,16 @@ func (s *Server) Epoch() uuid.UUID { return s.hist.epoch }
 // It does not check transitions.
 //
 // It never waits for a subscriber. It refuses an event over
-// Config.MaxEventBytes or [wire.MaxLogEntries] with [wire.ErrTooLarge], one that begins a run over
-// Config.MaxRuns with [wire.ErrFull], and all after Shutdown or Close with
-// [wire.ErrClosed]; then nothing has been published. A run that is published
-// here and then forgotten gives way to another over Config.MaxRuns, once it
-// has been silent for Config.MaxRunSilence: it has ended, and a further event of
-// it is a [wire.ErrRunEnded]. Publish keeps nothing that the event
-// points to.
+// Config.MaxEventBytes or [wire.MaxLogEntries] with [wire.ErrTooLarge], one
+// that begins a run over Config.MaxRuns with [wire.ErrFull], and all after
+// Shutdown or Close with [wire.ErrClosed]; then nothing has been published. A
+// run that Publish began and that has been silent for Config.MaxRunSilence
+// gives way to a new run over Config.MaxRuns: the server ends the silent run,
+// and refuses further events of that run with [wire.ErrRunEnded]. Publish keeps
+// nothing that the event points to.
 func (s *Server) Publish(ev wire.Event) error { return s.publish(&ev, false) }
 
-// publish is Publish; ofJob says that the run has a [Job].
+// publish is Publish; ofJob is set if the run has a [Job].
 func (s *Server) publish(ev *wire.Event, ofJob bool) error {
 	status := &ev.Data.Status
 	switch {
@@ -202,14 +202,14 @@ func (s *Server) removeListener(l net.Listener) {
 }
 
 // Shutdown stops the server in good order: it takes no more connections, ends
-// unfinished runs with an error event, refuses further events, delivers what
-// is cached to the subscribers that keep up, says goodbye to each, and returns
-// nil when all its goroutines are gone. A subscriber does not keep up if no
-// event could be sent to it, and it acknowledged none, for Config.CallTimeout:
-// it gets its goodbye and is dropped with [ReasonShutdown], and the Detail of
-// its [Drop] says how many events it was not sent. That is no error of Shutdown.
-// If ctx ends first, Shutdown closes the rest as Close does, and its error
-// names the subscribers that it still waited for.
+// unfinished runs with an error event, refuses further events, delivers what is
+// cached to the subscribers that keep up, says goodbye to each, and returns nil
+// when all its goroutines are gone. A subscriber does not keep up if, for
+// Config.CallTimeout, no event could be sent to it and it acknowledged none.
+// Such a subscriber gets its goodbye and is dropped with [ReasonShutdown]; the
+// Detail of its [Drop] says how many events were not sent to it. Shutdown
+// returns no error for that. If ctx ends first, Shutdown closes the rest as
+// Close does, and its error names the subscribers that it still waited for.
 func (s *Server) Shutdown(ctx context.Context) error {
 	jobs, wasServing := s.enter(draining)
 	for _, j := range jobs {

@@ -16,8 +16,8 @@ import (
 	"mom.internal/wire/wiretest"
 )
 
-// rawClient is a callback endpoint that takes its time for each answer, and
-// always has the same room.
+// rawClient is a callback endpoint that waits before each answer, and always
+// reports the same credit.
 type rawClient struct {
 	delay  time.Duration
 	room   uint32
@@ -48,8 +48,8 @@ func (w *world) subscribe(callback any, args wire.SubscribeArgs) *wire.Conn {
 	return conn
 }
 
-// TestShutdownWithoutProgress drops a subscriber to which no event can be sent,
-// and that acknowledges none, at CallTimeout, whatever it answers.
+// TestShutdownWithoutProgress: a subscriber to which no event can be sent, and
+// that acknowledges none, is dropped at CallTimeout, whatever it answers.
 func TestShutdownWithoutProgress(t *testing.T) {
 	for _, tc := range []struct {
 		name      string
@@ -112,8 +112,8 @@ func TestShutdownWithoutProgress(t *testing.T) {
 	}
 }
 
-// TestShutdownWithProgress delivers everything to a subscriber that gets on,
-// however slowly.
+// TestShutdownWithProgress: a subscriber that makes progress, however slowly,
+// gets everything.
 func TestShutdownWithProgress(t *testing.T) {
 	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: wire.MaxHeartbeat}, func(w *world) {
 		w.publish(100)
@@ -147,8 +147,8 @@ func (c *reporting) Notify(b *wire.Batch, ack *wire.Ack) error {
 
 func (c *reporting) Goodbye(*wire.Goodbye, *wire.Nothing) error { return nil }
 
-// TestShutdownProgress takes an event that is sent for progress, and one that
-// is acknowledged, where each comes just in time after the other.
+// TestShutdownProgress: both an event that is sent and an event that is
+// acknowledged count as progress, if each comes just in time after the other.
 func TestShutdownProgress(t *testing.T) {
 	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: wire.MaxHeartbeat}, func(w *world) {
 		w.publish(10)

@@ -153,12 +153,13 @@ func (sv *service) reserve(sub *subscriber) error {
 	return nil
 }
 
-// cancel ends the connection that the server made for a subscription that is
-// refused, and gives its place back.
+// cancel undoes reserve for a subscription that is refused: it closes the
+// connection that the server dialled back, if there is one, and frees the
+// place.
 func (sv *service) cancel(sub *subscriber) {
 	if sub.callee != sv.conn {
 		sub.callee.Close(wire.Errorf(wire.CodeClosed, "not subscribed"))
-		sub.callee.Wait() // nobody else does
+		sub.callee.Wait() // no other goroutine waits for it
 	}
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
@@ -207,7 +208,7 @@ func (sv *service) Room(args *wire.RoomArgs, _ *wire.Nothing) error {
 // Ping answers: the client checks that the server is alive.
 func (sv *service) Ping(*wire.Nothing, *wire.Nothing) error { return nil }
 
-// addSubscriber takes a place for a subscriber.
+// addSubscriber reserves one of the places of MaxSubscribers for a subscriber.
 func (s *Server) addSubscriber(sub *subscriber) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +222,8 @@ func (s *Server) addSubscriber(sub *subscriber) error {
 	return nil
 }
 
-// acceptSubscriber makes a subscriber one that the operator sees.
+// acceptSubscriber marks a subscriber as accepted, so that Stats and
+// Subscribers include it.
 func (s *Server) acceptSubscriber(sub *subscriber) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 	"mom.internal/wire/wiretest"
 )
 
-// addrConn is a connection that says it comes from an address.
+// addrConn is a connection whose remote address is set by the test.
 type addrConn struct {
 	net.Conn
 	remote net.Addr
@@ -27,8 +27,8 @@ type addrConn struct {
 
 func (c addrConn) RemoteAddr() net.Addr { return c.remote }
 
-// testService returns the service of a connection that nobody is at the other
-// end of. It comes from 127.0.0.1.
+// testService returns the service of a connection from 127.0.0.1, at whose
+// other end nobody reads or writes.
 func testService(t *testing.T, srv *Server) *service {
 	t.Helper()
 	near, far := net.Pipe()
@@ -61,8 +61,8 @@ func dialsBack(ticket []byte) func(context.Context, string, string) (net.Conn, e
 	}
 }
 
-// TestRefusedAfterDialBack leaves no goroutine of the connection that was made
-// for a subscription, once that is refused.
+// TestRefusedAfterDialBack: a subscription that is refused after the dial-back
+// leaves no goroutine of its callback connection.
 func TestRefusedAfterDialBack(t *testing.T) {
 	ticket := make([]byte, wire.TicketSize)
 	srv := New(Config{DialContext: dialsBack(ticket), DialsPerMinute: 1000})
@@ -81,7 +81,7 @@ func TestRefusedAfterDialBack(t *testing.T) {
 	}
 }
 
-// writers returns how many connections have their writer.
+// writers returns how many connections have a writer that runs.
 func writers() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
@@ -100,8 +100,8 @@ func TestPanicInDialer(t *testing.T) {
 	}
 }
 
-// TestSubscribingIsNotSubscribed counts a client whose dial-back is not over
-// for MaxSubscribers, and not as a subscriber.
+// TestSubscribingIsNotSubscribed: a client whose dial-back is not finished
+// counts for MaxSubscribers, but not as a subscriber.
 func TestSubscribingIsNotSubscribed(t *testing.T) {
 	ticket := make([]byte, wire.TicketSize)
 	dialling, goOn := make(chan struct{}), make(chan struct{})
@@ -132,8 +132,8 @@ func TestSubscribingIsNotSubscribed(t *testing.T) {
 	}
 }
 
-// TestIdleAgain watches a connection over whose subscription is refused, or has
-// ended, and not one that is subscribed.
+// TestIdleAgain: a connection whose subscription was refused or has ended is
+// subject to IdleTimeout, and one that is subscribed is not.
 func TestIdleAgain(t *testing.T) {
 	for name, tc := range map[string]struct {
 		calls func(*service)
@@ -174,7 +174,7 @@ func TestIdleAgain(t *testing.T) {
 	}
 }
 
-// TestNotSubscribed answers calls that need a subscription.
+// TestNotSubscribed: calls that need a subscription are refused without one.
 func TestNotSubscribed(t *testing.T) {
 	sv := testService(t, New(Config{}))
 	for name, err := range map[string]error{"Room": sv.Room(new(wire.RoomArgs), nil), "Unsubscribe": sv.Unsubscribe(nil, nil)} {
@@ -184,7 +184,8 @@ func TestNotSubscribed(t *testing.T) {
 	}
 }
 
-// TestCloseWithinDialBack ends a dial-back whose other end says nothing.
+// TestCloseWithinDialBack: Close ends a dial-back whose other end sends
+// nothing.
 func TestCloseWithinDialBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()

@@ -52,8 +52,8 @@ type Stats struct {
 	Dropped     []Drop             // the latest of them, at most 64, oldest first
 }
 
-// Stats returns the server's figures. Those of events, runs and jobs are of one
-// instant; the others of a moment before or after.
+// Stats returns the server's figures. The figures of events, runs and jobs are
+// all of one instant; the others may be of a moment before or after.
 func (s *Server) Stats() Stats {
 	st := Stats{
 		Epoch: s.hist.epoch, Since: s.since, Publishing: s.latency.report(),

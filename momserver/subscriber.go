@@ -33,7 +33,7 @@ type subscriber struct {
 	lastCall      time.Time
 	progress      time.Time // when an event was last sent or acknowledged, or when it joined or draining began
 	leaving       bool      // goodbye has been sent
-	unsent        uint64    // events that had not been sent by then
+	unsent        uint64    // events that had not been sent when the goodbye was
 
 	order order // guarded by the sender's mu
 
@@ -67,17 +67,19 @@ func (sub *subscriber) callOn(callee *wire.Conn) {
 // room returns how many more events may be sent.
 func (sub *subscriber) room() uint64 { return sub.limit - min(sub.limit, sub.sent) }
 
-// creditReport is a client's statement that it had room for so many events when
-// it had received so many.
+// creditReport is what a client reports: the number of events that it had
+// received, and how many more it had room for at that moment.
 type creditReport struct{ received, room uint64 }
 
 // before reports whether r is older than other. Handlers only make room, so of
-// two reports on the same count the larger is the later.
+// two reports with the same number received, the one with more room is the
+// later.
 func (r creditReport) before(other creditReport) bool {
 	return r.received < other.received || r.received == other.received && r.room < other.room
 }
 
-// credit takes a report. One that is older than one taken before is ignored.
+// credit applies a report. It ignores a report that is older than one applied
+// before.
 func (sub *subscriber) credit(r creditReport) {
 	switch limit := r.received + r.room; {
 	case r.received > sub.sent: // a lie; nothing beyond what was sent can have arrived
@@ -98,13 +100,13 @@ func (sub *subscriber) done(head uint64) bool {
 	return !sub.fresh && len(sub.at.snapshot) == 0 && sub.at.next > head && len(sub.inflight) == 0
 }
 
-// behindBy returns how many events it has not been sent: those up to head, and
-// what is left of a snapshot.
+// behindBy returns how many events have not been sent to the subscriber: those
+// up to head, and the rest of a snapshot.
 func (sub *subscriber) behindBy(head uint64) uint64 {
 	return head - min(head, sub.at.next-1) + uint64(len(sub.at.snapshot))
 }
 
-// farewell says how the subscription ended with the server's.
+// farewell returns the Detail of the Drop of a subscriber that got a goodbye.
 func (sub *subscriber) farewell(timeout time.Duration) string {
 	if sub.unsent == 0 {
 		return "it was told that the server shuts down"

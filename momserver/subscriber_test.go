@@ -10,8 +10,8 @@ import (
 	"mom.internal/wire"
 )
 
-// TestCredit takes the latest report of what a client has room for, and none
-// that says more has arrived than was sent.
+// TestCredit takes the latest report of a client's credit, and ignores a report
+// of more received events than were sent.
 func TestCredit(t *testing.T) {
 	for _, tc := range []struct {
 		sent    uint64
@@ -57,7 +57,7 @@ func TestReportsInOrder(t *testing.T) {
 	}
 }
 
-// TestBehind says whether there is anything to send, and whether all has been
+// TestBehind checks whether there is anything to send, and whether all has been
 // sent and acknowledged.
 func TestBehind(t *testing.T) {
 	snapshot := []*entry{{}}
@@ -83,7 +83,8 @@ func TestBehind(t *testing.T) {
 }
 
 // TestFill makes the batches of a subscriber after a gap: the snapshot first,
-// as room and bytes go, and then events; the gap is in the first.
+// as far as credit and bytes allow, and then events. The first batch announces
+// the gap.
 func TestFill(t *testing.T) {
 	cfg := Config{CacheEvents: 10}.withDefaults()
 	h := newHistory(&cfg)
@@ -122,8 +123,8 @@ func TestFill(t *testing.T) {
 	}
 }
 
-// TestFillSnapshotByBytes takes one event of a snapshot at least, and no more
-// than go into the bytes.
+// TestFillSnapshotByBytes takes at least one event of a snapshot, and otherwise
+// no more than fit into the bytes.
 func TestFillSnapshotByBytes(t *testing.T) {
 	cfg := Config{}.withDefaults()
 	h := newHistory(&cfg)

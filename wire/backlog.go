@@ -47,8 +47,8 @@ func (b *backlog) pop() []byte {
 
 // called serves a call that has come, or puts it behind those that wait. It
 // returns an error, which ends the connection, if the peer leaves more calls
-// unanswered than it may: none of those that wait, nor of those that have come
-// with this one, can have been answered when they were sent.
+// unanswered than it may: neither the calls that wait, nor those that have come
+// with this one, can have been answered when the peer sent them.
 func (c *Conn) called(payload []byte) error {
 	switch max := c.cfg.MaxCalls; {
 	case max > 0 && len(c.queue.calls)+c.callsBehind() >= max:

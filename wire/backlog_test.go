@@ -310,7 +310,8 @@ func TestNothingAfterTheEnd(t *testing.T) {
 	})
 }
 
-// TestBacklog keeps copies of calls in order, maxBacklog bytes of them, or one.
+// TestBacklog keeps copies of calls in order, up to maxBacklog bytes, or one
+// call of any length.
 func TestBacklog(t *testing.T) {
 	var b backlog
 	call := make([]byte, maxBacklog-1)
@@ -338,8 +339,8 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
-// TestCallsBehind counts the calls that have come with one, the last as soon as
-// its head is there.
+// TestCallsBehind counts the calls that have arrived together with one, the
+// last of them as soon as its head has arrived.
 func TestCallsBehind(t *testing.T) {
 	call, reply := frame(frameCall, []byte("abc")), frame(frameReply, []byte("abc"))
 	for name, tc := range map[string]struct {

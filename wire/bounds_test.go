@@ -119,8 +119,8 @@ func TestGobBoundsOfEvents(t *testing.T) {
 	}
 }
 
-// TestBoundNames stand at the end of the error that the bound leads to, if they
-// are given.
+// TestBoundNames: the name of a bound, if given, stands at the end of the error
+// of that bound.
 func TestBoundNames(t *testing.T) {
 	for _, names := range []BoundNames{{}, {MaxMessage: "Max", WriteTimeout: "Write", MessageTimeout: "Message"}} {
 		cfg := testConfig

@@ -86,7 +86,8 @@ func silent(t *testing.T) *Conn {
 }
 
 // TestConnCallGivenUp ends a call with its context, and the connection with it.
-// The error is that of the context too; the error of another call is not.
+// The error of the call wraps that of the context; the error of another call
+// does not.
 func TestConnCallGivenUp(t *testing.T) {
 	own := errors.New("own cause")
 	cancelled := func(cause error) func() (context.Context, context.CancelFunc) {
@@ -160,7 +161,8 @@ func TestConnCallGivenUp(t *testing.T) {
 	}
 }
 
-// TestConnCallEnds with what ended the connection, if that came first.
+// TestConnCallEnds: if the connection ends first, the call fails with the
+// reason of that.
 func TestConnCallEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := silent(t)
@@ -271,8 +273,8 @@ func TestConnInSocket(t *testing.T) {
 	}
 }
 
-// stubborn is a connection whose reads and writes go on after Close, until they
-// are let go.
+// stubborn is a connection whose reads and writes go on after Close, until the
+// test lets them return.
 type stubborn struct {
 	net.Conn
 	reads, writes chan struct{}
@@ -318,7 +320,7 @@ func TestConnWait(t *testing.T) {
 	})
 }
 
-// TestConnClientClose ends the connection.
+// TestConnClientClose: closing the rpc.Client ends the connection.
 func TestConnClientClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := silent(t)
@@ -330,7 +332,7 @@ func TestConnClientClose(t *testing.T) {
 	})
 }
 
-// keeper keeps what it was called with, and answers with as much.
+// keeper keeps the bytes that it was called with, and answers with as many.
 type keeper struct {
 	c    *Conn
 	kept [][]byte
@@ -371,7 +373,8 @@ func TestConnLends(t *testing.T) {
 	})
 }
 
-// TestConnAnswered is called after each call, when its reply has been encoded.
+// TestConnAnswered: the function is called after each call, when its reply has
+// been encoded.
 func TestConnAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		na, nb := net.Pipe()
@@ -423,8 +426,8 @@ func TestConnAnswerNow(t *testing.T) {
 	})
 }
 
-// TestConnOverSockets: the end of a socket, half a message and a long message
-// are met as on any other connection.
+// TestConnOverSockets: over a socket, the end, half a message and a long
+// message have the same result as on any other connection.
 func TestConnOverSockets(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

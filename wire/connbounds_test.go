@@ -323,8 +323,8 @@ func TestGlance(t *testing.T) {
 	}
 }
 
-// TestGlanceAtReplies: a long reply is refused by its beginning too, where
-// nothing is served and calls are not taken.
+// TestGlanceAtReplies: a long reply is refused by its beginning, too, on a
+// connection that serves nothing and takes no calls.
 func TestGlanceAtReplies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
@@ -345,8 +345,8 @@ func TestGlanceAtReplies(t *testing.T) {
 	})
 }
 
-// TestFrameHead is exact: a head of maxFrameHead bytes is read, and one byte
-// more is refused; a body may be longer.
+// TestFrameHead: the bound of a head is exact: a head of maxFrameHead bytes is
+// read, and one byte more is refused; a body may be longer.
 func TestFrameHead(t *testing.T) {
 	head := func(n int) []byte { return gobOf(t, &rpc.Request{ServiceMethod: strings.Repeat("m", n)}) }
 	n := maxFrameHead
@@ -383,8 +383,8 @@ func definitions(t *testing.T, values ...any) (stream []byte) {
 	return stream
 }
 
-// TestGlanceChangesNothing in a stream that has types already: a message that
-// brings more of them can be decoded after it.
+// TestGlanceChangesNothing: a glance does not change a stream that has types
+// already, so that a message that brings more types can be decoded after it.
 func TestGlanceChangesNothing(t *testing.T) {
 	var b bytes.Buffer
 	enc, s := gob.NewEncoder(&b), newStream()

@@ -118,7 +118,8 @@ func TestKnownSendsOnce(t *testing.T) {
 	}
 }
 
-// TestCommonKeeps the latest maxCommon packages of the latest run.
+// TestCommonKeeps: a Common keeps the latest maxCommon packages of the latest
+// run.
 func TestCommonKeeps(t *testing.T) {
 	enc, common := NewEventEncoder(), new(Common)
 	event := func(run byte, number int) *Event {
@@ -155,7 +156,8 @@ func TestCommonKeeps(t *testing.T) {
 	}
 }
 
-// TestDefinitionSays which job, run and name its events have.
+// TestDefinitionSays: a definition returns the job, the run and the name of its
+// events.
 func TestDefinitionSays(t *testing.T) {
 	ev := fullEvent()
 	for what, change := range map[string]func(*Event){
@@ -173,8 +175,9 @@ func TestDefinitionSays(t *testing.T) {
 	}
 }
 
-// TestDefinitionFits as long as nothing changes but what each event says for
-// itself. With a change, the run or the package is defined again.
+// TestDefinitionFits: a definition fits as long as nothing changes but the
+// fields that each event carries itself. After another change, the run or the
+// package is defined again.
 func TestDefinitionFits(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change    func(*Event)

@@ -49,8 +49,8 @@ func rung(out *outbox) bool {
 	}
 }
 
-// TestDirectWhole: what the socket takes at once leaves without the writer, and
-// leaves nothing behind.
+// TestDirectWhole: bytes that the socket takes at once leave without the
+// writer, and none are left.
 func TestDirectWhole(t *testing.T) {
 	s := &fakeSocket{room: 1000}
 	out := onSocket(s, ConnConfig{})
@@ -67,8 +67,9 @@ func TestDirectWhole(t *testing.T) {
 	out.flushLate() // as a timer does that was stopped too late
 }
 
-// TestDirectInParts: the writer is woken for what the socket does not take, and
-// until the writer has it, the next frame writes it.
+// TestDirectInParts: the writer is woken for the bytes that the socket does not
+// take, and until the writer takes them over, putting the next frame writes
+// them.
 func TestDirectInParts(t *testing.T) {
 	s := &fakeSocket{room: 6}
 	out := onSocket(s, ConnConfig{})
@@ -88,7 +89,8 @@ func TestDirectInParts(t *testing.T) {
 	}
 }
 
-// TestDirectBesideTheWriter: while the writer is writing, nobody else does.
+// TestDirectBesideTheWriter: while the writer is writing, no other goroutine
+// writes.
 func TestDirectBesideTheWriter(t *testing.T) {
 	s := &fakeSocket{room: 0}
 	out := onSocket(s, ConnConfig{})
@@ -111,8 +113,8 @@ func TestDirectBesideTheWriter(t *testing.T) {
 	}
 }
 
-// TestDirectTellsRoom: a peer whose replies leave directly is served again. The
-// writer has nothing to do then, and cannot tell.
+// TestDirectTellsRoom: a peer whose replies leave directly is served again,
+// although the writer, which has nothing to do then, does not report room.
 func TestDirectTellsRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeSocket{room: 1000}
@@ -141,9 +143,9 @@ func TestDirectTellsRoom(t *testing.T) {
 	})
 }
 
-// TestDirect writes to a socket whose peer does not read at first: what the
-// socket takes leaves at once, on the caller's goroutine, and the rest follows
-// in order when there is room, whoever writes it.
+// TestDirect writes to a socket whose peer does not read at first: the bytes
+// that the socket takes leave at once, on the caller's goroutine, and the rest
+// follows in order when there is room, whichever goroutine writes it.
 func TestDirect(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

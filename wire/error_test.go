@@ -184,8 +184,8 @@ func TestErrorString(t *testing.T) {
 	}
 }
 
-// TestErrorCause: Errorf keeps the operands of %w, and no others; none crosses
-// the wire.
+// TestErrorCause: Errorf keeps the operands of %w, and no others, as the cause;
+// no cause crosses the wire.
 func TestErrorCause(t *testing.T) {
 	for name, tc := range map[string]struct {
 		err  *Error
@@ -216,15 +216,16 @@ func TestErrorCause(t *testing.T) {
 	}
 }
 
-// TestSentinelsStay as they are, whatever is made of them.
+// TestSentinelsStay: the sentinels do not change, whatever is derived from
+// them.
 func TestSentinelsStay(t *testing.T) {
 	if err := ErrTimeout.withCause(io.EOF); !errors.Is(err, ErrTimeout) || !errors.Is(err, io.EOF) || errors.Is(ErrTimeout, io.EOF) {
 		t.Errorf("%#v of %#v", err, ErrTimeout)
 	}
 }
 
-// TestErrorBounds: a code and a message of their longest length are kept whole,
-// and a byte more is cut.
+// TestErrorBounds: a code and a message of the longest length are kept whole,
+// and a byte more is cut off.
 func TestErrorBounds(t *testing.T) {
 	for over := range 2 {
 		code, message := strings.Repeat("c", maxCodeBytes+over), strings.Repeat("m", maxMessageBytes+len("…")+over)

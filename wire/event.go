@@ -90,8 +90,8 @@ type Status struct {
 }
 
 // MaxLogEntries bounds the log of one event. A reader refuses an event with more
-// entries before it makes room for them, because each one costs the reader its
-// size in memory, however little is in it.
+// entries before it makes room for them, because an entry takes the same memory
+// in the reader, however little is in it.
 const MaxLogEntries = 1024
 
 // LogEntry is a line of a run's log.

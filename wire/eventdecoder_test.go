@@ -38,8 +38,8 @@ func TestDecodeLog(t *testing.T) {
 	}
 }
 
-// TestDecodeReferences refuses a reference to a definition that has not come,
-// and a value of another type, first or later.
+// TestDecodeReferences refuses a reference to a definition that has not
+// arrived, and a value of another type, first or later.
 func TestDecodeReferences(t *testing.T) {
 	enc, ev := NewEventEncoder(), fullEvent()
 	run := enc.defineRun(&ev)
@@ -76,7 +76,8 @@ func TestDecodeReferences(t *testing.T) {
 	}
 }
 
-// TestEventTypes are definitions, and nothing else.
+// TestEventTypes: the types of a stream of events are definitions, and nothing
+// else.
 func TestEventTypes(t *testing.T) {
 	enc := NewEventEncoder()
 	value := encoded(t, enc, Event{})

@@ -24,7 +24,7 @@ type gobPlan struct {
 	bound bounded // of a slice that has a bound of its own; nil for none
 }
 
-// bounded is a slice of ours that has a bound of its own.
+// bounded is a slice type of this package that bounds its number of elements.
 type bounded interface {
 	// bound returns an error if n elements are too many. It is called before
 	// room is made for them.

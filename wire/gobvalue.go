@@ -29,7 +29,7 @@ type gobValues struct {
 	word     string          // the last string, which often comes again
 	words    strings.Builder // where strings lie together
 	lent     bool            // a []byte lies where it was read from
-	over     error           // of the slice in it that is over a bound of its own
+	over     error           // set if a slice in the value is over its own bound
 }
 
 // message goes on with the next message, of a definition or of a value, and

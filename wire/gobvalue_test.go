@@ -240,8 +240,9 @@ func benchBatch() (types, data []byte) {
 	return enc.Types(), data
 }
 
-// TestText: short strings lie together, as many as are still to come and maxWords
-// bytes at most; one that comes again lies where it was; a long one lies alone.
+// TestText: short strings share one allocation, for as many bytes as are still to
+// come and maxWords bytes at most. A string that comes again is not copied again,
+// and a long string has its own allocation.
 func TestText(t *testing.T) {
 	in := func(texts ...string) gobReader {
 		var b []byte
@@ -284,8 +285,8 @@ type panicky byte
 func (*panicky) UnmarshalBinary([]byte) error  { panic(strings.Repeat("boom", 1000)) }
 func (panicky) MarshalBinary() ([]byte, error) { return []byte{1}, nil }
 
-// TestReadPanics: a type that panics when it reads itself is an error of the
-// stream, in few words.
+// TestReadPanics: if a type panics when it reads itself, the stream has a short
+// error.
 func TestReadPanics(t *testing.T) {
 	type holder struct{ P panicky }
 	s := newStream()

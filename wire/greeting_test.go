@@ -223,8 +223,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestGreetingKeepsCause: the error of a greeting that did not come, of either
-// side, is that of the socket too.
+// TestGreetingKeepsCause: if a greeting does not come, the error on either side
+// wraps that of the socket.
 func TestGreetingKeepsCause(t *testing.T) {
 	for name, tc := range map[string]struct {
 		far  func(far net.Conn)
@@ -268,7 +268,8 @@ func TestGreetingKeepsCause(t *testing.T) {
 	}
 }
 
-// deaf is a connection that takes nothing, and that has an answer already.
+// deaf is a connection that fails each write, and that already has an answer to
+// read.
 type deaf struct {
 	net.Conn
 	answer io.Reader
@@ -285,9 +286,9 @@ func (d *deaf) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestGreetRefusedFirst: a server that refuses before it has read the hello is
-// heard. Without an answer it is the failed write that counts, unless the
-// server's TLS says why.
+// TestGreetRefusedFirst: the refusal of a server that refuses before it has
+// read the hello is returned. Without an answer the error is that of the failed
+// write, unless the server's TLS gives the reason.
 func TestGreetRefusedFirst(t *testing.T) {
 	alert := &net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}
 	for name, tc := range map[string]struct {
@@ -316,8 +317,8 @@ func TestGreetRefusedFirst(t *testing.T) {
 	}
 }
 
-// TestGreetingBounds: a body of the longest length is read, and so is a welcome
-// of the shortest; TestGreet has one past each.
+// TestGreetingBounds: a body of the longest length and a welcome of the
+// shortest length are read; TestGreet goes one byte past each.
 func TestGreetingBounds(t *testing.T) {
 	text := "mom:full:0:" + strings.Repeat("x", maxRefusal-len("mom:full:0:"))
 	if _, _, err := greetedWith("MoM\x01\x01\x01\x04\x00"+text, 1<<20, true); !errors.Is(err, ErrFull) {
@@ -328,7 +329,7 @@ func TestGreetingBounds(t *testing.T) {
 	}
 }
 
-// TestGreetLeavesNoDeadline: what follows the greeting has no deadline of it.
+// TestGreetLeavesNoDeadline: after the greeting its deadline is no longer set.
 func TestGreetLeavesNoDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()

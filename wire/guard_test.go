@@ -253,8 +253,8 @@ func TestGuardBounds(t *testing.T) {
 	}
 }
 
-// TestDefinitionBytes reads definitions as the specification of gob has them,
-// and refuses those with a field that it does not have.
+// TestDefinitionBytes reads definitions as gob specifies them, and refuses
+// those with a field that the specification does not have.
 func TestDefinitionBytes(t *testing.T) {
 	const name = "\x01\x01N\x01\xff\x82\x00" // N, type 65
 	const number = "\xff\x82"
@@ -291,8 +291,8 @@ func TestDefinitionBytes(t *testing.T) {
 	}
 }
 
-// TestLadderOfTypes: types of which each has two fields of the one before are
-// looked at once each, and not once for each way to them.
+// TestLadderOfTypes: types of which each has two fields of the type before are
+// looked at once each, and not once for each path to them.
 func TestLadderOfTypes(t *testing.T) {
 	types, top := newTypes(), int64(gobFirstUser)
 	common := func(id int64) []byte { return slices.Concat([]byte("\x01\x01N\x01"), appendInt(nil, id), []byte{0}) }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// scripted is a connection from which each read gets the next piece, and the
-// last one the error with it.
+// scripted is a connection whose reads return one piece each; the last piece
+// comes with the error.
 type scripted struct {
 	net.Conn
 	pieces []string
@@ -29,8 +29,8 @@ func (s *scripted) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestInflow reads ahead for little, and past the buffer for much. What came
-// with an error is read before the error.
+// TestInflow reads ahead for a small read, and reads directly for a large one.
+// Bytes that came with an error are read before the error.
 func TestInflow(t *testing.T) {
 	over := errors.New("over")
 	s := &scripted{pieces: []string{"", "abcdef", "ghi", "jk"}, err: over}

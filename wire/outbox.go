@@ -62,8 +62,9 @@ const maxPooled = 256 << 10
 // stream that the peer decodes.
 //
 // A call leaves at once, or with hold at the next send. A reply may wait a
-// moment, so that several leave in one write: until a call leaves, noWait says
-// so, or patient is over. A writer that is writing takes both along before.
+// moment, so that several leave in one write: until a call leaves, noWait asks
+// for it, or patient has passed. A writer that is already writing takes waiting
+// calls and replies along even earlier.
 func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

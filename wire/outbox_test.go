@@ -78,8 +78,8 @@ func TestOutboxGathers(t *testing.T) {
 	})
 }
 
-// TestOutboxDeadlines: each write of the writer has the time of one write, from
-// its own beginning; direct writes, which come after, have no deadline.
+// TestOutboxDeadlines: each write of the writer has the whole WriteTimeout,
+// from its own beginning; direct writes that come later have no deadline.
 func TestOutboxDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nc, done := &recorder{held: make(chan struct{})}, make(chan struct{})
@@ -134,7 +134,8 @@ func TestOutboxLimit(t *testing.T) {
 	})
 }
 
-// TestOutboxFullAtTheLimit: the first frame of a waiting limit fills it.
+// TestOutboxFullAtTheLimit: an outbox takes a frame that fills it to MaxWaiting
+// exactly, and then no other.
 func TestOutboxFullAtTheLimit(t *testing.T) {
 	out := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 20})
 	if err := out.put(frameCall, text(strings.Repeat("x", 15))); err != nil || len(out.buf) != 20 {
@@ -175,8 +176,8 @@ func TestOutboxEnough(t *testing.T) {
 	}
 }
 
-// TestOutboxRoomAtTheLimit: whoever waits is told when just enough replies are
-// left, and no earlier; with nobody waiting, nobody is told.
+// TestOutboxRoomAtTheLimit: a caller that waits for room is woken when just
+// enough replies are left, and no earlier; if none waits, none is woken.
 func TestOutboxRoomAtTheLimit(t *testing.T) {
 	out, told := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 1000, MaxReplies: 20}), 0
 	out.put(frameReply, text(strings.Repeat("x", 16)))
@@ -339,7 +340,7 @@ func written(r *recorder) (frames []int) {
 }
 
 // TestRepliesWait holds replies back for exactly their delay, counted from the
-// first, and not where a call leaves or one of them is urgent.
+// first, but not if a call leaves or one of the replies is urgent.
 func TestRepliesWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out, nc := late(t, ConnConfig{ReplyDelay: 20 * time.Millisecond})
@@ -380,8 +381,8 @@ func TestRepliesWait(t *testing.T) {
 	})
 }
 
-// TestCallsWait holds calls back until they are sent, and replies not at all
-// where there is no delay.
+// TestCallsWait holds calls back until Send, and does not hold replies back if
+// there is no delay.
 func TestCallsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out, nc := late(t, ConnConfig{HoldCalls: true})

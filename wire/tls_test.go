@@ -53,7 +53,7 @@ func TestHardClose(t *testing.T) {
 	}
 }
 
-// TestHandshakeError: each cause has its code, and stays.
+// TestHandshakeError: each cause has its code, and is kept in the error.
 func TestHandshakeError(t *testing.T) {
 	unknown := x509.UnknownAuthorityError{}
 	for name, tc := range map[string]struct {
@@ -87,8 +87,9 @@ func TestHandshakeError(t *testing.T) {
 	}
 }
 
-// TestAtLeastTLS13 sets the version where none is named, also for what
-// GetConfigForClient returns, and leaves the caller's configuration as it is.
+// TestAtLeastTLS13 sets the minimum version if none is set, also in the
+// configuration that GetConfigForClient returns, and leaves the caller's
+// configuration as it is.
 func TestAtLeastTLS13(t *testing.T) {
 	if AtLeastTLS13(nil) != nil {
 		t.Error("nil became a configuration")
@@ -123,7 +124,7 @@ func TestAtLeastTLS13(t *testing.T) {
 	}
 }
 
-// TestIsPlain knows the protocol's own greeting, and nothing else.
+// TestIsPlain recognises the protocol's own greeting, and nothing else.
 func TestIsPlain(t *testing.T) {
 	for want, head := range map[bool]string{true: helloBytes[:5], false: "HTTP/"} {
 		err := fmt.Errorf("handshake: %w", tls.RecordHeaderError{RecordHeader: [5]byte([]byte(head))})
@@ -136,8 +137,8 @@ func TestIsPlain(t *testing.T) {
 	}
 }
 
-// TestIdentity takes the first name that a verified certificate has, within its
-// bound, and none of an unverified one.
+// TestIdentity takes the first name of a verified certificate, within the bound
+// of a name, and none of an unverified one.
 func TestIdentity(t *testing.T) {
 	uri, err := url.Parse("spiffe://site/client")
 	if err != nil {

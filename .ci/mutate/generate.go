@@ -55,7 +55,7 @@ func generate(pkgs []*pkg) (all []*mutant, err error) {
 	return all, nil
 }
 
-// isText reports whether a method only makes a text.
+// isText reports whether a method only returns a text.
 func isText(name string) bool {
 	return name == "String" || name == "Error" || name == "GoString" || name == "Format"
 }
@@ -243,7 +243,8 @@ func isBlank(all []ast.Expr) bool {
 }
 
 // goesOn reports whether the function goes on after a node that is about to be
-// visited, if the node does not return: then a return there can be removed.
+// visited, if the node does not return. If so, a return in its place can be
+// removed.
 func (g *generator) goesOn(child ast.Node) bool {
 	for i := len(g.stack) - 1; i >= 0; i-- {
 		switch n := g.stack[i].(type) {
@@ -363,8 +364,8 @@ func (g *generator) boolean(e ast.Expr, parent ast.Node) {
 	g.add(e, g.text(e), negated, g.wrap(e, "(mutantOn(%d) != (", "))"))
 }
 
-// operators are the operators that helpers stand for, and what a helper does
-// instead if its mutant is chosen.
+// operators are the operators that helpers replace, each with the operator that
+// the helper applies if its mutant is chosen.
 var operators = map[token.Token]struct{ helper, other string }{
 	token.LSS: {"mutantLess", "<="}, token.LEQ: {"mutantAtMost", "<"},
 	token.GTR: {"mutantMore", ">="}, token.GEQ: {"mutantAtLeast", ">"},
@@ -425,7 +426,7 @@ func (g *generator) integer(e ast.Expr, parent ast.Node) {
 		}
 	case *ast.ReturnStmt:
 		if tv.Value != nil && g.fails(p) {
-			return // nobody reads the number
+			return // the caller does not read the number
 		}
 	case *ast.ValueSpec, *ast.KeyValueExpr, *ast.CompositeLit, *ast.SliceExpr, *ast.RangeStmt:
 	case *ast.IndexExpr:

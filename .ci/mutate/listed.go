@@ -57,7 +57,7 @@ func (l *listing) apply(all []*mutant) (unused []string) {
 	}
 	for _, key := range l.keys {
 		if !used[key] {
-			unused = append(unused, "equivalent.txt lists no mutant of today: "+key)
+			unused = append(unused, "equivalent.txt lists a mutant that does not exist: "+key)
 		}
 	}
 	return unused

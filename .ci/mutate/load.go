@@ -70,7 +70,7 @@ func load() ([]*pkg, error) {
 		}
 	}
 	if len(pkgs) != len(subjects) {
-		return nil, errors.New("run it in the module's root")
+		return nil, errors.New("run this command in the module's root")
 	}
 	for _, p := range pkgs {
 		p.source = make(map[string][]byte)

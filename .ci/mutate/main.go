@@ -9,7 +9,7 @@
 // All mutants are compiled into one copy of each file, which go's -overlay puts
 // in the place of the original. An environment variable chooses the mutant that
 // a process runs, so that each test binary is built once. First each test runs
-// alone without a mutant, and notes the mutants that it reaches. Then each
+// alone without a mutant, and records the mutants that it reaches. Then each
 // mutant is tried on the tests that reach it, the fastest first, and on more
 // seeds of the simulation if those find nothing. A failure, a panic, a deadlock
 // and a timeout find a mutant; a mutant that no test reaches is not found.
@@ -44,7 +44,7 @@ var (
 	verbose = flag.Bool("v", false, "print each mutant's result; with -mutant the output of its tests too")
 	want    = flag.Float64("want", 90, "exit with 1 if the tests find less than this `percentage`")
 	seeds   = flag.Int("seeds", 200, "how many `seeds` of the simulation try a mutant that no other test finds")
-	quick   = flag.Bool("quick", false, "leave out real sockets and further seeds: finds less, but soon")
+	quick   = flag.Bool("quick", false, "leave out real sockets and further seeds: finds less, but sooner")
 	workers = flag.Int("workers", 2, "how many test processes run at once")
 )
 
@@ -222,7 +222,7 @@ type mutant struct {
 	column   int
 	function string
 	old, new string // the text that is changed, on one line
-	ordinal  int    // counts the same change in the same function, from 1
+	ordinal  int    // number among the same changes in the same function, from 1
 	edits    []edit
 
 	reason string // from the list of mutants that no test can find
@@ -235,8 +235,8 @@ func (m *mutant) place() string {
 	return fmt.Sprintf("%s:%d:%d %s", m.file, m.line, m.column, m.function)
 }
 
-// key returns the name of the mutant in the list, which holds while the
-// function changes elsewhere.
+// key returns the name of the mutant in the list, which stays valid if other
+// code of the function changes.
 func (m *mutant) key() string {
 	key := m.file + " " + m.function + ": " + m.old + " => " + m.new
 	if m.ordinal > 1 {

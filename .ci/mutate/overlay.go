@@ -153,7 +153,8 @@ func editsOf(all []*mutant, file string) (edits []edit) {
 	return edits
 }
 
-// edit puts texts around a stretch of a file, or replaces the stretch.
+// edit puts texts before and after a stretch of a file, or replaces the
+// stretch.
 type edit struct {
 	start, end    int
 	before, after string
@@ -161,8 +162,8 @@ type edit struct {
 	innermost     bool // of those around the same stretch
 }
 
-// render applies edits, which are nested or apart. What surrounds the same
-// stretch is nested in the order of the edits.
+// render applies edits, which are nested or apart. Edits around the same
+// stretch are nested in their order.
 func render(source []byte, edits []edit) []byte {
 	type insertion struct {
 		at    int

@@ -40,7 +40,7 @@ type test struct {
 	name    string
 	args    []string
 	took    time.Duration
-	reaches map[int]bool // the mutants
+	reaches map[int]bool // numbers of the mutants that the test runs into
 }
 
 func (t *test) String() string { return t.pkg + "." + t.name }
@@ -105,7 +105,8 @@ func (s *suite) binary(pkg string) string {
 	return filepath.Join(s.dir, strings.ReplaceAll(pkg, "/", "_")+".test")
 }
 
-// measure runs a test alone, without a mutant, and notes what it reaches.
+// measure runs a test alone, without a mutant, and records the mutants that it
+// reaches.
 func (s *suite) measure(t *test) (passed bool) {
 	file := filepath.Join(s.dir, fmt.Sprintf("reached%d", s.runs.Add(1)))
 	began := time.Now()
@@ -115,7 +116,7 @@ func (s *suite) measure(t *test) (passed bool) {
 	t.took = time.Since(began)
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return true // it reaches none
+		return true // the test reaches no mutant
 	}
 	t.reaches = make(map[int]bool)
 	for _, word := range strings.Fields(string(text)) {
@@ -161,7 +162,7 @@ func (s *suite) run(tests []*test, timeout time.Duration, env string) (output st
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
 	if cmd.Process != nil {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left behind
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the processes that it left behind
 	}
 	if err != nil && (ctx.Err() != nil || strings.Contains(out.String(), "panic: test timed out after")) {
 		err = errTimeout
@@ -236,9 +237,10 @@ func (s *suite) try(m *mutant) (result, by string) {
 
 var failure = regexp.MustCompile(`(?m)^(?:--- FAIL: (\w+)|panic: (.*)|fatal error: (.*))`)
 
-// finds runs tests with a mutant, and returns what found it, "" for nothing.
-// The load of the machine can make a test fail. So what failed must fail again,
-// and what took too long or has real sockets must pass without the mutant.
+// finds runs tests with a mutant, and returns the test or the panic that found
+// it, or "". The load of the machine can make a test fail. So a test that
+// failed must fail again, and a test that took too long or uses real sockets
+// must pass without the mutant.
 func (s *suite) finds(m *mutant, tests []*test) (by string) {
 	timeout := max(10*time.Second, 10*duration(tests))
 	env := mutantEnv + "=" + strconv.Itoa(m.id)

@@ -14,14 +14,14 @@ import (
 
 // Times of -exit-when-done.
 const (
-	quiet    = time.Second           // without -job, no other job may appear for so long after the last watched end
+	quiet    = time.Second           // without -job, how long no other job may appear after the last end of a watched run
 	interval = 50 * time.Millisecond // between two looks at what is still to be shown
 )
 
 // verdict is how -exit-when-done ended.
 type verdict struct {
 	code int
-	err  error // to be said; nil where the runs have ended
+	err  error // the last words on stderr; nil if the runs have ended
 }
 
 // ending decides when -exit-when-done ends, and how. The verdict is made once,
@@ -31,13 +31,13 @@ type verdict struct {
 // ends nothing.
 type ending struct {
 	wait   time.Duration      // -wait
-	place  func() wire.Cursor // what has been shown
+	place  func() wire.Cursor // after the events that have been shown
 	cancel func(error)        // ends the stream
 
 	mu      sync.Mutex // guards the fields below
 	runs    watchedRuns
 	verdict *verdict // nil until it is made; never changed then
-	why     error    // there is no connection; nil where the first attempt still goes on
+	why     error    // why there is no connection; nil while the first attempt goes on
 	busy    bool     // an event is being shown
 	late    bool     // the server has been away for -wait, and events may still be to be shown
 
@@ -98,8 +98,9 @@ func (n *ending) conclude(err error) verdict {
 	return *n.verdict
 }
 
-// giveUp decides without further events: by err, unless runs have ended and no
-// watched run is unfinished. mu is held.
+// giveUp decides without waiting for further events. The verdict has err,
+// unless, without -job, runs have ended and no watched run is unfinished. mu is
+// held.
 func (n *ending) giveUp(err error) {
 	if n.runs.pausing() {
 		err = nil
@@ -107,7 +108,8 @@ func (n *ending) giveUp(err error) {
 	n.decide(err)
 }
 
-// over reports whether the watched runs have ended, unless another job appears.
+// over reports whether there is a verdict, or will be one unless another job
+// appears.
 func (n *ending) over() bool {
 	if n == nil {
 		return false
@@ -118,8 +120,8 @@ func (n *ending) over() bool {
 }
 
 // showing stops the quiet time while an event is shown, because the event of
-// another job may already wait behind this one. It reports false after the
-// verdict, when no event is to be shown.
+// another job may already wait behind this one. It returns false if there is a
+// verdict, because then no event is to be shown.
 func (n *ending) showing() bool {
 	if n == nil {
 		return true
@@ -134,7 +136,8 @@ func (n *ending) showing() bool {
 	return n.verdict == nil
 }
 
-// seen takes an event that has been shown. It reports false after the verdict.
+// seen takes an event that has been shown. It returns false if there is a
+// verdict.
 func (n *ending) seen(e *wire.Event) bool {
 	if n == nil {
 		return true
@@ -160,7 +163,7 @@ func (n *ending) seen(e *wire.Event) bool {
 	return n.verdict == nil
 }
 
-// status notes whether the server is there.
+// status takes a connection status, and records whether the server is there.
 func (n *ending) status(s momclient.ConnectionStatus) {
 	if n == nil {
 		return
@@ -179,7 +182,8 @@ func (n *ending) status(s momclient.ConnectionStatus) {
 	}
 }
 
-// away notes that the server is not there, and why, if that is news. mu is held.
+// away records that the server is not there, and why, unless why is nil. mu is
+// held.
 func (n *ending) away(why error) {
 	if why != nil {
 		n.why = why
@@ -189,17 +193,18 @@ func (n *ending) away(why error) {
 	}
 }
 
-// tooLong decides that the server has been away for too long, when all that came
-// before has been shown: the ends of the watched runs may be among it. mu is held.
+// tooLong decides that the server has been away for too long. It waits until all
+// events that came before have been shown, because the ends of the watched runs
+// may be among them. mu is held.
 func (n *ending) tooLong() {
 	if n.late = n.busy; !n.busy {
 		n.giveUp(&awayError{wait: n.wait, why: n.why})
 	}
 }
 
-// restarted decides, if a watched run of an earlier epoch is unfinished. It waits
-// until all events from before the restart have been shown, because the end of the
-// run may be among them. mu is held.
+// restarted decides that a run is lost, if a watched run of an earlier epoch is
+// unfinished. It waits until all events from before the restart have been shown,
+// because the end of the run may be among them. mu is held.
 func (n *ending) restarted(epoch uuid.UUID) {
 	stopTimer(&n.judge)
 	switch {
@@ -218,7 +223,7 @@ func (n *ending) stop() {
 	stopTimer(&n.quiet)
 }
 
-// awayError says that the server was away for as long as -wait allows.
+// awayError reports that the server was away for as long as -wait allows.
 type awayError struct {
 	wait time.Duration
 	why  error

@@ -418,9 +418,10 @@ func TestEndInGap(t *testing.T) {
 	}
 }
 
-// TestRunsAgain does not wait for a further run of a job that has ended one: it
-// ends a second after the last end that it waited for, whether the further run
-// begins at the very instant, a nanosecond before it, or sooner.
+// TestRunsAgain: the command does not wait for a further run of a job after one
+// run of it has ended. It ends a second after the last end that it waited for,
+// whether the further run begins at that instant, a nanosecond before it, or
+// sooner.
 func TestRunsAgain(t *testing.T) {
 	for _, before := range []time.Duration{0, 1, quiet / 10} {
 		for range 20 { // at the very instant, either may be first
@@ -439,8 +440,9 @@ func TestRunsAgain(t *testing.T) {
 	}
 }
 
-// TestAnotherJob waits for another job that appears a nanosecond before all is
-// over. One that appears at the very instant is waited for, or not seen at all.
+// TestAnotherJob: the command waits for another job that appears a nanosecond
+// before it would end. A job that appears at that very instant is either waited
+// for, or not shown at all.
 func TestAnotherJob(t *testing.T) {
 	for _, before := range []time.Duration{0, 1} {
 		for range 20 {
@@ -463,8 +465,8 @@ func TestAnotherJob(t *testing.T) {
 	}
 }
 
-// TestNeverQuiet ends while the job runs every few milliseconds. How a further
-// run ends does not count.
+// TestNeverQuiet: the command ends although the job runs again every few
+// milliseconds. The outcome of a further run does not count.
 func TestNeverQuiet(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.watch("-exit-when-done")
@@ -488,8 +490,8 @@ func TestNeverQuiet(t *testing.T) {
 	})
 }
 
-// TestTwoRunsOfOneJob waits for each run that had begun when the first of its
-// job ended.
+// TestTwoRunsOfOneJob: the command waits for each run that had begun when the
+// first run of its job ended.
 func TestTwoRunsOfOneJob(t *testing.T) {
 	inBubble(t, func(s *site) {
 		first := s.job("site")
@@ -505,8 +507,8 @@ func TestTwoRunsOfOneJob(t *testing.T) {
 	})
 }
 
-// TestFurtherRunLost ends well although a further run was lost, in a gap or with
-// the server, while the first run of another job goes on.
+// TestFurtherRunLost: the command exits with 0 although a further run was lost,
+// in a gap or with the server, while the first run of another job went on.
 func TestFurtherRunLost(t *testing.T) {
 	for name, lose := range map[string]func(s *site) (other *momserver.Job){
 		"gap": func(s *site) *momserver.Job {
@@ -539,8 +541,8 @@ func TestFurtherRunLost(t *testing.T) {
 	}
 }
 
-// TestSlowFurtherRun waits for another job that stdout is too slow to show
-// within a second: it began before the second was over.
+// TestSlowFurtherRun: the command waits for another job that began before the
+// quiet second was over, even if stdout is too slow to show that in time.
 func TestSlowFurtherRun(t *testing.T) {
 	inBubble(t, func(s *site) {
 		out := &slow{line: "  3  site"}
@@ -557,7 +559,8 @@ func TestSlowFurtherRun(t *testing.T) {
 	})
 }
 
-// TestVerdictStands shows no event after the verdict, and changes it by nothing.
+// TestVerdictStands: after the verdict no event is shown, and nothing changes
+// the verdict.
 func TestVerdictStands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cancelled := 0
@@ -587,8 +590,9 @@ func TestVerdictStands(t *testing.T) {
 	})
 }
 
-// TestTimerStoppedLate does not run the function of a timer that was stopped
-// when it had already gone off, nor in the name of the next one.
+// TestTimerStoppedLate: if a timer is stopped after it has gone off, its
+// function does not run, not even if another timer has been started in its
+// place.
 func TestTimerStoppedLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &ending{wait: time.Hour, cancel: func(error) {}}
@@ -610,8 +614,8 @@ func TestTimerStoppedLate(t *testing.T) {
 	})
 }
 
-// TestAwayBehindStdout judges the absence of the server when all is shown that
-// came before: the end of the run is among it.
+// TestAwayBehindStdout: the absence of the server is judged once all earlier
+// events are shown, because the end of the run is among them.
 func TestAwayBehindStdout(t *testing.T) {
 	for _, ends := range []bool{true, false} {
 		inBubble(t, func(s *site) {

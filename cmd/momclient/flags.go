@@ -86,7 +86,7 @@ func flagSet(c *config) *flag.FlagSet {
 	return fs
 }
 
-// errVersion is that only the version is asked for.
+// errVersion reports that only the version is asked for.
 var errVersion = errors.New("-version")
 
 // parseFlags reads the command line. The error is flag.ErrHelp, errVersion, or a

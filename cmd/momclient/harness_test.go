@@ -169,7 +169,8 @@ func (s *site) jobWith(init wire.InitializeData) *momserver.Job {
 	return j
 }
 
-// start is job, but does not wait until the monitor has seen the run begin.
+// start does what job does, but does not wait until the monitor has seen the
+// run begin.
 func (s *site) start(name string) *momserver.Job {
 	s.t.Helper()
 	return s.startWith(wire.InitializeData{Name: name})

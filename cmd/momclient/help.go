@@ -28,12 +28,12 @@ const helpTail = `
 -o auto is a watch on a terminal, but text in the background or elsewhere. By
 -state and -severity a watch and the page filter their log alone. -from is now;
 oldest for these two, but not with -exit-when-done; -cursor goes before it.
--exit-when-done waits until each job of -job has ended a run; else until each
-job seen has ended one, and no other job comes for a second.
+-exit-when-done waits for the end of a run of each job of -job; without -job,
+of each job that appears, until no other has appeared for a second.
 
 Exit codes: 0 ended by a signal; 1 stdout, the cursor file or -http failed;
 2 bad flags, or their files; 3 refused for good. With -exit-when-done: 0 the
-runs completed; 1 one of them failed or had errors; 3 an end was not seen.
+runs completed; 1 a run failed or had errors; 3 the end of a run was not seen.
 
 Examples:
   momclient -http :8420                              watch, in a browser too

@@ -35,8 +35,8 @@ type process struct {
 	stderr buffer
 }
 
-// hangs is after how long a test is taken to hang. It is long, for a machine
-// that has other things to do.
+// hangs is the time after which a test counts as hanging. It is long, because
+// the machine may be busy.
 const hangs = 2 * time.Minute
 
 // launch starts the command with stdout.
@@ -53,8 +53,8 @@ func launch(t *testing.T, addr string, stdout *os.File, args ...string) *process
 	return p
 }
 
-// start is launch, and waits until the command has subscribed. One that ends by
-// itself may never say that it has.
+// start launches the command, and waits until it has subscribed. A command that
+// ends by itself may never report that.
 func start(t *testing.T, addr string, stdout *os.File, args ...string) *process {
 	t.Helper()
 	p := launch(t, addr, stdout, args...)

@@ -152,9 +152,9 @@ func (p *ptyTest) restored(code int) {
 	p.as()
 }
 
-// as wants the terminal to be as it was, now that nobody else writes to it. The
-// terminal may still hold some of what was written, so as writes a bell, which
-// nobody else does, and waits until that has come out.
+// as checks that the terminal is as it was before, once no other process writes
+// to it. The terminal may still hold output, so as writes a bell, which no
+// other code writes, and waits until the bell has come out.
 func (p *ptyTest) as() {
 	p.t.Helper()
 	const bell = "\a"

@@ -6,11 +6,11 @@ import (
 	"mom.internal/wire"
 )
 
-// watchedRuns holds what events have told of the runs that -exit-when-done waits
-// for: of each job, or with -job of each named one, the runs that begin before one
-// of them has ended. A further run does not count, so that the command ends beside
-// a server that always runs something, and its exit code does not depend on how far
-// the next run has got by then.
+// watchedRuns follows, event by event, the runs that -exit-when-done waits for.
+// They are, of each job, or with -job of each named job, the runs that begin before
+// one of them has ended. A further run does not count, so that the command ends
+// beside a server that always runs something, and its exit code does not depend on
+// how far the next run has got by then.
 type watchedRuns struct {
 	ids   map[uuid.UUID]bool // of -job: whether a run of it was seen to end
 	names map[string]bool
@@ -36,7 +36,7 @@ func newWatchedRuns(f *wire.Filter) watchedRuns {
 	return w
 }
 
-// see takes an event, and reports whether it is one of a watched run.
+// see takes an event, and reports whether the event is of a watched run.
 func (w *watchedRuns) see(e *wire.Event) bool {
 	if w.epoch != uuid.Nil && e.Epoch != w.epoch && len(w.open) > 0 {
 		w.lost = true
@@ -95,8 +95,8 @@ func (w *watchedRuns) isNamed(e *wire.Event) bool {
 	return byID || byName
 }
 
-// over reports, with -job, whether each job has had a run end and none of them
-// is unfinished.
+// over reports, with -job, whether a run of each named job has ended, and no
+// watched run is unfinished.
 func (w *watchedRuns) over() bool {
 	for _, ended := range w.ids {
 		if !ended {
@@ -111,8 +111,8 @@ func (w *watchedRuns) over() bool {
 	return w.named() && len(w.open) == 0
 }
 
-// pausing reports, without -job, whether runs have ended and no watched one is
-// unfinished: all is over unless another job appears.
+// pausing reports, without -job, whether runs have ended and no watched run is
+// unfinished: then all is over unless another job appears.
 func (w *watchedRuns) pausing() bool { return !w.named() && len(w.done) > 0 && len(w.open) == 0 }
 
 // unfinishedBefore reports whether watched runs of another epoch are unfinished.

@@ -82,7 +82,7 @@ func flagSet(c *config) *flag.FlagSet {
 	return fs
 }
 
-// errVersion is that only the version is asked for.
+// errVersion reports that only the version is asked for.
 var errVersion = errors.New("-version")
 
 // parseFlags reads the command line and the files that it names. The error is

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// hangs is after how long a test is taken to hang. It is long, for a machine
-// that has other things to do.
+// hangs is the time after which a test counts as hanging. It is long, because
+// the machine may be busy.
 const hangs = 2 * time.Minute
 
 // sites makes n sources with a page each, and returns pairs of paths.

@@ -148,8 +148,8 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// TestWaitForSubscription does not begin for a client whose callback endpoint
-// hangs, and then fails.
+// TestWaitForSubscription: -wait does not count a client whose callback
+// endpoint hangs, and then fails.
 func TestWaitForSubscription(t *testing.T) {
 	p := start(t, append([]string{"-once", "-wait", "1"}, sites(t, 1)...)...)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

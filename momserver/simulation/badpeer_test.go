@@ -141,7 +141,7 @@ func (c *badCallback) Notify(b *wire.Batch, ack *wire.Ack) error {
 
 func (c *badCallback) Goodbye(*wire.Goodbye, *wire.Nothing) error { return nil }
 
-// isRaw reports whether the name is of a peer that is no momclient.
+// isRaw reports whether the name is that of a peer that does not use momclient.
 func isRaw(name string) bool {
 	return strings.HasPrefix(name, badPrefix) || strings.HasPrefix(name, guestPrefix)
 }

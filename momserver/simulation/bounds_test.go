@@ -31,8 +31,8 @@ func (p *publisher) refused(want error, call func() error) {
 	}
 }
 
-// startJob starts a run of the publisher's first job, which the server should
-// refuse.
+// startJob tries to start a run of the publisher's first job, which the server
+// should refuse.
 func (p *publisher) startJob(name string) error {
 	_, err := p.srv.StartJob(p.jobs[0], wire.InitializeData{Name: name})
 	return err
@@ -42,8 +42,8 @@ func (p *publisher) startJob(name string) error {
 func (w *world) long() string { return strings.Repeat("x", w.cfg.MaxEventBytes) }
 
 // runMany begins as many runs as the server takes, is refused some more, and
-// ends them all. The first of that takes no time, so that nobody else is
-// refused.
+// ends them all. The first two steps take no simulated time, so that no other
+// run is refused.
 func (p *publisher) runMany() {
 	var open []invariant.Mark
 	for p.srv.Stats().Runs < p.w.cfg.MaxRuns && !p.leaving() {
@@ -77,7 +77,7 @@ func (r *jobRun) refusePackage() {
 	})
 }
 
-// refusesAll checks that a server that has ended takes no run and no event.
+// refusesAll checks that a server that has ended refuses every run and event.
 func (w *world) refusesAll(srv *momserver.Server) {
 	p := w.publishers[0]
 	_, err := srv.StartJob(p.jobs[0], wire.InitializeData{Name: "too late"})
@@ -87,8 +87,8 @@ func (w *world) refusesAll(srv *momserver.Server) {
 }
 
 // atSubscribing publishes events at the instant at which somebody subscribes,
-// when its place is fixed and nothing has been sent: it is what the server
-// logs to.
+// when the subscriber's place is fixed and nothing has been sent. It is the
+// handler of the server's log.
 type atSubscribing struct {
 	*publisher
 	slog.Handler

@@ -46,7 +46,7 @@ func (s *subscriber) checkEnd(st momclient.ConnectionStatus) {
 	}
 }
 
-// attempts is what a client has said of its attempts to connect.
+// attempts is what a client has reported of its attempts to connect.
 type attempts struct {
 	began  time.Time // when the latest began
 	ended  time.Time // when it, or the session that it made, ended
@@ -55,7 +55,7 @@ type attempts struct {
 }
 
 // firstDelay is the longest wait before the first attempt after a session that
-// held, where the server asks for no longer one.
+// held, unless the server asks for a longer wait.
 const firstDelay = 200 * time.Millisecond
 
 // checkAttempt checks that the waits between attempts begin anew after a session

@@ -82,8 +82,8 @@ func (p *endpoint) intrude(ctx context.Context, network, address string) {
 	}
 }
 
-// dialBack connects the server to an endpoint, which it may not be the first to
-// find.
+// dialBack connects the server to an endpoint, where strangers may have come
+// first.
 func (w *world) dialBack(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, _ := net.SplitHostPort(address)
 	if host == badIP {

@@ -13,8 +13,8 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// guest_test.go holds peers that keep the protocol, on links without faults,
-// and do what no momclient does.
+// guest_test.go holds peers that keep to the protocol, on links without faults,
+// but do what momclient never does.
 
 // greet connects to the server and greets it. The connection serves nothing
 // before its Serve is called.
@@ -35,7 +35,7 @@ func (w *world) greet(ctx context.Context, e *entity, l *wiretest.Link) (*wire.C
 	return wire.NewConn(secured, wire.ConnConfig{MaxMessage: 4 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute}), welcome, nil
 }
 
-// secure puts TLS on the connection, in a world where there is.
+// secure puts TLS on the connection, in a world that has TLS.
 func (w *world) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	cfg := w.keys.ofClient()
 	if cfg == nil {
@@ -58,7 +58,7 @@ func newGuest(w *world) *guest {
 	return g
 }
 
-// What it does.
+// What a guest does.
 const (
 	guestPrefix  = "guest that "
 	unsubscribed = guestPrefix + "unsubscribes and stays"
@@ -118,8 +118,8 @@ func (g *guest) stay(conn *wire.Conn) {
 	g.sleep(0)
 }
 
-// stall asks for so much that not all of the answers leave, does not read for a
-// while, and then checks that it gets them.
+// stall asks for more than the connection holds, does not read for a while, and
+// then checks that it gets all answers.
 func (g *guest) stall(conn *wire.Conn) {
 	const asked = 12 // of the 16 calls that may be unanswered
 	answers := make(chan *rpc.Call, asked)
@@ -142,7 +142,7 @@ func (g *guest) stall(conn *wire.Conn) {
 	g.sleep(0)
 }
 
-// newcomers each come from an address of their own, and go.
+// newcomers are clients that each come from an address of their own, and go.
 type newcomers struct {
 	*entity
 	offset time.Duration // of their links

@@ -55,8 +55,8 @@ func (h *historian) ask(n int) {
 	}
 }
 
-// check checks that the events are no more than n, and that they and those that
-// were missed are all that lie between the two places.
+// check checks that there are n events at most, and that they and the missed
+// events add up to all events between the two places.
 func (h *historian) check(since wire.Cursor, n int, events []wire.Event, at wire.Cursor) {
 	if n > 0 && len(events) > n {
 		h.w.violated(invariant.Bounded, "the historian got %d events, and asked for %d", len(events), n)

@@ -90,10 +90,10 @@ func (s *subscriber) next(c *momclient.Client, err error) bool {
 	return !s.odds(3)
 }
 
-// handOver has a handler that waits for the end of its subscription return, at
+// handOver lets a handler return that waits for the end of its subscription, at
 // the instant at which a range loop is about to begin, and reports whether there
-// was one. On one processor either goes on until it waits; on more the two meet
-// anywhere in the client's code.
+// was such a handler. On one processor each of the two goes on until it waits;
+// on more they meet anywhere in the client's code.
 func (s *subscriber) handOver() bool {
 	select {
 	case s.handover <- struct{}{}:

@@ -18,9 +18,9 @@ import (
 
 var mutantsFlag = flag.Bool("sim.mutants", false, "plant a bug at a time, and see that it is found")
 
-// mutant is a bug to plant: old becomes new in a file, where it stands once. The
-// simulation reports one of the invariants; or the tests of a package fail,
-// where the simulation cannot see it.
+// mutant is a bug to plant: new replaces old, which stands once in a file. The
+// simulation then reports one of the invariants or, if it cannot see the bug,
+// the tests of a package fail.
 type mutant struct {
 	name  string
 	edits []edit
@@ -178,8 +178,8 @@ var mutants = []mutant{
 	}, nil, tests{"cmd/momclient", "TestDone"}},
 }
 
-// TestMutantsFit looks for the place of each bug, so that who changes the code
-// learns of it.
+// TestMutantsFit looks for the place of each bug, so that an engineer who
+// changes the code there notices at once.
 func TestMutantsFit(t *testing.T) {
 	for _, m := range mutants {
 		if _, err := m.plant(repository(t), t.TempDir()); err != nil {
@@ -197,7 +197,8 @@ func repository(t *testing.T) string {
 	return root
 }
 
-// TestMutants plants the bugs, one at a time, and runs what finds each.
+// TestMutants plants the bugs, one at a time, and runs the simulation or the
+// tests that find each.
 func TestMutants(t *testing.T) {
 	if !*mutantsFlag {
 		t.Skip("not asked for: -sim.mutants")
@@ -220,7 +221,7 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// simulate runs the simulation, which finds the bug.
+// simulate runs the simulation, which must find the bug.
 func (m *mutant) simulate(t *testing.T, overlay string) {
 	cmd := exec.Command("go", "test", "-overlay", overlay, "-run", "TestSimulation", "-timeout", "5m", ".",
 		"-sim.fast", "-sim.keep=false", "-sim.kept=false", fmt.Sprint("-sim.seeds=", *seeds))
@@ -238,7 +239,7 @@ func (m *mutant) simulate(t *testing.T, overlay string) {
 	}
 }
 
-// test runs the tests of a package, of which one fails.
+// test runs the tests of a package, of which at least one must fail.
 func (m *mutant) test(t *testing.T, root, overlay string) {
 	cmd := exec.Command("go", "test", "-overlay", overlay, "-failfast", "-run", m.tests.run, "-timeout", "5m", "./"+m.tests.dir)
 	cmd.Dir = root

@@ -11,14 +11,14 @@ import (
 // underRace is set by the race detector.
 var underRace bool
 
-// TestReplay simulates seeds twice: all that everybody does is the same, to
-// the microsecond, where a seed runs on one processor.
+// TestReplay simulates seeds twice: if a seed runs on one processor, everything
+// happens the same way, to the microsecond.
 //
-// What is left open is what the library does at one instant, on several
-// goroutines: where a connection has the reply to Subscribe and the first batch
+// Only the order in which several goroutines of the library act at one instant
+// is open: if a connection has both the reply to Subscribe and the first batch
 // to write, either may be first. The scheduler decides that alike on one
 // processor, unless it takes the processor from a goroutine whose time is up,
-// and the race detector has it decide at random. So a seed has a few tries to
+// and with the race detector it decides at random. So a seed has a few tries to
 // come out the same twice.
 func TestReplay(t *testing.T) {
 	if underRace {

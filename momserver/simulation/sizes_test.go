@@ -17,7 +17,7 @@ import (
 // method returns: an entry that is never removed is too small to be seen in the
 // memory of one simulation.
 
-// sizes are how much a server keeps of what comes and goes.
+// sizes are the sizes of the maps and lists whose entries come and go.
 type sizes struct {
 	conns, addrs int // connections, and the addresses that they come from
 	subs         int // subscribers
@@ -62,7 +62,8 @@ func locked(of reflect.Value, read func()) {
 	read()
 }
 
-// checkSizes checks that a server keeps nothing of what is gone.
+// checkSizes checks that a server keeps no entry of a client, run or job that
+// is gone.
 func (w *world) checkSizes(srv *momserver.Server) {
 	n := sizesOf(srv)
 	report := w.report
@@ -84,7 +85,7 @@ func (w *world) checkGone(srv *momserver.Server) {
 	}
 }
 
-// TestSizes has one of each.
+// TestSizes checks the sizes of a server that has one entry of each kind.
 func TestSizes(t *testing.T) {
 	srv := momserver.New(momserver.Config{})
 	defer srv.Close()

@@ -46,9 +46,9 @@ func healthyHandler(e *entity) traits {
 	return t
 }
 
-// healthyLoop is another, in a loop, that may get no event for a long time, and
-// is not kept alive by its own Pings: with a Period longer than it takes
-// silence for.
+// healthyLoop is another healthy subscriber, with a range loop. It may get no
+// event for a long time, and its own pings do not keep the connection alive,
+// because its Period is longer than the silence that it accepts.
 func healthyLoop(e *entity) traits {
 	t := healthyHandler(e)
 	t.loops, t.opts.From, t.pieces, t.backs = always, wire.FromNow, 2, 2
@@ -108,7 +108,7 @@ func anything(e *entity) traits {
 	return t
 }
 
-// mixed takes its events both ways.
+// mixed takes its events both by a handler and by a range loop.
 func mixed(e *entity) traits {
 	t := ordinary(e)
 	t.mixes, t.loops, t.breaks = true, sometimes, true

@@ -54,10 +54,11 @@ const (
 
 // simulate runs one seed, in a bubble, and returns its trace. Half of the seeds
 // run on one processor, so that what happens at one instant happens in one
-// order: with more it is open, for one, whether a connection's writer finds one
-// message or two, which under TLS are read when both are whole. The others keep
-// all processors, because only there two goroutines meet within a function. So
-// does the race detector, which shuffles goroutines anyway.
+// order: with more processors it is open, for example, whether a connection's
+// writer finds one message or two, which under TLS are read when both are
+// whole. The other half keeps all processors, because only there two goroutines
+// meet within a function. Under the race detector all seeds do, because it
+// shuffles goroutines anyway.
 func simulate(t *testing.T, seed uint64, duration time.Duration, report invariant.Report) (trace string) {
 	if !underRace && !parallel(seed) {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))

@@ -35,9 +35,9 @@ type bed struct {
 	reached atomic.Int64 // peers that have got to where they are stuck
 }
 
-// loopback is where servers listen. A port of 127.0.0.1 may be another's before a
-// server is started again there, such as that of a connection; Linux has other
-// addresses of loopback, from which nobody connects.
+// loopback is where servers listen. Before a server is started again there,
+// another socket may take a port of 127.0.0.1, such as that of an outgoing
+// connection. Linux has other loopback addresses, from which no program connects.
 func loopback() string {
 	if runtime.GOOS == "linux" {
 		return "127.0.0.2:0"

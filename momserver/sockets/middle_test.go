@@ -182,8 +182,8 @@ func (p *passage) sever() {
 	}
 }
 
-// hangs is after how long a test is taken to hang. It is long, for a machine
-// that has other things to do.
+// hangs is the time after which a test counts as hanging. It is long, because
+// the machine may be busy.
 const hangs = 2 * time.Minute
 
 // eventually polls until a condition holds, with a deadline for a test that

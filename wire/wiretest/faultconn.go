@@ -113,8 +113,8 @@ func (c *faultConn) attempt(op string, half *half, try func(now time.Time) (done
 	}
 }
 
-// pause waits for news, or as long as it takes; an hour stands for not before
-// news, and needs no timer.
+// pause waits for news, but no longer than wait. A wait of an hour or more
+// stands for no limit, and needs no timer.
 func pause(wait time.Duration, news <-chan struct{}) {
 	if wait >= time.Hour {
 		<-news

@@ -1,5 +1,5 @@
 // Command server embeds a MoM server. It prints its address, runs one job, and
-// ends when stdin does.
+// ends at the end of stdin.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Package version says of which version of the module a command was built. Both
-// commands import it.
+// Package version prints the version of the module from which a command was
+// built. Both commands import it.
 package version
 
 import (
@@ -36,7 +36,7 @@ var pseudo = regexp.MustCompile(`[-.][0-9]{14}-([0-9a-f]{12})(?:\+|$)`)
 
 func line(command string, info *debug.BuildInfo, archived string) string {
 	version, commit, modified := info.Main.Version, "", ""
-	if info.Main.Path == module { // else the settings are of the module that the command was built in
+	if info.Main.Path == module { // otherwise the settings are those of the module in which the command was built
 		for _, s := range info.Settings {
 			switch {
 			case s.Key == "vcs.revision":
