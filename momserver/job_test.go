@@ -3,6 +3,8 @@ package momserver_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -154,7 +156,155 @@ func TestCompletedWithErrors(t *testing.T) {
 		if p := last.Data.Progress; p.PackagesFailed != 1 || p.PackagesDone != 1 || p.PackagesTotal != 2 || p.BytesDone != 100 || p.BytesTotal != 200 || p.Fraction() == 1 {
 			t.Errorf("progress at the end: %+v", p)
 		}
+		checkLog(t, last, "Processing : completed with errors: 1 of 2 packages failed, 1 errors in all")
 	})
+}
+
+// checkLog compares the log of an event, an entry a line.
+func checkLog(t *testing.T, e wire.Event, want ...string) {
+	t.Helper()
+	var got []string
+	for _, entry := range e.Data.Status.Log {
+		got = append(got, fmt.Sprintf("%v %s: %s", entry.Severity, entry.Item, entry.Message))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the log of event %d, %v, is\n%s; want\n%s", e.Seq, e.Data.Status.State, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestTotalsAtTheEnd sets the totals of a run that was completed to what was
+// done, whatever was expected at its beginning.
+func TestTotalsAtTheEnd(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		for _, expected := range []int{0, 5} {
+			j, err := w.srv.StartJob(w.job, wire.InitializeData{Packages: expected, FilesInPackages: 10 * expected, Bytes: int64(1000 * expected)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			play(t, j, "start:A half:A rest:A transferred:A complete:A complete")
+			want := wire.Progress{PackagesDone: 1, PackagesTotal: 1, FilesDone: 2, FilesTotal: 2, BytesDone: 100, BytesTotal: 100}
+			events := w.published()
+			last := events[len(events)-1]
+			if got := last.Data.Progress; got != want || got != j.Progress() {
+				t.Errorf("%d packages were expected: %+v; want %+v", expected, got, want)
+			}
+			checkLog(t, last)
+		}
+	})
+}
+
+// TestSeverities of the entries that each way of reporting leaves in the log.
+func TestSeverities(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		why := errors.New("no")
+		for name, tc := range map[string]struct {
+			report func(*momserver.Job, *momserver.Package) error
+			want   []string // in the log of the event that ends the run
+		}{
+			"Job.Note":          {func(j *momserver.Job, _ *momserver.Package) error { j.Note("item", "text"); return j.Fail(why) }, []string{"Processing item: text", "Error : no"}},
+			"Job.Warn":          {func(j *momserver.Job, _ *momserver.Package) error { j.Warn("item", "text"); return j.Fail(why) }, []string{"Warning item: text", "Error : no"}},
+			"Job.Error":         {func(j *momserver.Job, _ *momserver.Package) error { j.Error("item", "text"); return j.Fail(why) }, []string{"Error item: text", "Error : no"}},
+			"Job.FailItem":      {func(j *momserver.Job, _ *momserver.Package) error { return j.FailItem("item", why) }, []string{"Error item: no"}},
+			"Job.Fail with nil": {func(j *momserver.Job, _ *momserver.Package) error { return j.Fail(nil) }, []string{"Error : it failed, and nobody said why"}},
+			"Package.Warn":      {func(_ *momserver.Job, p *momserver.Package) error { p.Warn("item", "text"); return p.Fail(why) }, []string{"Warning item: text", "Error : no"}},
+			"Package.FailItem":  {func(_ *momserver.Job, p *momserver.Package) error { return p.FailItem("item", why) }, []string{"Error item: no"}},
+		} {
+			j, err := w.srv.StartJob(w.job, wire.InitializeData{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := j.StartPackage(wire.PackageHeader{FileSize: 1}, wire.PackageBody{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tc.report(j, p); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			events := w.published()
+			checkLog(t, events[len(events)-1], tc.want...)
+		}
+	})
+}
+
+// TestLeftPackages names each open package of a run that its owner left, the
+// item that it was at, and the state that it was in.
+func TestLeftPackages(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		j, err := w.srv.StartJob(w.job, wire.InitializeData{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		play(t, j, "start:A half:A rest:A transferred:A complete:A")
+		for range 2 {
+			p, err := j.StartPackage(wire.PackageHeader{FileSize: 100}, wire.PackageBody{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Item("file.txt")
+		}
+		j.Close()
+		events := w.published()
+		last := events[len(events)-1]
+		slices.SortFunc(last.Data.Status.Log[:2], func(a, b wire.LogEntry) int { return strings.Compare(a.Message, b.Message) }) // in no order
+		checkLog(t, last,
+			"Error file.txt: package 2 was left MirroringPackageInitialized",
+			"Error file.txt: package 3 was left MirroringPackageInitialized",
+			"Error : the owner left the run without ending it")
+		if n := last.Data.Progress.Errors; n != 3 {
+			t.Errorf("%d errors", n)
+		}
+	})
+}
+
+// TestAfterTheEnd refuses changes, and says how the run has ended.
+func TestAfterTheEnd(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		for script, how := range map[string]string{
+			"complete": "it was completed",
+			"start:A transferred:A complete:A complete": "it was completed",
+			"fail":           "no",
+			"start:A fail:A": "no",
+			"close":          "momserver: the owner left the run without ending it",
+		} {
+			j, err := w.srv.StartJob(w.job, wire.InitializeData{Name: "job"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			play(t, j, script)
+			_, err = j.StartPackage(wire.PackageHeader{}, wire.PackageBody{})
+			for state, err := range map[wire.State]error{wire.JobCompleted: j.Complete(), wire.ExportingError: j.Fail(nil), wire.PackageInitialized: err} {
+				want := fmt.Sprintf("momserver: no %v of job \"job\": its run has ended: %s", state, how)
+				if !errors.Is(err, wire.ErrRunEnded) || err.Error() != want {
+					t.Errorf("after %q: %v; want %s", script, err, want)
+				}
+			}
+		}
+	})
+}
+
+// TestDescriptionBound takes a run that is described in half of MaxEventBytes,
+// and none of a byte more, whichever text it is in.
+func TestDescriptionBound(t *testing.T) {
+	srv := momserver.New(momserver.Config{MaxEventBytes: 2000})
+	defer srv.Close()
+	for name, text := range map[string]func(*wire.InitializeData) *string{
+		"Name":            func(d *wire.InitializeData) *string { return &d.Name },
+		"SourcePath":      func(d *wire.InitializeData) *string { return &d.SourcePath },
+		"DestinationPath": func(d *wire.InitializeData) *string { return &d.DestinationPath },
+		"DestinationRoot": func(d *wire.InitializeData) *string { return &d.DestinationRoot },
+	} {
+		init := wire.InitializeData{Name: "n", SourcePath: "s", DestinationPath: "d", DestinationRoot: "r"}
+		*text(&init) = strings.Repeat("x", 1000-3)
+		j, err := srv.StartJob(uuid.New(), init)
+		if err != nil {
+			t.Fatalf("1,000 bytes, most in %s: %v", name, err)
+		}
+		j.Close()
+		*text(&init) += "x"
+		if _, err := srv.StartJob(uuid.New(), init); !errors.Is(err, wire.ErrTooLarge) {
+			t.Errorf("1,001 bytes, most in %s: %v", name, err)
+		}
+	}
 }
 
 // TestErrorEntries makes a run that went past errors other than failed packages
@@ -173,6 +323,7 @@ func TestErrorEntries(t *testing.T) {
 		if !last.CompletedWithErrors() || last.Data.Progress.Errors != 1 || last.Data.Progress.Fraction() != 1 || len(told) != 1 || told[0].Seq != last.Seq {
 			t.Errorf("the end: %+v; told of %d", last.Data, len(told))
 		}
+		checkLog(t, last, "Processing : completed with errors: 0 of 1 packages failed, 1 errors in all")
 		log := events[1].Data.Status.Log
 		if len(log) != 1 || log[0].Severity != wire.SeverityError || len(log[0].Item) > 260 || !strings.HasSuffix(log[0].Item, "deep/file.txt") {
 			t.Errorf("the log: %+v", log)

@@ -3,6 +3,7 @@ package momserver
 import (
 	"cmp"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -224,6 +225,8 @@ func TestUncountable(t *testing.T) {
 			_, err := j.StartPackage(wire.PackageHeader{SizeOfSentData: -1}, wire.PackageBody{})
 			return err
 		}(),
+		b.Sent(-1),
+		b.Received(-1),
 	} {
 		if !errors.Is(err, wire.ErrBadRequest) {
 			t.Error(err)
@@ -231,6 +234,38 @@ func TestUncountable(t *testing.T) {
 	}
 	if err := b.Received(1<<62 - 1); err != nil || a.Received(1) == nil || j.Progress().BytesDone != 1<<63-1 {
 		t.Errorf("%v, %+v", err, j.Progress())
+	}
+	if err := b.Sent(math.MaxInt64); err != nil || !errors.Is(b.Sent(1), wire.ErrBadRequest) || b.Header().SizeOfSentData != math.MaxInt64 {
+		t.Errorf("%v, %+v", err, b.Header())
+	}
+}
+
+// TestPackageNumbers counts the packages of a run from 1, leaves a number that
+// its owner has chosen, and refuses one that is negative, as any other count.
+func TestPackageNumbers(t *testing.T) {
+	j, err := New(Config{}).StartJob(uuid.New(), wire.InitializeData{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ number, want int }{{0, 1}, {0, 2}, {7, 7}, {1, 1}, {0, 5}} {
+		p, err := j.StartPackage(wire.PackageHeader{Number: tc.number}, wire.PackageBody{})
+		if err != nil || p.Header().Number != tc.want {
+			t.Fatalf("number %d: %+v, %v; want %d", tc.number, p.Header(), err, tc.want)
+		}
+	}
+	for _, negative := range []struct {
+		header wire.PackageHeader
+		body   wire.PackageBody
+	}{
+		{header: wire.PackageHeader{Number: -1}}, {header: wire.PackageHeader{FileSize: -1}},
+		{body: wire.PackageBody{Files: -1}}, {body: wire.PackageBody{Pages: -1}},
+	} {
+		if _, err := j.StartPackage(negative.header, negative.body); !errors.Is(err, wire.ErrBadRequest) {
+			t.Errorf("%+v: %v", negative, err)
+		}
+	}
+	if j.numbers != 5 {
+		t.Errorf("%d packages are counted", j.numbers)
 	}
 }
 
