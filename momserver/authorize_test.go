@@ -236,6 +236,22 @@ func TestAuthorizeAtClose(t *testing.T) {
 	})
 }
 
+// TestAuthorizeContext ends the context of what Authorize has left behind, when
+// its client has been let in.
+func TestAuthorizeContext(t *testing.T) {
+	var asked context.Context
+	cfg := momserver.Config{Authorize: func(ctx context.Context, _ momserver.Applicant) (momserver.Grant, error) {
+		asked = ctx
+		return momserver.Grant{AllJobs: true}, ctx.Err()
+	}}
+	inBubble(t, cfg, func(w *world) {
+		w.subscribed(momclient.Options{})
+		if err := asked.Err(); err != context.Canceled {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+}
+
 // lingerTime is what a refused client may take to hang up.
 const lingerTime = 250 * time.Millisecond
 

@@ -25,6 +25,11 @@ func TestMinuteLimit(t *testing.T) {
 	if l.allow(a, now.Add(time.Minute-1)) || !l.allow(a, now.Add(time.Minute)) {
 		t.Error("the minute has another length")
 	}
+	for i, want := range []bool{true, false} { // of the next minute one has been taken
+		if got := l.allow(a, now.Add(2*time.Minute-1)); got != want {
+			t.Errorf("at the end of the next minute, %d: %v", i, got)
+		}
+	}
 	if !l.allow(a, now.Add(-time.Hour)) || !l.allow(b, now.Add(-time.Hour)) {
 		t.Error("a clock that goes back shuts everybody out")
 	}

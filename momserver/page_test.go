@@ -2,6 +2,7 @@ package momserver
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -74,5 +75,34 @@ func TestPageBuffer(t *testing.T) {
 		if sv.answered(); sv.page != nil {
 			t.Error("the buffer is kept")
 		}
+	}
+}
+
+// TestGapWithinHistory counts the events that leave the cache after the call
+// has found its place, and before it reads there.
+func TestGapWithinHistory(t *testing.T) {
+	srv := New(Config{CacheEvents: 10})
+	sv := testService(t, srv)
+	run := uuid.New()
+	publish := func(n int) {
+		for range n {
+			if err := srv.Publish(spoken(run, wire.Transferring)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	publish(15)
+	buffer := pages.New
+	pages = sync.Pool{New: func() any { // asked for between the two
+		publish(20)
+		return buffer()
+	}}
+	defer func() { pages = sync.Pool{New: buffer} }()
+	var page wire.Page
+	if err := sv.History(&wire.HistoryArgs{Since: wire.Cursor{Epoch: srv.Epoch(), Seq: 2}}, &page); err != nil {
+		t.Fatal(err)
+	}
+	if page.Missed != 23 || page.Count != 10 || page.Next != 36 || page.More {
+		t.Errorf("%d missed, %d events before %d, more: %v", page.Missed, page.Count, page.Next, page.More)
 	}
 }

@@ -1,11 +1,13 @@
 package momserver
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,4 +203,66 @@ func TestLingersAfterAlert(t *testing.T) {
 			})
 		})
 	}
+}
+
+// halfConn is a connection that can be closed for writing.
+type halfConn struct {
+	addrConn
+	closed atomic.Int32 // for writing, so many times
+}
+
+func (c *halfConn) CloseWrite() error {
+	c.closed.Add(1)
+	return nil
+}
+
+// TestLingersAfterRefusal says why, ends its own half of the connection, and
+// reads on for a moment, because closing over bytes that were not read would
+// take the reason away.
+func TestLingersAfterRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := New(Config{Token: "secret"})
+		defer srv.Close()
+		near, far := net.Pipe()
+		half := &halfConn{addrConn: addrConn{near, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 4000}}}
+		if !srv.admit(newPeer(srv, half)) {
+			t.Fatal("not let in")
+		}
+		start := time.Now()
+		if _, err := wire.Greet(far, wire.Hello{Version: wire.Version, Token: "wrong"}, time.Minute); !errors.Is(err, wire.ErrUnauthorized) {
+			t.Errorf("refused as %v", err)
+		}
+		synctest.Wait()
+		if n := half.closed.Load(); n != 1 {
+			t.Errorf("closed for writing %d times", n)
+		}
+		if _, err := far.Write(make([]byte, 1000)); err != nil {
+			t.Errorf("it does not read on: %v", err)
+		}
+		io.Copy(io.Discard, far)
+		if took := time.Since(start); took != lingering {
+			t.Errorf("it lasts %v", took)
+		}
+	})
+}
+
+// TestPanicInHandshake ends the connection as the server's fault, not the
+// client's.
+func TestPanicInHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := New(Config{TLS: &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { panic("ouch") }}})
+		defer srv.Close()
+		near, far := net.Pipe()
+		defer near.Close()
+		go func() {
+			tls.Client(far, &tls.Config{InsecureSkipVerify: true}).Handshake()
+			far.Close()
+		}()
+		_, _, err := newPeer(srv, addrConn{near, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 4000}}).secure(context.Background())
+		var e *wire.Error
+		if !errors.As(err, &e) || e.Code != wire.CodeInternal {
+			t.Errorf("%v", err)
+		}
+		near.Close()
+	})
 }

@@ -3,7 +3,9 @@ package momserver_test
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -196,4 +198,125 @@ func TestClosed(t *testing.T) {
 			t.Errorf("%d events are published", n)
 		}
 	}
+}
+
+// countingListener counts how often it is closed.
+type countingListener struct {
+	net.Listener
+	closed atomic.Int32
+}
+
+func (l *countingListener) Close() error {
+	l.closed.Add(1)
+	return l.Listener.Close()
+}
+
+// TestListenerForgotten leaves a listener alone that Serve has returned from.
+func TestListenerForgotten(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		inner, err := w.net.Listen("another-server:7420")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &countingListener{Listener: inner}
+		served := make(chan error, 1)
+		go func() { served <- w.srv.Serve(l) }()
+		synctest.Wait()
+		inner.Close()
+		if err := <-served; !errors.Is(err, net.ErrClosed) || errors.Is(err, momserver.ErrServerClosed) {
+			t.Error(err)
+		}
+		w.srv.Close()
+		if n := l.closed.Load(); n != 1 {
+			t.Errorf("closed %d times; want once, by Serve", n)
+		}
+	})
+}
+
+// TestListenAndServeError names the address that cannot be listened on.
+func TestListenAndServeError(t *testing.T) {
+	srv := momserver.New(momserver.Config{})
+	defer srv.Close()
+	err := srv.ListenAndServe("nowhere")
+	var cause *net.OpError
+	if !errors.As(err, &cause) || !strings.HasPrefix(err.Error(), "momserver: cannot listen on nowhere: ") {
+		t.Error(err)
+	}
+}
+
+// TestWhileDraining refuses events and further listeners as long as Shutdown
+// waits for a subscriber.
+func TestWhileDraining(t *testing.T) {
+	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second}, func(w *world) {
+		w.subscribe(new(rawClient), wire.SubscribeArgs{})
+		w.publish(1)
+		over := make(chan error, 1)
+		go func() { over <- w.srv.Shutdown(context.Background()) }()
+		synctest.Wait()
+		if err := w.send(transferring(w.job, w.run)); !errors.Is(err, wire.ErrClosed) {
+			t.Errorf("Publish: %v", err)
+		}
+		l, err := w.net.Listen("another-server:7420")
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan error, 1)
+		go func() { served <- w.srv.Serve(l) }()
+		synctest.Wait()
+		select {
+		case err := <-served:
+			if !errors.Is(err, momserver.ErrServerClosed) {
+				t.Errorf("Serve: %v", err)
+			}
+		default:
+			t.Error("it serves another listener")
+		}
+		select {
+		case <-over:
+			t.Fatal("Shutdown did not wait: this test sees too little")
+		default:
+		}
+		if err := <-over; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// waking is a callback endpoint that has no room, until it is told goodbye.
+type waking struct {
+	conn     *wire.Conn
+	events   int // taken
+	goodbyes int
+}
+
+func (c *waking) Notify(b *wire.Batch, ack *wire.Ack) error {
+	c.events += int(b.Count)
+	return nil
+}
+
+func (c *waking) Goodbye(*wire.Goodbye, *wire.Nothing) error {
+	c.goodbyes++
+	c.conn.Client().Go(wire.MethodRoom, &wire.RoomArgs{Room: 100}, &wire.Nothing{}, nil)
+	time.Sleep(time.Second)
+	return nil
+}
+
+// TestNothingAfterGoodbye sends no event and no second goodbye to a subscriber
+// that makes room when it is told that the server shuts down.
+func TestNothingAfterGoodbye(t *testing.T) {
+	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second}, func(w *world) {
+		c := new(waking)
+		c.conn = wire.NewConn(w.rawConn(), wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		go c.conn.Serve(wire.CallbackService, c)
+		c.conn.Client().Go(wire.MethodSubscribe, &wire.SubscribeArgs{}, &wire.Subscribed{}, nil)
+		synctest.Wait()
+		w.publish(10)
+		if err := w.srv.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if c.events != 0 || c.goodbyes != 1 {
+			t.Errorf("%d events, %d goodbyes", c.events, c.goodbyes)
+		}
+		time.Sleep(time.Minute)
+	})
 }

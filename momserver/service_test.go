@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/rpc"
@@ -245,4 +246,69 @@ func TestWindowLeavesRoomForReplies(t *testing.T) {
 			far.Close()
 		}
 	})
+}
+
+// TestDialBackToMappedAddress takes an IPv4 address and the same in IPv6 form
+// for one, where a listener of another kind writes it so.
+func TestDialBackToMappedAddress(t *testing.T) {
+	ticket := make([]byte, wire.TicketSize)
+	for _, callback := range []string{"127.0.0.1:5000", "[::ffff:127.0.0.1]:5000"} {
+		srv := New(Config{DialContext: dialsBack(ticket)})
+		near, far := net.Pipe()
+		main := wire.NewConn(addrConn{near, textAddr{"tcp", "[::ffff:127.0.0.1]:4000"}}, srv.cfg.conn())
+		callee, err := srv.dialBack(main, callback, ticket)
+		if err != nil {
+			t.Errorf("to %s: %v", callback, err)
+			continue
+		}
+		for _, c := range []*wire.Conn{callee, main} {
+			c.Close(wire.Errorf(wire.CodeClosed, "the test is over"))
+			c.Wait()
+		}
+		far.Close()
+	}
+}
+
+// TestSubscribed tells the client where its subscription begins, and the bounds
+// of what it may be sent at once.
+func TestSubscribed(t *testing.T) {
+	srv := New(Config{Window: 7, WindowBytes: 12345})
+	run := uuid.New()
+	for range 5 {
+		if err := srv.Publish(spoken(run, wire.Transferring)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		args wire.SubscribeArgs
+		want wire.Subscribed
+	}{
+		{wire.SubscribeArgs{}, wire.Subscribed{Cursor: wire.Cursor{Epoch: srv.Epoch(), Seq: 5}, Head: 5, Snapshot: 1, Window: 7, WindowBytes: 12345}},
+		{wire.SubscribeArgs{From: wire.FromOldest}, wire.Subscribed{Cursor: wire.Cursor{Epoch: srv.Epoch()}, Head: 5, Window: 7, WindowBytes: 12345}},
+	} {
+		var got wire.Subscribed
+		if err := testService(t, srv).Subscribe(&tc.args, &got); err != nil || got != tc.want {
+			t.Errorf("%+v: %+v, %v; want %+v", tc.args, got, err, tc.want)
+		}
+	}
+}
+
+// TestDropLag is the number of events that a dropped subscriber had not been
+// sent, in the record and in the log.
+func TestDropLag(t *testing.T) {
+	var log bytes.Buffer
+	srv := New(Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	sub, _ := testSubscriber(t, srv, 0)
+	sub.look(0, 0)
+	run := uuid.New()
+	for range 5 {
+		if err := srv.Publish(spoken(run, wire.Transferring)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	srv.dropped(sub, ReasonProtocol, "it broke the protocol")
+	_, recent := srv.drops.report()
+	if len(recent) != 1 || recent[0].Lag != 5 || !strings.Contains(log.String(), " lag=5\n") {
+		t.Errorf("%+v, logged %s", recent, &log)
+	}
 }

@@ -117,3 +117,18 @@ func TestMaxLag(t *testing.T) {
 		}
 	})
 }
+
+// TestDelivered counts each event for each subscriber that it was sent to.
+func TestDelivered(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		for n := range uint64(3) {
+			w.publish(7)
+			synctest.Wait()
+			// Each has a snapshot of one event, and then all that are published.
+			if got, want := w.srv.Stats().Delivered, n+7*n*(n+1)/2; got != want {
+				t.Errorf("%d delivered to %d subscribers; want %d", got, n, want)
+			}
+			w.subscribed(momclient.Options{})
+		}
+	})
+}
