@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -181,8 +182,11 @@ func TestTotalsAtTheEnd(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			play(t, j, "start:A half:A rest:A transferred:A complete:A complete")
-			want := wire.Progress{PackagesDone: 1, PackagesTotal: 1, FilesDone: 2, FilesTotal: 2, BytesDone: 100, BytesTotal: 100}
+			if got, want := j.Progress(), (wire.Progress{PackagesTotal: expected, FilesTotal: 10 * expected, BytesTotal: int64(1000 * expected)}); got != want {
+				t.Errorf("at the beginning: %+v; want %+v", got, want)
+			}
+			play(t, j, "start:A half:A rest:A transferred:A complete:A start:B half:B rest:B transferred:B complete:B complete")
+			want := wire.Progress{PackagesDone: 2, PackagesTotal: 2, FilesDone: 4, FilesTotal: 4, BytesDone: 200, BytesTotal: 200}
 			events := w.published()
 			last := events[len(events)-1]
 			if got := last.Data.Progress; got != want || got != j.Progress() {
@@ -245,7 +249,7 @@ func TestLeftPackages(t *testing.T) {
 		j.Close()
 		events := w.published()
 		last := events[len(events)-1]
-		slices.SortFunc(last.Data.Status.Log[:2], func(a, b wire.LogEntry) int { return strings.Compare(a.Message, b.Message) }) // in no order
+		slices.SortFunc(last.Data.Status.Log, func(a, b wire.LogEntry) int { return strings.Compare(a.Message, b.Message) }) // the packages are in no order
 		checkLog(t, last,
 			"Error file.txt: package 2 was left MirroringPackageInitialized",
 			"Error file.txt: package 3 was left MirroringPackageInitialized",
@@ -270,9 +274,20 @@ func TestAfterTheEnd(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			var p *momserver.Package
+			if how != "it was completed" {
+				if p, err = j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); err != nil {
+					t.Fatal(err)
+				}
+			}
 			play(t, j, script)
 			_, err = j.StartPackage(wire.PackageHeader{}, wire.PackageBody{})
-			for state, err := range map[wire.State]error{wire.JobCompleted: j.Complete(), wire.ExportingError: j.Fail(nil), wire.PackageInitialized: err} {
+			refused := map[wire.State]error{wire.JobCompleted: j.Complete(), wire.ExportingError: j.Fail(nil), wire.PackageInitialized: err}
+			if p != nil {
+				refused[wire.Transferring], refused[wire.Transferred] = p.Sent(1), p.Transferred()
+				refused[wire.PackageCompleted], refused[wire.TransferringError] = p.Complete(), p.Fail(nil)
+			}
+			for state, err := range refused {
 				want := fmt.Sprintf("momserver: no %v of job \"job\": its run has ended: %s", state, how)
 				if !errors.Is(err, wire.ErrRunEnded) || err.Error() != want {
 					t.Errorf("after %q: %v; want %s", script, err, want)
@@ -365,8 +380,10 @@ func TestProgressInterval(t *testing.T) {
 		expect(2, 300)
 		p.Sent(1)
 		expect(3, 1000)
-		p.Transferred()
+		p.Sent(1) // more than there is
 		expect(3, 1000)
+		p.Transferred()
+		expect(4, 1000)
 		p.Complete()
 		j.Complete()
 		if last := w.published(); last[len(last)-1].Data.Progress.Fraction() != 1 {
@@ -417,6 +434,7 @@ func TestRun(t *testing.T) {
 			return p.Fail(boom)
 		}, "JobInitialized PackageInitialized TransferringError", "boom"},
 		{"fails it itself", func(_ context.Context, j *momserver.Job) error { return j.Fail(boom) }, "JobInitialized ExportingError", "boom"},
+		{"ends it itself, and returns an error", func(_ context.Context, j *momserver.Job) error { j.Complete(); return boom }, "JobInitialized JobCompleted", ""},
 		{"ends it itself", func(_ context.Context, j *momserver.Job) error { return j.Complete() }, "JobInitialized JobCompleted", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -428,7 +446,7 @@ func TestRun(t *testing.T) {
 						}
 					}()
 					err := w.srv.Run(context.Background(), w.job, wire.InitializeData{}, test.run)
-					if (err != nil) != (test.says == "boom") || err != nil && !errors.Is(err, boom) {
+					if failed := test.says == "boom" || strings.HasSuffix(test.name, "an error"); (err != nil) != failed || err != nil && !errors.Is(err, boom) {
 						t.Error(err)
 					}
 				}()
@@ -446,6 +464,36 @@ func TestRun(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRunRefused returns the error of a run that cannot begin, and does not
+// call its function.
+func TestRunRefused(t *testing.T) {
+	srv := momserver.New(momserver.Config{})
+	defer srv.Close()
+	err := srv.Run(context.Background(), uuid.Nil, wire.InitializeData{}, func(context.Context, *momserver.Job) error {
+		t.Error("it is run")
+		return nil
+	})
+	if !errors.Is(err, wire.ErrBadRequest) {
+		t.Error(err)
+	}
+}
+
+// TestRunGoexit ends a run whose goroutine ends within it.
+func TestRunGoexit(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		go w.srv.Run(context.Background(), w.job, wire.InitializeData{}, func(context.Context, *momserver.Job) error {
+			runtime.Goexit()
+			return nil
+		})
+		synctest.Wait()
+		events := w.published()
+		if got := states(t, events); got != "JobInitialized ExportingError" {
+			t.Fatalf("published %s", got)
+		}
+		checkLog(t, events[1], "Error : the owner left the run without ending it")
+	})
 }
 
 // TestShutdownEndsRuns with an error event, which subscribers get.

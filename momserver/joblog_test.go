@@ -2,6 +2,7 @@ package momserver_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"mom.internal/momserver"
@@ -32,5 +33,56 @@ func TestFullLog(t *testing.T) {
 		if p := events[1].Data.Progress; p.Warnings != 33 || p.Errors != 2 {
 			t.Errorf("%+v", p)
 		}
+	})
+}
+
+// TestLogTexts leaves texts of 256 bytes as they are, and cuts longer ones, an
+// item at its beginning and a message at its end.
+func TestLogTexts(t *testing.T) {
+	inBubble(t, momserver.Config{}, func(w *world) {
+		j, err := w.srv.StartJob(w.job, wire.InitializeData{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := "begin" + strings.Repeat("x", 256-len("begin")-len("end")) + "end"
+		j.Warn(text, text)
+		j.Warn("y"+text, text+"y")
+		p, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkLog(t, w.published()[1],
+			fmt.Sprintf("Warning %s: %s", text, text),
+			fmt.Sprintf("Warning %s: %s", wire.ClipFront("y"+text, 256), wire.Clip(text+"y", 256)))
+		for _, item := range []string{text, "y" + text} {
+			p.Item(item)
+			p.Sent(1)
+			p.Transferred()
+			events := w.published()
+			if got, want := events[len(events)-1].Data.Body.Item, wire.ClipFront(item, 256); got != want {
+				t.Errorf("item %q; want %q", got, want)
+			}
+			if p, err = j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// TestLogLeftOut publishes a change without its log if that is too large, and
+// with its severity.
+func TestLogLeftOut(t *testing.T) {
+	inBubble(t, momserver.Config{MaxEventBytes: 2000}, func(w *world) {
+		j, err := w.srv.StartJob(w.job, wire.InitializeData{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			j.Warn(strings.Repeat("x", 256), "skipped")
+		}
+		if err := j.Complete(); err != nil {
+			t.Fatal(err)
+		}
+		checkLog(t, w.published()[1], "Warning : 20 log entries left out: the event would be too large")
 	})
 }

@@ -3,6 +3,7 @@ package momserver
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -237,6 +238,71 @@ func TestUncountable(t *testing.T) {
 	}
 	if err := b.Sent(math.MaxInt64); err != nil || !errors.Is(b.Sent(1), wire.ErrBadRequest) || b.Header().SizeOfSentData != math.MaxInt64 {
 		t.Errorf("%v, %+v", err, b.Header())
+	}
+	if _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); err != nil {
+		t.Errorf("a package without bytes: %v", err)
+	}
+}
+
+// TestMostFiles counts as many files as there are numbers.
+func TestMostFiles(t *testing.T) {
+	j, err := New(Config{}).StartJob(uuid.New(), wire.InitializeData{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{1, math.MaxInt, math.MaxInt} {
+		p, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{Files: want})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmp.Or(p.Transferred(), p.Complete()); err != nil || j.Progress().FilesDone != want {
+			t.Errorf("package %d: %v, %+v", i+1, err, j.Progress())
+		}
+	}
+}
+
+// TestTransitions says which package of which job cannot become what.
+func TestTransitions(t *testing.T) {
+	j, err := New(Config{}).StartJob(uuid.New(), wire.InitializeData{Name: "job"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := j.StartPackage(wire.PackageHeader{Number: 7}, wire.PackageBody{})
+	check := func(err error, is, next wire.State) {
+		t.Helper()
+		want := fmt.Sprintf("momserver: package 7 of job \"job\" is %v and cannot become %v", is, next)
+		if !errors.Is(err, wire.ErrTransition) || err.Error() != want {
+			t.Errorf("%v; want %s", err, want)
+		}
+	}
+	check(p.Complete(), wire.PackageInitialized, wire.PackageCompleted)
+	p.Transferred()
+	check(p.Sent(1), wire.Transferred, wire.Transferring)
+	check(p.Transferred(), wire.Transferred, wire.Transferred)
+	p.Complete()
+	check(p.Received(1), wire.PackageCompleted, wire.Transferring)
+	check(p.Fail(nil), wire.PackageCompleted, wire.TransferringError)
+}
+
+// TestRefusedTransferring keeps the bytes that have moved, and publishes them
+// with the next event.
+func TestRefusedTransferring(t *testing.T) {
+	srv := New(Config{})
+	j, err := srv.StartJob(uuid.New(), wire.InitializeData{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := j.StartPackage(wire.PackageHeader{FileSize: 100}, wire.PackageBody{})
+	refuse(srv, func() {
+		if err := p.Sent(50); !errors.Is(err, wire.ErrClosed) || p.state != wire.PackageInitialized || !p.untold || !p.told.IsZero() || p.header.SizeOfSentData != 50 {
+			t.Errorf("%v, %+v", err, p)
+		}
+	})
+	if err := p.Received(1); err != nil {
+		t.Fatal(err)
+	}
+	if last := cached(t, srv)[2]; last.Data.Status.State != wire.Transferring || last.Data.Header.SizeOfSentData != 50 {
+		t.Errorf("%+v", last.Data)
 	}
 }
 

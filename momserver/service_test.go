@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -266,6 +267,34 @@ func TestDialBackToMappedAddress(t *testing.T) {
 			c.Wait()
 		}
 		far.Close()
+	}
+}
+
+// TestDialContextEnds with the dial-back, whatever Config.DialContext has left
+// behind, and closes what came of it if the endpoint does not prove itself.
+func TestDialContextEnds(t *testing.T) {
+	ticket := make([]byte, wire.TicketSize)
+	for _, proof := range [][]byte{ticket, bytes.Repeat([]byte("x"), wire.TicketSize)} {
+		var ctx context.Context
+		var dialled net.Conn
+		srv := New(Config{DialContext: func(given context.Context, network, addr string) (nc net.Conn, err error) {
+			ctx = given
+			dialled, err = dialsBack(proof)(given, network, addr)
+			return dialled, err
+		}})
+		callee, err := srv.dialBack(testService(t, srv).conn, "127.0.0.1:5000", ticket)
+		if ctx.Err() != context.Canceled {
+			t.Errorf("proof %q: the context ended with %v", proof, ctx.Err())
+		}
+		if err == nil {
+			callee.Close(wire.Errorf(wire.CodeClosed, "the test is over"))
+			callee.Wait()
+		} else if _, err := dialled.Write(nil); err != io.ErrClosedPipe {
+			t.Errorf("proof %q: the connection is open: %v", proof, err)
+		}
+		if (err == nil) != bytes.Equal(proof, ticket) {
+			t.Errorf("proof %q: %v", proof, err)
+		}
 	}
 }
 
