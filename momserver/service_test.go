@@ -176,6 +176,22 @@ func TestIdleAgain(t *testing.T) {
 	}
 }
 
+// TestIdleTooLate: the server leaves a connection alone if it is subscribed by the time that
+// the watch over idleness looks at it.
+func TestIdleTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sv := testService(t, New(Config{IdleTimeout: time.Minute}))
+		sv.Subscribe(new(wire.SubscribeArgs), new(wire.Subscribed))
+		for range 2 {
+			sv.checkIdle() // as from a timer that was stopped too late
+			if err := sv.conn.Err(); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Hour)
+		}
+	})
+}
+
 // TestNotSubscribed: calls that need a subscription are refused without one.
 func TestNotSubscribed(t *testing.T) {
 	sv := testService(t, New(Config{}))
