@@ -26,5 +26,6 @@
 //
 // With [Options.AutoReconnect] the client connects again by itself, from its
 // cursor. Without it the application is told that the connection is lost, and
-// calls [Client.Subscribe] again, which goes on from the cursor as well.
+// calls [Client.Subscribe] again, which goes on from the cursor as well. Events
+// that have come and wait are kept meanwhile, and are delivered first.
 package momclient

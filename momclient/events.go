@@ -11,8 +11,9 @@ import (
 // with a nil error. The loop ends by break, which unsubscribes, or after one
 // last turn with a zero event and the error that ended the stream: that of
 // ctx, or what [Client.Subscribe] would have returned, or without
-// AutoReconnect the loss of the connection. OnEvent is not called meanwhile;
-// OnConnection is.
+// AutoReconnect the loss of the connection. From when the server has accepted,
+// the loop gets all events, those too that had come before and wait, and OnEvent
+// is not called any more, until Subscribe is. OnConnection is called as always.
 //
 // An event counts as handled, and [Client.Cursor] moves past it, when the loop
 // comes back for the next, or is left by break or return.
