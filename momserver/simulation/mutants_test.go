@@ -168,7 +168,7 @@ var mutants = []mutant{
 		{"momclient/inbox.go", "{ ev, err = ch.decode(left) }", "{\n\t\tif ev, err = ch.decode(left); in.session == nil {\n\t\t\ttime.Sleep(100 * time.Millisecond)\n\t\t}\n\t}"},
 	}, []string{invariant.Sum, invariant.Gaps, invariant.Published, invariant.Liveness}, tests{}},
 	{"attempt that is kept", []edit{
-		{"momclient/link.go", "\tdefer abort() ", "\t"},
+		{"momclient/link.go", "\tdefer abort() ", "\t_ = abort "},
 	}, nil, tests{"momclient", "TestRefusedAttempts"}},
 	{"verdict that is made again", []edit{
 		{"cmd/momclient/ending.go", "\tif n.verdict != nil {\n\t\treturn\n\t}\n", ""},
@@ -206,6 +206,7 @@ func TestMutants(t *testing.T) {
 	root := repository(t)
 	for _, m := range mutants {
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
 			start := time.Now()
 			overlay, err := m.plant(root, t.TempDir())
 			if err != nil {
