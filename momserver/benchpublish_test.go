@@ -54,7 +54,7 @@ func BenchmarkPublish(b *testing.B) {
 func BenchmarkOpenPackages(b *testing.B) {
 	srv := momserver.New(momserver.Config{ProgressInterval: 1})
 	defer srv.Close()
-	// start starts a run of so many packages, and returns what one event of
+	// start starts a run of as many packages as open says, and returns what one event of
 	// each costs.
 	start := func(open int) func() time.Duration {
 		j, err := srv.StartJob(uuid.New(), wire.InitializeData{Name: "job"})

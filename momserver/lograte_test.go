@@ -11,7 +11,7 @@ import (
 )
 
 // TestLeftOut: a line gives the number of lines that were left out before it,
-// for each message by itself, and nothing if none was.
+// for each message on its own, and nothing if no line was.
 func TestLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer

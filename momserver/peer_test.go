@@ -122,7 +122,7 @@ func TestSilentRefusal(t *testing.T) {
 }
 
 // TestAdmitAtTheEnd tells a client that comes during Shutdown why it is not
-// let in, and closes one that comes after Close without a word.
+// let in, and closes one that comes after Close, without an answer.
 func TestAdmitAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tc := range []struct {
@@ -208,7 +208,7 @@ func TestLingersAfterAlert(t *testing.T) {
 // halfConn is a connection that can be closed for writing.
 type halfConn struct {
 	addrConn
-	closed atomic.Int32 // for writing, so many times
+	closed atomic.Int32 // how often it was closed for writing
 }
 
 func (c *halfConn) CloseWrite() error {

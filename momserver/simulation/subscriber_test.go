@@ -31,7 +31,7 @@ type subscriber struct {
 	told     *entity // traces the statuses
 
 	client   *momclient.Client // owned by live
-	ended    chan struct{}     // rung when a subscription has ended by itself
+	ended    chan struct{}     // rung when a subscription has ended, and not by Unsubscribe
 	lineage  int               // clients so far
 	overtake bool              // the next subscription is a range loop; see handOver
 

@@ -23,7 +23,7 @@ type traits struct {
 	buffer   int
 	pieces   int // that a message arrives in
 	period   time.Duration
-	backs    int // has the server dial back once in so many worlds; 0 for never
+	backs    int // the server dials back in one of this many worlds; 0 for never
 }
 
 type frequency int
