@@ -53,8 +53,8 @@ func launch(t *testing.T, addr string, stdout *os.File, args ...string) *process
 	return p
 }
 
-// start launches the command, and waits until it has subscribed. A command that
-// ends by itself may never report that.
+// start launches the command, and waits until it has subscribed. For a command
+// that may end before it reports its subscription, use launch.
 func start(t *testing.T, addr string, stdout *os.File, args ...string) *process {
 	t.Helper()
 	p := launch(t, addr, stdout, args...)
