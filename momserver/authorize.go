@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -54,48 +55,16 @@ type Grant struct {
 // admission is what is known of a client since its greeting.
 type admission struct {
 	identity string
-	sees     *scope
+	sees     *jobSet // nil for all jobs
 }
 
-// scope is the jobs that a reader may see; nil for all.
-type scope struct {
-	jobs  map[uuid.UUID]struct{}
-	names map[string]struct{}
-}
-
-func newScope(g *Grant) *scope {
+// visible returns the jobs that a client may see. No grant includes the jobs
+// that have no name by naming them.
+func (g *Grant) visible() *jobSet {
 	if g.AllJobs {
 		return nil
 	}
-	sc := &scope{jobs: make(map[uuid.UUID]struct{}), names: make(map[string]struct{})}
-	for _, id := range g.Jobs {
-		sc.jobs[id] = struct{}{}
-	}
-	for _, name := range g.Names {
-		sc.names[name] = struct{}{}
-	}
-	return sc
-}
-
-// has reports whether events that def completes may be seen. A job without a
-// name is of no name that was granted.
-func (sc *scope) has(def *wire.Definition) bool {
-	if sc == nil {
-		return true
-	}
-	if _, ok := sc.jobs[def.JobID()]; ok {
-		return true
-	}
-	_, ok := sc.names[def.Name()]
-	return ok && def.Name() != ""
-}
-
-// takesAll reports whether nothing is kept from the reader.
-func (r *reader) takesAll() bool { return r.sees == nil && r.filter.IsZero() }
-
-// takes reports whether the reader wants an event, and may see it.
-func (r *reader) takes(def *wire.Definition, state wire.State, severity wire.Severity) bool {
-	return r.sees.has(def) && r.filter.Match(def.JobID(), def.Name(), state, severity)
+	return newJobSet(g.Jobs, slices.DeleteFunc(slices.Clone(g.Names), func(name string) bool { return name == "" }))
 }
 
 // authorize decides about a client that has greeted. ctx ends with the time
@@ -122,7 +91,7 @@ func (p *peer) authorize(ctx context.Context, hello *wire.Hello, state *tls.Conn
 		cfg.Logger.Info("momserver: not authorized", "applicant", asked, "error", err)
 		return nil, wire.Errorf(wire.CodeUnauthorized, "not authorized")
 	}
-	who.sees = newScope(&grant)
+	who.sees = grant.visible()
 	if grant.Identity != "" {
 		who.identity = grant.Identity
 	}

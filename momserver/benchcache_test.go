@@ -47,7 +47,7 @@ func BenchmarkCache(b *testing.B) {
 						publish()
 					}
 					middle := time.Now()
-					if _, n := h.read(&at, r, 100, 64<<10, buf[:0]); n != 8 {
+					if _, n := h.read(&at, r, portionOf(100, 64<<10), buf[:0]); n != 8 {
 						b.Fatalf("%d events read", n)
 					}
 					publishing += middle.Sub(start)

@@ -54,6 +54,8 @@ var bounds = map[string]bound{
 	"Heartbeat":   {here: holdsHeartbeat},
 	"CallTimeout": {there: TestCallTimeout},
 
+	"MaxSnapshotEvents": {here: holdsMaxSnapshotEvents},
+
 	"ProgressInterval":   {there: TestProgressInterval},
 	"Token":              {here: holdsToken},
 	"GreetingsPerSecond": {there: TestGreetingsPerSecond},
@@ -169,6 +171,40 @@ func holdsMaxJobs(t *testing.T) {
 			}
 		}
 	})
+}
+
+// holdsMaxSnapshotEvents has clients take a part of their snapshots. While all
+// the rest fits, each gets it later; if it is one event too much, the first
+// client gets a gap.
+func holdsMaxSnapshotEvents(t *testing.T) {
+	for missed, bound := range []int{3, 2} { // one event waits, and two after the first batch
+		inBubble(t, momserver.Config{MaxSnapshotEvents: bound}, func(w *world) {
+			for range 4 {
+				w.run = uuid.New()
+				w.publish(1)
+			}
+			goOn := make(chan struct{})
+			clients := make([]*watcher, 2)
+			for i := range clients {
+				clients[i] = w.client(momclient.Options{Queue: 2})
+				clients[i].OnEvent(func(wire.Event) { <-goOn })
+				if err := clients[i].Subscribe(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+			}
+			w.publish(1)
+			synctest.Wait()
+			close(goOn)
+			time.Sleep(time.Minute)
+			for i, c := range clients {
+				told := c.told()
+				if want := uint64(missed * (1 - i)); told.Missed != want || told.Fresh != 1-int(want) {
+					t.Errorf("with %d, client %d: %+v", bound, i, told)
+				}
+			}
+		})
+	}
 }
 
 // holdsMaxRunSilence has a run give way, and a subscriber gets the event that

@@ -117,6 +117,7 @@ type cache struct {
 	oldest   uint64   // Seq of the oldest event that counts; head+1 for none
 	head     uint64   // Seq of the newest event, 0 for none
 	bytes    int      // of the events that count
+	left     uint64   // bytes of the events that have left
 }
 
 func newCache() cache { return cache{base: 1, oldest: 1} }
@@ -162,7 +163,9 @@ func (c *cache) append(m mark, data []byte) entry {
 // dropOldest lets go of the oldest event.
 func (c *cache) dropOldest() {
 	s, i := c.find(c.oldest)
-	c.bytes -= len(s.slice(i, i+1))
+	size := len(s.slice(i, i+1))
+	c.bytes -= size
+	c.left += uint64(size)
 	c.oldest++
 	if i == segmentEvents-1 {
 		c.last, c.segments[0] = s, nil

@@ -55,7 +55,7 @@ func (s *sender) send() {
 	s.called = s.called[:0]
 }
 
-// replied takes one reply, and sends on where it opened the window.
+// replied takes one reply, which may have opened the window.
 func (s *sender) replied(reply *rpc.Call) {
 	s.inFlight--
 	c := s.calls[reply]
@@ -82,7 +82,7 @@ func (s *sender) replied(reply *rpc.Call) {
 		rtt = 0
 	}
 	sub.look(0, rtt)
-	s.push(sub, s.hist.headSeq())
+	s.ready(sub)
 }
 
 // dropFor drops a subscriber after a failed call. What it has said before

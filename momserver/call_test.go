@@ -38,6 +38,7 @@ func TestReplied(t *testing.T) {
 		s := srv.sender
 		sub, _ := testSubscriber(t, srv, 1)
 		publishMore(t, srv.hist, uuid.New(), 3)
+		s.sweep()
 		s.notify(sub, false)
 		s.notify(sub, true)
 		time.Sleep(time.Second)
@@ -47,6 +48,7 @@ func TestReplied(t *testing.T) {
 				if of == c {
 					c.ack = ack
 					s.replied(made)
+					s.deliver()
 					return
 				}
 			}
@@ -57,12 +59,12 @@ func TestReplied(t *testing.T) {
 			t.Fatalf("%d bytes in flight in %d calls", sub.inflightBytes, s.inFlight)
 		}
 		reply(second, wire.Ack{Held: true})
-		if sub.inflightBytes != first.bytes || len(sub.inflight) != 1 || sub.inflight[0] != first || s.inFlight != 1 || s.timeouts.Len() != 1 || sub.info(3).RTT != 0 {
-			t.Errorf("after the second: %d bytes, %d calls, %+v", sub.inflightBytes, len(sub.inflight), sub.info(3))
+		if sub.inflightBytes != first.bytes || len(sub.inflight) != 1 || sub.inflight[0] != first || s.inFlight != 1 || s.timeouts.Len() != 1 || sub.info(3, 4).RTT != 0 {
+			t.Errorf("after the second: %d bytes, %d calls, %+v", sub.inflightBytes, len(sub.inflight), sub.info(3, 4))
 		}
 		reply(first, wire.Ack{Room: 0})
-		if sub.inflightBytes != 0 || len(sub.inflight) != 0 || s.inFlight != 0 || len(s.calls) != 0 || sub.info(3).RTT != time.Second || sub.sent != 1 {
-			t.Errorf("after the first: %d bytes, %d calls, %+v", sub.inflightBytes, len(sub.inflight), sub.info(3))
+		if sub.inflightBytes != 0 || len(sub.inflight) != 0 || s.inFlight != 0 || len(s.calls) != 0 || sub.info(3, 4).RTT != time.Second || sub.sent != 1 {
+			t.Errorf("after the first: %d bytes, %d calls, %+v", sub.inflightBytes, len(sub.inflight), sub.info(3, 4))
 		}
 		s.notify(sub, true)
 		reply(sub.inflight[0], wire.Ack{Room: 1}) // which has the next event sent

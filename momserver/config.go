@@ -52,6 +52,13 @@ type Config struct {
 	Heartbeat   time.Duration // an idle subscriber is called this often, every 10 min at least, every ms at most; 3 s
 	CallTimeout time.Duration // an unanswered call, or a write that takes so long, drops its subscriber; 5 s
 
+	// MaxSnapshotEvents bounds the events of snapshots that wait to be sent, of
+	// all subscribers together; 1,000,000. They take 8 bytes each. Over it the
+	// subscriber that has waited longest gives up the rest of its snapshot. It
+	// gets that later, or else a gap and a new snapshot. A snapshot is given up,
+	// too, when CacheBytes of events have left the cache since it was taken.
+	MaxSnapshotEvents int
+
 	// ProgressInterval is the least time between two Transferring events of a
 	// package; 250 ms. The last one is always published.
 	ProgressInterval time.Duration
@@ -126,6 +133,7 @@ func (c Config) withDefaults() Config {
 	c.Window = min(c.Window, 4096)
 	def(&c.WindowBytes, 256<<10)
 	c.WindowBytes = min(c.WindowBytes, 64<<20)
+	def(&c.MaxSnapshotEvents, 1_000_000)
 	def(&c.Heartbeat, 3*time.Second)
 	c.Heartbeat = min(max(c.Heartbeat, time.Millisecond), wire.MaxHeartbeat) // what the greeting can say
 	def(&c.CallTimeout, 5*time.Second)

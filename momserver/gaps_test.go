@@ -32,7 +32,7 @@ func playGaps(t *testing.T, cached int, script []byte) {
 	h := newHistory(&cfg)
 	jobs := []uuid.UUID{{1}, {2}, {3}}
 	var published []uuid.UUID // the job of event 1 and so on
-	r := &reader{filter: wire.Filter{Jobs: jobs[:2]}, sees: newScope(&Grant{Jobs: jobs[1:]})}
+	r := newReader(&wire.Filter{Jobs: jobs[:2]}, newJobSet(jobs[1:], nil))
 	wanted := jobs[1]
 	at, err := h.begin(wire.FromOldest, wire.Cursor{}, false)
 	if err != nil {
@@ -79,7 +79,7 @@ func playGaps(t *testing.T, cached int, script []byte) {
 			continue
 		}
 		before := at.next
-		data, n := h.read(&at, r, arg%9+1, 200, nil)
+		data, n := h.read(&at, &r, portionOf(arg%9+1, 200), nil)
 		gap := at.missed
 		missed, at.missed = missed+gap, 0
 		if want := uint64(max(0, oldest-int64(before))); gap != want && !(gap == 0 && n > 0) {

@@ -2,8 +2,10 @@ package momserver
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -174,14 +176,23 @@ func (h *history) headSeq() uint64 {
 	return h.cache.head
 }
 
-// place is where a reader goes on: all before next are behind it, missed of
-// them for good, and snapshot is to be read first.
+// place is where a reader goes on. It has passed all events before next. missed
+// of them are lost and not yet announced. The reader reads the snapshot first.
 type place struct {
 	next     uint64
-	head     uint64
+	head     uint64 // Seq of the newest event when the reader last looked
+	left     uint64 // bytes of events that had left the cache then
 	missed   uint64
 	snapshot []*entry
+	last     uint64 // Seq of the latest event that was read from the snapshot
+	givenUp  bool   // the rest of the snapshot was given up; see resume
 }
+
+// isRead reports whether the whole snapshot has been read.
+func (p *place) isRead() bool { return len(p.snapshot) == 0 && !p.givenUp }
+
+// giveUp frees what is left of the snapshot.
+func (p *place) giveUp() { p.snapshot, p.givenUp = nil, true }
 
 // begin returns the place where a subscription begins.
 func (h *history) begin(from wire.From, cursor wire.Cursor, renew bool) (place, error) {
@@ -193,6 +204,23 @@ func (h *history) begin(from wire.From, cursor wire.Cursor, renew bool) (place, 
 	h.mu.Unlock()
 	bySeq(p.snapshot)
 	return p, err
+}
+
+// resume takes a new snapshot for p, whose snapshot was given up. If no event
+// after the old snapshot has been lost, the new one goes on where the old one
+// ended. Otherwise p has a gap, and the new snapshot is complete.
+func (h *history) resume(p *place) {
+	q, err := h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: p.next - 1}, true)
+	if err != nil {
+		panic(err) // the cursor is one of this history
+	}
+	if q.missed == 0 {
+		q.last = p.last
+		first, _ := slices.BinarySearchFunc(q.snapshot, q.last+1, func(e *entry, seq uint64) int { return cmp.Compare(e.seq, seq) })
+		q.snapshot = q.snapshot[first:]
+	}
+	q.missed += p.missed
+	*p = q
 }
 
 // after returns the place after a cursor, or where that is zero the oldest, for
@@ -214,7 +242,7 @@ func (h *history) locate(from wire.From, cursor wire.Cursor, renew bool) (place,
 	head := h.cache.head
 	switch from {
 	case wire.FromNow:
-		return place{next: head + 1, head: head}, &h.runs.head, nil
+		return place{next: head + 1, head: head, left: h.cache.left}, &h.runs.head, nil
 	case wire.FromOldest:
 		return h.tail(h.cache.oldest), &h.runs.tail, nil
 	case wire.FromCursor:
@@ -234,15 +262,15 @@ func (h *history) locate(from wire.From, cursor wire.Cursor, renew bool) (place,
 	case renew:
 		// The snapshot at next is gone with the events before it that the
 		// cache has passed on: go on from the head, and count what is skipped.
-		return place{next: head + 1, head: head, missed: head + 1 - next}, &h.runs.head, nil
+		return place{next: head + 1, head: head, left: h.cache.left, missed: head + 1 - next}, &h.runs.head, nil
 	}
-	return place{next: next, head: head}, nil, nil
+	return place{next: next, head: head, left: h.cache.left}, nil, nil
 }
 
 // tail returns the place at the oldest cached event for a reader that wants
 // next, which has left the cache or is the oldest. mu is held.
 func (h *history) tail(next uint64) place {
-	return place{next: h.cache.oldest, head: h.cache.head, missed: h.cache.oldest - next}
+	return place{next: h.cache.oldest, head: h.cache.head, left: h.cache.left, missed: h.cache.oldest - next}
 }
 
 // stretch is events of one segment, which can be read without the lock.
@@ -253,12 +281,19 @@ type stretch struct {
 	from, to int // in seg
 }
 
-// stretch returns events from p.next on, none at the head, and none where
-// p.next has left the cache: that is a gap.
+// event returns what there is to know of the i-th event of the segment without
+// decoding it.
+func (s *stretch) event(i int) (*wire.Definition, wire.State, wire.Severity) {
+	m := s.seg.marks[i]
+	return s.defs[m.def], m.state(), m.severity()
+}
+
+// stretch returns events from p.next on. It returns none if p.next is past the
+// newest event, or if p.next has left the cache, which is a gap.
 func (h *history) stretch(p *place) (s stretch, gap bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p.head = h.cache.head
+	p.head, p.left = h.cache.head, h.cache.left
 	if p.next < h.cache.oldest || p.next > p.head {
 		return stretch{}, p.next <= p.head
 	}
@@ -277,20 +312,28 @@ func (h *history) skip(p *place) {
 	bySeq(p.snapshot)
 }
 
-// reader is who reads events: what it wants and what it knows.
-type reader struct {
-	filter wire.Filter
-	sees   *scope // what it may see; nil for all
-	known  wire.Known
+// skipTo moves p to the oldest event in the cache.
+func (h *history) skipTo(p *place) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p.next = max(p.next, h.cache.oldest)
 }
 
-// read copies events from p.next on that the reader wants into dst, with the
-// definitions that it needs, until maxEvents or, after at least one, about
-// maxBytes. It moves p past what it looked at and returns how many it copied.
-// Where p.next has left the cache it gives p the gap and its snapshot instead.
-func (h *history) read(p *place, r *reader, maxEvents, maxBytes int, dst []byte) ([]byte, int) {
-	n, start, all := 0, len(dst), r.takesAll()
-	for n < maxEvents {
+// portion bounds one reading.
+type portion struct {
+	last   uint64 // Seq of the last event
+	looks  int    // events that the reading looks at, about, whether it copies them or not
+	events int    // events that it copies
+	bytes  int    // bytes that it copies, about; one event is copied always
+}
+
+// read copies the events from p.next on that r takes into dst, with the
+// definitions that r needs. It moves p past the events that it looked at, and
+// returns the number of events that it copied. If p.next has left the cache,
+// read gives p the gap and its snapshot instead.
+func (h *history) read(p *place, r *reader, most portion, dst []byte) ([]byte, int) {
+	n, start, all, first := 0, len(dst), r.takesAll(), p.next
+	for n < most.events && p.next <= most.last && p.next-first < uint64(most.looks) {
 		s, gap := h.stretch(p)
 		if s.seg == nil {
 			if gap && n == 0 { // else it is for the next reading
@@ -302,11 +345,11 @@ func (h *history) read(p *place, r *reader, maxEvents, maxBytes int, dst []byte)
 		if s.from > 0 {
 			begin = s.seg.ends[s.from-1]
 		}
-		for i := s.from; i < s.to && n < maxEvents; i++ {
-			m, end := &s.seg.marks[i], s.seg.ends[i]
-			def := s.defs[m.def]
-			if all || r.takes(def, m.state(), m.severity()) {
-				if n > 0 && len(dst)-start+int(end-begin) > maxBytes {
+		for i := s.from; i < s.to && n < most.events && p.next <= most.last; i++ {
+			end := s.seg.ends[i]
+			def, state, severity := s.event(i)
+			if all || r.takes(def, state, severity) {
+				if n > 0 && len(dst)-start+int(end-begin) > most.bytes {
 					return dst, n
 				}
 				dst = append(r.known.Append(dst, def), s.data[begin:end]...)
@@ -319,10 +362,32 @@ func (h *history) read(p *place, r *reader, maxEvents, maxBytes int, dst []byte)
 	return dst, n
 }
 
+// readSnapshot copies the events of p's snapshot that r takes, as read does. It
+// removes the events that it looked at from the snapshot.
+func (p *place) readSnapshot(r *reader, most portion, dst []byte) ([]byte, int) {
+	n, start, all := 0, len(dst), r.takesAll()
+	for looked := 0; looked < most.looks && n < most.events && len(p.snapshot) > 0; looked++ {
+		e := p.snapshot[0]
+		if all || r.takes(e.def, e.state, e.severity) {
+			if n > 0 && len(dst)-start+len(e.data) > most.bytes {
+				break
+			}
+			dst = append(r.known.Append(dst, e.def), e.data...)
+			n++
+		}
+		p.last, p.snapshot[0] = e.seq, nil
+		p.snapshot = p.snapshot[1:]
+	}
+	if len(p.snapshot) == 0 {
+		p.snapshot = nil
+	}
+	return dst, n
+}
+
 // readJobs copies the latest events of jobs after the given one, of those that
 // sees has, in the order of their IDs, until about maxBytes. It reports whether
 // there are more.
-func (h *history) readJobs(after uuid.UUID, sees *scope, maxBytes int, dst []byte) (_ []byte, n int, more bool) {
+func (h *history) readJobs(after uuid.UUID, sees *jobSet, maxBytes int, dst []byte) (_ []byte, n int, more bool) {
 	h.mu.Lock()
 	all := h.jobs.all()
 	h.mu.Unlock()

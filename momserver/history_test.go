@@ -3,6 +3,7 @@ package momserver
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -117,7 +118,7 @@ func readAnywhere(t *testing.T, h *history, m *model, seq uint64, filter wire.Fi
 		t.Fatalf("from %d: snapshot %v; want %v", seq, got, snapshot)
 	}
 	var got, want []uint64
-	reader, decoder := &reader{filter: filter}, wire.NewEventDecoder(h.types)
+	reader, decoder := newReader(&filter, nil), wire.NewEventDecoder(h.types)
 	check := func(ev *wire.Event) {
 		if was := m.all[ev.Seq-1]; !reflect.DeepEqual(*ev, was) {
 			t.Fatalf("read %+v; published %+v", *ev, was)
@@ -131,7 +132,7 @@ func readAnywhere(t *testing.T, h *history, m *model, seq uint64, filter wire.Fi
 	}
 	got = nil
 	for at.next <= h.cache.head {
-		data, n := h.read(&at, reader, maxEvents, maxBytes, nil)
+		data, n := h.read(&at, &reader, portionOf(maxEvents, maxBytes), nil)
 		if n > maxEvents || n > 1 && len(data) > maxBytes+1000 {
 			t.Fatalf("read %d events of %d bytes; at most %d, %d", n, len(data), maxEvents, maxBytes)
 		}
@@ -153,6 +154,11 @@ func readAnywhere(t *testing.T, h *history, m *model, seq uint64, filter wire.Fi
 	}
 }
 
+// portionOf bounds a reading by events and bytes alone.
+func portionOf(events, bytes int) portion {
+	return portion{last: math.MaxUint64, looks: math.MaxInt, events: events, bytes: bytes}
+}
+
 // TestReadBehind gives a reader whose place leaves the cache while it reads the
 // gap and nothing else.
 func TestReadBehind(t *testing.T) {
@@ -169,7 +175,7 @@ func TestReadBehind(t *testing.T) {
 	publish(5)
 	at, _ := h.begin(wire.FromOldest, wire.Cursor{}, false)
 	publish(20)
-	if data, n := h.read(&at, new(reader), 100, 1<<20, nil); n != 0 || len(data) != 0 || at.missed != 15 || at.next != 16 || !slices.Equal(seqsOf(at.snapshot), []uint64{15}) {
+	if data, n := h.read(&at, new(reader), portionOf(100, 1<<20), nil); n != 0 || len(data) != 0 || at.missed != 15 || at.next != 16 || !slices.Equal(seqsOf(at.snapshot), []uint64{15}) {
 		t.Errorf("read %d events at %+v", n, at)
 	}
 }
@@ -257,7 +263,7 @@ func TestTwoGaps(t *testing.T) {
 	}
 	for gap := range uint64(3) {
 		publishMore(t, h, run, 100)
-		_, n := h.read(&at, new(reader), 1000, 1<<20, nil)
+		_, n := h.read(&at, new(reader), portionOf(1000, 1<<20), nil)
 		if want := 125 + 100*gap; n != 0 || at.missed != want || at.next != want+6 || !slices.Equal(seqsOf(at.snapshot), []uint64{want + 5}) {
 			t.Errorf("gap %d: %d events, %d missed, next %d, snapshot %v; want %d missed", gap+2, n, at.missed, at.next, seqsOf(at.snapshot), want)
 		}
@@ -320,7 +326,7 @@ func TestReadBounds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, n := h.read(&at, new(reader), maxEvents, maxBytes, []byte(before))
+		data, n := h.read(&at, new(reader), portionOf(maxEvents, maxBytes), []byte(before))
 		return n, len(data) - len(before), at.next
 	}
 	_, one, _ := read(1, 1<<20, "")
@@ -347,7 +353,7 @@ func TestReadJobs(t *testing.T) {
 		publishMore(t, h, uuid.UUID{id}, 1)
 	}
 	size := 0
-	read := func(after byte, sees *scope, maxBytes int) (ids []byte, more bool) {
+	read := func(after byte, sees *jobSet, maxBytes int) (ids []byte, more bool) {
 		data, n, more := h.readJobs(uuid.UUID{after}, sees, maxBytes, nil)
 		size = len(data)
 		if err := wire.NewEventDecoder(h.types).Decode(data, n, func(e *wire.Event) { ids = append(ids, e.JobID[0]) }); err != nil {
@@ -355,10 +361,10 @@ func TestReadJobs(t *testing.T) {
 		}
 		return ids, more
 	}
-	few := newScope(&Grant{Jobs: []uuid.UUID{{2}, {4}, {9}}})
+	few := newJobSet([]uuid.UUID{{2}, {4}, {9}}, nil)
 	for _, tc := range []struct {
 		after    byte
-		sees     *scope
+		sees     *jobSet
 		maxBytes int
 		want     string
 		more     bool

@@ -55,8 +55,6 @@ func (l *latest) evict(e entry) {
 // all returns the events, in no order.
 func (l *latest) all() []*entry { return l.end.snapshot() }
 
-func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
-
 func sortByJob(all []*entry) {
 	slices.SortFunc(all, func(a, b *entry) int { return compareIDs(a.def.JobID(), b.def.JobID()) })
 }

@@ -1,6 +1,7 @@
 package momserver
 
 import (
+	"math"
 	"sync"
 
 	"mom.internal/wire"
@@ -44,15 +45,15 @@ func (sv *service) History(args *wire.HistoryArgs, reply *wire.Page) error {
 		if err != nil {
 			return err
 		}
-		limit := int(min(args.Max, 1<<20))
+		most := portion{last: math.MaxUint64, looks: math.MaxInt, events: int(min(args.Max, 1<<20)), bytes: maxPage}
 		if args.Max == 0 {
-			limit = 1 << 20
+			most.events = 1 << 20
 		}
 		missed := at.missed
 		at.missed = 0
 		var n int
 		for {
-			reply.Events, n = h.read(&at, &reader{sees: sv.who.sees}, limit, maxPage, sv.newPage())
+			reply.Events, n = h.read(&at, &reader{sees: sv.who.sees}, most, sv.newPage())
 			if at.missed == 0 {
 				break
 			}

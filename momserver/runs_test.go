@@ -27,7 +27,7 @@ func cached(t *testing.T, srv *Server) (events []wire.Event) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, n := srv.hist.read(&at, new(reader), 1<<20, 1<<30, nil)
+	data, n := srv.hist.read(&at, new(reader), portionOf(1<<20, 1<<30), nil)
 	if err := wire.NewEventDecoder(srv.hist.types).Decode(data, n, func(e *wire.Event) { events = append(events, *e) }); err != nil {
 		t.Fatal(err)
 	}

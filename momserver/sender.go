@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"net/rpc"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mom.internal/wire"
@@ -41,6 +42,16 @@ type sender struct {
 	beats    list.List // of *subscriber, the one called longest ago first
 	inFlight int       // calls that net/rpc has not returned, of dropped subscribers too
 	starved  bool      // a subscriber waits for inFlight to fall
+
+	swept     place         // next is the first event that the sender has not looked at
+	looked    atomic.Uint64 // next of swept, for others
+	interests interests     // of the subscribers
+	live      []*subscriber // that may be served, each once
+	spare     []*subscriber // the memory of the queue that was live before
+	late      []*subscriber // that may be served when those are, because one turn was not enough
+	snapshots list.List     // of *subscriber with a part of a snapshot to send, the oldest snapshot first
+	pending   int           // events in these snapshots
+
 	draining bool
 	giveUp   time.Time    // while draining: when the next subscriber will have made no progress for CallTimeout; zero for none
 	called   []*wire.Conn // with calls that have not been sent
@@ -60,6 +71,7 @@ func newSender(s *Server) *sender {
 		stop: s.life.Done(), drained: make(chan struct{}),
 		subs:  make(map[*subscriber]struct{}),
 		calls: make(map[*rpc.Call]*call),
+		swept: place{next: 1}, interests: newInterests(),
 	}
 }
 
@@ -105,7 +117,6 @@ func (s *sender) run() {
 		select {
 		case <-s.bell:
 			s.obey()
-			s.deliver()
 		case reply := <-s.done:
 			s.replied(reply)
 			s.drainReplies()
@@ -117,6 +128,7 @@ func (s *sender) run() {
 			s.dropAll()
 			return
 		}
+		s.deliver()
 		s.leave()
 		s.send()
 	}
@@ -150,10 +162,13 @@ func (s *sender) carryOut(sub *subscriber, o *order) {
 		sub.lastCall = time.Now()
 		sub.progress = sub.lastCall
 		sub.beat = s.beats.PushBack(sub)
-		sub.filterSnapshot()
+		s.interests.add(sub)
+		s.hold(sub, 0)
+		s.ready(sub)
 	}
 	if o.report != nil {
 		sub.credit(*o.report)
+		s.ready(sub)
 	}
 	if o.leave {
 		s.drop(sub, o.why, o.detail)
@@ -194,20 +209,143 @@ func (s *sender) drain() {
 	s.wake()
 }
 
-// deliver sends to everybody who is behind and has room.
+// deliver serves the subscribers that have something to be sent. Those that
+// needed more than one turn come last, and only as many of them as a bounded
+// number of looks allows, so that nobody waits for a long reading.
 func (s *sender) deliver() {
+	s.sweep()
 	s.starved = false
-	head := s.hist.headSeq()
-	for sub := range s.subs {
-		s.push(sub, head)
+	live := s.live
+	s.live = s.spare[:0]
+	for _, sub := range live {
+		s.serve(sub)
+	}
+	clear(live)
+	s.spare = live
+	for looked := 0; looked < maxLateLooks && len(s.late) > 0 && !s.starved; {
+		sub := s.late[0]
+		s.late[0] = nil
+		s.late = s.late[1:]
+		looked += 1 + s.serve(sub)
+	}
+	if len(s.late) > 0 && !s.starved {
+		s.wake()
+	}
+	s.boundSnapshots()
+}
+
+// maxLook is how many events, or events of a snapshot, the sender looks at for
+// one batch. An event that is filtered out costs as much as one that is sent.
+const maxLook = 512
+
+// maxLateLooks is how many events the sender looks at in a turn, about, for
+// subscribers that needed more than one turn.
+const maxLateLooks = 4 * maxLook
+
+// sweep looks at the events that have been published since it looked last, and
+// wakes the idle subscribers that take them. An event costs it no more than the
+// number of subscribers that are woken or that name the event's job.
+func (s *sender) sweep() {
+	for {
+		st, gap := s.hist.stretch(&s.swept)
+		if gap {
+			for sub := range s.subs {
+				s.activate(sub)
+			}
+			s.hist.skipTo(&s.swept)
+			continue
+		}
+		if st.seg == nil {
+			break
+		}
+		for i := st.from; i < st.to; i++ {
+			def, state, severity := st.event(i)
+			s.interests.find(def, state, severity, s.rouse)
+			s.swept.next++
+		}
+	}
+	s.looked.Store(s.swept.next)
+}
+
+// rouse activates an idle subscriber that takes the event swept.next, unless it
+// has read that event already.
+func (s *sender) rouse(sub *subscriber) {
+	if sub.at.next <= s.swept.next {
+		s.activate(sub)
 	}
 }
 
-// push sends to sub while it is behind, has room, and its window is open.
-func (s *sender) push(sub *subscriber, head uint64) {
-	for sub.behind(head) && s.open(sub) {
-		s.notify(sub, false)
+// activate ends the idleness of a subscriber, and puts it into the queue.
+func (s *sender) activate(sub *subscriber) {
+	s.settle(sub)
+	s.interests.setIdle(sub, false)
+	s.ready(sub)
+}
+
+// settle writes down the place of an idle subscriber.
+func (s *sender) settle(sub *subscriber) {
+	if sub.idle {
+		sub.at.next = max(sub.at.next, s.swept.next)
 	}
+}
+
+// boundSnapshots gives up the oldest snapshots while they are over
+// Config.MaxSnapshotEvents, and those of which Config.CacheBytes have left the
+// cache.
+func (s *sender) boundSnapshots() {
+	for el := s.snapshots.Front(); el != nil; el = s.snapshots.Front() {
+		sub := el.Value.(*subscriber)
+		if s.pending <= s.cfg.MaxSnapshotEvents && s.swept.left <= sub.at.left+uint64(s.cfg.CacheBytes) {
+			return
+		}
+		pending := len(sub.at.snapshot)
+		sub.at.giveUp()
+		s.hold(sub, pending)
+	}
+}
+
+// hold keeps the books of the snapshots that have not been sent. pending is how
+// many events of its snapshot the subscriber had when hold was called last.
+func (s *sender) hold(sub *subscriber, pending int) {
+	now := len(sub.at.snapshot)
+	s.pending += now - pending
+	switch {
+	case now > pending && sub.snapshot != nil:
+		s.snapshots.MoveToBack(sub.snapshot)
+	case now > 0 && sub.snapshot == nil:
+		sub.snapshot = s.snapshots.PushBack(sub)
+	case now == 0 && sub.snapshot != nil:
+		s.snapshots.Remove(sub.snapshot)
+		sub.snapshot = nil
+	}
+}
+
+// ready puts a subscriber into the queue, if it may have something to be sent.
+func (s *sender) ready(sub *subscriber) {
+	if !sub.queued && !sub.idle && !sub.gone {
+		sub.queued = true
+		s.live = append(s.live, sub)
+	}
+}
+
+// serve sends one batch to a subscriber that is behind, has room, and whose
+// window is open. It returns the number of events that it looked at.
+func (s *sender) serve(sub *subscriber) (looked int) {
+	sub.queued = false
+	if sub.gone {
+		return 0
+	}
+	last := s.swept.next - 1
+	if !sub.behind(last) || !s.open(sub) {
+		sub.look(0, 0)
+	} else {
+		looked = s.notify(sub, false)
+	}
+	if sub.behind(last) && (s.open(sub) || s.starved) {
+		sub.queued = true
+		s.late = append(s.late, sub)
+	}
+	return looked
 }
 
 // open reports whether another call to sub may be in flight.
@@ -220,16 +358,21 @@ func (s *sender) open(sub *subscriber) bool {
 }
 
 // notify sends the next batch. One without news is sent as a heartbeat, or as
-// the first, which says where the subscriber stands; otherwise the events that
-// were looked at were filtered out, and no call is due for that.
-func (s *sender) notify(sub *subscriber, beat bool) {
-	s.buf = sub.fill(s.hist, &s.batch, s.buf[:0], s.cfg.BatchBytes)
+// the first, which says where the subscriber stands, or as the end of a
+// snapshot; otherwise the events that were looked at were filtered out, and no
+// call is due for that. notify returns the number of events that it looked at.
+func (s *sender) notify(sub *subscriber, beat bool) (looked int) {
+	s.settle(sub)
+	pending, was := len(sub.at.snapshot), sub.at.isRead()
+	s.buf, looked = sub.fill(s.hist, &s.batch, s.buf[:0], s.swept.next-1, s.cfg.BatchBytes)
+	s.hold(sub, pending)
+	s.interests.setIdle(sub, sub.at.isRead() && sub.at.next >= s.swept.next)
 	if s.batch.Missed > 0 {
 		s.srv.countGap(s.batch.Missed)
 	}
-	if s.batch.Count == 0 && s.batch.Missed == 0 && !sub.fresh && !beat {
+	if s.batch.Count == 0 && s.batch.Missed == 0 && !sub.fresh && !beat && was == sub.at.isRead() {
 		sub.look(0, 0)
-		return
+		return looked
 	}
 	sub.fresh = false
 	sub.sent += uint64(s.batch.Count)
@@ -239,6 +382,7 @@ func (s *sender) notify(sub *subscriber, beat bool) {
 	s.srv.countCall(s.batch.Count)
 	s.call(sub, wire.MethodNotify, &s.batch, len(s.batch.Events), false)
 	sub.look(s.batch.Missed, 0)
+	return looked
 }
 
 // drainReplies takes all replies that are there.
@@ -248,9 +392,6 @@ func (s *sender) drainReplies() {
 		case reply := <-s.done:
 			s.replied(reply)
 		default:
-			if s.starved {
-				s.deliver()
-			}
 			return
 		}
 	}
@@ -279,6 +420,10 @@ func (s *sender) drop(sub *subscriber, why Reason, detail string) {
 	}
 	delete(s.subs, sub)
 	s.beats.Remove(sub.beat)
+	s.interests.remove(sub)
+	pending := len(sub.at.snapshot)
+	sub.at.snapshot, sub.gone = nil, true
+	s.hold(sub, pending)
 	for len(sub.inflight) > 0 {
 		s.forget(sub.inflight[0])
 	}
@@ -303,6 +448,7 @@ func (s *sender) leave() {
 	head, now := s.hist.headSeq(), time.Now()
 	s.giveUp = time.Time{}
 	for sub := range s.subs {
+		s.settle(sub)
 		due := sub.progress.Add(s.cfg.CallTimeout)
 		switch {
 		case (sub.done(head) || !now.Before(due)) && s.open(sub):

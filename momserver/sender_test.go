@@ -3,9 +3,12 @@ package momserver
 import (
 	"net"
 	"net/rpc"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/uuid"
 
 	"mom.internal/wire"
 )
@@ -142,6 +145,7 @@ func TestStarved(t *testing.T) {
 	connA.Close(wire.Errorf(wire.CodeLost, "it closed the connection"))
 	for b.fresh { // until net/rpc has returned the call
 		s.drainReplies()
+		s.deliver()
 	}
 	if s.starved || s.inFlight != 1 || len(b.inflight) != 1 {
 		t.Errorf("starved %v, %d calls in flight, %d of the second", s.starved, s.inFlight, len(b.inflight))
@@ -185,5 +189,173 @@ func TestDrop(t *testing.T) {
 			t.Errorf("%v: %d calls in flight, %d kept", why, s.inFlight, len(s.calls))
 		}
 		callee.Wait()
+	}
+}
+
+// TestIdleNotVisited: an event wakes the subscribers that take it. The others
+// are where the sender is, though it does not visit them.
+func TestIdleNotVisited(t *testing.T) {
+	srv := New(Config{})
+	s := srv.sender
+	sub, _ := testSubscriber(t, srv, 10)
+	s.deliver()
+	other := &subscriber{who: new(admission), reader: newReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), fresh: true, limit: 10, main: sub.main, callee: sub.callee}
+	other.at, _ = srv.hist.begin(wire.FromNow, wire.Cursor{}, false)
+	s.attach(other)
+	s.obey()
+	s.deliver()
+	if !sub.idle || !other.idle {
+		t.Fatal("they are not idle with all events")
+	}
+	publishMore(t, srv.hist, uuid.UUID{1}, 3)
+	if s.sweep(); len(s.live) != 1 || s.live[0] != sub {
+		t.Fatalf("%d subscribers are awake", len(s.live))
+	}
+	s.deliver()
+	if i := other.info(3, s.looked.Load()); i.Lag != 0 || i.Next != 4 || sub.sent != 3 || other.sent != 0 {
+		t.Errorf("%+v after events of another job, and %d sent", i, sub.sent)
+	}
+	publishMore(t, srv.hist, uuid.UUID{9}, 2)
+	if s.deliver(); other.sent != 2 || other.at.next != 6 {
+		t.Errorf("%d sent, next %d", other.sent, other.at.next)
+	}
+}
+
+// TestIdleBehindTheCache: events that leave the cache before the sender has
+// looked at them are lost to the idle subscribers, whose gap is announced.
+func TestIdleBehindTheCache(t *testing.T) {
+	srv := New(Config{CacheEvents: 10})
+	s := srv.sender
+	sub, _ := testSubscriber(t, srv, 100)
+	s.deliver()
+	publishMore(t, srv.hist, uuid.UUID{1}, 25)
+	s.deliver()
+	for len(s.late) > 0 {
+		s.deliver()
+	}
+	if i := sub.info(25, s.looked.Load()); i.Missed != 15 || i.Delivered != 11 || i.Next != 26 { // with the snapshot
+		t.Errorf("%+v", i)
+	}
+}
+
+// TestLongReadingsLast: a subscriber whose filter leaves out a large cache does
+// not keep others waiting: a turn looks at a bounded number of events for it,
+// and serves the others first.
+func TestLongReadingsLast(t *testing.T) {
+	srv := New(Config{})
+	s := srv.sender
+	publishMore(t, srv.hist, uuid.UUID{1}, 9000)
+	sub, _ := testSubscriber(t, srv, 10_000)
+	var slow []*subscriber
+	for range 10 {
+		other := &subscriber{who: new(admission), reader: newReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), fresh: true, limit: 10, main: sub.main, callee: sub.callee}
+		other.at, _ = srv.hist.begin(wire.FromOldest, wire.Cursor{}, false)
+		s.attach(other)
+		slow = append(slow, other)
+	}
+	s.obey()
+	looked := func() (n uint64) {
+		for _, other := range slow {
+			n += other.at.next - 1
+		}
+		return n
+	}
+	s.deliver()
+	turns := 1
+	for ; len(s.late) > 0; turns++ {
+		was := looked()
+		publishMore(t, srv.hist, uuid.UUID{1}, 1)
+		if s.deliver(); sub.at.next != s.swept.next {
+			t.Fatal("the subscriber that keeps up waits for the others")
+		}
+		if n := looked() - was; n > maxLateLooks+maxLook {
+			t.Fatalf("a turn looked at %d events", n)
+		}
+		s.forget(sub.inflight[0])
+	}
+	if turns < 10*9000/(maxLateLooks+maxLook) {
+		t.Errorf("%d turns", turns)
+	}
+	for _, other := range slow {
+		if !other.idle || other.sent > 0 {
+			t.Errorf("idle %v, with %d events sent", other.idle, other.sent)
+		}
+	}
+}
+
+// TestGiveUpSnapshots: over the bound the subscriber that has waited longest
+// gives up its snapshot. If nothing was published since, it gets the rest when
+// it has credit; otherwise a gap and a new snapshot.
+func TestGiveUpSnapshots(t *testing.T) {
+	for _, published := range []int{0, 3} {
+		srv := New(Config{MaxSnapshotEvents: 7})
+		s := srv.sender
+		for i := range 5 {
+			publishMore(t, srv.hist, uuid.UUID{byte(i + 1)}, 1)
+		}
+		var data []byte
+		events := 0
+		credit := func(sub *subscriber, n uint64) {
+			sub.limit += n
+			s.ready(sub)
+			for s.ready(sub); len(s.live)+len(s.late) > 0; {
+				s.deliver()
+				data = append(data, s.batch.Events...)
+				events += int(s.batch.Count)
+				s.batch = wire.Batch{}
+			}
+		}
+		first, _ := testSubscriber(t, srv, 0)
+		credit(first, 2)
+		second, _ := testSubscriber(t, srv, 1)
+		if s.deliver(); s.pending != 7 || len(first.at.snapshot) != 3 || first.at.givenUp {
+			t.Fatalf("%d events are pending, of the first %d", s.pending, len(first.at.snapshot))
+		}
+		third, _ := testSubscriber(t, srv, 4)
+		if s.deliver(); s.pending != 5 || !first.at.givenUp || second.at.givenUp || first.done(5) {
+			t.Fatalf("%d events are pending; given up: %v, %v", s.pending, first.at.givenUp, second.at.givenUp)
+		}
+		if s.notify(first, true); s.batch.Pending == 0 || s.batch.Next != 6 {
+			t.Errorf("it is told that %d events are pending", s.batch.Pending)
+		}
+		publishMore(t, srv.hist, uuid.UUID{1}, published)
+		credit(first, 100)
+		var seqs []uint64
+		if err := wire.NewEventDecoder(srv.hist.types).Decode(data, events, func(e *wire.Event) { seqs = append(seqs, e.Seq) }); err != nil {
+			t.Fatal(err)
+		}
+		want, missed := []uint64{1, 2, 3, 4, 5}, uint64(0)
+		if published > 0 {
+			want, missed = []uint64{1, 2, 2, 3, 4, 5, 8}, 3
+		}
+		if i := first.info(srv.hist.headSeq(), s.looked.Load()); !slices.Equal(seqs, want) || i.Missed != missed || i.Lag != 0 {
+			t.Errorf("%d events later: got %v, %+v; want %v, %d missed", published, seqs, i, want, missed)
+		}
+		for _, sub := range []*subscriber{second, third, first} {
+			s.drop(sub, ReasonUnsubscribed, "it unsubscribed")
+		}
+		if s.pending != 0 || s.snapshots.Len() != 0 {
+			t.Errorf("%d events are pending of nobody", s.pending)
+		}
+	}
+}
+
+// TestOldSnapshotGivenUp: a snapshot is given up when as many bytes have left
+// the cache as it holds, because its events would keep them in memory.
+func TestOldSnapshotGivenUp(t *testing.T) {
+	srv := New(Config{CacheBytes: 1000})
+	s := srv.sender
+	publishMore(t, srv.hist, uuid.UUID{1}, 1)
+	sub, _ := testSubscriber(t, srv, 0)
+	s.deliver()
+	left := srv.hist.cache.left
+	for srv.hist.cache.left <= left+1000 {
+		if s.deliver(); sub.at.givenUp {
+			t.Fatalf("given up when %d bytes had left", srv.hist.cache.left-left)
+		}
+		publishMore(t, srv.hist, uuid.UUID{1}, 1)
+	}
+	if s.deliver(); !sub.at.givenUp || s.pending != 0 {
+		t.Errorf("given up: %v; %d events are pending", sub.at.givenUp, s.pending)
 	}
 }

@@ -96,7 +96,7 @@ func (sv *service) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) e
 		}
 		sub := &subscriber{
 			name: args.Name, who: sv.who, addr: sv.conn.RemoteAddr().String(),
-			main: sv.conn, callee: sv.conn, reader: reader{filter: args.Filter, sees: sv.who.sees}, since: time.Now(),
+			main: sv.conn, callee: sv.conn, reader: newReader(&args.Filter, sv.who.sees), since: time.Now(),
 			fresh: true, limit: uint64(args.Room),
 		}
 		if err := sv.reserve(sub); err != nil {
@@ -132,7 +132,7 @@ func (sv *service) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) e
 		}
 		sv.srv.acceptSubscriber(sub)
 		sv.srv.sender.attach(sub)
-		sv.srv.cfg.Logger.Info("momserver: subscribed", "name", sub.name, "identity", sub.who.identity, "addr", sub.addr, "filter", sub.filter.String())
+		sv.srv.cfg.Logger.Info("momserver: subscribed", "name", sub.name, "identity", sub.who.identity, "addr", sub.addr, "filter", args.Filter.String())
 		return nil
 	})
 }
@@ -239,7 +239,7 @@ func (s *Server) removeSubscriber(sub *subscriber) {
 // dropped records the end of a subscription and ends its connections. The
 // sender calls it.
 func (s *Server) dropped(sub *subscriber, why Reason, detail string) {
-	info := sub.info(s.hist.headSeq())
+	info := sub.info(s.hist.headSeq(), s.sender.looked.Load())
 	s.removeSubscriber(sub)
 	s.drops.add(Drop{Time: time.Now(), Name: sub.name, Addr: sub.addr, Reason: why, Detail: detail, Lag: info.Lag})
 	s.cfg.Logger.Info("momserver: subscriber dropped", "name", sub.name, "addr", sub.addr, "reason", why.String(), "detail", detail, "lag", info.Lag)

@@ -242,10 +242,13 @@ func TestWindowLeavesRoomForReplies(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			srv.sender.sweep()
 			srv.sender.notify(sub, false)
 			srv.sender.send()
 			synctest.Wait() // the first call is being written, and the others wait
-			srv.sender.push(sub, srv.hist.headSeq())
+			for srv.sender.sweep(); sub.behind(srv.sender.swept.next-1) && srv.sender.open(sub); {
+				srv.sender.notify(sub, false)
+			}
 			srv.sender.send()
 			synctest.Wait()
 			if srv.sender.open(sub) || sub.behindBy(srv.hist.headSeq()) == 0 {

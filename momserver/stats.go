@@ -67,23 +67,17 @@ func (s *Server) Stats() Stats {
 		st.CacheAge = time.Since(s.since) - s.hist.cache.at(s.hist.cache.oldest).at
 	}
 	s.hist.mu.Unlock()
+	looked := s.sender.looked.Load()
 	s.mu.Lock()
 	st.Connections = len(s.conns)
 	for sub, accepted := range s.subs {
 		if accepted {
 			st.Subscribers++
-			st.MaxLag = max(st.MaxLag, sub.lag(st.Published))
+			st.MaxLag = max(st.MaxLag, sub.info(st.Published, looked).Lag)
 		}
 	}
 	s.mu.Unlock()
 	return st
-}
-
-// lag returns how many events up to head the subscriber has not been sent.
-func (sub *subscriber) lag(head uint64) uint64 {
-	sub.mu.Lock()
-	defer sub.mu.Unlock()
-	return sub.now.lag(head)
 }
 
 // Reasons returns every way in which a subscription ends.
@@ -98,12 +92,12 @@ func Reasons() []Reason {
 // Subscribers returns the subscribers, in the order of their names and
 // addresses.
 func (s *Server) Subscribers() []SubscriberInfo {
-	head := s.hist.headSeq()
+	head, looked := s.hist.headSeq(), s.sender.looked.Load()
 	s.mu.Lock()
 	all := make([]SubscriberInfo, 0, len(s.subs))
 	for sub, accepted := range s.subs {
 		if accepted {
-			all = append(all, sub.info(head))
+			all = append(all, sub.info(head, looked))
 		}
 	}
 	s.mu.Unlock()

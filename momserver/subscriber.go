@@ -3,7 +3,6 @@ package momserver
 import (
 	"container/list"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -21,8 +20,13 @@ type subscriber struct {
 	since  time.Time
 
 	// Owned by the sender; no lock.
-	reader                 // what it wants, and which definitions it has
-	at            place    // the next event, and the snapshot before it
+	reader
+	listed
+	at            place    // the next event, and the snapshot before it; see idle
+	idle          bool     // it has all that the sender has looked at, whatever at says
+	queued        bool     // it is in one of the sender's queues
+	gone          bool     // it has been dropped
+	snapshot      *element // in the sender's list of snapshots; nil without one
 	fresh         bool     // nothing has been sent yet
 	sent          uint64   // events sent
 	received      uint64   // of these, known to have arrived when limit was granted
@@ -46,6 +50,7 @@ type element = list.Element
 // figures is what an operator may know of a subscriber.
 type figures struct {
 	next     uint64
+	idle     bool
 	sent     uint64
 	missed   uint64
 	room     uint64
@@ -53,9 +58,15 @@ type figures struct {
 	rtt      time.Duration
 }
 
-// lag returns how many events up to head have not been sent; 0 before the place
-// where the subscription begins is known, which makes next 0.
-func (f *figures) lag(head uint64) uint64 { return head - min(head, f.next-1) }
+// lag returns how many events up to head have not been sent, and the next one
+// to send. An idle subscriber has all events before looked. Before the place
+// where the subscription begins is known, which makes next 0, lag returns 0.
+func (f *figures) lag(head, looked uint64) (lag, next uint64) {
+	if next = f.next; f.idle {
+		next = max(next, looked)
+	}
+	return head - min(head, next-1), next
+}
 
 // callOn makes the callback connection the one that calls go to.
 func (sub *subscriber) callOn(callee *wire.Conn) {
@@ -92,12 +103,12 @@ func (sub *subscriber) credit(r creditReport) {
 
 // behind reports whether there is anything to send it, given the newest event.
 func (sub *subscriber) behind(head uint64) bool {
-	return sub.fresh || sub.room() > 0 && (len(sub.at.snapshot) > 0 || sub.at.next <= head)
+	return sub.fresh || sub.room() > 0 && (!sub.at.isRead() || sub.at.next <= head)
 }
 
 // done reports whether it has been sent everything and has acknowledged it.
 func (sub *subscriber) done(head uint64) bool {
-	return !sub.fresh && len(sub.at.snapshot) == 0 && sub.at.next > head && len(sub.inflight) == 0
+	return !sub.fresh && sub.at.isRead() && sub.at.next > head && len(sub.inflight) == 0
 }
 
 // behindBy returns how many events have not been sent to the subscriber: those
@@ -114,56 +125,40 @@ func (sub *subscriber) farewell(timeout time.Duration) string {
 	return fmt.Sprintf("it made no progress for %v (Config.CallTimeout) while the server shut down, and was not sent %d events", timeout, sub.unsent)
 }
 
-// filterSnapshot leaves out what the subscriber does not want.
-func (sub *subscriber) filterSnapshot() {
-	if !sub.takesAll() {
-		sub.at.snapshot = slices.DeleteFunc(sub.at.snapshot, func(e *entry) bool {
-			return !sub.takes(e.def, e.state, e.severity)
-		})
-	}
-}
-
-// fill makes the next batch: a part of the snapshot where one is pending, else
-// the events that come next, as far as room and maxBytes go. A batch never
-// holds both, so that a gap always opens a batch and its Next never runs ahead
-// of what is announced. buf is where the events are copied to. Where nothing
-// may be sent the batch is empty, and says only where the subscriber stands.
-func (sub *subscriber) fill(h *history, b *wire.Batch, buf []byte, maxBytes int) []byte {
+// fill makes the next batch: a part of the snapshot if one is pending, else the
+// events that come next, up to the event last, as far as room and maxBytes go.
+// It returns the number of events that it looked at, which is bounded by
+// maxLook. A batch never holds both, so that a gap always opens a batch and its
+// Next never runs ahead of what is announced. buf is where the events are copied
+// to. Without room the batch is empty, and says only where the subscriber
+// stands.
+func (sub *subscriber) fill(h *history, b *wire.Batch, buf []byte, last uint64, maxBytes int) (_ []byte, looked int) {
 	*b = wire.Batch{}
 	if sub.fresh {
 		b.Types = h.types
 	}
 	room, n := int(min(sub.room(), 1<<20)), 0
-	if len(sub.at.snapshot) == 0 && room > 0 {
-		if buf, n = h.read(&sub.at, &sub.reader, room, maxBytes, buf); sub.at.missed > 0 {
-			sub.filterSnapshot()
-		}
-		b.Count = uint32(n)
+	most := portion{last: last, looks: maxLook, events: room, bytes: maxBytes}
+	if room > 0 && sub.at.givenUp {
+		h.resume(&sub.at)
 	}
-	if len(sub.at.snapshot) > 0 {
-		buf = sub.fillSnapshot(b, buf, room, maxBytes)
+	if room > 0 && sub.at.isRead() {
+		next := sub.at.next
+		buf, n = h.read(&sub.at, &sub.reader, most, buf)
+		looked = int(sub.at.next - next)
 	}
+	if pending := len(sub.at.snapshot); pending > 0 && room > 0 {
+		buf, n = sub.at.readSnapshot(&sub.reader, most, buf)
+		b.Snapshot = uint32(n)
+		looked = pending - len(sub.at.snapshot)
+	}
+	b.Count = uint32(n)
 	b.Missed, sub.at.missed = sub.at.missed, 0
 	b.Next, b.Pending, b.Events = sub.at.next, uint32(len(sub.at.snapshot)), buf
-	return buf
-}
-
-// fillSnapshot copies what is left of the snapshot.
-func (sub *subscriber) fillSnapshot(b *wire.Batch, buf []byte, room, maxBytes int) []byte {
-	for len(sub.at.snapshot) > 0 && int(b.Count) < room {
-		e := sub.at.snapshot[0]
-		if b.Count > 0 && len(buf)+len(e.data) > maxBytes {
-			break
-		}
-		buf = append(sub.known.Append(buf, e.def), e.data...)
-		b.Count++
-		b.Snapshot++
-		sub.at.snapshot = sub.at.snapshot[1:]
+	if sub.at.givenUp {
+		b.Pending = 1 // at least
 	}
-	if len(sub.at.snapshot) == 0 {
-		sub.at.snapshot = nil // and let go of the events
-	}
-	return buf
+	return buf, looked
 }
 
 // look takes a picture for the operator.
@@ -171,7 +166,7 @@ func (sub *subscriber) look(missed uint64, rtt time.Duration) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	f := &sub.now
-	f.next, f.sent, f.room, f.inflight = sub.at.next, sub.sent, sub.room(), len(sub.inflight)
+	f.next, f.idle, f.sent, f.room, f.inflight = sub.at.next, sub.idle, sub.sent, sub.room(), len(sub.inflight)
 	f.missed += missed
 	if rtt > 0 {
 		f.rtt = rtt
@@ -202,17 +197,19 @@ func (i *SubscriberInfo) label() string {
 	return fmt.Sprintf("%q (%s)", i.Name, i.Addr)
 }
 
-func (sub *subscriber) info(head uint64) SubscriberInfo {
+// info returns what an operator may know. head is the newest event, and looked
+// the first that the sender has not looked at.
+func (sub *subscriber) info(head, looked uint64) SubscriberInfo {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	i := SubscriberInfo{
 		Name: sub.name, Identity: sub.who.identity, Addr: sub.addr, Since: sub.since,
-		Next: sub.now.next, Room: sub.now.room, Delivered: sub.now.sent, Missed: sub.now.missed,
+		Room: sub.now.room, Delivered: sub.now.sent, Missed: sub.now.missed,
 		InFlight: sub.now.inflight, RTT: sub.now.rtt,
 	}
 	if sub.callee != sub.main {
 		i.Callback = sub.callee.RemoteAddr().String()
 	}
-	i.Lag = sub.now.lag(head)
+	i.Lag, i.Next = sub.now.lag(head, looked)
 	return i
 }

@@ -112,7 +112,7 @@ func TestFill(t *testing.T) {
 		{100, 1 << 20, "false 0 0 0 24 0"},
 	} {
 		sub.limit = tc.limit
-		data := sub.fill(h, &b, []byte("old")[:0], tc.bytes)
+		data, _ := sub.fill(h, &b, []byte("old")[:0], h.headSeq(), tc.bytes)
 		if got := fmt.Sprint(len(b.Types) > 0, b.Count, b.Snapshot, b.Missed, b.Next, b.Pending); got != tc.want || len(data) != len(b.Events) || (len(data) == 0) != (b.Count == 0) {
 			t.Errorf("batch %d: %s; want %s", i, got, tc.want)
 		}
@@ -136,7 +136,7 @@ func TestFillSnapshotByBytes(t *testing.T) {
 		sub.at, _ = h.begin(wire.FromNow, wire.Cursor{}, false)
 		var b wire.Batch
 		for sub.behind(h.headSeq()) {
-			data := sub.fill(h, &b, nil, maxBytes)
+			data, _ := sub.fill(h, &b, nil, h.headSeq(), maxBytes)
 			if len(counts) == 0 {
 				first = len(data)
 			}
@@ -152,49 +152,29 @@ func TestFillSnapshotByBytes(t *testing.T) {
 	}
 }
 
-// TestSnapshotIsFiltered leaves out what the subscriber does not want or may
-// not see.
-func TestSnapshotIsFiltered(t *testing.T) {
-	cfg := Config{}.withDefaults()
-	h := newHistory(&cfg)
-	for i := range 4 {
-		publishMore(t, h, uuid.UUID{byte(i + 1)}, 1)
-	}
-	for _, tc := range []struct {
-		reader reader
-		want   string
-	}{
-		{reader{}, "[1 2 3 4]"},
-		{reader{filter: wire.Filter{Jobs: []uuid.UUID{{2}, {3}}}}, "[2 3]"},
-		{reader{sees: newScope(&Grant{Jobs: []uuid.UUID{{3}, {4}}})}, "[3 4]"},
-		{reader{filter: wire.Filter{Jobs: []uuid.UUID{{2}, {3}}}, sees: newScope(&Grant{Jobs: []uuid.UUID{{3}, {4}}})}, "[3]"},
-	} {
-		sub := &subscriber{reader: tc.reader}
-		sub.at, _ = h.begin(wire.FromNow, wire.Cursor{}, false)
-		if sub.filterSnapshot(); fmt.Sprint(seqsOf(sub.at.snapshot)) != tc.want {
-			t.Errorf("snapshot %v; want %s", seqsOf(sub.at.snapshot), tc.want)
-		}
-	}
-}
-
 // TestInfo is what the operator sees of a subscriber.
 func TestInfo(t *testing.T) {
 	srv := New(Config{})
 	sub, _ := testSubscriber(t, srv, 7)
 	sub.name, sub.addr, sub.since = "n", "a", time.Unix(1e9, 0)
 	sub.who = &admission{identity: "i"}
-	if lag := sub.info(100).Lag; lag != 0 {
+	if lag := sub.info(100, 101).Lag; lag != 0 {
 		t.Errorf("lag %d before its place is known", lag)
 	}
 	sub.at.next, sub.sent = 95, 3
 	sub.look(4, time.Second)
 	sub.look(5, 0)
 	want := SubscriberInfo{Name: "n", Identity: "i", Addr: "a", Since: sub.since, Next: 95, Lag: 6, Room: 4, Delivered: 3, Missed: 9, RTT: time.Second}
-	if got := sub.info(100); got != want {
+	if got := sub.info(100, 101); got != want {
 		t.Errorf("%+v; want %+v", got, want)
 	}
-	if got := sub.info(94); got.Lag != 0 {
+	if got := sub.info(94, 95); got.Lag != 0 {
 		t.Errorf("lag %d of one that has everything", got.Lag)
+	}
+	sub.idle = true
+	sub.look(0, 0)
+	if got := sub.info(100, 99); got.Lag != 2 || got.Next != 99 {
+		t.Errorf("idle: %+v", got)
 	}
 	if l := want.label(); l != `"n" (a)` {
 		t.Error(l)

@@ -46,6 +46,8 @@ func newHost(w *world) *host {
 		TLS:              w.keys.ofServer(),
 		MaxSubscribers:   64,
 		LogPerSecond:     1000,
+
+		MaxSnapshotEvents: one(h.entity, 0, 3, 20),
 	}
 	return h
 }

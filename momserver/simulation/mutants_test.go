@@ -120,6 +120,15 @@ var mutants = []mutant{
 	{"gap forgotten over the next one", []edit{
 		{"momserver/history.go", "p.missed += missed", "_ = missed"},
 	}, []string{invariant.Sum}, tests{}},
+	{"idle subscriber woken too late", []edit{
+		{"momserver/sender.go", "if sub.at.next <= s.swept.next {", "if sub.at.next < s.swept.next {"},
+	}, []string{invariant.Published, invariant.Sum, invariant.Healthy, invariant.Liveness}, tests{}},
+	{"idle subscribers not told of what left the cache", []edit{
+		{"momserver/sender.go", "\t\t\t\ts.activate(sub)\n", "\t\t\t\tsub.at.next = max(sub.at.next, s.swept.next)\n"},
+	}, nil, tests{"momserver", "^TestIdleBehindTheCache$"}},
+	{"rest of a snapshot forgotten", []edit{
+		{"momserver/history.go", "{ p.snapshot, p.givenUp = nil, true }", "{ p.snapshot = nil }"},
+	}, nil, tests{"momserver", "^TestGiveUpSnapshots$"}},
 	{"no idleness after a refused subscription", []edit{
 		{"momserver/service.go", "\tsv.sub = nil\n\tsv.startIdle()\n", "\tsv.sub = nil\n"},
 	}, []string{invariant.Bounded}, tests{}},

@@ -1,0 +1,90 @@
+package momserver
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"mom.internal/wire"
+)
+
+// TestInterests finds the same subscribers as asking each of them, while they
+// come, go, and fall idle.
+func TestInterests(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	names := []string{"", "a", "b"}
+	cfg := Config{}.withDefaults()
+	h := newHistory(&cfg)
+	for i := range 12 {
+		ev := spoken(uuid.UUID{byte(i)}, wire.Transferring)
+		ev.JobID = uuid.UUID{byte(i % 4)}
+		ev.Data.Initialize = &wire.InitializeData{Name: names[i%3]}
+		if err := h.publish(&ev, 0, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := newInterests()
+	var subs []*subscriber
+	for range 20_000 {
+		switch rnd.IntN(5) {
+		case 0:
+			var f wire.Filter
+			for range rnd.IntN(3) {
+				f.Jobs = append(f.Jobs, uuid.UUID{byte(rnd.IntN(4))})
+			}
+			for range rnd.IntN(2) {
+				f.Names = append(f.Names, names[rnd.IntN(len(names))])
+			}
+			for range rnd.IntN(2) {
+				f.States = append(f.States, wire.States()[rnd.IntN(3)])
+			}
+			f.Severity = wire.Severity(rnd.IntN(3))
+			grant := Grant{AllJobs: rnd.IntN(2) == 0, Jobs: []uuid.UUID{{1}, {2}}, Names: []string{"b"}}
+			sub := &subscriber{reader: newReader(&f, grant.visible())}
+			in.add(sub)
+			subs = append(subs, sub)
+		case 1:
+			if len(subs) > 20 {
+				i := rnd.IntN(len(subs))
+				in.remove(subs[i])
+				subs[i] = subs[len(subs)-1]
+				subs = subs[:len(subs)-1]
+			}
+		case 2:
+			if len(subs) > 0 {
+				in.setIdle(subs[rnd.IntN(len(subs))], rnd.IntN(3) > 0)
+			}
+		default:
+			def := h.cache.at(1 + rnd.Uint64N(12)).def
+			state, severity := wire.States()[rnd.IntN(3)], wire.Severity(rnd.IntN(3))
+			want := make(map[*subscriber]bool)
+			for _, sub := range subs {
+				if sub.idle && sub.takes(def, state, severity) {
+					want[sub] = true
+				}
+			}
+			stay := rnd.IntN(2) == 0
+			got := make(map[*subscriber]bool)
+			in.find(def, state, severity, func(sub *subscriber) {
+				if got[sub] = true; !stay {
+					in.setIdle(sub, false)
+				}
+			})
+			if len(got) != len(want) {
+				t.Fatalf("found %d subscribers; want %d", len(got), len(want))
+			}
+			for sub := range got {
+				if !want[sub] {
+					t.Fatal("found one that does not take the event, or is not idle")
+				}
+			}
+		}
+	}
+	for _, sub := range subs {
+		in.remove(sub)
+	}
+	if len(in.jobs)+len(in.names)+len(in.classes) > 0 {
+		t.Errorf("left: %d jobs, %d names, %d classes", len(in.jobs), len(in.names), len(in.classes))
+	}
+}
