@@ -122,7 +122,7 @@ var mutants = []mutant{
 	}, []string{invariant.Sum}, tests{}},
 	{"idle subscriber woken too late", []edit{
 		{"momserver/sender.go", "if sub.at.next <= s.swept.next {", "if sub.at.next < s.swept.next {"},
-	}, []string{invariant.Published, invariant.Sum, invariant.Healthy, invariant.Liveness}, tests{}},
+	}, []string{invariant.Published, invariant.Sum, invariant.Gaps, invariant.Healthy, invariant.Liveness}, tests{}},
 	{"idle subscribers not told of what left the cache", []edit{
 		{"momserver/sender.go", "\t\t\t\ts.activate(sub)\n", "\t\t\t\tsub.at.next = max(sub.at.next, s.swept.next)\n"},
 	}, nil, tests{"momserver", "^TestIdleBehindTheCache$"}},
