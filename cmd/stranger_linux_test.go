@@ -105,7 +105,7 @@ func (s *stranger) wait() {
 	if s.asks {
 		conn := wire.NewConn(s.nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
 		conn.Client().Go(wire.MethodPing, &wire.Nothing{}, &wire.Nothing{}, nil)
-		s.t.Cleanup(func() { conn.Close(wire.Errorf(wire.CodeClosed, "done")) })
+		s.t.Cleanup(func() { conn.Close(wire.Errorf(wire.Closed, "done")) })
 	}
 }
 
@@ -149,7 +149,7 @@ func cutUnderAsking(t *testing.T, l *lab, pair int) {
 	defer c.Close()
 	for _, cutWhen = range []string{"never", "connected", "before"} {
 		_, err := c.Jobs(context.Background())
-		if cutWhen == "never" && err != nil || cutWhen != "never" && !errors.Is(err, wire.ErrLost) && !errors.Is(err, wire.ErrTimeout) {
+		if cutWhen == "never" && err != nil || cutWhen != "never" && !errors.Is(err, wire.Lost) && !errors.Is(err, wire.Timeout) {
 			t.Errorf("cut %s: %v", cutWhen, err)
 		}
 	}

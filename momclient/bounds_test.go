@@ -120,7 +120,7 @@ func holdsName(t *testing.T) {
 		if err := s.client(momclient.Options{Name: name}).Subscribe(context.Background()); err != nil || s.srv.Subscribers()[0].Name != name {
 			t.Errorf("at the limit: %v", err)
 		}
-		if err := s.client(momclient.Options{Name: name + "n"}).Subscribe(context.Background()); !errors.Is(err, wire.ErrBadRequest) || !strings.Contains(err.Error(), "a name of 129 bytes") {
+		if err := s.client(momclient.Options{Name: name + "n"}).Subscribe(context.Background()); !errors.Is(err, wire.BadRequest) || !strings.Contains(err.Error(), "a name of 129 bytes") {
 			t.Errorf("over: %v", err)
 		}
 	})
@@ -134,7 +134,7 @@ func holdsToken(t *testing.T) {
 		if err := s.client(momclient.Options{Token: token}).Subscribe(context.Background()); err != nil {
 			t.Errorf("at the limit: %v", err)
 		}
-		if err := s.client(momclient.Options{Token: token + "t"}).Subscribe(context.Background()); !errors.Is(err, wire.ErrBadRequest) || !strings.Contains(err.Error(), "a token of 1025 bytes") {
+		if err := s.client(momclient.Options{Token: token + "t"}).Subscribe(context.Background()); !errors.Is(err, wire.BadRequest) || !strings.Contains(err.Error(), "a token of 1025 bytes") {
 			t.Errorf("over: %v", err)
 		}
 	})
@@ -157,7 +157,7 @@ func holdsQueue(t *testing.T) {
 				t.Errorf("within: %v", err)
 			}
 			l.send(5, 5, nil)
-			if err := end.is(); !hit(err, wire.ErrProtocol, "Queue") {
+			if err := end.is(); !hit(err, wire.ProtocolError, "Queue") {
 				t.Errorf("over: %v", err)
 			}
 			close(goOn)
@@ -240,7 +240,7 @@ func holdsMaxMessage(t *testing.T) {
 			c.Subscribe(context.Background())
 			err = end.is()
 			c.wasTold(invariant.Told{Fresh: 1 - over, Last: uint64(1 - over)})
-			if over == 0 && err != nil || over == 1 && (!hit(err, wire.ErrTooLarge, "MaxMessage") || !strings.Contains(err.Error(), fmt.Sprintf("of %d bytes; at most %d", size, size-1))) {
+			if over == 0 && err != nil || over == 1 && (!hit(err, wire.TooLarge, "MaxMessage") || !strings.Contains(err.Error(), fmt.Sprintf("of %d bytes; at most %d", size, size-1))) {
 				t.Errorf("%d over: %v", over, err)
 			}
 			c.Close()

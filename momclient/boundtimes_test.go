@@ -149,7 +149,7 @@ func holdsPeriodOfPings(t *testing.T) {
 		if err := c.Subscribe(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		onTheDot(t, "two pings", 21*time.Second, wire.ErrTimeout, "Period", func() error { return <-end.errs })
+		onTheDot(t, "two pings", 21*time.Second, wire.Timeout, "Period", func() error { return <-end.errs })
 		c.Close()
 		time.Sleep(2 * time.Hour)
 	})
@@ -170,7 +170,7 @@ func holdsDialTimeout(t *testing.T) {
 			s.slow(&slow{greets: time.Hour})
 			opts.DialTimeout = d
 			c := s.client(opts)
-			onTheDot(t, name, d, wire.ErrTimeout, "DialTimeout", func() error { return c.Subscribe(context.Background()) })
+			onTheDot(t, name, d, wire.Timeout, "DialTimeout", func() error { return c.Subscribe(context.Background()) })
 			c.Close()
 			time.Sleep(2 * time.Hour)
 		})
@@ -190,7 +190,7 @@ func holdsCallTimeout(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.slow(&slow{subscribes: time.Hour})
 		c := s.client(momclient.Options{CallTimeout: d})
-		onTheDot(t, "Subscribe", d, wire.ErrTimeout, "CallTimeout", func() error { return c.Subscribe(context.Background()) })
+		onTheDot(t, "Subscribe", d, wire.Timeout, "CallTimeout", func() error { return c.Subscribe(context.Background()) })
 		time.Sleep(time.Hour)
 	})
 	inBubble(t, func(s *site) {
@@ -209,7 +209,7 @@ func holdsCallTimeoutOfPages(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.slow(&slow{pages: 2 * time.Second})
 		c := s.client(momclient.Options{CallTimeout: d})
-		onTheDot(t, "History", d, wire.ErrTimeout, "CallTimeout", func() error {
+		onTheDot(t, "History", d, wire.Timeout, "CallTimeout", func() error {
 			_, _, err := c.History(context.Background(), wire.Cursor{}, 0)
 			return err
 		})
@@ -220,7 +220,7 @@ func holdsCallTimeoutOfPages(t *testing.T) {
 			s.slow(&slow{greets: time.Hour})
 			opts.CallTimeout, opts.DialTimeout = d, d+1
 			c := s.client(opts)
-			onTheDot(t, "Jobs, "+name, d, wire.ErrTimeout, "CallTimeout", func() error {
+			onTheDot(t, "Jobs, "+name, d, wire.Timeout, "CallTimeout", func() error {
 				_, err := c.Jobs(context.Background())
 				return err
 			})
@@ -248,7 +248,7 @@ func holdsCallTimeoutOfMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		onTheDot(t, "half a message", d, wire.ErrStalled, "CallTimeout", func() error { return <-end.errs })
+		onTheDot(t, "half a message", d, wire.Stalled, "CallTimeout", func() error { return <-end.errs })
 		c.Close()
 	})
 }

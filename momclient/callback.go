@@ -95,15 +95,15 @@ func (s *session) take(b *wire.Batch) (room uint32, err error) {
 	}
 	switch {
 	case again: // each decoder would be kept as long as events of its own wait
-		return 0, wire.Errorf(wire.CodeProtocol, "%s sent the types of its events again", s.c.addr)
+		return 0, wire.Errorf(wire.ProtocolError, "%s sent the types of its events again", s.c.addr)
 	case b.Count > math.MaxInt32: // so that an int has it, of whatever size
-		return 0, wire.Errorf(wire.CodeProtocol, "%s sent a batch of %d events", s.c.addr, b.Count)
+		return 0, wire.Errorf(wire.ProtocolError, "%s sent a batch of %d events", s.c.addr, b.Count)
 	case s.decoder == nil:
-		return 0, wire.Errorf(wire.CodeProtocol, "%s sent events before their types", s.c.addr)
+		return 0, wire.Errorf(wire.ProtocolError, "%s sent events before their types", s.c.addr)
 	case b.Next < s.next, b.Next == 0, b.Snapshot > 0 && b.Snapshot != b.Count, b.Count == 0 && len(b.Events) > 0:
-		return 0, wire.Errorf(wire.CodeProtocol, "%s sent a batch that goes back", s.c.addr)
+		return 0, wire.Errorf(wire.ProtocolError, "%s sent a batch that goes back", s.c.addr)
 	case b.Count == 0 && b.Missed == 0 && s.beats.tooMany():
-		return 0, wire.Errorf(wire.CodeProtocol, "%s sends batches without news", s.c.addr)
+		return 0, wire.Errorf(wire.ProtocolError, "%s sends batches without news", s.c.addr)
 	}
 	ch := &chunk{
 		session: s, decoder: s.decoder, data: b.Events, left: int(b.Count), snapshot: b.Snapshot > 0,

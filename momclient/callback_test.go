@@ -47,7 +47,7 @@ func TestTakeBatch(t *testing.T) {
 		b := ok
 		test.change(&b)
 		_, err := s.take(&b)
-		if test.refuse != errors.Is(err, wire.ErrProtocol) || !test.refuse && err != nil {
+		if test.refuse != errors.Is(err, wire.ProtocolError) || !test.refuse && err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if want := map[bool]uint64{true: 3, false: b.Next}[test.refuse]; s.next != want {
@@ -56,11 +56,11 @@ func TestTakeBatch(t *testing.T) {
 	}
 	s := live(Options{})
 	first := wire.Batch{Types: types, Count: 1, Events: []byte("encoded")}
-	if _, err := s.take(&first); !errors.Is(err, wire.ErrProtocol) {
+	if _, err := s.take(&first); !errors.Is(err, wire.ProtocolError) {
 		t.Errorf("Next of 0: %v", err)
 	}
 	s, first.Next = live(Options{}), 1
-	for _, want := range []error{nil, wire.ErrProtocol} { // the second has types again
+	for _, want := range []error{nil, wire.ProtocolError} { // the second has types again
 		if _, err := s.take(&first); !errors.Is(err, want) {
 			t.Errorf("%v; want %v", err, want)
 		}
@@ -73,7 +73,7 @@ func TestTakeBatch(t *testing.T) {
 func TestTakeManyEvents(t *testing.T) {
 	for count, says := range map[uint32]string{math.MaxInt32 + 1: "a batch of 2147483648 events", math.MaxInt32: "(Options.Queue)"} {
 		_, err := live(Options{}).take(&wire.Batch{Next: 1, Count: count, Events: []byte("encoded"), Types: wire.NewEventEncoder().Types()})
-		if !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), says) {
+		if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%d events: %v", count, err)
 		}
 	}
@@ -85,7 +85,7 @@ func TestTakeManyEvents(t *testing.T) {
 // server learned that it has no credit.
 func TestTakeBytes(t *testing.T) {
 	const most = 1000 + 500 + 200 // the queue, the window and a message
-	for size, want := range map[int]error{most: nil, most + 1: wire.ErrProtocol} {
+	for size, want := range map[int]error{most: nil, most + 1: wire.ProtocolError} {
 		s := live(Options{QueueBytes: 1000, MaxMessage: 200})
 		s.reply.WindowBytes = 500
 		s.accepted.Store(true)
@@ -113,7 +113,7 @@ func TestNotify(t *testing.T) {
 	if err := (&callback{s}).Notify(&b, &ack); err == nil || ack != (wire.Ack{}) { // the types come again
 		t.Errorf("the second: %+v, %v", ack, err)
 	}
-	if err := s.callee.Err(); !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "types of its events again") {
+	if err := s.callee.Err(); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "types of its events again") {
 		t.Errorf("the connection ended with %v", err)
 	}
 }
@@ -136,7 +136,7 @@ func TestEmptyBatches(t *testing.T) {
 		take(2 * spareBeats)
 		b.Missed = 0
 		take(spareBeats)
-		if _, err := s.take(&b); !errors.Is(err, wire.ErrProtocol) {
+		if _, err := s.take(&b); !errors.Is(err, wire.ProtocolError) {
 			t.Errorf("one more: %v", err)
 		}
 	})
@@ -226,8 +226,8 @@ func TestGoodbye(t *testing.T) {
 	if st, ok := s.c.statuses.pop(); !ok || st.Kind != Draining || st.Err != s.bye {
 		t.Errorf("reported was %+v", st)
 	}
-	(&callback{s}).Goodbye(&wire.Goodbye{Code: wire.CodeDraining, Message: "bye", AfterMillis: 1500}, nil)
-	if got := *s.bye; got.Code != wire.CodeDraining || got.Message != "bye" || got.After != 1500*time.Millisecond {
+	(&callback{s}).Goodbye(&wire.Goodbye{Code: wire.Draining, Message: "bye", AfterMillis: 1500}, nil)
+	if got := *s.bye; got.Code != wire.Draining || got.Message != "bye" || got.After != 1500*time.Millisecond {
 		t.Errorf("%+v", got)
 	}
 }

@@ -45,7 +45,7 @@ func (ch *chunk) decode(left int) (*wire.Event, error) {
 		return nil, err
 	}
 	if ev.Seq >= ch.end || !ch.snapshot && ev.Seq < ch.floor {
-		return nil, wire.Errorf(wire.CodeProtocol, "%s sent event %d out of order", ch.session.c.addr, ev.Seq)
+		return nil, wire.Errorf(wire.ProtocolError, "%s sent event %d out of order", ch.session.c.addr, ev.Seq)
 	}
 	if !ch.snapshot {
 		ch.floor = ev.Seq + 1

@@ -40,7 +40,7 @@ func TestChunkOrder(t *testing.T) {
 			}
 			n++
 		}
-		if n != test.want || (n < len(test.seqs)) != errors.Is(err, wire.ErrProtocol) {
+		if n != test.want || (n < len(test.seqs)) != errors.Is(err, wire.ProtocolError) {
 			t.Errorf("%s: %d events, then %v; want %d", test.name, n, err, test.want)
 		}
 	}

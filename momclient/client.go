@@ -68,7 +68,7 @@ func (c *Client) Cursor() wire.Cursor { return c.inbox.at() }
 // room, until ctx is done. The first Subscribe begins where Options say; each
 // later one goes on from the place that the client has got to.
 //
-// The errors: that of ctx, with why the latest attempt failed; [wire.ErrAlreadySubscribed]; [wire.ErrClosed]; what
+// The errors: that of ctx, with why the latest attempt failed; [wire.AlreadySubscribed]; [wire.Closed]; what
 // the server refused with; or that the server could not be reached.
 func (c *Client) Subscribe(ctx context.Context) error {
 	_, err := c.subscribe(ctx, c.handler)
@@ -106,7 +106,7 @@ func (c *Client) start(by *consumer) (*subscription, error) {
 	case c.life.Err() != nil:
 		return nil, errClosed()
 	case c.sub != nil || c.pulling != nil:
-		return nil, wire.Errorf(wire.CodeSubscribed, "momclient: the client is subscribed already; Unsubscribe first")
+		return nil, wire.Errorf(wire.AlreadySubscribed, "momclient: the client is subscribed already; Unsubscribe first")
 	}
 	sub := &subscription{c: c, by: by, ready: make(chan struct{}), done: make(chan struct{})}
 	sub.ctx, sub.cancel = context.WithCancel(c.life)
@@ -181,7 +181,7 @@ func (c *Client) Close() error {
 	return nil
 }
 
-func errClosed() error { return wire.Errorf(wire.CodeClosed, "momclient: the client is closed") }
+func errClosed() error { return wire.Errorf(wire.Closed, "momclient: the client is closed") }
 
 // ended returns why ctx is over: its error and its cause, in one error; nil if
 // ctx is not over. A context counts as over once its deadline has passed, even
@@ -200,11 +200,11 @@ func ended(ctx context.Context) error {
 }
 
 // asError returns err as a [*wire.Error]. Any other error becomes the cause of
-// a [wire.ErrLost].
+// a [wire.Lost] error.
 func asError(err error) *wire.Error {
 	var e *wire.Error
 	if !errors.As(err, &e) {
-		e = wire.Errorf(wire.CodeLost, "%w", err)
+		e = wire.Errorf(wire.Lost, "%w", err)
 	}
 	return e
 }

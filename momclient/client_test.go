@@ -151,7 +151,7 @@ func TestFromInsideHandlers(t *testing.T) {
 				if _, err := c.Jobs(ctx); err != nil {
 					t.Error(err)
 				}
-				if err := c.Subscribe(ctx); !errors.Is(err, wire.ErrAlreadySubscribed) {
+				if err := c.Subscribe(ctx); !errors.Is(err, wire.AlreadySubscribed) {
 					t.Error(err)
 				}
 			case 2:
@@ -161,7 +161,7 @@ func TestFromInsideHandlers(t *testing.T) {
 				}
 			case 5:
 				c.Close()
-				if err := c.Subscribe(ctx); !errors.Is(err, wire.ErrClosed) {
+				if err := c.Subscribe(ctx); !errors.Is(err, wire.Closed) {
 					t.Error(err)
 				}
 			}
@@ -190,18 +190,18 @@ func TestSubscribeErrors(t *testing.T) {
 		isToo error
 		text  string
 	}{
-		{"no server in time", func(*site, *follower, context.CancelCauseFunc) {}, context.DeadlineExceeded, wire.ErrLost,
+		{"no server in time", func(*site, *follower, context.CancelCauseFunc) {}, context.DeadlineExceeded, wire.Lost,
 			"context deadline exceeded; at last: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
-		{"no server, and the caller gives up", func(_ *site, _ *follower, cancel context.CancelCauseFunc) { cancel(errors.New("the user has gone")) }, context.Canceled, wire.ErrLost,
+		{"no server, and the caller gives up", func(_ *site, _ *follower, cancel context.CancelCauseFunc) { cancel(errors.New("the user has gone")) }, context.Canceled, wire.Lost,
 			"context canceled: the user has gone; at last: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
-		{"no server, and unsubscribed", func(_ *site, c *follower, _ context.CancelCauseFunc) { c.Unsubscribe() }, wire.ErrClosed, nil,
+		{"no server, and unsubscribed", func(_ *site, c *follower, _ context.CancelCauseFunc) { c.Unsubscribe() }, wire.Closed, nil,
 			"momclient: unsubscribed"},
 		{"no server, and then one that refuses for good", func(s *site, _ *follower, _ context.CancelCauseFunc) {
-			s.calls(func(*caller, *wire.SubscribeArgs) error { return wire.Errorf(wire.CodeForbidden, "not you") })
-		}, wire.ErrForbidden, nil, "not you"},
+			s.calls(func(*caller, *wire.SubscribeArgs) error { return wire.Errorf(wire.Forbidden, "not you") })
+		}, wire.Forbidden, nil, "not you"},
 		{"a server that does not answer", func(s *site, _ *follower, _ context.CancelCauseFunc) {
 			s.calls(func(*caller, *wire.SubscribeArgs) error { time.Sleep(time.Hour); return nil })
-		}, context.DeadlineExceeded, wire.ErrLost, // for an hour, of which Subscribe waits a minute
+		}, context.DeadlineExceeded, wire.Lost, // for an hour, of which Subscribe waits a minute
 			"context deadline exceeded; at last: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
 	} {
 		inBubble(t, func(s *site) {
@@ -244,12 +244,12 @@ func TestSubscribeClosed(t *testing.T) {
 		var statuses record
 		statuses.statuses(c)
 		c.Close()
-		if err := c.Subscribe(context.Background()); !errors.Is(err, wire.ErrClosed) || err.Error() != "momclient: the client is closed" {
+		if err := c.Subscribe(context.Background()); !errors.Is(err, wire.Closed) || err.Error() != "momclient: the client is closed" {
 			t.Error(err)
 		}
 		n := 0
 		for _, err := range c.Events(context.Background()) {
-			if n++; !errors.Is(err, wire.ErrClosed) {
+			if n++; !errors.Is(err, wire.Closed) {
 				t.Errorf("the loop's turn %d: %v", n, err)
 			}
 		}
@@ -332,7 +332,7 @@ func TestGoroutinesGone(t *testing.T) {
 			return err
 		},
 		"a refused Subscribe": func(c *follower) error {
-			if err := c.Subscribe(ctx); !errors.Is(err, wire.ErrFull) {
+			if err := c.Subscribe(ctx); !errors.Is(err, wire.Full) {
 				return fmt.Errorf("not refused: %w", err)
 			}
 			return nil
@@ -506,7 +506,7 @@ func TestEventsEnd(t *testing.T) {
 			}
 		}
 		c.wasTold(invariant.Told{Fresh: 5, Last: 5})
-		if !errors.Is(end, wire.ErrLost) {
+		if !errors.Is(end, wire.Lost) {
 			t.Errorf("ended by %v", end)
 		}
 	})
@@ -519,9 +519,9 @@ func TestRefusedForGood(t *testing.T) {
 		answer string
 		want   error
 	}{
-		{"another version", "MoM\x01\x09\x00\x00\x18" + strings.Repeat("x", 24), wire.ErrVersion},
-		{"HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", wire.ErrNotMoM},
-		{"SSH", "SSH-2.0-OpenSSH_9.2\r\n", wire.ErrNotMoM},
+		{"another version", "MoM\x01\x09\x00\x00\x18" + strings.Repeat("x", 24), wire.VersionMismatch},
+		{"HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", wire.NotMoM},
+		{"SSH", "SSH-2.0-OpenSSH_9.2\r\n", wire.NotMoM},
 	} {
 		inBubble(t, func(s *site) {
 			l, err := s.net.Listen(memAddr)
@@ -650,7 +650,7 @@ func TestHistory(t *testing.T) {
 		if err != nil || len(none) != 0 || next != end {
 			t.Errorf("after the last: %d, %v, %v", len(none), next, err)
 		}
-		if _, _, err := c.History(ctx, wire.Cursor{Epoch: end.Epoch, Seq: 6000}, 0); !errors.Is(err, wire.ErrBadRequest) {
+		if _, _, err := c.History(ctx, wire.Cursor{Epoch: end.Epoch, Seq: 6000}, 0); !errors.Is(err, wire.BadRequest) {
 			t.Errorf("after one to come: %v", err)
 		}
 		other, _, err := c.History(ctx, wire.Cursor{Epoch: uuid.New(), Seq: 6000}, 1)

@@ -31,13 +31,13 @@ const maxProofs = 8
 func (c *Client) listen(local net.Addr) (*endpoint, error) {
 	host, wanted, err := net.SplitHostPort(c.opts.CallbackAddr)
 	if err != nil {
-		return nil, wire.Errorf(wire.CodeBadRequest, "the callback address %q is not host:port", c.opts.CallbackAddr)
+		return nil, wire.Errorf(wire.BadRequest, "the callback address %q is not host:port", c.opts.CallbackAddr)
 	}
 	l, err := c.opts.Listen("tcp", c.opts.CallbackAddr)
 	if err != nil {
-		code := wire.CodeBadRequest
+		code := wire.BadRequest
 		if mayPass(err, wanted) {
-			code = wire.CodeCallback
+			code = wire.CallbackFailed
 		}
 		return nil, wire.Errorf(code, "cannot listen on the callback address %s: %w", c.opts.CallbackAddr, err)
 	}

@@ -32,11 +32,11 @@ func TestListen(t *testing.T) {
 			failed error
 			want   error
 		}{
-			{"10.0.0.1:0", syscall.EMFILE, wire.ErrCallback},
-			{"10.0.0.1:0", syscall.EACCES, wire.ErrBadRequest},
-			{"10.0.0.1:0", syscall.EADDRINUSE, wire.ErrCallback},
-			{"10.0.0.1:7421", syscall.EADDRINUSE, wire.ErrBadRequest},
-			{"10.0.0.1:7421", syscall.EMFILE, wire.ErrCallback},
+			{"10.0.0.1:0", syscall.EMFILE, wire.CallbackFailed},
+			{"10.0.0.1:0", syscall.EACCES, wire.BadRequest},
+			{"10.0.0.1:0", syscall.EADDRINUSE, wire.CallbackFailed},
+			{"10.0.0.1:7421", syscall.EADDRINUSE, wire.BadRequest},
+			{"10.0.0.1:7421", syscall.EMFILE, wire.CallbackFailed},
 		} {
 			var asked string
 			c := s.client(momclient.Options{CallbackAddr: test.addr, Listen: func(network, addr string) (net.Listener, error) {
@@ -145,7 +145,7 @@ func TestCallbackHost(t *testing.T) {
 			var got string
 			s.calls(func(_ *caller, args *wire.SubscribeArgs) error {
 				got = args.CallbackAddr
-				return wire.Errorf(wire.CodeForbidden, "it is known now")
+				return wire.Errorf(wire.Forbidden, "it is known now")
 			})
 			s.dialledBack(momclient.Options{CallbackAddr: addr}).Subscribe(context.Background())
 			if got != want {
@@ -166,7 +166,7 @@ func TestTickets(t *testing.T) {
 				t.Errorf("the ticket % x again", args.Ticket)
 			}
 			seen[string(args.Ticket)] = true
-			return wire.Errorf(wire.CodeForbidden, "it is known now")
+			return wire.Errorf(wire.Forbidden, "it is known now")
 		})
 		c := s.dialledBack(momclient.Options{})
 		for range 3 {
@@ -295,7 +295,7 @@ func TestEndpointThatCannotAccept(t *testing.T) {
 				return l, err
 			}})
 			err := c.Subscribe(context.Background())
-			if !errors.Is(err, wire.ErrCallback) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "did not call back on callback:1") {
+			if !errors.Is(err, wire.CallbackFailed) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "did not call back on callback:1") {
 				t.Errorf("%v: %v", failed, err)
 			}
 			if n := l.accepts.Load(); n != want {
@@ -339,11 +339,11 @@ func TestEndpointGone(t *testing.T) {
 func TestCalledBackAtLast(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.calls(func(l *caller, args *wire.SubscribeArgs) error {
-			time.AfterFunc(time.Second, func() { l.conn.Close(wire.Errorf(wire.CodeClosed, "enough")) })
+			time.AfterFunc(time.Second, func() { l.conn.Close(wire.Errorf(wire.Closed, "enough")) })
 			return nil
 		})
 		began := time.Now()
-		if err := s.dialledBack(momclient.Options{}).Subscribe(context.Background()); !errors.Is(err, wire.ErrLost) || time.Since(began) != time.Second {
+		if err := s.dialledBack(momclient.Options{}).Subscribe(context.Background()); !errors.Is(err, wire.Lost) || time.Since(began) != time.Second {
 			t.Errorf("closed: after %v %v", time.Since(began), err)
 		}
 	})
@@ -352,7 +352,7 @@ func TestCalledBackAtLast(t *testing.T) {
 			time.Sleep(time.Minute)
 			return nil
 		})
-		if err := s.dialledBack(momclient.Options{}).Subscribe(context.Background()); !hit(err, wire.ErrTimeout, "CallTimeout") || !strings.Contains(err.Error(), "Subscribe") {
+		if err := s.dialledBack(momclient.Options{}).Subscribe(context.Background()); !hit(err, wire.Timeout, "CallTimeout") || !strings.Contains(err.Error(), "Subscribe") {
 			t.Errorf("unanswered: %v", err)
 		}
 		time.Sleep(time.Minute)
@@ -368,7 +368,7 @@ func TestCallbackAddrNonsense(t *testing.T) {
 			t.Error("it listens all the same")
 			return nil, net.ErrClosed
 		}})
-		if err := c.Subscribe(context.Background()); !errors.Is(err, wire.ErrBadRequest) || !strings.Contains(err.Error(), `"nonsense"`) {
+		if err := c.Subscribe(context.Background()); !errors.Is(err, wire.BadRequest) || !strings.Contains(err.Error(), `"nonsense"`) {
 			t.Error(err)
 		}
 	})
@@ -464,7 +464,7 @@ func TestClosedBeforeCallingBack(t *testing.T) {
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if err := c.Subscribe(ctx); !errors.Is(err, wire.ErrLost) || ctx.Err() != nil {
+	if err := c.Subscribe(ctx); !errors.Is(err, wire.Lost) || ctx.Err() != nil {
 		t.Error(err)
 	}
 }

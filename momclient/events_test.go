@@ -19,7 +19,7 @@ func TestEventsFail(t *testing.T) {
 		c := s.client(momclient.Options{})
 		turns := 0
 		for e, err := range c.Events(context.Background()) {
-			if turns++; e.Seq != 0 || !errors.Is(err, wire.ErrLost) {
+			if turns++; e.Seq != 0 || !errors.Is(err, wire.Lost) {
 				t.Errorf("turn %d: event %d, %v", turns, e.Seq, err)
 			}
 		}
@@ -49,11 +49,11 @@ func TestEventsDrain(t *testing.T) {
 				synctest.Wait()
 				s.start()
 			}
-			if err := c.Subscribe(ctx); !errors.Is(err, wire.ErrAlreadySubscribed) {
+			if err := c.Subscribe(ctx); !errors.Is(err, wire.AlreadySubscribed) {
 				t.Errorf("while event %d is handled: %v", e.Seq, err)
 			}
 		}
-		if !errors.Is(end, wire.ErrDraining) {
+		if !errors.Is(end, wire.Draining) {
 			t.Errorf("ended by %v", end)
 		}
 		c.wasTold(invariant.Told{Fresh: 3, Last: 3})

@@ -33,7 +33,7 @@ func TestFloodOfBatches(t *testing.T) {
 	flood := batches(100_000, batch{Next: 2})
 	var err error
 	c := wiretest.Refused(t, "batches", func() { err = attacked(t, "batches", s, flood) })
-	if !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "sends batches without news") {
+	if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "sends batches without news") {
 		t.Error(err)
 	}
 	t.Logf("%d bytes sent, %d allocated, %v", len(flood), c.Bytes, c.Time)
@@ -59,7 +59,7 @@ func TestUnreadAnswers(t *testing.T) {
 	allowed := batches(4_000, batch{Next: 2, Missed: 1})
 	synctest.Test(t, func(t *testing.T) {
 		said, after, err := unread(gaps)
-		if !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "leaves too many calls unanswered") || after != 0 {
+		if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "leaves too many calls unanswered") || after != 0 {
 			t.Errorf("after %v: %v", after, err)
 		}
 		if each := len(gaps) / 20_000; said < 4096*each || said > 3*4096*each {
@@ -68,7 +68,7 @@ func TestUnreadAnswers(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		said, after, err := unread(allowed)
-		if !errors.Is(err, wire.ErrTimeout) || said != len(allowed) || after != 10*time.Second {
+		if !errors.Is(err, wire.Timeout) || said != len(allowed) || after != 10*time.Second {
 			t.Errorf("after %v and %d of %d bytes: %v", after, said, len(allowed), err)
 		}
 	})
@@ -120,7 +120,7 @@ func TestUntoldBytes(t *testing.T) {
 		})
 		s.send <- append(lie, wiretest.Frame(7, nil)...) // no kind of frame ends it at last
 		c.Subscribe(context.Background())
-		if err := <-ended; !errors.Is(err, wire.ErrProtocol) || strings.Contains(err.Error(), "Options.QueueBytes") != more {
+		if err := <-ended; !errors.Is(err, wire.ProtocolError) || strings.Contains(err.Error(), "Options.QueueBytes") != more {
 			t.Errorf("%d batches: %v", n, err)
 		}
 		close(handling)

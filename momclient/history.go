@@ -17,12 +17,12 @@ import (
 // of 0 or less, and the place after the last of them. A zero since is the
 // oldest cached event. Events that left the cache in between are counted in
 // Missed of the first event, and never silent: with no event to carry the
-// count the error is a [wire.ErrLost]. A place of another epoch is the
+// count the error is a [wire.Lost] error. A place of another epoch is the
 // beginning of the server's.
 //
 // If ctx or Close ends the call, or the connection is lost during the call,
 // History returns the events that it has so far, and the place after them. The
-// error is then that of ctx, or [wire.ErrClosed], or tells how the connection was
+// error is then that of ctx, or [wire.Closed], or tells how the connection was
 // lost.
 func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.Event, wire.Cursor, error) {
 	var events []wire.Event
@@ -36,7 +36,7 @@ func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.
 				return err
 			}
 			if args.Max > 0 && page.Count > args.Max {
-				return wire.Errorf(wire.CodeProtocol, "%s answered %d events; asked for %d", c.addr, page.Count, args.Max)
+				return wire.Errorf(wire.ProtocolError, "%s answered %d events; asked for %d", c.addr, page.Count, args.Max)
 			}
 			got, err := c.decodePage(&page)
 			if err != nil {
@@ -45,7 +45,7 @@ func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.
 			if len(got) > 0 {
 				got[0].Missed = page.Missed
 			} else if page.Missed > 0 {
-				return wire.Errorf(wire.CodeLost, "momclient: %d events after %v left the cache, and none is left", page.Missed, since)
+				return wire.Errorf(wire.Lost, "momclient: %d events after %v left the cache, and none is left", page.Missed, since)
 			}
 			events = append(events, got...)
 			since = wire.Cursor{Epoch: page.Epoch, Seq: max(page.Next, 1) - 1}
@@ -89,7 +89,7 @@ const maxPageEvents = 1 << 16
 // decodePage returns a page's events as delivered.
 func (c *Client) decodePage(page *wire.Page) ([]wire.Event, error) {
 	if page.Count > maxPageEvents {
-		return nil, wire.Errorf(wire.CodeProtocol, "momclient: a page of %d events; at most %d", page.Count, maxPageEvents)
+		return nil, wire.Errorf(wire.ProtocolError, "momclient: a page of %d events; at most %d", page.Count, maxPageEvents)
 	}
 	var events []wire.Event
 	err := c.opts.Gob.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(ev *wire.Event) {
@@ -143,6 +143,6 @@ func (c *Client) call(ctx context.Context, calls func(context.Context, *wire.Con
 	var serving sync.WaitGroup
 	serving.Go(func() { l.conn.Serve("", nil) })
 	defer serving.Wait()
-	defer l.conn.Close(wire.Errorf(wire.CodeClosed, "asked"))
+	defer l.conn.Close(wire.Errorf(wire.Closed, "asked"))
 	return calls(ctx, l.conn)
 }

@@ -48,9 +48,9 @@ func TestCallsEnded(t *testing.T) {
 		isNot error
 	}{
 		{"cancelled", func(cancel context.CancelCauseFunc, _ *momclient.Client) { cancel(nil) }, []error{context.Canceled}, context.DeadlineExceeded},
-		{"cancelled for a cause", func(cancel context.CancelCauseFunc, _ *momclient.Client) { cancel(cause) }, []error{context.Canceled, cause}, wire.ErrTimeout},
+		{"cancelled for a cause", func(cancel context.CancelCauseFunc, _ *momclient.Client) { cancel(cause) }, []error{context.Canceled, cause}, wire.Timeout},
 		{"too late", func(context.CancelCauseFunc, *momclient.Client) { time.Sleep(time.Minute) }, []error{context.DeadlineExceeded}, context.Canceled},
-		{"closed", func(_ context.CancelCauseFunc, c *momclient.Client) { c.Close() }, []error{wire.ErrClosed}, context.Canceled},
+		{"closed", func(_ context.CancelCauseFunc, c *momclient.Client) { c.Close() }, []error{wire.Closed}, context.Canceled},
 	}
 	for name, call := range calls {
 		for _, greeted := range []bool{true, false} {
@@ -100,7 +100,7 @@ func TestCallsOfClosed(t *testing.T) {
 		return nil, net.ErrClosed
 	}})
 	c.Close()
-	if _, err := c.Jobs(context.Background()); !errors.Is(err, wire.ErrClosed) {
+	if _, err := c.Jobs(context.Background()); !errors.Is(err, wire.Closed) {
 		t.Error(err)
 	}
 }
@@ -249,11 +249,11 @@ func TestPages(t *testing.T) {
 			page := pageOf(t, 10, 9, false)
 			page.Missed = 9
 			return []wire.Page{page}
-		}, false, 0, []string{"0:0"}, 0, wire.ErrLost, "9 events"},
-		{"broken", func(*testing.T) []wire.Page { return []wire.Page{broken} }, false, 0, []string{"0:0"}, 0, wire.ErrProtocol, ""},
+		}, false, 0, []string{"0:0"}, 0, wire.Lost, "9 events"},
+		{"broken", func(*testing.T) []wire.Page { return []wire.Page{broken} }, false, 0, []string{"0:0"}, 0, wire.ProtocolError, ""},
 		{"all jobs", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 4, false)} }, true, 0, []string{"0", "2"}, 4, nil, ""},
 		{"more jobs that do not come", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 2, true)} }, true, 0, []string{"0", "2"}, 2, nil, ""},
-		{"broken jobs", func(*testing.T) []wire.Page { return []wire.Page{broken} }, true, 0, []string{"0"}, 0, wire.ErrProtocol, ""},
+		{"broken jobs", func(*testing.T) []wire.Page { return []wire.Page{broken} }, true, 0, []string{"0"}, 0, wire.ProtocolError, ""},
 	} {
 		inBubble(t, func(s *site) {
 			p := s.asks(test.pages(t)...)

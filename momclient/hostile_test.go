@@ -128,7 +128,7 @@ func TestClientUnderAttack(t *testing.T) {
 		t.Helper()
 		var err error
 		c := wiretest.Refused(t, name, func() { err = attacked(t, name, s, lie) })
-		if !errors.Is(err, wire.ErrProtocol) && !errors.Is(err, wire.ErrTooLarge) {
+		if !errors.Is(err, wire.ProtocolError) && !errors.Is(err, wire.TooLarge) {
 			t.Errorf("%s: %v", name, err)
 		}
 		t.Logf("%-46s %7d bytes sent, %6d allocated, %v", name, len(lie), c.Bytes, c.Time)
@@ -170,13 +170,13 @@ func TestServersOfAnotherKind(t *testing.T) {
 		says string
 		is   error
 	}{
-		{"HTTP", momclient.Options{}, other, "HTTP/1.1 400 Bad Request\r\n\r\n", wire.ErrNotMoM},
-		{"SSH", momclient.Options{}, other, "SSH-2.0-OpenSSH_9.9\r\n", wire.ErrNotMoM},
-		{"a megabyte", momclient.Options{}, other, strings.Repeat("\x00", 1<<20), wire.ErrNotMoM},
-		{"a long refusal", momclient.Options{}, other, "MoM\x01\x01\x01\xff\xff" + strings.Repeat("x", 1<<16), wire.ErrNotMoM},
-		{"one byte", quick, other, "M", wire.ErrTimeout},
-		{"nothing", quick, other, "", wire.ErrTimeout},
-		{"half a message", momclient.Options{CallTimeout: 200 * time.Millisecond}, half, string(append(welcomed(), 1, 0, 0x3f, 0xff, 0xff, 1, 2, 3)), wire.ErrStalled},
+		{"HTTP", momclient.Options{}, other, "HTTP/1.1 400 Bad Request\r\n\r\n", wire.NotMoM},
+		{"SSH", momclient.Options{}, other, "SSH-2.0-OpenSSH_9.9\r\n", wire.NotMoM},
+		{"a megabyte", momclient.Options{}, other, strings.Repeat("\x00", 1<<20), wire.NotMoM},
+		{"a long refusal", momclient.Options{}, other, "MoM\x01\x01\x01\xff\xff" + strings.Repeat("x", 1<<16), wire.NotMoM},
+		{"one byte", quick, other, "M", wire.Timeout},
+		{"nothing", quick, other, "", wire.Timeout},
+		{"half a message", momclient.Options{CallTimeout: 200 * time.Millisecond}, half, string(append(welcomed(), 1, 0, 0x3f, 0xff, 0xff, 1, 2, 3)), wire.Stalled},
 	} {
 		says, err := []byte(tc.says), error(nil)
 		c := wiretest.Refused(t, tc.name, func() { err = attackedWith(t, tc.opts, tc.name, tc.s, says) })
@@ -195,7 +195,7 @@ func TestMoreHistory(t *testing.T) {
 		Seq           uint64
 		Error         string
 	}
-	for count, is := range map[uint32]error{2: nil, 3: wire.ErrProtocol} {
+	for count, is := range map[uint32]error{2: nil, 3: wire.ProtocolError} {
 		enc, id := wire.NewEventEncoder(), uuid.UUID{1}
 		var common wire.Common
 		var known wire.Known
@@ -222,7 +222,7 @@ func TestMoreHistory(t *testing.T) {
 		c := momclient.New(s.l.Addr().String(), momclient.Options{})
 		defer c.Close()
 		_, _, err := c.History(context.Background(), wire.Cursor{}, 0)
-		if !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "a page of") != (count > 1<<16) {
+		if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "a page of") != (count > 1<<16) {
 			t.Errorf("a page of %d: %v", count, err)
 		}
 	}

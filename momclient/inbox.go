@@ -131,11 +131,11 @@ func (in *inbox) push(s *session, ch *chunk, missed uint64, over int) (uint32, e
 	missed += in.missed
 	switch {
 	case in.session != s:
-		return 0, wire.Errorf(wire.CodeClosed, "the session has ended")
+		return 0, wire.Errorf(wire.Closed, "the session has ended")
 	case ch.left > in.limit-in.events:
-		return 0, wire.Errorf(wire.CodeProtocol, "%s sent more events than it was told there is room for (Options.Queue)", s.c.addr)
+		return 0, wire.Errorf(wire.ProtocolError, "%s sent more events than it was told there is room for (Options.Queue)", s.c.addr)
 	case ch.left > 0 && in.bytes-in.limitBytes+len(ch.data) > over:
-		return 0, wire.Errorf(wire.CodeProtocol, "%s goes on sending events, and was told that there is no room (Options.QueueBytes)", s.c.addr)
+		return 0, wire.Errorf(wire.ProtocolError, "%s goes on sending events, and was told that there is no room (Options.QueueBytes)", s.c.addr)
 	}
 	s.heard = true
 	in.queued = ch.after

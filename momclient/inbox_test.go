@@ -46,7 +46,7 @@ func (in *testInbox) connect(epoch uuid.UUID) position {
 		c: &Client{addr: "server"}, epoch: epoch, decoder: wire.NewEventDecoder(in.enc.Types()),
 		conn: wire.NewConn(near, wire.ConnConfig{MaxMessage: 1 << 16, MaxWaiting: 1 << 16, WriteTimeout: 1 << 40, MessageTimeout: 1 << 40}),
 	}
-	in.t.Cleanup(func() { in.session.conn.Close(wire.Errorf(wire.CodeClosed, "the test is over")) })
+	in.t.Cleanup(func() { in.session.conn.Close(wire.Errorf(wire.Closed, "the test is over")) })
 	from, _ := in.begin(in.session)
 	return from
 }
@@ -223,12 +223,12 @@ func TestInboxEndedSession(t *testing.T) {
 	in.receives(1, 2, 0)
 	old, late := in.session, in.chunk(3, 3)
 	in.end(old)
-	if _, err := in.push(old, late, 0, 0); !errors.Is(err, wire.ErrClosed) {
+	if _, err := in.push(old, late, 0, 0); !errors.Is(err, wire.Closed) {
 		t.Errorf("without a session: %v", err)
 	}
 	epoch := uuid.UUID{8}
 	in.connect(epoch)
-	if _, err := in.push(old, late, 0, 0); !errors.Is(err, wire.ErrClosed) {
+	if _, err := in.push(old, late, 0, 0); !errors.Is(err, wire.Closed) {
 		t.Errorf("with another session: %v", err)
 	}
 	in.end(old) // it was not the live one
@@ -300,20 +300,20 @@ func TestInboxBounds(t *testing.T) {
 	if credit := in.receives(3, 3, 0); credit != 0 {
 		t.Errorf("the credit is %d", credit)
 	}
-	if _, err := in.push(in.session, in.chunk(4, 4), 0, 0); !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "Options.Queue)") {
+	if _, err := in.push(in.session, in.chunk(4, 4), 0, 0); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "Options.Queue)") {
 		t.Errorf("one event over the bound: %v", err)
 	}
 	in.receives(4, 3, 0) // a heartbeat is taken
 	many := in.chunk(4, 4)
 	many.left = math.MaxInt
-	if _, err := in.push(in.session, many, 0, 0); !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "Options.Queue)") {
+	if _, err := in.push(in.session, many, 0, 0); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "Options.Queue)") {
 		t.Errorf("as many events over the bound as an int holds: %v", err)
 	}
 
 	small := newTestInbox(t, 10, 1)
 	first := small.chunk(1, 1)
 	over := len(first.data) - 1
-	if _, err := small.push(small.session, first, 0, over-1); !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "Options.QueueBytes)") {
+	if _, err := small.push(small.session, first, 0, over-1); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "Options.QueueBytes)") {
 		t.Errorf("one byte over the bound: %v", err)
 	}
 	if credit, err := small.push(small.session, first, 0, over); err != nil || credit != 0 {
@@ -386,10 +386,10 @@ func TestInboxBrokenChunk(t *testing.T) {
 		default:
 			t.Errorf("%s: the session goes on", name)
 		}
-		if err := in.session.conn.Err(); !errors.Is(err, wire.ErrProtocol) {
+		if err := in.session.conn.Err(); !errors.Is(err, wire.ProtocolError) {
 			t.Errorf("%s: the session ended with %v", name, err)
 		}
-		if _, err := in.push(in.session, in.chunk(2, 3), 0, 0); !errors.Is(err, wire.ErrClosed) {
+		if _, err := in.push(in.session, in.chunk(2, 3), 0, 0); !errors.Is(err, wire.Closed) {
 			t.Errorf("%s: the session goes on pushing: %v", name, err)
 		}
 		from := in.connect(in.session.epoch)
@@ -528,7 +528,7 @@ func TestInboxBegunAgain(t *testing.T) {
 	in.session.reply = wire.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 9}}
 	in.begun(in.session) // which is not where the stream began
 	in.mu.Lock()
-	in.fail(wire.ErrProtocol)
+	in.fail(wire.ProtocolError)
 	in.mu.Unlock()
 	if from := in.connect(epoch); from.cursor.Seq != 4 {
 		t.Errorf("another session begins at %+v", from)

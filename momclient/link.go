@@ -27,8 +27,8 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	switch over := ended(ctx); {
 	case err == nil:
 	case over != nil: // the reason, whatever error it has caused on the connection
-		err = wire.Errorf(wire.CodeTimeout, "connecting to %s: %w", c.addr, over)
-	case errors.As(err, &e) && e.Code == wire.CodeTimeout:
+		err = wire.Errorf(wire.Timeout, "connecting to %s: %w", c.addr, over)
+	case errors.As(err, &e) && e.Code == wire.Timeout:
 		late := *e
 		late.Message += " (Options.DialTimeout)"
 		err = &late
@@ -44,12 +44,12 @@ func (c *Client) greet(ctx context.Context) (*link, error) {
 	nc, err := c.opts.DialContext(ctx, "tcp", c.addr)
 	var malformed *net.AddrError
 	if errors.As(err, &malformed) {
-		return nil, wire.Errorf(wire.CodeBadRequest, "cannot connect to %q: %s; want host:port", c.addr, malformed.Err)
+		return nil, wire.Errorf(wire.BadRequest, "cannot connect to %q: %s; want host:port", c.addr, malformed.Err)
 	}
 	if err != nil {
-		code := wire.CodeLost
+		code := wire.Lost
 		if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
-			code = wire.CodeTimeout
+			code = wire.Timeout
 		}
 		return nil, wire.Errorf(code, "cannot connect to %s: %w", c.addr, err)
 	}
@@ -63,7 +63,7 @@ func (c *Client) greet(ctx context.Context) (*link, error) {
 	if err != nil {
 		nc.Close()
 		if wire.IsPlain(err) {
-			return nil, wire.Errorf(wire.CodeTLS, "%s does not speak TLS at this port; connect without it", c.addr)
+			return nil, wire.Errorf(wire.TLSMismatch, "%s does not speak TLS at this port; connect without it", c.addr)
 		}
 		return nil, wire.HandshakeError(nc.RemoteAddr(), err)
 	}

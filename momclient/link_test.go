@@ -32,7 +32,7 @@ func TestRefusedAttempts(t *testing.T) {
 	go func() {
 		for nc, err := l.Accept(); err == nil; nc, err = l.Accept() {
 			if _, err := wire.ReadHello(nc); err == nil {
-				wire.Refuse(nc, wire.Errorf(wire.CodeFull, "no room"))
+				wire.Refuse(nc, wire.Errorf(wire.Full, "no room"))
 			}
 			nc.Close()
 		}
@@ -77,7 +77,7 @@ func TestAddressNonsense(t *testing.T) {
 	for _, addr := range []string{"nonsense", "a:b:c", "[::1"} {
 		c := momclient.New(addr, momclient.Options{AutoReconnect: true})
 		err := c.Subscribe(context.Background())
-		if !errors.Is(err, wire.ErrBadRequest) || !strings.Contains(err.Error(), `"`+addr+`"`) || !strings.Contains(err.Error(), "want host:port") {
+		if !errors.Is(err, wire.BadRequest) || !strings.Contains(err.Error(), `"`+addr+`"`) || !strings.Contains(err.Error(), "want host:port") {
 			t.Errorf("%s: %v", addr, err)
 		}
 		c.Close()
@@ -131,18 +131,18 @@ func TestFailedConnections(t *testing.T) {
 			errors.As(err, &why)
 			go io.Copy(io.Discard, nc)
 			wire.Refuse(nc, why)
-		}, wire.ErrTLS, "connect without it"},
+		}, wire.TLSMismatch, "connect without it"},
 		{"another server spoken to with TLS", momclient.Options{TLS: withTLS}, func(nc net.Conn) {
 			go io.Copy(io.Discard, nc)
 			io.WriteString(nc, "SSH-2.0-OpenSSH_9.9\r\n")
-		}, wire.ErrTLS, "does not speak TLS"},
-		{"silence for TLS", momclient.Options{TLS: withTLS}, func(nc net.Conn) { io.Copy(io.Discard, nc) }, wire.ErrTimeout, "(Options.DialTimeout)"},
-		{"silence for a greeting", momclient.Options{}, func(nc net.Conn) { io.Copy(io.Discard, nc) }, wire.ErrTimeout, "(Options.DialTimeout)"},
+		}, wire.TLSMismatch, "does not speak TLS"},
+		{"silence for TLS", momclient.Options{TLS: withTLS}, func(nc net.Conn) { io.Copy(io.Discard, nc) }, wire.Timeout, "(Options.DialTimeout)"},
+		{"silence for a greeting", momclient.Options{}, func(nc net.Conn) { io.Copy(io.Discard, nc) }, wire.Timeout, "(Options.DialTimeout)"},
 		{"a refusal", momclient.Options{}, func(nc net.Conn) {
 			wire.ReadHello(nc)
-			wire.Refuse(nc, wire.Errorf(wire.CodeForbidden, "not you"))
-		}, wire.ErrForbidden, "not you"},
-		{"a refused subscription", momclient.Options{Name: strings.Repeat("n", wire.MaxNameBytes+1)}, nil, wire.ErrBadRequest, "a name of"},
+			wire.Refuse(nc, wire.Errorf(wire.Forbidden, "not you"))
+		}, wire.Forbidden, "not you"},
+		{"a refused subscription", momclient.Options{Name: strings.Repeat("n", wire.MaxNameBytes+1)}, nil, wire.BadRequest, "a name of"},
 	} {
 		inBubble(t, func(s *site) {
 			if test.server == nil {
@@ -235,11 +235,11 @@ func TestServerName(t *testing.T) {
 		server uint16 // the latest version that the server speaks
 	}{
 		{"the address", "mem-server", &tls.Config{}, nil, 0},
-		{"another name", "other.example", &tls.Config{}, wire.ErrCertificate, 0},
+		{"another name", "other.example", &tls.Config{}, wire.BadCertificate, 0},
 		{"the name in Options", "other.example", &tls.Config{ServerName: "other.example"}, nil, 0},
-		{"another than the name in Options", "mem-server", &tls.Config{ServerName: "other.example"}, wire.ErrCertificate, 0},
+		{"another than the name in Options", "mem-server", &tls.Config{ServerName: "other.example"}, wire.BadCertificate, 0},
 		{"not verified", "other.example", &tls.Config{InsecureSkipVerify: true}, nil, 0},
-		{"TLS 1.2", "mem-server", &tls.Config{}, wire.ErrLost, tls.VersionTLS12},
+		{"TLS 1.2", "mem-server", &tls.Config{}, wire.Lost, tls.VersionTLS12},
 		{"TLS 1.2, which Options allow", "mem-server", &tls.Config{MinVersion: tls.VersionTLS12}, nil, tls.VersionTLS12},
 		{"a MinVersion in Options", "mem-server", &tls.Config{MinVersion: tls.VersionTLS13}, nil, 0},
 	} {
@@ -258,7 +258,7 @@ func TestServerName(t *testing.T) {
 				}
 				tc := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}, MaxVersion: test.server})
 				if _, err := wire.ReadHello(tc); err == nil {
-					wire.Refuse(tc, wire.Errorf(wire.CodeForbidden, "TLS is well"))
+					wire.Refuse(tc, wire.Errorf(wire.Forbidden, "TLS is well"))
 				}
 				nc.Close()
 			}()
@@ -268,7 +268,7 @@ func TestServerName(t *testing.T) {
 			c := s.client(momclient.Options{TLS: cfg})
 			is := test.is
 			if is == nil {
-				is = wire.ErrForbidden
+				is = wire.Forbidden
 			}
 			if err := c.Subscribe(context.Background()); !errors.Is(err, is) {
 				t.Errorf("%s: %v; want %v", test.name, err, is)

@@ -125,7 +125,7 @@ func (s *session) meet(ctx context.Context, ep *endpoint, args *wire.SubscribeAr
 		case <-unless(asking, s.conn.Done()): // what it was asked says more
 			return s.conn.Err()
 		case <-unless(asking, ctx.Done()):
-			return wire.Errorf(wire.CodeCallback, "%s did not call back on %s: %w", s.c.addr, ep.addr, ended(ctx))
+			return wire.Errorf(wire.CallbackFailed, "%s did not call back on %s: %w", s.c.addr, ep.addr, ended(ctx))
 		}
 	}
 	return nil
@@ -163,11 +163,11 @@ func (s *session) watch(ctx context.Context) error {
 			return s.close(asError(s.callee.Err()))
 		case <-ctx.Done():
 			s.unsubscribe()
-			return s.close(wire.Errorf(wire.CodeClosed, "unsubscribed"))
+			return s.close(wire.Errorf(wire.Closed, "unsubscribed"))
 		case <-silence.C:
 			left := limit - time.Since(s.callee.Heard())
 			if left <= 0 {
-				return s.close(wire.Errorf(wire.CodeTimeout, "nothing heard from %s for %v", s.c.addr, limit))
+				return s.close(wire.Errorf(wire.Timeout, "nothing heard from %s for %v", s.c.addr, limit))
 			}
 			silence.Reset(left)
 		case <-period.C:
@@ -175,7 +175,7 @@ func (s *session) watch(ctx context.Context) error {
 				continue
 			}
 			if ping != nil {
-				return s.close(wire.Errorf(wire.CodeTimeout, "%s has not answered for %v (Options.Period)", s.c.addr, s.c.opts.Period))
+				return s.close(wire.Errorf(wire.Timeout, "%s has not answered for %v (Options.Period)", s.c.addr, s.c.opts.Period))
 			}
 			ping = s.conn.Client().Go(wire.MethodPing, &wire.Nothing{}, &wire.Nothing{}, pong)
 		case <-pong:

@@ -195,8 +195,8 @@ func TestReasonOfTheEnd(t *testing.T) {
 		end func(s *site)
 		is  error
 	}{
-		"a shutdown": {func(s *site) { s.srv.Shutdown(context.Background()) }, wire.ErrDraining},
-		"a cut":      {func(s *site) { s.net.Cut() }, wire.ErrLost},
+		"a shutdown": {func(s *site) { s.srv.Shutdown(context.Background()) }, wire.Draining},
+		"a cut":      {func(s *site) { s.net.Cut() }, wire.Lost},
 	} {
 		inBubble(t, func(s *site) {
 			s.start()

@@ -141,7 +141,7 @@ func (c *Client) report(s ConnectionStatus) {
 // server refused.
 func failed(err error) ConnectionStatus {
 	switch e := asError(err); e.Code {
-	case wire.CodeLost, wire.CodeTimeout, wire.CodeStalled, wire.CodeClosed:
+	case wire.Lost, wire.Timeout, wire.Stalled, wire.Closed:
 		return ConnectionStatus{Kind: Lost, Err: err}
 	default:
 		return ConnectionStatus{Kind: Refused, Err: err, Final: e.Final()}

@@ -33,7 +33,7 @@ func (sub *subscription) run() {
 	c.mu.Lock()
 	c.sub = nil
 	if sub.err = last.Err; sub.ctx.Err() != nil {
-		sub.err = wire.Errorf(wire.CodeClosed, "momclient: unsubscribed")
+		sub.err = wire.Errorf(wire.Closed, "momclient: unsubscribed")
 		last = ConnectionStatus{Kind: Closed}
 	}
 	closed := c.life.Err() != nil

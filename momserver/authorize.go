@@ -72,7 +72,7 @@ func (g *Grant) visible() *jobSet {
 func (p *peer) authorize(ctx context.Context, hello *wire.Hello, state *tls.ConnectionState) (*admission, error) {
 	cfg := &p.srv.cfg
 	if !sameToken(hello.Token, cfg.Token) {
-		return nil, wire.Errorf(wire.CodeUnauthorized, "the token is missing or wrong")
+		return nil, wire.Errorf(wire.Unauthorized, "the token is missing or wrong")
 	}
 	who := &admission{identity: wire.Identity(state)}
 	if cfg.Authorize == nil {
@@ -84,12 +84,12 @@ func (p *peer) authorize(ctx context.Context, hello *wire.Hello, state *tls.Conn
 	switch {
 	case err == nil && ctx.Err() == nil:
 	case ctx.Err() != nil:
-		return nil, &wire.Error{Code: wire.CodeBusy, After: retryAfter, Message: "the server could not decide in time whether to let you in"}
+		return nil, &wire.Error{Code: wire.Busy, After: retryAfter, Message: "the server could not decide in time whether to let you in"}
 	case errors.As(err, &e):
 		return nil, e
 	default: // its words are for the operator
 		cfg.Logger.Info("momserver: not authorized", "applicant", asked, "error", err)
-		return nil, wire.Errorf(wire.CodeUnauthorized, "not authorized")
+		return nil, wire.Errorf(wire.Unauthorized, "not authorized")
 	}
 	who.sees = grant.visible()
 	if grant.Identity != "" {
@@ -109,12 +109,12 @@ func (p *peer) askAuthorize(ctx context.Context, asked Applicant) (grant Grant, 
 
 // guard runs f, which calls a function of the configuration; what names that
 // function. A panic in f does not end the process: guard logs it and returns a
-// [wire.ErrInternal], with which the client at addr is refused.
+// [wire.InternalError], with which the client at addr is refused.
 func (s *Server) guard(what, addr string, f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.cfg.Logger.Error("momserver: "+what+" panicked", "addr", addr, "panic", v, "stack", string(debug.Stack()))
-			err = wire.Errorf(wire.CodeInternal, "internal error")
+			err = wire.Errorf(wire.InternalError, "internal error")
 		}
 	}()
 	return f()

@@ -162,7 +162,7 @@ func TestAuthorizeRefuses(t *testing.T) {
 		slog.New(slog.NewTextHandler(log, nil)).Info("asked", "who", a)
 		switch a.Token {
 		case "tok-busy":
-			return momserver.Grant{}, &wire.Error{Code: wire.CodeBusy, Message: "come back later", After: time.Minute}
+			return momserver.Grant{}, &wire.Error{Code: wire.Busy, Message: "come back later", After: time.Minute}
 		case "tok-fails":
 			return momserver.Grant{}, errors.New("the directory server at 10.1.2.3 is down")
 		case "tok-panics":
@@ -184,11 +184,11 @@ func TestAuthorizeRefuses(t *testing.T) {
 			after time.Duration
 		}{
 			{"good", nil, "", 0},
-			{"tok-busy", wire.ErrBusy, "come back later", 0},
-			{"tok-fails", wire.ErrUnauthorized, "not authorized", 0},
-			{"tok-panics", wire.ErrInternal, "internal error", 0},
-			{"tok-hangs", wire.ErrBusy, "could not decide in time", 5 * time.Second},
-			{"tok-late", wire.ErrBusy, "could not decide in time", 5 * time.Second},
+			{"tok-busy", wire.Busy, "come back later", 0},
+			{"tok-fails", wire.Unauthorized, "not authorized", 0},
+			{"tok-panics", wire.InternalError, "internal error", 0},
+			{"tok-hangs", wire.Busy, "could not decide in time", 5 * time.Second},
+			{"tok-late", wire.Busy, "could not decide in time", 5 * time.Second},
 		} {
 			c := w.client(momclient.Options{Token: tc.token, DialTimeout: time.Minute})
 			wg.Go(func() {
@@ -266,7 +266,7 @@ func TestTokenFirst(t *testing.T) {
 	inBubble(t, cfg, func(w *world) {
 		for _, token := range []string{"", "not-sesame", "open-sesam", "open-sesame "} {
 			c := w.client(momclient.Options{Token: token, AutoReconnect: true})
-			if err := c.Subscribe(context.Background()); !errors.Is(err, wire.ErrUnauthorized) {
+			if err := c.Subscribe(context.Background()); !errors.Is(err, wire.Unauthorized) {
 				t.Errorf("%q: %v", token, err)
 			}
 			synctest.Wait()
@@ -303,16 +303,16 @@ func TestPanics(t *testing.T) {
 				panics()
 				return momserver.Grant{AllJobs: true}, nil
 			}}
-		}, momclient.Options{}, wire.ErrInternal},
+		}, momclient.Options{}, wire.InternalError},
 		{"AllowCallback", "Config.AllowCallback", 1, func(panics func()) momserver.Config {
 			return momserver.Config{AllowCallback: func(netip.AddrPort, netip.AddrPort) bool { panics(); return true }}
-		}, momclient.Options{CallbackAddr: "127.0.0.1:0"}, wire.ErrInternal},
+		}, momclient.Options{CallbackAddr: "127.0.0.1:0"}, wire.InternalError},
 		{"DialContext", "Config.DialContext", 1, func(panics func()) momserver.Config {
 			return momserver.Config{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				panics()
 				return new(net.Dialer).DialContext(ctx, network, addr)
 			}}
-		}, momclient.Options{CallbackAddr: "127.0.0.1:0"}, wire.ErrInternal},
+		}, momclient.Options{CallbackAddr: "127.0.0.1:0"}, wire.InternalError},
 		{"TLS of a client", "a function of Config.TLS", 1, a.panicking, momclient.Options{TLS: a.client}, nil},
 		{"TLS of dial-back", "a function of Config.TLS", 2, a.panicking, momclient.Options{TLS: a.client, CallbackAddr: "127.0.0.1:0"}, nil},
 	} {
@@ -367,7 +367,7 @@ func TestPanicInRefusal(t *testing.T) {
 	})
 	cfg.Logger, cfg.MaxConns = log.logger(), 1
 	_, addr := loopback(t, cfg)
-	for i, is := range []error{nil, wire.ErrLost, wire.ErrFull} {
+	for i, is := range []error{nil, wire.Lost, wire.Full} {
 		c := momclient.New(addr, momclient.Options{TLS: a.client})
 		defer c.Close()
 		if err := c.Subscribe(context.Background()); !errors.Is(err, is) {

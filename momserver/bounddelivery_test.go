@@ -70,7 +70,7 @@ func holdsBatchBytes(t *testing.T) {
 			synctest.Wait()
 			close(u.may) // and its first answer has room
 			counts, bytes = u.got()
-			u.conn.Close(wire.Errorf(wire.CodeClosed, "enough"))
+			u.conn.Close(wire.Errorf(wire.Closed, "enough"))
 		})
 		return counts, bytes
 	}
@@ -103,7 +103,7 @@ func inFlight(t *testing.T, cfg momserver.Config, events, want int) {
 		if sub := w.srv.Subscribers()[0]; sub.InFlight != 0 || sub.Lag != 0 {
 			t.Errorf("answered: %d calls unanswered, %d events not sent", sub.InFlight, sub.Lag)
 		}
-		u.conn.Close(wire.Errorf(wire.CodeClosed, "enough"))
+		u.conn.Close(wire.Errorf(wire.Closed, "enough"))
 	})
 }
 
@@ -120,7 +120,7 @@ func holdsWindowBytes(t *testing.T) {
 		}
 		_, bytes := u.got()
 		first, next = bytes[0], bytes[1]
-		u.conn.Close(wire.Errorf(wire.CodeClosed, "enough"))
+		u.conn.Close(wire.Errorf(wire.Closed, "enough"))
 	})
 	inFlight(t, momserver.Config{WindowBytes: first + next}, 5, 3)
 	inFlight(t, momserver.Config{WindowBytes: first + next + 1}, 5, 4)

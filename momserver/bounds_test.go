@@ -126,7 +126,7 @@ func holdsMaxEventBytes(t *testing.T) {
 			}
 			last = err
 		}
-		if !errors.Is(last, wire.ErrTooLarge) || !strings.Contains(last.Error(), "of 1001 bytes; at most 1000 (Config.MaxEventBytes)") {
+		if !errors.Is(last, wire.TooLarge) || !strings.Contains(last.Error(), "of 1001 bytes; at most 1000 (Config.MaxEventBytes)") {
 			t.Errorf("a byte more than is taken: %v", last)
 		}
 		if events := w.published(); len(events) != 1 {
@@ -141,7 +141,7 @@ func holdsMaxRuns(t *testing.T) {
 			w.run = uuid.New()
 			w.publish(2)
 		}
-		if err := w.send(transferring(w.job, uuid.New())); !errors.Is(err, wire.ErrFull) || !strings.Contains(err.Error(), "3 unfinished runs already (Config.MaxRuns)") {
+		if err := w.send(transferring(w.job, uuid.New())); !errors.Is(err, wire.Full) || !strings.Contains(err.Error(), "3 unfinished runs already (Config.MaxRuns)") {
 			t.Errorf("over: %v", err)
 		}
 		w.publish(1) // of a run that is there
@@ -215,7 +215,7 @@ func holdsMaxRunSilence(t *testing.T) {
 		w.publish(1)
 		next := transferring(w.job, uuid.New())
 		time.Sleep(7*time.Minute - time.Nanosecond)
-		if err := w.send(next); !errors.Is(err, wire.ErrFull) {
+		if err := w.send(next); !errors.Is(err, wire.Full) {
 			t.Errorf("too early: %v", err)
 		}
 		time.Sleep(time.Nanosecond)
@@ -237,7 +237,7 @@ func holdsMaxOpenPackages(t *testing.T) {
 			t.Fatal(err)
 		}
 		play(t, j, "start:A start:B")
-		if _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); !errors.Is(err, wire.ErrFull) || !strings.Contains(err.Error(), `2 open packages of job "job" already (Config.MaxOpenPackages)`) {
+		if _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); !errors.Is(err, wire.Full) || !strings.Contains(err.Error(), `2 open packages of job "job" already (Config.MaxOpenPackages)`) {
 			t.Errorf("over: %v", err)
 		}
 		if n := w.srv.Stats().Published; n != 3 {
@@ -334,7 +334,7 @@ func holdsToken(t *testing.T) {
 	inBubble(t, momserver.Config{Token: token}, func(w *world) {
 		w.subscribed(momclient.Options{Token: token})
 		err := w.client(momclient.Options{Token: token + "t"}).Subscribe(context.Background())
-		if !errors.Is(err, wire.ErrBadRequest) || !strings.Contains(err.Error(), fmt.Sprintf("a token of %d bytes; at most %d", wire.MaxTokenBytes+1, wire.MaxTokenBytes)) {
+		if !errors.Is(err, wire.BadRequest) || !strings.Contains(err.Error(), fmt.Sprintf("a token of %d bytes; at most %d", wire.MaxTokenBytes+1, wire.MaxTokenBytes)) {
 			t.Errorf("over: %v", err)
 		}
 	})

@@ -20,7 +20,7 @@ func TestUnsubscribedFirst(t *testing.T) {
 	s.notify(sub, true)
 
 	s.detach(sub, ReasonUnsubscribed, "it unsubscribed")
-	conn.Close(wire.Errorf(wire.CodeLost, "it closed the connection"))
+	conn.Close(wire.Errorf(wire.Lost, "it closed the connection"))
 	s.replied(<-s.done)
 	if drops, _ := srv.drops.report(); len(drops) != 1 || drops[ReasonUnsubscribed] != 1 {
 		t.Errorf("dropped for %v", drops)

@@ -26,18 +26,18 @@ const maxCallbackAddr = 262
 // goroutine of the client's own connection.
 func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Conn, error) {
 	if len(ticket) != wire.TicketSize {
-		return nil, wire.Errorf(wire.CodeBadRequest, "a ticket of %d bytes; want %d", len(ticket), wire.TicketSize)
+		return nil, wire.Errorf(wire.BadRequest, "a ticket of %d bytes; want %d", len(ticket), wire.TicketSize)
 	}
 	if err := checkCallback(addr); err != nil {
 		return nil, err
 	}
 	source, err := netip.ParseAddrPort(main.RemoteAddr().String())
 	if err != nil {
-		return nil, wire.Errorf(wire.CodeForbidden, "no dial-back to a client without an IP address")
+		return nil, wire.Errorf(wire.Forbidden, "no dial-back to a client without an IP address")
 	}
 	source = unmap(source)
 	if !s.dials.allow(sourceOf(source.Addr()), time.Now()) {
-		return nil, &wire.Error{Code: wire.CodeBusy, After: time.Minute, Message: "too many callback endpoints in a minute (Config.DialsPerMinute)"}
+		return nil, &wire.Error{Code: wire.Busy, After: time.Minute, Message: "too many callback endpoints in a minute (Config.DialsPerMinute)"}
 	}
 
 	ctx, cancel := context.WithTimeout(s.life, s.cfg.DialTimeout)
@@ -54,7 +54,7 @@ func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Co
 		secure = func(nc net.Conn) (net.Conn, error) {
 			tc := tls.Server(nc, s.cfg.TLS)
 			err := s.handshake(ctx, tc)
-			if errors.Is(err, wire.ErrInternal) {
+			if errors.Is(err, wire.InternalError) {
 				broken = err
 			}
 			return wire.HardClose(tc), err
@@ -62,7 +62,7 @@ func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Co
 	}
 	secured, err := wire.TakeEndpoint(nc, ticket, s.cfg.DialTimeout, secure)
 	if err == nil && !abort() {
-		err = wire.Errorf(wire.CodeCallback, "the callback endpoint took too long")
+		err = wire.Errorf(wire.CallbackFailed, "the callback endpoint took too long")
 	}
 	if err != nil {
 		nc.Close()
@@ -74,7 +74,7 @@ func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Co
 // checkCallback refuses what is no address to dial.
 func checkCallback(addr string) error {
 	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" || port == "0" || len(addr) > maxCallbackAddr {
-		return wire.Errorf(wire.CodeBadRequest, "a callback address that is not host:port, or of more than %d bytes", maxCallbackAddr)
+		return wire.Errorf(wire.BadRequest, "a callback address that is not host:port, or of more than %d bytes", maxCallbackAddr)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func (s *Server) dialChecked(ctx context.Context, source netip.AddrPort, addr st
 		return nil, e
 	}
 	s.cfg.Logger.Info("momserver: callback endpoint not reached", "addr", source.String(), "callback", addr, "error", wire.Clip(err.Error(), maxCallbackAddr))
-	return nil, wire.Errorf(wire.CodeCallback, "the callback endpoint cannot be reached from the server")
+	return nil, wire.Errorf(wire.CallbackFailed, "the callback endpoint cannot be reached from the server")
 }
 
 // dialTCP has the dialer ask about each address that it has resolved, when the
@@ -155,7 +155,7 @@ func (s *Server) permit(source netip.AddrPort, resolved string) error {
 		if s.mayCall(source, target) {
 			return nil
 		}
-		return wire.Errorf(wire.CodeForbidden, "dial-back is allowed to your own address only (Config.AllowCallback)")
+		return wire.Errorf(wire.Forbidden, "dial-back is allowed to your own address only (Config.AllowCallback)")
 	})
 }
 

@@ -88,7 +88,7 @@ func TestCallbackEndpoint(t *testing.T) {
 			t.Errorf("the operator sees %+v", info)
 		}
 		srv.Close()
-		if err := <-lost; !errors.Is(err, wire.ErrLost) {
+		if err := <-lost; !errors.Is(err, wire.Lost) {
 			t.Errorf("the end is %v", err)
 		}
 	}
@@ -110,7 +110,7 @@ func askCallback(t *testing.T, nc net.Conn, callback string, ticket []byte) erro
 	}
 	conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: 5 * time.Second, MessageTimeout: 5 * time.Second})
 	go conn.Serve("", nil)
-	defer conn.Close(wire.Errorf(wire.CodeClosed, "asked"))
+	defer conn.Close(wire.Errorf(wire.Closed, "asked"))
 	args := wire.SubscribeArgs{Room: 1, CallbackAddr: callback, Ticket: ticket}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -149,7 +149,7 @@ func TestCallbackSilence(t *testing.T) {
 		_, addr := loopback(t, momserver.Config{DialTimeout: 100 * time.Millisecond})
 		v := newVictim(t, "127.0.0.1:0", word)
 		err := endpointOf(t, addr, v.Addr().String())
-		if !errors.Is(err, wire.ErrCallback) || wire.IsFinal(err) {
+		if !errors.Is(err, wire.CallbackFailed) || wire.IsFinal(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if got := <-v.got; len(got) > 0 {
@@ -166,7 +166,7 @@ func TestCallbackAddress(t *testing.T) {
 	_, port, _ := net.SplitHostPort(elsewhere.Addr().String())
 	for _, host := range []string{"127.0.0.2", "[::ffff:127.0.0.2]", "[::ffff:7f00:2]", "0x7f000002", "2130706434", "127.2", "0177.0.0.2"} {
 		err := endpointOf(t, addr, host+":"+port)
-		if !errors.Is(err, wire.ErrForbidden) && !errors.Is(err, wire.ErrCallback) {
+		if !errors.Is(err, wire.Forbidden) && !errors.Is(err, wire.CallbackFailed) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
@@ -176,13 +176,13 @@ func TestCallbackAddress(t *testing.T) {
 	default:
 	}
 	for _, bad := range []string{"127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "nonsense", ":", "[::1"} {
-		if err := endpointOf(t, addr, bad); !errors.Is(err, wire.ErrBadRequest) {
+		if err := endpointOf(t, addr, bad); !errors.Is(err, wire.BadRequest) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
 	closed := listen(t, "127.0.0.1:0")
 	closed.Close()
-	if err := endpointOf(t, addr, closed.Addr().String()); !errors.Is(err, wire.ErrCallback) {
+	if err := endpointOf(t, addr, closed.Addr().String()); !errors.Is(err, wire.CallbackFailed) {
 		t.Errorf("nobody listens: %v", err)
 	}
 }
@@ -196,7 +196,7 @@ func TestAllowCallback(t *testing.T) {
 		asked = [2]netip.AddrPort{subscriber, target}
 		return true
 	}})
-	if err := endpointOf(t, addr, elsewhere.Addr().String()); !errors.Is(err, wire.ErrCallback) {
+	if err := endpointOf(t, addr, elsewhere.Addr().String()); !errors.Is(err, wire.CallbackFailed) {
 		t.Error(err)
 	}
 	if got := <-elsewhere.got; len(got) > 0 {
@@ -213,13 +213,13 @@ func TestDialsPerMinute(t *testing.T) {
 	closed := listen(t, "127.0.0.1:0")
 	closed.Close()
 	for range 2 {
-		if err := endpointOf(t, addr, closed.Addr().String()); !errors.Is(err, wire.ErrCallback) {
+		if err := endpointOf(t, addr, closed.Addr().String()); !errors.Is(err, wire.CallbackFailed) {
 			t.Error(err)
 		}
 	}
 	err := endpointOf(t, addr, closed.Addr().String())
 	var e *wire.Error
-	if !errors.As(err, &e) || e.Code != wire.CodeBusy || e.After != time.Minute || !strings.Contains(e.Message, "(Config.DialsPerMinute)") {
+	if !errors.As(err, &e) || e.Code != wire.Busy || e.After != time.Minute || !strings.Contains(e.Message, "(Config.DialsPerMinute)") {
 		t.Errorf("the third: %v", err)
 	}
 }

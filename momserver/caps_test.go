@@ -40,9 +40,9 @@ func TestCaps(t *testing.T) {
 		is   error
 		name string
 	}{
-		{momserver.Config{MaxConns: 3}, wire.ErrFull, "Config.MaxConns)"},
-		{momserver.Config{MaxConnsPerAddr: 3}, wire.ErrFull, "Config.MaxConnsPerAddr"},
-		{momserver.Config{GreetingsPerSecond: 3}, wire.ErrBusy, "Config.GreetingsPerSecond"},
+		{momserver.Config{MaxConns: 3}, wire.Full, "Config.MaxConns)"},
+		{momserver.Config{MaxConnsPerAddr: 3}, wire.Full, "Config.MaxConnsPerAddr"},
+		{momserver.Config{GreetingsPerSecond: 3}, wire.Busy, "Config.GreetingsPerSecond"},
 	} {
 		_, addr := loopback(t, tc.cfg)
 		for range 3 {
@@ -57,7 +57,7 @@ func TestCaps(t *testing.T) {
 		}
 	}
 	_, addr := loopback(t, momserver.Config{MaxSubscribers: 1})
-	for i, is := range []error{nil, wire.ErrFull} {
+	for i, is := range []error{nil, wire.Full} {
 		c := momclient.New(addr, momclient.Options{})
 		defer c.Close()
 		if err := c.Subscribe(context.Background()); !errors.Is(err, is) || err != nil && !strings.Contains(err.Error(), "Config.MaxSubscribers") {
@@ -80,7 +80,7 @@ func TestGreetingsPerSecond(t *testing.T) {
 		}
 		expect := func(ok bool) {
 			t.Helper()
-			if err := greet(); ok != (err == nil) || err != nil && !errors.Is(err, wire.ErrBusy) {
+			if err := greet(); ok != (err == nil) || err != nil && !errors.Is(err, wire.Busy) {
 				t.Errorf("%v", err)
 			}
 		}
@@ -105,16 +105,16 @@ func TestFailuresPerMinute(t *testing.T) {
 	}
 	early := dialRaw(t, addr) // let in before the first failure, and not yet greeted
 	for range 3 {
-		if err := knock(t, addr, "wrong"); !errors.Is(err, wire.ErrUnauthorized) || !wire.IsFinal(err) {
+		if err := knock(t, addr, "wrong"); !errors.Is(err, wire.Unauthorized) || !wire.IsFinal(err) {
 			t.Error(err)
 		}
 	}
-	if _, err := wire.Greet(early, wire.Hello{Version: wire.Version, Token: "right"}, 10*time.Second); !errors.Is(err, wire.ErrBusy) {
+	if _, err := wire.Greet(early, wire.Hello{Version: wire.Version, Token: "right"}, 10*time.Second); !errors.Is(err, wire.Busy) {
 		t.Errorf("who came before the failures: %v", err)
 	}
 	var e *wire.Error
 	errors.As(knock(t, addr, "right"), &e)
-	if e == nil || e.Code != wire.CodeBusy || !strings.Contains(e.Message, "Config.FailuresPerMinute") || e.After > time.Minute || e.After < 30*time.Second || e.Final() {
+	if e == nil || e.Code != wire.Busy || !strings.Contains(e.Message, "Config.FailuresPerMinute") || e.After > time.Minute || e.After < 30*time.Second || e.Final() {
 		t.Errorf("over: %+v", e)
 	}
 	other := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
@@ -147,7 +147,7 @@ func TestWhatFails(t *testing.T) {
 		nc.(*net.TCPConn).CloseWrite()
 		log.until(t, "connection refused")
 		err := knock(t, addr, "")
-		if errors.Is(err, wire.ErrBusy) != tc.fails {
+		if errors.Is(err, wire.Busy) != tc.fails {
 			t.Errorf("%s: afterwards: %v", name, err)
 		}
 	}
@@ -167,9 +167,9 @@ func TestRefusalsAreBounded(t *testing.T) {
 			_, err = wire.Greet(nc, wire.Hello{Version: wire.Version}, time.Second)
 			nc.Close()
 			switch {
-			case errors.Is(err, wire.ErrFull):
+			case errors.Is(err, wire.Full):
 				told++
-			case errors.Is(err, wire.ErrLost):
+			case errors.Is(err, wire.Lost):
 				closed++
 			default:
 				t.Fatal(err)

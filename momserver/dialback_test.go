@@ -71,7 +71,7 @@ func testSpellings(t *testing.T, dialer func(ctx context.Context, network, addr 
 	} {
 		nc := subscriberAt(t, "127.0.0.2", addr)
 		err := askCallback(t, nc, host+":"+port, make([]byte, wire.TicketSize))
-		if !errors.Is(err, wire.ErrForbidden) && !errors.Is(err, wire.ErrCallback) {
+		if !errors.Is(err, wire.Forbidden) && !errors.Is(err, wire.CallbackFailed) {
 			t.Errorf("%q: %v", host, err)
 		}
 		t.Logf("%q: %v", host, err)
@@ -164,9 +164,9 @@ func testRebinding(t *testing.T, dialer func(ctx context.Context, network, addr 
 	for range 6 {
 		for _, server := range []string{addr, open} {
 			err := endpointOf(t, server, "rebind.example:"+port)
-			if errors.Is(err, wire.ErrForbidden) {
+			if errors.Is(err, wire.Forbidden) {
 				forbidden++
-			} else if !errors.Is(err, wire.ErrCallback) {
+			} else if !errors.Is(err, wire.CallbackFailed) {
 				t.Error(err)
 			}
 		}
@@ -198,7 +198,7 @@ func TestCallbackNowhere(t *testing.T) {
 			return true
 		}})
 		for _, host := range []string{"0.0.0.0", "[::]", "", "224.0.0.1", "[ff02::1%lo]"} {
-			if err := endpointOf(t, addr, fmt.Sprintf("%s:%d", host, 1)); !errors.Is(err, wire.ErrForbidden) && !errors.Is(err, wire.ErrCallback) {
+			if err := endpointOf(t, addr, fmt.Sprintf("%s:%d", host, 1)); !errors.Is(err, wire.Forbidden) && !errors.Is(err, wire.CallbackFailed) {
 				t.Errorf("%s dialer: %q: %v", name, host, err)
 			}
 		}
@@ -214,12 +214,12 @@ func TestDialContext(t *testing.T) {
 		return nil, errors.New("not today")
 	}})
 	serveNames(t, "127.0.0.1", "127.0.0.2")
-	for _, want := range []error{wire.ErrCallback, wire.ErrForbidden} {
+	for _, want := range []error{wire.CallbackFailed, wire.Forbidden} {
 		if err := endpointOf(t, addr, "named.example:7"); !errors.Is(err, want) {
 			t.Errorf("%v; want %v", err, want)
 		}
 	}
-	if err := endpointOf(t, addr, "[::ffff:127.0.0.1]:8"); !errors.Is(err, wire.ErrCallback) {
+	if err := endpointOf(t, addr, "[::ffff:127.0.0.1]:8"); !errors.Is(err, wire.CallbackFailed) {
 		t.Error(err)
 	}
 	if want := []string{"tcp 127.0.0.1:7", "tcp 127.0.0.1:8"}; !slices.Equal(told, want) {

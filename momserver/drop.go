@@ -40,13 +40,13 @@ func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 // reasonFor sorts the error that ended a subscriber's connection.
 func reasonFor(err *wire.Error) Reason {
 	switch err.Code {
-	case wire.CodeTimeout:
+	case wire.Timeout:
 		return ReasonWriteTimeout
-	case wire.CodeStalled:
+	case wire.Stalled:
 		return ReasonStalled
-	case wire.CodeProtocol, wire.CodeTooLarge, wire.CodeNotMoM, wire.CodeFull:
+	case wire.ProtocolError, wire.TooLarge, wire.NotMoM, wire.Full:
 		return ReasonProtocol
-	case wire.CodeDraining, wire.CodeClosed:
+	case wire.Draining, wire.Closed:
 		return ReasonShutdown
 	}
 	return ReasonConnectionLost

@@ -53,10 +53,10 @@ func TestDropsAreBounded(t *testing.T) {
 // TestReasonFor sorts every error that may end a connection.
 func TestReasonFor(t *testing.T) {
 	for code, want := range map[wire.Code]Reason{
-		wire.CodeTimeout: ReasonWriteTimeout, wire.CodeStalled: ReasonStalled,
-		wire.CodeProtocol: ReasonProtocol, wire.CodeTooLarge: ReasonProtocol, wire.CodeNotMoM: ReasonProtocol, wire.CodeFull: ReasonProtocol,
-		wire.CodeDraining: ReasonShutdown, wire.CodeClosed: ReasonShutdown,
-		wire.CodeLost: ReasonConnectionLost, wire.CodeInternal: ReasonConnectionLost, "a code of a later version": ReasonConnectionLost,
+		wire.Timeout: ReasonWriteTimeout, wire.Stalled: ReasonStalled,
+		wire.ProtocolError: ReasonProtocol, wire.TooLarge: ReasonProtocol, wire.NotMoM: ReasonProtocol, wire.Full: ReasonProtocol,
+		wire.Draining: ReasonShutdown, wire.Closed: ReasonShutdown,
+		wire.Lost: ReasonConnectionLost, wire.InternalError: ReasonConnectionLost, "a code of a later version": ReasonConnectionLost,
 	} {
 		if got := reasonFor(wire.Errorf(code, "it ended")); got != want {
 			t.Errorf("%s: %v; want %v", code, got, want)

@@ -111,7 +111,7 @@ func ExampleConfig_authorize() {
 	for _, token := range []string{"of the operators", "of the shop", "stolen"} {
 		c := momclient.New(l.Addr().String(), momclient.Options{Token: token})
 		jobs, err := c.Jobs(context.Background())
-		fmt.Println(len(jobs), errors.Is(err, wire.ErrUnauthorized))
+		fmt.Println(len(jobs), errors.Is(err, wire.Unauthorized))
 		c.Close()
 	}
 	// Output:

@@ -45,7 +45,7 @@ func TestLongDescription(t *testing.T) {
 	inBubble(t, momserver.Config{MaxEventBytes: 8 << 10}, func(w *world) {
 		for _, size := range []int{4 << 10, 4<<10 + 1, 8 << 10} {
 			j, err := w.srv.StartJob(w.job, wire.InitializeData{Name: strings.Repeat("n", size)})
-			if accepted := size <= 4<<10; (err == nil) != accepted || err != nil && !errors.Is(err, wire.ErrTooLarge) {
+			if accepted := size <= 4<<10; (err == nil) != accepted || err != nil && !errors.Is(err, wire.TooLarge) {
 				t.Fatalf("%d bytes: %v", size, err)
 			}
 			if err == nil {
@@ -64,17 +64,17 @@ func TestLongDescription(t *testing.T) {
 func TestAbsurdCounts(t *testing.T) {
 	inBubble(t, momserver.Config{}, func(w *world) {
 		for _, init := range []wire.InitializeData{{Packages: -1}, {Bytes: -1}, {FilesInPackages: -1}, {PagesInPackages: -1}} {
-			if _, err := w.srv.StartJob(w.job, init); !errors.Is(err, wire.ErrBadRequest) {
+			if _, err := w.srv.StartJob(w.job, init); !errors.Is(err, wire.BadRequest) {
 				t.Errorf("%+v: %v", init, err)
 			}
 		}
 		j, _ := w.srv.StartJob(w.job, wire.InitializeData{ContinueOnError: true})
 		for _, h := range []wire.PackageHeader{{Number: -1}, {FileSize: -1}} {
-			if _, err := j.StartPackage(h, wire.PackageBody{}); !errors.Is(err, wire.ErrBadRequest) {
+			if _, err := j.StartPackage(h, wire.PackageBody{}); !errors.Is(err, wire.BadRequest) {
 				t.Errorf("%+v: %v", h, err)
 			}
 		}
-		if _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{Files: -1}); !errors.Is(err, wire.ErrBadRequest) {
+		if _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{Files: -1}); !errors.Is(err, wire.BadRequest) {
 			t.Error(err)
 		}
 		p, err := j.StartPackage(wire.PackageHeader{FileSize: 10}, wire.PackageBody{})
@@ -83,7 +83,7 @@ func TestAbsurdCounts(t *testing.T) {
 		}
 		p.Sent(math.MaxInt64 - 1)
 		for _, n := range []int64{-1, 2, math.MaxInt64} {
-			if err := p.Sent(n); !errors.Is(err, wire.ErrBadRequest) {
+			if err := p.Sent(n); !errors.Is(err, wire.BadRequest) {
 				t.Errorf("%d bytes more: %v", n, err)
 			}
 		}

@@ -33,7 +33,7 @@ func TestHealth(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- w.srv.Shutdown(context.Background()) }()
 		synctest.Wait()
-		if err := w.srv.Health(); !errors.Is(err, wire.ErrDraining) {
+		if err := w.srv.Health(); !errors.Is(err, wire.Draining) {
 			t.Errorf("during Shutdown: %v", err)
 		}
 		close(release)

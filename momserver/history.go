@@ -64,10 +64,10 @@ func (h *history) publish(ev *wire.Event, at time.Duration, ofJob bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return wire.Errorf(wire.CodeClosed, "momserver: publish after Shutdown or Close")
+		return wire.Errorf(wire.Closed, "momserver: publish after Shutdown or Close")
 	}
 	if h.runs.gaveWay(ev.RunID) {
-		return wire.Errorf(wire.CodeRunEnded, "momserver: no %v: the server has ended the run, because nothing was published of it for Config.MaxRunSilence", ev.Data.Status.State)
+		return wire.Errorf(wire.RunEnded, "momserver: no %v: the server has ended the run, because nothing was published of it for Config.MaxRunSilence", ev.Data.Status.State)
 	}
 	run := h.runs.get(ev.RunID)
 	over := !m.final && h.runs.unfinished() >= h.maxRuns && !run.isUnfinished()
@@ -88,7 +88,7 @@ func (h *history) encode(ev *wire.Event, run *runState, m mark, ofJob, over bool
 	var last []byte // the event that ends silent
 	if over {
 		if silent = h.runs.silentFor(h.maxSilent, m.at); silent == nil {
-			return wire.Errorf(wire.CodeFull, "momserver: %d unfinished runs already (Config.MaxRuns)", h.maxRuns)
+			return wire.Errorf(wire.Full, "momserver: %d unfinished runs already (Config.MaxRuns)", h.maxRuns)
 		}
 		if end, last, err = h.encodeEnd(silent, m.at); err != nil {
 			return err
@@ -143,7 +143,7 @@ func (h *history) encodeEnd(run *runState, at time.Duration) (m mark, data []byt
 		func() { ev.Data.Status.Log = nil },
 		func() { ev.Data.Progress = wire.Progress{Errors: 1} },
 	} {
-		if errors.Is(err, wire.ErrTooLarge) {
+		if errors.Is(err, wire.TooLarge) {
 			leaveOut()
 			m.def, data, err = h.enc.Encode(&ev, &run.common, h.maxEvent)
 		}
@@ -247,7 +247,7 @@ func (h *history) locate(from wire.From, cursor wire.Cursor, renew bool) (place,
 		return h.tail(h.cache.oldest), &h.runs.tail, nil
 	case wire.FromCursor:
 	default:
-		return place{}, nil, wire.Errorf(wire.CodeBadRequest, "a subscription from %d, which is no place", from)
+		return place{}, nil, wire.Errorf(wire.BadRequest, "a subscription from %d, which is no place", from)
 	}
 	if cursor.Epoch != h.epoch {
 		// A place in another server's life: all of this one is new.
@@ -256,7 +256,7 @@ func (h *history) locate(from wire.From, cursor wire.Cursor, renew bool) (place,
 	next := cursor.Seq + 1
 	switch {
 	case cursor.Seq > head:
-		return place{}, nil, wire.Errorf(wire.CodeBadRequest, "a cursor at event %d; the newest is %d", cursor.Seq, head)
+		return place{}, nil, wire.Errorf(wire.BadRequest, "a cursor at event %d; the newest is %d", cursor.Seq, head)
 	case next < h.cache.oldest, renew && next == h.cache.oldest:
 		return h.tail(next), &h.runs.tail, nil
 	case renew:

@@ -301,7 +301,7 @@ func TestBegin(t *testing.T) {
 		if tc.refused {
 			head = 0
 		}
-		if refused := errors.Is(err, wire.ErrBadRequest); refused != tc.refused || at.next != tc.next || at.missed != tc.missed || at.head != head || !slices.Equal(seqsOf(at.snapshot), snapshot) {
+		if refused := errors.Is(err, wire.BadRequest); refused != tc.refused || at.next != tc.next || at.missed != tc.missed || at.head != head || !slices.Equal(seqsOf(at.snapshot), snapshot) {
 			t.Errorf("from %v, %v: %+v, %v; want %+v", tc.from, tc.cursor, at, err, tc)
 		}
 		if tc.from != wire.FromCursor {

@@ -50,7 +50,7 @@ type account struct {
 // are errors. The run's description does not change after this.
 func (s *Server) StartJob(jobID uuid.UUID, init wire.InitializeData) (*Job, error) {
 	if jobID == uuid.Nil {
-		return nil, wire.Errorf(wire.CodeBadRequest, "momserver: StartJob without a job ID")
+		return nil, wire.Errorf(wire.BadRequest, "momserver: StartJob without a job ID")
 	}
 	if err := s.checkInit(&init); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (s *Server) StartJob(jobID uuid.UUID, init wire.InitializeData) (*Job, erro
 	j.mu.Lock() // before a Shutdown can find it, and end it before it has begun
 	defer j.mu.Unlock()
 	if !s.addJob(j) {
-		return nil, wire.Errorf(wire.CodeClosed, "momserver: StartJob after Shutdown or Close")
+		return nil, wire.Errorf(wire.Closed, "momserver: StartJob after Shutdown or Close")
 	}
 	if err := j.publish(wire.Status{State: wire.JobInitialized, SentTime: now, ReceivedTime: now}, nil); err != nil {
 		j.end()
@@ -77,10 +77,10 @@ func (s *Server) StartJob(jobID uuid.UUID, init wire.InitializeData) (*Job, erro
 // fit an event, and numbers that count nothing.
 func (s *Server) checkInit(init *wire.InitializeData) error {
 	if n := len(init.Name) + len(init.SourcePath) + len(init.DestinationPath) + len(init.DestinationRoot); n > s.cfg.MaxEventBytes/2 {
-		return wire.Errorf(wire.CodeTooLarge, "momserver: a run described in %d bytes; at most half of Config.MaxEventBytes, %d", n, s.cfg.MaxEventBytes/2)
+		return wire.Errorf(wire.TooLarge, "momserver: a run described in %d bytes; at most half of Config.MaxEventBytes, %d", n, s.cfg.MaxEventBytes/2)
 	}
 	if init.Packages < 0 || init.Bytes < 0 || init.FilesInPackages < 0 || init.PagesInPackages < 0 {
-		return wire.Errorf(wire.CodeBadRequest, "momserver: a run of a negative count: %d packages, %d bytes, %d files, %d pages; 0 is not known", init.Packages, init.Bytes, init.FilesInPackages, init.PagesInPackages)
+		return wire.Errorf(wire.BadRequest, "momserver: a run of a negative count: %d packages, %d bytes, %d files, %d pages; 0 is not known", init.Packages, init.Bytes, init.FilesInPackages, init.PagesInPackages)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (j *Job) Progress() wire.Progress {
 
 // Complete ends the run with JobCompleted. Where packages failed, or there were
 // other errors, the event says so, and the run is completed with errors. It is
-// a [wire.ErrTransition] while a package is open, and a [wire.ErrRunEnded] after
+// a [wire.BadTransition] error while a package is open, and a [wire.RunEnded] error after
 // the end.
 func (j *Job) Complete() error {
 	j.mu.Lock()
@@ -161,7 +161,7 @@ func (j *Job) Complete() error {
 		return j.errEnded(wire.JobCompleted)
 	}
 	for p := range j.open {
-		return wire.Errorf(wire.CodeTransition, "momserver: no %v of job %q while package %d is %v: complete or fail that first", wire.JobCompleted, j.init.Name, p.header.Number, p.state)
+		return wire.Errorf(wire.BadTransition, "momserver: no %v of job %q while package %d is %v: complete or fail that first", wire.JobCompleted, j.init.Name, p.header.Number, p.state)
 	}
 	return j.change(wire.Status{State: wire.JobCompleted, SentTime: j.began}, nil, func() {
 		p := &j.progress
@@ -176,7 +176,7 @@ func (j *Job) Complete() error {
 }
 
 // Fail ends the run with ExportingError: making a package failed, so the run
-// cannot go on. It is a [wire.ErrRunEnded] after the end.
+// cannot go on. It is a [wire.RunEnded] error after the end.
 func (j *Job) Fail(why error) error {
 	return j.FailItem("", why)
 }
@@ -231,7 +231,7 @@ func (j *Job) errEnded(state wire.State) error {
 	if j.failure != nil {
 		how = wire.Clip(j.failure.Error(), maxLogText)
 	}
-	return wire.Errorf(wire.CodeRunEnded, "momserver: no %v of job %q: its run has ended: %s", state, j.init.Name, how)
+	return wire.Errorf(wire.RunEnded, "momserver: no %v of job %q: its run has ended: %s", state, j.init.Name, how)
 }
 
 // soFar returns the progress with the bytes of open packages. mu is held.
@@ -276,7 +276,7 @@ func (j *Job) publish(status wire.Status, pkg *Package) error {
 		ev.Data.Header, ev.Data.Body = &pkg.header, &pkg.body
 	}
 	err := j.srv.publish(&ev, true)
-	if errors.Is(err, wire.ErrTooLarge) && len(status.Log) > 0 {
+	if errors.Is(err, wire.TooLarge) && len(status.Log) > 0 {
 		// A change of state is not lost for its log.
 		ev.Data.Status.Log = []wire.LogEntry{{Severity: ev.Severity(), Message: fmt.Sprintf("%d log entries left out: the event would be too large", len(status.Log))}}
 		err = j.srv.publish(&ev, true)

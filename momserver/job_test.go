@@ -48,14 +48,14 @@ func states(t *testing.T, events []wire.Event) string {
 }
 
 // play makes the calls on one run with two packages, A and B. A step that
-// begins with "!" must be refused, with wire.ErrTransition or wire.ErrRunEnded.
+// begins with "!" must be refused, with wire.BadTransition or wire.RunEnded.
 func play(t *testing.T, j *momserver.Job, script string) {
 	t.Helper()
 	packages := make(map[byte]*momserver.Package)
 	for _, s := range strings.Fields(script) {
 		call, wanted := strings.CutPrefix(s, "!")
 		err := playStep(j, packages, call)
-		refused := errors.Is(err, wire.ErrTransition) || errors.Is(err, wire.ErrRunEnded)
+		refused := errors.Is(err, wire.BadTransition) || errors.Is(err, wire.RunEnded)
 		if err != nil && !refused || refused != wanted {
 			t.Errorf("%s in %q: %v", s, script, err)
 		}
@@ -289,7 +289,7 @@ func TestAfterTheEnd(t *testing.T) {
 			}
 			for state, err := range refused {
 				want := fmt.Sprintf("momserver: no %v of job \"job\": its run has ended: %s", state, how)
-				if !errors.Is(err, wire.ErrRunEnded) || err.Error() != want {
+				if !errors.Is(err, wire.RunEnded) || err.Error() != want {
 					t.Errorf("after %q: %v; want %s", script, err, want)
 				}
 			}
@@ -316,7 +316,7 @@ func TestDescriptionBound(t *testing.T) {
 		}
 		j.Close()
 		*text(&init) += "x"
-		if _, err := srv.StartJob(uuid.New(), init); !errors.Is(err, wire.ErrTooLarge) {
+		if _, err := srv.StartJob(uuid.New(), init); !errors.Is(err, wire.TooLarge) {
 			t.Errorf("1,001 bytes, most in %s: %v", name, err)
 		}
 	}
@@ -475,7 +475,7 @@ func TestRunRefused(t *testing.T) {
 		t.Error("it is run")
 		return nil
 	})
-	if !errors.Is(err, wire.ErrBadRequest) {
+	if !errors.Is(err, wire.BadRequest) {
 		t.Error(err)
 	}
 }
@@ -510,10 +510,10 @@ func TestShutdownEndsRuns(t *testing.T) {
 		if got := states(t, events); got != "JobInitialized ExportingError" || !strings.Contains(events[1].Data.Status.Log[0].Message, "shut down") {
 			t.Errorf("got %s: %+v", got, events)
 		}
-		if err := j.Complete(); !errors.Is(err, wire.ErrRunEnded) {
+		if err := j.Complete(); !errors.Is(err, wire.RunEnded) {
 			t.Error(err)
 		}
-		if _, err := w.srv.StartJob(w.job, wire.InitializeData{}); !errors.Is(err, wire.ErrClosed) {
+		if _, err := w.srv.StartJob(w.job, wire.InitializeData{}); !errors.Is(err, wire.Closed) {
 			t.Error(err)
 		}
 	})
@@ -530,13 +530,13 @@ func TestPublishRefuses(t *testing.T) {
 			want error
 		}{
 			{"fine", ok, nil},
-			{"no job", with(func(e *wire.Event) { e.JobID = uuid.Nil }), wire.ErrBadRequest},
-			{"no run", with(func(e *wire.Event) { e.RunID = uuid.Nil }), wire.ErrBadRequest},
-			{"no state", with(func(e *wire.Event) { e.Data.Status.State = 0 }), wire.ErrBadRequest},
-			{"unknown state", with(func(e *wire.Event) { e.Data.Status.State = 10 }), wire.ErrBadRequest},
-			{"too large", with(func(e *wire.Event) { e.Data.Body = &wire.PackageBody{Item: strings.Repeat("x", 1000)} }), wire.ErrTooLarge},
+			{"no job", with(func(e *wire.Event) { e.JobID = uuid.Nil }), wire.BadRequest},
+			{"no run", with(func(e *wire.Event) { e.RunID = uuid.Nil }), wire.BadRequest},
+			{"no state", with(func(e *wire.Event) { e.Data.Status.State = 0 }), wire.BadRequest},
+			{"unknown state", with(func(e *wire.Event) { e.Data.Status.State = 10 }), wire.BadRequest},
+			{"too large", with(func(e *wire.Event) { e.Data.Body = &wire.PackageBody{Item: strings.Repeat("x", 1000)} }), wire.TooLarge},
 			{"a second run", with(func(e *wire.Event) { e.RunID = uuid.New() }), nil},
-			{"a third run", with(func(e *wire.Event) { e.RunID = uuid.New() }), wire.ErrFull},
+			{"a third run", with(func(e *wire.Event) { e.RunID = uuid.New() }), wire.Full},
 			{"the first again", ok, nil},
 			{"its end", with(func(e *wire.Event) { e.Data.Status.State = wire.JobCompleted }), nil},
 			{"room for a third", with(func(e *wire.Event) { e.RunID = uuid.New() }), nil},

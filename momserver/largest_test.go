@@ -25,7 +25,7 @@ func TestLargestEvents(t *testing.T) {
 				Initialize: &wire.InitializeData{SourcePath: strings.Repeat("x", size)},
 				Status:     wire.Status{State: wire.JobInitialized},
 			}})
-			if want := size < 1<<20; (err == nil) != want || err != nil && !errors.Is(err, wire.ErrTooLarge) {
+			if want := size < 1<<20; (err == nil) != want || err != nil && !errors.Is(err, wire.TooLarge) {
 				t.Errorf("event %d of about %d bytes: %v", i, size, err)
 			}
 		}
@@ -55,7 +55,7 @@ func TestCallTooLarge(t *testing.T) {
 		w.subscribed(momclient.Options{Filter: names(50)})
 		c := w.client(momclient.Options{Filter: names(500), AutoReconnect: true})
 		err := c.Subscribe(context.Background())
-		if !errors.Is(err, wire.ErrBadRequest) || !strings.Contains(err.Error(), "2000 at most") {
+		if !errors.Is(err, wire.BadRequest) || !strings.Contains(err.Error(), "2000 at most") {
 			t.Errorf("over what the server takes: %v", err)
 		}
 	})

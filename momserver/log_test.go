@@ -97,7 +97,7 @@ func TestLogLines(t *testing.T) {
 	log.until(t, "callback endpoint not reached")
 	for _, n := range []int{262, 263, 50_000} { // a name is too long for the resolver anyway
 		err := endpointOf(t, addr, strings.Repeat("h", n-2)+":1")
-		if errors.Is(err, wire.ErrBadRequest) != (n > 262) || err == nil {
+		if errors.Is(err, wire.BadRequest) != (n > 262) || err == nil {
 			t.Errorf("a callback address of %d bytes: %v", n, err)
 		}
 	}

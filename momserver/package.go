@@ -23,8 +23,8 @@ type Package struct {
 
 // StartPackage publishes PackageInitialized for a package that has been made. A
 // zero header.Number becomes the next of the run; a negative count is an error.
-// The error is a [wire.ErrFull] over Config.MaxOpenPackages, and a
-// [wire.ErrRunEnded] after the run's end.
+// The error is a [wire.Full] error over Config.MaxOpenPackages, and a
+// [wire.RunEnded] after the run's end.
 func (j *Job) StartPackage(header wire.PackageHeader, body wire.PackageBody) (*Package, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -35,13 +35,13 @@ func (j *Job) StartPackage(header wire.PackageHeader, body wire.PackageBody) (*P
 		header.Number = j.numbers + 1
 	}
 	if header.Number < 0 || header.FileSize < 0 || header.SizeOfSentData < 0 || header.SizeOfReceivedData < 0 || body.Files < 0 || body.Pages < 0 {
-		return nil, wire.Errorf(wire.CodeBadRequest, "momserver: a package of a negative count: number %d, %d bytes, %d files, %d pages", header.Number, header.FileSize, body.Files, body.Pages)
+		return nil, wire.Errorf(wire.BadRequest, "momserver: a package of a negative count: number %d, %d bytes, %d files, %d pages", header.Number, header.FileSize, body.Files, body.Pages)
 	}
 	if header.SizeOfReceivedData > j.bytesLeft() {
-		return nil, wire.Errorf(wire.CodeBadRequest, "momserver: package %d has received %d bytes, more than a run can count", header.Number, header.SizeOfReceivedData)
+		return nil, wire.Errorf(wire.BadRequest, "momserver: package %d has received %d bytes, more than a run can count", header.Number, header.SizeOfReceivedData)
 	}
 	if most := j.srv.cfg.MaxOpenPackages; len(j.open) >= most {
-		return nil, wire.Errorf(wire.CodeFull, "momserver: %d open packages of job %q already (Config.MaxOpenPackages)", most, j.init.Name)
+		return nil, wire.Errorf(wire.Full, "momserver: %d open packages of job %q already (Config.MaxOpenPackages)", most, j.init.Name)
 	}
 	now := time.Now().UTC()
 	p := &Package{job: j, header: header, body: body, state: wire.PackageInitialized, since: now}
@@ -86,7 +86,7 @@ func (p *Package) moved(sent, received int64) error {
 		return err
 	}
 	if sent < 0 || received < 0 || sent > math.MaxInt64-h.SizeOfSentData || received > j.bytesLeft() {
-		return wire.Errorf(wire.CodeBadRequest, "momserver: %d bytes moved of package %d; want 0 or more, and no more than a run can count", sent+received, h.Number)
+		return wire.Errorf(wire.BadRequest, "momserver: %d bytes moved of package %d; want 0 or more, and no more than a run can count", sent+received, h.Number)
 	}
 	h.SizeOfSentData += sent
 	h.SizeOfReceivedData += received
@@ -200,7 +200,7 @@ func (p *Package) may(next wire.State) error {
 	case p.job.ended:
 		return p.job.errEnded(next)
 	}
-	return wire.Errorf(wire.CodeTransition, "momserver: package %d of job %q is %v and cannot become %v", p.header.Number, p.job.init.Name, p.state, next)
+	return wire.Errorf(wire.BadTransition, "momserver: package %d of job %q is %v and cannot become %v", p.header.Number, p.job.init.Name, p.state, next)
 }
 
 // become changes the job's account by calling change, and publishes the

@@ -76,7 +76,7 @@ func TestRefusedChange(t *testing.T) {
 		refuse(srv, func() {
 			change := change(j, p)
 			before := pictureOf(j)
-			if err := change(); !errors.Is(err, wire.ErrClosed) {
+			if err := change(); !errors.Is(err, wire.Closed) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if after := pictureOf(j); !reflect.DeepEqual(after, before) || after.progress.Errors > 0 || after.dropped != 3 || after.log[maxLog-1].Message != "a warning" {
@@ -115,7 +115,7 @@ func TestRefusedStart(t *testing.T) {
 			return j.StartPackage(wire.PackageHeader{TargetFilePath: long}, wire.PackageBody{})
 		},
 	} {
-		if p, err := start(); !errors.Is(err, wire.ErrTooLarge) || p != nil {
+		if p, err := start(); !errors.Is(err, wire.TooLarge) || p != nil {
 			t.Errorf("%v, %v", p, err)
 		}
 	}
@@ -229,14 +229,14 @@ func TestUncountable(t *testing.T) {
 		b.Sent(-1),
 		b.Received(-1),
 	} {
-		if !errors.Is(err, wire.ErrBadRequest) {
+		if !errors.Is(err, wire.BadRequest) {
 			t.Error(err)
 		}
 	}
 	if err := b.Received(1<<62 - 1); err != nil || a.Received(1) == nil || j.Progress().BytesDone != 1<<63-1 {
 		t.Errorf("%v, %+v", err, j.Progress())
 	}
-	if err := b.Sent(math.MaxInt64); err != nil || !errors.Is(b.Sent(1), wire.ErrBadRequest) || b.Header().SizeOfSentData != math.MaxInt64 {
+	if err := b.Sent(math.MaxInt64); err != nil || !errors.Is(b.Sent(1), wire.BadRequest) || b.Header().SizeOfSentData != math.MaxInt64 {
 		t.Errorf("%v, %+v", err, b.Header())
 	}
 	if _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); err != nil {
@@ -271,7 +271,7 @@ func TestTransitions(t *testing.T) {
 	check := func(err error, is, next wire.State) {
 		t.Helper()
 		want := fmt.Sprintf("momserver: package 7 of job \"job\" is %v and cannot become %v", is, next)
-		if !errors.Is(err, wire.ErrTransition) || err.Error() != want {
+		if !errors.Is(err, wire.BadTransition) || err.Error() != want {
 			t.Errorf("%v; want %s", err, want)
 		}
 	}
@@ -294,7 +294,7 @@ func TestRefusedTransferring(t *testing.T) {
 	}
 	p, _ := j.StartPackage(wire.PackageHeader{FileSize: 100}, wire.PackageBody{})
 	refuse(srv, func() {
-		if err := p.Sent(50); !errors.Is(err, wire.ErrClosed) || p.state != wire.PackageInitialized || !p.untold || !p.told.IsZero() || p.header.SizeOfSentData != 50 {
+		if err := p.Sent(50); !errors.Is(err, wire.Closed) || p.state != wire.PackageInitialized || !p.untold || !p.told.IsZero() || p.header.SizeOfSentData != 50 {
 			t.Errorf("%v, %+v", err, p)
 		}
 	})
@@ -326,7 +326,7 @@ func TestPackageNumbers(t *testing.T) {
 		{header: wire.PackageHeader{Number: -1}}, {header: wire.PackageHeader{FileSize: -1}},
 		{body: wire.PackageBody{Files: -1}}, {body: wire.PackageBody{Pages: -1}},
 	} {
-		if _, err := j.StartPackage(negative.header, negative.body); !errors.Is(err, wire.ErrBadRequest) {
+		if _, err := j.StartPackage(negative.header, negative.body); !errors.Is(err, wire.BadRequest) {
 			t.Errorf("%+v: %v", negative, err)
 		}
 	}
@@ -342,13 +342,13 @@ func TestRefusedRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 100 {
-		if _, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.ErrFull) {
+		if _, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.Full) {
 			t.Fatal(err)
 		}
 		ev := wire.Event{JobID: uuid.New(), RunID: uuid.New()}
 		ev.Data.Status.State = wire.JobCompleted
 		ev.Data.Body = &wire.PackageBody{Item: strings.Repeat("x", 1000)}
-		if err := srv.Publish(ev); !errors.Is(err, wire.ErrTooLarge) {
+		if err := srv.Publish(ev); !errors.Is(err, wire.TooLarge) {
 			t.Fatal(err)
 		}
 	}
@@ -419,7 +419,7 @@ func TestTimes(t *testing.T) {
 func TestStartWhileDraining(t *testing.T) {
 	srv := New(Config{})
 	srv.enter(draining)
-	if j, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.ErrClosed) || j != nil || srv.hist.headSeq() != 0 {
+	if j, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.Closed) || j != nil || srv.hist.headSeq() != 0 {
 		t.Errorf("%v, after %d events", err, srv.hist.headSeq())
 	}
 }

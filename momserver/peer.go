@@ -54,14 +54,14 @@ func (s *Server) admit(p *peer) bool {
 	var why *wire.Error
 	switch {
 	case s.phase >= draining:
-		why = wire.Errorf(wire.CodeDraining, "the server is shutting down")
+		why = wire.Errorf(wire.Draining, "the server is shutting down")
 	case len(s.conns) >= s.cfg.MaxConns:
-		why = wire.Errorf(wire.CodeFull, "momserver: %d connections already (Config.MaxConns)", s.cfg.MaxConns)
+		why = wire.Errorf(wire.Full, "momserver: %d connections already (Config.MaxConns)", s.cfg.MaxConns)
 	case s.perAddr[p.addr] >= s.cfg.MaxConnsPerAddr:
-		why = wire.Errorf(wire.CodeFull, "momserver: %d connections from your address already (Config.MaxConnsPerAddr)", s.cfg.MaxConnsPerAddr)
+		why = wire.Errorf(wire.Full, "momserver: %d connections from your address already (Config.MaxConnsPerAddr)", s.cfg.MaxConnsPerAddr)
 	case errors.As(failures, &why):
 	case !s.greetings.take(now):
-		why = wire.Errorf(wire.CodeBusy, "momserver: %d greetings in this second already (Config.GreetingsPerSecond)", s.cfg.GreetingsPerSecond)
+		why = wire.Errorf(wire.Busy, "momserver: %d greetings in this second already (Config.GreetingsPerSecond)", s.cfg.GreetingsPerSecond)
 	default:
 		s.conns[p] = struct{}{}
 		s.perAddr[p.addr]++
@@ -94,7 +94,7 @@ func (s *Server) tooManyFailures(p *peer, now time.Time) error {
 	if wait == 0 {
 		return nil
 	}
-	return &wire.Error{Code: wire.CodeBusy, After: wait, Message: fmt.Sprintf("momserver: %d greetings from your address failed in this minute (Config.FailuresPerMinute)", s.cfg.FailuresPerMinute)}
+	return &wire.Error{Code: wire.Busy, After: wait, Message: fmt.Sprintf("momserver: %d greetings from your address failed in this minute (Config.FailuresPerMinute)", s.cfg.FailuresPerMinute)}
 }
 
 // countFailure counts a greeting that failed, where it is its client's fault.
@@ -104,7 +104,7 @@ func (s *Server) countFailure(p *peer, err error) {
 		return
 	}
 	switch e.Code {
-	case wire.CodeUnauthorized, wire.CodeForbidden, wire.CodeCertificate, wire.CodeTLS, wire.CodeNotMoM, wire.CodeVersion, wire.CodeTimeout:
+	case wire.Unauthorized, wire.Forbidden, wire.BadCertificate, wire.TLSMismatch, wire.NotMoM, wire.VersionMismatch, wire.Timeout:
 		s.failures.allow(p.addr, time.Now())
 	}
 }
@@ -124,7 +124,7 @@ func (p *peer) refuse(nc net.Conn, why *wire.Error) {
 		}
 		nc = tc
 	}
-	if _, err := wire.ReadHello(nc); errors.Is(err, wire.ErrNotMoM) {
+	if _, err := wire.ReadHello(nc); errors.Is(err, wire.NotMoM) {
 		return
 	}
 	wire.Refuse(nc, why)
@@ -157,7 +157,7 @@ func (p *peer) serve() {
 	log := p.srv.cfg.Logger.With("addr", p.nc.RemoteAddr().String())
 	nc, who, err := p.greet()
 	if err != nil {
-		if errors.Is(err, wire.ErrTimeout) {
+		if errors.Is(err, wire.Timeout) {
 			err = fmt.Errorf("%w (Config.HandshakeTimeout)", err)
 		}
 		log.Info("momserver: connection refused", "error", err)
@@ -200,12 +200,12 @@ func (p *peer) greet() (net.Conn, *admission, error) {
 		who, err = p.authorize(ctx, &hello, state)
 	}
 	if err == nil && p.srv.over() {
-		err = &wire.Error{Code: wire.CodeDraining, Message: "the server is shutting down", After: retryAfter}
+		err = &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}
 	}
 	if err != nil {
 		p.srv.countFailure(p, err) // first: what follows takes its time
 		var e *wire.Error
-		if errors.As(err, &e) && e.Code != wire.CodeNotMoM && e.Code != wire.CodeTimeout { // who says nothing hears nothing
+		if errors.As(err, &e) && e.Code != wire.NotMoM && e.Code != wire.Timeout { // who says nothing hears nothing
 			p.turnAway(nc, e)
 		}
 		return nil, nil, err
@@ -225,18 +225,18 @@ func (p *peer) secure(ctx context.Context) (net.Conn, *tls.ConnectionState, erro
 	}
 	tc := tls.Server(p.nc, p.srv.cfg.TLS)
 	err := p.srv.handshake(ctx, tc)
-	if errors.Is(err, wire.ErrInternal) {
+	if errors.Is(err, wire.InternalError) {
 		return nil, nil, err
 	}
 	if wire.IsPlain(err) {
-		why := wire.Errorf(wire.CodeTLS, "TLS is spoken at this port; connect with TLS")
+		why := wire.Errorf(wire.TLSMismatch, "TLS is spoken at this port; connect with TLS")
 		p.srv.countFailure(p, why)
 		p.turnAway(p.nc, why)
 		return nil, nil, why
 	}
 	if err = wire.HandshakeError(p.nc.RemoteAddr(), err); err != nil {
 		p.srv.countFailure(p, err)
-		if errors.Is(err, wire.ErrCertificate) {
+		if errors.Is(err, wire.BadCertificate) {
 			p.linger() // the alert says which
 		}
 		return nil, nil, err

@@ -67,9 +67,9 @@ func TestPerAddrForgets(t *testing.T) {
 // not.
 func TestCountFailure(t *testing.T) {
 	faults := map[wire.Code]bool{
-		wire.CodeUnauthorized: true, wire.CodeForbidden: true, wire.CodeCertificate: true, wire.CodeTLS: true,
-		wire.CodeNotMoM: true, wire.CodeVersion: true, wire.CodeTimeout: true,
-		wire.CodeLost: false, wire.CodeBusy: false, wire.CodeFull: false, wire.CodeDraining: false, wire.CodeInternal: false,
+		wire.Unauthorized: true, wire.Forbidden: true, wire.BadCertificate: true, wire.TLSMismatch: true,
+		wire.NotMoM: true, wire.VersionMismatch: true, wire.Timeout: true,
+		wire.Lost: false, wire.Busy: false, wire.Full: false, wire.Draining: false, wire.InternalError: false,
 	}
 	for code, fault := range faults {
 		srv := New(Config{FailuresPerMinute: 1})
@@ -84,7 +84,7 @@ func TestCountFailure(t *testing.T) {
 	}
 	srv := New(Config{FailuresPerMinute: 1})
 	for range 3 {
-		srv.countFailure(&peer{srv: srv}, wire.Errorf(wire.CodeUnauthorized, "no"))
+		srv.countFailure(&peer{srv: srv}, wire.Errorf(wire.Unauthorized, "no"))
 	}
 	if err := srv.tooManyFailures(&peer{srv: srv}, time.Now()); err != nil || len(srv.failures.counts) != 0 {
 		t.Errorf("peers without an address are counted: %v", err)
@@ -128,7 +128,7 @@ func TestAdmitAtTheEnd(t *testing.T) {
 		for _, tc := range []struct {
 			phase phase
 			is    error
-		}{{draining, wire.ErrDraining}, {closed, wire.ErrLost}} {
+		}{{draining, wire.Draining}, {closed, wire.Lost}} {
 			srv := New(Config{})
 			srv.phase = tc.phase
 			nc := connected(srv, "10.0.0.1")
@@ -153,7 +153,7 @@ func TestPeerCloses(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	srv := New(Config{})
-	why := wire.Errorf(wire.CodeClosed, "the test is over")
+	why := wire.Errorf(wire.Closed, "the test is over")
 	p := newPeer(srv, addrConn{near, &net.TCPAddr{}})
 	p.close(why)
 	if _, err := near.Write([]byte("x")); err != io.ErrClosedPipe || p.over != why {
@@ -162,7 +162,7 @@ func TestPeerCloses(t *testing.T) {
 	sv := testService(t, srv)
 	p.conn = sv.conn
 	for range 2 {
-		if p.close(why); !errors.Is(sv.conn.Err(), wire.ErrClosed) {
+		if p.close(why); !errors.Is(sv.conn.Err(), wire.Closed) {
 			t.Errorf("after the greeting: %v", sv.conn.Err())
 		}
 	}
@@ -229,7 +229,7 @@ func TestLingersAfterRefusal(t *testing.T) {
 			t.Fatal("not let in")
 		}
 		start := time.Now()
-		if _, err := wire.Greet(far, wire.Hello{Version: wire.Version, Token: "wrong"}, time.Minute); !errors.Is(err, wire.ErrUnauthorized) {
+		if _, err := wire.Greet(far, wire.Hello{Version: wire.Version, Token: "wrong"}, time.Minute); !errors.Is(err, wire.Unauthorized) {
 			t.Errorf("refused as %v", err)
 		}
 		synctest.Wait()
@@ -260,7 +260,7 @@ func TestPanicInHandshake(t *testing.T) {
 		}()
 		_, _, err := newPeer(srv, addrConn{near, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 4000}}).secure(context.Background())
 		var e *wire.Error
-		if !errors.As(err, &e) || e.Code != wire.CodeInternal {
+		if !errors.As(err, &e) || e.Code != wire.InternalError {
 			t.Errorf("%v", err)
 		}
 		near.Close()

@@ -39,7 +39,7 @@ func (w *world) bad() {
 	if err := blocked.Subscribe(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(func() { conn.Close(wire.Errorf(wire.CodeClosed, "the test is over")) })
+	w.t.Cleanup(func() { conn.Close(wire.Errorf(wire.Closed, "the test is over")) })
 	synctest.Wait()
 }
 
@@ -250,7 +250,7 @@ func TestPromise7EverythingStops(t *testing.T) {
 		if told := healthy.told(); told.Fresh != 2 {
 			t.Errorf("the healthy subscriber: %+v", told)
 		}
-		if err := w.srv.Publish(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.ErrClosed) {
+		if err := w.srv.Publish(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.Closed) {
 			t.Errorf("Publish after Shutdown: %v", err)
 		}
 		w.over()

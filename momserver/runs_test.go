@@ -53,7 +53,7 @@ func TestSilentRunGivesWay(t *testing.T) {
 		}
 		say(a, wire.JobInitialized, nil)
 		say(b, wire.JobInitialized, nil)
-		say(c, wire.JobInitialized, wire.ErrFull)
+		say(c, wire.JobInitialized, wire.Full)
 		time.Sleep(30 * time.Minute)
 		ev := spoken(a, wire.Transferring)
 		ev.Data.Header, ev.Data.Body = &wire.PackageHeader{Number: 1}, &wire.PackageBody{Files: 1}
@@ -62,27 +62,27 @@ func TestSilentRunGivesWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(30*time.Minute - time.Nanosecond)
-		say(c, wire.JobInitialized, wire.ErrFull)
+		say(c, wire.JobInitialized, wire.Full)
 		time.Sleep(time.Nanosecond)
 		say(c, wire.JobCompleted, nil) // one that ends needs no place
 		long := spoken(d, wire.JobInitialized)
 		long.Data.Body = &wire.PackageBody{Item: strings.Repeat("x", 64<<10)}
-		if err := srv.Publish(long); !errors.Is(err, wire.ErrTooLarge) { // and what is refused takes none
+		if err := srv.Publish(long); !errors.Is(err, wire.TooLarge) { // and what is refused takes none
 			t.Errorf("too large: %v", err)
 		}
 		say(d, wire.JobInitialized, nil) // in place of b
-		say(b, wire.Transferring, wire.ErrRunEnded)
-		say(b, wire.JobCompleted, wire.ErrRunEnded)
-		say(e, wire.JobInitialized, wire.ErrFull) // a has spoken half an hour ago
+		say(b, wire.Transferring, wire.RunEnded)
+		say(b, wire.JobCompleted, wire.RunEnded)
+		say(e, wire.JobInitialized, wire.Full) // a has spoken half an hour ago
 		time.Sleep(30 * time.Minute)
 		say(e, wire.JobInitialized, nil) // in place of a
-		say(c, wire.JobInitialized, wire.ErrFull)
+		say(c, wire.JobInitialized, wire.Full)
 		say(d, wire.JobCompleted, nil)
 		say(e, wire.JobCompleted, nil)
 		time.Sleep(24 * time.Hour)
 		say(uuid.UUID{6}, wire.JobInitialized, nil)
 		say(uuid.UUID{7}, wire.JobInitialized, nil)
-		say(c, wire.JobInitialized, wire.ErrFull) // the third is of a Job
+		say(c, wire.JobInitialized, wire.Full) // the third is of a Job
 		if err := j.Complete(); err != nil {
 			t.Error(err)
 		}

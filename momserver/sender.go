@@ -470,6 +470,6 @@ func (s *sender) leave() {
 func (s *sender) goodbye(sub *subscriber, head uint64) {
 	sub.leaving, sub.unsent = true, sub.behindBy(head)
 	s.call(sub, wire.MethodGoodbye, &wire.Goodbye{
-		Code: wire.CodeDraining, Message: "the server is shutting down", AfterMillis: uint32(retryAfter.Milliseconds()),
+		Code: wire.Draining, Message: "the server is shutting down", AfterMillis: uint32(retryAfter.Milliseconds()),
 	}, 0, true)
 }

@@ -22,7 +22,7 @@ func testSubscriber(t *testing.T, srv *Server, room uint64) (*subscriber, *wire.
 	conn := wire.NewConn(near, srv.cfg.conn())
 	go conn.Serve("", nil)
 	t.Cleanup(func() {
-		conn.Close(wire.Errorf(wire.CodeClosed, "the test is over"))
+		conn.Close(wire.Errorf(wire.Closed, "the test is over"))
 		far.Close()
 		conn.Wait()
 	})
@@ -142,7 +142,7 @@ func TestStarved(t *testing.T) {
 	if s.deliver(); !b.fresh || !s.starved || s.inFlight != 1 {
 		t.Fatalf("called %v, starved %v, %d calls in flight", !b.fresh, s.starved, s.inFlight)
 	}
-	connA.Close(wire.Errorf(wire.CodeLost, "it closed the connection"))
+	connA.Close(wire.Errorf(wire.Lost, "it closed the connection"))
 	for b.fresh { // until net/rpc has returned the call
 		s.drainReplies()
 		s.deliver()

@@ -96,12 +96,12 @@ func (s *Server) Epoch() uuid.UUID { return s.hist.epoch }
 // It does not check transitions.
 //
 // It never waits for a subscriber. It refuses an event over
-// Config.MaxEventBytes or [wire.MaxLogEntries] with [wire.ErrTooLarge], one
-// that begins a run over Config.MaxRuns with [wire.ErrFull], and all after
-// Shutdown or Close with [wire.ErrClosed]; then nothing has been published. A
+// Config.MaxEventBytes or [wire.MaxLogEntries] with [wire.TooLarge], one
+// that begins a run over Config.MaxRuns with [wire.Full], and all after
+// Shutdown or Close with [wire.Closed]; then nothing has been published. A
 // run that Publish began and that has been silent for Config.MaxRunSilence
 // gives way to a new run over Config.MaxRuns: the server ends the silent run,
-// and refuses further events of that run with [wire.ErrRunEnded]. Publish keeps
+// and refuses further events of that run with [wire.RunEnded]. Publish keeps
 // nothing that the event points to.
 func (s *Server) Publish(ev wire.Event) error { return s.publish(&ev, false) }
 
@@ -110,9 +110,9 @@ func (s *Server) publish(ev *wire.Event, ofJob bool) error {
 	status := &ev.Data.Status
 	switch {
 	case ev.JobID == uuid.Nil || ev.RunID == uuid.Nil:
-		return wire.Errorf(wire.CodeBadRequest, "momserver: an event without a JobID or a RunID")
+		return wire.Errorf(wire.BadRequest, "momserver: an event without a JobID or a RunID")
 	case !status.State.Valid():
-		return wire.Errorf(wire.CodeBadRequest, "momserver: an event of %v, which is no state", status.State)
+		return wire.Errorf(wire.BadRequest, "momserver: an event of %v, which is no state", status.State)
 	}
 	goesOn := ev.Data.Initialize != nil && ev.Data.Initialize.ContinueOnError
 	status.Final = status.Final || status.State.EndsRun(goesOn)
@@ -266,7 +266,7 @@ func (s *Server) closeConns() {
 	conns := slices.Collect(maps.Keys(s.conns))
 	s.mu.Unlock()
 	for _, p := range conns {
-		p.close(wire.Errorf(wire.CodeClosed, "the server closed"))
+		p.close(wire.Errorf(wire.Closed, "the server closed"))
 	}
 }
 

@@ -182,10 +182,10 @@ func TestClosed(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if err := srv.Publish(transferring(uuid.New(), uuid.New())); !errors.Is(err, wire.ErrClosed) {
+		if err := srv.Publish(transferring(uuid.New(), uuid.New())); !errors.Is(err, wire.Closed) {
 			t.Errorf("Publish: %v", err)
 		}
-		if j, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.ErrClosed) || j != nil {
+		if j, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.Closed) || j != nil {
 			t.Errorf("StartJob: %v", err)
 		}
 		if err := srv.Serve(listen(t, "127.0.0.1:0")); !errors.Is(err, momserver.ErrServerClosed) {
@@ -253,7 +253,7 @@ func TestWhileDraining(t *testing.T) {
 		over := make(chan error, 1)
 		go func() { over <- w.srv.Shutdown(context.Background()) }()
 		synctest.Wait()
-		if err := w.send(transferring(w.job, w.run)); !errors.Is(err, wire.ErrClosed) {
+		if err := w.send(transferring(w.job, w.run)); !errors.Is(err, wire.Closed) {
 			t.Errorf("Publish: %v", err)
 		}
 		l, err := w.net.Listen("another-server:7420")

@@ -53,7 +53,7 @@ func (sv *service) checkIdle() {
 		sv.idle.Reset(sv.srv.cfg.IdleTimeout - silent)
 		return
 	}
-	sv.conn.Close(wire.Errorf(wire.CodeTimeout, "no subscription and no call for %v (Config.IdleTimeout)", silent))
+	sv.conn.Close(wire.Errorf(wire.Timeout, "no subscription and no call for %v (Config.IdleTimeout)", silent))
 }
 
 // stopIdle ends the watch over idleness. mu is held.
@@ -89,7 +89,7 @@ func (sv *service) serving(body func() error) error {
 func (sv *service) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) error {
 	return sv.serving(func() error {
 		if len(args.Name) > wire.MaxNameBytes || !utf8.ValidString(args.Name) {
-			return wire.Errorf(wire.CodeBadRequest, "a name of %d bytes, or not in UTF-8; at most %d", len(args.Name), wire.MaxNameBytes)
+			return wire.Errorf(wire.BadRequest, "a name of %d bytes, or not in UTF-8; at most %d", len(args.Name), wire.MaxNameBytes)
 		}
 		if err := args.Filter.Check(); err != nil {
 			return err
@@ -143,7 +143,7 @@ func (sv *service) reserve(sub *subscriber) error {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	if sv.sub != nil {
-		return wire.Errorf(wire.CodeSubscribed, "this connection has its subscription, or has had it; connect again for another")
+		return wire.Errorf(wire.AlreadySubscribed, "this connection has its subscription, or has had it; connect again for another")
 	}
 	if err := sv.srv.addSubscriber(sub); err != nil {
 		return err
@@ -158,7 +158,7 @@ func (sv *service) reserve(sub *subscriber) error {
 // place.
 func (sv *service) cancel(sub *subscriber) {
 	if sub.callee != sv.conn {
-		sub.callee.Close(wire.Errorf(wire.CodeClosed, "not subscribed"))
+		sub.callee.Close(wire.Errorf(wire.Closed, "not subscribed"))
 		sub.callee.Wait() // no other goroutine waits for it
 	}
 	sv.mu.Lock()
@@ -168,12 +168,12 @@ func (sv *service) cancel(sub *subscriber) {
 	sv.startIdle()
 }
 
-// current returns the subscriber, or a [wire.ErrNotSubscribed].
+// current returns the subscriber, or a [wire.NotSubscribed] error.
 func (sv *service) current() (*subscriber, error) {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	if sv.sub == nil {
-		return nil, wire.Errorf(wire.CodeNotSubscribed, "this connection is not subscribed")
+		return nil, wire.Errorf(wire.NotSubscribed, "this connection is not subscribed")
 	}
 	return sv.sub, nil
 }
@@ -214,9 +214,9 @@ func (s *Server) addSubscriber(sub *subscriber) error {
 	defer s.mu.Unlock()
 	switch {
 	case s.phase >= draining:
-		return &wire.Error{Code: wire.CodeDraining, Message: "the server is shutting down", After: retryAfter}
+		return &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}
 	case len(s.subs) >= s.cfg.MaxSubscribers:
-		return &wire.Error{Code: wire.CodeFull, After: retryAfter, Message: fmt.Sprintf("momserver: %d subscribers already (Config.MaxSubscribers)", s.cfg.MaxSubscribers)}
+		return &wire.Error{Code: wire.Full, After: retryAfter, Message: fmt.Sprintf("momserver: %d subscribers already (Config.MaxSubscribers)", s.cfg.MaxSubscribers)}
 	}
 	s.subs[sub] = false
 	return nil
@@ -243,7 +243,7 @@ func (s *Server) dropped(sub *subscriber, why Reason, detail string) {
 	s.removeSubscriber(sub)
 	s.drops.add(Drop{Time: time.Now(), Name: sub.name, Addr: sub.addr, Reason: why, Detail: detail, Lag: info.Lag})
 	s.cfg.Logger.Info("momserver: subscriber dropped", "name", sub.name, "addr", sub.addr, "reason", why.String(), "detail", detail, "lag", info.Lag)
-	end := wire.Errorf(wire.CodeClosed, "%s", detail)
+	end := wire.Errorf(wire.Closed, "%s", detail)
 	if sub.callee != sub.main {
 		sub.callee.Close(end)
 	}

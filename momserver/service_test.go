@@ -38,7 +38,7 @@ func testService(t *testing.T, srv *Server) *service {
 	sv := newService(srv, conn, new(admission))
 	go func() { sv.end(conn.Serve("", nil)) }()
 	t.Cleanup(func() {
-		conn.Close(wire.Errorf(wire.CodeClosed, "the test is over"))
+		conn.Close(wire.Errorf(wire.Closed, "the test is over"))
 		far.Close()
 		conn.Wait()
 	})
@@ -71,7 +71,7 @@ func TestRefusedAfterDialBack(t *testing.T) {
 	sv := testService(t, srv)
 	for range 100 {
 		err := answer(sv.Subscribe(&wire.SubscribeArgs{CallbackAddr: "127.0.0.1:5000", Ticket: ticket, From: 99}, new(wire.Subscribed)))
-		if !errors.Is(err, wire.ErrBadRequest) {
+		if !errors.Is(err, wire.BadRequest) {
 			t.Fatal(err)
 		}
 		if n := writers(); n > 1 { // that of the service's own connection
@@ -97,7 +97,7 @@ func TestPanicInDialer(t *testing.T) {
 	srv := New(Config{AllowCallback: func(netip.AddrPort, netip.AddrPort) bool { panic("ouch") }})
 	refused := make(chan error)
 	go func() { refused <- srv.permit(netip.MustParseAddrPort("127.0.0.1:4000"), "127.0.0.1:5000") }()
-	if err := <-refused; !errors.Is(err, wire.ErrInternal) {
+	if err := <-refused; !errors.Is(err, wire.InternalError) {
 		t.Errorf("permitted: %v", err)
 	}
 }
@@ -122,7 +122,7 @@ func TestSubscribingIsNotSubscribed(t *testing.T) {
 	if n, all := srv.Stats().Subscribers, srv.Subscribers(); n != 0 || len(all) != 0 {
 		t.Errorf("while the server dials back: %d subscribers, %+v", n, all)
 	}
-	if err := answer(second.Subscribe(&wire.SubscribeArgs{}, new(wire.Subscribed))); !errors.Is(err, wire.ErrFull) {
+	if err := answer(second.Subscribe(&wire.SubscribeArgs{}, new(wire.Subscribed))); !errors.Is(err, wire.Full) {
 		t.Errorf("a second subscription: %v", err)
 	}
 	close(goOn)
@@ -196,7 +196,7 @@ func TestIdleTooLate(t *testing.T) {
 func TestNotSubscribed(t *testing.T) {
 	sv := testService(t, New(Config{}))
 	for name, err := range map[string]error{"Room": sv.Room(new(wire.RoomArgs), nil), "Unsubscribe": sv.Unsubscribe(nil, nil)} {
-		if err := answer(err); !errors.Is(err, wire.ErrNotSubscribed) {
+		if err := answer(err); !errors.Is(err, wire.NotSubscribed) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -213,7 +213,7 @@ func TestCloseWithinDialBack(t *testing.T) {
 		start := time.Now()
 		time.AfterFunc(time.Second, func() { srv.Close() })
 		err := answer(sv.Subscribe(&wire.SubscribeArgs{CallbackAddr: "127.0.0.1:5000", Ticket: make([]byte, wire.TicketSize)}, new(wire.Subscribed)))
-		if took := time.Since(start); !errors.Is(err, wire.ErrCallback) || took != time.Second {
+		if took := time.Since(start); !errors.Is(err, wire.CallbackFailed) || took != time.Second {
 			t.Errorf("after %v: %v", took, err)
 		}
 	})
@@ -260,7 +260,7 @@ func TestWindowLeavesRoomForReplies(t *testing.T) {
 				t.Errorf("%+v: %v", cfg, err)
 			}
 			for _, c := range []*wire.Conn{callee, conn} {
-				c.Close(wire.Errorf(wire.CodeClosed, "the test is over"))
+				c.Close(wire.Errorf(wire.Closed, "the test is over"))
 				c.Wait()
 			}
 			far.Close()
@@ -282,7 +282,7 @@ func TestDialBackToMappedAddress(t *testing.T) {
 			continue
 		}
 		for _, c := range []*wire.Conn{callee, main} {
-			c.Close(wire.Errorf(wire.CodeClosed, "the test is over"))
+			c.Close(wire.Errorf(wire.Closed, "the test is over"))
 			c.Wait()
 		}
 		far.Close()
@@ -306,7 +306,7 @@ func TestDialContextEnds(t *testing.T) {
 			t.Errorf("proof %q: the context ended with %v", proof, ctx.Err())
 		}
 		if err == nil {
-			callee.Close(wire.Errorf(wire.CodeClosed, "the test is over"))
+			callee.Close(wire.Errorf(wire.Closed, "the test is over"))
 			callee.Wait()
 		} else if _, err := dialled.Write(nil); err != io.ErrClosedPipe {
 			t.Errorf("proof %q: the connection is open: %v", proof, err)

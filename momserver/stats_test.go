@@ -84,7 +84,7 @@ func TestPublishing(t *testing.T) {
 	inBubble(t, momserver.Config{MaxRuns: 1}, func(w *world) {
 		w.publish(7)
 		err := w.send(wire.Event{JobID: w.job, RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobInitialized}}})
-		if st := w.srv.Stats(); !errors.Is(err, wire.ErrFull) || st.Publishing.Count != 7 || st.Published != 7 {
+		if st := w.srv.Stats(); !errors.Is(err, wire.Full) || st.Publishing.Count != 7 || st.Published != 7 {
 			t.Errorf("%d observed, %d published, %v", st.Publishing.Count, st.Published, err)
 		}
 	})

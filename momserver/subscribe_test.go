@@ -224,7 +224,7 @@ func TestBounds(t *testing.T) {
 			w.subscribed(momclient.Options{})
 			third := w.client(momclient.Options{})
 			err := third.Subscribe(context.Background())
-			if !errors.Is(err, wire.ErrFull) || !strings.Contains(err.Error(), test.bound) {
+			if !errors.Is(err, wire.Full) || !strings.Contains(err.Error(), test.bound) {
 				t.Errorf("the third: %v", err)
 			}
 			first.Unsubscribe()
@@ -241,7 +241,7 @@ func TestToken(t *testing.T) {
 	inBubble(t, momserver.Config{Token: "open sesame"}, func(w *world) {
 		for _, token := range []string{"", "open sesam", "open sesame!", strings.Repeat("x", wire.MaxTokenBytes)} {
 			c := w.client(momclient.Options{Token: token, AutoReconnect: true})
-			if err := c.Subscribe(context.Background()); !errors.Is(err, wire.ErrUnauthorized) {
+			if err := c.Subscribe(context.Background()); !errors.Is(err, wire.Unauthorized) {
 				t.Errorf("token %.20q: %v", token, err)
 			}
 		}
@@ -301,7 +301,7 @@ func TestShutdown(t *testing.T) {
 				t.Errorf("statuses %s: %s", got, dump(c))
 			}
 		}
-		if err := w.send(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.ErrClosed) {
+		if err := w.send(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.Closed) {
 			t.Error(err)
 		}
 	})

@@ -63,16 +63,16 @@ func TestTLSErrors(t *testing.T) {
 	}{
 		{"no TLS", nil, nil, nil, "", "subscribed"},
 		{"TLS", a.server, a.client, nil, "", "subscribed"},
-		{"plain at a TLS port", a.server, nil, wire.ErrTLS, "connect with TLS", "TLS is spoken at this port; connect with TLS"},
-		{"TLS at a plain port", nil, a.client, wire.ErrTLS, "does not speak TLS", "there is no TLS at this port; connect without it"},
-		{"unknown authority", certified(stranger.Issue("server", time.Hour, "127.0.0.1")), a.client, wire.ErrCertificate, "unknown authority", "does not accept this side's certificate"},
-		{"expired", certified(a.Issue("server", -time.Minute, "127.0.0.1")), a.client, wire.ErrCertificate, "expired", "does not accept this side's certificate"},
-		{"other host", certified(a.Issue("server", time.Hour, "127.0.0.2")), a.client, wire.ErrCertificate, "127.0.0.2", "does not accept this side's certificate"},
+		{"plain at a TLS port", a.server, nil, wire.TLSMismatch, "connect with TLS", "TLS is spoken at this port; connect with TLS"},
+		{"TLS at a plain port", nil, a.client, wire.TLSMismatch, "does not speak TLS", "there is no TLS at this port; connect without it"},
+		{"unknown authority", certified(stranger.Issue("server", time.Hour, "127.0.0.1")), a.client, wire.BadCertificate, "unknown authority", "does not accept this side's certificate"},
+		{"expired", certified(a.Issue("server", -time.Minute, "127.0.0.1")), a.client, wire.BadCertificate, "expired", "does not accept this side's certificate"},
+		{"other host", certified(a.Issue("server", time.Hour, "127.0.0.2")), a.client, wire.BadCertificate, "127.0.0.2", "does not accept this side's certificate"},
 		{"certificates both ways", a.mutual(), a.known(a.Issue("client", time.Hour)), nil, "", "subscribed"},
-		{"no client certificate", a.mutual(), a.client, wire.ErrCertificate, "certificate required", "client didn't provide a certificate"},
-		{"unknown client certificate", a.mutual(), a.known(stranger.Issue("client", time.Hour)), wire.ErrCertificate, "unknown certificate authority", "unknown authority"},
-		{"expired client certificate", a.mutual(), forced(a, a.Issue("client", -time.Minute)), wire.ErrCertificate, "expired certificate", "has expired"},
-		{"TLS 1.2", a.server, old, wire.ErrLost, "protocol version", "offered only unsupported versions"},
+		{"no client certificate", a.mutual(), a.client, wire.BadCertificate, "certificate required", "client didn't provide a certificate"},
+		{"unknown client certificate", a.mutual(), a.known(stranger.Issue("client", time.Hour)), wire.BadCertificate, "unknown certificate authority", "unknown authority"},
+		{"expired client certificate", a.mutual(), forced(a, a.Issue("client", -time.Minute)), wire.BadCertificate, "expired certificate", "has expired"},
+		{"TLS 1.2", a.server, old, wire.Lost, "protocol version", "offered only unsupported versions"},
 	} {
 		log := new(logged)
 		_, addr := loopback(t, momserver.Config{TLS: test.server, Logger: log.logger()})
@@ -82,7 +82,7 @@ func TestTLSErrors(t *testing.T) {
 			t.Errorf("%s: the client: %v", test.name, err)
 		}
 		log.until(t, test.log)
-		if test.is == wire.ErrCertificate && wire.IsFinal(err) {
+		if test.is == wire.BadCertificate && wire.IsFinal(err) {
 			t.Errorf("%s is final, and yet certificates are renewed", test.name)
 		}
 		t.Logf("%s: the client: %v; the server: %s", test.name, err, lastLine(log))
@@ -113,7 +113,7 @@ func TestStalledHandshake(t *testing.T) {
 	silent := newVictim(t, "127.0.0.1:0", "")
 	c := momclient.New(silent.Addr().String(), momclient.Options{TLS: a.client, DialTimeout: 30 * time.Millisecond})
 	defer c.Close()
-	if err := c.Subscribe(context.Background()); !errors.Is(err, wire.ErrTimeout) || !strings.Contains(err.Error(), "TLS handshake with "+silent.Addr().String()) || !strings.Contains(err.Error(), "(Options.DialTimeout)") {
+	if err := c.Subscribe(context.Background()); !errors.Is(err, wire.Timeout) || !strings.Contains(err.Error(), "TLS handshake with "+silent.Addr().String()) || !strings.Contains(err.Error(), "(Options.DialTimeout)") {
 		t.Errorf("the client: %v", err)
 	}
 }
@@ -128,7 +128,7 @@ func TestOtherProtocols(t *testing.T) {
 	ssh := newVictim(t, "127.0.0.1:0", "SSH-2.0-OpenSSH_9\r\n")
 	c := momclient.New(ssh.Addr().String(), momclient.Options{TLS: a.client})
 	defer c.Close()
-	if err := c.Subscribe(context.Background()); !errors.Is(err, wire.ErrTLS) || !strings.Contains(err.Error(), "SSH") {
+	if err := c.Subscribe(context.Background()); !errors.Is(err, wire.TLSMismatch) || !strings.Contains(err.Error(), "SSH") {
 		t.Errorf("the client: %v", err)
 	}
 }
@@ -204,14 +204,14 @@ func TestDialBackTLS(t *testing.T) {
 		told   string                              // to the subscriber
 		is     error                               // at the endpoint
 	}{
-		"not trusted": {a.server, clientOf(&tls.Config{RootCAs: stranger.Pool(), ServerName: "127.0.0.1"}), "does not accept this side's certificate", wire.ErrCertificate},
+		"not trusted": {a.server, clientOf(&tls.Config{RootCAs: stranger.Pool(), ServerName: "127.0.0.1"}), "does not accept this side's certificate", wire.BadCertificate},
 		"no client certificate": {a.mutual(), clientOf(&tls.Config{RootCAs: a.Pool(), ServerName: "127.0.0.1"}),
-			"didn't provide a certificate", wire.ErrCertificate},
+			"didn't provide a certificate", wire.BadCertificate},
 		"plain": {a.server, func(nc net.Conn) (net.Conn, error) {
 			io.WriteString(nc, "no TLS here")
 			return nc, nil
-		}, "does not speak TLS", wire.ErrLost},
-		"stalled": {a.server, func(nc net.Conn) (net.Conn, error) { return nc, nil }, "did not end in time", wire.ErrLost},
+		}, "does not speak TLS", wire.Lost},
+		"stalled": {a.server, func(nc net.Conn) (net.Conn, error) { return nc, nil }, "did not end in time", wire.Lost},
 	} {
 		_, addr := loopback(t, momserver.Config{TLS: tc.server, DialTimeout: 500 * time.Millisecond})
 		l, offered, ticket := listen(t, "127.0.0.1:0"), make(chan error, 1), make([]byte, wire.TicketSize)
@@ -229,7 +229,7 @@ func TestDialBackTLS(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = askCallback(t, nc, l.Addr().String(), ticket)
-		if !errors.Is(err, wire.ErrCallback) || !strings.Contains(err.Error(), tc.told) {
+		if !errors.Is(err, wire.CallbackFailed) || !strings.Contains(err.Error(), tc.told) {
 			t.Errorf("%s: the subscriber is told: %v", name, err)
 		}
 		if err := <-offered; !errors.Is(err, tc.is) {

@@ -42,7 +42,7 @@ func TestUnsubscribe(t *testing.T) {
 		if n := w.srv.Stats().Subscribers; n != 0 {
 			t.Errorf("%d subscribers", n)
 		}
-		if err := call(wire.MethodSubscribe, &wire.SubscribeArgs{}, &wire.Subscribed{}); !errors.Is(err, wire.ErrAlreadySubscribed) {
+		if err := call(wire.MethodSubscribe, &wire.SubscribeArgs{}, &wire.Subscribed{}); !errors.Is(err, wire.AlreadySubscribed) {
 			t.Errorf("subscribed again: %v", err)
 		}
 		time.Sleep(10*time.Second - time.Nanosecond)

@@ -57,7 +57,7 @@ func (c *Conn) called(payload []byte) error {
 	case c.queue.push(payload):
 		return nil
 	}
-	return Errorf(CodeProtocol, "%v leaves too many calls unanswered", c.nc.RemoteAddr())
+	return Errorf(ProtocolError, "%v leaves too many calls unanswered", c.nc.RemoteAddr())
 }
 
 // answer serves a call. It returns an error where that has ended the connection:

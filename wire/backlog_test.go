@@ -42,7 +42,7 @@ func against(t *testing.T, cfg ConnConfig, receiver any) (*rawPeer, *Conn) {
 	p := &rawPeer{Conn: far, t: t, answers: *newStream()}
 	p.calls, p.replies = gob.NewEncoder(&p.call), gob.NewEncoder(&p.reply)
 	t.Cleanup(func() {
-		c.Close(Errorf(CodeClosed, "test over"))
+		c.Close(Errorf(Closed, "test over"))
 		c.Wait()
 		far.Close()
 	})
@@ -180,7 +180,7 @@ func TestTooManyCalls(t *testing.T) {
 			}
 			p.Write(p.get(2000, tc.padding))
 			synctest.Wait()
-			if !errors.Is(c.Err(), ErrProtocol) || !strings.Contains(c.Err().Error(), "too many calls unanswered") || time.Since(start) != 0 {
+			if !errors.Is(c.Err(), ProtocolError) || !strings.Contains(c.Err().Error(), "too many calls unanswered") || time.Since(start) != 0 {
 				t.Errorf("%s: %v after %v", name, c.Err(), time.Since(start))
 			}
 			c.Wait()
@@ -195,7 +195,7 @@ func TestTooManyCalls(t *testing.T) {
 // end the connection before any is served, though their replies would leave.
 // Replies among them do not count.
 func TestBurstOfCalls(t *testing.T) {
-	for n, is := range map[int]error{4: nil, 5: ErrProtocol} {
+	for n, is := range map[int]error{4: nil, 5: ProtocolError} {
 		synctest.Test(t, func(t *testing.T) {
 			got := new(pages)
 			p, c := against(t, backlogConfig, got)
@@ -264,8 +264,8 @@ func TestCallerWhoStopsReading(t *testing.T) {
 		is    error
 		after time.Duration
 	}{
-		"silent": {func(*rawPeer) {}, ErrTimeout, time.Minute},
-		"closed": {func(p *rawPeer) { p.Close() }, ErrLost, 0},
+		"silent": {func(*rawPeer) {}, Timeout, time.Minute},
+		"closed": {func(p *rawPeer) { p.Close() }, Lost, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			got, start := new(pages), time.Now()
@@ -291,7 +291,7 @@ type closing struct {
 
 func (k *closing) Get(*int, *[]byte) error {
 	k.calls++
-	k.c.Close(Errorf(CodeProtocol, "enough"))
+	k.c.Close(Errorf(ProtocolError, "enough"))
 	return nil
 }
 

@@ -37,14 +37,14 @@ func TestGobBounds(t *testing.T) {
 		})
 		return err
 	}
-	if err := serve(exact); errors.Is(err, ErrProtocol) {
+	if err := serve(exact); errors.Is(err, ProtocolError) {
 		t.Errorf("at the limits: %v", err)
 	}
 	for i := range reflect.TypeFor[GobBounds]().NumField() {
 		less, name := exact, reflect.TypeFor[GobBounds]().Field(i).Name
 		f := reflect.ValueOf(&less).Elem().Field(i)
 		f.SetInt(f.Int() - 1)
-		if err := serve(less); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "Gob."+name) {
+		if err := serve(less); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "Gob."+name) {
 			t.Errorf("%s one less: %v", name, err)
 		}
 	}
@@ -76,7 +76,7 @@ func TestGobStreams(t *testing.T) {
 
 // TestGobBoundsOfReplies: they hold for what answers this side's calls, too.
 func TestGobBoundsOfReplies(t *testing.T) {
-	for elements, want := range map[int]error{3: nil, 2: ErrProtocol} {
+	for elements, want := range map[int]error{3: nil, 2: ProtocolError} {
 		synctest.Test(t, func(t *testing.T) {
 			near, far := net.Pipe()
 			cfg := testConfig
@@ -89,7 +89,7 @@ func TestGobBoundsOfReplies(t *testing.T) {
 				t.Errorf("%d elements: %v, %v", elements, reply, err)
 			}
 			for _, c := range []*Conn{asks, answers} {
-				c.Close(Errorf(CodeClosed, "test over"))
+				c.Close(Errorf(Closed, "test over"))
 				c.Wait()
 			}
 		})
@@ -109,12 +109,12 @@ func TestGobBoundsOfEvents(t *testing.T) {
 	enc, ev := NewEventEncoder(), fullEvent()
 	ev.Data.Status.Log = make([]LogEntry, 3)
 	data := encoded(t, enc, ev)
-	for elements, want := range map[int]error{3: nil, 2: ErrProtocol} {
+	for elements, want := range map[int]error{3: nil, 2: ProtocolError} {
 		if err := (GobBounds{Elements: elements}).NewEventDecoder(enc.Types()).Decode(data, 1, func(*Event) {}); !errors.Is(err, want) {
 			t.Errorf("%d elements: %v", elements, err)
 		}
 	}
-	if err := (GobBounds{Definitions: len(enc.Types()) - 1}).NewEventDecoder(enc.Types()).Decode(nil, 0, nil); !errors.Is(err, ErrProtocol) {
+	if err := (GobBounds{Definitions: len(enc.Types()) - 1}).NewEventDecoder(enc.Types()).Decode(nil, 0, nil); !errors.Is(err, ProtocolError) {
 		t.Errorf("too many definitions: %v", err)
 	}
 }

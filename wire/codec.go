@@ -77,7 +77,7 @@ func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
 	}
 	payload, err := k.c.nextReply()
 	if err == nil && k.asked.Add(-1) < 0 {
-		err = Errorf(CodeProtocol, "%v answers more than it was asked", k.c.nc.RemoteAddr())
+		err = Errorf(ProtocolError, "%v answers more than it was asked", k.c.nc.RemoteAddr())
 	}
 	if err == nil {
 		k.handed = true
@@ -109,7 +109,7 @@ func (k *clientCodec) fail(err error) error {
 }
 
 func (k *clientCodec) Close() error {
-	k.c.end(Errorf(CodeClosed, "closed"))
+	k.c.end(Errorf(Closed, "closed"))
 	return nil
 }
 
@@ -167,7 +167,7 @@ func (k *serverCodec) WriteResponse(r *rpc.Response, reply any) error {
 	switch {
 	case r.Error == "", isRPCString(r.Error):
 	case strings.HasPrefix(r.Error, "rpc: "):
-		r.Error = Errorf(CodeUnknown, "no such method").rpcString()
+		r.Error = Errorf(UnknownMethod, "no such method").rpcString()
 	default: // a method without Serving
 		r.Error = toRPC(nil)
 	}

@@ -109,8 +109,8 @@ func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 func (c *Conn) Client() *rpc.Client { return c.client }
 
 // Call calls a method of the peer and waits for the reply, for ctx, or for the
-// end of the connection. If ctx ends the call, the error is an [ErrTimeout] if
-// the deadline of ctx has passed and an [ErrClosed] if ctx was cancelled; its
+// end of the connection. If ctx ends the call, the error is a [Timeout] error if
+// the deadline of ctx has passed and a [Closed] error if ctx was cancelled; its
 // cause is both the error and the cause of ctx. A call that is given up ends
 // the connection, because net/rpc would keep it pending and write a late reply
 // into memory that has moved on. Other calls on the connection then fail with
@@ -121,9 +121,9 @@ func (c *Conn) Call(ctx context.Context, method string, args, reply any) error {
 	select {
 	case <-call.Done:
 	case <-ctx.Done():
-		code, how := CodeTimeout, "is unanswered"
+		code, how := Timeout, "is unanswered"
 		if errors.Is(ctx.Err(), context.Canceled) {
-			code, how = CodeClosed, "was given up"
+			code, how = Closed, "was given up"
 		}
 		givenUp := Errorf(code, "%s to %v %s: %v", method, c.nc.RemoteAddr(), how, context.Cause(ctx))
 		c.end(givenUp)
@@ -131,7 +131,7 @@ func (c *Conn) Call(ctx context.Context, method string, args, reply any) error {
 		if c.err != givenUp {
 			return c.err
 		}
-		return givenUp.withCause(errors.Join(ctx.Err(), context.Cause(ctx)))
+		return givenUp.WithCause(errors.Join(ctx.Err(), context.Cause(ctx)))
 	}
 	var sent rpc.ServerError
 	if call.Error != nil && !errors.As(call.Error, &sent) {
@@ -172,7 +172,7 @@ func (c *Conn) nextReply() ([]byte, error) {
 		case kind == frameReply:
 			return payload, nil
 		case c.calls == nil:
-			err = Errorf(CodeProtocol, "%v called, and nothing is served here", c.nc.RemoteAddr())
+			err = Errorf(ProtocolError, "%v called, and nothing is served here", c.nc.RemoteAddr())
 		default:
 			err = c.called(payload)
 		}
@@ -197,10 +197,10 @@ func (c *Conn) readFrame() (frameKind, []byte, error) {
 	}
 	kind, size := frameKind(head[0]), binary.BigEndian.Uint32(head[1:])
 	if kind != frameCall && kind != frameReply {
-		return 0, nil, Errorf(CodeProtocol, "%v sent a frame of kind %d", c.nc.RemoteAddr(), kind)
+		return 0, nil, Errorf(ProtocolError, "%v sent a frame of kind %d", c.nc.RemoteAddr(), kind)
 	}
 	if uint64(size) > uint64(c.cfg.MaxMessage) {
-		return 0, nil, Errorf(CodeTooLarge, "%v sent a message of %d bytes; at most %d%s", c.nc.RemoteAddr(), size, c.cfg.MaxMessage, named(c.cfg.Names.MaxMessage))
+		return 0, nil, Errorf(TooLarge, "%v sent a message of %d bytes; at most %d%s", c.nc.RemoteAddr(), size, c.cfg.MaxMessage, named(c.cfg.Names.MaxMessage))
 	}
 	payload, err := c.frame.fill(c.in, int(size), c.stream(kind))
 	var refused *Error
@@ -277,7 +277,7 @@ func (c *Conn) end(err error) {
 	c.endOnce.Do(func() {
 		var e *Error
 		if !errors.As(err, &e) {
-			e = Errorf(CodeLost, "connection to %v lost: %w", c.nc.RemoteAddr(), err)
+			e = Errorf(Lost, "connection to %v lost: %w", c.nc.RemoteAddr(), err)
 		}
 		c.err = e
 		close(c.done)
@@ -290,15 +290,15 @@ func (c *Conn) ioError(verb string, err error) error {
 	peer := c.nc.RemoteAddr()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && verb == "reading from":
-		return Errorf(CodeStalled, "a message from %v was not whole after %v%s", peer, c.cfg.MessageTimeout, named(c.cfg.Names.MessageTimeout)).withCause(err)
+		return Errorf(Stalled, "a message from %v was not whole after %v%s", peer, c.cfg.MessageTimeout, named(c.cfg.Names.MessageTimeout)).WithCause(err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return Errorf(CodeTimeout, "%s %v: no progress in time%s", verb, peer, named(c.cfg.Names.WriteTimeout)).withCause(err)
+		return Errorf(Timeout, "%s %v: no progress in time%s", verb, peer, named(c.cfg.Names.WriteTimeout)).WithCause(err)
 	case errors.Is(err, io.EOF):
-		return Errorf(CodeLost, "%v closed the connection", peer).withCause(err)
+		return Errorf(Lost, "%v closed the connection", peer).WithCause(err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return Errorf(CodeLost, "%v closed the connection within a message", peer).withCause(err)
+		return Errorf(Lost, "%v closed the connection within a message", peer).WithCause(err)
 	}
-	return Errorf(CodeLost, "%s %v: %w", verb, peer, err)
+	return Errorf(Lost, "%s %v: %w", verb, peer, err)
 }
 
 // String names the connection's ends, for logs.

@@ -22,8 +22,8 @@ func pair(t *testing.T, a, b any) (*Conn, *Conn) {
 	go ca.Serve("Test", a)
 	go cb.Serve("Test", b)
 	t.Cleanup(func() {
-		ca.Close(Errorf(CodeClosed, "test over"))
-		cb.Close(Errorf(CodeClosed, "test over"))
+		ca.Close(Errorf(Closed, "test over"))
+		cb.Close(Errorf(Closed, "test over"))
 		ca.Wait()
 		cb.Wait()
 	})
@@ -34,7 +34,7 @@ type echo struct{ t *testing.T }
 
 func (e *echo) Twice(n *int, reply *int) error { *reply = 2 * *n; return nil }
 func (e *echo) Fail(_ *Nothing, _ *Nothing) error {
-	return Serving(nil, func() error { return &Error{Code: CodeFull, Message: "no: room", After: 3 * time.Second} })
+	return Serving(nil, func() error { return &Error{Code: Full, Message: "no: room", After: 3 * time.Second} })
 }
 func (e *echo) Panic(_ *Nothing, _ *Nothing) error {
 	return Serving(func(any, []byte) {}, func() error { panic("boom") })
@@ -55,13 +55,13 @@ func TestConnCalls(t *testing.T) {
 		}
 		err := a.Call(ctx, "Test.Fail", &Nothing{}, &Nothing{})
 		var e *Error
-		if !errors.Is(err, ErrFull) || !errors.As(err, &e) || e.After != 3*time.Second || e.Message != "no: room" {
+		if !errors.Is(err, Full) || !errors.As(err, &e) || e.After != 3*time.Second || e.Message != "no: room" {
 			t.Errorf("Fail: %#v", err)
 		}
-		if err := a.Call(ctx, "Test.Panic", &Nothing{}, &Nothing{}); !errors.Is(err, ErrInternal) {
+		if err := a.Call(ctx, "Test.Panic", &Nothing{}, &Nothing{}); !errors.Is(err, InternalError) {
 			t.Errorf("Panic: %v", err)
 		}
-		if err := a.Call(ctx, "Test.None", &Nothing{}, &Nothing{}); !errors.Is(err, ErrUnknownMethod) {
+		if err := a.Call(ctx, "Test.None", &Nothing{}, &Nothing{}); !errors.Is(err, UnknownMethod) {
 			t.Errorf("None: %v", err)
 		}
 		n, reply := 21, 0
@@ -78,7 +78,7 @@ func silent(t *testing.T) *Conn {
 	c := NewConn(na, testConfig)
 	go c.Serve("Test", nil)
 	t.Cleanup(func() {
-		c.Close(Errorf(CodeClosed, "test over"))
+		c.Close(Errorf(Closed, "test over"))
 		c.Wait()
 		nb.Close()
 	})
@@ -107,24 +107,24 @@ func TestConnCallGivenUp(t *testing.T) {
 			func() (context.Context, context.CancelFunc) {
 				return context.WithTimeout(context.Background(), 5*time.Second)
 			},
-			[]error{ErrTimeout, context.DeadlineExceeded}, []error{ErrClosed, context.Canceled},
+			[]error{Timeout, context.DeadlineExceeded}, []error{Closed, context.Canceled},
 			"Test.Twice to pipe is unanswered: context deadline exceeded",
 		},
 		"late, with a cause": {
 			func() (context.Context, context.CancelFunc) {
 				return context.WithTimeoutCause(context.Background(), 5*time.Second, own)
 			},
-			[]error{ErrTimeout, context.DeadlineExceeded, own}, []error{ErrClosed, context.Canceled},
+			[]error{Timeout, context.DeadlineExceeded, own}, []error{Closed, context.Canceled},
 			"Test.Twice to pipe is unanswered: own cause",
 		},
 		"cancelled": {
 			cancelled(nil),
-			[]error{ErrClosed, context.Canceled}, []error{ErrTimeout, context.DeadlineExceeded},
+			[]error{Closed, context.Canceled}, []error{Timeout, context.DeadlineExceeded},
 			"Test.Twice to pipe was given up: context canceled",
 		},
 		"cancelled, with a cause": {
 			cancelled(own),
-			[]error{ErrClosed, context.Canceled, own}, []error{ErrTimeout, context.DeadlineExceeded},
+			[]error{Closed, context.Canceled, own}, []error{Timeout, context.DeadlineExceeded},
 			"Test.Twice to pipe was given up: own cause",
 		},
 	} {
@@ -166,11 +166,11 @@ func TestConnCallGivenUp(t *testing.T) {
 func TestConnCallEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := silent(t)
-		c.Close(Errorf(CodeDraining, "first"))
+		c.Close(Errorf(Draining, "first"))
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		for range 20 { // both have ended: the select takes either
-			if err := c.Call(ctx, "Test.Twice", new(int), new(int)); !errors.Is(err, ErrDraining) || errors.Is(err, context.Canceled) {
+			if err := c.Call(ctx, "Test.Twice", new(int), new(int)); !errors.Is(err, Draining) || errors.Is(err, context.Canceled) {
 				t.Fatal(err)
 			}
 		}
@@ -187,9 +187,9 @@ func TestConnKeepsCause(t *testing.T) {
 		is   error
 		text string
 	}{
-		"the end":              {func(far net.Conn) { far.Close() }, ErrLost, io.EOF, "pipe closed the connection"},
-		"the end in a message": {func(far net.Conn) { far.Write([]byte{1}); far.Close() }, ErrLost, io.ErrUnexpectedEOF, "pipe closed the connection within a message"},
-		"half a message":       {func(far net.Conn) { far.Write([]byte{1}) }, ErrStalled, os.ErrDeadlineExceeded, "a message from pipe was not whole after 1s"},
+		"the end":              {func(far net.Conn) { far.Close() }, Lost, io.EOF, "pipe closed the connection"},
+		"the end in a message": {func(far net.Conn) { far.Write([]byte{1}); far.Close() }, Lost, io.ErrUnexpectedEOF, "pipe closed the connection within a message"},
+		"half a message":       {func(far net.Conn) { far.Write([]byte{1}) }, Stalled, os.ErrDeadlineExceeded, "a message from pipe was not whole after 1s"},
 	} {
 		if _, err := servedTo(t, cfg, tc.far); !errors.Is(err, tc.code) || !errors.Is(err, tc.is) || err.Error() != tc.text {
 			t.Errorf("%s: %v is no %v; want %q", name, err, tc.is, tc.text)
@@ -214,7 +214,7 @@ func TestConnKeepsCause(t *testing.T) {
 		c := silent(t)
 		c.nc.Close() // as the owner of the socket may do
 		c.Wait()
-		if !errors.Is(c.Err(), ErrLost) || !errors.Is(c.Err(), io.ErrClosedPipe) {
+		if !errors.Is(c.Err(), Lost) || !errors.Is(c.Err(), io.ErrClosedPipe) {
 			t.Errorf("%v is no %v", c.Err(), io.ErrClosedPipe)
 		}
 	})
@@ -268,7 +268,7 @@ func TestConnInSocket(t *testing.T) {
 		}
 	}
 	for _, c := range []*Conn{a, b} {
-		c.Close(Errorf(CodeClosed, "test over"))
+		c.Close(Errorf(Closed, "test over"))
 		c.Wait()
 	}
 }
@@ -303,7 +303,7 @@ func TestConnWait(t *testing.T) {
 		}()
 		c.Client().Go("Test.Twice", new(int), new(int), make(chan *rpc.Call, 1))
 		synctest.Wait() // both are in the connection
-		c.Close(Errorf(CodeClosed, "test over"))
+		c.Close(Errorf(Closed, "test over"))
 		for _, held := range []chan struct{}{s.reads, s.writes} {
 			synctest.Wait()
 			select {
@@ -314,7 +314,7 @@ func TestConnWait(t *testing.T) {
 			close(held)
 		}
 		<-gone
-		if !errors.Is(c.Err(), ErrClosed) {
+		if !errors.Is(c.Err(), Closed) {
 			t.Error(c.Err())
 		}
 	})
@@ -326,7 +326,7 @@ func TestConnClientClose(t *testing.T) {
 		c := silent(t)
 		c.Client().Close()
 		synctest.Wait()
-		if !errors.Is(c.Err(), ErrClosed) {
+		if !errors.Is(c.Err(), Closed) {
 			t.Error(c.Err())
 		}
 	})
@@ -391,7 +391,7 @@ func TestConnAnswered(t *testing.T) {
 			}
 		}
 		for _, c := range []*Conn{a, b} {
-			c.Close(Errorf(CodeClosed, "test over"))
+			c.Close(Errorf(Closed, "test over"))
 			c.Wait()
 		}
 	})
@@ -420,7 +420,7 @@ func TestConnAnswerNow(t *testing.T) {
 			}
 		}
 		for _, c := range []*Conn{a, b} {
-			c.Close(Errorf(CodeClosed, "test over"))
+			c.Close(Errorf(Closed, "test over"))
 			c.Wait()
 		}
 	})
@@ -453,14 +453,14 @@ func TestConnOverSockets(t *testing.T) {
 		far      func(far net.Conn)
 		code, is error
 	}{
-		"the end":        {func(far net.Conn) { far.Close() }, ErrLost, io.EOF},
-		"half a message": {func(far net.Conn) { far.Write([]byte{1, 0, 0, 0}) }, ErrStalled, os.ErrDeadlineExceeded},
-		"the owner":      {func(far net.Conn) {}, ErrClosed, nil},
+		"the end":        {func(far net.Conn) { far.Close() }, Lost, io.EOF},
+		"half a message": {func(far net.Conn) { far.Write([]byte{1, 0, 0, 0}) }, Stalled, os.ErrDeadlineExceeded},
+		"the owner":      {func(far net.Conn) {}, Closed, nil},
 	} {
 		far, c := connect()
 		tc.far(far)
 		if tc.is == nil {
-			c.Close(Errorf(CodeClosed, "test over"))
+			c.Close(Errorf(Closed, "test over"))
 		}
 		c.Wait()
 		if err := c.Err(); !errors.Is(err, tc.code) || tc.is != nil && !errors.Is(err, tc.is) {
@@ -479,7 +479,7 @@ func TestConnOverSockets(t *testing.T) {
 		}
 	}
 	for _, c := range []*Conn{a, c} {
-		c.Close(Errorf(CodeClosed, "test over"))
+		c.Close(Errorf(Closed, "test over"))
 		c.Wait()
 	}
 }

@@ -150,10 +150,10 @@ func TestRepliesNobodyAskedFor(t *testing.T) {
 			}
 			far.Write(reply())
 			synctest.Wait()
-			if err := c.Err(); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "more than it was asked") {
+			if err := c.Err(); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "more than it was asked") {
 				t.Errorf("%d calls, and a reply more: %v", calls, err)
 			}
-			c.Close(Errorf(CodeClosed, "test over"))
+			c.Close(Errorf(Closed, "test over"))
 			c.Wait()
 			far.Close()
 		})
@@ -170,16 +170,16 @@ func TestBrokenFrames(t *testing.T) {
 		is   error
 		text string
 	}{
-		{"kind 0", frame(0, good), ErrProtocol, "a frame of kind 0"},
-		{"kind 3", frame(3, good), ErrProtocol, "a frame of kind 3"},
-		{"a greeting", []byte(helloBytes), ErrProtocol, "a frame of kind 77"},
-		{"an empty call", frame(frameCall, nil), ErrProtocol, "cut off"},
-		{"a reply", frame(frameReply, nil), ErrProtocol, "more than it was asked"},
-		{"a byte behind", frame(frameCall, callOf(t, "Test.Twice", 3, 4, 0, 2)), ErrProtocol, "4 bytes behind a message"},
-		{"no arguments", frame(frameCall, good[:len(good)-4]), ErrProtocol, "cut off"},
-		{"half a call", frame(frameCall, good[:len(good)-1]), ErrProtocol, "cut off"},
-		{"arguments of another type", frame(frameCall, gobOf(t, struct{ ServiceMethod string }{"Test.Twice"}, "text")), ErrProtocol, "type int cannot hold"},
-		{"no gob", frame(frameCall, []byte("GET / HTTP/1.1\r\n\r\n")), ErrProtocol, "cut off"},
+		{"kind 0", frame(0, good), ProtocolError, "a frame of kind 0"},
+		{"kind 3", frame(3, good), ProtocolError, "a frame of kind 3"},
+		{"a greeting", []byte(helloBytes), ProtocolError, "a frame of kind 77"},
+		{"an empty call", frame(frameCall, nil), ProtocolError, "cut off"},
+		{"a reply", frame(frameReply, nil), ProtocolError, "more than it was asked"},
+		{"a byte behind", frame(frameCall, callOf(t, "Test.Twice", 3, 4, 0, 2)), ProtocolError, "4 bytes behind a message"},
+		{"no arguments", frame(frameCall, good[:len(good)-4]), ProtocolError, "cut off"},
+		{"half a call", frame(frameCall, good[:len(good)-1]), ProtocolError, "cut off"},
+		{"arguments of another type", frame(frameCall, gobOf(t, struct{ ServiceMethod string }{"Test.Twice"}, "text")), ProtocolError, "type int cannot hold"},
+		{"no gob", frame(frameCall, []byte("GET / HTTP/1.1\r\n\r\n")), ProtocolError, "cut off"},
 	} {
 		after, err := servedTo(t, testConfig, func(far net.Conn) { far.Write(tc.sent) })
 		if !errors.Is(err, tc.is) || !strings.Contains(err.Error(), tc.text) || after != 0 {
@@ -192,7 +192,7 @@ func TestBrokenFrames(t *testing.T) {
 			far.Write(whole[:n])
 			far.Close()
 		})
-		if !errors.Is(err, ErrLost) || n > 0 != strings.Contains(err.Error(), "within a message") {
+		if !errors.Is(err, Lost) || n > 0 != strings.Contains(err.Error(), "within a message") {
 			t.Errorf("cut after %d bytes: %v", n, err)
 		}
 	}
@@ -205,15 +205,15 @@ func TestMaxMessage(t *testing.T) {
 	payload := callOf(t, "Test."+name)
 	cfg := testConfig
 	cfg.MaxMessage = len(payload)
-	if after, err := servedTo(t, cfg, func(far net.Conn) { far.Write(frame(frameCall, payload)) }); !errors.Is(err, ErrLost) || after != time.Hour {
+	if after, err := servedTo(t, cfg, func(far net.Conn) { far.Write(frame(frameCall, payload)) }); !errors.Is(err, Lost) || after != time.Hour {
 		t.Errorf("at the limit: %v after %v", err, after)
 	}
 	cfg.MaxMessage--
 	after, err := servedTo(t, cfg, func(far net.Conn) { far.Write(frame(frameCall, payload)[:frameHead]) })
-	if !errors.Is(err, ErrTooLarge) || after != 0 || !strings.Contains(err.Error(), fmt.Sprintf("a message of %d bytes; at most %d", len(payload), cfg.MaxMessage)) {
+	if !errors.Is(err, TooLarge) || after != 0 || !strings.Contains(err.Error(), fmt.Sprintf("a message of %d bytes; at most %d", len(payload), cfg.MaxMessage)) {
 		t.Errorf("over the limit: %v after %v", err, after)
 	}
-	if _, err := servedTo(t, cfg, func(far net.Conn) { far.Write([]byte{1, 255, 255, 255, 255}) }); !errors.Is(err, ErrTooLarge) {
+	if _, err := servedTo(t, cfg, func(far net.Conn) { far.Write([]byte{1, 255, 255, 255, 255}) }); !errors.Is(err, TooLarge) {
 		t.Errorf("4 GiB: %v", err)
 	}
 }
@@ -234,16 +234,16 @@ func TestMessageTimeout(t *testing.T) {
 	cfg := testConfig
 	gap := 10 * time.Millisecond
 	cfg.MessageTimeout = time.Duration(len(whole)-1)*gap + 1
-	if _, err := servedTo(t, cfg, trickle(gap)); !errors.Is(err, ErrLost) {
+	if _, err := servedTo(t, cfg, trickle(gap)); !errors.Is(err, Lost) {
 		t.Errorf("just in time: %v", err)
 	}
 	cfg.MessageTimeout -= 2
-	if after, err := servedTo(t, cfg, trickle(gap)); !errors.Is(err, ErrStalled) || after != time.Minute+cfg.MessageTimeout {
+	if after, err := servedTo(t, cfg, trickle(gap)); !errors.Is(err, Stalled) || after != time.Minute+cfg.MessageTimeout {
 		t.Errorf("too late: %v after %v", err, after)
 	}
 	for _, n := range []int{1, 4, 5, 6, len(whole) - 1} {
 		after, err := servedTo(t, cfg, func(far net.Conn) { far.Write(whole[:n]) })
-		if !errors.Is(err, ErrStalled) || after != cfg.MessageTimeout {
+		if !errors.Is(err, Stalled) || after != cfg.MessageTimeout {
 			t.Errorf("silent after %d bytes: %v after %v", n, err, after)
 		}
 	}
@@ -309,7 +309,7 @@ func TestGlance(t *testing.T) {
 			frame := append([]byte{byte(frameCall), 0, 0x10, 0, 0}, tc.begin...)
 			frame = append(frame, make([]byte, max(0, inboundStep-len(tc.begin)))...)
 			after, err := servedTo(t, testConfig, func(far net.Conn) { far.Write(frame) })
-			if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), tc.want) || after != 0 {
+			if !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), tc.want) || after != 0 {
 				t.Errorf("%s, on a connection: %v after %v", name, err, after)
 			}
 		}
@@ -337,10 +337,10 @@ func TestGlanceAtReplies(t *testing.T) {
 		begin := gobOf(t, rpc.Response{}, make([]bigElement, defaultGobBounds.Elements+1))
 		far.Write(append([]byte{byte(frameReply), 0, 0x10, 0, 0}, append(begin, make([]byte, max(0, inboundStep-len(begin)))...)...))
 		synctest.Wait()
-		if err := c.Err(); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "elements") {
+		if err := c.Err(); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "elements") {
 			t.Errorf("before the rest has come: %v", err)
 		}
-		c.Close(Errorf(CodeClosed, "test over"))
+		c.Close(Errorf(Closed, "test over"))
 		c.Wait()
 	})
 }
@@ -364,7 +364,7 @@ func TestFrameHead(t *testing.T) {
 	}
 	s = newStream()
 	s.take(head(n + 1))
-	if err := s.decode(&r); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "more than 65536 bytes") {
+	if err := s.decode(&r); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "more than 65536 bytes") {
 		t.Errorf("over the limit: %v", err)
 	}
 }
@@ -415,7 +415,7 @@ func TestGlanceIsCheap(t *testing.T) {
 	value := append(append([]byte{byte(len(typ) + 1)}, typ...), 0) // all fields zero
 	stream = append(stream, bytes.Repeat(value, inboundStep/len(value))...)
 	before := allocated()
-	if err := newStream().glance(stream); !errors.Is(err, ErrProtocol) || allocated()-before > 4<<20 {
+	if err := newStream().glance(stream); !errors.Is(err, ProtocolError) || allocated()-before > 4<<20 {
 		t.Errorf("%v after %d bytes", err, allocated()-before)
 	}
 }
@@ -442,19 +442,19 @@ func TestConnEnds(t *testing.T) {
 		if c.Err() != nil {
 			t.Error("it has an error before its end")
 		}
-		c.Close(Errorf(CodeDraining, "first"))
-		c.Close(Errorf(CodeFull, "second"))
+		c.Close(Errorf(Draining, "first"))
+		c.Close(Errorf(Full, "second"))
 		c.Client().Close()
 		c.Wait() // without Serve, too
-		if err := c.Serve("Test", nil); !errors.Is(err, ErrDraining) {
+		if err := c.Serve("Test", nil); !errors.Is(err, Draining) {
 			t.Errorf("Serve after the end: %v", err)
 		}
 		for range 2 {
-			if err := <-failed; !errors.Is(err, ErrDraining) || err.Error() != "first" {
+			if err := <-failed; !errors.Is(err, Draining) || err.Error() != "first" {
 				t.Errorf("a call: %v", err)
 			}
 		}
-		if err := c.Call(context.Background(), "Test.Twice", new(int), new(int)); !errors.Is(err, ErrDraining) {
+		if err := c.Call(context.Background(), "Test.Twice", new(int), new(int)); !errors.Is(err, Draining) {
 			t.Errorf("a later call: %v", err)
 		}
 	}) // and here no goroutine is left, or the bubble would not end
@@ -468,11 +468,11 @@ func TestCalledWithoutService(t *testing.T) {
 		if err := b.Call(context.Background(), "Test.Twice", &n, &reply); err != nil || reply != 8 {
 			t.Errorf("its own calls: %d, %v", reply, err)
 		}
-		if err := a.Call(context.Background(), "Test.Twice", &n, &reply); !errors.Is(err, ErrLost) {
+		if err := a.Call(context.Background(), "Test.Twice", &n, &reply); !errors.Is(err, Lost) {
 			t.Errorf("a call to it: %v", err)
 		}
 		synctest.Wait()
-		if !errors.Is(b.Err(), ErrProtocol) {
+		if !errors.Is(b.Err(), ProtocolError) {
 			t.Errorf("it ended with %v", b.Err())
 		}
 	})

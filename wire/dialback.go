@@ -27,7 +27,7 @@ const (
 )
 
 func errNoEndpoint() *Error {
-	return Errorf(CodeCallback, "what listens at the callback address did not prove to be the endpoint of this subscription")
+	return Errorf(CallbackFailed, "what listens at the callback address did not prove to be the endpoint of this subscription")
 }
 
 // proof is what a holder of the ticket can say to a fresh nonce.
@@ -60,7 +60,7 @@ func OfferEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure fun
 		return nil, greetError(nc, err)
 	}
 	if !hmac.Equal(answer, proof(ticket, "server", nonce)) {
-		return nil, Errorf(CodeUnauthorized, "%v is not the server that was asked to call back", nc.RemoteAddr())
+		return nil, Errorf(Unauthorized, "%v is not the server that was asked to call back", nc.RemoteAddr())
 	}
 	return secured, nil
 }
@@ -91,10 +91,10 @@ func TakeEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure func
 	secured, err := secure(nc)
 	if err != nil {
 		// The endpoint has proven to be the subscriber's own: it may be told.
-		return nil, Errorf(CodeCallback, "the callback endpoint: %v", HandshakeError(nc.RemoteAddr(), err)).withCause(err)
+		return nil, Errorf(CallbackFailed, "the callback endpoint: %v", HandshakeError(nc.RemoteAddr(), err)).WithCause(err)
 	}
 	if _, err := secured.Write(proof(ticket, "server", nonce)); err != nil {
-		return nil, Errorf(CodeCallback, "the callback endpoint did not take the server's proof: %w", err)
+		return nil, Errorf(CallbackFailed, "the callback endpoint did not take the server's proof: %w", err)
 	}
 	return secured, nil
 }

@@ -59,11 +59,11 @@ func TestDialBackProofs(t *testing.T) {
 				}
 				continue
 			}
-			if !errors.Is(err, ErrCallback) || dialled.written != 0 {
+			if !errors.Is(err, CallbackFailed) || dialled.written != 0 {
 				t.Errorf("an endpoint with another ticket: %v, after %d bytes to it", err, dialled.written)
 			}
 			far.Close()
-			if err := <-offered; !errors.Is(err, ErrLost) {
+			if err := <-offered; !errors.Is(err, Lost) {
 				t.Errorf("the endpoint: %v", err)
 			}
 		}
@@ -109,7 +109,7 @@ func TestVictimHearsNothing(t *testing.T) {
 				t.Errorf("%s: TLS began", tc.name)
 				return nc, nil
 			})
-			if !errors.Is(err, ErrCallback) || time.Since(start) != tc.after {
+			if !errors.Is(err, CallbackFailed) || time.Since(start) != tc.after {
 				t.Errorf("%s: %v after %v", tc.name, err, time.Since(start))
 			}
 			words[err.Error()] = true
@@ -133,12 +133,12 @@ func TestEndpointRefuses(t *testing.T) {
 		is    error
 		after time.Duration
 	}{
-		{"silence", nil, ErrTimeout, 3 * time.Second},
-		{"another ticket", func(n []byte) []byte { return proof(ticketB, "server", n) }, ErrUnauthorized, 0},
-		{"its own words", func(n []byte) []byte { return proof(ticketA, "endpoint", n) }, ErrUnauthorized, 0},
-		{"another nonce", func([]byte) []byte { return proof(ticketA, "server", make([]byte, nonceSize)) }, ErrUnauthorized, 0},
-		{"HTTP", func([]byte) []byte { return []byte("GET / HTTP/1.1\r\nHost: somewhere\r\n\r\n") }, ErrUnauthorized, 0},
-		{"half", func(n []byte) []byte { return proof(ticketA, "server", n)[:16] }, ErrTimeout, 3 * time.Second},
+		{"silence", nil, Timeout, 3 * time.Second},
+		{"another ticket", func(n []byte) []byte { return proof(ticketB, "server", n) }, Unauthorized, 0},
+		{"its own words", func(n []byte) []byte { return proof(ticketA, "endpoint", n) }, Unauthorized, 0},
+		{"another nonce", func([]byte) []byte { return proof(ticketA, "server", make([]byte, nonceSize)) }, Unauthorized, 0},
+		{"HTTP", func([]byte) []byte { return []byte("GET / HTTP/1.1\r\nHost: somewhere\r\n\r\n") }, Unauthorized, 0},
+		{"half", func(n []byte) []byte { return proof(ticketA, "server", n)[:16] }, Timeout, 3 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			near, far := net.Pipe()
@@ -170,10 +170,10 @@ func TestDialBackWithoutTLS(t *testing.T) {
 		_, err := OfferEndpoint(near, ticketA, time.Second, refuse)
 		offered <- err
 	}()
-	if _, err := TakeEndpoint(far, ticketA, time.Second, refuse); !errors.Is(err, ErrCallback) || !errors.Is(err, none) || !strings.Contains(err.Error(), "no certificate") {
+	if _, err := TakeEndpoint(far, ticketA, time.Second, refuse); !errors.Is(err, CallbackFailed) || !errors.Is(err, none) || !strings.Contains(err.Error(), "no certificate") {
 		t.Errorf("server: %v", err)
 	}
-	if err := <-offered; !errors.Is(err, ErrCertificate) || !errors.Is(err, none) || !strings.Contains(err.Error(), "no certificate") {
+	if err := <-offered; !errors.Is(err, BadCertificate) || !errors.Is(err, none) || !strings.Contains(err.Error(), "no certificate") {
 		t.Errorf("endpoint: %v", err)
 	}
 }
@@ -192,7 +192,7 @@ func TestServersProofNotTaken(t *testing.T) {
 					near.Close()
 				}
 			}()
-			if _, err := TakeEndpoint(far, ticketA, 3*time.Second, plain); !errors.Is(err, ErrCallback) || !errors.Is(err, cause) {
+			if _, err := TakeEndpoint(far, ticketA, 3*time.Second, plain); !errors.Is(err, CallbackFailed) || !errors.Is(err, cause) {
 				t.Errorf("hangs up %v: %v", hangUp, err)
 			}
 		})

@@ -193,7 +193,7 @@ func TestDirect(t *testing.T) {
 		sent++
 	}
 	c := NewConn(far, ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute})
-	defer c.Close(Errorf(CodeClosed, "test over"))
+	defer c.Close(Errorf(Closed, "test over"))
 	for i := range sent {
 		kind, payload, err := c.readFrame()
 		want := piece

@@ -10,36 +10,51 @@ import (
 	"time"
 )
 
-// Code is an error's kind as it crosses the wire. Codes are append-only.
+// Code is the kind of an [Error], as it crosses the wire. A Code is an error
+// itself, so that errors.Is(err, wire.Full) holds for every Error of that kind.
+// Codes are append-only.
 type Code string
 
 // The codes. Whether one is final, so that trying again is pointless, is
 // [Error.Final].
 const (
-	CodeBadRequest    Code = "bad-request"        // the call's arguments are not acceptable
-	CodeUnauthorized  Code = "unauthorized"       // the token is missing or wrong
-	CodeVersion       Code = "version"            // no common protocol version
-	CodeNotMoM        Code = "not-mom"            // the peer speaks another protocol
-	CodeTLS           Code = "tls"                // one side speaks TLS and the other does not
-	CodeCertificate   Code = "certificate"        // one side does not accept the other's certificate
-	CodeFull          Code = "full"               // a bound of the server is reached; later there may be room
-	CodeBusy          Code = "busy"               // too many attempts; wait
-	CodeDraining      Code = "draining"           // the server is shutting down
-	CodeClosed        Code = "closed"             // this end was closed by its owner, or its owner cancelled the call
-	CodeSubscribed    Code = "already-subscribed" // one subscription a connection
-	CodeNotSubscribed Code = "not-subscribed"     // the call needs a subscription
-	CodeCallback      Code = "callback"           // the callback endpoint could not be reached
-	CodeForbidden     Code = "forbidden"          // not allowed to this client
-	CodeTooLarge      Code = "too-large"          // a message or an event over its bound
-	CodeProtocol      Code = "protocol"           // the peer broke the protocol
-	CodeLost          Code = "lost"               // the connection ended
-	CodeTimeout       Code = "timeout"            // no answer in time
-	CodeStalled       Code = "stalled"            // a message began and did not end in time
-	CodeUnknown       Code = "unknown-method"     // the peer has no such call
-	CodeTransition    Code = "transition"         // the state machine has no such exit
-	CodeRunEnded      Code = "run-ended"          // the run has ended already
-	CodeInternal      Code = "internal"           // a defect at the peer; its log says more
+	BadRequest        Code = "bad-request"        // the call's arguments are not acceptable
+	Unauthorized      Code = "unauthorized"       // the token is missing or wrong
+	VersionMismatch   Code = "version"            // no common protocol version
+	NotMoM            Code = "not-mom"            // the peer speaks another protocol
+	TLSMismatch       Code = "tls"                // one side speaks TLS and the other does not
+	BadCertificate    Code = "certificate"        // one side does not accept the other's certificate
+	Full              Code = "full"               // a bound of the server is reached; later there may be room
+	Busy              Code = "busy"               // too many attempts; wait
+	Draining          Code = "draining"           // the server is shutting down
+	Closed            Code = "closed"             // this end was closed by its owner, or its owner cancelled the call
+	AlreadySubscribed Code = "already-subscribed" // one subscription a connection
+	NotSubscribed     Code = "not-subscribed"     // the call needs a subscription
+	CallbackFailed    Code = "callback"           // the callback endpoint could not be reached
+	Forbidden         Code = "forbidden"          // not allowed to this client
+	TooLarge          Code = "too-large"          // a message or an event over its bound
+	ProtocolError     Code = "protocol"           // the peer broke the protocol
+	Lost              Code = "lost"               // the connection ended
+	Timeout           Code = "timeout"            // no answer in time
+	Stalled           Code = "stalled"            // a message began and did not end in time
+	UnknownMethod     Code = "unknown-method"     // the peer has no such call
+	BadTransition     Code = "transition"         // the state machine has no such exit
+	RunEnded          Code = "run-ended"          // the run has ended already
+	InternalError     Code = "internal"           // a defect at the peer; its log says more
 )
+
+// Error returns the code as it crosses the wire.
+func (c Code) Error() string { return string(c) }
+
+// As makes errors.As find an [*Error] of the code, so that a function may
+// return a Code where the words do not matter.
+func (c Code) As(target any) bool {
+	e, ok := target.(**Error)
+	if ok {
+		*e = &Error{Code: c}
+	}
+	return ok
+}
 
 // Error is an error that keeps its kind across the wire. Its cause, which
 // [Error.Unwrap] returns, stays on the side where it arose.
@@ -65,39 +80,12 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return e
 }
 
-// withCause returns a copy of e that has the cause.
-func (e *Error) withCause(cause error) *Error {
+// WithCause returns a copy of e that has the cause.
+func (e *Error) WithCause(cause error) *Error {
 	caused := *e
 	caused.cause = cause
 	return &caused
 }
-
-// Sentinels for errors.Is: an error is one of these when the codes are equal.
-var (
-	ErrBadRequest        = &Error{Code: CodeBadRequest}
-	ErrUnauthorized      = &Error{Code: CodeUnauthorized}
-	ErrVersion           = &Error{Code: CodeVersion}
-	ErrNotMoM            = &Error{Code: CodeNotMoM}
-	ErrTLS               = &Error{Code: CodeTLS}
-	ErrCertificate       = &Error{Code: CodeCertificate}
-	ErrFull              = &Error{Code: CodeFull}
-	ErrBusy              = &Error{Code: CodeBusy}
-	ErrDraining          = &Error{Code: CodeDraining}
-	ErrClosed            = &Error{Code: CodeClosed}
-	ErrAlreadySubscribed = &Error{Code: CodeSubscribed}
-	ErrNotSubscribed     = &Error{Code: CodeNotSubscribed}
-	ErrCallback          = &Error{Code: CodeCallback}
-	ErrForbidden         = &Error{Code: CodeForbidden}
-	ErrTooLarge          = &Error{Code: CodeTooLarge}
-	ErrProtocol          = &Error{Code: CodeProtocol}
-	ErrLost              = &Error{Code: CodeLost}
-	ErrTimeout           = &Error{Code: CodeTimeout}
-	ErrStalled           = &Error{Code: CodeStalled}
-	ErrUnknownMethod     = &Error{Code: CodeUnknown}
-	ErrTransition        = &Error{Code: CodeTransition}
-	ErrRunEnded          = &Error{Code: CodeRunEnded}
-	ErrInternal          = &Error{Code: CodeInternal}
-)
 
 // Error returns the message, or the code where there is none.
 func (e *Error) Error() string {
@@ -112,17 +100,14 @@ func (e *Error) Error() string {
 // came from the peer.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is reports whether target is an Error of the same code.
-func (e *Error) Is(target error) bool {
-	t, ok := target.(*Error)
-	return ok && t.Code == e.Code
-}
+// Is reports whether target is the Code of e.
+func (e *Error) Is(target error) bool { return target == e.Code }
 
 // Final reports whether trying again without a change on either side is
 // pointless.
 func (e *Error) Final() bool {
 	switch e.Code {
-	case CodeUnauthorized, CodeVersion, CodeNotMoM, CodeTLS, CodeBadRequest, CodeForbidden, CodeUnknown:
+	case Unauthorized, VersionMismatch, NotMoM, TLSMismatch, BadRequest, Forbidden, UnknownMethod:
 		return true
 	}
 	return false
@@ -156,13 +141,13 @@ func (e *Error) rpcString() string {
 func toRPC(err error) string {
 	var e *Error
 	if !errors.As(err, &e) {
-		e = Errorf(CodeInternal, "internal error")
+		e = Errorf(InternalError, "internal error")
 	}
 	return e.rpcString()
 }
 
 // FromRPC returns the [*Error] that a failed call carries: what the peer sent,
-// or for an error of the connection itself an [ErrLost] that says so. It
+// or for an error of the connection itself a [Lost] error that says so. It
 // returns nil for nil.
 func FromRPC(err error) error {
 	var e *Error
@@ -173,7 +158,7 @@ func FromRPC(err error) error {
 	case errors.As(err, &e):
 		return e
 	case !errors.As(err, &sent):
-		return Errorf(CodeLost, "connection lost: %w", err)
+		return Errorf(Lost, "connection lost: %w", err)
 	}
 	return parseRPC(string(sent))
 }
@@ -183,13 +168,13 @@ func FromRPC(err error) error {
 func parseRPC(sent string) *Error {
 	text, ok := strings.CutPrefix(sent, rpcMark)
 	if !ok {
-		return Errorf(CodeInternal, "the peer answered: %s", Clip(sent, 256))
+		return Errorf(InternalError, "the peer answered: %s", Clip(sent, 256))
 	}
 	code, text, ok1 := strings.Cut(text, ":")
 	millis, message, ok2 := strings.Cut(text, ":")
 	after, err := strconv.ParseUint(millis, 10, 31)
 	if !ok1 || !ok2 || err != nil {
-		return Errorf(CodeProtocol, "the peer sent a malformed error: %s", Clip(strconv.Quote(Clip(sent, 256)), 256))
+		return Errorf(ProtocolError, "the peer sent a malformed error: %s", Clip(strconv.Quote(Clip(sent, 256)), 256))
 	}
 	return &Error{
 		Code:    Code(Clip(code, maxCodeBytes)),
@@ -215,7 +200,7 @@ func Serving(onPanic func(value any, stack []byte), body func() error) (err erro
 			if onPanic != nil {
 				onPanic(v, debug.Stack())
 			}
-			err = served(Errorf(CodeInternal, "internal error").rpcString())
+			err = served(Errorf(InternalError, "internal error").rpcString())
 		}
 	}()
 	if err := body(); err != nil {

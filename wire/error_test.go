@@ -13,34 +13,33 @@ import (
 	"unicode/utf8"
 )
 
-// codes pins every code's text, its sentinel, and whether it is final.
+// codes pins the text of every code, and whether it is final.
 var codes = []struct {
 	code  Code
 	text  string
-	is    error
 	final bool
 }{
-	{CodeBadRequest, "bad-request", ErrBadRequest, true},
-	{CodeUnauthorized, "unauthorized", ErrUnauthorized, true},
-	{CodeVersion, "version", ErrVersion, true},
-	{CodeNotMoM, "not-mom", ErrNotMoM, true},
-	{CodeFull, "full", ErrFull, false},
-	{CodeBusy, "busy", ErrBusy, false},
-	{CodeDraining, "draining", ErrDraining, false},
-	{CodeClosed, "closed", ErrClosed, false},
-	{CodeSubscribed, "already-subscribed", ErrAlreadySubscribed, false},
-	{CodeNotSubscribed, "not-subscribed", ErrNotSubscribed, false},
-	{CodeCallback, "callback", ErrCallback, false},
-	{CodeForbidden, "forbidden", ErrForbidden, true},
-	{CodeTooLarge, "too-large", ErrTooLarge, false},
-	{CodeProtocol, "protocol", ErrProtocol, false},
-	{CodeLost, "lost", ErrLost, false},
-	{CodeTimeout, "timeout", ErrTimeout, false},
-	{CodeStalled, "stalled", ErrStalled, false},
-	{CodeUnknown, "unknown-method", ErrUnknownMethod, true},
-	{CodeTransition, "transition", ErrTransition, false},
-	{CodeRunEnded, "run-ended", ErrRunEnded, false},
-	{CodeInternal, "internal", ErrInternal, false},
+	{BadRequest, "bad-request", true},
+	{Unauthorized, "unauthorized", true},
+	{VersionMismatch, "version", true},
+	{NotMoM, "not-mom", true},
+	{Full, "full", false},
+	{Busy, "busy", false},
+	{Draining, "draining", false},
+	{Closed, "closed", false},
+	{AlreadySubscribed, "already-subscribed", false},
+	{NotSubscribed, "not-subscribed", false},
+	{CallbackFailed, "callback", false},
+	{Forbidden, "forbidden", true},
+	{TooLarge, "too-large", false},
+	{ProtocolError, "protocol", false},
+	{Lost, "lost", false},
+	{Timeout, "timeout", false},
+	{Stalled, "stalled", false},
+	{UnknownMethod, "unknown-method", true},
+	{BadTransition, "transition", false},
+	{RunEnded, "run-ended", false},
+	{InternalError, "internal", false},
 }
 
 // failing answers each call with an error.
@@ -68,11 +67,11 @@ func TestErrorsCross(t *testing.T) {
 			for _, c := range []*Conn{a, b} {
 				err := c.Call(context.Background(), "Test.Served", &Nothing{}, &Nothing{})
 				var e *Error
-				if !errors.As(err, &e) || *e != *sent || !errors.Is(err, tc.is) || IsFinal(err) != tc.final {
+				if !errors.As(err, &e) || *e != *sent || !errors.Is(err, tc.code) || IsFinal(err) != tc.final {
 					t.Errorf("%v became %#v", sent.Code, err)
 				}
 				for _, other := range codes {
-					if errors.Is(err, other.is) != (other.code == tc.code) {
+					if errors.Is(err, other.code) != (other.code == tc.code) {
 						t.Errorf("errors.Is(%v, %v)", tc.code, other.code)
 					}
 				}
@@ -88,13 +87,13 @@ func TestPlainErrorsStayInside(t *testing.T) {
 		a, _ := pair(t, nil, f)
 		for _, method := range []string{"Served", "Bare", "Panic"} {
 			err := a.Call(context.Background(), "Test."+method, &Nothing{}, &Nothing{})
-			if !errors.Is(err, ErrInternal) || err.Error() != "internal error" {
+			if !errors.Is(err, InternalError) || err.Error() != "internal error" {
 				t.Errorf("%s: %#v", method, err)
 			}
 		}
 		for _, method := range []string{"Test.Secret", "Secret.Served", "Secret", "", strings.Repeat("Secret.", 1000)} {
 			err := a.Call(context.Background(), method, &Nothing{}, &Nothing{})
-			if !errors.Is(err, ErrUnknownMethod) || strings.Contains(err.Error(), "Secret") {
+			if !errors.Is(err, UnknownMethod) || strings.Contains(err.Error(), "Secret") {
 				t.Errorf("%s: %#v", Clip(method, 20), err)
 			}
 		}
@@ -127,16 +126,16 @@ func TestFromRPC(t *testing.T) {
 		sent string
 		want *Error
 	}{
-		{"mom:full:0:", &Error{Code: CodeFull}},
-		{"mom:full:2000:a:b", &Error{Code: CodeFull, Message: "a:b", After: 2 * time.Second}},
-		{"mom:full:2147483647:x", &Error{Code: CodeFull, Message: "x", After: time.Hour}},
+		{"mom:full:0:", &Error{Code: Full}},
+		{"mom:full:2000:a:b", &Error{Code: Full, Message: "a:b", After: 2 * time.Second}},
+		{"mom:full:2147483647:x", &Error{Code: Full, Message: "x", After: time.Hour}},
 		{"mom:tomorrow:0:x", &Error{Code: "tomorrow", Message: "x"}},
 		{"mom:full:2147483648:x", nil}, {"mom:full:-1:x", nil}, {"mom:full:+1:x", nil}, {"mom:full: 1:x", nil},
 		{"mom:full::x", nil}, {"mom:full:1", nil}, {"mom:full", nil}, {"mom:", nil}, {"mom:::", nil}, {"mom:" + long, nil},
 	} {
 		err := FromRPC(rpc.ServerError(tc.sent))
 		if tc.want == nil {
-			if !errors.Is(err, ErrProtocol) {
+			if !errors.Is(err, ProtocolError) {
 				t.Errorf("%q became %#v", Clip(tc.sent, 40), err)
 			}
 		} else if e, ok := err.(*Error); !ok || *e != *tc.want {
@@ -147,7 +146,7 @@ func TestFromRPC(t *testing.T) {
 		}
 	}
 	for _, sent := range []string{"", "rpc: can't find method", "MOM:full:0:x", " mom:full:0:x", long, "\xff\x00\x1b[2J"} {
-		if err := FromRPC(rpc.ServerError(sent)); !errors.Is(err, ErrInternal) || len(err.Error()) > 400 {
+		if err := FromRPC(rpc.ServerError(sent)); !errors.Is(err, InternalError) || len(err.Error()) > 400 {
 			t.Errorf("%q became %#v", Clip(sent, 40), err)
 		}
 	}
@@ -155,7 +154,7 @@ func TestFromRPC(t *testing.T) {
 	if len(e.Code) > 40 || len(e.Message) > 600 || !utf8.ValidString(e.Message) || e.After != 5*time.Millisecond {
 		t.Errorf("a long error: %d and %d bytes", len(e.Code), len(e.Message))
 	}
-	if FromRPC(nil) != nil || !errors.Is(FromRPC(io.EOF), ErrLost) || FromRPC(ErrFull) != error(ErrFull) {
+	if FromRPC(nil) != nil || !errors.Is(FromRPC(io.EOF), Lost) || !errors.Is(FromRPC(Full), Full) {
 		t.Error("nil, another error, or an Error came out otherwise")
 	}
 }
@@ -166,20 +165,20 @@ func TestErrorString(t *testing.T) {
 		0: 0, 1: time.Millisecond, time.Millisecond: time.Millisecond, time.Millisecond + 1: 2 * time.Millisecond,
 		-time.Second: 0, time.Hour: time.Hour, 1000 * time.Hour: time.Hour,
 	} {
-		e := &Error{Code: CodeFull, Message: "m", After: after}
-		if got := parseRPC(e.rpcString()); got.Code != CodeFull || got.After != want {
+		e := &Error{Code: Full, Message: "m", After: after}
+		if got := parseRPC(e.rpcString()); got.Code != Full || got.After != want {
 			t.Errorf("%v became %#v", after, got)
 		}
 	}
-	e := &Error{Code: CodeFull, Message: strings.Repeat("x", 10_000)}
+	e := &Error{Code: Full, Message: strings.Repeat("x", 10_000)}
 	once := parseRPC(e.rpcString())
 	if twice := parseRPC(once.rpcString()); len(once.Message) > 600 || !strings.HasSuffix(once.Message, "…") || strings.HasSuffix(twice.Message, "……") {
 		t.Errorf("a long message became %d bytes, %q", len(once.Message), once.Message[500:])
 	}
-	if got := (&Error{Code: CodeFull}).Error(); got != "mom: full" {
+	if got := (&Error{Code: Full}).Error(); got != "mom: full" {
 		t.Errorf("without a message: %q", got)
 	}
-	if errors.Is(ErrFull, io.EOF) || IsFinal(io.EOF) || IsFinal(nil) {
+	if errors.Is(Full, io.EOF) || IsFinal(io.EOF) || IsFinal(nil) {
 		t.Error("an error of no code is one")
 	}
 }
@@ -192,11 +191,11 @@ func TestErrorCause(t *testing.T) {
 		text string
 		is   []error
 	}{
-		"none": {Errorf(CodeLost, "gone: %v", io.EOF), "gone: EOF", nil},
-		"one":  {Errorf(CodeLost, "gone: %w", io.EOF), "gone: EOF", []error{io.EOF}},
-		"two":  {Errorf(CodeLost, "gone: %w, %w", io.EOF, io.ErrNoProgress), "gone: EOF, " + io.ErrNoProgress.Error(), []error{io.EOF, io.ErrNoProgress}},
+		"none": {Errorf(Lost, "gone: %v", io.EOF), "gone: EOF", nil},
+		"one":  {Errorf(Lost, "gone: %w", io.EOF), "gone: EOF", []error{io.EOF}},
+		"two":  {Errorf(Lost, "gone: %w, %w", io.EOF, io.ErrNoProgress), "gone: EOF, " + io.ErrNoProgress.Error(), []error{io.EOF, io.ErrNoProgress}},
 	} {
-		if tc.err.Error() != tc.text || !errors.Is(tc.err, ErrLost) {
+		if tc.err.Error() != tc.text || !errors.Is(tc.err, Lost) {
 			t.Errorf("%s: %v; want %q", name, tc.err, tc.text)
 		}
 		for _, is := range tc.is {
@@ -211,16 +210,23 @@ func TestErrorCause(t *testing.T) {
 			t.Errorf("%s: the peer reads %#v", name, got)
 		}
 	}
-	if err := FromRPC(io.ErrClosedPipe); !errors.Is(err, ErrLost) || !errors.Is(err, io.ErrClosedPipe) {
+	if err := FromRPC(io.ErrClosedPipe); !errors.Is(err, Lost) || !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("an error of the connection is %#v", err)
 	}
 }
 
-// TestSentinelsStay: the sentinels do not change, whatever is derived from
-// them.
-func TestSentinelsStay(t *testing.T) {
-	if err := ErrTimeout.withCause(io.EOF); !errors.Is(err, ErrTimeout) || !errors.Is(err, io.EOF) || errors.Is(ErrTimeout, io.EOF) {
-		t.Errorf("%#v of %#v", err, ErrTimeout)
+// TestCodeIsError: a code is an error by itself, and another error of the code
+// is found by it and only by it.
+func TestCodeIsError(t *testing.T) {
+	var e *Error
+	if err := fmt.Errorf("no entry: %w", Forbidden); !errors.As(err, &e) || e.Code != Forbidden || !errors.Is(err, Forbidden) || !IsFinal(err) {
+		t.Errorf("%v became %#v", err, e)
+	}
+	if err := Errorf(Full, "no room"); !errors.Is(err, Full) || errors.Is(err, Busy) || errors.Is(err, Errorf(Full, "no room")) {
+		t.Errorf("%v is something else", err)
+	}
+	if Full.Error() != "full" || errors.As(Full, new(*rpc.ServerError)) || errors.Is(Full, io.EOF) {
+		t.Error("a code is another error")
 	}
 }
 
@@ -235,7 +241,7 @@ func TestErrorBounds(t *testing.T) {
 		}
 	}
 	for over := range 2 {
-		e := Errorf(CodeFull, "%s", strings.Repeat("m", maxMessageBytes+over))
+		e := Errorf(Full, "%s", strings.Repeat("m", maxMessageBytes+over))
 		if got := parseRPC(e.rpcString()); (got.Message == e.Message) != (over == 0) {
 			t.Errorf("a message %d bytes over becomes one of %d", over, len(got.Message))
 		}

@@ -44,7 +44,7 @@ func (d *EventDecoder) Open(data []byte, count int) {
 }
 
 // Next returns the next event, valid until the next call, or nil after the
-// last. The error is an [ErrProtocol], where data does not hold just its
+// last. The error is a [ProtocolError], where data does not hold just its
 // events. The events of a run share what Data.Initialize points to; what else
 // they point to is their own.
 func (d *EventDecoder) Next() (*Event, error) {
@@ -69,7 +69,7 @@ func (d *EventDecoder) next() (*Event, error) {
 		}
 		def, ok := d.defs.get(d.record.Of)
 		if !ok {
-			return nil, Errorf(CodeProtocol, "event %d refers to definition %d, which has not come", d.record.Seq, d.record.Of)
+			return nil, Errorf(ProtocolError, "event %d refers to definition %d, which has not come", d.record.Seq, d.record.Of)
 		}
 		if d.left--; d.left == 0 {
 			if err := d.atEnd(); err != nil {
@@ -89,14 +89,14 @@ func (d *EventDecoder) read() error {
 	case err != nil:
 		return err
 	case id < 0:
-		return Errorf(CodeProtocol, "a gob definition among events")
+		return Errorf(ProtocolError, "a gob definition among events")
 	case d.step == nil:
 		if d.step, err = d.types.recordOf(id); err != nil {
 			return err
 		}
 		d.id = id
 	case id != d.id:
-		return Errorf(CodeProtocol, "events of two gob types")
+		return Errorf(ProtocolError, "events of two gob types")
 	}
 	d.record = record{}
 	return d.values.value(msg, d.step, reflect.ValueOf(&d.record).Elem())
@@ -123,7 +123,7 @@ func (d *EventDecoder) newParts(pack *packageDefinition) *eventParts {
 // event that was counted would be lost without a word.
 func (d *EventDecoder) atEnd() error {
 	if n := d.values.in.left(); n > 0 {
-		return Errorf(CodeProtocol, "%d bytes behind the last event", n)
+		return Errorf(ProtocolError, "%d bytes behind the last event", n)
 	}
 	d.values.in = gobReader{} // let go of the data
 	return nil
@@ -147,7 +147,7 @@ func (d *EventDecoder) define() error {
 	if def.pack != nil {
 		run, ok := d.defs.get(def.pack.Run)
 		if !ok {
-			return Errorf(CodeProtocol, "definition %d refers to %d, which has not come", d.record.Of, def.pack.Run)
+			return Errorf(ProtocolError, "definition %d refers to %d, which has not come", d.record.Of, def.pack.Run)
 		}
 		def.run = run.run
 	} else if init := def.run.Initialize; init != nil {
@@ -188,7 +188,7 @@ func takeEventTypes(encoded []byte, b GobBounds) (*eventTypes, error) {
 		size := in.in.left()
 		msg, id, err := in.message()
 		if err == nil && id > 0 {
-			err = Errorf(CodeProtocol, "a gob value among the types of events")
+			err = Errorf(ProtocolError, "a gob value among the types of events")
 		}
 		if err == nil {
 			err = t.types.define(-id, msg, size-in.in.left())

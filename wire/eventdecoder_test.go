@@ -32,7 +32,7 @@ func TestDecodeLog(t *testing.T) {
 		dec, data := NewEventDecoder(enc.Types()), withLog(enc, n)
 		before := allocated()
 		err := dec.Decode(data, 1, func(*Event) {})
-		if cost := allocated() - before; !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), words) || cost > 16<<10 {
+		if cost := allocated() - before; !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), words) || cost > 16<<10 {
 			t.Errorf("%d entries: %v, with %d bytes allocated", n, err, cost)
 		}
 	}
@@ -70,7 +70,7 @@ func TestDecodeReferences(t *testing.T) {
 			if err != nil || got != 1 {
 				t.Errorf("%s: %d events, %v", name, got, err)
 			}
-		case !errors.Is(err, ErrProtocol) || err.Error() != tc.words || got > 0:
+		case !errors.Is(err, ProtocolError) || err.Error() != tc.words || got > 0:
 			t.Errorf("%s: %d events, %v; want %q", name, got, err, tc.words)
 		}
 	}
@@ -90,7 +90,7 @@ func TestEventTypes(t *testing.T) {
 	} {
 		dec := NewEventDecoder(types)
 		for range 2 {
-			if err := dec.Decode(value, 1, func(*Event) {}); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), words) {
+			if err := dec.Decode(value, 1, func(*Event) {}); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), words) {
 				t.Errorf("%v; want %q", err, words)
 			}
 		}

@@ -25,7 +25,7 @@ func (f *Filter) IsZero() bool {
 	return len(f.Jobs) == 0 && len(f.Names) == 0 && len(f.States) == 0 && f.Severity == 0
 }
 
-// Check returns an [ErrBadRequest] if f is over its bounds, or names a state or
+// Check returns a [BadRequest] error if f is over its bounds, or names a state or
 // a severity that does not exist.
 func (f *Filter) Check() error {
 	for _, part := range []struct {
@@ -33,16 +33,16 @@ func (f *Filter) Check() error {
 		n    int
 	}{{"jobs", len(f.Jobs)}, {"names", len(f.Names)}, {"states", len(f.States)}} {
 		if part.n > MaxFilterItems {
-			return Errorf(CodeBadRequest, "a filter of %d %s; at most %d", part.n, part.name, MaxFilterItems)
+			return Errorf(BadRequest, "a filter of %d %s; at most %d", part.n, part.name, MaxFilterItems)
 		}
 	}
 	for _, s := range f.States {
 		if !s.Valid() {
-			return Errorf(CodeBadRequest, "a filter for %v, which is no state", s)
+			return Errorf(BadRequest, "a filter for %v, which is no state", s)
 		}
 	}
 	if f.Severity > SeverityError {
-		return Errorf(CodeBadRequest, "a filter for %v, which is no severity", f.Severity)
+		return Errorf(BadRequest, "a filter for %v, which is no severity", f.Severity)
 	}
 	return nil
 }

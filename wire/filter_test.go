@@ -84,7 +84,7 @@ func TestFilterBounds(t *testing.T) {
 		"state 10": {States: []State{Transferred, 10}},
 		"severity": {Severity: 4},
 	} {
-		if err := f.Check(); !errors.Is(err, ErrBadRequest) {
+		if err := f.Check(); !errors.Is(err, BadRequest) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -31,7 +31,7 @@ func newFrameStream(b GobBounds) frameStream {
 const maxFrameHead = 64 << 10
 
 func tooLongHead() error {
-	return Errorf(CodeProtocol, "a head of a call or a reply of more than %d bytes", maxFrameHead)
+	return Errorf(ProtocolError, "a head of a call or a reply of more than %d bytes", maxFrameHead)
 }
 
 // take goes on with the next payload. What has been decoded of the one before
@@ -85,7 +85,7 @@ func (s *frameStream) plan(pair gobPair) (*gobStep, error) {
 	}
 	// Each type becomes one of ours, seldom two: more is no caller's need.
 	if s.steps += 1 + steps; s.steps > 2*s.types.bounds.Fields {
-		return nil, Errorf(CodeProtocol, "gob types of more than %d fields in all are used, over and over (Gob.Fields)", 2*s.types.bounds.Fields)
+		return nil, Errorf(ProtocolError, "gob types of more than %d fields in all are used, over and over (Gob.Fields)", 2*s.types.bounds.Fields)
 	}
 	s.plans = append(s.plans, framePlan{pair, step})
 	return &s.plans[len(s.plans)-1].step, nil
@@ -105,7 +105,7 @@ func (s *frameStream) glance(part []byte) error {
 		case msg.bad: // decode will say so, when it is not for what is still to come
 			return nil
 		case values == 2: // each more would cost a plan of its type
-			return Errorf(CodeProtocol, "more than a head and a body in a message")
+			return Errorf(ProtocolError, "more than a head and a body in a message")
 		case id < 0 && (cut || types.fits(size) != nil):
 			return types.fits(size)
 		case id < 0:
@@ -132,7 +132,7 @@ func (s *frameStream) glance(part []byte) error {
 // end checks that the payload is used up.
 func (s *frameStream) end() error {
 	if n := s.in.left(); n > 0 {
-		return Errorf(CodeProtocol, "%d bytes behind a message", n)
+		return Errorf(ProtocolError, "%d bytes behind a message", n)
 	}
 	return nil
 }

@@ -202,7 +202,7 @@ func FuzzWords(f *testing.F) {
 				}
 			}
 			e := parseRPC(text)
-			if again := parseRPC(e.rpcString()); again.Code != e.Code && strings.Contains(text, "mom:") && e.Code != CodeProtocol || again.After != e.After || len(e.Message) > 600 {
+			if again := parseRPC(e.rpcString()); again.Code != e.Code && strings.Contains(text, "mom:") && e.Code != ProtocolError || again.After != e.After || len(e.Message) > 600 {
 				t.Errorf("%q is %+v, and that %+v", text, e, again)
 			}
 		})

@@ -70,7 +70,7 @@ type gobPair struct {
 // plan returns how values of type id are read into ours, and how many steps
 // that takes in all. As in gob, fields match by name; the numbers' sizes need
 // not, and what the one side does not have is passed over or stays zero. The
-// error is an [ErrProtocol]: a type that is not defined, or that ours cannot
+// error is a [ProtocolError]: a type that is not defined, or that ours cannot
 // hold, or a struct that has no field in common with ours, which gob refuses at
 // the top alone.
 func (g *gobTypes) plan(id int64, ours reflect.Type) (gobStep, int, error) {
@@ -82,7 +82,7 @@ func (g *gobTypes) plan(id int64, ours reflect.Type) (gobStep, int, error) {
 
 func (p *gobPlanner) fail(format string, args ...any) gobStep {
 	if p.err == nil {
-		p.err = Errorf(CodeProtocol, format, args...)
+		p.err = Errorf(ProtocolError, format, args...)
 	}
 	return gobStep{}
 }

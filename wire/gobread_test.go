@@ -146,7 +146,7 @@ func TestReadRefuses(t *testing.T) {
 		"a struct for int": {a[int]{1}, new(int)},
 	} {
 		data := gobOf(t, tc.sent)
-		if err := readFrame(data, tc.into); !errors.Is(err, ErrProtocol) {
+		if err := readFrame(data, tc.into); !errors.Is(err, ProtocolError) {
 			t.Errorf("%s: %v, and %+v", name, err, tc.into)
 		}
 		if err := gob.NewDecoder(bytes.NewReader(data)).Decode(tc.into); err == nil {
@@ -268,7 +268,7 @@ func TestPlansAreBounded(t *testing.T) {
 	s = newStream()
 	s.steps = 2*defaultGobBounds.Fields - perType
 	s.take(gobOf(t, all[0]))
-	if err := s.decode(nil); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "4096 fields") {
+	if err := s.decode(nil); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "4096 fields") {
 		t.Errorf("one more: %v", err)
 	}
 }

@@ -38,10 +38,10 @@ func (d *gobValues) message() (msg gobReader, id int64, err error) {
 	msg = gobReader{b: d.in.string()}
 	id = msg.int()
 	if d.in.bad || msg.bad {
-		return msg, 0, Errorf(CodeProtocol, "a gob message that is cut off")
+		return msg, 0, Errorf(ProtocolError, "a gob message that is cut off")
 	}
 	if id >= 0 && !plainGobType(id) {
-		return msg, 0, Errorf(CodeProtocol, "a gob value of a type that is not taken here")
+		return msg, 0, Errorf(ProtocolError, "a gob value of a type that is not taken here")
 	}
 	return msg, id, nil
 }
@@ -59,7 +59,7 @@ func (d *gobValues) part() (msg gobReader, size int, cut bool) {
 func (d *gobValues) value(msg gobReader, step *gobStep, v reflect.Value) (err error) {
 	defer func() { // a type that decodes itself may panic
 		if p := recover(); p != nil {
-			err = Errorf(CodeProtocol, "a gob value cannot be read: %s", Clip(fmt.Sprint(p), 256))
+			err = Errorf(ProtocolError, "a gob value cannot be read: %s", Clip(fmt.Sprint(p), 256))
 		}
 	}()
 	rest := d.in
@@ -77,11 +77,11 @@ func (d *gobValues) value(msg gobReader, step *gobStep, v reflect.Value) (err er
 	d.in = rest
 	switch {
 	case d.tooMany():
-		return Errorf(CodeProtocol, "more than %d elements of slices in a gob value (Gob.Elements)", d.most)
+		return Errorf(ProtocolError, "more than %d elements of slices in a gob value (Gob.Elements)", d.most)
 	case d.over != nil:
 		return d.over
 	case bad:
-		return Errorf(CodeProtocol, "a gob value that does not hold what it says")
+		return Errorf(ProtocolError, "a gob value that does not hold what it says")
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func TestGuardCounts(t *testing.T) {
 		}
 		for _, n := range []uint64{most + 1, 1 << 17} {
 			err := walked(claim(t, v, n, int(n)))
-			if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "elements") {
+			if !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "elements") {
 				t.Errorf("%d %s: %v", n, name, err)
 			}
 		}
@@ -86,7 +86,7 @@ func TestGuardCounts(t *testing.T) {
 			data := claim(t, v, n, 0)
 			before := allocated()
 			err := walked(data)
-			if !errors.Is(err, ErrProtocol) || allocated()-before > 64<<10 {
+			if !errors.Is(err, ProtocolError) || allocated()-before > 64<<10 {
 				t.Errorf("%d %s claimed: %v after %d bytes", n, name, err, allocated()-before)
 			}
 			// What the guard is for: gob makes room for what is claimed.
@@ -113,7 +113,7 @@ func TestGuardCountsTogether(t *testing.T) {
 		t.Error(err)
 	}
 	v.C = make([]struct{ D [][]int }, 1)
-	if err := walked(gobOf(t, v)); !errors.Is(err, ErrProtocol) {
+	if err := walked(gobOf(t, v)); !errors.Is(err, ProtocolError) {
 		t.Errorf("one more: %v", err)
 	}
 	v.A = half[:len(half)-4]
@@ -122,7 +122,7 @@ func TestGuardCountsTogether(t *testing.T) {
 		t.Errorf("four within: %v", err)
 	}
 	v.C[0].D[1] = []int{1}
-	if err := walked(gobOf(t, v)); !errors.Is(err, ErrProtocol) {
+	if err := walked(gobOf(t, v)); !errors.Is(err, ProtocolError) {
 		t.Errorf("five within: %v", err)
 	}
 	// Not of all values of a stream.
@@ -166,7 +166,7 @@ func TestGuardWalks(t *testing.T) {
 	if err := walked(gobOf(t, make([]inner, defaultGobBounds.Elements))); err != nil {
 		t.Error(err)
 	}
-	if err := walked(gobOf(t, make([]inner, defaultGobBounds.Elements+1))); !errors.Is(err, ErrProtocol) {
+	if err := walked(gobOf(t, make([]inner, defaultGobBounds.Elements+1))); !errors.Is(err, ProtocolError) {
 		t.Errorf("a list by itself: %v", err)
 	}
 }
@@ -188,7 +188,7 @@ func TestGuardOfUndefined(t *testing.T) {
 		err := walked(data)
 		if name == "a field far behind" { // behind the last list: gob's to refuse
 			err = gob.NewDecoder(bytes.NewReader(data)).Decode(new(listOfBig))
-		} else if !errors.Is(err, ErrProtocol) {
+		} else if !errors.Is(err, ProtocolError) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err == nil {
@@ -291,7 +291,7 @@ func TestReadPanics(t *testing.T) {
 	type holder struct{ P panicky }
 	s := newStream()
 	s.take(gobOf(t, holder{1}))
-	if err := s.decode(new(holder)); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "boom") || len(err.Error()) > 400 {
+	if err := s.decode(new(holder)); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "boom") || len(err.Error()) > 400 {
 		t.Error(err)
 	}
 }

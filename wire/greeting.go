@@ -54,14 +54,14 @@ type Welcome struct {
 const welcomeSize = 16 + 4 + 4
 
 // Greet says hello on nc as a client and returns the server's welcome. The
-// error is what the server refused with; an [ErrBadRequest] for a token of more
-// than [MaxTokenBytes]; or an [ErrNotMoM], [ErrVersion], [ErrProtocol],
-// [ErrCertificate], [ErrTimeout] or [ErrLost] that names the peer. The caller
+// error is what the server refused with; a [BadRequest] error for a token of more
+// than [MaxTokenBytes]; or a [NotMoM] error, [VersionMismatch], [ProtocolError],
+// [BadCertificate], [Timeout] or [Lost] that names the peer. The caller
 // sets no deadline: the greeting ends after timeout. On an error the caller
 // closes nc.
 func Greet(nc net.Conn, hello Hello, timeout time.Duration) (Welcome, error) {
 	if len(hello.Token) > MaxTokenBytes {
-		return Welcome{}, Errorf(CodeBadRequest, "a token of %d bytes; at most %d", len(hello.Token), MaxTokenBytes)
+		return Welcome{}, Errorf(BadRequest, "a token of %d bytes; at most %d", len(hello.Token), MaxTokenBytes)
 	}
 	nc.SetDeadline(time.Now().Add(timeout))
 	defer nc.SetDeadline(time.Time{})
@@ -71,7 +71,7 @@ func Greet(nc net.Conn, hello Hello, timeout time.Duration) (Welcome, error) {
 	out = append(out, hello.Token...)
 	if _, err := nc.Write(out); err != nil {
 		// The peer may have refused before it read: look for its words first.
-		if w, rerr := readWelcome(nc); rerr == nil || !errors.Is(rerr, ErrLost) {
+		if w, rerr := readWelcome(nc); rerr == nil || !errors.Is(rerr, Lost) {
 			return w, rerr
 		}
 		return Welcome{}, greetError(nc, err)
@@ -83,7 +83,7 @@ func Greet(nc net.Conn, hello Hello, timeout time.Duration) (Welcome, error) {
 func readWelcome(nc net.Conn) (Welcome, error) {
 	var head [8]byte
 	if n, err := io.ReadFull(nc, head[:4]); n > 0 && string(head[:n]) != greetMagic[:n] {
-		return Welcome{}, Errorf(CodeNotMoM, "%v is not a MoM server: it answered %s", nc.RemoteAddr(), describe(head[:n]))
+		return Welcome{}, Errorf(NotMoM, "%v is not a MoM server: it answered %s", nc.RemoteAddr(), describe(head[:n]))
 	} else if err != nil {
 		return Welcome{}, greetError(nc, err)
 	}
@@ -92,7 +92,7 @@ func readWelcome(nc net.Conn) (Welcome, error) {
 	}
 	version, refused, size := head[4], head[5] != 0, int(binary.BigEndian.Uint16(head[6:]))
 	if size > maxRefusal {
-		return Welcome{}, Errorf(CodeNotMoM, "%v is not a MoM server: a greeting of %d bytes", nc.RemoteAddr(), size)
+		return Welcome{}, Errorf(NotMoM, "%v is not a MoM server: a greeting of %d bytes", nc.RemoteAddr(), size)
 	}
 	body := make([]byte, size)
 	if _, err := io.ReadFull(nc, body); err != nil {
@@ -106,7 +106,7 @@ func readWelcome(nc net.Conn) (Welcome, error) {
 		return Welcome{}, versionError(nc, version)
 	}
 	if size < welcomeSize { // more is a newer server's, and ignored
-		return Welcome{}, Errorf(CodeProtocol, "%v sent a welcome of %d bytes; want %d", nc.RemoteAddr(), size, welcomeSize)
+		return Welcome{}, Errorf(ProtocolError, "%v sent a welcome of %d bytes; want %d", nc.RemoteAddr(), size, welcomeSize)
 	}
 	return Welcome{
 		Epoch:      uuid.UUID(body[:16]),
@@ -116,7 +116,7 @@ func readWelcome(nc net.Conn) (Welcome, error) {
 }
 
 func versionError(nc net.Conn, version uint8) *Error {
-	return Errorf(CodeVersion, "%v speaks protocol version %d, this side %d; use a matching release", nc.RemoteAddr(), version, Version)
+	return Errorf(VersionMismatch, "%v speaks protocol version %d, this side %d; use a matching release", nc.RemoteAddr(), version, Version)
 }
 
 // greetError says why the peer's half of the greeting did not come, and keeps
@@ -124,13 +124,13 @@ func versionError(nc net.Conn, version uint8) *Error {
 func greetError(nc net.Conn, err error) *Error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return Errorf(CodeTimeout, "%v did not greet in time; is it a MoM server?", nc.RemoteAddr()).withCause(err)
+		return Errorf(Timeout, "%v did not greet in time; is it a MoM server?", nc.RemoteAddr()).WithCause(err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return Errorf(CodeLost, "%v closed the connection before it greeted; is it a MoM server?", nc.RemoteAddr()).withCause(err)
+		return Errorf(Lost, "%v closed the connection before it greeted; is it a MoM server?", nc.RemoteAddr()).WithCause(err)
 	case isCertificateAlert(err): // TLS 1.3 has the client find out after the handshake
-		return handshakeError(nc.RemoteAddr(), err).withCause(err)
+		return handshakeError(nc.RemoteAddr(), err).WithCause(err)
 	}
-	return Errorf(CodeLost, "greeting %v: %w", nc.RemoteAddr(), err)
+	return Errorf(Lost, "greeting %v: %w", nc.RemoteAddr(), err)
 }
 
 // describe names the protocol that opens with the bytes, where it is a common one.
@@ -147,15 +147,15 @@ func describe(head []byte) string {
 }
 
 // ReadHello reads a client's Hello as a server. The error is an [*Error]: one
-// of [CodeNotMoM] is not to be answered, the others may be, with [Refuse]. The
+// of [NotMoM] is not to be answered, the others may be, with [Refuse]. The
 // caller sets the deadline.
 func ReadHello(nc net.Conn) (Hello, error) {
 	var head [7]byte
 	if n, err := io.ReadFull(nc, head[:4]); n > 0 && string(head[:n]) != greetMagic[:n] {
 		if opensTLS(head[:n]) {
-			return Hello{}, Errorf(CodeTLS, "there is no TLS at this port; connect without it")
+			return Hello{}, Errorf(TLSMismatch, "there is no TLS at this port; connect without it")
 		}
-		return Hello{}, Errorf(CodeNotMoM, "the greeting is not a MoM client's: it opened %s", describe(head[:n]))
+		return Hello{}, Errorf(NotMoM, "the greeting is not a MoM client's: it opened %s", describe(head[:n]))
 	} else if err != nil {
 		return Hello{}, helloError(err)
 	}
@@ -168,7 +168,7 @@ func ReadHello(nc net.Conn) (Hello, error) {
 	}
 	size := int(binary.BigEndian.Uint16(head[5:]))
 	if size > MaxTokenBytes {
-		return hello, Errorf(CodeUnauthorized, "a token of %d bytes; at most %d", size, MaxTokenBytes)
+		return hello, Errorf(Unauthorized, "a token of %d bytes; at most %d", size, MaxTokenBytes)
 	}
 	token := make([]byte, size)
 	if _, err := io.ReadFull(nc, token); err != nil {
@@ -183,11 +183,11 @@ func ReadHello(nc net.Conn) (Hello, error) {
 func helloError(err error) *Error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return Errorf(CodeTimeout, "the greeting did not come in time").withCause(err)
+		return Errorf(Timeout, "the greeting did not come in time").WithCause(err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return Errorf(CodeLost, "the client closed the connection before it had greeted").withCause(err)
+		return Errorf(Lost, "the client closed the connection before it had greeted").WithCause(err)
 	}
-	return Errorf(CodeLost, "reading the greeting: %w", err)
+	return Errorf(Lost, "reading the greeting: %w", err)
 }
 
 // Accept answers a Hello with the welcome, as a server.

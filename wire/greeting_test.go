@@ -64,19 +64,19 @@ func TestGreet(t *testing.T) {
 	}{
 		{"welcome", welcomeBytes, nil, ""},
 		{"a newer server's welcome", strings.Replace(welcomeBytes, "\x18", "\x1b", 1) + "new", nil, ""},
-		{"refused", refusal("mom:unauthorized:0:no token"), ErrUnauthorized, "pipe refused the connection: no token"},
-		{"refused for its version, by another", strings.Replace(refusal("mom:version:0:old"), "MoM\x01\x01", "MoM\x01\x07", 1), ErrVersion, "refused the connection: old"},
-		{"refused in other words", refusal("no"), ErrInternal, "the peer answered: no"},
-		{"another version", "MoM\x01\x02\x00\x00\x00", ErrVersion, "speaks protocol version 2, this side 1"},
-		{"a short welcome", "MoM\x01\x01\x00\x00\x02xx", ErrProtocol, "a welcome of 2 bytes; want 24"},
-		{"a long body", "MoM\x01\x01\x00\x04\x01", ErrNotMoM, "a greeting of 1025 bytes"},
-		{"HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", ErrNotMoM, "is not a MoM server: it answered in HTTP"},
-		{"SSH", "SSH-2.0-OpenSSH\r\n", ErrNotMoM, "it answered in SSH"},
-		{"a TLS alert", "\x15\x03\x01\x00\x02\x02\x46", ErrNotMoM, "it answered in TLS; connect with TLS"},
-		{"something", "220 mail", ErrNotMoM, `it answered "220 "`},
-		{"the endpoint's magic", "MoM\x02", ErrNotMoM, `it answered "MoM\x02"`},
-		{"one wrong byte, and the end", "X", ErrNotMoM, `it answered "X"`},
-		{"the end", "", ErrLost, "closed the connection before it greeted; is it a MoM server?"},
+		{"refused", refusal("mom:unauthorized:0:no token"), Unauthorized, "pipe refused the connection: no token"},
+		{"refused for its version, by another", strings.Replace(refusal("mom:version:0:old"), "MoM\x01\x01", "MoM\x01\x07", 1), VersionMismatch, "refused the connection: old"},
+		{"refused in other words", refusal("no"), InternalError, "the peer answered: no"},
+		{"another version", "MoM\x01\x02\x00\x00\x00", VersionMismatch, "speaks protocol version 2, this side 1"},
+		{"a short welcome", "MoM\x01\x01\x00\x00\x02xx", ProtocolError, "a welcome of 2 bytes; want 24"},
+		{"a long body", "MoM\x01\x01\x00\x04\x01", NotMoM, "a greeting of 1025 bytes"},
+		{"HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", NotMoM, "is not a MoM server: it answered in HTTP"},
+		{"SSH", "SSH-2.0-OpenSSH\r\n", NotMoM, "it answered in SSH"},
+		{"a TLS alert", "\x15\x03\x01\x00\x02\x02\x46", NotMoM, "it answered in TLS; connect with TLS"},
+		{"something", "220 mail", NotMoM, `it answered "220 "`},
+		{"the endpoint's magic", "MoM\x02", NotMoM, `it answered "MoM\x02"`},
+		{"one wrong byte, and the end", "X", NotMoM, `it answered "X"`},
+		{"the end", "", Lost, "closed the connection before it greeted; is it a MoM server?"},
 	} {
 		for _, piece := range []int{1, 1 << 20} {
 			w, said, err := greetedWith(tc.answer, piece, true)
@@ -93,7 +93,7 @@ func TestGreet(t *testing.T) {
 		}
 	}
 	for n := range len(welcomeBytes) { // cut at every byte
-		if _, _, err := greetedWith(welcomeBytes[:n], 1, true); !errors.Is(err, ErrLost) {
+		if _, _, err := greetedWith(welcomeBytes[:n], 1, true); !errors.Is(err, Lost) {
 			t.Errorf("cut after %d bytes: %v", n, err)
 		}
 	}
@@ -108,7 +108,7 @@ func TestGreet(t *testing.T) {
 		t.Errorf("the longest token: %v", err)
 	}
 	_, err := Greet(nil, Hello{Token: longest + "x"}, time.Second)
-	if !errors.Is(err, ErrBadRequest) || !strings.Contains(err.Error(), "a token of 1025 bytes; at most 1024") {
+	if !errors.Is(err, BadRequest) || !strings.Contains(err.Error(), "a token of 1025 bytes; at most 1024") {
 		t.Errorf("a long token: %v", err)
 	}
 }
@@ -119,7 +119,7 @@ func TestGreetSilence(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			_, _, err := greetedWith(welcomeBytes[:n], 1, false)
-			if !errors.Is(err, ErrTimeout) || time.Since(start) != 5*time.Second {
+			if !errors.Is(err, Timeout) || time.Since(start) != 5*time.Second {
 				t.Errorf("silent after %d bytes: %v after %v", n, err, time.Since(start))
 			}
 		})
@@ -156,15 +156,15 @@ func TestReadHello(t *testing.T) {
 		{"hello", helloBytes, Hello{1, "tok"}, nil, ""},
 		{"no token", "MoM\x01\x01\x00\x00", Hello{1, ""}, nil, ""},
 		{"the longest token", "MoM\x01\x01\x04\x00" + long, Hello{1, long}, nil, ""},
-		{"a longer token", "MoM\x01\x01\x04\x01" + long + "x", Hello{Version: 1}, ErrUnauthorized, "a token of 1025 bytes; at most 1024"},
-		{"another version", "MoM\x01\x02\x00\x00", Hello{Version: 2}, ErrVersion, "speaks protocol version 2, this side 1; use a matching release"},
-		{"version 0", "MoM\x01\x00\x00\x00", Hello{}, ErrVersion, "version 0"},
-		{"HTTP", "GET / HTTP/1.1\r\n\r\n", Hello{}, ErrNotMoM, "not a MoM client's: it opened in HTTP"},
-		{"a form", "POST / HTTP/1.1\r\n\r\n", Hello{}, ErrNotMoM, "in HTTP"},
-		{"SSH", "SSH-2.0-x\r\n", Hello{}, ErrNotMoM, "in SSH"},
-		{"TLS", "\x16\x03\x01\x02\x00\x01", Hello{}, ErrTLS, "no TLS at this port"},
-		{"an endpoint", "MoM\x02\x01", Hello{}, ErrNotMoM, `it opened "MoM\x02"`},
-		{"the end", "", Hello{}, ErrLost, "the client closed the connection before it had greeted"},
+		{"a longer token", "MoM\x01\x01\x04\x01" + long + "x", Hello{Version: 1}, Unauthorized, "a token of 1025 bytes; at most 1024"},
+		{"another version", "MoM\x01\x02\x00\x00", Hello{Version: 2}, VersionMismatch, "speaks protocol version 2, this side 1; use a matching release"},
+		{"version 0", "MoM\x01\x00\x00\x00", Hello{}, VersionMismatch, "version 0"},
+		{"HTTP", "GET / HTTP/1.1\r\n\r\n", Hello{}, NotMoM, "not a MoM client's: it opened in HTTP"},
+		{"a form", "POST / HTTP/1.1\r\n\r\n", Hello{}, NotMoM, "in HTTP"},
+		{"SSH", "SSH-2.0-x\r\n", Hello{}, NotMoM, "in SSH"},
+		{"TLS", "\x16\x03\x01\x02\x00\x01", Hello{}, TLSMismatch, "no TLS at this port"},
+		{"an endpoint", "MoM\x02\x01", Hello{}, NotMoM, `it opened "MoM\x02"`},
+		{"the end", "", Hello{}, Lost, "the client closed the connection before it had greeted"},
 	} {
 		for _, piece := range []int{1, 1 << 20} {
 			got, err := hearing(tc.words, piece)
@@ -174,7 +174,7 @@ func TestReadHello(t *testing.T) {
 		}
 	}
 	for n := range len(helloBytes) {
-		if _, err := hearing(helloBytes[:n], 1); !errors.Is(err, ErrLost) {
+		if _, err := hearing(helloBytes[:n], 1); !errors.Is(err, Lost) {
 			t.Errorf("cut after %d bytes: %v", n, err)
 		}
 	}
@@ -184,7 +184,7 @@ func TestReadHello(t *testing.T) {
 			near.SetDeadline(time.Now().Add(time.Second))
 			go say(far, helloBytes[:n], 1)
 			start := time.Now()
-			if _, err := ReadHello(near); !errors.Is(err, ErrTimeout) || time.Since(start) != time.Second || strings.Contains(err.Error(), "server") {
+			if _, err := ReadHello(near); !errors.Is(err, Timeout) || time.Since(start) != time.Second || strings.Contains(err.Error(), "server") {
 				t.Errorf("silent after %d bytes: %v after %v", n, err, time.Since(start))
 			}
 		})
@@ -210,15 +210,15 @@ func TestAnswers(t *testing.T) {
 	if got := answer(func(nc net.Conn) error { return Accept(nc, Welcome{Heartbeat: 1000 * time.Hour * 24}) }); got[24:28] != "\xff\xff\xff\xff" {
 		t.Errorf("a heartbeat of three years is %q", got[24:28])
 	}
-	got := answer(func(nc net.Conn) error { return Refuse(nc, &Error{Code: CodeFull, Message: "no", After: time.Second}) })
+	got := answer(func(nc net.Conn) error { return Refuse(nc, &Error{Code: Full, Message: "no", After: time.Second}) })
 	if want := "MoM\x01\x01\x01\x00\x10mom:full:1000:no"; got != want {
 		t.Errorf("refusal %q; want %q", got, want)
 	}
-	long := answer(func(nc net.Conn) error { return Refuse(nc, Errorf(CodeFull, "%s", strings.Repeat("ä", 9999))) })
+	long := answer(func(nc net.Conn) error { return Refuse(nc, Errorf(Full, "%s", strings.Repeat("ä", 9999))) })
 	if len(long) > 8+maxRefusal {
 		t.Errorf("a refusal of %d bytes", len(long))
 	}
-	if _, _, err := greetedWith(long, 100, true); !errors.Is(err, ErrFull) || !strings.HasSuffix(err.Error(), "…") {
+	if _, _, err := greetedWith(long, 100, true); !errors.Is(err, Full) || !strings.HasSuffix(err.Error(), "…") {
 		t.Errorf("a long refusal is read as %v", err)
 	}
 }
@@ -231,9 +231,9 @@ func TestGreetingKeepsCause(t *testing.T) {
 		code error
 		is   error
 	}{
-		"silence":            {func(net.Conn) {}, ErrTimeout, os.ErrDeadlineExceeded},
-		"the end":            {func(far net.Conn) { far.Close() }, ErrLost, io.EOF},
-		"the end in between": {func(far net.Conn) { far.Write([]byte("MoM\x01")); far.Close() }, ErrLost, io.EOF},
+		"silence":            {func(net.Conn) {}, Timeout, os.ErrDeadlineExceeded},
+		"the end":            {func(far net.Conn) { far.Close() }, Lost, io.EOF},
+		"the end in between": {func(far net.Conn) { far.Write([]byte("MoM\x01")); far.Close() }, Lost, io.EOF},
 	} {
 		for side, greet := range map[string]func(net.Conn) error{
 			"client": func(nc net.Conn) error {
@@ -261,7 +261,7 @@ func TestGreetingKeepsCause(t *testing.T) {
 			})
 			near, _ := net.Pipe()
 			near.Close()
-			if err := greet(near); !errors.Is(err, ErrLost) || !errors.Is(err, io.ErrClosedPipe) {
+			if err := greet(near); !errors.Is(err, Lost) || !errors.Is(err, io.ErrClosedPipe) {
 				t.Errorf("%s, closed: %v is no %v", side, err, io.ErrClosedPipe)
 			}
 		}
@@ -297,13 +297,13 @@ func TestGreetRefusedFirst(t *testing.T) {
 		code, is error
 		words    string
 	}{
-		"refused":   {"MoM\x01\x01\x01\x00\x0fmom:full:0:full", io.EOF, ErrFull, ErrFull, "pipe refused the connection: full"},
+		"refused":   {"MoM\x01\x01\x01\x00\x0fmom:full:0:full", io.EOF, Full, Full, "pipe refused the connection: full"},
 		"welcome":   {welcomeBytes, io.EOF, nil, nil, ""},
-		"HTTP":      {"HTTP/1.1", io.EOF, ErrNotMoM, ErrNotMoM, "in HTTP"},
-		"nothing":   {"", io.EOF, ErrLost, io.ErrClosedPipe, "greeting pipe: io: read/write on closed pipe"},
-		"an alert":  {"", alert, ErrCertificate, alert, "pipe does not accept this side's certificate"},
-		"half":      {"MoM\x01\x01", io.EOF, ErrLost, io.ErrClosedPipe, "greeting pipe: io: read/write on closed pipe"},
-		"too small": {"MoM\x01\x01\x00\x00\x01x", io.EOF, ErrProtocol, ErrProtocol, "a welcome of 1 bytes"},
+		"HTTP":      {"HTTP/1.1", io.EOF, NotMoM, NotMoM, "in HTTP"},
+		"nothing":   {"", io.EOF, Lost, io.ErrClosedPipe, "greeting pipe: io: read/write on closed pipe"},
+		"an alert":  {"", alert, BadCertificate, alert, "pipe does not accept this side's certificate"},
+		"half":      {"MoM\x01\x01", io.EOF, Lost, io.ErrClosedPipe, "greeting pipe: io: read/write on closed pipe"},
+		"too small": {"MoM\x01\x01\x00\x00\x01x", io.EOF, ProtocolError, ProtocolError, "a welcome of 1 bytes"},
 	} {
 		near, _ := net.Pipe()
 		w, err := Greet(&deaf{near, strings.NewReader(tc.answer), tc.err}, Hello{}, time.Second)
@@ -321,10 +321,10 @@ func TestGreetRefusedFirst(t *testing.T) {
 // shortest length are read; TestGreet goes one byte past each.
 func TestGreetingBounds(t *testing.T) {
 	text := "mom:full:0:" + strings.Repeat("x", maxRefusal-len("mom:full:0:"))
-	if _, _, err := greetedWith("MoM\x01\x01\x01\x04\x00"+text, 1<<20, true); !errors.Is(err, ErrFull) {
+	if _, _, err := greetedWith("MoM\x01\x01\x01\x04\x00"+text, 1<<20, true); !errors.Is(err, Full) {
 		t.Errorf("the longest refusal: %v", err)
 	}
-	if _, _, err := greetedWith(welcomeBytes[:7]+"\x17"+welcomeBytes[8:], 1<<20, true); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "a welcome of 23 bytes; want 24") {
+	if _, _, err := greetedWith(welcomeBytes[:7]+"\x17"+welcomeBytes[8:], 1<<20, true); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "a welcome of 23 bytes; want 24") {
 		t.Errorf("a byte less than a welcome: %v", err)
 	}
 }

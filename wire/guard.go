@@ -53,7 +53,7 @@ type gobRef struct {
 func plainGobType(id int64) bool { return id > 0 && id <= gobComplex || id >= gobFirstUser }
 
 // define takes in one definition, def, of a message of size bytes. It returns an
-// [ErrProtocol] where that is malformed, defines maps, interfaces, arrays or
+// [ProtocolError] where that is malformed, defines maps, interfaces, arrays or
 // types that contain themselves, or makes more than the bounds.
 func (g *gobTypes) define(id int64, def gobReader, size int) error {
 	if err := g.fits(size); err != nil {
@@ -64,17 +64,17 @@ func (g *gobTypes) define(id int64, def gobReader, size int) error {
 	g.refs += len(refs)
 	switch _, known := g.byID[id]; {
 	case kind == gobArray || kind == gobMap:
-		return Errorf(CodeProtocol, "a gob definition of a map or an array")
+		return Errorf(ProtocolError, "a gob definition of a map or an array")
 	case def.bad || def.left() > 0 || kind == 0:
-		return Errorf(CodeProtocol, "a gob type definition that is malformed")
+		return Errorf(ProtocolError, "a gob type definition that is malformed")
 	case known || id < gobFirstUser:
-		return Errorf(CodeProtocol, "a gob type that is defined already")
+		return Errorf(ProtocolError, "a gob type that is defined already")
 	case len(g.byID) >= g.bounds.Types || g.refs > g.bounds.Fields:
-		return Errorf(CodeProtocol, "more than %d gob types, or %d fields in all (Gob.Types, Gob.Fields)", g.bounds.Types, g.bounds.Fields)
+		return Errorf(ProtocolError, "more than %d gob types, or %d fields in all (Gob.Types, Gob.Fields)", g.bounds.Types, g.bounds.Fields)
 	}
 	for _, ref := range refs {
 		if !plainGobType(ref.id) {
-			return Errorf(CodeProtocol, "a gob definition with an interface")
+			return Errorf(ProtocolError, "a gob definition with an interface")
 		}
 	}
 	if g.byID == nil {
@@ -82,7 +82,7 @@ func (g *gobTypes) define(id int64, def gobReader, size int) error {
 	}
 	g.byID[id] = &gobType{kind: kind, refs: refs}
 	if g.reaches(id, id, make(map[int64]bool)) {
-		return Errorf(CodeProtocol, "a gob type that contains itself")
+		return Errorf(ProtocolError, "a gob type that contains itself")
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func (g *gobTypes) define(id int64, def gobReader, size int) error {
 // over their bound.
 func (g *gobTypes) fits(size int) error {
 	if g.bytes+size > g.bounds.Definitions {
-		return Errorf(CodeProtocol, "more than %d bytes of gob type definitions (Gob.Definitions)", g.bounds.Definitions)
+		return Errorf(ProtocolError, "more than %d bytes of gob type definitions (Gob.Definitions)", g.bounds.Definitions)
 	}
 	return nil
 }

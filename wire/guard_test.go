@@ -117,7 +117,7 @@ func TestGuardRefuses(t *testing.T) {
 	} {
 		// A stream that is longer than one payload may come in pieces.
 		err := walked(tc.data)
-		if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), tc.want) {
+		if !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s, %d bytes: %v; want %q", name, len(tc.data), err, tc.want)
 		}
 	}
@@ -213,15 +213,15 @@ func TestGuardOnConn(t *testing.T) {
 				synctest.Wait()
 			}
 			far.Write(append([]byte{byte(kind), 0, 0, 0, byte(len(head))}, head...))
-			if err := <-served; !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "map") {
+			if err := <-served; !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "map") {
 				t.Errorf("kind %d: %v", kind, err)
 			}
 		})
 	}
-	if err := NewEventDecoder(endlessMap(t)).Decode(nil, 0, nil); !errors.Is(err, ErrProtocol) {
+	if err := NewEventDecoder(endlessMap(t)).Decode(nil, 0, nil); !errors.Is(err, ProtocolError) {
 		t.Errorf("in the types of events: %v", err)
 	}
-	if err := NewEventDecoder(NewEventEncoder().Types()).Decode(endlessMap(t), 1, nil); !errors.Is(err, ErrProtocol) {
+	if err := NewEventDecoder(NewEventEncoder().Types()).Decode(endlessMap(t), 1, nil); !errors.Is(err, ProtocolError) {
 		t.Errorf("among events: %v", err)
 	}
 }
@@ -234,7 +234,7 @@ func TestGuardBounds(t *testing.T) {
 		t.Errorf("%d fields: %v", defaultGobBounds.Fields, err)
 	}
 	err := walked(gobOf(t, append(fields, many(1, 1, "G")...)...))
-	if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "2048 fields in all") {
+	if !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "2048 fields in all") {
 		t.Errorf("a field more: %v", err)
 	}
 
@@ -248,7 +248,7 @@ func TestGuardBounds(t *testing.T) {
 	if err := walk(guard, named(longest)); err != nil || guard.bytes != defaultGobBounds.Definitions {
 		t.Errorf("%d bytes of definitions: %v", guard.bytes, err)
 	}
-	if err := walked(named(longest + 1)); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "32768 bytes") {
+	if err := walked(named(longest + 1)); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "32768 bytes") {
 		t.Errorf("a byte more: %v", err)
 	}
 }

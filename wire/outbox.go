@@ -69,7 +69,7 @@ func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.buf) >= o.limit {
-		return Errorf(CodeFull, "%d bytes wait for %v already", len(o.buf), o.nc.RemoteAddr())
+		return Errorf(Full, "%d bytes wait for %v already", len(o.buf), o.nc.RemoteAddr())
 	}
 	if o.lent == nil {
 		o.lent = buffers.Get().(*[]byte)
@@ -84,7 +84,7 @@ func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
 	size := len(o.buf) - start - frameHead
 	if o.largest > 0 && size > o.largest {
 		o.buf = o.buf[:start]
-		return Errorf(CodeBadRequest, "a call of %d bytes; %v takes %d at most", size, o.nc.RemoteAddr(), o.largest)
+		return Errorf(BadRequest, "a call of %d bytes; %v takes %d at most", size, o.nc.RemoteAddr(), o.largest)
 	}
 	binary.BigEndian.PutUint32(o.buf[start+1:], uint32(size))
 	waits := o.hold

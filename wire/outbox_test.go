@@ -122,7 +122,7 @@ func TestOutboxLimit(t *testing.T) {
 		for i, tc := range []struct {
 			size int
 			full error
-		}{{14, nil}, {30, nil}, {0, ErrFull}} { // 19 bytes wait: one more, of any size; then none
+		}{{14, nil}, {30, nil}, {0, Full}} { // 19 bytes wait: one more, of any size; then none
 			err := out.put(frameCall, text(strings.Repeat("x", tc.size)))
 			if !errors.Is(err, tc.full) {
 				t.Errorf("frame %d: %v", i, err)
@@ -141,7 +141,7 @@ func TestOutboxFullAtTheLimit(t *testing.T) {
 	if err := out.put(frameCall, text(strings.Repeat("x", 15))); err != nil || len(out.buf) != 20 {
 		t.Errorf("%d bytes wait: %v", len(out.buf), err)
 	}
-	if err := out.put(frameCall, text("")); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "20 bytes wait") {
+	if err := out.put(frameCall, text("")); !errors.Is(err, Full) || !strings.Contains(err.Error(), "20 bytes wait") {
 		t.Errorf("at the limit: %v", err)
 	}
 }
@@ -149,7 +149,7 @@ func TestOutboxFullAtTheLimit(t *testing.T) {
 // TestOutboxLargest refuses a payload that is a byte longer than the peer takes,
 // and sends nothing of it.
 func TestOutboxLargest(t *testing.T) {
-	for largest, is := range map[int]error{4: nil, 3: ErrBadRequest, 0: nil} {
+	for largest, is := range map[int]error{4: nil, 3: BadRequest, 0: nil} {
 		out := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 1000, MaxCall: largest})
 		out.put(frameCall, text("one"))
 		err := out.put(frameCall, text("four"))
@@ -271,7 +271,7 @@ func TestWriteDeadline(t *testing.T) {
 		}
 		time.Sleep(1 * time.Nanosecond)
 		synctest.Wait()
-		if !errors.Is(c.Err(), ErrTimeout) {
+		if !errors.Is(c.Err(), Timeout) {
 			t.Errorf("on the dot: %v", c.Err())
 		}
 		c.Wait()
@@ -285,7 +285,7 @@ func TestWriteDeadline(t *testing.T) {
 		go c.Serve("Test", nil)
 		c.Client().Go("Test.Twice", new(int), new(int), nil)
 		synctest.Wait()
-		if !errors.Is(c.Err(), ErrLost) || !strings.Contains(c.Err().Error(), "writing to pipe: file already closed") {
+		if !errors.Is(c.Err(), Lost) || !strings.Contains(c.Err().Error(), "writing to pipe: file already closed") {
 			t.Errorf("after a write error: %v", c.Err())
 		}
 		c.Wait()
@@ -310,7 +310,7 @@ func TestFloodedCaller(t *testing.T) {
 		for ; c.Err() == nil && calls < 10_000; calls++ {
 			c.Client().Go("Test.Twice", &calls, new(int), nil)
 		}
-		if !errors.Is(c.Err(), ErrFull) || time.Since(start) != 0 || calls < 100 {
+		if !errors.Is(c.Err(), Full) || time.Since(start) != 0 || calls < 100 {
 			t.Errorf("%d calls in %v: %v", calls, time.Since(start), c.Err())
 		}
 		c.Wait()

@@ -60,7 +60,7 @@ type logRecords []logRecord
 // bound implements [bounded].
 func (logRecords) bound(n int) error {
 	if n > MaxLogEntries {
-		return Errorf(CodeProtocol, "an event with %d log entries; at most %d", n, MaxLogEntries)
+		return Errorf(ProtocolError, "an event with %d log entries; at most %d", n, MaxLogEntries)
 	}
 	return nil
 }

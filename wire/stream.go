@@ -51,13 +51,13 @@ func (e *EventEncoder) Types() []byte { return e.types }
 // that completes them. common is of ev's run, and is brought up to date. What
 // is set on delivery (Epoch, Missed, Snapshot) is left out. An event of more
 // than limit bytes, its definitions included, or of more than [MaxLogEntries],
-// is an [ErrTooLarge], and leaves common as it is.
+// is a [TooLarge] error, and leaves common as it is.
 func (e *EventEncoder) Encode(ev *Event, common *Common, limit int) (*Definition, []byte, error) {
 	if n := ev.textSize(); n > limit {
 		return nil, nil, tooLarge(ev, n, limit)
 	}
 	if n := len(ev.Data.Status.Log); n > MaxLogEntries {
-		return nil, nil, Errorf(CodeTooLarge, "an event of job %v with %d log entries; at most %d", ev.JobID, n, MaxLogEntries)
+		return nil, nil, Errorf(TooLarge, "an event of job %v with %d log entries; at most %d", ev.JobID, n, MaxLogEntries)
 	}
 	run, pack := common.find(ev)
 	if run == nil {
@@ -112,5 +112,5 @@ func (e *EventEncoder) definePackage(ev *Event, run *Definition) *Definition {
 }
 
 func tooLarge(ev *Event, n, limit int) *Error {
-	return Errorf(CodeTooLarge, "an event %v of job %v of %d bytes; at most %d (Config.MaxEventBytes)", ev.Data.Status.State, ev.JobID, n, limit)
+	return Errorf(TooLarge, "an event %v of job %v of %d bytes; at most %d (Config.MaxEventBytes)", ev.Data.Status.State, ev.JobID, n, limit)
 }

@@ -188,17 +188,17 @@ func TestEventLimit(t *testing.T) {
 		}
 		for _, limit := range []int{size - 1, 1000, 10, 0} {
 			_, _, err := enc.Encode(ev, new(Common), limit)
-			if !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "Config.MaxEventBytes") {
+			if !errors.Is(err, TooLarge) || !strings.Contains(err.Error(), "Config.MaxEventBytes") {
 				t.Errorf("%s: of %d bytes, at most %d: %v", name, size, limit, err)
 			}
 		}
 	}
 	over := Event{Seq: 1, Data: TransferData{Status: Status{Log: make([]LogEntry, MaxLogEntries+1)}}}
-	if _, _, err := enc.Encode(&over, new(Common), 1<<20); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "1025 log entries; at most 1024") {
+	if _, _, err := enc.Encode(&over, new(Common), 1<<20); !errors.Is(err, TooLarge) || !strings.Contains(err.Error(), "1025 log entries; at most 1024") {
 		t.Errorf("a log over its bound: %v", err)
 	}
 	huge, before := Event{Data: TransferData{Initialize: &InitializeData{Name: strings.Repeat("n", 10<<20)}}}, allocated()
-	if _, _, err := enc.Encode(&huge, new(Common), 1<<20); !errors.Is(err, ErrTooLarge) || allocated()-before > 1<<20 {
+	if _, _, err := enc.Encode(&huge, new(Common), 1<<20); !errors.Is(err, TooLarge) || allocated()-before > 1<<20 {
 		t.Errorf("10 MiB of text: %v, with %d bytes allocated", err, allocated()-before)
 	}
 	if n := text.textSize(); n > len(encoded(t, enc, text)) {
@@ -217,7 +217,7 @@ func TestDecodeRefuses(t *testing.T) {
 	one := len(data) / 2
 	for n := range data {
 		err := NewEventDecoder(enc.Types()).Decode(data[:n], 2, func(*Event) {})
-		if !errors.Is(err, ErrProtocol) {
+		if !errors.Is(err, ProtocolError) {
 			t.Fatalf("two events, cut to %d of %d bytes: %v", n, len(data), err)
 		}
 	}
@@ -229,15 +229,15 @@ func TestDecodeRefuses(t *testing.T) {
 		"too few": {data, 3}, "none": {nil, 1},
 	} {
 		dec := NewEventDecoder(enc.Types())
-		if err := dec.Decode(tc.data, tc.count, func(*Event) {}); !errors.Is(err, ErrProtocol) {
+		if err := dec.Decode(tc.data, tc.count, func(*Event) {}); !errors.Is(err, ProtocolError) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := dec.Decode(data, 2, func(*Event) {}); !errors.Is(err, ErrProtocol) {
+		if err := dec.Decode(data, 2, func(*Event) {}); !errors.Is(err, ProtocolError) {
 			t.Errorf("%s, and then a good batch: %v", name, err)
 		}
 	}
 	for n := range enc.Types() {
-		if err := NewEventDecoder(enc.Types()[:n]).Decode(data, 2, func(*Event) {}); !errors.Is(err, ErrProtocol) {
+		if err := NewEventDecoder(enc.Types()[:n]).Decode(data, 2, func(*Event) {}); !errors.Is(err, ProtocolError) {
 			t.Fatalf("types cut to %d bytes: %v", n, err)
 		}
 	}
@@ -256,7 +256,7 @@ func TestDecodeMutations(t *testing.T) {
 			events = mutated(rng, events)
 		}
 		err := NewEventDecoder(types).Decode(events, 2, func(*Event) {})
-		if err != nil && (!errors.Is(err, ErrProtocol) || len(err.Error()) > 400) {
+		if err != nil && (!errors.Is(err, ProtocolError) || len(err.Error()) > 400) {
 			t.Fatal(err)
 		}
 	}

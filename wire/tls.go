@@ -54,15 +54,15 @@ func IsPlain(handshake error) bool {
 // maxTLSWords bounds what an error repeats of a certificate's names.
 const maxTLSWords = 256
 
-// HandshakeError says why a TLS handshake with peer failed: it is an [ErrTLS]
-// if one side does not speak TLS, an [ErrCertificate] if one side does not
-// accept the other's certificate, an [ErrTimeout], an [ErrClosed] if a context
-// was cancelled, or an [ErrLost]. Its cause is err. It returns nil for nil.
+// HandshakeError says why a TLS handshake with peer failed: it is a [TLSMismatch] error
+// if one side does not speak TLS, a [BadCertificate] error if one side does not
+// accept the other's certificate, a [Timeout] error, a [Closed] error if a context
+// was cancelled, or a [Lost] error. Its cause is err. It returns nil for nil.
 func HandshakeError(peer net.Addr, err error) error {
 	if err == nil {
 		return nil
 	}
-	return handshakeError(peer, err).withCause(err)
+	return handshakeError(peer, err).WithCause(err)
 }
 
 // handshakeError is HandshakeError without the cause.
@@ -72,21 +72,21 @@ func handshakeError(peer net.Addr, err error) *Error {
 	text := Clip(err.Error(), maxTLSWords)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return Errorf(CodeTimeout, "the TLS handshake with %v did not end in time", peer)
+		return Errorf(Timeout, "the TLS handshake with %v did not end in time", peer)
 	case errors.Is(err, context.Canceled):
-		return Errorf(CodeClosed, "the TLS handshake with %v was given up: %s", peer, text)
+		return Errorf(Closed, "the TLS handshake with %v was given up: %s", peer, text)
 	case errors.As(err, &record):
-		return Errorf(CodeTLS, "%v does not speak TLS: it answered %s", peer, describe(record.RecordHeader[:]))
+		return Errorf(TLSMismatch, "%v does not speak TLS: it answered %s", peer, describe(record.RecordHeader[:]))
 	case errors.As(err, &verification):
-		return Errorf(CodeCertificate, "the certificate of %v is not accepted: %s", peer, Clip(verification.Err.Error(), maxTLSWords))
+		return Errorf(BadCertificate, "the certificate of %v is not accepted: %s", peer, Clip(verification.Err.Error(), maxTLSWords))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return Errorf(CodeLost, "%v closed the connection within the TLS handshake", peer)
+		return Errorf(Lost, "%v closed the connection within the TLS handshake", peer)
 	case isCertificateAlert(err):
-		return Errorf(CodeCertificate, "%v does not accept this side's certificate: %s", peer, text)
+		return Errorf(BadCertificate, "%v does not accept this side's certificate: %s", peer, text)
 	case strings.Contains(text, "certificate"):
-		return Errorf(CodeCertificate, "TLS with %v: %s", peer, text)
+		return Errorf(BadCertificate, "TLS with %v: %s", peer, text)
 	}
-	return Errorf(CodeLost, "TLS with %v: %s", peer, text)
+	return Errorf(Lost, "TLS with %v: %s", peer, text)
 }
 
 // isCertificateAlert reports whether err is the peer's word, by a TLS alert,

@@ -61,17 +61,17 @@ func TestHandshakeError(t *testing.T) {
 		code  error
 		text  string
 	}{
-		"late":                  {context.DeadlineExceeded, ErrTimeout, "the TLS handshake with pipe did not end in time"},
-		"late at the socket":    {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, ErrTimeout, "the TLS handshake with pipe did not end in time"},
-		"cancelled":             {fmt.Errorf("stopped: %w", context.Canceled), ErrClosed, "the TLS handshake with pipe was given up: stopped: context canceled"},
-		"no TLS":                {tls.RecordHeaderError{RecordHeader: [5]byte{'H', 'T', 'T', 'P', '/'}}, ErrTLS, "pipe does not speak TLS: it answered in HTTP"},
-		"its certificate":       {&tls.CertificateVerificationError{Err: unknown}, ErrCertificate, "the certificate of pipe is not accepted: x509: certificate signed by unknown authority"},
-		"the end":               {io.EOF, ErrLost, "pipe closed the connection within the TLS handshake"},
-		"the end in a record":   {io.ErrUnexpectedEOF, ErrLost, "pipe closed the connection within the TLS handshake"},
-		"this side's":           {&net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}, ErrCertificate, "pipe does not accept this side's certificate: remote error: tls: bad certificate"},
-		"no certificate":        {errors.New("tls: client didn't provide a certificate"), ErrCertificate, "TLS with pipe: tls: client didn't provide a certificate"},
-		"another alert":         {&net.OpError{Op: "remote error", Err: errors.New("tls: protocol version not supported")}, ErrLost, "TLS with pipe: remote error: tls: protocol version not supported"},
-		"words of a name, long": {errors.New(strings.Repeat("x", 2*maxTLSWords)), ErrLost, "TLS with pipe: " + strings.Repeat("x", maxTLSWords) + "…"},
+		"late":                  {context.DeadlineExceeded, Timeout, "the TLS handshake with pipe did not end in time"},
+		"late at the socket":    {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, Timeout, "the TLS handshake with pipe did not end in time"},
+		"cancelled":             {fmt.Errorf("stopped: %w", context.Canceled), Closed, "the TLS handshake with pipe was given up: stopped: context canceled"},
+		"no TLS":                {tls.RecordHeaderError{RecordHeader: [5]byte{'H', 'T', 'T', 'P', '/'}}, TLSMismatch, "pipe does not speak TLS: it answered in HTTP"},
+		"its certificate":       {&tls.CertificateVerificationError{Err: unknown}, BadCertificate, "the certificate of pipe is not accepted: x509: certificate signed by unknown authority"},
+		"the end":               {io.EOF, Lost, "pipe closed the connection within the TLS handshake"},
+		"the end in a record":   {io.ErrUnexpectedEOF, Lost, "pipe closed the connection within the TLS handshake"},
+		"this side's":           {&net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}, BadCertificate, "pipe does not accept this side's certificate: remote error: tls: bad certificate"},
+		"no certificate":        {errors.New("tls: client didn't provide a certificate"), BadCertificate, "TLS with pipe: tls: client didn't provide a certificate"},
+		"another alert":         {&net.OpError{Op: "remote error", Err: errors.New("tls: protocol version not supported")}, Lost, "TLS with pipe: remote error: tls: protocol version not supported"},
+		"words of a name, long": {errors.New(strings.Repeat("x", 2*maxTLSWords)), Lost, "TLS with pipe: " + strings.Repeat("x", maxTLSWords) + "…"},
 	} {
 		near, _ := net.Pipe()
 		err := HandshakeError(near.RemoteAddr(), tc.cause)

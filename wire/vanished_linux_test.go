@@ -46,7 +46,7 @@ func TestWatchPeer(t *testing.T) {
 					t.Errorf("TLS %v, writes %v: keepalive after %d s, %v", secured, write, idle, err)
 				}
 			})
-			conn.Close(Errorf(CodeClosed, "looked at"))
+			conn.Close(Errorf(Closed, "looked at"))
 			conn.Wait()
 		}
 	}

@@ -231,7 +231,7 @@ type awayError struct {
 
 func (e *awayError) Error() string {
 	what := "no connection"
-	if errors.Is(e.why, wire.ErrFull) || errors.Is(e.why, wire.ErrBusy) {
+	if errors.Is(e.why, wire.Full) || errors.Is(e.why, wire.Busy) {
 		what = "no place at the server"
 	}
 	text := fmt.Sprintf("%s within %v, which is -wait", what, e.wait)

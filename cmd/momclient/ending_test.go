@@ -176,7 +176,7 @@ func TestAwayCause(t *testing.T) {
 	}{
 		{[]momclient.ConnectionStatus{{Kind: momclient.Connecting}}, "no connection within 1h0m0s, which is -wait: the server has not answered yet"},
 		{[]momclient.ConnectionStatus{{Kind: momclient.Lost, Err: errors.New("reset")}, {Kind: momclient.Connecting}}, "no connection within 1h0m0s, which is -wait: reset"},
-		{[]momclient.ConnectionStatus{{Kind: momclient.Refused, Err: wire.Errorf(wire.CodeFull, "full")}}, "no place at the server within 1h0m0s, which is -wait: full"},
+		{[]momclient.ConnectionStatus{{Kind: momclient.Refused, Err: wire.Errorf(wire.Full, "full")}}, "no place at the server within 1h0m0s, which is -wait: full"},
 		{[]momclient.ConnectionStatus{{Kind: momclient.Connected}, {Kind: momclient.Connecting}}, "no connection within 1h0m0s, which is -wait: the server has not answered yet"},
 	} {
 		synctest.Test(t, func(t *testing.T) {

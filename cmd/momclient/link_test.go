@@ -22,8 +22,8 @@ func TestLink(t *testing.T) {
 	resumed := momclient.ConnectionStatus{Kind: momclient.Resumed, Server: "S", Replayed: 3, Missed: 4}
 	one := momclient.ConnectionStatus{Kind: momclient.Resumed, Server: "S", Replayed: 1}
 	anew := momclient.ConnectionStatus{Kind: momclient.Resumed, Server: "S", NewEpoch: true}
-	full := momclient.ConnectionStatus{Kind: momclient.Refused, Server: "S", Err: wire.Errorf(wire.CodeFull, "10 subscribers already")}
-	token := momclient.ConnectionStatus{Kind: momclient.Refused, Server: "S", Err: wire.ErrUnauthorized, Final: true}
+	full := momclient.ConnectionStatus{Kind: momclient.Refused, Server: "S", Err: wire.Errorf(wire.Full, "10 subscribers already")}
+	token := momclient.ConnectionStatus{Kind: momclient.Refused, Server: "S", Err: wire.Unauthorized, Final: true}
 	bye := momclient.ConnectionStatus{Kind: momclient.Draining, Server: "S", Err: errors.New("shutting down")}
 	byeLost := momclient.ConnectionStatus{Kind: momclient.Lost, Server: "S", Err: bye.Err}
 	for name, tc := range map[string]struct {

@@ -10,9 +10,9 @@ import (
 // remedies are the flags to look at, where the server or this side does not
 // accept the other.
 var remedies = map[wire.Code]string{
-	wire.CodeTLS:          "-tls and -tls-ca",
-	wire.CodeCertificate:  "-tls-ca, and -tls-cert with -tls-key",
-	wire.CodeUnauthorized: "-token-file and MOM_TOKEN",
+	wire.TLSMismatch:    "-tls and -tls-ca",
+	wire.BadCertificate: "-tls-ca, and -tls-cert with -tls-key",
+	wire.Unauthorized:   "-token-file and MOM_TOKEN",
 }
 
 // settings matches the names that this side's library has for its bounds, at

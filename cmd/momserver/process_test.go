@@ -172,9 +172,9 @@ func TestWaitForSubscription(t *testing.T) {
 	}
 	conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: 30 * time.Second, MessageTimeout: 30 * time.Second})
 	go conn.Serve("", nil)
-	defer conn.Close(wire.Errorf(wire.CodeClosed, "the test is over"))
+	defer conn.Close(wire.Errorf(wire.Closed, "the test is over"))
 	args := wire.SubscribeArgs{CallbackAddr: l.Addr().String(), Ticket: make([]byte, wire.TicketSize)}
-	if err := conn.Call(t.Context(), wire.MethodSubscribe, &args, new(wire.Subscribed)); !errors.Is(err, wire.ErrCallback) {
+	if err := conn.Call(t.Context(), wire.MethodSubscribe, &args, new(wire.Subscribed)); !errors.Is(err, wire.CallbackFailed) {
 		t.Errorf("subscribed: %v", err)
 	}
 	first := uint64(0)

@@ -73,7 +73,7 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 	callback := &badCallback{what: what, until: make(chan struct{})}
 	go conn.Serve(wire.CallbackService, callback)
 	defer conn.Wait()
-	defer conn.Close(wire.Errorf(wire.CodeClosed, "enough"))
+	defer conn.Close(wire.Errorf(wire.Closed, "enough"))
 	release := sync.OnceFunc(func() { close(callback.until) })
 	defer release()
 	// A call is not over before what is served on the same connection.

@@ -26,7 +26,7 @@ func (p *publisher) refused(want error, call func() error) {
 	if n := p.srv.Stats().Published - before; n > 0 {
 		p.w.violated(invariant.Published, "%s published %d events, and was refused", p.name, n)
 	}
-	if !errors.Is(err, want) && !errors.Is(err, wire.ErrClosed) {
+	if !errors.Is(err, want) && !errors.Is(err, wire.Closed) {
 		p.w.violated(invariant.Published, "%s got %v, and should get %v", p.name, err, want)
 	}
 }
@@ -53,10 +53,10 @@ func (p *publisher) runMany() {
 	}
 	if !p.leaving() {
 		for range 3 {
-			p.refused(wire.ErrFull, func() error { return p.startJob("one too many") })
+			p.refused(wire.Full, func() error { return p.startJob("one too many") })
 			p.begin(0)
-			p.refused(wire.ErrFull, func() error { return p.srv.Publish(p.event(wire.Transferring)) })
-			p.refused(wire.ErrTooLarge, func() error { return p.startJob(p.w.long()) })
+			p.refused(wire.Full, func() error { return p.srv.Publish(p.event(wire.Transferring)) })
+			p.refused(wire.TooLarge, func() error { return p.startJob(p.w.long()) })
 		}
 		p.w.checkSizes(p.srv)
 	}
@@ -71,7 +71,7 @@ func (p *publisher) runMany() {
 
 // refusePackage starts a package that is too large.
 func (r *jobRun) refusePackage() {
-	r.refused(wire.ErrTooLarge, func() error {
+	r.refused(wire.TooLarge, func() error {
 		_, err := r.job.StartPackage(wire.PackageHeader{FileSize: 1}, wire.PackageBody{Item: r.w.long()})
 		return err
 	})
@@ -81,7 +81,7 @@ func (r *jobRun) refusePackage() {
 func (w *world) refusesAll(srv *momserver.Server) {
 	p := w.publishers[0]
 	_, err := srv.StartJob(p.jobs[0], wire.InitializeData{Name: "too late"})
-	if !errors.Is(err, wire.ErrClosed) {
+	if !errors.Is(err, wire.Closed) {
 		w.violated(invariant.Published, "StartJob after Close got %v", err)
 	}
 }

@@ -83,7 +83,7 @@ func (g *guest) visit(what string) error {
 	}
 	go conn.Serve(wire.CallbackService, &badCallback{})
 	defer conn.Wait()
-	defer conn.Close(wire.Errorf(wire.CodeClosed, "enough"))
+	defer conn.Close(wire.Errorf(wire.Closed, "enough"))
 	switch what {
 	case unsubscribed:
 		if err = conn.Call(ctx, wire.MethodSubscribe, &wire.SubscribeArgs{Name: what, Room: 1000}, &wire.Subscribed{}); err == nil {
@@ -181,6 +181,6 @@ func (n *newcomers) visit(link *wiretest.Link) {
 	}
 	go conn.Serve("", nil)
 	conn.Call(ctx, wire.MethodPing, &wire.Nothing{}, &wire.Nothing{})
-	conn.Close(wire.Errorf(wire.CodeClosed, "enough"))
+	conn.Close(wire.Errorf(wire.Closed, "enough"))
 	conn.Wait()
 }

@@ -82,7 +82,7 @@ func (s *subscriber) next(c *momclient.Client, err error) bool {
 	if s.overtake = s.handOver(); s.overtake {
 		return true
 	}
-	if errors.Is(err, wire.ErrAlreadySubscribed) { // by an interference
+	if errors.Is(err, wire.AlreadySubscribed) { // by an interference
 		s.leaves()
 		c.Unsubscribe()
 		s.stream.Unsubscribed()

@@ -96,7 +96,7 @@ var mutants = []mutant{
 		{"momclient/inbox.go", "after = position{cursor: wire.Cursor{Epoch: ch.epoch(), Seq: seq}}", "after.cursor.Seq = seq"},
 	}, []string{invariant.Ended, invariant.Sum}, tests{}},
 	{"half a message taken for a write", []edit{
-		{"momserver/drop.go", "case wire.CodeStalled:\n\t\treturn ReasonStalled", "case wire.CodeStalled:\n\t\treturn ReasonWriteTimeout"},
+		{"momserver/drop.go", "case wire.Stalled:\n\t\treturn ReasonStalled", "case wire.Stalled:\n\t\treturn ReasonWriteTimeout"},
 	}, []string{invariant.Reasons}, tests{}},
 	{"loop that overtakes a handler", []edit{
 		{"momclient/inbox.go", "if d.n > in.moved {", "if d.n == in.moved+1 {"},

@@ -175,7 +175,7 @@ func (p *publisher) call(publish func() error, events ...expected) error {
 		before++
 		p.did("%d %v", before, e.state)
 	}
-	if err != nil && !errors.Is(err, wire.ErrClosed) && !errors.Is(err, wire.ErrRunEnded) {
+	if err != nil && !errors.Is(err, wire.Closed) && !errors.Is(err, wire.RunEnded) {
 		p.w.violated(invariant.Published, "%s was refused: %v", p.name, err)
 	}
 	return err

@@ -282,10 +282,10 @@ func (s *subscriber) status(st momclient.ConnectionStatus) {
 		}
 		s.checkEnd(st)
 	}
-	if st.Final && !errors.Is(st.Err, wire.ErrClosed) {
+	if st.Final && !errors.Is(st.Err, wire.Closed) {
 		s.w.violated(invariant.Liveness, "%s was refused for good: %v", s.name, st.Err)
 	}
-	if errors.Is(st.Err, wire.ErrProtocol) { // no client's fault, and no network's
+	if errors.Is(st.Err, wire.ProtocolError) { // no client's fault, and no network's
 		s.w.violated(invariant.Published, "%s found the protocol broken: %v", s.name, st.Err)
 	}
 }

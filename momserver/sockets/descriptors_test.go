@@ -108,7 +108,7 @@ func followWithFew(t *testing.T, addr, callback string) {
 		case momclient.Connected, momclient.Resumed, momclient.Closed:
 			fmt.Println(s.Kind)
 		case momclient.Lost:
-			if strings.Contains(s.Err.Error(), "too many open files") || errors.Is(s.Err, wire.ErrCallback) {
+			if strings.Contains(s.Err.Error(), "too many open files") || errors.Is(s.Err, wire.CallbackFailed) {
 				fmt.Println("failed", s.Err)
 			} else {
 				fmt.Println("lost", s.Err)

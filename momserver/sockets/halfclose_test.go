@@ -192,7 +192,7 @@ func (b *bed) halfClosed(name string, at half, alert bool) {
 			}
 		}
 		p.halfClose(alert)
-		if err := <-ended; !errors.Is(err, wire.ErrLost) || !strings.HasSuffix(err.Error(), "closed the connection") {
+		if err := <-ended; !errors.Is(err, wire.Lost) || !strings.HasSuffix(err.Error(), "closed the connection") {
 			t.Errorf("%s: it reads to the end: %v", name, err)
 		}
 	}

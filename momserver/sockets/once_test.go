@@ -70,7 +70,7 @@ func (b *bed) once(name, addr string, c *cut, asks bool) {
 			}
 		}
 	}
-	if err != nil && (!errors.Is(err, wire.ErrLost) || wire.IsFinal(err) || !c.isDone()) {
+	if err != nil && (!errors.Is(err, wire.Lost) || wire.IsFinal(err) || !c.isDone()) {
 		b.t.Errorf("%s: %v", name, err)
 	}
 }

@@ -71,7 +71,7 @@ func (r *replay) status(s momclient.ConnectionStatus) {
 	case momclient.Lost, momclient.Refused:
 		r.subscribed.Store(false)
 		r.troubles.Add(1)
-		if s.Final && !errors.Is(s.Err, wire.ErrClosed) {
+		if s.Final && !errors.Is(s.Err, wire.Closed) {
 			r.refused.Store(&s)
 		}
 	}

@@ -47,7 +47,7 @@ func (p *stuckPeer) subscribe(args wire.SubscribeArgs) *wire.Conn {
 	never := make(chan struct{})
 	p.t.Cleanup(func() {
 		close(never)
-		conn.Close(wire.Errorf(wire.CodeClosed, "done"))
+		conn.Close(wire.Errorf(wire.Closed, "done"))
 	})
 	go conn.Serve(wire.CallbackService, stuckEndpoint{never})
 	conn.Client().Go(wire.MethodSubscribe, &args, new(wire.Subscribed), nil)

@@ -56,7 +56,7 @@ func (b *bed) follower(resumed *atomic.Int64) *follower {
 		case s.Kind == momclient.Resumed && s.NewEpoch:
 			f.stream.Connected(s.Epoch)
 			resumed.Add(1)
-		case s.Final && !errors.Is(s.Err, wire.ErrClosed):
+		case s.Final && !errors.Is(s.Err, wire.Closed):
 			b.t.Errorf("refused for good: %v", s.Err)
 		}
 	})

@@ -203,15 +203,15 @@ func TestClientRefused(t *testing.T) {
 		after  time.Duration
 		final  bool
 	}{
-		{refusal(1, "mom:unauthorized:0:no: entry"), wire.ErrUnauthorized, 0, true},
-		{refusal(9, "mom:version:0:too old"), wire.ErrVersion, 0, true},
-		{refusal(1, "mom:full:1500:full up"), wire.ErrFull, 1500 * time.Millisecond, false},
-		{refusal(1, "mom:tomorrow:0:new"), &wire.Error{Code: "tomorrow"}, 0, false},
-		{refusal(1, "go away"), wire.ErrInternal, 0, false},
-		{refusal(1, "mom:full"), wire.ErrProtocol, 0, false},
-		{[]byte("MoM\x01\x02\x00\x00\x00"), wire.ErrVersion, 0, true},
-		{[]byte("MoM\x01\x01\x00\x00\x03abc"), wire.ErrProtocol, 0, false},
-		{[]byte("SSH-2.0-sshd"), wire.ErrNotMoM, 0, true},
+		{refusal(1, "mom:unauthorized:0:no: entry"), wire.Unauthorized, 0, true},
+		{refusal(9, "mom:version:0:too old"), wire.VersionMismatch, 0, true},
+		{refusal(1, "mom:full:1500:full up"), wire.Full, 1500 * time.Millisecond, false},
+		{refusal(1, "mom:tomorrow:0:new"), wire.Code("tomorrow"), 0, false},
+		{refusal(1, "go away"), wire.InternalError, 0, false},
+		{refusal(1, "mom:full"), wire.ProtocolError, 0, false},
+		{[]byte("MoM\x01\x02\x00\x00\x00"), wire.VersionMismatch, 0, true},
+		{[]byte("MoM\x01\x01\x00\x00\x03abc"), wire.ProtocolError, 0, false},
+		{[]byte("SSH-2.0-sshd"), wire.NotMoM, 0, true},
 	} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

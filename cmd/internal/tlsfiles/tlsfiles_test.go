@@ -103,14 +103,14 @@ func TestRenewal(t *testing.T) {
 	}
 	third := momclient.New(l.Addr().String(), momclient.Options{TLS: stuck})
 	defer third.Close()
-	if err := subscribe(third); !errors.Is(err, wire.ErrCertificate) || !strings.Contains(err.Error(), "unknown authority") {
+	if err := subscribe(third); !errors.Is(err, wire.BadCertificate) || !strings.Contains(err.Error(), "unknown authority") {
 		t.Errorf("who trusts the old authority alone: %v", err)
 	}
 	trusting := stuck.Clone()
 	trusting.RootCAs = renewed.Pool()
 	fourth := momclient.New(l.Addr().String(), momclient.Options{TLS: trusting})
 	defer fourth.Close()
-	if err := subscribe(fourth); !errors.Is(err, wire.ErrCertificate) {
+	if err := subscribe(fourth); !errors.Is(err, wire.BadCertificate) {
 		t.Errorf("who has a certificate of the old authority: %v", err)
 	}
 	// Nobody was dropped.
