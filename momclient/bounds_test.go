@@ -34,7 +34,6 @@ var bounds = map[string]bound{
 	"Queue":       {holds: []func(*testing.T){holdsQueue}},
 	"QueueBytes":  {holds: []func(*testing.T){holdsQueueBytes}},
 	"MaxMessage":  {holds: []func(*testing.T){holdsMaxMessage}},
-	"Gob":         {holds: []func(*testing.T){holdsGob}}, // and each of its fields wire's TestGobBounds
 	"DialTimeout": {holds: []func(*testing.T){holdsDialTimeout}},
 	"CallTimeout": {holds: []func(*testing.T){holdsCallTimeout, holdsCallTimeoutOfPages, holdsCallTimeoutOfMessages}},
 }
@@ -85,32 +84,6 @@ func (e *ending) is() error {
 // hit reports whether err is of the code and names the bound.
 func hit(err, is error, name string) bool {
 	return errors.Is(err, is) && strings.Contains(err.Error(), "(Options."+name+")")
-}
-
-// holdsGob publishes an event with as many log entries as one value may have
-// elements, and one with an entry more.
-func holdsGob(t *testing.T) {
-	for over := range 2 {
-		inBubble(t, func(s *site) {
-			s.start()
-			s.ledger = invariant.Unknown()
-			c := s.client(momclient.Options{Gob: wire.GobBounds{Elements: 3}})
-			end := endingOf(c)
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
-			ev := wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{
-				State: wire.JobInitialized, Log: make([]wire.LogEntry, 3+over),
-			}}}
-			if err := s.srv.Publish(ev); err != nil {
-				t.Fatal(err)
-			}
-			if err := end.is(); (err == nil) != (over == 0) || over > 0 && !strings.Contains(err.Error(), "Gob.Elements") {
-				t.Errorf("%d over: %v", over, err)
-			}
-			c.wasTold(invariant.Told{Fresh: 1 - over, Last: uint64(1 - over)})
-		})
-	}
 }
 
 func holdsName(t *testing.T) {

@@ -19,7 +19,7 @@ func (k *callback) Notify(b *wire.Batch, ack *wire.Ack) error {
 			k.s.callee.Close(asError(err)) // a batch cannot be refused and the next one taken
 			return err
 		}
-		*ack = wire.Ack{Next: b.Next, Room: room, Held: k.s.holds(b, room)}
+		*ack = wire.Ack{Room: room, Held: k.s.holds(b, room)}
 		if !ack.Held {
 			k.s.callee.AnswerNow()
 		}
@@ -91,7 +91,7 @@ func (s *session) onTheWay() int {
 func (s *session) take(b *wire.Batch) (room uint32, err error) {
 	again := s.decoder != nil && len(b.Types) > 0
 	if s.decoder == nil && len(b.Types) > 0 {
-		s.decoder = s.c.opts.Gob.NewEventDecoder(b.Types)
+		s.decoder = wire.NewEventDecoder(b.Types)
 	}
 	switch {
 	case again: // each decoder would be kept as long as events of its own wait

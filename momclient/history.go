@@ -92,7 +92,7 @@ func (c *Client) decodePage(page *wire.Page) ([]wire.Event, error) {
 		return nil, wire.Errorf(wire.ProtocolError, "momclient: a page of %d events; at most %d", page.Count, maxPageEvents)
 	}
 	var events []wire.Event
-	err := c.opts.Gob.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(ev *wire.Event) {
+	err := wire.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(ev *wire.Event) {
 		ev.Epoch = page.Epoch
 		events = append(events, *ev)
 	})
@@ -144,5 +144,5 @@ func (c *Client) call(ctx context.Context, calls func(context.Context, *wire.Con
 	serving.Go(func() { l.conn.Serve("", nil) })
 	defer serving.Wait()
 	defer l.conn.Close(wire.Errorf(wire.Closed, "asked"))
-	return calls(ctx, l.conn)
+	return withSetting(calls(ctx, l.conn))
 }

@@ -63,8 +63,6 @@ type Options struct {
 	// which is wire.MaxServerMessage. A server with default bounds sends no
 	// longer ones than 144 KiB.
 	MaxMessage int
-	// Gob bounds what the server's gob may hold.
-	Gob wire.GobBounds
 
 	// DialTimeout bounds connecting, TLS and greeting together; 5 s.
 	DialTimeout time.Duration

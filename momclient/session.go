@@ -102,7 +102,7 @@ func (s *session) ask(ctx context.Context, args *wire.SubscribeArgs) error {
 		s.accepted.Store(true)
 		s.c.inbox.begun(s)
 	}
-	return err
+	return withSetting(err)
 }
 
 // meet makes the call, and serves the server at the endpoint from when it has
@@ -123,7 +123,7 @@ func (s *session) meet(ctx context.Context, ep *endpoint, args *wire.SubscribeAr
 				return err
 			}
 		case <-unless(asking, s.conn.Done()): // what it was asked says more
-			return s.conn.Err()
+			return withSetting(s.conn.Err())
 		case <-unless(asking, ctx.Done()):
 			return wire.Errorf(wire.CallbackFailed, "%s did not call back on %s: %w", s.c.addr, ep.addr, ended(ctx))
 		}
@@ -158,9 +158,9 @@ func (s *session) watch(ctx context.Context) error {
 	for {
 		select {
 		case <-s.conn.Done():
-			return s.close(asError(s.conn.Err()))
+			return s.close(asError(withSetting(s.conn.Err())))
 		case <-s.callee.Done():
-			return s.close(asError(s.callee.Err()))
+			return s.close(asError(withSetting(s.callee.Err())))
 		case <-ctx.Done():
 			s.unsubscribe()
 			return s.close(wire.Errorf(wire.Closed, "unsubscribed"))

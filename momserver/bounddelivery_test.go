@@ -42,7 +42,7 @@ func (u *unhurried) Notify(b *wire.Batch, ack *wire.Ack) error {
 	}
 	u.mu.Unlock()
 	<-u.may
-	*ack = wire.Ack{Next: b.Next, Room: 100}
+	*ack = wire.Ack{Room: 100}
 	return nil
 }
 

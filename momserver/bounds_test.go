@@ -43,7 +43,6 @@ var bounds = map[string]bound{
 	"MaxConnsPerAddr":  {there: TestCaps},
 	"MaxSubscribers":   {there: TestCaps},
 	"MaxMessage":       {here: holdsMaxMessage},
-	"Gob":              {here: holdsGob}, // and each of its fields wire's TestGobBounds
 	"HandshakeTimeout": {here: holdsHandshakeTimeout},
 	"MessageTimeout":   {there: TestStalledMessage},
 	"IdleTimeout":      {there: TestIdle},
@@ -281,25 +280,6 @@ func holdsMaxMessage(t *testing.T) {
 		st := w.srv.Stats()
 		if st.Drops[momserver.ReasonProtocol] != 1 || !strings.Contains(st.Dropped[0].Detail, "a message of 3001 bytes; at most 3000 (Config.MaxMessage)") {
 			t.Errorf("over: %+v", st.Dropped)
-		}
-	})
-}
-
-// holdsGob has one client send as many names as one value may have elements,
-// and one a name more.
-func holdsGob(t *testing.T) {
-	inBubble(t, momserver.Config{Gob: wire.GobBounds{Elements: 3}}, func(w *world) {
-		for names, want := range map[int]uint64{3: 1, 4: 1} {
-			nc := w.rawConn()
-			go io.Copy(io.Discard, nc)
-			nc.Write(wiretest.Frame(1, wiretest.Call(wire.MethodSubscribe, &wire.SubscribeArgs{Filter: wire.Filter{Names: make([]string, names)}})))
-			synctest.Wait()
-			if _, err := nc.Write([]byte{1}); (err == nil) != (names == 3) {
-				t.Errorf("%d names: %v", names, err)
-			}
-			if n := w.srv.Stats().Subscribers; uint64(n) > want {
-				t.Errorf("%d subscribers", n)
-			}
 		}
 	})
 }

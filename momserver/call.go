@@ -91,7 +91,8 @@ func (s *sender) dropFor(sub *subscriber, err error) {
 	s.obey()
 	var end *wire.Error
 	if errors.As(sub.callee.Err(), &end) {
-		s.drop(sub, reasonFor(end), end.Message)
+		reason, detail := reasonFor(end)
+		s.drop(sub, reason, detail)
 		return
 	}
 	s.drop(sub, ReasonProtocol, fmt.Sprintf("its endpoint answered with an error: %v", err))

@@ -180,6 +180,7 @@ func (s *Server) serveCallback(sub *subscriber) {
 		err := sub.callee.Serve("", nil)
 		var e *wire.Error
 		errors.As(err, &e)
-		s.sender.detach(sub, reasonFor(e), "its callback connection: "+e.Message)
+		reason, detail := reasonFor(e)
+		s.sender.detach(sub, reason, "its callback connection: "+detail)
 	})
 }

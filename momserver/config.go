@@ -35,14 +35,13 @@ type Config struct {
 
 	// Subscribers and their connections.
 
-	MaxConns         int            // connections; 12,000
-	MaxConnsPerAddr  int            // connections from one IP address, or IPv6 network of 64 bits; as MaxConns
-	MaxSubscribers   int            // subscribers; 10,000, 1,048,576 at most
-	MaxMessage       int            // bytes of one message from a client; 64 KiB, 64 MiB at most
-	Gob              wire.GobBounds // of what a client's messages may hold
-	HandshakeTimeout time.Duration  // TLS and greeting, together; 5 s
-	MessageTimeout   time.Duration  // from a message's first byte to its last; 5 s
-	IdleTimeout      time.Duration  // a connection without subscription and calls is closed; 2 min
+	MaxConns         int           // connections; 12,000
+	MaxConnsPerAddr  int           // connections from one IP address, or IPv6 network of 64 bits; as MaxConns
+	MaxSubscribers   int           // subscribers; 10,000, 1,048,576 at most
+	MaxMessage       int           // bytes of one message from a client; 64 KiB, 64 MiB at most
+	HandshakeTimeout time.Duration // TLS and greeting, together; 5 s
+	MessageTimeout   time.Duration // from a message's first byte to its last; 5 s
+	IdleTimeout      time.Duration // a connection without subscription and calls is closed; 2 min
 
 	// Delivery.
 
@@ -191,7 +190,5 @@ func (c *Config) conn() wire.ConnConfig {
 		WriteTimeout:   c.CallTimeout,
 		MessageTimeout: c.MessageTimeout,
 		HoldCalls:      true,
-		Gob:            c.Gob,
-		Names:          wire.BoundNames{MaxMessage: "Config.MaxMessage", WriteTimeout: "Config.CallTimeout", MessageTimeout: "Config.MessageTimeout"},
 	}
 }

@@ -37,19 +37,22 @@ func (r Reason) String() string {
 // MarshalText gives the String.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// reasonFor sorts the error that ended a subscriber's connection.
-func reasonFor(err *wire.Error) Reason {
+// reasonFor returns the reason and the detail of a drop for the error that ended
+// a subscriber's connection. The detail names the setting that was exceeded.
+func reasonFor(err *wire.Error) (Reason, string) {
 	switch err.Code {
 	case wire.Timeout:
-		return ReasonWriteTimeout
+		return ReasonWriteTimeout, err.Message + " (Config.CallTimeout)"
 	case wire.Stalled:
-		return ReasonStalled
-	case wire.ProtocolError, wire.TooLarge, wire.NotMoM, wire.Full:
-		return ReasonProtocol
+		return ReasonStalled, err.Message + " (Config.MessageTimeout)"
+	case wire.TooLarge:
+		return ReasonProtocol, err.Message + " (Config.MaxMessage)"
+	case wire.ProtocolError, wire.NotMoM, wire.Full:
+		return ReasonProtocol, err.Message
 	case wire.Draining, wire.Closed:
-		return ReasonShutdown
+		return ReasonShutdown, err.Message
 	}
-	return ReasonConnectionLost
+	return ReasonConnectionLost, err.Message
 }
 
 // Drop is the end of one subscription.

@@ -50,16 +50,21 @@ func TestDropsAreBounded(t *testing.T) {
 	}
 }
 
-// TestReasonFor sorts every error that may end a connection.
+// TestReasonFor sorts every error that may end a connection, and names the
+// setting that it exceeded.
 func TestReasonFor(t *testing.T) {
-	for code, want := range map[wire.Code]Reason{
-		wire.Timeout: ReasonWriteTimeout, wire.Stalled: ReasonStalled,
-		wire.ProtocolError: ReasonProtocol, wire.TooLarge: ReasonProtocol, wire.NotMoM: ReasonProtocol, wire.Full: ReasonProtocol,
-		wire.Draining: ReasonShutdown, wire.Closed: ReasonShutdown,
-		wire.Lost: ReasonConnectionLost, wire.InternalError: ReasonConnectionLost, "a code of a later version": ReasonConnectionLost,
+	for code, want := range map[wire.Code]struct {
+		reason  Reason
+		setting string
+	}{
+		wire.Timeout: {ReasonWriteTimeout, " (Config.CallTimeout)"}, wire.Stalled: {ReasonStalled, " (Config.MessageTimeout)"},
+		wire.TooLarge:      {ReasonProtocol, " (Config.MaxMessage)"},
+		wire.ProtocolError: {ReasonProtocol, ""}, wire.NotMoM: {ReasonProtocol, ""}, wire.Full: {ReasonProtocol, ""},
+		wire.Draining: {ReasonShutdown, ""}, wire.Closed: {ReasonShutdown, ""},
+		wire.Lost: {ReasonConnectionLost, ""}, wire.InternalError: {ReasonConnectionLost, ""}, "a code of a later version": {ReasonConnectionLost, ""},
 	} {
-		if got := reasonFor(wire.Errorf(code, "it ended")); got != want {
-			t.Errorf("%s: %v; want %v", code, got, want)
+		if reason, detail := reasonFor(wire.Errorf(code, "it ended")); reason != want.reason || detail != "it ended"+want.setting {
+			t.Errorf("%s: %v, %q; want %+v", code, reason, detail, want)
 		}
 	}
 }

@@ -29,7 +29,7 @@ type rawClient struct {
 func (c *rawClient) Notify(b *wire.Batch, ack *wire.Ack) error {
 	time.Sleep(c.delay)
 	c.events += int(b.Count)
-	*ack = wire.Ack{Next: b.Next, Room: c.room}
+	*ack = wire.Ack{Room: c.room}
 	return nil
 }
 

@@ -73,7 +73,8 @@ func (sv *service) end(err error) {
 	sv.mu.Unlock()
 	var e *wire.Error
 	if sub != nil && errors.As(err, &e) {
-		sv.srv.sender.detach(sub, reasonFor(e), e.Message)
+		reason, detail := reasonFor(e)
+		sv.srv.sender.detach(sub, reason, detail)
 		sub.callee.Close(e) // where the sender is gone already, nobody else does
 	}
 }

@@ -41,6 +41,6 @@ func TestStalledMessage(t *testing.T) {
 type answering struct{}
 
 func (*answering) Notify(b *wire.Batch, ack *wire.Ack) error {
-	*ack = wire.Ack{Next: b.Next, Room: 100}
+	*ack = wire.Ack{Room: 100}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 type acker struct{}
 
 func (acker) Notify(b *wire.Batch, ack *wire.Ack) error {
-	*ack = wire.Ack{Next: b.Next, Room: 1 << 20}
+	*ack = wire.Ack{Room: 1 << 20}
 	return nil
 }
 

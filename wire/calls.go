@@ -79,7 +79,7 @@ type Batch struct {
 
 // Ack is the reply to Notify.
 type Ack struct {
-	Next uint64 // as the batch said
+	Next uint64 // not used
 	Room uint32 // how many more events the client has room for
 	Held bool   // the answer was held back for company: its time is no round trip
 }

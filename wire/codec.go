@@ -51,7 +51,7 @@ type clientCodec struct {
 }
 
 func newClientCodec(c *Conn) *clientCodec {
-	k := &clientCodec{c: c, calls: newFrameEncoder(c.out, frameCall), in: newFrameStream(c.cfg.Gob)}
+	k := &clientCodec{c: c, calls: newFrameEncoder(c.out, frameCall)}
 	c.replies = &k.in
 	return k
 }
@@ -129,7 +129,7 @@ func newServerCodec(c *Conn, service string, receiver any) *serverCodec {
 	if err := server.RegisterName(service, receiver); err != nil {
 		panic(err) // a receiver without methods: a defect of the caller's
 	}
-	return &serverCodec{c: c, server: server, replies: newFrameEncoder(c.out, frameReply), in: newFrameStream(c.cfg.Gob)}
+	return &serverCodec{c: c, server: server, replies: newFrameEncoder(c.out, frameReply)}
 }
 
 // serve serves the one call in payload.

@@ -36,9 +36,7 @@ type ConnConfig struct {
 	WriteTimeout   time.Duration // for each write; the kernel gives a peer that has vanished a quarter more
 	MessageTimeout time.Duration // from an incoming frame's first byte to its last
 	ReplyDelay     time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
-	Gob            GobBounds     // of what comes
 	HoldCalls      bool          // calls leave with the next Send at the latest, so that the caller can make many and then send them together
-	Names          BoundNames    // for errors
 }
 
 // Conn is one connection that carries net/rpc calls both ways: [Conn.Client]
@@ -200,7 +198,7 @@ func (c *Conn) readFrame() (frameKind, []byte, error) {
 		return 0, nil, Errorf(ProtocolError, "%v sent a frame of kind %d", c.nc.RemoteAddr(), kind)
 	}
 	if uint64(size) > uint64(c.cfg.MaxMessage) {
-		return 0, nil, Errorf(TooLarge, "%v sent a message of %d bytes; at most %d%s", c.nc.RemoteAddr(), size, c.cfg.MaxMessage, named(c.cfg.Names.MaxMessage))
+		return 0, nil, Errorf(TooLarge, "%v sent a message of %d bytes; at most %d", c.nc.RemoteAddr(), size, c.cfg.MaxMessage)
 	}
 	payload, err := c.frame.fill(c.in, int(size), c.stream(kind))
 	var refused *Error
@@ -290,9 +288,9 @@ func (c *Conn) ioError(verb string, err error) error {
 	peer := c.nc.RemoteAddr()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && verb == "reading from":
-		return Errorf(Stalled, "a message from %v was not whole after %v%s", peer, c.cfg.MessageTimeout, named(c.cfg.Names.MessageTimeout)).WithCause(err)
+		return Errorf(Stalled, "a message from %v was not whole after %v", peer, c.cfg.MessageTimeout).WithCause(err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return Errorf(Timeout, "%s %v: no progress in time%s", verb, peer, named(c.cfg.Names.WriteTimeout)).WithCause(err)
+		return Errorf(Timeout, "%s %v: no progress in time", verb, peer).WithCause(err)
 	case errors.Is(err, io.EOF):
 		return Errorf(Lost, "%v closed the connection", peer).WithCause(err)
 	case errors.Is(err, io.ErrUnexpectedEOF):

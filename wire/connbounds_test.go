@@ -287,12 +287,12 @@ func TestGlance(t *testing.T) {
 		begin []byte
 		want  string // "" where it goes on
 	}{
-		"elements":           {elements(defaultGobBounds.Elements), ""},
-		"an element more":    {elements(defaultGobBounds.Elements + 1), "elements"},
+		"elements":           {elements(maxElements), ""},
+		"an element more":    {elements(maxElements + 1), "elements"},
 		"a head":             {head(over), ""},
 		"a byte more":        {head(over + 1), "head of a call"},
-		"definitions":        {definitions(t, many(16, defaultGobBounds.Fields/16, "F")...), ""},
-		"a definition more":  {definitions(t, many(17, defaultGobBounds.Fields/16, "F")...), "2048 fields"},
+		"definitions":        {definitions(t, many(16, maxFields/16, "F")...), ""},
+		"a definition more":  {definitions(t, many(17, maxFields/16, "F")...), "2048 fields"},
 		"definitions' bytes": {definitions(t, many(20, 50, strings.Repeat("X", 30))...), "bytes of gob type definitions"},
 		"a head and a body":  {gobOf(t, 1, 2), ""},
 		"a value more":       {gobOf(t, 1, 2, 3), "more than a head and a body"},
@@ -334,7 +334,7 @@ func TestGlanceAtReplies(t *testing.T) {
 		go io.Copy(io.Discard, far)
 		c.Client().Go("Test.Twice", new(int), new(int), make(chan *rpc.Call, 1))
 		synctest.Wait()
-		begin := gobOf(t, rpc.Response{}, make([]bigElement, defaultGobBounds.Elements+1))
+		begin := gobOf(t, rpc.Response{}, make([]bigElement, maxElements+1))
 		far.Write(append([]byte{byte(frameReply), 0, 0x10, 0, 0}, append(begin, make([]byte, max(0, inboundStep-len(begin)))...)...))
 		synctest.Wait()
 		if err := c.Err(); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "elements") {
@@ -409,7 +409,7 @@ func TestGlanceChangesNothing(t *testing.T) {
 // TestGlanceIsCheap, however many values a frame has, and however many fields
 // their types.
 func TestGlanceIsCheap(t *testing.T) {
-	wide := many(1, defaultGobBounds.Fields/2, "F")[0]
+	wide := many(1, maxFields/2, "F")[0]
 	stream := gobOf(t, wide)
 	typ, _, _ := lastMessage(stream)
 	value := append(append([]byte{byte(len(typ) + 1)}, typ...), 0) // all fields zero

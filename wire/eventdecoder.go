@@ -3,16 +3,12 @@ package wire
 // eventdecoder.go holds the receiving end of the stream of events; stream.go
 // holds the sending one.
 
-import (
-	"bytes"
-	"reflect"
-	"sync/atomic"
-)
+import "reflect"
 
 // EventDecoder decodes the stream of one encoder, for a subscription's life. It
 // is not safe for concurrent use. After an error it is of no use.
 type EventDecoder struct {
-	types  *eventTypes
+	types  gobTypes
 	step   *gobStep // how values of type id become records
 	id     int64
 	values gobValues
@@ -26,14 +22,31 @@ type EventDecoder struct {
 
 // NewEventDecoder returns a decoder for events of the encoder whose Types
 // these are.
-func NewEventDecoder(types []byte) *EventDecoder { return GobBounds{}.NewEventDecoder(types) }
-
-// NewEventDecoder returns a decoder with bounds of its own.
-func (b GobBounds) NewEventDecoder(types []byte) *EventDecoder {
-	b = b.withDefaults()
-	d := &EventDecoder{values: gobValues{most: b.Elements}}
-	d.types, d.err = takeEventTypes(types, b)
+func NewEventDecoder(types []byte) *EventDecoder {
+	d := new(EventDecoder)
+	d.err = d.define(types)
 	return d
+}
+
+// define takes in an encoder's Types: definitions only.
+func (d *EventDecoder) define(types []byte) error {
+	if err := d.types.fits(len(types)); err != nil {
+		return err
+	}
+	for in := (gobValues{in: gobReader{b: types}}); in.in.left() > 0; {
+		size := in.in.left()
+		msg, id, err := in.message()
+		if err == nil && id > 0 {
+			err = Errorf(ProtocolError, "a gob value among the types of events")
+		}
+		if err == nil {
+			err = d.types.define(-id, msg, size-in.in.left())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Open makes data, which holds count events, the next to be read. The caller
@@ -62,7 +75,7 @@ func (d *EventDecoder) next() (*Event, error) {
 			return nil, err
 		}
 		if d.record.Run != nil || d.record.Package != nil {
-			if err := d.define(); err != nil {
+			if err := d.keep(); err != nil {
 				return nil, err
 			}
 			continue
@@ -91,10 +104,11 @@ func (d *EventDecoder) read() error {
 	case id < 0:
 		return Errorf(ProtocolError, "a gob definition among events")
 	case d.step == nil:
-		if d.step, err = d.types.recordOf(id); err != nil {
+		step, _, err := d.types.plan(id, reflect.TypeFor[record]())
+		if err != nil {
 			return err
 		}
-		d.id = id
+		d.step, d.id = &step, id
 	case id != d.id:
 		return Errorf(ProtocolError, "events of two gob types")
 	}
@@ -141,8 +155,8 @@ func (d *EventDecoder) Decode(data []byte, count int, yield func(*Event)) error 
 	}
 }
 
-// define takes the definition that has been decoded.
-func (d *EventDecoder) define() error {
+// keep keeps the definition that has been decoded.
+func (d *EventDecoder) keep() error {
 	def := definition{run: d.record.Run, pack: d.record.Package}
 	if def.pack != nil {
 		run, ok := d.defs.get(def.pack.Run)
@@ -155,62 +169,4 @@ func (d *EventDecoder) define() error {
 	}
 	d.defs.put(d.record.Of, def)
 	return nil
-}
-
-// eventTypes is what an encoder's Types say. It does not change.
-type eventTypes struct {
-	encoded []byte
-	types   gobTypes
-	bound   atomic.Pointer[boundRecord] // the latest
-}
-
-// boundRecord is how values of type id become records.
-type boundRecord struct {
-	id   int64
-	step gobStep
-}
-
-// lastEventTypes is what came last: the clients that a process has, of one
-// server, share it.
-var lastEventTypes atomic.Pointer[eventTypes]
-
-// takeEventTypes reads what an encoder's Types say: definitions only.
-func takeEventTypes(encoded []byte, b GobBounds) (*eventTypes, error) {
-	if last := lastEventTypes.Load(); last != nil && last.types.bounds == b && bytes.Equal(last.encoded, encoded) {
-		return last, nil
-	}
-	types := gobTypes{bounds: b}
-	if err := types.fits(len(encoded)); err != nil {
-		return nil, err
-	}
-	t := &eventTypes{encoded: bytes.Clone(encoded), types: types}
-	for in := (gobValues{in: gobReader{b: t.encoded}}); in.in.left() > 0; {
-		size := in.in.left()
-		msg, id, err := in.message()
-		if err == nil && id > 0 {
-			err = Errorf(ProtocolError, "a gob value among the types of events")
-		}
-		if err == nil {
-			err = t.types.define(-id, msg, size-in.in.left())
-		}
-		if err != nil {
-			return t, err
-		}
-	}
-	lastEventTypes.Store(t)
-	return t, nil
-}
-
-// recordOf returns how values of type id become records.
-func (t *eventTypes) recordOf(id int64) (*gobStep, error) {
-	if b := t.bound.Load(); b != nil && b.id == id {
-		return &b.step, nil
-	}
-	step, _, err := t.types.plan(id, reflect.TypeFor[record]())
-	if err != nil {
-		return nil, err
-	}
-	b := &boundRecord{id, step}
-	t.bound.Store(b)
-	return &b.step, nil
 }

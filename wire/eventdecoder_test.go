@@ -25,9 +25,9 @@ func TestDecodeLog(t *testing.T) {
 		t.Errorf("%d entries became %d", MaxLogEntries, len(got[0].Data.Status.Log))
 	}
 	for n, words := range map[int]string{
-		MaxLogEntries + 1:             "an event with 1025 log entries; at most 1024",
-		defaultGobBounds.Elements:     "an event with 4096 log entries; at most 1024",
-		defaultGobBounds.Elements + 1: "more than 4096 elements",
+		MaxLogEntries + 1: "an event with 1025 log entries; at most 1024",
+		maxElements:       "an event with 4096 log entries; at most 1024",
+		maxElements + 1:   "more than 4096 elements",
 	} {
 		dec, data := NewEventDecoder(enc.Types()), withLog(enc, n)
 		before := allocated()
@@ -83,7 +83,7 @@ func TestEventTypes(t *testing.T) {
 	value := encoded(t, enc, Event{})
 	for words, types := range map[string][]byte{
 		"a gob value among the types of events":         append(slices.Clone(enc.Types()), value...),
-		"more than 32768 bytes of gob type definitions": append(slices.Clone(enc.Types()), make([]byte, defaultGobBounds.Definitions)...),
+		"more than 32768 bytes of gob type definitions": append(slices.Clone(enc.Types()), make([]byte, maxDefinitionBytes)...),
 		"a gob type that is defined already":            slices.Concat(enc.Types(), enc.Types()),
 		"a gob value of a type that is not defined":     nil,
 		"a gob message that is cut off":                 enc.Types()[:len(enc.Types())-1],

@@ -21,11 +21,6 @@ type framePlan struct {
 	step gobStep
 }
 
-func newFrameStream(b GobBounds) frameStream {
-	b = b.withDefaults()
-	return frameStream{types: gobTypes{bounds: b}, gobValues: gobValues{most: b.Elements}}
-}
-
 // maxFrameHead bounds the first value of a frame, in bytes: a method's name, and
 // in a reply an error's text.
 const maxFrameHead = 64 << 10
@@ -84,8 +79,8 @@ func (s *frameStream) plan(pair gobPair) (*gobStep, error) {
 		return nil, err
 	}
 	// Each type becomes one of ours, seldom two: more is no caller's need.
-	if s.steps += 1 + steps; s.steps > 2*s.types.bounds.Fields {
-		return nil, Errorf(ProtocolError, "gob types of more than %d fields in all are used, over and over (Gob.Fields)", 2*s.types.bounds.Fields)
+	if s.steps += 1 + steps; s.steps > 2*maxFields {
+		return nil, Errorf(ProtocolError, "gob types of more than %d fields in all are used, over and over", 2*maxFields)
 	}
 	s.plans = append(s.plans, framePlan{pair, step})
 	return &s.plans[len(s.plans)-1].step, nil
@@ -97,7 +92,7 @@ func (s *frameStream) plan(pair gobPair) (*gobStep, error) {
 func (s *frameStream) glance(part []byte) error {
 	types := s.types
 	types.byID = maps.Clone(types.byID)
-	d := gobValues{in: gobReader{b: part}, most: s.most}
+	d := gobValues{in: gobReader{b: part}}
 	for values := 0; ; {
 		msg, size, cut := d.part()
 		id := msg.int()

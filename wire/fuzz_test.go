@@ -43,7 +43,7 @@ func FuzzGuard(f *testing.F) {
 			if err == nil {
 				sameAsGob(t, data, &head, &args)
 			}
-			if n := len(s.types.byID); n > defaultGobBounds.Types || s.steps > 2*defaultGobBounds.Fields {
+			if n := len(s.types.byID); n > maxTypes || s.steps > 2*maxFields {
 				t.Errorf("%d types, %d bytes of definitions, %d steps", n, s.types.bytes, s.steps)
 			}
 			// The same in pieces: nothing gets by between two payloads.
@@ -157,7 +157,7 @@ func FuzzEventDecoder(f *testing.F) {
 		wiretest.Bounded(t, len(types)+len(events), func() {
 			n := 0
 			err := NewEventDecoder(types).Decode(events, count, func(e *Event) {
-				if n++; len(e.Data.Status.Log) > defaultGobBounds.Elements {
+				if n++; len(e.Data.Status.Log) > maxElements {
 					t.Errorf("a log of %d entries", len(e.Data.Status.Log))
 				}
 			})
@@ -223,7 +223,7 @@ func FuzzFilter(f *testing.F) {
 				return
 			}
 			err := filter.Check()
-			if n := len(filter.Jobs) + len(filter.Names); n > defaultGobBounds.Elements || err == nil && n > 2*MaxFilterItems {
+			if n := len(filter.Jobs) + len(filter.Names); n > maxElements || err == nil && n > 2*MaxFilterItems {
 				t.Errorf("a filter of %d items: %v", n, err)
 			}
 			if filter.IsZero() && !filter.Takes(&ev) {

@@ -249,8 +249,8 @@ func TestWordsAreShort(t *testing.T) {
 // TestPlansAreBounded is exact: the plans for what one stream's types become
 // have so many steps at most.
 func TestPlansAreBounded(t *testing.T) {
-	s, all := newStream(), many(16, defaultGobBounds.Fields/16, "F")
-	perType := defaultGobBounds.Fields / 16
+	s, all := newStream(), many(16, maxFields/16, "F")
+	perType := maxFields / 16
 	for i, v := range all { // each by itself, and passed over
 		s.take(gobOf(t, v))
 		s.types = *newTypes() // another stream's, of which s has the plans
@@ -259,33 +259,17 @@ func TestPlansAreBounded(t *testing.T) {
 		}
 		s.plans = nil
 	}
-	s.steps = 2*defaultGobBounds.Fields - 1 - perType
+	s.steps = 2*maxFields - 1 - perType
 	s.types = *newTypes()
 	s.take(gobOf(t, all[0]))
 	if err := s.decode(nil); err != nil {
 		t.Errorf("at the bound: %v", err)
 	}
 	s = newStream()
-	s.steps = 2*defaultGobBounds.Fields - perType
+	s.steps = 2*maxFields - perType
 	s.take(gobOf(t, all[0]))
 	if err := s.decode(nil); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "4096 fields") {
 		t.Errorf("one more: %v", err)
-	}
-}
-
-// TestSharedTypes: decoders of one encoder share what its types say, and those
-// of another do not.
-func TestSharedTypes(t *testing.T) {
-	enc := NewEventEncoder()
-	a, b := NewEventDecoder(enc.Types()), NewEventDecoder(bytes.Clone(enc.Types()))
-	if a.types != b.types {
-		t.Error("two clients of one server have the types twice")
-	}
-	if c := NewEventDecoder(gobOf(t, olderRecord{})[:5]); c.types == a.types || c.err == nil {
-		t.Error("types that are cut off are taken")
-	}
-	if d := NewEventDecoder(enc.Types()); d.types != a.types {
-		t.Error("broken types have taken the place of good ones")
 	}
 }
 
@@ -294,7 +278,7 @@ func TestSharedTypes(t *testing.T) {
 func TestStreamForLong(t *testing.T) {
 	var b bytes.Buffer
 	enc, s := gob.NewEncoder(&b), newStream()
-	for i := range 3 * defaultGobBounds.Fields {
+	for i := range 3 * maxFields {
 		b.Reset()
 		enc.Encode(&rpc.Request{ServiceMethod: "Test.Twice", Seq: uint64(i)})
 		enc.Encode(&Filter{Names: []string{"a"}})

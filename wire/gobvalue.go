@@ -22,7 +22,6 @@ import (
 // gobValues reads the values of one stream.
 type gobValues struct {
 	in       gobReader
-	most     int             // elements of all slices in a value
 	behind   int             // bytes behind the value that is being read
 	whole    int             // bytes of memory that it lies in
 	elements uint64          // of the slices in it
@@ -77,7 +76,7 @@ func (d *gobValues) value(msg gobReader, step *gobStep, v reflect.Value) (err er
 	d.in = rest
 	switch {
 	case d.tooMany():
-		return Errorf(ProtocolError, "more than %d elements of slices in a gob value (Gob.Elements)", d.most)
+		return Errorf(ProtocolError, "more than %d elements of slices in a gob value", maxElements)
 	case d.over != nil:
 		return d.over
 	case bad:
@@ -246,7 +245,7 @@ func (d *gobValues) bytes() []byte {
 }
 
 // tooMany reports whether the value has had more elements than it may.
-func (d *gobValues) tooMany() bool { return d.elements > uint64(d.most) }
+func (d *gobValues) tooMany() bool { return d.elements > maxElements }
 
 // count reads how many elements a slice has.
 func (d *gobValues) count() int {

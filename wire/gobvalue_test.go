@@ -71,7 +71,7 @@ var lists = map[string]any{
 // TestGuardCounts is exact: as many elements as the bound are taken, one more
 // is not; a claim of more than there are bytes costs nothing.
 func TestGuardCounts(t *testing.T) {
-	most := uint64(defaultGobBounds.Elements)
+	most := uint64(maxElements)
 	for name, v := range lists {
 		if err := walked(claim(t, v, most, int(most))); err != nil {
 			t.Errorf("%s at the bound: %v", name, err)
@@ -107,7 +107,7 @@ func TestGuardCountsTogether(t *testing.T) {
 		A, B []string
 		C    []struct{ D [][]int }
 	}
-	half := make([]string, defaultGobBounds.Elements/2)
+	half := make([]string, maxElements/2)
 	v := both{A: half, B: half}
 	if err := walked(gobOf(t, v)); err != nil {
 		t.Error(err)
@@ -163,10 +163,10 @@ func TestGuardWalks(t *testing.T) {
 		}
 	}
 	// A list by itself, too.
-	if err := walked(gobOf(t, make([]inner, defaultGobBounds.Elements))); err != nil {
+	if err := walked(gobOf(t, make([]inner, maxElements))); err != nil {
 		t.Error(err)
 	}
-	if err := walked(gobOf(t, make([]inner, defaultGobBounds.Elements+1))); !errors.Is(err, ProtocolError) {
+	if err := walked(gobOf(t, make([]inner, maxElements+1))); !errors.Is(err, ProtocolError) {
 		t.Errorf("a list by itself: %v", err)
 	}
 }

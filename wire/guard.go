@@ -30,10 +30,9 @@ const (
 
 // gobTypes is what the definitions of one gob stream say.
 type gobTypes struct {
-	bounds GobBounds // none is zero
-	byID   map[int64]*gobType
-	refs   int // of all types
-	bytes  int // of all definitions
+	byID  map[int64]*gobType
+	refs  int // of all types
+	bytes int // of all definitions
 }
 
 // gobType is one defined type.
@@ -60,7 +59,7 @@ func (g *gobTypes) define(id int64, def gobReader, size int) error {
 		return err
 	}
 	g.bytes += size
-	kind, refs := def.definition(g.bounds.Fields)
+	kind, refs := def.definition(maxFields)
 	g.refs += len(refs)
 	switch _, known := g.byID[id]; {
 	case kind == gobArray || kind == gobMap:
@@ -69,8 +68,8 @@ func (g *gobTypes) define(id int64, def gobReader, size int) error {
 		return Errorf(ProtocolError, "a gob type definition that is malformed")
 	case known || id < gobFirstUser:
 		return Errorf(ProtocolError, "a gob type that is defined already")
-	case len(g.byID) >= g.bounds.Types || g.refs > g.bounds.Fields:
-		return Errorf(ProtocolError, "more than %d gob types, or %d fields in all (Gob.Types, Gob.Fields)", g.bounds.Types, g.bounds.Fields)
+	case len(g.byID) >= maxTypes || g.refs > maxFields:
+		return Errorf(ProtocolError, "more than %d gob types, or %d fields in all", maxTypes, maxFields)
 	}
 	for _, ref := range refs {
 		if !plainGobType(ref.id) {
@@ -90,8 +89,8 @@ func (g *gobTypes) define(id int64, def gobReader, size int) error {
 // fits returns an error where the definitions with one more of size bytes are
 // over their bound.
 func (g *gobTypes) fits(size int) error {
-	if g.bytes+size > g.bounds.Definitions {
-		return Errorf(ProtocolError, "more than %d bytes of gob type definitions (Gob.Definitions)", g.bounds.Definitions)
+	if g.bytes+size > maxDefinitionBytes {
+		return Errorf(ProtocolError, "more than %d bytes of gob type definitions", maxDefinitionBytes)
 	}
 	return nil
 }

@@ -31,14 +31,14 @@ func gobOf(t *testing.T, values ...any) []byte {
 	return buf.Bytes()
 }
 
-func newTypes() *gobTypes { return &gobTypes{bounds: defaultGobBounds} }
+func newTypes() *gobTypes { return new(gobTypes) }
 
-func newStream() *frameStream { s := newFrameStream(GobBounds{}); return &s }
+func newStream() *frameStream { return new(frameStream) }
 
 // walk takes in the definitions of a whole gob stream and passes over its
 // values, as over fields that nobody knows.
 func walk(types *gobTypes, stream []byte) error {
-	for d := (gobValues{in: gobReader{b: stream}, most: types.bounds.Elements}); d.in.left() > 0; {
+	for d := (gobValues{in: gobReader{b: stream}}); d.in.left() > 0; {
 		size := d.in.left()
 		msg, id, err := d.message()
 		if err == nil && id < 0 {
@@ -104,7 +104,7 @@ func TestGuardRefuses(t *testing.T) {
 		"slice of interface":    {gobOf(t, []any{}), "interface"},
 		"contains itself":       {gobOf(t, node{}), "itself"},
 		"contains itself later": {gobOf(t, ring2{}), "itself"},
-		"too many types":        {gobOf(t, deep(defaultGobBounds.Types+1)), "types"},
+		"too many types":        {gobOf(t, deep(maxTypes+1)), "types"},
 		"too many fields":       {gobOf(t, many(22, 100, "X")...), "types"},
 		"too many bytes":        {gobOf(t, many(20, 50, strings.Repeat("X", 30))...), "bytes"},
 		"cut length":            {[]byte{0xfe, 1}, "cut off"},
@@ -129,11 +129,11 @@ func TestGuardTakes(t *testing.T) {
 	if err := walk(guard, gobOf(t, rpc.Request{}, rpc.Response{}, Event{}, SubscribeArgs{}, Batch{}, Page{}, wide{}, 5, "text", struct{}{})); err != nil {
 		t.Error(err)
 	}
-	if err := walked(gobOf(t, deep(defaultGobBounds.Types))); err != nil {
+	if err := walked(gobOf(t, deep(maxTypes))); err != nil {
 		t.Errorf("at the bound: %v", err)
 	}
-	if n := len(guard.byID); n > defaultGobBounds.Types/3 {
-		t.Errorf("all of the protocol has %d types: the bound of %d leaves little", n, defaultGobBounds.Types)
+	if n := len(guard.byID); n > maxTypes/3 {
+		t.Errorf("all of the protocol has %d types: the bound of %d leaves little", n, maxTypes)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestGuardOnMutations(t *testing.T) {
 		data := mutated(rng, good)
 		guard := newTypes()
 		walk(guard, data)
-		if len(guard.byID) > defaultGobBounds.Types {
+		if len(guard.byID) > maxTypes {
 			t.Fatalf("seed %d: %d types", seed, len(guard.byID))
 		}
 	}
@@ -229,9 +229,9 @@ func TestGuardOnConn(t *testing.T) {
 // TestGuardBounds is exact, for fields and for bytes of definitions; for types
 // see TestGuardTakes.
 func TestGuardBounds(t *testing.T) {
-	fields := many(16, defaultGobBounds.Fields/16, "F")
+	fields := many(16, maxFields/16, "F")
 	if err := walked(gobOf(t, fields...)); err != nil {
-		t.Errorf("%d fields: %v", defaultGobBounds.Fields, err)
+		t.Errorf("%d fields: %v", maxFields, err)
 	}
 	err := walked(gobOf(t, append(fields, many(1, 1, "G")...)...))
 	if !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "2048 fields in all") {
@@ -243,9 +243,9 @@ func TestGuardBounds(t *testing.T) {
 	if err := walk(guard, named(30_000)); err != nil {
 		t.Fatal(err)
 	}
-	longest := 30_000 + defaultGobBounds.Definitions - guard.bytes
+	longest := 30_000 + maxDefinitionBytes - guard.bytes
 	guard = newTypes()
-	if err := walk(guard, named(longest)); err != nil || guard.bytes != defaultGobBounds.Definitions {
+	if err := walk(guard, named(longest)); err != nil || guard.bytes != maxDefinitionBytes {
 		t.Errorf("%d bytes of definitions: %v", guard.bytes, err)
 	}
 	if err := walked(named(longest + 1)); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "32768 bytes") {

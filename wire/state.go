@@ -104,28 +104,9 @@ func (s *State) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Exits returns the states that may follow s within its run (for a job's
-// state) or its package (for a package's); none for a terminal state.
-func (s State) Exits() []State {
-	if !s.Valid() {
-		return nil
-	}
-	return slices.Clone(states[s].exits)
-}
-
 // MayBecome reports whether next may follow s.
 func (s State) MayBecome(next State) bool {
 	return s.Valid() && slices.Contains(states[s].exits, next)
-}
-
-// OfPackage reports whether s is a state of a package; the others are of a run.
-// ExportingError is of the run: it ends it even where a package was being made.
-func (s State) OfPackage() bool {
-	switch s {
-	case PackageInitialized, Transferring, Transferred, PackageCompleted, TransferringError, ImportingError:
-		return true
-	}
-	return false
 }
 
 // IsError reports whether s is one of the three error states.

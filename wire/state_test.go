@@ -111,18 +111,11 @@ func TestTransitions(t *testing.T) {
 	}
 	for _, from := range States() {
 		cells := strings.Fields(table[from])
-		var exits []State
 		for i, to := range States() {
 			want := cells[i] == "x"
-			if want {
-				exits = append(exits, to)
-			}
 			if got := from.MayBecome(to); got != want {
 				t.Errorf("%v may become %v: %v; want %v", from, to, got, want)
 			}
-		}
-		if got := from.Exits(); !slices.Equal(slices.Sorted(slices.Values(got)), exits) {
-			t.Errorf("exits of %v: %v; want %v", from, got, exits)
 		}
 	}
 	for _, unknown := range []State{0, 10, 255} {
@@ -131,41 +124,30 @@ func TestTransitions(t *testing.T) {
 				t.Errorf("%d and %d follow each other", unknown, s)
 			}
 		}
-		if unknown.Exits() != nil {
-			t.Errorf("State(%d) has exits", uint8(unknown))
-		}
-	}
-}
-
-// TestExitsAreACopy: a caller cannot change the table.
-func TestExitsAreACopy(t *testing.T) {
-	JobInitialized.Exits()[0] = ImportingError
-	if JobInitialized.MayBecome(ImportingError) {
-		t.Error("a caller changed the table")
 	}
 }
 
 func TestStateKinds(t *testing.T) {
 	for _, tc := range []struct {
 		state                State
-		ofPackage, isError   bool
+		isError              bool
 		endsRun, endsLenient bool // lenient: ContinueOnError
 	}{
-		{0, false, false, false, false},
-		{JobInitialized, false, false, false, false},
-		{PackageInitialized, true, false, false, false},
-		{Transferring, true, false, false, false},
-		{Transferred, true, false, false, false},
-		{PackageCompleted, true, false, false, false},
-		{JobCompleted, false, false, true, true},
-		{ExportingError, false, true, true, true},
-		{TransferringError, true, true, true, false},
-		{ImportingError, true, true, true, false},
-		{10, false, false, false, false},
+		{0, false, false, false},
+		{JobInitialized, false, false, false},
+		{PackageInitialized, false, false, false},
+		{Transferring, false, false, false},
+		{Transferred, false, false, false},
+		{PackageCompleted, false, false, false},
+		{JobCompleted, false, true, true},
+		{ExportingError, true, true, true},
+		{TransferringError, true, true, false},
+		{ImportingError, true, true, false},
+		{10, false, false, false},
 	} {
 		s := tc.state
-		if s.OfPackage() != tc.ofPackage || s.IsError() != tc.isError {
-			t.Errorf("%v: OfPackage %v, IsError %v", s, s.OfPackage(), s.IsError())
+		if s.IsError() != tc.isError {
+			t.Errorf("%v: IsError %v", s, s.IsError())
 		}
 		if s.EndsRun(false) != tc.endsRun || s.EndsRun(true) != tc.endsLenient {
 			t.Errorf("%v: EndsRun %v, with ContinueOnError %v", s, s.EndsRun(false), s.EndsRun(true))

@@ -18,7 +18,7 @@ var remedies = map[wire.Code]string{
 // settings matches the names that this side's library has for its bounds, at
 // the end of what it says about them. What the server says of its own stays:
 // whoever runs it may know them.
-var settings = regexp.MustCompile(` \((?:Options|Gob)\.[^()]*\)`)
+var settings = regexp.MustCompile(` \(Options\.[^()]*\)`)
 
 // advised returns err in words of the command: with the flags that may help
 // against it, and without settings that only a program can make.

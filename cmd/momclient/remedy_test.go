@@ -16,7 +16,6 @@ func TestAdvised(t *testing.T) {
 		{wire.Timeout, "server:1 did not greet in time (Options.DialTimeout)", "server:1 did not greet in time"},
 		{wire.Timeout, "MoM.Subscribe to server:1 is unanswered: context deadline exceeded (Options.CallTimeout)", "MoM.Subscribe to server:1 is unanswered: context deadline exceeded"},
 		{wire.Timeout, "server:1 has not answered for 5s (Options.Period)", "server:1 has not answered for 5s (-period)"},
-		{wire.ProtocolError, "more than 128 gob types, or 2048 fields in all (Gob.Types, Gob.Fields)", "more than 128 gob types, or 2048 fields in all"},
 		{wire.Full, "1 subscribers already (Config.MaxSubscribers)", "1 subscribers already (Config.MaxSubscribers)"},
 		{wire.Unauthorized, "no (Options.Token)", "no; see -token-file and MOM_TOKEN"},
 	} {

@@ -26,7 +26,7 @@ func event(seq uint64, state wire.State, change func(*wire.Event)) *wire.Event {
 			Progress:   wire.Progress{PackagesTotal: 3, FilesTotal: 69, BytesTotal: 2 << 20},
 		},
 	}
-	if state.OfPackage() {
+	if state != wire.JobInitialized && state != wire.JobCompleted && state != wire.ExportingError {
 		e.Data.Header, e.Data.Body = &wire.PackageHeader{Number: 2, FileSize: 1 << 20}, &wire.PackageBody{Files: 40}
 	}
 	if change != nil {

@@ -135,7 +135,7 @@ func (c *badCallback) Notify(b *wire.Batch, ack *wire.Ack) error {
 	case lies:
 		return errors.New("no")
 	}
-	*ack = wire.Ack{Next: b.Next, Room: 1000}
+	*ack = wire.Ack{Room: 1000}
 	return nil
 }
 

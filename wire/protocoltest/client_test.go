@@ -141,7 +141,7 @@ func (c *client) take(b *batch) ack {
 		c.t.Errorf("%d bytes behind the last event", c.stream.in.Len())
 	}
 	c.next, c.pending = b.Next, b.Pending
-	return ack{Next: b.Next, Room: c.room}
+	return ack{Room: c.room}
 }
 
 // until serves the server's calls until cond holds.

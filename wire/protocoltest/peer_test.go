@@ -101,10 +101,7 @@ type batch struct {
 	Types, Events            []byte
 }
 
-type ack struct {
-	Next uint64
-	Room uint32
-}
+type ack struct{ Room uint32 } // and Next, which nobody reads
 
 type goodbye struct {
 	Code, Message string

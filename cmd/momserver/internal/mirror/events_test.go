@@ -36,7 +36,7 @@ func checkRun(t testing.TB, events []wire.Event, job uuid.UUID, result Result, e
 		if e.Data.Progress.BytesDone > e.Data.Progress.BytesTotal || e.Data.Progress.PackagesDone < before.Data.Progress.PackagesDone {
 			t.Errorf("event %d, %v: progress %+v", e.Seq, state, e.Data.Progress)
 		}
-		if state.OfPackage() {
+		if e.Data.Header != nil {
 			checkPackage(t, packages, e)
 		}
 		before = e
@@ -85,7 +85,7 @@ func checkEnd(t testing.TB, end wire.Event, packages map[int]wire.State, result 
 		t.Errorf("the events tell %+v, the result %+v", p, result)
 	}
 	for n, state := range packages {
-		if len(state.Exits()) > 0 && err == nil {
+		if state < wire.PackageCompleted && err == nil {
 			t.Errorf("package %d is %v at the end", n, state)
 		}
 	}
