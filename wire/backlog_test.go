@@ -3,7 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/gob"
+	stdgob "encoding/gob"
 	"errors"
 	"io"
 	"net"
@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mom.internal/wire/internal/gob"
 )
 
 // pages answers with so many bytes, and keeps what it was asked.
@@ -28,10 +30,10 @@ func (p *pages) Get(size *int, reply *[]byte) error {
 type rawPeer struct {
 	net.Conn
 	t              *testing.T
-	calls, replies *gob.Encoder
+	calls, replies *stdgob.Encoder
 	call, reply    bytes.Buffer
 	seq            uint64
-	answers        frameStream
+	answers        gob.Stream
 }
 
 // against returns a peer of a Conn that serves receiver.
@@ -39,8 +41,8 @@ func against(t *testing.T, cfg ConnConfig, receiver any) (*rawPeer, *Conn) {
 	near, far := net.Pipe()
 	c := NewConn(near, cfg)
 	go c.Serve("Test", receiver)
-	p := &rawPeer{Conn: far, t: t, answers: *newStream()}
-	p.calls, p.replies = gob.NewEncoder(&p.call), gob.NewEncoder(&p.reply)
+	p := &rawPeer{Conn: far, t: t}
+	p.calls, p.replies = stdgob.NewEncoder(&p.call), stdgob.NewEncoder(&p.reply)
 	t.Cleanup(func() {
 		c.Close(Errorf(Closed, "test over"))
 		c.Wait()
@@ -94,8 +96,8 @@ func (p *rawPeer) next(step int) (seq uint64, size int, ok bool) {
 	}
 	var r rpc.Response
 	var body []byte
-	p.answers.take(payload)
-	if err := errors.Join(p.answers.decode(&r), p.answers.decode(&body)); err != nil || r.Error != "" || r.ServiceMethod != "" {
+	p.answers.Take(payload)
+	if err := errors.Join(p.answers.Decode(&r), p.answers.Decode(&body)); err != nil || r.Error != "" || r.ServiceMethod != "" {
 		p.t.Fatal(err, r.Error, r.ServiceMethod)
 	}
 	return r.Seq, len(body), true

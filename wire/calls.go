@@ -74,7 +74,7 @@ type Batch struct {
 	Snapshot uint32
 	Count    uint32 // events in Events
 	Types    []byte // gob type definitions, in a subscription's first batch
-	Events   []byte // the events, as the encoder wrote them, one after another; last, see gobwrite.go
+	Events   []byte // the events, as the encoder wrote them, one after another; last, see fields.go
 }
 
 // Ack is the reply to Notify.
@@ -111,7 +111,7 @@ type Page struct {
 	Count  uint32
 	Types  []byte
 	More   bool
-	Events []byte // last, see gobwrite.go
+	Events []byte // last, see fields.go
 }
 
 // Goodbye tells a subscriber that its connection will be closed, and why.

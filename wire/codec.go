@@ -5,6 +5,8 @@ import (
 	"net/rpc"
 	"strings"
 	"sync/atomic"
+
+	"mom.internal/wire/internal/gob"
 )
 
 // codec.go holds how net/rpc's calls become frames and frames become calls.
@@ -14,13 +16,13 @@ import (
 type frameEncoder struct {
 	out        *outbox
 	kind       frameKind
-	gob        *gobWriter
+	gob        *gob.Writer
 	head, body any                   // being encoded
 	encode     func(io.Writer) error // is encodeBoth, so that a frame allocates nothing
 }
 
 func newFrameEncoder(out *outbox, kind frameKind) *frameEncoder {
-	e := &frameEncoder{out: out, kind: kind, gob: newGobWriter()}
+	e := &frameEncoder{out: out, kind: kind, gob: gob.NewWriter()}
 	e.encode = e.encodeBoth
 	return e
 }
@@ -32,10 +34,10 @@ func (e *frameEncoder) put(head, body any) error {
 }
 
 func (e *frameEncoder) encodeBoth(w io.Writer) error {
-	if err := e.gob.encode(w, e.head); err != nil {
+	if err := e.gob.Encode(w, e.head); err != nil {
 		return err
 	}
-	return e.gob.encode(w, e.body)
+	return e.gob.Encode(w, e.body)
 }
 
 // clientCodec is the rpc.ClientCodec of a Conn. net/rpc calls WriteRequest
@@ -44,7 +46,7 @@ func (e *frameEncoder) encodeBoth(w io.Writer) error {
 type clientCodec struct {
 	c      *Conn
 	calls  *frameEncoder
-	in     frameStream
+	in     gob.Stream
 	asked  atomic.Int64 // calls less replies
 	handed bool         // a payload is being decoded
 	gone   bool         // the end has been reported
@@ -68,10 +70,10 @@ func (k *clientCodec) WriteRequest(r *rpc.Request, args any) error {
 func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
 	if k.handed {
 		k.handed = false
-		if err := k.in.end(); err != nil {
+		if err := refused(k.in.End()); err != nil {
 			return k.fail(err)
 		}
-		if k.in.lent {
+		if k.in.Borrowed() {
 			k.c.frame.forgo()
 		}
 	}
@@ -81,8 +83,8 @@ func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
 	}
 	if err == nil {
 		k.handed = true
-		k.in.take(payload)
-		err = k.in.decode(r)
+		k.in.Take(payload)
+		err = refused(k.in.Decode(r))
 	}
 	if err != nil {
 		return k.fail(err)
@@ -91,7 +93,7 @@ func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
 }
 
 func (k *clientCodec) ReadResponseBody(reply any) error {
-	if err := k.in.decode(reply); err != nil {
+	if err := refused(k.in.Decode(reply)); err != nil {
 		return k.fail(err)
 	}
 	return nil
@@ -118,7 +120,7 @@ type serverCodec struct {
 	c       *Conn
 	server  *rpc.Server
 	replies *frameEncoder
-	in      frameStream
+	in      gob.Stream
 	err     error // what ended the connection under a call
 }
 
@@ -134,26 +136,26 @@ func newServerCodec(c *Conn, service string, receiver any) *serverCodec {
 
 // serve serves the one call in payload.
 func (k *serverCodec) serve(payload []byte) error {
-	k.in.take(payload)
+	k.in.Take(payload)
 	// An unknown method is answered and leaves the connection as it is; what
 	// breaks it has been kept by the codec.
 	k.server.ServeRequest(k)
 	if k.err == nil {
-		k.err = k.in.end()
+		k.err = refused(k.in.End())
 	}
-	if k.in.lent {
+	if k.in.Borrowed() {
 		k.c.frame.forgo()
 	}
 	return k.err
 }
 
 func (k *serverCodec) ReadRequestHeader(r *rpc.Request) error {
-	k.err = k.in.decode(r)
+	k.err = refused(k.in.Decode(r))
 	return k.err
 }
 
 func (k *serverCodec) ReadRequestBody(args any) error {
-	k.err = k.in.decode(args)
+	k.err = refused(k.in.Decode(args))
 	return k.err
 }
 

@@ -3,7 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/gob"
+	stdgob "encoding/gob"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -17,6 +17,9 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"mom.internal/wire/internal/gob"
+	"mom.internal/wire/wiretest"
 )
 
 // Streams captured in testdata/streams must decode for ever, to what stands
@@ -178,7 +181,7 @@ func fixedNewer() []*newerRecord {
 // captured returns a stream of events by any model: types, then values.
 func captured[E any](events ...*E) []byte {
 	var buf bytes.Buffer
-	enc := gob.NewEncoder(&buf)
+	enc := stdgob.NewEncoder(&buf)
 	enc.Encode(new(E))
 	first := buf.Len()
 	enc.Encode(new(E))
@@ -202,7 +205,7 @@ func fixed[E any](n int) []*E {
 	all := make([]*E, n)
 	for i := range all {
 		all[i] = new(E)
-		filled(rng, reflect.ValueOf(all[i]).Elem())
+		wiretest.Fill(rng, reflect.ValueOf(all[i]).Elem())
 	}
 	return all
 }
@@ -240,7 +243,7 @@ func TestOthersDecode(t *testing.T) {
 	data := append(slices.Clone(enc.Types()), encoded(t, enc, ev)...)
 	var older [3]olderRecord
 	var newer [3]newerRecord
-	old, young := gob.NewDecoder(bytes.NewReader(data)), gob.NewDecoder(bytes.NewReader(data))
+	old, young := stdgob.NewDecoder(bytes.NewReader(data)), stdgob.NewDecoder(bytes.NewReader(data))
 	for i := range 3 {
 		if err := errors.Join(old.Decode(&older[i]), young.Decode(&newer[i])); err != nil {
 			t.Fatal(err)
@@ -309,7 +312,7 @@ func said(kind frameKind, bodies ...any) []byte {
 // heard decodes such frames into the bodies.
 func heard(t *testing.T, kind frameKind, data []byte, bodies ...any) {
 	t.Helper()
-	in := newStream()
+	in := new(gob.Stream)
 	for i, body := range bodies {
 		if len(data) < frameHead || data[0] != byte(kind) {
 			t.Fatalf("frame %d is none: %q", i, data[:min(len(data), frameHead)])
@@ -319,8 +322,8 @@ func heard(t *testing.T, kind frameKind, data []byte, bodies ...any) {
 		if kind == frameReply {
 			head = new(rpc.Response)
 		}
-		in.take(data[frameHead:n])
-		if err := errors.Join(in.decode(head), in.decode(body), in.end()); err != nil {
+		in.Take(data[frameHead:n])
+		if err := errors.Join(in.Decode(head), in.Decode(body), in.End()); err != nil {
 			t.Fatalf("frame %d: %v", i, err)
 		}
 		data = data[n:]

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mom.internal/wire/internal/gob"
 )
 
 // frameKind is the first byte of a frame.
@@ -72,7 +74,7 @@ type Conn struct {
 	in      *inflow
 	frame   inbound      // the one that is being read
 	calls   *serverCodec // nil where nothing is served; set before serving is closed
-	replies *frameStream
+	replies *gob.Stream
 	queue   backlog // calls that wait until replies have left
 
 	done    chan struct{} // closed when the connection ends
@@ -201,9 +203,8 @@ func (c *Conn) readFrame() (frameKind, []byte, error) {
 		return 0, nil, Errorf(TooLarge, "%v sent a message of %d bytes; at most %d", c.nc.RemoteAddr(), size, c.cfg.MaxMessage)
 	}
 	payload, err := c.frame.fill(c.in, int(size), c.stream(kind))
-	var refused *Error
-	if errors.As(err, &refused) {
-		return 0, nil, refused
+	if errors.As(err, new(gob.Error)) {
+		return 0, nil, refused(err)
 	}
 	if err != nil {
 		return 0, nil, c.ioError("reading from", err)
@@ -214,7 +215,7 @@ func (c *Conn) readFrame() (frameKind, []byte, error) {
 
 // stream returns the gob stream of the frames of a kind, nil where nobody wants
 // them.
-func (c *Conn) stream(kind frameKind) *frameStream {
+func (c *Conn) stream(kind frameKind) *gob.Stream {
 	switch {
 	case kind == frameReply:
 		return c.replies

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/internal/gob"
 	"mom.internal/wire/wiretest"
 )
 
@@ -119,7 +119,7 @@ func callOf(t *testing.T, method string, behind ...byte) []byte {
 		ServiceMethod string
 		Seq           uint64
 	}
-	return append(gobOf(t, &request{method, 1}, 5), behind...)
+	return append(wiretest.Encode(&request{method, 1}, 5), behind...)
 }
 
 // TestRepliesNobodyAskedFor: a reply to no call is passed over, and one more than
@@ -134,11 +134,11 @@ func TestRepliesNobodyAskedFor(t *testing.T) {
 			for range calls {
 				c.Client().Go("Test.Twice", new(int), new(int), make(chan *rpc.Call, 1))
 			}
-			w := newGobWriter()
+			w := gob.NewWriter()
 			reply := func() []byte {
 				var b bytes.Buffer
-				w.encode(&b, &rpc.Response{Seq: 1 << 40})
-				w.encode(&b, new(int))
+				w.Encode(&b, &rpc.Response{Seq: 1 << 40})
+				w.Encode(&b, new(int))
 				return frame(frameReply, b.Bytes())
 			}
 			for range calls {
@@ -178,7 +178,7 @@ func TestBrokenFrames(t *testing.T) {
 		{"a byte behind", frame(frameCall, callOf(t, "Test.Twice", 3, 4, 0, 2)), ProtocolError, "4 bytes behind a message"},
 		{"no arguments", frame(frameCall, good[:len(good)-4]), ProtocolError, "cut off"},
 		{"half a call", frame(frameCall, good[:len(good)-1]), ProtocolError, "cut off"},
-		{"arguments of another type", frame(frameCall, gobOf(t, struct{ ServiceMethod string }{"Test.Twice"}, "text")), ProtocolError, "type int cannot hold"},
+		{"arguments of another type", frame(frameCall, wiretest.Encode(struct{ ServiceMethod string }{"Test.Twice"}, "text")), ProtocolError, "type int cannot hold"},
 		{"no gob", frame(frameCall, []byte("GET / HTTP/1.1\r\n\r\n")), ProtocolError, "cut off"},
 	} {
 		after, err := servedTo(t, testConfig, func(far net.Conn) { far.Write(tc.sent) })
@@ -270,62 +270,23 @@ func TestInboundGrowsWithTheBytes(t *testing.T) {
 	}
 }
 
-// TestGlance refuses a long frame by its beginning: the rest need not come. At
-// the bounds it goes on.
-func TestGlance(t *testing.T) {
-	type list struct {
+// TestPrecheck refuses a long call by its beginning: the rest need not come.
+func TestPrecheck(t *testing.T) {
+	begin := wiretest.Encode(&struct {
 		ServiceMethod string
-		L             []bigElement
-	}
-	elements := func(n int) []byte { return gobOf(t, list{"Test.Twice", make([]bigElement, n)}) }
-	head := func(n int) []byte { return wiretest.Encode(&rpc.Request{ServiceMethod: strings.Repeat("m", n)}) }
-	over := maxFrameHead - 2 // of a name so long, with its type, field, length and end
-	for over > 0 && headSize(head(over)) > maxFrameHead {
-		over--
-	}
-	for name, tc := range map[string]struct {
-		begin []byte
-		want  string // "" where it goes on
-	}{
-		"elements":           {elements(maxElements), ""},
-		"an element more":    {elements(maxElements + 1), "elements"},
-		"a head":             {head(over), ""},
-		"a byte more":        {head(over + 1), "head of a call"},
-		"definitions":        {definitions(t, many(16, maxFields/16, "F")...), ""},
-		"a definition more":  {definitions(t, many(17, maxFields/16, "F")...), "2048 fields"},
-		"definitions' bytes": {definitions(t, many(20, 50, strings.Repeat("X", 30))...), "bytes of gob type definitions"},
-		"a head and a body":  {gobOf(t, 1, 2), ""},
-		"a value more":       {gobOf(t, 1, 2, 3), "more than a head and a body"},
-		"no gob":             {bytes.Repeat([]byte{0x81}, 100), ""}, // decode will tell
-		"a length of 2 GiB":  {[]byte{0xfc, 0x80, 0, 0, 0, 2, 2, 3}, "head of a call"},
-		"nothing":            {nil, ""},
-	} {
-		s := newStream()
-		err := s.glance(tc.begin)
-		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) || len(s.types.byID) > 0 || s.types.bytes > 0 {
-			t.Errorf("%s: %v, and %d types kept", name, err, len(s.types.byID))
-		}
-		if tc.want != "" { // on a connection, of a frame of a megabyte
-			frame := append([]byte{byte(frameCall), 0, 0x10, 0, 0}, tc.begin...)
-			frame = append(frame, make([]byte, max(0, inboundStep-len(tc.begin)))...)
-			after, err := servedTo(t, testConfig, func(far net.Conn) { far.Write(frame) })
-			if !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), tc.want) || after != 0 {
-				t.Errorf("%s, on a connection: %v after %v", name, err, after)
-			}
-		}
-	}
-	// Cut anywhere, what is good goes on.
-	whole := gobOf(t, rpc.Request{ServiceMethod: "Test.Twice"}, SubscribeArgs{Name: "n", Filter: Filter{Names: []string{"a", "b"}}})
-	for n := range whole {
-		if err := newStream().glance(whole[:n]); err != nil {
-			t.Errorf("cut at %d: %v", n, err)
-		}
+		L             []uint64
+	}{"Test.Twice", make([]uint64, 5000)})
+	frame := append([]byte{byte(frameCall), 0, 0x10, 0, 0}, begin...) // of a megabyte
+	frame = append(frame, make([]byte, max(0, inboundStep-len(begin)))...)
+	after, err := servedTo(t, testConfig, func(far net.Conn) { far.Write(frame) })
+	if !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "elements") || after != 0 {
+		t.Errorf("%v after %v", err, after)
 	}
 }
 
-// TestGlanceAtReplies: a long reply is refused by its beginning, too, on a
+// TestPrecheckOfReplies: a long reply is refused by its beginning, too, on a
 // connection that serves nothing and takes no calls.
-func TestGlanceAtReplies(t *testing.T) {
+func TestPrecheckOfReplies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		defer far.Close()
@@ -334,7 +295,7 @@ func TestGlanceAtReplies(t *testing.T) {
 		go io.Copy(io.Discard, far)
 		c.Client().Go("Test.Twice", new(int), new(int), make(chan *rpc.Call, 1))
 		synctest.Wait()
-		begin := gobOf(t, rpc.Response{}, make([]bigElement, maxElements+1))
+		begin := wiretest.Encode(rpc.Response{}, make([]uint64, 5000))
 		far.Write(append([]byte{byte(frameReply), 0, 0x10, 0, 0}, append(begin, make([]byte, max(0, inboundStep-len(begin)))...)...))
 		synctest.Wait()
 		if err := c.Err(); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "elements") {
@@ -345,88 +306,30 @@ func TestGlanceAtReplies(t *testing.T) {
 	})
 }
 
-// TestFrameHead: the bound of a head is exact: a head of maxFrameHead bytes is
-// read, and one byte more is refused; a body may be longer.
-func TestFrameHead(t *testing.T) {
-	head := func(n int) []byte { return gobOf(t, &rpc.Request{ServiceMethod: strings.Repeat("m", n)}) }
-	n := maxFrameHead
-	for headSize(head(n)) > maxFrameHead {
-		n--
-	}
-	var r rpc.Request
-	s := newStream()
-	s.take(gobOf(t, &rpc.Request{ServiceMethod: strings.Repeat("m", n)}, strings.Repeat("b", 2*maxFrameHead)))
-	if err := s.decode(&r); err != nil || len(r.ServiceMethod) != n {
-		t.Errorf("at the limit: %v", err)
-	}
-	if body := ""; s.decode(&body) != nil || len(body) != 2*maxFrameHead {
-		t.Errorf("a body of %d bytes was read", len(body))
-	}
-	s = newStream()
-	s.take(head(n + 1))
-	if err := s.decode(&r); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "more than 65536 bytes") {
-		t.Errorf("over the limit: %v", err)
-	}
-}
-
-// definitions returns what defines the types of the values, and not these.
-func definitions(t *testing.T, values ...any) (stream []byte) {
-	t.Helper()
-	for d := (gobValues{in: gobReader{b: gobOf(t, values...)}}); d.in.left() > 0; {
-		start := d.in.at
-		if _, id, err := d.message(); err != nil {
-			t.Fatal(err)
-		} else if id < 0 {
-			stream = append(stream, d.in.b[start:d.in.at]...)
-		}
-	}
-	return stream
-}
-
-// TestGlanceChangesNothing: a glance does not change a stream that has types
-// already, so that a message that brings more types can be decoded after it.
-func TestGlanceChangesNothing(t *testing.T) {
-	var b bytes.Buffer
-	enc, s := gob.NewEncoder(&b), newStream()
-	var head rpc.Request
-	for i, body := range []any{5, Filter{Names: []string{"a"}}, RoomArgs{Room: 1}} {
-		b.Reset()
-		enc.Encode(&rpc.Request{ServiceMethod: "Test.Twice", Seq: uint64(i)})
-		enc.Encode(body)
-		payload := bytes.Clone(b.Bytes())
-		for range 2 {
-			if err := s.glance(payload); err != nil {
-				t.Errorf("call %d, at a glance: %v", i, err)
+// TestGobOnConn refuses a definition of a map in either kind of frame.
+func TestGobOnConn(t *testing.T) {
+	stream := wiretest.Encode(&struct {
+		ServiceMethod string
+		M             map[int]int
+	}{"T", map[int]int{}})
+	for _, kind := range []frameKind{frameCall, frameReply} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			defer far.Close()
+			go io.Copy(io.Discard, far)
+			c := NewConn(near, testConfig)
+			served := make(chan error)
+			go func() { served <- c.Serve("Test", &echo{t}) }()
+			if kind == frameReply {
+				go c.Call(context.Background(), "Test.Twice", new(int), new(int))
+				synctest.Wait()
 			}
-		}
-		s.take(payload)
-		if err := errors.Join(s.decode(&head), s.decode(nil), s.end()); err != nil || head.Seq != uint64(i) {
-			t.Errorf("call %d: %v", i, err)
-		}
+			far.Write(frame(kind, stream))
+			if err := <-served; !errors.Is(err, ProtocolError) || !errors.As(err, new(gob.Error)) || !strings.Contains(err.Error(), "map") {
+				t.Errorf("kind %d: %v", kind, err)
+			}
+		})
 	}
-}
-
-// TestGlanceIsCheap, however many values a frame has, and however many fields
-// their types.
-func TestGlanceIsCheap(t *testing.T) {
-	wide := many(1, maxFields/2, "F")[0]
-	stream := gobOf(t, wide)
-	typ, _, _ := lastMessage(stream)
-	value := append(append([]byte{byte(len(typ) + 1)}, typ...), 0) // all fields zero
-	stream = append(stream, bytes.Repeat(value, inboundStep/len(value))...)
-	before := allocated()
-	if err := newStream().glance(stream); !errors.Is(err, ProtocolError) || allocated()-before > 4<<20 {
-		t.Errorf("%v after %d bytes", err, allocated()-before)
-	}
-}
-
-// headSize returns the bytes of a stream's last message, its length apart.
-func headSize(stream []byte) int {
-	d, size := gobValues{in: gobReader{b: stream}}, 0
-	for d.in.left() > 0 {
-		_, size, _ = d.part()
-	}
-	return size
 }
 
 // TestConnEnds once, with the first reason; every call fails with it.

@@ -5,13 +5,15 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"mom.internal/wire/wiretest"
 )
 
 // TestDefinitionsForgotten interleaves more runs and packages than a receiver
 // keeps definitions of: both ends forget the same, so every event comes through
 // whole, and a definition is sent again only after it was forgotten.
 func TestDefinitionsForgotten(t *testing.T) {
-	rng := seeded(t)
+	rng := wiretest.Random(t)
 	const runs, packages = maxDefinitions * 2 / 3, 3
 	type stream struct {
 		common Common

@@ -3,15 +3,12 @@ package wire
 // eventdecoder.go holds the receiving end of the stream of events; stream.go
 // holds the sending one.
 
-import "reflect"
+import "mom.internal/wire/internal/gob"
 
 // EventDecoder decodes the stream of one encoder, for a subscription's life. It
 // is not safe for concurrent use. After an error it is of no use.
 type EventDecoder struct {
-	types  gobTypes
-	step   *gobStep // how values of type id become records
-	id     int64
-	values gobValues
+	values gob.Records
 	left   int          // events in values
 	record record       // the one being decoded, and the event that it becomes:
 	event  Event        // here they stay off the heap
@@ -24,35 +21,22 @@ type EventDecoder struct {
 // these are.
 func NewEventDecoder(types []byte) *EventDecoder {
 	d := new(EventDecoder)
-	d.err = d.define(types)
+	d.err = refused(d.values.Define(types))
 	return d
 }
 
-// define takes in an encoder's Types: definitions only.
-func (d *EventDecoder) define(types []byte) error {
-	if err := d.types.fits(len(types)); err != nil {
-		return err
+// refused returns why gob refuses a stream as a [ProtocolError]; nil for nil.
+func refused(err error) error {
+	if err == nil {
+		return nil
 	}
-	for in := (gobValues{in: gobReader{b: types}}); in.in.left() > 0; {
-		size := in.in.left()
-		msg, id, err := in.message()
-		if err == nil && id > 0 {
-			err = Errorf(ProtocolError, "a gob value among the types of events")
-		}
-		if err == nil {
-			err = d.types.define(-id, msg, size-in.in.left())
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return Errorf(ProtocolError, "%w", err)
 }
 
 // Open makes data, which holds count events, the next to be read. The caller
 // does not change data until they have been.
 func (d *EventDecoder) Open(data []byte, count int) {
-	d.values.in = gobReader{b: data}
+	d.values.Take(data)
 	d.left = count
 }
 
@@ -71,8 +55,9 @@ func (d *EventDecoder) Next() (*Event, error) {
 
 func (d *EventDecoder) next() (*Event, error) {
 	for d.left > 0 {
-		if err := d.read(); err != nil {
-			return nil, err
+		d.record = record{}
+		if err := d.values.Decode(&d.record); err != nil {
+			return nil, refused(err)
 		}
 		if d.record.Run != nil || d.record.Package != nil {
 			if err := d.keep(); err != nil {
@@ -95,27 +80,6 @@ func (d *EventDecoder) next() (*Event, error) {
 	return nil, d.atEnd()
 }
 
-// read reads the next record.
-func (d *EventDecoder) read() error {
-	msg, id, err := d.values.message()
-	switch {
-	case err != nil:
-		return err
-	case id < 0:
-		return Errorf(ProtocolError, "a gob definition among events")
-	case d.step == nil:
-		step, _, err := d.types.plan(id, reflect.TypeFor[record]())
-		if err != nil {
-			return err
-		}
-		d.step, d.id = &step, id
-	case id != d.id:
-		return Errorf(ProtocolError, "events of two gob types")
-	}
-	d.record = record{}
-	return d.values.value(msg, d.step, reflect.ValueOf(&d.record).Elem())
-}
-
 // maxParts is how many events' parts lie together, and so how many one of them
 // keeps from being collected.
 const maxParts = 8
@@ -136,10 +100,10 @@ func (d *EventDecoder) newParts(pack *packageDefinition) *eventParts {
 // atEnd returns an error unless all has been read: what stands behind the last
 // event that was counted would be lost without a word.
 func (d *EventDecoder) atEnd() error {
-	if n := d.values.in.left(); n > 0 {
+	if n := d.values.Left(); n > 0 {
 		return Errorf(ProtocolError, "%d bytes behind the last event", n)
 	}
-	d.values.in = gobReader{} // let go of the data
+	d.values.Take(nil) // let go of the data
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mom.internal/wire/wiretest"
 )
 
 // withLog returns an event with n log entries in bytes, which Encode would
@@ -26,13 +28,13 @@ func TestDecodeLog(t *testing.T) {
 	}
 	for n, words := range map[int]string{
 		MaxLogEntries + 1: "an event with 1025 log entries; at most 1024",
-		maxElements:       "an event with 4096 log entries; at most 1024",
-		maxElements + 1:   "more than 4096 elements",
+		4096:              "an event with 4096 log entries; at most 1024",
+		4097:              "more than 4096 elements",
 	} {
 		dec, data := NewEventDecoder(enc.Types()), withLog(enc, n)
-		before := allocated()
+		before := wiretest.Allocated()
 		err := dec.Decode(data, 1, func(*Event) {})
-		if cost := allocated() - before; !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), words) || cost > 16<<10 {
+		if cost := wiretest.Allocated() - before; !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), words) || cost > 16<<10 {
 			t.Errorf("%d entries: %v, with %d bytes allocated", n, err, cost)
 		}
 	}
@@ -46,10 +48,12 @@ func TestDecodeReferences(t *testing.T) {
 	pack := enc.definePackage(&ev, run)
 	enc.record.set(&ev, pack.number)
 	data := bytes.Clone(enc.encode())
-	retyped := func(value []byte) []byte { // as a value of the next type
-		msg := gobReader{b: (&gobReader{b: value}).string()}
-		id := appendInt(nil, msg.int()+1)
-		return slices.Concat(appendUint(nil, uint64(len(id)+msg.left())), id, msg.b[msg.at:])
+	retyped := func(value []byte) []byte { // as a value of the next type, whose number has as many bytes
+		value = bytes.Clone(value)
+		_, n := wiretest.Number(value)
+		_, id := wiretest.Number(value[n:])
+		value[n+id-1] += 2
+		return value
 	}
 	whole := slices.Concat(run.bytes, pack.bytes, data)
 	for name, tc := range map[string]struct {
@@ -60,7 +64,7 @@ func TestDecodeReferences(t *testing.T) {
 		"a run left out":    {slices.Concat(pack.bytes, data), "definition 2 refers to 1, which has not come"},
 		"a package out":     {slices.Concat(run.bytes, data), "event 42 refers to definition 2, which has not come"},
 		"another type":      {retyped(whole), "a gob value that has nothing in common with type wire.record"},
-		"then another type": {slices.Concat(run.bytes, pack.bytes, retyped(data)), "events of two gob types"},
+		"then another type": {slices.Concat(run.bytes, pack.bytes, retyped(data)), "values of two gob types"},
 		"a byte behind":     {append(slices.Clone(whole), 0), "1 bytes behind the last event"},
 	} {
 		dec, got := NewEventDecoder(enc.Types()), 0
@@ -82,8 +86,8 @@ func TestEventTypes(t *testing.T) {
 	enc := NewEventEncoder()
 	value := encoded(t, enc, Event{})
 	for words, types := range map[string][]byte{
-		"a gob value among the types of events":         append(slices.Clone(enc.Types()), value...),
-		"more than 32768 bytes of gob type definitions": append(slices.Clone(enc.Types()), make([]byte, maxDefinitionBytes)...),
+		"a gob value among definitions":                 append(slices.Clone(enc.Types()), value...),
+		"more than 32768 bytes of gob type definitions": append(slices.Clone(enc.Types()), make([]byte, 32<<10)...),
 		"a gob type that is defined already":            slices.Concat(enc.Types(), enc.Types()),
 		"a gob value of a type that is not defined":     nil,
 		"a gob message that is cut off":                 enc.Types()[:len(enc.Types())-1],
@@ -98,4 +102,32 @@ func TestEventTypes(t *testing.T) {
 	if err := NewEventDecoder(enc.Types()).Decode(value, 1, func(*Event) {}); err != nil {
 		t.Errorf("after those: %v", err)
 	}
+}
+
+// BenchmarkDecode is a batch of a hundred events to a handler, as it comes.
+func BenchmarkDecode(b *testing.B) {
+	types, data := benchBatch()
+	dec := NewEventDecoder(types)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := dec.Decode(data, 100, func(*Event) {}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// benchBatch returns the types and a hundred Transferring events of a package.
+func benchBatch() (types, data []byte) {
+	enc, common, known := NewEventEncoder(), new(Common), new(Known)
+	for i := range 100 {
+		ev := fullEvent()
+		ev.Seq = uint64(1000 + i)
+		ev.Data.Status.Log = nil
+		def, event, err := enc.Encode(&ev, common, 1<<20)
+		if err != nil {
+			panic(err)
+		}
+		data = append(known.Append(data, def), event...)
+	}
+	return enc.Types(), data
 }

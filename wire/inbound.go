@@ -1,6 +1,10 @@
 package wire
 
-import "io"
+import (
+	"io"
+
+	"mom.internal/wire/internal/gob"
+)
 
 // inbound is a buffer that grows only as bytes arrive, whatever length the
 // peer has announced.
@@ -15,7 +19,7 @@ func (in *inbound) forgo() { in.buf = nil }
 // fill reads size bytes of the stream. They are valid until the next call, or
 // with forgo for ever. Where there are many it looks at those that have come
 // before it makes room for more.
-func (in *inbound) fill(r io.Reader, size int, stream *frameStream) ([]byte, error) {
+func (in *inbound) fill(r io.Reader, size int, stream *gob.Stream) ([]byte, error) {
 	if cap(in.buf) > 4*inboundStep && size < inboundStep {
 		in.buf = nil // one large message does not stay for ever
 	}
@@ -24,7 +28,7 @@ func (in *inbound) fill(r io.Reader, size int, stream *frameStream) ([]byte, err
 		n := min(size-len(in.buf), inboundStep)
 		if free := cap(in.buf) - len(in.buf); free < n {
 			if stream != nil && len(in.buf) > 0 {
-				if err := stream.glance(in.buf); err != nil {
+				if err := stream.Precheck(in.buf); err != nil {
 					return nil, err
 				}
 			}

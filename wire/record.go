@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -57,10 +58,10 @@ type logRecord struct {
 // logRecords is the log of one event.
 type logRecords []logRecord
 
-// bound implements [bounded].
-func (logRecords) bound(n int) error {
+// Bound implements gob.Bounded.
+func (logRecords) Bound(n int) error {
 	if n > MaxLogEntries {
-		return Errorf(ProtocolError, "an event with %d log entries; at most %d", n, MaxLogEntries)
+		return fmt.Errorf("an event with %d log entries; at most %d", n, MaxLogEntries)
 	}
 	return nil
 }
@@ -82,8 +83,8 @@ func fromNanos(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// place implements [placed], for the fields that events have.
-func (r *record) place(field int16) any {
+// FieldPointer implements gob.FieldPointers, for the fields that events have.
+func (r *record) FieldPointer(field int16) any {
 	switch field {
 	case 0:
 		return &r.Seq

@@ -7,62 +7,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
-)
 
-// filled sets every field of v at random, slices and pointers too.
-func filled(rng *rand.Rand, v reflect.Value) {
-	switch v.Type() {
-	case reflect.TypeFor[time.Time]():
-		v.Set(reflect.ValueOf(time.Unix(rng.Int64N(1<<33), rng.Int64N(1e9)).UTC()))
-		return
-	case reflect.TypeFor[uuid.UUID]():
-		var id uuid.UUID
-		for i := range id {
-			id[i] = byte(1 + rng.IntN(255))
-		}
-		v.Set(reflect.ValueOf(id))
-		return
-	}
-	switch v.Kind() {
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Int, reflect.Int32: // an int may have 32 bits
-		v.SetInt(1 + int64(rng.Int32N(1<<31-1)>>rng.IntN(30)))
-	case reflect.Int64:
-		v.SetInt(1 + rng.Int64()>>(1+rng.IntN(60)))
-	case reflect.Float64:
-		v.SetFloat(1 + rng.Float64())
-	case reflect.Complex128:
-		v.SetComplex(complex(1+rng.Float64(), rng.Float64()))
-	case reflect.Uint8:
-		v.SetUint(1 + rng.Uint64N(3))
-	case reflect.Uint32, reflect.Uint64:
-		v.SetUint(1 + rng.Uint64N(1<<32-1))
-	case reflect.String:
-		v.SetString(strings.Repeat("ä", 1+rng.IntN(20)))
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 1+rng.IntN(3), 4))
-		for i := range v.Len() {
-			filled(rng, v.Index(i))
-		}
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		filled(rng, v.Elem())
-	case reflect.Struct:
-		for i := range v.NumField() {
-			filled(rng, v.Field(i))
-		}
-	default:
-		panic("a field that this test cannot fill: " + v.Type().String())
-	}
-}
+	"mom.internal/wire/wiretest"
+)
 
 // randomEvent returns an event with every field set.
 func randomEvent(rng *rand.Rand) (ev Event) {
-	filled(rng, reflect.ValueOf(&ev).Elem())
+	wiretest.Fill(rng, reflect.ValueOf(&ev).Elem())
 	return ev
 }
 
@@ -70,16 +23,6 @@ func randomEvent(rng *rand.Rand) (ev Event) {
 func undelivered(ev Event) Event {
 	ev.Epoch, ev.Missed, ev.Snapshot = uuid.Nil, 0, false
 	return ev
-}
-
-func seeded(t *testing.T) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("seed %d", seed)
-		}
-	})
-	return rand.New(rand.NewPCG(seed, 0))
 }
 
 // encoded returns the events as bytes, each with definitions of its own.
@@ -109,7 +52,7 @@ func decoded(t *testing.T, dec *EventDecoder, data []byte, count int) (events []
 // TestStreamRoundTrip sends random events in batches to two decoders, one of
 // which begins later.
 func TestStreamRoundTrip(t *testing.T) {
-	rng := seeded(t)
+	rng := wiretest.Random(t)
 	enc := NewEventEncoder()
 	early, late := NewEventDecoder(enc.Types()), (*EventDecoder)(nil)
 	for range 100 {
@@ -142,20 +85,16 @@ func TestStreamRoundTrip(t *testing.T) {
 	}
 }
 
-// TestTypesOnce: no event carries definitions, which the guard counts.
+// TestTypesOnce: no event carries definitions, and no decoder takes them twice.
 func TestTypesOnce(t *testing.T) {
-	enc, all := NewEventEncoder(), newTypes()
-	if err := walk(all, enc.Types()); err != nil {
-		t.Fatal(err)
+	enc := NewEventEncoder()
+	if types, bytes := wiretest.Definitions(enc.Types()); types < 8 || bytes != len(enc.Types()) {
+		t.Errorf("%d types in %d bytes of %d", types, bytes, len(enc.Types()))
 	}
-	types, bytes := len(all.byID), all.bytes
 	for range 10 {
-		if err := walk(all, encoded(t, enc, fullEvent())); err != nil {
-			t.Fatal(err)
+		if types, _ := wiretest.Definitions(encoded(t, enc, fullEvent())); types > 0 {
+			t.Errorf("%d types among events", types)
 		}
-	}
-	if len(all.byID) != types || all.bytes != bytes || types < 8 {
-		t.Errorf("%d types in Types, %d after the events", types, len(all.byID))
 	}
 	if data := enc.Types(); NewEventDecoder(data).Decode(data, 0, nil) == nil {
 		t.Error("types are taken twice")
@@ -197,9 +136,9 @@ func TestEventLimit(t *testing.T) {
 	if _, _, err := enc.Encode(&over, new(Common), 1<<20); !errors.Is(err, TooLarge) || !strings.Contains(err.Error(), "1025 log entries; at most 1024") {
 		t.Errorf("a log over its bound: %v", err)
 	}
-	huge, before := Event{Data: TransferData{Initialize: &InitializeData{Name: strings.Repeat("n", 10<<20)}}}, allocated()
-	if _, _, err := enc.Encode(&huge, new(Common), 1<<20); !errors.Is(err, TooLarge) || allocated()-before > 1<<20 {
-		t.Errorf("10 MiB of text: %v, with %d bytes allocated", err, allocated()-before)
+	huge, before := Event{Data: TransferData{Initialize: &InitializeData{Name: strings.Repeat("n", 10<<20)}}}, wiretest.Allocated()
+	if _, _, err := enc.Encode(&huge, new(Common), 1<<20); !errors.Is(err, TooLarge) || wiretest.Allocated()-before > 1<<20 {
+		t.Errorf("10 MiB of text: %v, with %d bytes allocated", err, wiretest.Allocated()-before)
 	}
 	if n := text.textSize(); n > len(encoded(t, enc, text)) {
 		t.Errorf("textSize is %d, over the size", n)
@@ -245,15 +184,15 @@ func TestDecodeRefuses(t *testing.T) {
 
 // TestDecodeMutations never panics and never hangs; its errors stay short.
 func TestDecodeMutations(t *testing.T) {
-	rng := seeded(t)
+	rng := wiretest.Random(t)
 	enc := NewEventEncoder()
 	data := slices.Clone(encoded(t, enc, randomEvent(rng), randomEvent(rng)))
 	for i := range 3000 {
 		types, events := enc.Types(), data
 		if i%2 == 0 {
-			types = mutated(rng, types)
+			types = wiretest.Mutated(rng, types)
 		} else {
-			events = mutated(rng, events)
+			events = wiretest.Mutated(rng, events)
 		}
 		err := NewEventDecoder(types).Decode(events, 2, func(*Event) {})
 		if err != nil && (!errors.Is(err, ProtocolError) || len(err.Error()) > 400) {

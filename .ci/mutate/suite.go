@@ -21,7 +21,7 @@ import (
 
 // testPackages are the packages whose tests are run.
 var testPackages = []string{
-	"wire", "momserver", "momclient", "wire/protocoltest", "wire/wiretest",
+	"wire", "wire/internal/gob", "momserver", "momclient", "wire/protocoltest", "wire/wiretest",
 	"momserver/debug", "momserver/simulation", sockets,
 }
 

@@ -117,9 +117,9 @@ func NextCall(method string, args any) []byte { return WithoutDefinitions(Call(m
 // WithoutDefinitions returns the values of a gob stream.
 func WithoutDefinitions(stream []byte) (values []byte) {
 	for len(stream) > 0 {
-		size, n := number(stream)
+		size, n := Number(stream)
 		end := n + int(size)
-		if id, _ := number(stream[n:]); id&1 == 0 { // what defines a type has a negative number
+		if id, _ := Number(stream[n:]); id&1 == 0 { // what defines a type has a negative number
 			values = append(values, stream[:end]...)
 		}
 		stream = stream[end:]
@@ -156,7 +156,7 @@ func definitions(n int) []byte {
 
 // Resized returns a gob message with its length put right.
 func Resized(message []byte) []byte {
-	_, n := number(message)
+	_, n := Number(message)
 	return sized(nil, message[n:])
 }
 
@@ -176,16 +176,16 @@ func withValue(stream, value []byte) []byte {
 	start, typ := 0, []byte(nil)
 	for at := 0; at < len(stream); {
 		start = at
-		size, n := number(stream[at:])
-		_, id := number(stream[at+n:])
+		size, n := Number(stream[at:])
+		_, id := Number(stream[at+n:])
 		typ = stream[at+n : at+n+id]
 		at += n + int(size)
 	}
 	return sized(slices.Clone(stream[:start]), slices.Concat(typ, value))
 }
 
-// number reads a number of gob's, and returns how many bytes it has.
-func number(b []byte) (v uint64, n int) {
+// Number reads a number of gob's, and returns how many bytes it has.
+func Number(b []byte) (v uint64, n int) {
 	if b[0] < 0x80 {
 		return uint64(b[0]), 1
 	}

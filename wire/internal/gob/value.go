@@ -1,4 +1,4 @@
-package wire
+package gob
 
 import (
 	"encoding"
@@ -10,44 +10,39 @@ import (
 	"strings"
 )
 
-// gobvalue.go reads values. It allocates what they hold and nothing else. An
+// value.go reads values. It allocates what they hold and nothing else. An
 // element of a list costs its reader its size in memory, however few bytes it
-// has on the wire, so the number of elements in a value is bounded.
-//
-// encoding/gob writes every stream and could read each. It is not used for
-// that because its decoder trusts what it reads, so that all would have to be
-// looked at twice, and because it copies and allocates for every value: a
-// third of what a delivery cost.
+// has in the stream, so the number of elements in a value is bounded.
 
-// gobValues reads the values of one stream.
-type gobValues struct {
-	in       gobReader
+// valueReader reads the values of one stream.
+type valueReader struct {
+	in       reader
 	behind   int             // bytes behind the value that is being read
 	whole    int             // bytes of memory that it lies in
 	elements uint64          // of the slices in it
 	word     string          // the last string, which often comes again
 	words    strings.Builder // where strings lie together
-	lent     bool            // a []byte lies where it was read from
+	borrowed bool            // a []byte lies where it was read from
 	over     error           // set if a slice in the value is over its own bound
 }
 
 // message goes on with the next message, of a definition or of a value, and
 // returns it and the number of its type, negated for a definition.
-func (d *gobValues) message() (msg gobReader, id int64, err error) {
-	msg = gobReader{b: d.in.string()}
+func (d *valueReader) message() (msg reader, id int64, err error) {
+	msg = reader{b: d.in.string()}
 	id = msg.int()
 	if d.in.bad || msg.bad {
-		return msg, 0, Errorf(ProtocolError, "a gob message that is cut off")
+		return msg, 0, errorf("a gob message that is cut off")
 	}
-	if id >= 0 && !plainGobType(id) {
-		return msg, 0, Errorf(ProtocolError, "a gob value of a type that is not taken here")
+	if id >= 0 && !plainType(id) {
+		return msg, 0, errorf("a gob value of a type that is not taken here")
 	}
 	return msg, id, nil
 }
 
 // part is message where not all has come: the message may be cut off. It has
 // size bytes, its length apart, when it is whole.
-func (d *gobValues) part() (msg gobReader, size int, cut bool) {
+func (d *valueReader) part() (msg reader, size int, cut bool) {
 	size = int(min(d.in.uint(), math.MaxInt/2)) // to which something can be added
 	msg.b = d.in.b[d.in.at:][:min(size, d.in.left())]
 	d.in.at += len(msg.b)
@@ -55,10 +50,10 @@ func (d *gobValues) part() (msg gobReader, size int, cut bool) {
 }
 
 // value reads the value in msg into v, by step.
-func (d *gobValues) value(msg gobReader, step *gobStep, v reflect.Value) (err error) {
+func (d *valueReader) value(msg reader, step *readStep, v reflect.Value) (err error) {
 	defer func() { // a type that decodes itself may panic
 		if p := recover(); p != nil {
-			err = Errorf(ProtocolError, "a gob value cannot be read: %s", Clip(fmt.Sprint(p), 256))
+			err = errorf("a gob value cannot be read: %.256s", fmt.Sprint(p))
 		}
 	}()
 	rest := d.in
@@ -67,7 +62,7 @@ func (d *gobValues) value(msg gobReader, step *gobStep, v reflect.Value) (err er
 		d.check(d.in.uint() == 0) // it stands before what is no struct
 	}
 	if step.do == setStruct {
-		at, _ := v.Addr().Interface().(placed)
+		at, _ := v.Addr().Interface().(FieldPointers)
 		d.fields(step.plan, v, at)
 	} else {
 		d.read(step, v)
@@ -76,25 +71,25 @@ func (d *gobValues) value(msg gobReader, step *gobStep, v reflect.Value) (err er
 	d.in = rest
 	switch {
 	case d.tooMany():
-		return Errorf(ProtocolError, "more than %d elements of slices in a gob value", maxElements)
+		return errorf("more than %d elements of slices in a gob value", maxElements)
 	case d.over != nil:
 		return d.over
 	case bad:
-		return Errorf(ProtocolError, "a gob value that does not hold what it says")
+		return errorf("a gob value that does not hold what it says")
 	}
 	return nil
 }
 
-// placed is a struct that says where its numbers and texts are: reflection
-// takes several times as long to find them.
-type placed interface {
-	// place returns a pointer to the field of that index, nil for one of
-	// another kind.
-	place(field int16) any
+// FieldPointers is a struct that returns pointers to its numbers and texts,
+// because reflection takes several times as long to find them.
+type FieldPointers interface {
+	// FieldPointer returns a pointer to the field of that index if it is an int,
+	// an int64, a uint64 or a string, else nil.
+	FieldPointer(field int16) any
 }
 
-// fields reads a struct, v, which is at where it is [placed].
-func (d *gobValues) fields(plan *gobPlan, v reflect.Value, at placed) {
+// fields reads a struct into v; at is v as [FieldPointers], nil if it is none.
+func (d *valueReader) fields(plan *readPlan, v reflect.Value, at FieldPointers) {
 	for n := -1; ; {
 		delta := d.in.uint()
 		if delta == 0 {
@@ -108,16 +103,16 @@ func (d *gobValues) fields(plan *gobPlan, v reflect.Value, at placed) {
 		switch step := &plan.steps[n]; {
 		case step.do <= skipStruct:
 			d.skip(step)
-		case at == nil || !d.setPlaced(at.place(step.target)):
+		case at == nil || !d.setPointer(at.FieldPointer(step.target)):
 			d.set(step, v.Field(int(step.target)))
 		}
 	}
 }
 
-// setPlaced reads a value into what place points to, and reports whether it is
-// of a kind for which that is done here.
-func (d *gobValues) setPlaced(place any) bool {
-	switch p := place.(type) {
+// setPointer reads a value into what target points to, and reports whether that
+// is of a kind that is read here.
+func (d *valueReader) setPointer(target any) bool {
+	switch p := target.(type) {
 	case *int64:
 		*p = d.in.int()
 	case *int:
@@ -135,7 +130,7 @@ func (d *gobValues) setPlaced(place any) bool {
 }
 
 // read reads a value, into v where it has a place there.
-func (d *gobValues) read(step *gobStep, v reflect.Value) {
+func (d *valueReader) read(step *readStep, v reflect.Value) {
 	if step.do <= skipStruct {
 		d.skip(step)
 		return
@@ -144,7 +139,7 @@ func (d *gobValues) read(step *gobStep, v reflect.Value) {
 }
 
 // set reads a value into v.
-func (d *gobValues) set(step *gobStep, v reflect.Value) {
+func (d *valueReader) set(step *readStep, v reflect.Value) {
 	if step.ptr {
 		if v.IsNil() {
 			v.Set(reflect.New(v.Type().Elem()))
@@ -171,7 +166,7 @@ func (d *gobValues) set(step *gobStep, v reflect.Value) {
 	case setSlice:
 		n := d.count()
 		if b := step.plan.bound; b != nil && d.over == nil {
-			d.over = b.bound(n)
+			d.over = b.Bound(n)
 		}
 		if d.over != nil {
 			d.in.fault()
@@ -189,7 +184,7 @@ func (d *gobValues) set(step *gobStep, v reflect.Value) {
 }
 
 // check takes note of a value that does not fit.
-func (d *gobValues) check(ok bool) {
+func (d *valueReader) check(ok bool) {
 	if !ok {
 		d.in.fault()
 	}
@@ -216,7 +211,7 @@ func setUnsigned(v reflect.Value, n uint64) bool {
 const maxWords = 512
 
 // text reads a string. A long one is kept by nobody but who asked for it.
-func (d *gobValues) text() string {
+func (d *valueReader) text() string {
 	b := d.in.string()
 	if len(b) > maxWords {
 		return string(b)
@@ -235,20 +230,20 @@ func (d *gobValues) text() string {
 }
 
 // bytes reads a []byte. What is most of the memory that it lies in is not copied.
-func (d *gobValues) bytes() []byte {
+func (d *valueReader) bytes() []byte {
 	b := d.in.string()
 	if 2*len(b) < d.whole || len(b) == 0 {
 		return append([]byte(nil), b...)
 	}
-	d.lent = true
+	d.borrowed = true
 	return b
 }
 
 // tooMany reports whether the value has had more elements than it may.
-func (d *gobValues) tooMany() bool { return d.elements > maxElements }
+func (d *valueReader) tooMany() bool { return d.elements > maxElements }
 
 // count reads how many elements a slice has.
-func (d *gobValues) count() int {
+func (d *valueReader) count() int {
 	n := min(d.in.uint(), 1<<32)
 	d.elements += n
 	if d.tooMany() || n > uint64(d.in.left()) { // an element has a byte at least
@@ -259,7 +254,7 @@ func (d *gobValues) count() int {
 }
 
 // skip passes over a value.
-func (d *gobValues) skip(step *gobStep) {
+func (d *valueReader) skip(step *readStep) {
 	switch step.do {
 	case skipNumber:
 		d.in.uint()

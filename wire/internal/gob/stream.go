@@ -1,24 +1,24 @@
-package wire
+package gob
 
 import (
 	"maps"
 	"reflect"
 )
 
-// frameStream decodes what stands in frames: one gob stream for the life of the
-// connection, one payload at a time.
-type frameStream struct {
-	types gobTypes
-	gobValues
-	atHead bool        // the value that comes next is a head
-	plans  []framePlan // one for each type that came, and what it became
-	steps  int         // in them
+// Stream reads one gob stream, one payload at a time. A payload is a head, which
+// is short, and a body.
+type Stream struct {
+	types typeTable
+	valueReader
+	atHead bool         // the value that comes next is a head
+	plans  []streamPlan // one for each type that came, and what it became
+	steps  int          // in them
 }
 
-// framePlan is how values of a type become values of one of ours.
-type framePlan struct {
-	gobPair
-	step gobStep
+// streamPlan is how values of a type become values of one of ours.
+type streamPlan struct {
+	typePair
+	step readStep
 }
 
 // maxFrameHead bounds the first value of a frame, in bytes: a method's name, and
@@ -26,19 +26,18 @@ type framePlan struct {
 const maxFrameHead = 64 << 10
 
 func tooLongHead() error {
-	return Errorf(ProtocolError, "a head of a call or a reply of more than %d bytes", maxFrameHead)
+	return errorf("a head of a call or a reply of more than %d bytes", maxFrameHead)
 }
 
-// take goes on with the next payload. What has been decoded of the one before
-// may lie in it still: lent says so.
-func (s *frameStream) take(payload []byte) {
-	s.in, s.lent, s.atHead = gobReader{b: payload}, false, true
+// Take goes on with the next payload.
+func (s *Stream) Take(payload []byte) {
+	s.in, s.borrowed, s.atHead = reader{b: payload}, false, true
 	s.whole = cap(payload)
 }
 
-// decode reads one value, with the definitions before it, into what v points
+// Decode reads one value, with the definitions before it, into what v points
 // to; nil passes over it.
-func (s *frameStream) decode(v any) error {
+func (s *Stream) Decode(v any) error {
 	for {
 		size := s.in.left()
 		msg, id, err := s.message()
@@ -54,7 +53,7 @@ func (s *frameStream) decode(v any) error {
 			return tooLongHead()
 		}
 		s.atHead = false
-		pair, target := gobPair{id: id}, reflect.Value{}
+		pair, target := typePair{id: id}, reflect.Value{}
 		if v != nil {
 			target = reflect.ValueOf(v).Elem()
 			pair.ours = target.Type()
@@ -67,10 +66,14 @@ func (s *frameStream) decode(v any) error {
 	}
 }
 
+// Borrowed reports whether a value that was decoded from the payload refers to
+// the payload's memory, which must then not be used again.
+func (s *Stream) Borrowed() bool { return s.borrowed }
+
 // plan returns how the pair is read.
-func (s *frameStream) plan(pair gobPair) (*gobStep, error) {
+func (s *Stream) plan(pair typePair) (*readStep, error) {
 	for i := range s.plans {
-		if p := &s.plans[i]; p.gobPair == pair {
+		if p := &s.plans[i]; p.typePair == pair {
 			return &p.step, nil
 		}
 	}
@@ -80,19 +83,19 @@ func (s *frameStream) plan(pair gobPair) (*gobStep, error) {
 	}
 	// Each type becomes one of ours, seldom two: more is no caller's need.
 	if s.steps += 1 + steps; s.steps > 2*maxFields {
-		return nil, Errorf(ProtocolError, "gob types of more than %d fields in all are used, over and over", 2*maxFields)
+		return nil, errorf("gob types of more than %d fields in all are used, over and over", 2*maxFields)
 	}
-	s.plans = append(s.plans, framePlan{pair, step})
+	s.plans = append(s.plans, streamPlan{pair, step})
 	return &s.plans[len(s.plans)-1].step, nil
 }
 
-// glance looks at what has come of a long payload, and returns an error where
+// Precheck looks at what has come of a long payload, and returns an error where
 // that must be refused already, so that its rest need not be taken in. It
 // changes nothing.
-func (s *frameStream) glance(part []byte) error {
+func (s *Stream) Precheck(part []byte) error {
 	types := s.types
 	types.byID = maps.Clone(types.byID)
-	d := gobValues{in: gobReader{b: part}}
+	d := valueReader{in: reader{b: part}}
 	for values := 0; ; {
 		msg, size, cut := d.part()
 		id := msg.int()
@@ -100,7 +103,7 @@ func (s *frameStream) glance(part []byte) error {
 		case msg.bad: // decode will say so, when it is not for what is still to come
 			return nil
 		case values == 2: // each more would cost a plan of its type
-			return Errorf(ProtocolError, "more than a head and a body in a message")
+			return errorf("more than a head and a body in a message")
 		case id < 0 && (cut || types.fits(size) != nil):
 			return types.fits(size)
 		case id < 0:
@@ -124,10 +127,10 @@ func (s *frameStream) glance(part []byte) error {
 	}
 }
 
-// end checks that the payload is used up.
-func (s *frameStream) end() error {
+// End checks that the payload is used up.
+func (s *Stream) End() error {
 	if n := s.in.left(); n > 0 {
-		return Errorf(ProtocolError, "%d bytes behind a message", n)
+		return errorf("%d bytes behind a message", n)
 	}
 	return nil
 }

@@ -3,15 +3,17 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/gob"
+	stdgob "encoding/gob"
 	"errors"
-	"io"
 	"net/rpc"
 	"reflect"
 	"slices"
 	"testing"
 
 	"github.com/google/uuid"
+
+	"mom.internal/wire/internal/gob"
+	"mom.internal/wire/wiretest"
 )
 
 // TestTails: bodies whose events went past the encoder decode as what they are,
@@ -42,7 +44,7 @@ func TestTails(t *testing.T) {
 		ours[i] = reflect.New(reflect.TypeOf(b).Elem()).Interface()
 	}
 	heard(t, frameReply, frames, ours...)
-	dec := gob.NewDecoder(bytes.NewReader(payloads(frames)))
+	dec := stdgob.NewDecoder(bytes.NewReader(payloads(frames)))
 	for i := range want {
 		gobs := reflect.New(reflect.TypeOf(want[i]).Elem())
 		if err := dec.Decode(new(rpc.Response)); err != nil {
@@ -66,7 +68,7 @@ func sameBody(a, b any) bool {
 
 func encodedAlone(v any) []byte {
 	var buf bytes.Buffer
-	if err := gob.NewEncoder(&buf).Encode(v); err != nil {
+	if err := stdgob.NewEncoder(&buf).Encode(v); err != nil {
 		panic(err)
 	}
 	return buf.Bytes()
@@ -82,39 +84,31 @@ func payloads(frames []byte) (all []byte) {
 	return all
 }
 
-// TestWritesAsGob: whatever is set, the bytes are those that encoding/gob would
+// TestFieldsAsGob: whatever is set, the bytes are those that encoding/gob would
 // write in this process. A field that has come to a type must be written, too.
-func TestWritesAsGob(t *testing.T) {
-	rng := seeded(t)
-	for typ, zero := range zeros {
+func TestFieldsAsGob(t *testing.T) {
+	rng := wiretest.Random(t)
+	for _, zero := range []gob.Fielder{&Batch{}, &Ack{}, &Page{}} {
 		var ours, gobs bytes.Buffer
-		w, enc := newGobWriter(), gob.NewEncoder(&gobs)
+		w, enc := gob.NewWriter(), stdgob.NewEncoder(&gobs)
 		for range 300 {
 			v := reflect.New(reflect.TypeOf(zero).Elem())
 			for i := range v.Elem().NumField() {
 				if f := v.Elem().Field(i); f.CanSet() && rng.IntN(3) > 0 {
-					filled(rng, f)
+					wiretest.Fill(rng, f)
 				}
 			}
 			ours.Reset()
 			gobs.Reset()
-			if err := w.encode(&ours, v.Interface()); err != nil {
+			if err := w.Encode(&ours, v.Interface()); err != nil {
 				t.Fatal(err)
 			}
 			if err := enc.EncodeValue(v); err != nil {
 				t.Fatal(err)
 			}
-			if w.ids[typ] == 0 {
-				t.Fatalf("%T is left to gob", zero)
-			}
 			if !bytes.Equal(ours.Bytes(), gobs.Bytes()) { // the definitions before the first, too
 				t.Fatalf("%+v\nwritten % x\ngob     % x", v.Elem(), ours.Bytes(), gobs.Bytes())
 			}
-		}
-	}
-	for _, n := range []int64{0, 1, -1, 63, 64, -64, -65, 1<<63 - 1, -1 << 63} {
-		if in := (gobReader{b: appendInt(nil, n)}); in.int() != n || in.left() > 0 || in.bad {
-			t.Errorf("%d is written % x", n, in.b)
 		}
 	}
 }
@@ -122,18 +116,18 @@ func TestWritesAsGob(t *testing.T) {
 // TestMixedStream: types that gob writes stand between those that it does not.
 func TestMixedStream(t *testing.T) {
 	var buf bytes.Buffer
-	w := newGobWriter()
+	w := gob.NewWriter()
 	sent := []any{&rpc.Request{ServiceMethod: "a", Seq: 1}, &SubscribeArgs{Name: "n"}, &Ack{Next: 5}, &Subscribed{Head: 7}, &Ack{}, &SubscribeArgs{Room: 9}, &Batch{}, &rpc.Request{}}
 	for _, v := range sent {
-		if err := w.encode(&buf, v); err != nil {
+		if err := w.Encode(&buf, v); err != nil {
 			t.Fatal(err)
 		}
 	}
-	dec, s := gob.NewDecoder(bytes.NewReader(buf.Bytes())), newStream()
-	s.take(buf.Bytes())
+	dec, s := stdgob.NewDecoder(bytes.NewReader(buf.Bytes())), new(gob.Stream)
+	s.Take(buf.Bytes())
 	for i, v := range sent {
 		gobs, ours := reflect.New(reflect.TypeOf(v).Elem()), reflect.New(reflect.TypeOf(v).Elem())
-		if err := errors.Join(dec.DecodeValue(gobs), s.decode(ours.Interface())); err != nil {
+		if err := errors.Join(dec.DecodeValue(gobs), s.Decode(ours.Interface())); err != nil {
 			t.Fatalf("value %d: %v", i, err)
 		}
 		if !reflect.DeepEqual(gobs.Interface(), v) || !reflect.DeepEqual(ours.Interface(), v) {
@@ -141,31 +135,3 @@ func TestMixedStream(t *testing.T) {
 		}
 	}
 }
-
-// TestFramesAllocateNothing, and keep no room for the events that went by.
-func TestFramesAllocateNothing(t *testing.T) {
-	e := newFrameEncoder(nil, frameCall)
-	e.head, e.body = &rpc.Request{ServiceMethod: MethodNotify}, &Batch{Next: 1, Count: 1, Events: make([]byte, 1<<20)}
-	written := 0
-	sink := counter{&written}
-	if n := testing.AllocsPerRun(100, func() {
-		if err := e.encode(sink); err != nil {
-			t.Fatal(err)
-		}
-	}); n > 0 {
-		t.Errorf("%v allocations", n)
-	}
-	if written < 100<<20 || cap(e.gob.fields.b) > maxKeptFields {
-		t.Errorf("%d bytes written, %d kept", written, cap(e.gob.fields.b))
-	}
-	e.body = &Batch{Count: 1, Types: make([]byte, 2*maxKeptFields)}
-	if err := e.encode(sink); err != nil || e.gob.fields.b != nil {
-		t.Errorf("%v, %d bytes kept", err, cap(e.gob.fields.b))
-	}
-}
-
-type counter struct{ n *int }
-
-func (c counter) Write(p []byte) (int, error) { *c.n += len(p); return len(p), nil }
-
-var _ io.Writer = counter{}

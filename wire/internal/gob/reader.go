@@ -1,22 +1,22 @@
-package wire
+package gob
 
 import "encoding/binary"
 
-// gobReader reads gob's encoding. After a fault bad is set, nothing is left,
+// reader reads gob's encoding. After a fault bad is set, nothing is left,
 // and what it returns means nothing.
-type gobReader struct {
+type reader struct {
 	b   []byte
 	at  int // what of b has been read
 	bad bool
 }
 
-func (r *gobReader) fault() { r.at, r.bad = len(r.b), true }
+func (r *reader) fault() { r.at, r.bad = len(r.b), true }
 
 // left returns how many bytes have not been read.
-func (r *gobReader) left() int { return len(r.b) - r.at }
+func (r *reader) left() int { return len(r.b) - r.at }
 
 // uint reads a number under 128, which is one byte, or a larger one.
-func (r *gobReader) uint() uint64 {
+func (r *reader) uint() uint64 {
 	if i := r.at; i < len(r.b) && r.b[i] < 0x80 {
 		r.at = i + 1
 		return uint64(r.b[i])
@@ -26,7 +26,7 @@ func (r *gobReader) uint() uint64 {
 
 // long reads a number of several bytes, most significant first; the byte before
 // them is their count, negated.
-func (r *gobReader) long() (v uint64) {
+func (r *reader) long() (v uint64) {
 	if r.left() == 0 {
 		r.fault()
 		return 0
@@ -48,13 +48,13 @@ func (r *gobReader) long() (v uint64) {
 }
 
 // int reads a signed number: its lowest bit says that the others are inverted.
-func (r *gobReader) int() int64 {
+func (r *reader) int() int64 {
 	u := r.uint()
 	return int64(u>>1) ^ -int64(u&1)
 }
 
 // string reads a length and as many bytes.
-func (r *gobReader) string() []byte {
+func (r *reader) string() []byte {
 	n := r.uint()
 	if n > uint64(r.left()) {
 		r.fault()

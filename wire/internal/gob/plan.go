@@ -1,4 +1,4 @@
-package wire
+package gob
 
 import (
 	"encoding"
@@ -6,37 +6,37 @@ import (
 	"reflect"
 )
 
-// gobplan.go finds out how the values of a stream become values of our types:
+// plan.go finds out how the values of a stream become values of our types:
 // once for each type, and not for each value.
 
-// gobStep is how one value is read: as an element, as a field, or by itself.
-type gobStep struct {
-	do     gobAction
-	target int16    // the field of ours; -1 for no field
-	ptr    bool     // the field is a pointer to what is set
-	plan   *gobPlan // of a slice or a struct
+// readStep is how one value is read: as an element, as a field, or by itself.
+type readStep struct {
+	do     action
+	target int16     // the field of ours; -1 for no field
+	ptr    bool      // the field is a pointer to what is set
+	plan   *readPlan // of a slice or a struct
 }
 
-// gobPlan is how a struct's fields are read, or a slice's elements, for which
+// readPlan is how a struct's fields are read, or a slice's elements, for which
 // there is one step.
-type gobPlan struct {
-	steps []gobStep
-	bound bounded // of a slice that has a bound of its own; nil for none
+type readPlan struct {
+	steps []readStep
+	bound Bounded // of a slice that has a bound of its own; nil for none
 }
 
-// bounded is a slice type of this package that bounds its number of elements.
-type bounded interface {
-	// bound returns an error if n elements are too many. It is called before
+// Bounded is a slice type that bounds its number of elements.
+type Bounded interface {
+	// Bound returns an error if n elements are too many. It is called before
 	// room is made for them.
-	bound(n int) error
+	Bound(n int) error
 }
 
-// gobAction is what is done with a value that stands in the stream.
-type gobAction uint8
+// action is what is done with a value that stands in the stream.
+type action uint8
 
 const (
-	skipNumber gobAction = iota // bool, int, uint, float
-	skipBytes                   // []byte, string, and what encodes itself
+	skipNumber action = iota // bool, int, uint, float
+	skipBytes                // []byte, string, and what encodes itself
 	skipComplex
 	skipSlice
 	skipStruct
@@ -53,16 +53,16 @@ const (
 	setStruct
 )
 
-// gobPlanner makes one plan, and those within it.
-type gobPlanner struct {
-	types *gobTypes
-	made  map[gobPair]*gobPlan
+// planner makes one plan, and those within it.
+type planner struct {
+	types *typeTable
+	made  map[typePair]*readPlan
 	steps int   // in all of them
 	err   error // the first
 }
 
-// gobPair is a type of the stream and what it becomes, nil for nothing.
-type gobPair struct {
+// typePair is a type of the stream and what it becomes, nil for nothing.
+type typePair struct {
 	id   int64
 	ours reflect.Type
 }
@@ -70,32 +70,32 @@ type gobPair struct {
 // plan returns how values of type id are read into ours, and how many steps
 // that takes in all. As in gob, fields match by name; the numbers' sizes need
 // not, and what the one side does not have is passed over or stays zero. The
-// error is a [ProtocolError]: a type that is not defined, or that ours cannot
-// hold, or a struct that has no field in common with ours, which gob refuses at
-// the top alone.
-func (g *gobTypes) plan(id int64, ours reflect.Type) (gobStep, int, error) {
-	p := gobPlanner{types: g, made: make(map[gobPair]*gobPlan)}
-	step := p.step(gobRef{id: id}, ours)
+// error tells of a type that is not defined, of one that ours cannot hold, or of
+// a struct that has no field in common with ours, which gob refuses at the top
+// alone.
+func (g *typeTable) plan(id int64, ours reflect.Type) (readStep, int, error) {
+	p := planner{types: g, made: make(map[typePair]*readPlan)}
+	step := p.step(typeRef{id: id}, ours)
 	step.target = -1
 	return step, p.steps, p.err
 }
 
-func (p *gobPlanner) fail(format string, args ...any) gobStep {
+func (p *planner) fail(format string, args ...any) readStep {
 	if p.err == nil {
-		p.err = Errorf(ProtocolError, format, args...)
+		p.err = errorf(format, args...)
 	}
-	return gobStep{}
+	return readStep{}
 }
 
 // step returns how one value is read.
-func (p *gobPlanner) step(ref gobRef, ours reflect.Type) (s gobStep) {
+func (p *planner) step(ref typeRef, ours reflect.Type) (s readStep) {
 	if p.err != nil {
 		return s
 	}
 	if ours != nil && ours.Kind() == reflect.Pointer {
 		s.ptr, ours = true, ours.Elem()
 	}
-	if t := p.types.byID[ref.id]; ref.id > gobComplex && t == nil {
+	if t := p.types.byID[ref.id]; ref.id > idComplex && t == nil {
 		return p.fail("a gob value of a type that is not defined")
 	} else if ours == nil {
 		s.do = skips(ref.id, t)
@@ -104,55 +104,55 @@ func (p *gobPlanner) step(ref gobRef, ours reflect.Type) (s gobStep) {
 	}
 	switch s.do {
 	case skipSlice, skipStruct, setSlice, setStruct:
-		s.plan = p.within(gobPair{ref.id, ours})
+		s.plan = p.within(typePair{ref.id, ours})
 	}
 	return s
 }
 
 // skips returns how a value is passed over; t is its type where that is defined.
-func skips(id int64, t *gobType) gobAction {
+func skips(id int64, t *typeDef) action {
 	switch {
-	case id == gobComplex:
+	case id == idComplex:
 		return skipComplex
-	case id == gobBytes || id == gobString:
+	case id == idBytes || id == idString:
 		return skipBytes
-	case id < gobComplex:
+	case id < idComplex:
 		return skipNumber
-	case t.kind == gobSlice:
+	case t.kind == kindSlice:
 		return skipSlice
-	case t.kind == gobStruct:
+	case t.kind == kindStruct:
 		return skipStruct
 	}
 	return skipBytes
 }
 
 // sets returns how a value becomes one of ours, skipNumber where it cannot.
-func sets(id int64, t *gobType, ours reflect.Type) gobAction {
+func sets(id int64, t *typeDef, ours reflect.Type) action {
 	own, binary := ownEncoding(ours)
 	kind := ours.Kind()
 	bytes := kind == reflect.Slice && ours.Elem().Kind() == reflect.Uint8
 	switch {
 	case own || binary:
-		if t != nil && t.kind == gobOwn && own {
+		if t != nil && t.kind == kindGob && own {
 			return setOwn
-		} else if t != nil && t.kind == gobBinary && binary && !own {
+		} else if t != nil && t.kind == kindBinary && binary && !own {
 			return setBinary
 		}
-	case id == gobBool && kind == reflect.Bool:
+	case id == idBool && kind == reflect.Bool:
 		return setBool
-	case id == gobInt && kind >= reflect.Int && kind <= reflect.Int64:
+	case id == idInt && kind >= reflect.Int && kind <= reflect.Int64:
 		return setInt
-	case id == gobUint && kind >= reflect.Uint && kind <= reflect.Uint64:
+	case id == idUint && kind >= reflect.Uint && kind <= reflect.Uint64:
 		return setUint
-	case id == gobFloat && (kind == reflect.Float32 || kind == reflect.Float64):
+	case id == idFloat && (kind == reflect.Float32 || kind == reflect.Float64):
 		return setFloat
-	case id == gobString && kind == reflect.String:
+	case id == idString && kind == reflect.String:
 		return setString
-	case id == gobBytes && bytes:
+	case id == idBytes && bytes:
 		return setBytes
-	case t != nil && t.kind == gobSlice && kind == reflect.Slice && !bytes:
+	case t != nil && t.kind == kindSlice && kind == reflect.Slice && !bytes:
 		return setSlice
-	case t != nil && t.kind == gobStruct && kind == reflect.Struct:
+	case t != nil && t.kind == kindStruct && kind == reflect.Struct:
 		return setStruct
 	}
 	return skipNumber
@@ -166,15 +166,15 @@ func ownEncoding(t reflect.Type) (own, binary bool) {
 
 // within plans a slice or a struct. Each pair is planned once, however often it
 // occurs. No type contains itself.
-func (p *gobPlanner) within(pair gobPair) *gobPlan {
+func (p *planner) within(pair typePair) *readPlan {
 	if plan := p.made[pair]; plan != nil {
 		return plan
 	}
 	t := p.types.byID[pair.id]
-	plan := &gobPlan{steps: make([]gobStep, len(t.refs))}
+	plan := &readPlan{steps: make([]readStep, len(t.refs))}
 	p.made[pair] = plan
 	if pair.ours != nil {
-		plan.bound, _ = reflect.Zero(pair.ours).Interface().(bounded)
+		plan.bound, _ = reflect.Zero(pair.ours).Interface().(Bounded)
 	}
 	p.steps += len(t.refs)
 	matched := false
@@ -191,11 +191,11 @@ func (p *gobPlanner) within(pair gobPair) *gobPlan {
 }
 
 // part returns what a struct's field, or a slice's element, becomes.
-func (pair gobPair) part(t *gobType, name string) (ours reflect.Type, field int16) {
+func (pair typePair) part(t *typeDef, name string) (ours reflect.Type, field int16) {
 	switch {
 	case pair.ours == nil:
 		return nil, -1
-	case t.kind == gobSlice:
+	case t.kind == kindSlice:
 		return pair.ours.Elem(), -1
 	}
 	f, ok := pair.ours.FieldByName(name)

@@ -1,4 +1,4 @@
-package wire
+package gob
 
 import (
 	"math"
@@ -13,24 +13,24 @@ func TestGobReader(t *testing.T) {
 		"\xff\x80\x01\x02\x03\x04\x05\x06":     128, // seven bytes behind the count: read one by one
 		"\xff\x80\x01\x02\x03\x04\x05\x06\x07": 128,
 	} {
-		r := gobReader{b: []byte(in)}
+		r := reader{b: []byte(in)}
 		if got := r.uint(); got != want || r.bad {
 			t.Errorf("% x is %d, bad %v; want %d", in, got, r.bad, want)
 		}
 	}
 	for _, in := range []string{"", "\xff", "\xfe\x01", "\xf8\x01\x02\x03\x04\x05\x06\x07", "\xf7\x01\x02\x03\x04\x05\x06\x07\x08\x09", "\x80\x01"} {
-		r := gobReader{b: []byte(in)}
+		r := reader{b: []byte(in)}
 		if got := r.uint(); got != 0 || !r.bad || r.left() != 0 {
 			t.Errorf("% x is %d, bad %v, with %d bytes left", in, got, r.bad, r.left())
 		}
 	}
 	for in, want := range map[string]int64{"\x00": 0, "\x01": -1, "\x02": 1, "\x03": -2, "\xf8\xff\xff\xff\xff\xff\xff\xff\xff": math.MinInt64, "\xf8\xff\xff\xff\xff\xff\xff\xff\xfe": math.MaxInt64} {
-		r := gobReader{b: []byte(in)}
+		r := reader{b: []byte(in)}
 		if got := r.int(); got != want || r.bad {
 			t.Errorf("% x is %d, bad %v; want %d", in, got, r.bad, want)
 		}
 	}
-	r := gobReader{b: []byte("\x03abc\x00\x04abc")}
+	r := reader{b: []byte("\x03abc\x00\x04abc")}
 	if a, b := r.string(), r.string(); string(a) != "abc" || cap(a) != 3 || len(b) != 0 || r.bad {
 		t.Errorf("%q and %q, bad %v", a, b, r.bad)
 	}

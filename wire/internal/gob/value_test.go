@@ -1,14 +1,17 @@
-package wire
+package gob
 
 import (
 	"bytes"
 	"encoding/gob"
 	"errors"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 	"unsafe"
+
+	"github.com/google/uuid"
+
+	"mom.internal/wire/wiretest"
 )
 
 // claim returns a stream of one value of a type with a list, in which the list
@@ -16,7 +19,7 @@ import (
 // empty field M and a list L of one element that takes one byte, behind M.
 func claim(t *testing.T, v any, n uint64, behind int) []byte {
 	t.Helper()
-	data := gobOf(t, v)
+	data := wiretest.Encode(v)
 	end := bytes.LastIndex(data, []byte{1, 1, 'T', 1, 1})
 	if end < 0 {
 		t.Fatalf("no list in % x", data)
@@ -33,11 +36,11 @@ func claim(t *testing.T, v any, n uint64, behind int) []byte {
 // lastMessage returns the type number of a stream's last message, in bytes,
 // and where it begins and its content.
 func lastMessage(data []byte) (typ []byte, start int, content []byte) {
-	for in := (gobReader{b: data}); in.left() > 0; {
+	for in := (reader{b: data}); in.left() > 0; {
 		start = in.at
 		content = in.string()
 	}
-	msg := gobReader{b: content}
+	msg := reader{b: content}
 	msg.int()
 	return content[:msg.at], start, content
 }
@@ -78,22 +81,22 @@ func TestGuardCounts(t *testing.T) {
 		}
 		for _, n := range []uint64{most + 1, 1 << 17} {
 			err := walked(claim(t, v, n, int(n)))
-			if !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "elements") {
+			if !errors.As(err, new(Error)) || !strings.Contains(err.Error(), "elements") {
 				t.Errorf("%d %s: %v", n, name, err)
 			}
 		}
 		for _, n := range []uint64{2, 12, most, 1 << 16, 1 << 62, 1<<64 - 1} {
 			data := claim(t, v, n, 0)
-			before := allocated()
+			before := wiretest.Allocated()
 			err := walked(data)
-			if !errors.Is(err, ProtocolError) || allocated()-before > 64<<10 {
-				t.Errorf("%d %s claimed: %v after %d bytes", n, name, err, allocated()-before)
+			if !errors.As(err, new(Error)) || wiretest.Allocated()-before > 64<<10 {
+				t.Errorf("%d %s claimed: %v after %d bytes", n, name, err, wiretest.Allocated()-before)
 			}
 			// What the guard is for: gob makes room for what is claimed.
 			if n == most && name == "structs" {
-				before = allocated()
+				before = wiretest.Allocated()
 				gob.NewDecoder(bytes.NewReader(data)).Decode(new(listOfBig))
-				if room := allocated() - before; room < uint64(reflect.TypeFor[bigElement]().Size())*most {
+				if room := wiretest.Allocated() - before; room < uint64(reflect.TypeFor[bigElement]().Size())*most {
 					t.Errorf("gob made room of only %d bytes: the guard is not needed any more", room)
 				}
 			}
@@ -109,25 +112,25 @@ func TestGuardCountsTogether(t *testing.T) {
 	}
 	half := make([]string, maxElements/2)
 	v := both{A: half, B: half}
-	if err := walked(gobOf(t, v)); err != nil {
+	if err := walked(wiretest.Encode(v)); err != nil {
 		t.Error(err)
 	}
 	v.C = make([]struct{ D [][]int }, 1)
-	if err := walked(gobOf(t, v)); !errors.Is(err, ProtocolError) {
+	if err := walked(wiretest.Encode(v)); !errors.As(err, new(Error)) {
 		t.Errorf("one more: %v", err)
 	}
 	v.A = half[:len(half)-4]
 	v.C[0].D = [][]int{{1}, {}}
-	if err := walked(gobOf(t, v)); err != nil {
+	if err := walked(wiretest.Encode(v)); err != nil {
 		t.Errorf("four within: %v", err)
 	}
 	v.C[0].D[1] = []int{1}
-	if err := walked(gobOf(t, v)); !errors.Is(err, ProtocolError) {
+	if err := walked(wiretest.Encode(v)); !errors.As(err, new(Error)) {
 		t.Errorf("five within: %v", err)
 	}
 	// Not of all values of a stream.
 	v.C = nil
-	if err := walked(gobOf(t, v, v, v)); err != nil {
+	if err := walked(wiretest.Encode(v, v, v)); err != nil {
 		t.Error(err)
 	}
 }
@@ -135,14 +138,14 @@ func TestGuardCountsTogether(t *testing.T) {
 // TestGuardWalks values of every form up to the end, so that what stands
 // behind a list is not taken for one.
 func TestGuardWalks(t *testing.T) {
-	rng := seeded(t)
+	rng := wiretest.Random(t)
 	type inner struct {
 		F    float64
 		C    complex128
 		B    []byte
 		S    string
 		L    []int64
-		Self Cursor // with a UUID, which encodes itself
+		Self uuid.UUID // encodes itself
 	}
 	type all struct {
 		I    int64
@@ -156,25 +159,25 @@ func TestGuardWalks(t *testing.T) {
 		var v all
 		rv := reflect.ValueOf(&v).Elem()
 		for i := range rv.NumField() {
-			filled(rng, rv.Field(i))
+			wiretest.Fill(rng, rv.Field(i))
 		}
-		if err := walked(gobOf(t, v)); err != nil {
+		if err := walked(wiretest.Encode(v)); err != nil {
 			t.Fatalf("%v: %+v", err, v)
 		}
 	}
 	// A list by itself, too.
-	if err := walked(gobOf(t, make([]inner, maxElements))); err != nil {
+	if err := walked(wiretest.Encode(make([]inner, maxElements))); err != nil {
 		t.Error(err)
 	}
-	if err := walked(gobOf(t, make([]inner, maxElements+1))); !errors.Is(err, ProtocolError) {
+	if err := walked(wiretest.Encode(make([]inner, maxElements+1))); !errors.As(err, new(Error)) {
 		t.Errorf("a list by itself: %v", err)
 	}
 }
 
 // TestGuardOfUndefined types and of field numbers beyond all.
 func TestGuardOfUndefined(t *testing.T) {
-	whole := gobOf(t, listOfBig{"T", make([]bigElement, 1)})
-	first := gobReader{b: whole}
+	whole := wiretest.Encode(listOfBig{"T", make([]bigElement, 1)})
+	first := reader{b: whole}
 	first.string() // the definition of the struct; that of its list is left out
 	_, start, _ := lastMessage(whole)
 	for name, data := range map[string][]byte{
@@ -188,7 +191,7 @@ func TestGuardOfUndefined(t *testing.T) {
 		err := walked(data)
 		if name == "a field far behind" { // behind the last list: gob's to refuse
 			err = gob.NewDecoder(bytes.NewReader(data)).Decode(new(listOfBig))
-		} else if !errors.Is(err, ProtocolError) {
+		} else if !errors.As(err, new(Error)) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err == nil {
@@ -205,56 +208,21 @@ func wrapped(t *testing.T, stream []byte, value ...byte) []byte {
 	return append(appendUint(bytes.Clone(stream[:start]), uint64(len(content))), content...)
 }
 
-// allocated returns the bytes that the process has allocated so far.
-func allocated() uint64 {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.TotalAlloc
-}
-
-// BenchmarkDecode is a batch of a hundred events to a handler, as it comes.
-func BenchmarkDecode(b *testing.B) {
-	types, data := benchBatch()
-	dec := NewEventDecoder(types)
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := dec.Decode(data, 100, func(*Event) {}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// benchBatch returns the types and a hundred Transferring events of a package.
-func benchBatch() (types, data []byte) {
-	enc, common, known := NewEventEncoder(), new(Common), new(Known)
-	for i := range 100 {
-		ev := fullEvent()
-		ev.Seq = uint64(1000 + i)
-		ev.Data.Status.Log = nil
-		def, event, err := enc.Encode(&ev, common, 1<<20)
-		if err != nil {
-			panic(err)
-		}
-		data = append(known.Append(data, def), event...)
-	}
-	return enc.Types(), data
-}
-
 // TestText: short strings share one allocation, for as many bytes as are still to
 // come and maxWords bytes at most. A string that comes again is not copied again,
 // and a long string has its own allocation.
 func TestText(t *testing.T) {
-	in := func(texts ...string) gobReader {
+	in := func(texts ...string) reader {
 		var b []byte
 		for _, text := range texts {
 			b = append(appendUint(b, uint64(len(text))), text...)
 		}
-		return gobReader{b: b}
+		return reader{b: b}
 	}
 	at := func(s string) uintptr { return uintptr(unsafe.Pointer(unsafe.StringData(s))) }
 	const short, next = "short", "next"
 	limit, long := strings.Repeat("l", maxWords), strings.Repeat("x", maxWords+1)
-	d := gobValues{in: in(short, short, next, long, next, limit), behind: 100}
+	d := valueReader{in: in(short, short, next, long, next, limit), behind: 100}
 	var got []string
 	for _, want := range []string{short, short, next, long, next, limit} {
 		got = append(got, d.text())
@@ -272,7 +240,7 @@ func TestText(t *testing.T) {
 		t.Errorf("%d bytes lie together, in %d", d.words.Len(), d.words.Cap())
 	}
 	for behind, most := range map[int]int{0: 16, 100: 112, 10 * maxWords: maxWords + 64} {
-		d := gobValues{in: in(short), behind: behind}
+		d := valueReader{in: in(short), behind: behind}
 		if d.text(); d.words.Cap() < min(behind, maxWords) || d.words.Cap() > most {
 			t.Errorf("with %d bytes behind, there is room for %d", behind, d.words.Cap())
 		}
@@ -289,9 +257,9 @@ func (panicky) MarshalBinary() ([]byte, error) { return []byte{1}, nil }
 // error.
 func TestReadPanics(t *testing.T) {
 	type holder struct{ P panicky }
-	s := newStream()
-	s.take(gobOf(t, holder{1}))
-	if err := s.decode(new(holder)); !errors.Is(err, ProtocolError) || !strings.Contains(err.Error(), "boom") || len(err.Error()) > 400 {
+	s := new(Stream)
+	s.Take(wiretest.Encode(holder{1}))
+	if err := s.Decode(new(holder)); !errors.As(err, new(Error)) || !strings.Contains(err.Error(), "boom") || len(err.Error()) > 400 {
 		t.Error(err)
 	}
 }

@@ -1,0 +1,68 @@
+package gob
+
+import (
+	"math"
+	"reflect"
+)
+
+// Records reads values of one type whose definitions came apart from them. After
+// an error it is of no use.
+type Records struct {
+	types typeTable
+	id    int64     // of the type; 0 before the first value
+	step  *readStep // how its values become those of the caller's type
+	valueReader
+}
+
+// Define takes in definitions; nothing else may stand among them.
+func (r *Records) Define(definitions []byte) error {
+	if err := r.types.fits(len(definitions)); err != nil {
+		return err
+	}
+	for d := (valueReader{in: reader{b: definitions}}); d.in.left() > 0; {
+		size := d.in.left()
+		msg, id, err := d.message()
+		if err == nil && id > 0 {
+			err = errorf("a gob value among definitions")
+		}
+		if err == nil {
+			err = r.types.define(-id, msg, size-d.in.left())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Take makes data the next to be read. The caller does not change data until
+// that is done.
+func (r *Records) Take(data []byte) {
+	r.in = reader{b: data}
+	r.whole = math.MaxInt // so that no value refers to data
+}
+
+// Left returns how many bytes have not been read.
+func (r *Records) Left() int { return r.in.left() }
+
+// Decode reads the next value into what v points to, which is of the same type
+// each time.
+func (r *Records) Decode(v any) error {
+	target := reflect.ValueOf(v).Elem()
+	msg, id, err := r.message()
+	switch {
+	case err != nil:
+		return err
+	case id < 0:
+		return errorf("a gob definition among values")
+	case r.step == nil:
+		step, _, err := r.types.plan(id, target.Type())
+		if err != nil {
+			return err
+		}
+		r.step, r.id = &step, id
+	case id != r.id:
+		return errorf("values of two gob types")
+	}
+	return r.value(msg, r.step, target)
+}

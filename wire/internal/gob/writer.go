@@ -1,0 +1,214 @@
+package gob
+
+import (
+	"encoding/binary"
+	"encoding/gob"
+	"io"
+	"math/bits"
+	"net/rpc"
+	"reflect"
+)
+
+// writer.go writes the values of which every call has some: its head, and
+// arguments and replies that are Fielders. By itself encoding/gob would copy a
+// long last field twice, keep room for the largest in each encoder as long as
+// that lives, and take most of what a call costs.
+
+// Fielder is a struct that lists its own fields for a [Writer].
+type Fielder interface {
+	// GobFields adds the fields that are not zero, in the order of their
+	// numbers, which count from 1. The last one, if it is long, is returned
+	// instead.
+	GobFields(f *Fields) (number byte, tail []byte)
+}
+
+type requestHead rpc.Request
+
+func (r *requestHead) GobFields(f *Fields) (byte, []byte) {
+	f.Text(1, r.ServiceMethod)
+	f.Uint(2, r.Seq)
+	return 0, nil
+}
+
+type responseHead rpc.Response
+
+func (r *responseHead) GobFields(f *Fields) (byte, []byte) {
+	f.Text(1, r.ServiceMethod)
+	f.Uint(2, r.Seq)
+	f.Text(3, r.Error)
+	return 0, nil
+}
+
+// Fields is a struct's fields, as gob writes them.
+type Fields struct {
+	b    []byte
+	last byte // number of the last field
+}
+
+func (f *Fields) begin(number byte) {
+	f.b = append(f.b, number-f.last)
+	f.last = number
+}
+
+// Uint adds a number.
+func (f *Fields) Uint(number byte, v uint64) {
+	if v != 0 {
+		f.begin(number)
+		f.b = appendUint(f.b, v)
+	}
+}
+
+// Bool adds a bool.
+func (f *Fields) Bool(number byte, v bool) {
+	if v {
+		f.Uint(number, 1)
+	}
+}
+
+// Bytes adds a []byte.
+func (f *Fields) Bytes(number byte, v []byte) {
+	if len(v) > 0 {
+		f.begin(number)
+		f.b = append(appendUint(f.b, uint64(len(v))), v...)
+	}
+}
+
+// Text adds a string.
+func (f *Fields) Text(number byte, v string) {
+	if v != "" {
+		f.begin(number)
+		f.b = append(appendUint(f.b, uint64(len(v))), v...)
+	}
+}
+
+// Own adds a value that encodes itself; one of all zeros is zero.
+func (f *Fields) Own(number byte, v []byte) {
+	for _, c := range v {
+		if c != 0 {
+			f.Bytes(number, v)
+			return
+		}
+	}
+}
+
+// appendUint writes a number as gob does.
+func appendUint(dst []byte, n uint64) []byte {
+	if n < 0x80 {
+		return append(dst, byte(n))
+	}
+	var all [8]byte
+	binary.BigEndian.PutUint64(all[:], n)
+	zeros := bits.LeadingZeros64(n) / 8
+	return append(append(dst, byte(zeros-8)), all[zeros:]...)
+}
+
+// appendInt writes a signed number as gob does.
+func appendInt(dst []byte, n int64) []byte {
+	u := uint64(n) << 1
+	if n < 0 {
+		u = ^u
+	}
+	return appendUint(dst, u)
+}
+
+// Writer writes the values of one stream: [rpc.Request], [rpc.Response] and each
+// [Fielder] by itself, but for their definitions, and all else by encoding/gob.
+type Writer struct {
+	enc     *gob.Encoder
+	to      io.Writer
+	ids     []typeID // of the types that are defined and written here
+	defines bool     // enc is to define a type, and what it writes of a value is not sent
+	id      int64    // of that value
+	fields  Fields
+	size    []byte
+}
+
+// typeID is the number of a type in the stream.
+type typeID struct {
+	typ reflect.Type
+	id  int64
+}
+
+// NewWriter returns a Writer for a new stream.
+func NewWriter() *Writer {
+	w := new(Writer)
+	w.enc = gob.NewEncoder((*messages)(w))
+	return w
+}
+
+// Encode writes v to to, with the definitions that it is the first to need.
+func (w *Writer) Encode(to io.Writer, v any) error {
+	w.to = to
+	switch v := v.(type) {
+	case *rpc.Request:
+		return w.write(v, (*requestHead)(v))
+	case *rpc.Response:
+		return w.write(v, (*responseHead)(v))
+	case Fielder:
+		return w.write(v, v)
+	}
+	return w.enc.Encode(v)
+}
+
+// idOf returns the number of the type of v, a pointer to a struct. Before the
+// first value of a type, and at no other time, it has the encoder define it.
+func (w *Writer) idOf(v any) (int64, error) {
+	typ := reflect.TypeOf(v)
+	for _, known := range w.ids {
+		if known.typ == typ {
+			return known.id, nil
+		}
+	}
+	w.defines = true
+	err := w.enc.EncodeValue(reflect.New(typ.Elem()))
+	w.defines = false
+	w.ids = append(w.ids, typeID{typ, w.id})
+	return w.id, err
+}
+
+// maxKeptFields is the capacity over which the room for fields is not kept.
+const maxKeptFields = 512
+
+// write writes a value, v, which has the fields: its length, its type, its
+// fields and an end.
+func (w *Writer) write(v any, fields Fielder) error {
+	id, err := w.idOf(v)
+	if err != nil {
+		return err
+	}
+	f := &w.fields
+	f.b, f.last = appendInt(f.b[:0], id), 0
+	number, tail := fields.GobFields(f)
+	if len(tail) > 0 {
+		f.begin(number)
+		f.b = appendUint(f.b, uint64(len(tail)))
+	}
+	w.size = appendUint(w.size[:0], uint64(len(f.b)+len(tail)+1))
+	for _, part := range [...][]byte{w.size, f.b, tail, structEnd} {
+		if _, err := w.to.Write(part); err != nil {
+			return err
+		}
+	}
+	if cap(f.b) > maxKeptFields {
+		f.b = nil
+	}
+	return nil
+}
+
+// structEnd is what stands behind the last field.
+var structEnd = []byte{0}
+
+// messages takes what the encoder writes, a whole message each time.
+type messages Writer
+
+func (w *messages) Write(message []byte) (int, error) {
+	if w.defines {
+		in := reader{b: message}
+		in.uint()
+		if id := in.int(); id > 0 {
+			w.id = id
+			return len(message), nil
+		}
+	}
+	return w.to.Write(message)
+}
