@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
@@ -93,9 +96,9 @@ func (s *stranger) connect(l *lab) {
 		return
 	}
 	if s.tls != nil {
-		s.nc = wire.HardClose(tls.Client(s.nc, s.tls))
+		s.nc = protocol.HardClose(tls.Client(s.nc, s.tls))
 	}
-	if _, err := wire.Greet(s.nc, wire.Hello{Version: wire.Version}, 5*time.Second); err != nil {
+	if _, err := protocol.Greet(s.nc, protocol.Hello{Version: protocol.Version}, 5*time.Second); err != nil {
 		s.t.Fatalf("%s: %v", s.name, err)
 	}
 }
@@ -103,8 +106,8 @@ func (s *stranger) connect(l *lab) {
 // wait has the stranger wait for an answer, where that is what it does.
 func (s *stranger) wait() {
 	if s.asks {
-		conn := wire.NewConn(s.nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-		conn.Client().Go(wire.MethodPing, &wire.Nothing{}, &wire.Nothing{}, nil)
+		conn := duplex.NewConn(s.nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		conn.Client().Go(protocol.MethodPing, &protocol.Nothing{}, &protocol.Nothing{}, nil)
 		s.t.Cleanup(func() { conn.Close(wire.Errorf(wire.Closed, "done")) })
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -155,7 +157,7 @@ func holdsQueueBytes(t *testing.T) {
 			done := make(chan struct{})
 			s.batches(func(l *batcher) {
 				defer close(done)
-				room = l.send(1, 1, func(b *wire.Batch) { size = len(b.Events) }).Room
+				room = l.send(1, 1, func(b *protocol.Batch) { size = len(b.Events) }).Room
 			})
 			if err := c.Subscribe(context.Background()); err != nil {
 				t.Fatal(err)
@@ -178,7 +180,7 @@ func (s *site) batches(send func(*batcher)) *batcher {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { lis.Close() })
-	l := &batcher{enc: wire.NewEventEncoder(), batches: func(l *batcher, _ int) { send(l) }}
+	l := &batcher{enc: protocol.NewEventEncoder(), batches: func(l *batcher, _ int) { send(l) }}
 	go l.serve(lis)
 	return l
 }
@@ -186,9 +188,9 @@ func (s *site) batches(send func(*batcher)) *batcher {
 // holdsMaxMessage sends a message of as many bytes as are taken, and one of a
 // byte more than that.
 func holdsMaxMessage(t *testing.T) {
-	enc, id := wire.NewEventEncoder(), uuid.UUID{1}
-	var known wire.Known
-	def, data, err := enc.Encode(&wire.Event{Seq: 1, JobID: id, RunID: id}, new(wire.Common), 1<<16)
+	enc, id := protocol.NewEventEncoder(), uuid.UUID{1}
+	var known protocol.Known
+	def, data, err := enc.Encode(&wire.Event{Seq: 1, JobID: id, RunID: id}, new(protocol.Common), 1<<16)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -25,7 +28,7 @@ type slow struct {
 	pings      int           // that it answers
 	half       bool          // and then sends half a message
 
-	conn *wire.Conn
+	conn *duplex.Conn
 	nc   net.Conn
 }
 
@@ -42,21 +45,21 @@ func (s *site) slow(l *slow) {
 		if l.nc, err = lis.Accept(); err != nil {
 			return
 		}
-		if _, err := wire.ReadHello(l.nc); err != nil {
+		if _, err := protocol.ReadHello(l.nc); err != nil {
 			io.Copy(io.Discard, l.nc)
 			return
 		}
 		time.Sleep(l.greets)
-		if wire.Accept(l.nc, wire.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: wire.MaxHeartbeat, MaxMessage: 1 << 16}) != nil {
+		if protocol.Accept(l.nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: protocol.MaxHeartbeat, MaxMessage: 1 << 16}) != nil {
 			return
 		}
-		l.conn = wire.NewConn(l.nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-		l.conn.Serve(wire.ServerService, l)
+		l.conn = duplex.NewConn(l.nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		l.conn.Serve(protocol.ServerService, l)
 	}()
 }
 
 // Subscribe is what the client calls, as the others are.
-func (l *slow) Subscribe(*wire.SubscribeArgs, *wire.Subscribed) error {
+func (l *slow) Subscribe(*protocol.SubscribeArgs, *protocol.Subscribed) error {
 	time.Sleep(l.subscribes)
 	if l.half {
 		time.AfterFunc(time.Second, func() { l.nc.Write([]byte{1, 0, 0}) })
@@ -64,28 +67,28 @@ func (l *slow) Subscribe(*wire.SubscribeArgs, *wire.Subscribed) error {
 	return nil
 }
 
-func (l *slow) Ping(*wire.Nothing, *wire.Nothing) error {
+func (l *slow) Ping(*protocol.Nothing, *protocol.Nothing) error {
 	if l.pings--; l.pings < 0 {
 		time.Sleep(time.Hour)
 	}
 	return nil
 }
 
-func (l *slow) History(args *wire.HistoryArgs, page *wire.Page) error {
+func (l *slow) History(args *protocol.HistoryArgs, page *protocol.Page) error {
 	time.Sleep(l.pages)
-	enc, id := wire.NewEventEncoder(), uuid.UUID{1}
-	var known wire.Known
-	def, data, err := enc.Encode(&wire.Event{Seq: args.Since.Seq + 1, JobID: id, RunID: id}, new(wire.Common), 1<<16)
-	*page = wire.Page{Epoch: uuid.NameSpaceOID, Next: args.Since.Seq + 2, Count: 1, Types: enc.Types(), Events: append(known.Append(nil, def), data...), More: true}
+	enc, id := protocol.NewEventEncoder(), uuid.UUID{1}
+	var known protocol.Known
+	def, data, err := enc.Encode(&wire.Event{Seq: args.Since.Seq + 1, JobID: id, RunID: id}, new(protocol.Common), 1<<16)
+	*page = protocol.Page{Epoch: uuid.NameSpaceOID, Next: args.Since.Seq + 2, Count: 1, Types: enc.Types(), Events: append(known.Append(nil, def), data...), More: true}
 	return err
 }
 
-func (l *slow) Jobs(*wire.JobsArgs, *wire.Page) error {
+func (l *slow) Jobs(*protocol.JobsArgs, *protocol.Page) error {
 	time.Sleep(l.pages)
 	return nil
 }
 
-func (l *slow) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return nil }
+func (l *slow) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error { return nil }
 
 // onTheDot wants do to end with an error that names the bound after d, and not
 // a nanosecond before.

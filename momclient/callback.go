@@ -4,22 +4,25 @@ import (
 	"math"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
-// callback is what the server calls, under the name wire.CallbackService. One
+// callback is what the server calls, under the name protocol.CallbackService. One
 // call at a time, answered at once, whatever the application's handler does.
 type callback struct{ s *session }
 
 // Notify takes a batch of events.
-func (k *callback) Notify(b *wire.Batch, ack *wire.Ack) error {
+func (k *callback) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	return k.serving(func() error {
 		room, err := k.s.take(b)
 		if err != nil {
 			k.s.callee.Close(asError(err)) // a batch cannot be refused and the next one taken
 			return err
 		}
-		*ack = wire.Ack{Room: room, Held: k.s.holds(b, room)}
+		*ack = protocol.Ack{Room: room, Held: k.s.holds(b, room)}
 		if !ack.Held {
 			k.s.callee.AnswerNow()
 		}
@@ -28,7 +31,7 @@ func (k *callback) Notify(b *wire.Batch, ack *wire.Ack) error {
 }
 
 // Goodbye takes the server's word that it is about to close the connection.
-func (k *callback) Goodbye(g *wire.Goodbye, _ *wire.Nothing) error {
+func (k *callback) Goodbye(g *protocol.Goodbye, _ *protocol.Nothing) error {
 	return k.serving(func() error {
 		after := min(time.Duration(g.AfterMillis)*time.Millisecond, time.Hour)
 		bye := &wire.Error{Code: wire.Code(wire.Clip(string(g.Code), 32)), Message: wire.Clip(g.Message, 512), After: after}
@@ -41,7 +44,7 @@ func (k *callback) Goodbye(g *wire.Goodbye, _ *wire.Nothing) error {
 }
 
 func (k *callback) serving(body func() error) error {
-	return wire.Serving(func(v any, stack []byte) {
+	return duplex.Serving(func(v any, stack []byte) {
 		k.s.c.opts.logger().Error("momclient: a call from the server panicked", "panic", v, "stack", string(stack))
 	}, body)
 }
@@ -58,7 +61,7 @@ const (
 // holds reports whether the answer to b, which tells of room, may wait for the
 // next: not where the server asks whether this end lives, or knows of so little
 // room that it may have to stop sending.
-func (s *session) holds(b *wire.Batch, room uint32) bool {
+func (s *session) holds(b *protocol.Batch, room uint32) bool {
 	now := time.Now()
 	dense := now.Sub(s.batchAt) < replyDelay
 	s.batchAt = now
@@ -88,10 +91,10 @@ func (s *session) onTheWay() int {
 
 // take gives a batch to the client. Its events are decoded when their handler
 // is ready for them.
-func (s *session) take(b *wire.Batch) (room uint32, err error) {
+func (s *session) take(b *protocol.Batch) (room uint32, err error) {
 	again := s.decoder != nil && len(b.Types) > 0
 	if s.decoder == nil && len(b.Types) > 0 {
-		s.decoder = wire.NewEventDecoder(b.Types)
+		s.decoder = protocol.NewEventDecoder(b.Types)
 	}
 	switch {
 	case again: // each decoder would be kept as long as events of its own wait

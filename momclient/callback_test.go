@@ -9,6 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
@@ -22,25 +25,25 @@ func live(opts Options) *session {
 
 // TestTakeBatch takes batches that are in order, and refuses all others.
 func TestTakeBatch(t *testing.T) {
-	types := wire.NewEventEncoder().Types()
-	ok := wire.Batch{Next: 5, Count: 2, Events: []byte("encoded"), Types: types}
+	types := protocol.NewEventEncoder().Types()
+	ok := protocol.Batch{Next: 5, Count: 2, Events: []byte("encoded"), Types: types}
 	for name, test := range map[string]struct {
-		change func(*wire.Batch)
+		change func(*protocol.Batch)
 		refuse bool
 	}{
-		"as it is":                 {func(*wire.Batch) {}, false},
-		"a heartbeat":              {func(b *wire.Batch) { b.Count, b.Events = 0, nil }, false},
-		"a snapshot":               {func(b *wire.Batch) { b.Snapshot = 2 }, false},
-		"where the session stands": {func(b *wire.Batch) { b.Next = 3 }, false},
-		"going back":               {func(b *wire.Batch) { b.Next = 2 }, true},
-		"half a snapshot":          {func(b *wire.Batch) { b.Snapshot = 1 }, true},
-		"more than a snapshot":     {func(b *wire.Batch) { b.Snapshot = 3 }, true},
-		"events that do not count": {func(b *wire.Batch) { b.Count = 0 }, true},
-		"without types":            {func(b *wire.Batch) { b.Types = nil }, true},
-		"no types and no events":   {func(b *wire.Batch) { b.Types, b.Count, b.Events = nil, 0, nil }, true},
-		"as many as the credit":    {func(b *wire.Batch) { b.Count = 4096 }, false},
-		"more than the credit":     {func(b *wire.Batch) { b.Count = 4097 }, true},
-		"more than an int":         {func(b *wire.Batch) { b.Count = math.MaxInt32 + 1 }, true},
+		"as it is":                 {func(*protocol.Batch) {}, false},
+		"a heartbeat":              {func(b *protocol.Batch) { b.Count, b.Events = 0, nil }, false},
+		"a snapshot":               {func(b *protocol.Batch) { b.Snapshot = 2 }, false},
+		"where the session stands": {func(b *protocol.Batch) { b.Next = 3 }, false},
+		"going back":               {func(b *protocol.Batch) { b.Next = 2 }, true},
+		"half a snapshot":          {func(b *protocol.Batch) { b.Snapshot = 1 }, true},
+		"more than a snapshot":     {func(b *protocol.Batch) { b.Snapshot = 3 }, true},
+		"events that do not count": {func(b *protocol.Batch) { b.Count = 0 }, true},
+		"without types":            {func(b *protocol.Batch) { b.Types = nil }, true},
+		"no types and no events":   {func(b *protocol.Batch) { b.Types, b.Count, b.Events = nil, 0, nil }, true},
+		"as many as the credit":    {func(b *protocol.Batch) { b.Count = 4096 }, false},
+		"more than the credit":     {func(b *protocol.Batch) { b.Count = 4097 }, true},
+		"more than an int":         {func(b *protocol.Batch) { b.Count = math.MaxInt32 + 1 }, true},
 	} {
 		s := live(Options{})
 		s.next = 3
@@ -55,7 +58,7 @@ func TestTakeBatch(t *testing.T) {
 		}
 	}
 	s := live(Options{})
-	first := wire.Batch{Types: types, Count: 1, Events: []byte("encoded")}
+	first := protocol.Batch{Types: types, Count: 1, Events: []byte("encoded")}
 	if _, err := s.take(&first); !errors.Is(err, wire.ProtocolError) {
 		t.Errorf("Next of 0: %v", err)
 	}
@@ -72,7 +75,7 @@ func TestTakeBatch(t *testing.T) {
 // is refused for lack of room.
 func TestTakeManyEvents(t *testing.T) {
 	for count, says := range map[uint32]string{math.MaxInt32 + 1: "a batch of 2147483648 events", math.MaxInt32: "(Options.Queue)"} {
-		_, err := live(Options{}).take(&wire.Batch{Next: 1, Count: count, Events: []byte("encoded"), Types: wire.NewEventEncoder().Types()})
+		_, err := live(Options{}).take(&protocol.Batch{Next: 1, Count: count, Events: []byte("encoded"), Types: protocol.NewEventEncoder().Types()})
 		if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%d events: %v", count, err)
 		}
@@ -89,7 +92,7 @@ func TestTakeBytes(t *testing.T) {
 		s := live(Options{QueueBytes: 1000, MaxMessage: 200})
 		s.reply.WindowBytes = 500
 		s.accepted.Store(true)
-		_, err := s.take(&wire.Batch{Next: 2, Count: 1, Events: make([]byte, size), Types: wire.NewEventEncoder().Types()})
+		_, err := s.take(&protocol.Batch{Next: 2, Count: 1, Events: make([]byte, size), Types: protocol.NewEventEncoder().Types()})
 		if !errors.Is(err, want) {
 			t.Errorf("%d bytes: %v; want %v", size, err, want)
 		}
@@ -103,14 +106,14 @@ func TestNotify(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	s := live(Options{Queue: 10})
-	s.callee = wire.NewConn(near, s.c.connConfig(0))
-	var ack wire.Ack
-	b := wire.Batch{Next: 2, Count: 1, Events: []byte("encoded"), Types: wire.NewEventEncoder().Types()}
-	if err := (&callback{s}).Notify(&b, &ack); err != nil || ack != (wire.Ack{Room: 9}) || s.knownRoom != 9 {
+	s.callee = duplex.NewConn(near, s.c.connConfig(0))
+	var ack protocol.Ack
+	b := protocol.Batch{Next: 2, Count: 1, Events: []byte("encoded"), Types: protocol.NewEventEncoder().Types()}
+	if err := (&callback{s}).Notify(&b, &ack); err != nil || ack != (protocol.Ack{Room: 9}) || s.knownRoom != 9 {
 		t.Errorf("%+v, %v; the session believes that the server knows of room for %d", ack, err, s.knownRoom)
 	}
-	ack = wire.Ack{}
-	if err := (&callback{s}).Notify(&b, &ack); err == nil || ack != (wire.Ack{}) { // the types come again
+	ack = protocol.Ack{}
+	if err := (&callback{s}).Notify(&b, &ack); err == nil || ack != (protocol.Ack{}) { // the types come again
 		t.Errorf("the second: %+v, %v", ack, err)
 	}
 	if err := s.callee.Err(); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "types of its events again") {
@@ -122,7 +125,7 @@ func TestNotify(t *testing.T) {
 func TestEmptyBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := live(Options{})
-		b := wire.Batch{Next: 1, Types: wire.NewEventEncoder().Types()}
+		b := protocol.Batch{Next: 1, Types: protocol.NewEventEncoder().Types()}
 		take := func(n int) {
 			t.Helper()
 			for range n {
@@ -154,7 +157,7 @@ func TestHeldAnswers(t *testing.T) {
 			return s
 		}
 		// heldUntil returns which of the batches is the first to be answered at once.
-		heldUntil := func(s *session, b wire.Batch, gap time.Duration, room uint32) int {
+		heldUntil := func(s *session, b protocol.Batch, gap time.Duration, room uint32) int {
 			if s.holds(&b, room) {
 				t.Error("the first batch after a pause is held back")
 			}
@@ -166,19 +169,19 @@ func TestHeldAnswers(t *testing.T) {
 			}
 			return 100
 		}
-		one := wire.Batch{Count: 1, Events: make([]byte, 100)}
+		one := protocol.Batch{Count: 1, Events: make([]byte, 100)}
 		for name, test := range map[string]struct {
 			session func() *session
-			batch   wire.Batch
+			batch   protocol.Batch
 			gap     time.Duration
 			room    uint32
 			want    int
 		}{
 			"batches":          {func() *session { return ready(Options{}) }, one, replyDelay - 1, 4096, heldBatches},
 			"far apart":        {func() *session { return ready(Options{}) }, one, replyDelay, 4096, 1},
-			"heartbeats":       {func() *session { return ready(Options{}) }, wire.Batch{}, 0, 4096, 1},
-			"bytes":            {func() *session { return ready(Options{}) }, wire.Batch{Count: 1, Events: make([]byte, heldBytes/4)}, 0, 4096, 4},
-			"just too few":     {func() *session { return ready(Options{}) }, wire.Batch{Count: 1, Events: make([]byte, (heldBytes-1)/3)}, 0, 4096, 4},
+			"heartbeats":       {func() *session { return ready(Options{}) }, protocol.Batch{}, 0, 4096, 1},
+			"bytes":            {func() *session { return ready(Options{}) }, protocol.Batch{Count: 1, Events: make([]byte, heldBytes/4)}, 0, 4096, 4},
+			"just too few":     {func() *session { return ready(Options{}) }, protocol.Batch{Count: 1, Events: make([]byte, (heldBytes-1)/3)}, 0, 4096, 4},
 			"little credit":    {func() *session { return ready(Options{Queue: 10}) }, one, 0, 8, 4},
 			"a small window":   {func() *session { s := ready(Options{}); s.reply.Window = 10; return s }, one, 0, 4096, 5},
 			"a short window":   {func() *session { s := ready(Options{}); s.reply.WindowBytes = 2000; return s }, one, 0, 4096, 5},
@@ -217,7 +220,7 @@ func TestOnTheWay(t *testing.T) {
 func TestGoodbye(t *testing.T) {
 	s := live(Options{})
 	long := strings.Repeat("x", 600)
-	if err := (&callback{s}).Goodbye(&wire.Goodbye{Code: wire.Code(long), Message: long, AfterMillis: math.MaxUint32}, nil); err != nil {
+	if err := (&callback{s}).Goodbye(&protocol.Goodbye{Code: wire.Code(long), Message: long, AfterMillis: math.MaxUint32}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := *s.bye; string(got.Code) != wire.Clip(long, 32) || got.Message != wire.Clip(long, 512) || got.After != time.Hour {
@@ -226,7 +229,7 @@ func TestGoodbye(t *testing.T) {
 	if st, ok := s.c.statuses.pop(); !ok || st.Kind != Draining || st.Err != s.bye {
 		t.Errorf("reported was %+v", st)
 	}
-	(&callback{s}).Goodbye(&wire.Goodbye{Code: wire.Draining, Message: "bye", AfterMillis: 1500}, nil)
+	(&callback{s}).Goodbye(&protocol.Goodbye{Code: wire.Draining, Message: "bye", AfterMillis: 1500}, nil)
 	if got := *s.bye; got.Code != wire.Draining || got.Message != "bye" || got.After != 1500*time.Millisecond {
 		t.Errorf("%+v", got)
 	}

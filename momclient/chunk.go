@@ -3,6 +3,8 @@ package momclient
 import (
 	"github.com/google/uuid"
 
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
@@ -22,12 +24,12 @@ type chunk struct {
 	after   position // the client's position after the last event; guarded by the inbox
 
 	// Owned by the consumer that the inbox lets decode the chunk.
-	decoder  *wire.EventDecoder // of the session
-	opened   bool               // decoder reads data
-	snapshot bool               // the events are of a snapshot; never changed
-	missed   uint64             // Missed of the next event
-	floor    uint64             // the lowest Seq that the next event may have
-	end      uint64             // every event has a lower Seq; never changed
+	decoder  *protocol.EventDecoder // of the session
+	opened   bool                   // decoder reads data
+	snapshot bool                   // the events are of a snapshot; never changed
+	missed   uint64                 // Missed of the next event
+	floor    uint64                 // the lowest Seq that the next event may have
+	end      uint64                 // every event has a lower Seq; never changed
 
 	// next is the event that has been decoded and not been taken; nil for none.
 	// The event is valid until decoder is used again, and guarded by the inbox.

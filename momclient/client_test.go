@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -197,10 +199,10 @@ func TestSubscribeErrors(t *testing.T) {
 		{"no server, and unsubscribed", func(_ *site, c *follower, _ context.CancelCauseFunc) { c.Unsubscribe() }, wire.Closed, nil,
 			"momclient: unsubscribed"},
 		{"no server, and then one that refuses for good", func(s *site, _ *follower, _ context.CancelCauseFunc) {
-			s.calls(func(*caller, *wire.SubscribeArgs) error { return wire.Errorf(wire.Forbidden, "not you") })
+			s.calls(func(*caller, *protocol.SubscribeArgs) error { return wire.Errorf(wire.Forbidden, "not you") })
 		}, wire.Forbidden, nil, "not you"},
 		{"a server that does not answer", func(s *site, _ *follower, _ context.CancelCauseFunc) {
-			s.calls(func(*caller, *wire.SubscribeArgs) error { time.Sleep(time.Hour); return nil })
+			s.calls(func(*caller, *protocol.SubscribeArgs) error { time.Sleep(time.Hour); return nil })
 		}, context.DeadlineExceeded, wire.Lost, // for an hour, of which Subscribe waits a minute
 			"context deadline exceeded; at last: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
 	} {

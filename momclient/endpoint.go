@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
@@ -45,7 +47,7 @@ func (c *Client) listen(local net.Addr) (*endpoint, error) {
 		host, _, _ = net.SplitHostPort(local.String())
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	ep := &endpoint{c: c, l: l, addr: net.JoinHostPort(host, port), ticket: make([]byte, wire.TicketSize), conns: make(chan net.Conn)}
+	ep := &endpoint{c: c, l: l, addr: net.JoinHostPort(host, port), ticket: make([]byte, protocol.TicketSize), conns: make(chan net.Conn)}
 	rand.Read(ep.ticket)
 	ep.ctx, ep.cancel = context.WithCancel(context.Background())
 	ep.wg.Go(ep.accept)
@@ -102,7 +104,7 @@ func (ep *endpoint) pause() bool {
 func (ep *endpoint) prove(nc net.Conn) {
 	abort := context.AfterFunc(ep.ctx, func() { nc.Close() })
 	defer abort()
-	secured, err := wire.OfferEndpoint(nc, ep.ticket, ep.c.opts.DialTimeout, func(nc net.Conn) (net.Conn, error) {
+	secured, err := protocol.OfferEndpoint(nc, ep.ticket, ep.c.opts.DialTimeout, func(nc net.Conn) (net.Conn, error) {
 		return ep.c.secure(ep.ctx, nc)
 	})
 	if err != nil || !abort() {

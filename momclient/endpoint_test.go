@@ -13,6 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -58,13 +61,13 @@ func TestListen(t *testing.T) {
 type caller struct {
 	t          *testing.T
 	net        *wiretest.Network
-	conn       *wire.Conn
-	subscribed func(l *caller, args *wire.SubscribeArgs) error
+	conn       *duplex.Conn
+	subscribed func(l *caller, args *protocol.SubscribeArgs) error
 }
 
 // calls serves one connection after the other on the site's network, each with
 // a caller.
-func (s *site) calls(subscribed func(l *caller, args *wire.SubscribeArgs) error) {
+func (s *site) calls(subscribed func(l *caller, args *protocol.SubscribeArgs) error) {
 	s.t.Helper()
 	lis, err := s.net.Listen(memAddr)
 	if err != nil {
@@ -73,25 +76,25 @@ func (s *site) calls(subscribed func(l *caller, args *wire.SubscribeArgs) error)
 	s.t.Cleanup(func() { lis.Close() })
 	go func() {
 		for nc, err := lis.Accept(); err == nil; nc, err = lis.Accept() {
-			wire.ReadHello(nc)
-			wire.Accept(nc, wire.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
-			l := &caller{t: s.t, net: &s.net, conn: wire.NewConn(nc, longTimes), subscribed: subscribed}
-			go l.conn.Serve(wire.ServerService, l)
+			protocol.ReadHello(nc)
+			protocol.Accept(nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
+			l := &caller{t: s.t, net: &s.net, conn: duplex.NewConn(nc, longTimes), subscribed: subscribed}
+			go l.conn.Serve(protocol.ServerService, l)
 		}
 	}()
 }
 
 // longTimes bounds the connections of test servers that are slow.
-var longTimes = wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour}
+var longTimes = duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour}
 
-func (l *caller) Subscribe(args *wire.SubscribeArgs, _ *wire.Subscribed) error {
-	return wire.Serving(nil, func() error { return l.subscribed(l, args) })
+func (l *caller) Subscribe(args *protocol.SubscribeArgs, _ *protocol.Subscribed) error {
+	return duplex.Serving(nil, func() error { return l.subscribed(l, args) })
 }
 
-func (l *caller) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return nil }
+func (l *caller) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error { return nil }
 
 // dial connects to the client's endpoint.
-func (l *caller) dial(args *wire.SubscribeArgs) net.Conn {
+func (l *caller) dial(args *protocol.SubscribeArgs) net.Conn {
 	nc, err := l.net.DialContext(context.Background(), "tcp", args.CallbackAddr)
 	if err != nil {
 		l.t.Error(err)
@@ -103,9 +106,9 @@ func (l *caller) dial(args *wire.SubscribeArgs) net.Conn {
 }
 
 // prove dials the endpoint and proves to be the server.
-func (l *caller) prove(args *wire.SubscribeArgs) net.Conn {
+func (l *caller) prove(args *protocol.SubscribeArgs) net.Conn {
 	nc := l.dial(args)
-	if _, err := wire.TakeEndpoint(nc, args.Ticket, time.Hour, func(nc net.Conn) (net.Conn, error) { return nc, nil }); err != nil {
+	if _, err := protocol.TakeEndpoint(nc, args.Ticket, time.Hour, func(nc net.Conn) (net.Conn, error) { return nc, nil }); err != nil {
 		l.t.Error(err)
 	}
 	return nc
@@ -143,7 +146,7 @@ func TestCallbackHost(t *testing.T) {
 	} {
 		inBubble(t, func(s *site) {
 			var got string
-			s.calls(func(_ *caller, args *wire.SubscribeArgs) error {
+			s.calls(func(_ *caller, args *protocol.SubscribeArgs) error {
 				got = args.CallbackAddr
 				return wire.Errorf(wire.Forbidden, "it is known now")
 			})
@@ -160,9 +163,9 @@ func TestCallbackHost(t *testing.T) {
 // subscription.
 func TestTickets(t *testing.T) {
 	inBubble(t, func(s *site) {
-		seen := map[string]bool{string(make([]byte, wire.TicketSize)): true}
-		s.calls(func(_ *caller, args *wire.SubscribeArgs) error {
-			if seen[string(args.Ticket)] || len(args.Ticket) != wire.TicketSize {
+		seen := map[string]bool{string(make([]byte, protocol.TicketSize)): true}
+		s.calls(func(_ *caller, args *protocol.SubscribeArgs) error {
+			if seen[string(args.Ticket)] || len(args.Ticket) != protocol.TicketSize {
 				t.Errorf("the ticket % x again", args.Ticket)
 			}
 			seen[string(args.Ticket)] = true
@@ -185,7 +188,7 @@ func TestSilentStrangers(t *testing.T) {
 	inBubble(t, func(s *site) {
 		const places = 8
 		var strangers []net.Conn
-		s.calls(func(l *caller, args *wire.SubscribeArgs) error {
+		s.calls(func(l *caller, args *protocol.SubscribeArgs) error {
 			for range places {
 				nc := l.dial(args)
 				if _, err := io.ReadFull(nc, make([]byte, 53)); err != nil { // the endpoint's opening
@@ -200,7 +203,7 @@ func TestSilentStrangers(t *testing.T) {
 			}
 			strangers[0].Close()
 			synctest.Wait()
-			go wire.NewConn(l.prove(args), longTimes).Serve("", nil)
+			go duplex.NewConn(l.prove(args), longTimes).Serve("", nil)
 			return nil
 		})
 		c := s.dialledBack(momclient.Options{})
@@ -225,8 +228,8 @@ func TestSilentStrangers(t *testing.T) {
 func TestProvenTwice(t *testing.T) {
 	inBubble(t, func(s *site) {
 		var second net.Conn
-		s.calls(func(l *caller, args *wire.SubscribeArgs) error {
-			first := wire.NewConn(l.prove(args), longTimes)
+		s.calls(func(l *caller, args *protocol.SubscribeArgs) error {
+			first := duplex.NewConn(l.prove(args), longTimes)
 			go first.Serve("", nil)
 			synctest.Wait()
 			second = l.prove(args)
@@ -288,7 +291,7 @@ func TestEndpointThatCannotAccept(t *testing.T) {
 		errors.New("the network is gone"): 1,
 	} {
 		inBubble(t, func(s *site) {
-			s.calls(func(*caller, *wire.SubscribeArgs) error { return nil })
+			s.calls(func(*caller, *protocol.SubscribeArgs) error { return nil })
 			l := &brokenListener{err: failed}
 			c := s.dialledBack(momclient.Options{CallTimeout: time.Second + time.Millisecond, Listen: func(_, addr string) (lis net.Listener, err error) {
 				l.Listener, err = s.net.Listen(addr)
@@ -309,8 +312,8 @@ func TestEndpointThatCannotAccept(t *testing.T) {
 // that another subscription can listen at the same address.
 func TestEndpointGone(t *testing.T) {
 	inBubble(t, func(s *site) {
-		s.calls(func(l *caller, args *wire.SubscribeArgs) error {
-			go wire.NewConn(l.prove(args), longTimes).Serve("", nil)
+		s.calls(func(l *caller, args *protocol.SubscribeArgs) error {
+			go duplex.NewConn(l.prove(args), longTimes).Serve("", nil)
 			return nil
 		})
 		var l *brokenListener
@@ -338,7 +341,7 @@ func TestEndpointGone(t *testing.T) {
 // call, not of the endpoint.
 func TestCalledBackAtLast(t *testing.T) {
 	inBubble(t, func(s *site) {
-		s.calls(func(l *caller, args *wire.SubscribeArgs) error {
+		s.calls(func(l *caller, args *protocol.SubscribeArgs) error {
 			time.AfterFunc(time.Second, func() { l.conn.Close(wire.Errorf(wire.Closed, "enough")) })
 			return nil
 		})
@@ -348,7 +351,7 @@ func TestCalledBackAtLast(t *testing.T) {
 		}
 	})
 	inBubble(t, func(s *site) {
-		s.calls(func(*caller, *wire.SubscribeArgs) error {
+		s.calls(func(*caller, *protocol.SubscribeArgs) error {
 			time.Sleep(time.Minute)
 			return nil
 		})
@@ -387,10 +390,10 @@ func TestStrangersAtTheEndpoint(t *testing.T) {
 		if err != nil {
 			return
 		}
-		wire.ReadHello(nc)
-		wire.Accept(nc, wire.Welcome{Epoch: uuid.New(), Heartbeat: time.Minute, MaxMessage: 1 << 16})
-		conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 16, MaxWaiting: 1 << 16, WriteTimeout: time.Minute, MessageTimeout: time.Minute})
-		conn.Serve(wire.ServerService, &visited{t, 20})
+		protocol.ReadHello(nc)
+		protocol.Accept(nc, protocol.Welcome{Epoch: uuid.New(), Heartbeat: time.Minute, MaxMessage: 1 << 16})
+		conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 1 << 16, MaxWaiting: 1 << 16, WriteTimeout: time.Minute, MessageTimeout: time.Minute})
+		conn.Serve(protocol.ServerService, &visited{t, 20})
 	}()
 	c := momclient.New(l.Addr().String(), momclient.Options{CallbackAddr: "127.0.0.1:0"})
 	defer c.Close()
@@ -406,7 +409,7 @@ type visited struct {
 	strangers int
 }
 
-func (v *visited) Subscribe(args *wire.SubscribeArgs, _ *wire.Subscribed) error {
+func (v *visited) Subscribe(args *protocol.SubscribeArgs, _ *protocol.Subscribed) error {
 	for range v.strangers {
 		nc, err := net.Dial("tcp", args.CallbackAddr)
 		if err != nil {
@@ -423,9 +426,9 @@ func (v *visited) Subscribe(args *wire.SubscribeArgs, _ *wire.Subscribed) error 
 			v.t.Error(err)
 			return err
 		}
-		secured, err := wire.TakeEndpoint(nc, args.Ticket, 5*time.Second, func(nc net.Conn) (net.Conn, error) { return nc, nil })
+		secured, err := protocol.TakeEndpoint(nc, args.Ticket, 5*time.Second, func(nc net.Conn) (net.Conn, error) { return nc, nil })
 		if err == nil {
-			conn := wire.NewConn(secured, wire.ConnConfig{MaxMessage: 1 << 16, MaxWaiting: 1 << 16, WriteTimeout: time.Minute, MessageTimeout: time.Minute})
+			conn := duplex.NewConn(secured, duplex.ConnConfig{MaxMessage: 1 << 16, MaxWaiting: 1 << 16, WriteTimeout: time.Minute, MessageTimeout: time.Minute})
 			go conn.Serve("", nil)
 			return nil
 		}
@@ -436,7 +439,7 @@ func (v *visited) Subscribe(args *wire.SubscribeArgs, _ *wire.Subscribed) error 
 	}
 }
 
-func (v *visited) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return nil }
+func (v *visited) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error { return nil }
 
 // TestClosedBeforeCallingBack has a server accept a subscription and close the
 // connection, with no word at the callback endpoint: the client does not wait
@@ -453,8 +456,8 @@ func TestClosedBeforeCallingBack(t *testing.T) {
 			return
 		}
 		defer nc.Close()
-		wire.ReadHello(nc)
-		wire.Accept(nc, wire.Welcome{Epoch: uuid.New(), Heartbeat: time.Minute, MaxMessage: 1 << 16})
+		protocol.ReadHello(nc)
+		protocol.Accept(nc, protocol.Welcome{Epoch: uuid.New(), Heartbeat: time.Minute, MaxMessage: 1 << 16})
 		var head [5]byte
 		io.ReadFull(nc, head[:])
 		io.CopyN(io.Discard, nc, int64(binary.BigEndian.Uint32(head[1:])))

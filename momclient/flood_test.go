@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -21,7 +23,7 @@ import (
 
 // batches returns n batches as calls, the first with types.
 func batches(n int, b batch) []byte {
-	b.Types = wire.NewEventEncoder().Types()
+	b.Types = protocol.NewEventEncoder().Types()
 	first := notify(b)
 	b.Types = nil
 	return append(first, bytes.Repeat(wiretest.Frame(1, wiretest.NextCall("Callback.Notify", &b)), n-1)...)
@@ -43,8 +45,8 @@ func TestFloodOfBatches(t *testing.T) {
 // without looking at it, says what it is to say and reads nothing more.
 func deaf(nc net.Conn, say []byte) (said int) {
 	var head [5]byte
-	wire.ReadHello(nc)
-	wire.Accept(nc, wire.Welcome{Epoch: uuid.UUID{1}, Heartbeat: time.Minute, MaxMessage: 1 << 16})
+	protocol.ReadHello(nc)
+	protocol.Accept(nc, protocol.Welcome{Epoch: uuid.UUID{1}, Heartbeat: time.Minute, MaxMessage: 1 << 16})
 	io.ReadFull(nc, head[:])
 	io.CopyN(io.Discard, nc, int64(binary.BigEndian.Uint32(head[1:])))
 	said, _ = nc.Write(say)
@@ -98,9 +100,9 @@ func unread(say []byte) (said int, after time.Duration, err error) {
 // was on the way, and not before.
 func TestUntoldBytes(t *testing.T) {
 	const large = 1 << 20
-	enc, id := wire.NewEventEncoder(), uuid.UUID{1}
-	var known wire.Known
-	def, data, err := enc.Encode(&wire.Event{Seq: 1, JobID: id, RunID: id}, new(wire.Common), 1<<16)
+	enc, id := protocol.NewEventEncoder(), uuid.UUID{1}
+	var known protocol.Known
+	def, data, err := enc.Encode(&wire.Event{Seq: 1, JobID: id, RunID: id}, new(protocol.Common), 1<<16)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +127,6 @@ func TestUntoldBytes(t *testing.T) {
 		}
 		close(handling)
 		c.Close()
-		known = wire.Known{}
+		known = protocol.Known{}
 	}
 }

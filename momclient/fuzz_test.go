@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -28,10 +30,10 @@ func FuzzClient(f *testing.F) {
 	f.Add([]byte("MoM\x01\x01\x01\x00\x12mom:full:1000:wait"))
 	f.Add(welcome)
 	f.Add(after(welcomed()))
-	enc := wire.NewEventEncoder()
+	enc := protocol.NewEventEncoder()
 	var events []byte
-	var common wire.Common
-	var known wire.Known
+	var common protocol.Common
+	var known protocol.Known
 	for seq := range uint64(3) {
 		id := uuid.UUID{1}
 		def, data, err := enc.Encode(&wire.Event{Seq: seq + 1, JobID: id, RunID: id, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}, &common, 1<<16)
@@ -63,7 +65,7 @@ func FuzzClient(f *testing.F) {
 		ServiceMethod string
 		Seq           uint64
 		Error         string
-	}{}, &wire.Page{Next: 4, Count: 3, Types: enc.Types(), Events: events}))))
+	}{}, &protocol.Page{Next: 4, Count: 3, Types: enc.Types(), Events: events}))))
 	for _, replies := range wiretest.Streams(f, "..", ".frames") {
 		f.Add(after(replies))
 	}

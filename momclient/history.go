@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"sync"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
@@ -26,13 +29,13 @@ import (
 // lost.
 func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.Event, wire.Cursor, error) {
 	var events []wire.Event
-	err := c.ask(ctx, func(ctx context.Context, conn *wire.Conn) error {
+	err := c.ask(ctx, func(ctx context.Context, conn *duplex.Conn) error {
 		for {
-			args, page := wire.HistoryArgs{Since: since}, wire.Page{}
+			args, page := protocol.HistoryArgs{Since: since}, protocol.Page{}
 			if n > 0 {
 				args.Max = uint32(min(n-len(events), 1<<20))
 			}
-			if err := conn.Call(ctx, wire.MethodHistory, &args, &page); err != nil {
+			if err := conn.Call(ctx, protocol.MethodHistory, &args, &page); err != nil {
 				return err
 			}
 			if args.Max > 0 && page.Count > args.Max {
@@ -61,11 +64,11 @@ func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.
 // order of their IDs.
 func (c *Client) Jobs(ctx context.Context) ([]wire.Event, error) {
 	var events []wire.Event
-	err := c.ask(ctx, func(ctx context.Context, conn *wire.Conn) error {
+	err := c.ask(ctx, func(ctx context.Context, conn *duplex.Conn) error {
 		var after uuid.UUID
 		for {
-			page := wire.Page{}
-			if err := conn.Call(ctx, wire.MethodJobs, &wire.JobsArgs{After: after}, &page); err != nil {
+			page := protocol.Page{}
+			if err := conn.Call(ctx, protocol.MethodJobs, &protocol.JobsArgs{After: after}, &page); err != nil {
 				return err
 			}
 			got, err := c.decodePage(&page)
@@ -87,12 +90,12 @@ func (c *Client) Jobs(ctx context.Context) ([]wire.Event, error) {
 const maxPageEvents = 1 << 16
 
 // decodePage returns a page's events as delivered.
-func (c *Client) decodePage(page *wire.Page) ([]wire.Event, error) {
+func (c *Client) decodePage(page *protocol.Page) ([]wire.Event, error) {
 	if page.Count > maxPageEvents {
 		return nil, wire.Errorf(wire.ProtocolError, "momclient: a page of %d events; at most %d", page.Count, maxPageEvents)
 	}
 	var events []wire.Event
-	err := wire.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(ev *wire.Event) {
+	err := protocol.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(ev *wire.Event) {
 		ev.Epoch = page.Epoch
 		events = append(events, *ev)
 	})
@@ -101,7 +104,7 @@ func (c *Client) decodePage(page *wire.Page) ([]wire.Event, error) {
 
 // ask makes calls on a connection of their own, so that giving one up costs a
 // subscription nothing. Close ends the calls, and waits for ask to return.
-func (c *Client) ask(ctx context.Context, calls func(context.Context, *wire.Conn) error) error {
+func (c *Client) ask(ctx context.Context, calls func(context.Context, *duplex.Conn) error) error {
 	if !c.enterCall() {
 		return errClosed()
 	}
@@ -131,7 +134,7 @@ func (c *Client) enterCall() bool {
 }
 
 // call connects, makes the calls, and returns when the connection is closed.
-func (c *Client) call(ctx context.Context, calls func(context.Context, *wire.Conn) error) error {
+func (c *Client) call(ctx context.Context, calls func(context.Context, *duplex.Conn) error) error {
 	ctx, cancel := c.opts.forCalls(ctx)
 	defer cancel()
 	stop := context.AfterFunc(c.life, cancel)

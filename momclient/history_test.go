@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -163,20 +166,20 @@ func TestHistoryOfNothing(t *testing.T) {
 // pages.
 type pager struct {
 	asked []string // since what Seq, and for how many
-	pages []wire.Page
+	pages []protocol.Page
 }
 
-func (p *pager) History(args *wire.HistoryArgs, page *wire.Page) error {
+func (p *pager) History(args *protocol.HistoryArgs, page *protocol.Page) error {
 	p.asked = append(p.asked, fmt.Sprintf("%d:%d", args.Since.Seq, args.Max))
 	return p.next(page)
 }
 
-func (p *pager) Jobs(args *wire.JobsArgs, page *wire.Page) error {
+func (p *pager) Jobs(args *protocol.JobsArgs, page *protocol.Page) error {
 	p.asked = append(p.asked, fmt.Sprint(args.After[0]))
 	return p.next(page)
 }
 
-func (p *pager) next(page *wire.Page) error {
+func (p *pager) next(page *protocol.Page) error {
 	if len(p.pages) > 0 {
 		*page, p.pages = p.pages[0], p.pages[1:]
 	}
@@ -185,14 +188,14 @@ func (p *pager) next(page *wire.Page) error {
 
 // pageOf is a page of the events from first to last, each of a job of its own;
 // none if last is below first.
-func pageOf(t *testing.T, first, last uint64, more bool) wire.Page {
+func pageOf(t *testing.T, first, last uint64, more bool) protocol.Page {
 	t.Helper()
-	enc := wire.NewEventEncoder()
-	var known wire.Known
-	page := wire.Page{Epoch: uuid.NameSpaceOID, Next: last + 1, Types: enc.Types(), More: more}
+	enc := protocol.NewEventEncoder()
+	var known protocol.Known
+	page := protocol.Page{Epoch: uuid.NameSpaceOID, Next: last + 1, Types: enc.Types(), More: more}
 	for seq := first; seq <= last; seq++ {
 		id := uuid.UUID{byte(seq)}
-		def, data, err := enc.Encode(&wire.Event{Seq: seq, JobID: id, RunID: id}, new(wire.Common), 1<<16)
+		def, data, err := enc.Encode(&wire.Event{Seq: seq, JobID: id, RunID: id}, new(protocol.Common), 1<<16)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -203,7 +206,7 @@ func pageOf(t *testing.T, first, last uint64, more bool) wire.Page {
 }
 
 // asks serves one connection with pages.
-func (s *site) asks(pages ...wire.Page) *pager {
+func (s *site) asks(pages ...protocol.Page) *pager {
 	s.t.Helper()
 	lis, err := s.net.Listen(memAddr)
 	if err != nil {
@@ -216,9 +219,9 @@ func (s *site) asks(pages ...wire.Page) *pager {
 		if err != nil {
 			return
 		}
-		wire.ReadHello(nc)
-		wire.Accept(nc, wire.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
-		wire.NewConn(nc, longTimes).Serve(wire.ServerService, p)
+		protocol.ReadHello(nc)
+		protocol.Accept(nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
+		duplex.NewConn(nc, longTimes).Serve(protocol.ServerService, p)
 	}()
 	return p
 }
@@ -232,7 +235,7 @@ func TestPages(t *testing.T) {
 	broken.Count++
 	for _, test := range []struct {
 		name  string
-		pages func(t *testing.T) []wire.Page
+		pages func(t *testing.T) []protocol.Page
 		jobs  bool
 		n     int
 		asked []string
@@ -240,20 +243,32 @@ func TestPages(t *testing.T) {
 		is    error
 		says  string
 	}{
-		{"all", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 4, false)} }, false, 0, []string{"0:0", "2:0"}, 4, nil, ""},
-		{"a negative number", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 4, false)} }, false, -3, []string{"0:0", "2:0"}, 4, nil, ""},
-		{"a number", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 3, true)} }, false, 3, []string{"0:3", "2:1"}, 3, nil, ""},
-		{"a large number", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, false)} }, false, 1 << 21, []string{"0:1048576"}, 2, nil, ""},
-		{"more that does not come", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 2, true)} }, false, 0, []string{"0:0", "2:0"}, 2, nil, ""},
-		{"a gap without an event", func(t *testing.T) []wire.Page {
+		{"all", func(t *testing.T) []protocol.Page {
+			return []protocol.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 4, false)}
+		}, false, 0, []string{"0:0", "2:0"}, 4, nil, ""},
+		{"a negative number", func(t *testing.T) []protocol.Page {
+			return []protocol.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 4, false)}
+		}, false, -3, []string{"0:0", "2:0"}, 4, nil, ""},
+		{"a number", func(t *testing.T) []protocol.Page {
+			return []protocol.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 3, true)}
+		}, false, 3, []string{"0:3", "2:1"}, 3, nil, ""},
+		{"a large number", func(t *testing.T) []protocol.Page { return []protocol.Page{pageOf(t, 1, 2, false)} }, false, 1 << 21, []string{"0:1048576"}, 2, nil, ""},
+		{"more that does not come", func(t *testing.T) []protocol.Page {
+			return []protocol.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 2, true)}
+		}, false, 0, []string{"0:0", "2:0"}, 2, nil, ""},
+		{"a gap without an event", func(t *testing.T) []protocol.Page {
 			page := pageOf(t, 10, 9, false)
 			page.Missed = 9
-			return []wire.Page{page}
+			return []protocol.Page{page}
 		}, false, 0, []string{"0:0"}, 0, wire.Lost, "9 events"},
-		{"broken", func(*testing.T) []wire.Page { return []wire.Page{broken} }, false, 0, []string{"0:0"}, 0, wire.ProtocolError, ""},
-		{"all jobs", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 4, false)} }, true, 0, []string{"0", "2"}, 4, nil, ""},
-		{"more jobs that do not come", func(t *testing.T) []wire.Page { return []wire.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 2, true)} }, true, 0, []string{"0", "2"}, 2, nil, ""},
-		{"broken jobs", func(*testing.T) []wire.Page { return []wire.Page{broken} }, true, 0, []string{"0"}, 0, wire.ProtocolError, ""},
+		{"broken", func(*testing.T) []protocol.Page { return []protocol.Page{broken} }, false, 0, []string{"0:0"}, 0, wire.ProtocolError, ""},
+		{"all jobs", func(t *testing.T) []protocol.Page {
+			return []protocol.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 4, false)}
+		}, true, 0, []string{"0", "2"}, 4, nil, ""},
+		{"more jobs that do not come", func(t *testing.T) []protocol.Page {
+			return []protocol.Page{pageOf(t, 1, 2, true), pageOf(t, 3, 2, true)}
+		}, true, 0, []string{"0", "2"}, 2, nil, ""},
+		{"broken jobs", func(*testing.T) []protocol.Page { return []protocol.Page{broken} }, true, 0, []string{"0"}, 0, wire.ProtocolError, ""},
 	} {
 		inBubble(t, func(s *site) {
 			p := s.asks(test.pages(t)...)

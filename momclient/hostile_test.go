@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -58,10 +60,10 @@ func (s *liar) lie(nc net.Conn) {
 // greet takes the greeting and the call of Subscribe.
 func (s *liar) greet(nc net.Conn) error {
 	var head [5]byte
-	if _, err := wire.ReadHello(nc); err != nil {
+	if _, err := protocol.ReadHello(nc); err != nil {
 		return err
 	}
-	wire.Accept(nc, wire.Welcome{Epoch: uuid.UUID{1}, Heartbeat: time.Minute, MaxMessage: 1 << 16})
+	protocol.Accept(nc, protocol.Welcome{Epoch: uuid.UUID{1}, Heartbeat: time.Minute, MaxMessage: 1 << 16})
 	if _, err := io.ReadFull(nc, head[:]); err != nil {
 		return err
 	}
@@ -134,7 +136,7 @@ func TestClientUnderAttack(t *testing.T) {
 		t.Logf("%-46s %7d bytes sent, %6d allocated, %v", name, len(lie), c.Bytes, c.Time)
 		worst = wiretest.Cost{Time: max(worst.Time, c.Time), Bytes: max(worst.Bytes, c.Bytes)}
 	}
-	types := wire.NewEventEncoder().Types()
+	types := protocol.NewEventEncoder().Types()
 	for _, a := range wiretest.Attacks("Callback.Notify") {
 		check(a.Name, append(welcomed(), wiretest.Frame(1, a.Payload)...))
 		check(a.Name+", as a reply", wiretest.Frame(2, a.Payload))
@@ -196,10 +198,10 @@ func TestMoreHistory(t *testing.T) {
 		Error         string
 	}
 	for count, is := range map[uint32]error{2: nil, 3: wire.ProtocolError} {
-		enc, id := wire.NewEventEncoder(), uuid.UUID{1}
-		var common wire.Common
-		var known wire.Known
-		page := wire.Page{Next: 4, Count: count, Types: enc.Types()}
+		enc, id := protocol.NewEventEncoder(), uuid.UUID{1}
+		var common protocol.Common
+		var known protocol.Known
+		page := protocol.Page{Next: 4, Count: count, Types: enc.Types()}
 		for seq := range count {
 			def, data, err := enc.Encode(&wire.Event{Seq: uint64(seq) + 1, JobID: id, RunID: id}, &common, 1<<16)
 			if err != nil {
@@ -218,7 +220,7 @@ func TestMoreHistory(t *testing.T) {
 	// Nor a page of more than any server sends, where no number was asked for;
 	// one of as many is decoded, and found to have none.
 	for count, says := range map[uint32]string{1<<16 + 1: "a page of 65537 events", 1 << 16: "cut off"} {
-		s.send <- wiretest.Frame(2, wiretest.Encode(&response{}, &wire.Page{Next: 1, Count: count}))
+		s.send <- wiretest.Frame(2, wiretest.Encode(&response{}, &protocol.Page{Next: 1, Count: count}))
 		c := momclient.New(s.l.Addr().String(), momclient.Options{})
 		defer c.Close()
 		_, _, err := c.History(context.Background(), wire.Cursor{}, 0)
@@ -232,8 +234,8 @@ func TestMoreHistory(t *testing.T) {
 // write.
 func longLog(t *testing.T, n int) []byte {
 	t.Helper()
-	enc := wire.NewEventEncoder()
-	_, data, err := enc.Encode(&wire.Event{Seq: 1, Data: wire.TransferData{Status: wire.Status{Log: make([]wire.LogEntry, 1)}}}, new(wire.Common), 1<<20)
+	enc := protocol.NewEventEncoder()
+	_, data, err := enc.Encode(&wire.Event{Seq: 1, Data: wire.TransferData{Status: wire.Status{Log: make([]wire.LogEntry, 1)}}}, new(protocol.Common), 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}

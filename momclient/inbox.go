@@ -3,6 +3,8 @@ package momclient
 import (
 	"sync"
 
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
@@ -60,8 +62,8 @@ type delivery struct {
 	after   position         // the client's position once the event is handled
 	handler func(wire.Event) // that OnEvent had set when the event was taken; nil for none
 
-	session *session       // the live session when the event was taken; nil for none
-	credit  *wire.RoomArgs // the credit to tell its server about; nil if that is not worth a call
+	session *session           // the live session when the event was taken; nil for none
+	credit  *protocol.RoomArgs // the credit to tell its server about; nil if that is not worth a call
 }
 
 func newInbox(limit, limitBytes int, cursor wire.Cursor) *inbox {
@@ -361,10 +363,10 @@ func (in *inbox) advertise() uint32 {
 // of the inbox, and at least half is free now. Otherwise the next answer to a
 // batch is early enough, because a server that has some credit sends batches. mu
 // is held.
-func (in *inbox) creditUpdate() *wire.RoomArgs {
+func (in *inbox) creditUpdate() *protocol.RoomArgs {
 	half := (in.limit + 1) / 2
 	if in.advertised >= half || in.credit() < half {
 		return nil
 	}
-	return &wire.RoomArgs{Received: in.received, Room: in.advertise()}
+	return &protocol.RoomArgs{Received: in.received, Room: in.advertise()}
 }

@@ -9,6 +9,9 @@ import (
 	"sync"
 	"testing"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
@@ -22,7 +25,7 @@ type testInbox struct {
 
 	t       *testing.T
 	session *session
-	enc     *wire.EventEncoder
+	enc     *protocol.EventEncoder
 	conn    net.Conn // the far end of the session's connection
 }
 
@@ -41,10 +44,10 @@ func newTestInbox(t *testing.T, limit, limitBytes int) *testInbox {
 func (in *testInbox) connect(epoch uuid.UUID) position {
 	near, far := net.Pipe()
 	in.t.Cleanup(func() { near.Close(); far.Close() })
-	in.enc, in.conn = wire.NewEventEncoder(), far
+	in.enc, in.conn = protocol.NewEventEncoder(), far
 	in.session = &session{
-		c: &Client{addr: "server"}, epoch: epoch, decoder: wire.NewEventDecoder(in.enc.Types()),
-		conn: wire.NewConn(near, wire.ConnConfig{MaxMessage: 1 << 16, MaxWaiting: 1 << 16, WriteTimeout: 1 << 40, MessageTimeout: 1 << 40}),
+		c: &Client{addr: "server"}, epoch: epoch, decoder: protocol.NewEventDecoder(in.enc.Types()),
+		conn: duplex.NewConn(near, duplex.ConnConfig{MaxMessage: 1 << 16, MaxWaiting: 1 << 16, WriteTimeout: 1 << 40, MessageTimeout: 1 << 40}),
 	}
 	in.t.Cleanup(func() { in.session.conn.Close(wire.Errorf(wire.Closed, "the test is over")) })
 	from, _ := in.begin(in.session)
@@ -64,14 +67,14 @@ func (in *testInbox) chunk(first, last uint64) *chunk {
 
 // chunkOf returns the events as a chunk, whose position after them is not set.
 func (in *testInbox) chunkOf(seqs ...uint64) *chunk {
-	var known wire.Known
+	var known protocol.Known
 	ch := &chunk{
 		session: in.session, decoder: in.session.decoder, left: len(seqs),
 		after: position{cursor: wire.Cursor{Epoch: in.session.epoch}},
 	}
 	for _, seq := range seqs {
 		ev := wire.Event{Seq: seq, JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}
-		def, data, err := in.enc.Encode(&ev, new(wire.Common), 1<<16)
+		def, data, err := in.enc.Encode(&ev, new(protocol.Common), 1<<16)
 		if err != nil {
 			in.t.Fatal(err)
 		}
@@ -232,17 +235,17 @@ func TestInboxEndedSession(t *testing.T) {
 		t.Errorf("with another session: %v", err)
 	}
 	in.end(old) // it was not the live one
-	in.session.reply = wire.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 7}, Missed: 7, Snapshot: 1}
+	in.session.reply = protocol.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 7}, Missed: 7, Snapshot: 1}
 	in.end(in.session)
 	if from := in.connect(epoch); from != (position{wire.Cursor{Epoch: epoch, Seq: 7}, true}) {
 		t.Errorf("after a session without a batch: %+v", from)
 	}
-	in.session.reply = wire.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 7}}
+	in.session.reply = protocol.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 7}}
 	in.end(in.session)
 	if from := in.connect(epoch); from != (position{wire.Cursor{Epoch: epoch, Seq: 7}, false}) {
 		t.Errorf("after one without a snapshot: %+v", from)
 	}
-	in.session.reply = wire.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 1}}
+	in.session.reply = protocol.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 1}}
 	in.end(old) // nor now
 	in.receives(8, 9, 0)
 	in.end(in.session)
@@ -333,7 +336,7 @@ func TestInboxBounds(t *testing.T) {
 func TestInboxCreditUpdate(t *testing.T) {
 	in := newTestInbox(t, 4, 1<<20)
 	in.receives(1, 3, 0) // the server has credit for one
-	step := func(seq uint64, want *wire.RoomArgs) {
+	step := func(seq uint64, want *protocol.RoomArgs) {
 		t.Helper()
 		d := in.takes(in.byHandler, seq, 0)
 		defer in.done(d)
@@ -342,14 +345,14 @@ func TestInboxCreditUpdate(t *testing.T) {
 			t.Errorf("after event %d: %+v; want %+v", seq, update, want)
 		}
 	}
-	step(1, &wire.RoomArgs{Received: 3, Room: 2})
+	step(1, &protocol.RoomArgs{Received: 3, Room: 2})
 	step(2, nil) // it believes in two
 	in.receives(4, 6, 0)
 	step(3, nil) // one is free
-	step(4, &wire.RoomArgs{Received: 6, Room: 2})
+	step(4, &protocol.RoomArgs{Received: 6, Room: 2})
 	in.connect(in.session.epoch)
 	in.receives(7, 7, 0)
-	step(5, &wire.RoomArgs{Received: 1, Room: 2})
+	step(5, &protocol.RoomArgs{Received: 1, Room: 2})
 }
 
 // TestInboxBrokenChunk: a broken chunk ends the session, and the events that
@@ -513,7 +516,7 @@ func TestInboxMoveWhileHandling(t *testing.T) {
 func TestInboxBegunAgain(t *testing.T) {
 	in := newTestInbox(t, 10, 1<<20)
 	epoch := in.session.epoch
-	in.session.reply = wire.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 4}, Snapshot: 1}
+	in.session.reply = protocol.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 4}, Snapshot: 1}
 	in.begun(in.session)
 	in.isAt(0) // of the snapshot nothing has been seen
 	bad := in.chunk(5, 5)
@@ -525,7 +528,7 @@ func TestInboxBegunAgain(t *testing.T) {
 	if from := in.connect(epoch); from != (position{wire.Cursor{Epoch: epoch, Seq: 4}, true}) {
 		t.Errorf("the next session begins at %+v", from)
 	}
-	in.session.reply = wire.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 9}}
+	in.session.reply = protocol.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 9}}
 	in.begun(in.session) // which is not where the stream began
 	in.mu.Lock()
 	in.fail(wire.ProtocolError)

@@ -8,6 +8,9 @@ import (
 	"os"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
@@ -15,7 +18,7 @@ import (
 
 // link is a greeted connection on which nothing is served yet.
 type link struct {
-	conn      *wire.Conn
+	conn      *duplex.Conn
 	local     net.Addr
 	epoch     uuid.UUID
 	heartbeat time.Duration
@@ -63,19 +66,19 @@ func (c *Client) greet(ctx context.Context) (*link, error) {
 	secured, err := c.secure(ctx, nc)
 	if err != nil {
 		nc.Close()
-		if wire.IsPlain(err) {
+		if protocol.IsPlain(err) {
 			return nil, wire.Errorf(wire.TLSMismatch, "%s does not speak TLS at this port; connect without it", c.addr)
 		}
-		return nil, wire.HandshakeError(nc.RemoteAddr(), err)
+		return nil, protocol.HandshakeError(nc.RemoteAddr(), err)
 	}
-	welcome, err := wire.Greet(secured, wire.Hello{Version: wire.Version, Token: c.opts.Token}, time.Until(deadline))
+	welcome, err := protocol.Greet(secured, protocol.Hello{Version: protocol.Version, Token: c.opts.Token}, time.Until(deadline))
 	if err != nil {
 		nc.Close()
 		return nil, err
 	}
 	return &link{
-		conn: wire.NewConn(secured, c.connConfig(int(welcome.MaxMessage))), local: secured.LocalAddr(), epoch: welcome.Epoch,
-		heartbeat: min(max(welcome.Heartbeat, time.Millisecond), wire.MaxHeartbeat), // whatever the peer says
+		conn: duplex.NewConn(secured, c.connConfig(int(welcome.MaxMessage))), local: secured.LocalAddr(), epoch: welcome.Epoch,
+		heartbeat: min(max(welcome.Heartbeat, time.Millisecond), protocol.MaxHeartbeat), // whatever the peer says
 	}, nil
 }
 
@@ -87,8 +90,8 @@ const (
 
 // connConfig returns the bounds of a connection with a server that takes calls
 // of so many bytes.
-func (c *Client) connConfig(maxCall int) wire.ConnConfig {
-	return wire.ConnConfig{
+func (c *Client) connConfig(maxCall int) duplex.ConnConfig {
+	return duplex.ConnConfig{
 		MaxMessage: c.opts.MaxMessage, MaxCall: maxCall, MaxWaiting: 1 << 20,
 		MaxCalls: maxCalls, MaxReplies: maxReplies,
 		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout, ReplyDelay: replyDelay,
@@ -123,5 +126,5 @@ func (c *Client) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
 		cfg.ServerName, _, _ = net.SplitHostPort(c.addr)
 	}
 	tc := tls.Client(nc, cfg)
-	return wire.HardClose(tc), tc.HandshakeContext(ctx)
+	return protocol.HardClose(tc), tc.HandshakeContext(ctx)
 }

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"mom.internal/momclient"
 	"mom.internal/wire"
 	"mom.internal/wire/wiretest"
@@ -31,8 +33,8 @@ func TestRefusedAttempts(t *testing.T) {
 	defer l.Close()
 	go func() {
 		for nc, err := l.Accept(); err == nil; nc, err = l.Accept() {
-			if _, err := wire.ReadHello(nc); err == nil {
-				wire.Refuse(nc, wire.Errorf(wire.Full, "no room"))
+			if _, err := protocol.ReadHello(nc); err == nil {
+				protocol.Refuse(nc, wire.Errorf(wire.Full, "no room"))
 			}
 			nc.Close()
 		}
@@ -126,11 +128,11 @@ func TestFailedConnections(t *testing.T) {
 		says   string
 	}{
 		{"a plain server spoken to with TLS", momclient.Options{TLS: withTLS}, func(nc net.Conn) {
-			_, err := wire.ReadHello(nc)
+			_, err := protocol.ReadHello(nc)
 			var why *wire.Error
 			errors.As(err, &why)
 			go io.Copy(io.Discard, nc)
-			wire.Refuse(nc, why)
+			protocol.Refuse(nc, why)
 		}, wire.TLSMismatch, "connect without it"},
 		{"another server spoken to with TLS", momclient.Options{TLS: withTLS}, func(nc net.Conn) {
 			go io.Copy(io.Discard, nc)
@@ -139,8 +141,8 @@ func TestFailedConnections(t *testing.T) {
 		{"silence for TLS", momclient.Options{TLS: withTLS}, func(nc net.Conn) { io.Copy(io.Discard, nc) }, wire.Timeout, "(Options.DialTimeout)"},
 		{"silence for a greeting", momclient.Options{}, func(nc net.Conn) { io.Copy(io.Discard, nc) }, wire.Timeout, "(Options.DialTimeout)"},
 		{"a refusal", momclient.Options{}, func(nc net.Conn) {
-			wire.ReadHello(nc)
-			wire.Refuse(nc, wire.Errorf(wire.Forbidden, "not you"))
+			protocol.ReadHello(nc)
+			protocol.Refuse(nc, wire.Errorf(wire.Forbidden, "not you"))
 		}, wire.Forbidden, "not you"},
 		{"a refused subscription", momclient.Options{Name: strings.Repeat("n", wire.MaxNameBytes+1)}, nil, wire.BadRequest, "a name of"},
 	} {
@@ -257,8 +259,8 @@ func TestServerName(t *testing.T) {
 					return
 				}
 				tc := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}, MaxVersion: test.server})
-				if _, err := wire.ReadHello(tc); err == nil {
-					wire.Refuse(tc, wire.Errorf(wire.Forbidden, "TLS is well"))
+				if _, err := protocol.ReadHello(tc); err == nil {
+					protocol.Refuse(tc, wire.Errorf(wire.Forbidden, "TLS is well"))
 				}
 				nc.Close()
 			}()

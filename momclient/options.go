@@ -9,6 +9,8 @@ import (
 	"net"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
@@ -60,7 +62,7 @@ type Options struct {
 	// server's window, of 256 KiB by default and 64 MiB at most, and a message.
 	QueueBytes int
 	// MaxMessage is the longest message taken from the server, in bytes; 4 MiB,
-	// which is wire.MaxServerMessage. A server with default bounds sends no
+	// the longest that any server may send. One with default bounds sends no
 	// longer ones than 144 KiB.
 	MaxMessage int
 
@@ -91,7 +93,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Queue, 4096)
 	o.Queue = min(o.Queue, 1<<20)
 	def(&o.QueueBytes, 16<<20)
-	def(&o.MaxMessage, wire.MaxServerMessage)
+	def(&o.MaxMessage, protocol.MaxServerMessage)
 	def(&o.DialTimeout, 5*time.Second)
 	def(&o.CallTimeout, 10*time.Second)
 	if o.Jitter == nil {
@@ -103,7 +105,7 @@ func (o Options) withDefaults() Options {
 	if o.Listen == nil {
 		o.Listen = net.Listen
 	}
-	o.TLS = wire.AtLeastTLS13(o.TLS)
+	o.TLS = protocol.AtLeastTLS13(o.TLS)
 	return o
 }
 

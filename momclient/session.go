@@ -7,6 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
@@ -15,20 +18,20 @@ import (
 // session is one connection to the server with its subscription.
 type session struct {
 	c         *Client
-	conn      *wire.Conn // that the client dialled
-	callee    *wire.Conn // where the server calls; conn, or the one that it dialled
+	conn      *duplex.Conn // that the client dialled
+	callee    *duplex.Conn // where the server calls; conn, or the one that it dialled
 	epoch     uuid.UUID
 	heartbeat time.Duration
 	resumed   bool // it began from a cursor
 	newEpoch  bool // of another epoch
-	reply     wire.Subscribed
+	reply     protocol.Subscribed
 	accepted  atomic.Bool // reply has come
 	heard     bool        // a batch has come; guarded by the inbox
 
 	stopped sync.WaitGroup // the goroutines that serve the connections
 
 	// Owned by the goroutine that serves callee.
-	decoder   *wire.EventDecoder
+	decoder   *protocol.EventDecoder
 	beats     beats     // batches without news
 	next      uint64    // Seq of the first event that has not come
 	batchAt   time.Time // when the latest batch came
@@ -58,9 +61,9 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 }
 
 // enter makes s the live session and returns what to subscribe with.
-func (c *Client) enter(s *session) *wire.SubscribeArgs {
+func (c *Client) enter(s *session) *protocol.SubscribeArgs {
 	from, credit := c.inbox.begin(s)
-	args := &wire.SubscribeArgs{Name: c.opts.Name, From: c.opts.From, Filter: c.opts.Filter, Room: credit}
+	args := &protocol.SubscribeArgs{Name: c.opts.Name, From: c.opts.From, Filter: c.opts.Filter, Room: credit}
 	if cursor := from.cursor; !cursor.IsZero() {
 		args.From, args.Cursor, args.Renew = wire.FromCursor, cursor, from.renew
 		s.resumed, s.newEpoch = true, cursor.Epoch != s.epoch
@@ -72,7 +75,7 @@ func (c *Client) enter(s *session) *wire.SubscribeArgs {
 }
 
 // subscribe makes the call, and the callback endpoint before it.
-func (s *session) subscribe(ctx context.Context, l *link, args *wire.SubscribeArgs) error {
+func (s *session) subscribe(ctx context.Context, l *link, args *protocol.SubscribeArgs) error {
 	ctx, cancel := s.c.opts.forCalls(ctx)
 	defer cancel()
 	if s.c.opts.CallbackAddr == "" {
@@ -96,8 +99,8 @@ func (s *session) begins() position {
 }
 
 // ask makes the call.
-func (s *session) ask(ctx context.Context, args *wire.SubscribeArgs) error {
-	err := s.conn.Call(ctx, wire.MethodSubscribe, args, &s.reply)
+func (s *session) ask(ctx context.Context, args *protocol.SubscribeArgs) error {
+	err := s.conn.Call(ctx, protocol.MethodSubscribe, args, &s.reply)
 	if err == nil {
 		s.accepted.Store(true)
 		s.c.inbox.begun(s)
@@ -109,14 +112,14 @@ func (s *session) ask(ctx context.Context, args *wire.SubscribeArgs) error {
 // proven itself: its first calls do not wait until the answer has come on the
 // other connection. Where the one that it made is lost before it has proven
 // itself here, it ends this client's own, having seen more of it.
-func (s *session) meet(ctx context.Context, ep *endpoint, args *wire.SubscribeArgs) error {
+func (s *session) meet(ctx context.Context, ep *endpoint, args *protocol.SubscribeArgs) error {
 	answered, conns := make(chan error, 1), ep.conns
 	s.stopped.Go(func() { answered <- s.ask(ctx, args) })
 	for asking := true; asking || conns != nil; {
 		select {
 		case nc := <-conns:
 			conns = nil
-			s.callee = wire.NewConn(nc, s.c.connConfig(0))
+			s.callee = duplex.NewConn(nc, s.c.connConfig(0))
 			s.serve(s.callee)
 		case err := <-answered:
 			if asking = false; err != nil {
@@ -140,8 +143,8 @@ func unless(not bool, ch <-chan struct{}) <-chan struct{} {
 }
 
 // serve starts the goroutine that takes the server's calls.
-func (s *session) serve(conn *wire.Conn) {
-	s.stopped.Go(func() { conn.Serve(wire.CallbackService, &callback{s}) })
+func (s *session) serve(conn *duplex.Conn) {
+	s.stopped.Go(func() { conn.Serve(protocol.CallbackService, &callback{s}) })
 }
 
 // watch waits until the session is over and returns why. It ends the session
@@ -177,7 +180,7 @@ func (s *session) watch(ctx context.Context) error {
 			if ping != nil {
 				return s.close(wire.Errorf(wire.Timeout, "%s has not answered for %v (Options.Period)", s.c.addr, s.c.opts.Period))
 			}
-			ping = s.conn.Client().Go(wire.MethodPing, &wire.Nothing{}, &wire.Nothing{}, pong)
+			ping = s.conn.Client().Go(protocol.MethodPing, &protocol.Nothing{}, &protocol.Nothing{}, pong)
 		case <-pong:
 			ping = nil
 		}
@@ -189,7 +192,7 @@ func (s *session) watch(ctx context.Context) error {
 func (s *session) unsubscribe() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	s.conn.Call(ctx, wire.MethodUnsubscribe, &wire.Nothing{}, &wire.Nothing{})
+	s.conn.Call(ctx, protocol.MethodUnsubscribe, &protocol.Nothing{}, &protocol.Nothing{})
 }
 
 // close ends the session and its goroutines, and returns why it ended: the
@@ -209,6 +212,6 @@ func (s *session) close(why *wire.Error) error {
 
 // tellCredit announces the credit to the server. It does not wait for an
 // answer.
-func (s *session) tellCredit(update *wire.RoomArgs) {
-	s.conn.Client().Go(wire.MethodRoom, update, &wire.Nothing{}, s.room)
+func (s *session) tellCredit(update *protocol.RoomArgs) {
+	s.conn.Client().Go(protocol.MethodRoom, update, &protocol.Nothing{}, s.room)
 }

@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -66,8 +69,8 @@ func TestDialBackSilence(t *testing.T) {
 // again from its own position.
 func TestBackAfterResume(t *testing.T) {
 	for name, again := range map[string]func(l *batcher){
-		"a batch that goes back":               func(l *batcher) { l.send(1, 2, func(b *wire.Batch) { b.Types = l.enc.Types() }) },
-		"a batch that begins before the place": func(l *batcher) { l.send(2, 5, func(b *wire.Batch) { b.Types = l.enc.Types() }) },
+		"a batch that goes back":               func(l *batcher) { l.send(1, 2, func(b *protocol.Batch) { b.Types = l.enc.Types() }) },
+		"a batch that begins before the place": func(l *batcher) { l.send(2, 5, func(b *protocol.Batch) { b.Types = l.enc.Types() }) },
 	} {
 		inBubble(t, func(s *site) {
 			s.ledger = invariant.Unknown()
@@ -79,7 +82,7 @@ func TestBackAfterResume(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer lis.Close()
-			l := &batcher{enc: wire.NewEventEncoder(), batches: func(l *batcher, subscription int) {
+			l := &batcher{enc: protocol.NewEventEncoder(), batches: func(l *batcher, subscription int) {
 				switch subscription {
 				case 1:
 					l.send(1, 3, nil)
@@ -112,23 +115,23 @@ func TestBackAfterResume(t *testing.T) {
 // greeter is a server that accepts subscriptions with a reply, sends nothing,
 // and answers calls.
 type greeter struct {
-	reply wire.Subscribed
-	asked []wire.SubscribeArgs
+	reply protocol.Subscribed
+	asked []protocol.SubscribeArgs
 	pings int
 }
 
-func (g *greeter) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) error {
+func (g *greeter) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subscribed) error {
 	g.asked = append(g.asked, *args)
 	*reply = g.reply
 	return nil
 }
 
-func (g *greeter) Ping(*wire.Nothing, *wire.Nothing) error { g.pings++; return nil }
+func (g *greeter) Ping(*protocol.Nothing, *protocol.Nothing) error { g.pings++; return nil }
 
-func (g *greeter) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return nil }
+func (g *greeter) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error { return nil }
 
 // accepts serves one connection after the other with replies.
-func (s *site) accepts(reply wire.Subscribed) *greeter {
+func (s *site) accepts(reply protocol.Subscribed) *greeter {
 	s.t.Helper()
 	s.ledger = invariant.Unknown()
 	lis, err := s.net.Listen(memAddr)
@@ -139,9 +142,9 @@ func (s *site) accepts(reply wire.Subscribed) *greeter {
 	g := &greeter{reply: reply}
 	go func() {
 		for nc, err := lis.Accept(); err == nil; nc, err = lis.Accept() {
-			wire.ReadHello(nc)
-			wire.Accept(nc, wire.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: wire.MaxHeartbeat, MaxMessage: 1 << 16})
-			go wire.NewConn(nc, longTimes).Serve(wire.ServerService, g)
+			protocol.ReadHello(nc)
+			protocol.Accept(nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: protocol.MaxHeartbeat, MaxMessage: 1 << 16})
+			go duplex.NewConn(nc, longTimes).Serve(protocol.ServerService, g)
 		}
 	}()
 	return g
@@ -153,7 +156,7 @@ func (s *site) accepts(reply wire.Subscribed) *greeter {
 func TestLostBeforeTheFirstBatch(t *testing.T) {
 	inBubble(t, func(s *site) {
 		place := wire.Cursor{Epoch: uuid.NameSpaceOID, Seq: 7}
-		g := s.accepts(wire.Subscribed{Cursor: place, Head: 7})
+		g := s.accepts(protocol.Subscribed{Cursor: place, Head: 7})
 		c := s.client(momclient.Options{AutoReconnect: true})
 		if err := c.Subscribe(context.Background()); err != nil {
 			t.Fatal(err)
@@ -173,7 +176,7 @@ func TestLostBeforeTheFirstBatch(t *testing.T) {
 func TestPings(t *testing.T) {
 	for auto, want := range map[bool]int{true: 5, false: 0} {
 		inBubble(t, func(s *site) {
-			g := s.accepts(wire.Subscribed{})
+			g := s.accepts(protocol.Subscribed{})
 			c := s.client(momclient.Options{AutoReconnect: auto, Period: 7 * time.Second})
 			if err := c.Subscribe(context.Background()); err != nil {
 				t.Fatal(err)

@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -17,14 +20,14 @@ import (
 
 // batcher is a server by the protocol, up to the batches that it sends.
 type batcher struct {
-	conn    *wire.Conn
-	enc     *wire.EventEncoder
-	asked   []wire.SubscribeArgs // over all connections
+	conn    *duplex.Conn
+	enc     *protocol.EventEncoder
+	asked   []protocol.SubscribeArgs // over all connections
 	batches func(l *batcher, subscription int)
 }
 
 // Subscribe is what the client calls.
-func (l *batcher) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) error {
+func (l *batcher) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subscribed) error {
 	l.asked = append(l.asked, *args)
 	n := len(l.asked)
 	go l.batches(l, n)
@@ -32,20 +35,20 @@ func (l *batcher) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) er
 }
 
 // Unsubscribe is what the client calls at the end.
-func (l *batcher) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return nil }
+func (l *batcher) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error { return nil }
 
 // send sends the events from first to last as a batch; spoil may damage it. It
 // returns the answer, where that has come.
-func (l *batcher) send(first, last uint64, spoil func(*wire.Batch)) *wire.Ack {
-	var known wire.Known
+func (l *batcher) send(first, last uint64, spoil func(*protocol.Batch)) *protocol.Ack {
+	var known protocol.Known
 	run := uuid.New()
-	b := &wire.Batch{Next: last + 1, Count: uint32(last - first + 1)}
+	b := &protocol.Batch{Next: last + 1, Count: uint32(last - first + 1)}
 	if first == l.asked[len(l.asked)-1].Cursor.Seq+1 {
 		b.Types = l.enc.Types()
 	}
 	for seq := first; seq <= last; seq++ {
 		ev := wire.Event{Seq: seq, JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}
-		def, data, err := l.enc.Encode(&ev, new(wire.Common), 1<<20)
+		def, data, err := l.enc.Encode(&ev, new(protocol.Common), 1<<20)
 		if err != nil {
 			panic(err)
 		}
@@ -54,8 +57,8 @@ func (l *batcher) send(first, last uint64, spoil func(*wire.Batch)) *wire.Ack {
 	if spoil != nil {
 		spoil(b)
 	}
-	ack := new(wire.Ack)
-	l.conn.Client().Go(wire.MethodNotify, b, ack, make(chan *rpc.Call, 1))
+	ack := new(protocol.Ack)
+	l.conn.Client().Go(protocol.MethodNotify, b, ack, make(chan *rpc.Call, 1))
 	synctest.Wait()
 	return ack
 }
@@ -63,27 +66,27 @@ func (l *batcher) send(first, last uint64, spoil func(*wire.Batch)) *wire.Ack {
 // serve serves one connection after the other.
 func (l *batcher) serve(lis net.Listener) {
 	for nc, err := lis.Accept(); err == nil; nc, err = lis.Accept() {
-		if _, err := wire.ReadHello(nc); err != nil {
+		if _, err := protocol.ReadHello(nc); err != nil {
 			panic(err)
 		}
-		wire.Accept(nc, wire.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
-		l.conn = wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-		l.conn.Serve(wire.ServerService, l)
+		protocol.Accept(nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
+		l.conn = duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		l.conn.Serve(protocol.ServerService, l)
 	}
 }
 
 // TestBadBatch gives the handler what came before, ends the connection, and
 // asks again for all after that; nothing of the bad batch moves the cursor.
 func TestBadBatch(t *testing.T) {
-	for name, spoil := range map[string]func(*wire.Batch){
-		"damaged events":      func(b *wire.Batch) { b.Events = b.Events[:len(b.Events)-1] },
-		"an event too few":    func(b *wire.Batch) { b.Count++ },
-		"an event too many":   func(b *wire.Batch) { b.Count-- },
-		"events out of order": func(b *wire.Batch) { b.Next -= 2 },
-		"going back":          func(b *wire.Batch) { b.Next = 2 },
-		"no events":           func(b *wire.Batch) { b.Events = nil },
-		"half a snapshot":     func(b *wire.Batch) { b.Snapshot = 1 },
-		"more than the room":  func(b *wire.Batch) { b.Count = 1 << 30 },
+	for name, spoil := range map[string]func(*protocol.Batch){
+		"damaged events":      func(b *protocol.Batch) { b.Events = b.Events[:len(b.Events)-1] },
+		"an event too few":    func(b *protocol.Batch) { b.Count++ },
+		"an event too many":   func(b *protocol.Batch) { b.Count-- },
+		"events out of order": func(b *protocol.Batch) { b.Next -= 2 },
+		"going back":          func(b *protocol.Batch) { b.Next = 2 },
+		"no events":           func(b *protocol.Batch) { b.Events = nil },
+		"half a snapshot":     func(b *protocol.Batch) { b.Snapshot = 1 },
+		"more than the room":  func(b *protocol.Batch) { b.Count = 1 << 30 },
 	} {
 		inBubble(t, func(s *site) {
 			s.ledger = invariant.Unknown()
@@ -91,7 +94,7 @@ func TestBadBatch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := &batcher{enc: wire.NewEventEncoder()}
+			l := &batcher{enc: protocol.NewEventEncoder()}
 			l.batches = func(l *batcher, subscription int) {
 				if subscription == 1 {
 					l.send(1, 3, nil)

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -130,7 +132,7 @@ func TestResumed(t *testing.T) {
 	// Even if there is no place to go on from, because the first connection was
 	// lost before anything came.
 	inBubble(t, func(s *site) {
-		s.accepts(wire.Subscribed{})
+		s.accepts(protocol.Subscribed{})
 		c := s.client(momclient.Options{AutoReconnect: true})
 		var statuses record
 		statuses.statuses(c)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // authorize.go holds who may come in, and what they may see.
@@ -20,7 +21,7 @@ import (
 // logged it leaves out its token.
 type Applicant struct {
 	Addr     string               // of its connection, host:port
-	Identity string               // of its verified certificate, as wire.Identity has it; "" for none
+	Identity string               // of its verified certificate, as protocol.Identity has it; "" for none
 	Token    string               // what it said in the greeting; right, where Config.Token is set
 	TLS      *tls.ConnectionState // nil without TLS
 }
@@ -69,12 +70,12 @@ func (g *Grant) visible() *jobSet {
 
 // authorize decides about a client that has greeted. ctx ends with the time
 // for the greeting.
-func (p *peer) authorize(ctx context.Context, hello *wire.Hello, state *tls.ConnectionState) (*admission, error) {
+func (p *peer) authorize(ctx context.Context, hello *protocol.Hello, state *tls.ConnectionState) (*admission, error) {
 	cfg := &p.srv.cfg
 	if !sameToken(hello.Token, cfg.Token) {
 		return nil, wire.Errorf(wire.Unauthorized, "the token is missing or wrong")
 	}
-	who := &admission{identity: wire.Identity(state)}
+	who := &admission{identity: protocol.Identity(state)}
 	if cfg.Authorize == nil {
 		return who, nil
 	}

@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/momclient"
 	"mom.internal/wire"
 )
@@ -80,19 +83,19 @@ func (f *fleet) dead() {
 		if err != nil {
 			return
 		}
-		if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, time.Minute); err != nil {
+		if _, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Minute); err != nil {
 			return
 		}
-		conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 4 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute})
-		go conn.Call(context.Background(), wire.MethodSubscribe, &wire.SubscribeArgs{Name: "dead", Room: 1 << 20}, &wire.Subscribed{})
-		conn.Serve(wire.CallbackService, neverAnswers{})
+		conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 4 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute})
+		go conn.Call(context.Background(), protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: "dead", Room: 1 << 20}, &protocol.Subscribed{})
+		conn.Serve(protocol.CallbackService, neverAnswers{})
 	})
 }
 
 type neverAnswers struct{}
 
-func (neverAnswers) Notify(*wire.Batch, *wire.Ack) error        { select {} }
-func (neverAnswers) Goodbye(*wire.Goodbye, *wire.Nothing) error { select {} }
+func (neverAnswers) Notify(*protocol.Batch, *protocol.Ack) error        { select {} }
+func (neverAnswers) Goodbye(*protocol.Goodbye, *protocol.Nothing) error { select {} }
 
 // slow has little room, and a handler that takes its time.
 func (f *fleet) slow() {

@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
@@ -16,7 +19,7 @@ import (
 // unhurried is a subscriber that answers when it may, and keeps what each batch
 // with events held.
 type unhurried struct {
-	conn *wire.Conn
+	conn *duplex.Conn
 	may  chan struct{} // closed when it may answer
 
 	mu     sync.Mutex // guards the fields below
@@ -28,21 +31,21 @@ type unhurried struct {
 func (w *world) unhurried(room uint32) *unhurried {
 	w.t.Helper()
 	u := &unhurried{may: make(chan struct{})}
-	u.conn = wire.NewConn(w.rawConn(), wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-	go u.conn.Serve(wire.CallbackService, u)
-	u.conn.Client().Go(wire.MethodSubscribe, &wire.SubscribeArgs{Room: room}, &wire.Subscribed{}, nil)
+	u.conn = duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	go u.conn.Serve(protocol.CallbackService, u)
+	u.conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{Room: room}, &protocol.Subscribed{}, nil)
 	synctest.Wait()
 	return u
 }
 
 // Notify takes a batch.
-func (u *unhurried) Notify(b *wire.Batch, ack *wire.Ack) error {
+func (u *unhurried) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	if u.mu.Lock(); b.Count > 0 {
 		u.counts, u.bytes = append(u.counts, int(b.Count)), append(u.bytes, len(b.Events))
 	}
 	u.mu.Unlock()
 	<-u.may
-	*ack = wire.Ack{Room: 100}
+	*ack = protocol.Ack{Room: 100}
 	return nil
 }
 
@@ -56,7 +59,7 @@ func (u *unhurried) got() (counts, bytes []int) {
 
 // patient waits for answers as long as it can.
 func patient(cfg momserver.Config) momserver.Config {
-	cfg.CallTimeout, cfg.Heartbeat = time.Hour, wire.MaxHeartbeat
+	cfg.CallTimeout, cfg.Heartbeat = time.Hour, protocol.MaxHeartbeat
 	return cfg
 }
 

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -263,13 +265,13 @@ func holdsMaxMessage(t *testing.T) {
 		}
 		call := func(n int) (payload []byte) {
 			for pad := n; len(payload) != n; pad-- {
-				payload = wiretest.NextCall(wire.MethodSubscribe, &args{"long", strings.Repeat("x", pad)})
+				payload = wiretest.NextCall(protocol.MethodSubscribe, &args{"long", strings.Repeat("x", pad)})
 			}
 			return wiretest.Frame(1, payload)
 		}
 		nc := w.rawConn()
 		go io.Copy(io.Discard, nc)
-		nc.Write(wiretest.Frame(1, wiretest.Call(wire.MethodSubscribe, &args{"long", "x"})))
+		nc.Write(wiretest.Frame(1, wiretest.Call(protocol.MethodSubscribe, &args{"long", "x"})))
 		nc.Write(call(most))
 		synctest.Wait()
 		if n := w.srv.Stats().Subscribers; n != 1 {
@@ -291,7 +293,7 @@ func holdsHandshakeTimeout(t *testing.T) {
 	inBubble(t, momserver.Config{HandshakeTimeout: 7 * time.Second, Logger: log.logger()}, func(w *world) {
 		last, silent := w.dial(), w.dial()
 		time.Sleep(7*time.Second - time.Nanosecond)
-		if _, err := wire.Greet(last, wire.Hello{Version: wire.Version}, time.Second); err != nil {
+		if _, err := protocol.Greet(last, protocol.Hello{Version: protocol.Version}, time.Second); err != nil {
 			t.Errorf("just in time: %v", err)
 		}
 		synctest.Wait()

@@ -5,12 +5,14 @@ import (
 	"math"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
 // mark is what the server must know of an event without decoding it.
 type mark struct {
-	def      *wire.Definition // completes the event; knows its run and job
+	def      *protocol.Definition // completes the event; knows its run and job
 	state    wire.State
 	severity wire.Severity
 	final    bool
@@ -34,8 +36,8 @@ const segmentEvents = 64
 // they come on top of each event's bytes.
 type segment struct {
 	data  []byte
-	ends  [segmentEvents]uint32 // of each event in data
-	defs  []*wire.Definition    // that complete its events
+	ends  [segmentEvents]uint32  // of each event in data
+	defs  []*protocol.Definition // that complete its events
 	marks [segmentEvents]smallMark
 	began time.Duration // when the first event was published
 }
@@ -176,7 +178,7 @@ func (c *cache) dropOldest() {
 
 // passed returns an event a segment's length behind the oldest, each in its
 // turn: whoever points to its bytes holds on to memory that has left the cache.
-func (c *cache) passed() (*wire.Definition, uint64) {
+func (c *cache) passed() (*protocol.Definition, uint64) {
 	if c.last == nil {
 		return nil, 0
 	}

@@ -6,19 +6,21 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
 )
 
 // definitions returns n definitions.
-func definitions(t *testing.T, n int) []*wire.Definition {
+func definitions(t *testing.T, n int) []*protocol.Definition {
 	t.Helper()
-	enc, defs := wire.NewEventEncoder(), make([]*wire.Definition, n)
+	enc, defs := protocol.NewEventEncoder(), make([]*protocol.Definition, n)
 	for i := range defs {
 		ev := spoken(uuid.New(), wire.Transferring)
 		var err error
-		if defs[i], _, err = enc.Encode(&ev, new(wire.Common), 1<<20); err != nil {
+		if defs[i], _, err = enc.Encode(&ev, new(protocol.Common), 1<<20); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -6,6 +6,9 @@ import (
 	"net/rpc"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
@@ -17,7 +20,7 @@ type call struct {
 	at      time.Time
 	total   uint64 // events sent to sub up to and with this call
 	bytes   int    // of its events
-	ack     wire.Ack
+	ack     protocol.Ack
 	goodbye bool
 	timeout *element
 }
@@ -27,7 +30,7 @@ func (s *sender) call(sub *subscriber, method string, args any, bytes int, goodb
 	c := &call{sub: sub, at: time.Now(), total: sub.sent, bytes: bytes, goodbye: goodbye}
 	var reply any = &c.ack
 	if goodbye {
-		reply = &wire.Nothing{}
+		reply = &protocol.Nothing{}
 	}
 	sub.inflight = append(sub.inflight, c)
 	sub.inflightBytes += bytes
@@ -64,7 +67,7 @@ func (s *sender) replied(reply *rpc.Call) {
 		return // of a subscriber that has been dropped since
 	}
 	sub := c.sub
-	if err := wire.FromRPC(reply.Error); err != nil {
+	if err := duplex.FromRPC(reply.Error); err != nil {
 		s.dropFor(sub, err)
 		return
 	}

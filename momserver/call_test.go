@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // TestUnsubscribedFirst has a client unsubscribe and close while a call to it
@@ -42,7 +43,7 @@ func TestReplied(t *testing.T) {
 		s.notify(sub, false)
 		s.notify(sub, true)
 		time.Sleep(time.Second)
-		reply := func(c *call, ack wire.Ack) {
+		reply := func(c *call, ack protocol.Ack) {
 			t.Helper()
 			for made, of := range s.calls {
 				if of == c {
@@ -58,16 +59,16 @@ func TestReplied(t *testing.T) {
 		if first.bytes == 0 || sub.inflightBytes != first.bytes || s.inFlight != 2 || s.timeouts.Len() != 2 {
 			t.Fatalf("%d bytes in flight in %d calls", sub.inflightBytes, s.inFlight)
 		}
-		reply(second, wire.Ack{Held: true})
+		reply(second, protocol.Ack{Held: true})
 		if sub.inflightBytes != first.bytes || len(sub.inflight) != 1 || sub.inflight[0] != first || s.inFlight != 1 || s.timeouts.Len() != 1 || sub.info(3, 4).RTT != 0 {
 			t.Errorf("after the second: %d bytes, %d calls, %+v", sub.inflightBytes, len(sub.inflight), sub.info(3, 4))
 		}
-		reply(first, wire.Ack{Room: 0})
+		reply(first, protocol.Ack{Room: 0})
 		if sub.inflightBytes != 0 || len(sub.inflight) != 0 || s.inFlight != 0 || len(s.calls) != 0 || sub.info(3, 4).RTT != time.Second || sub.sent != 1 {
 			t.Errorf("after the first: %d bytes, %d calls, %+v", sub.inflightBytes, len(sub.inflight), sub.info(3, 4))
 		}
 		s.notify(sub, true)
-		reply(sub.inflight[0], wire.Ack{Room: 1}) // which has the next event sent
+		reply(sub.inflight[0], protocol.Ack{Room: 1}) // which has the next event sent
 		if sub.sent != 2 || len(sub.inflight) != 1 || sub.room() != 0 {
 			t.Errorf("with room for one: %d sent, %d calls in flight, room for %d", sub.sent, len(sub.inflight), sub.room())
 		}

@@ -10,6 +10,9 @@ import (
 	"syscall"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
@@ -24,9 +27,9 @@ const maxCallbackAddr = 262
 
 // dialBack connects to the callback endpoint of a client. It runs on the
 // goroutine of the client's own connection.
-func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Conn, error) {
-	if len(ticket) != wire.TicketSize {
-		return nil, wire.Errorf(wire.BadRequest, "a ticket of %d bytes; want %d", len(ticket), wire.TicketSize)
+func (s *Server) dialBack(main *duplex.Conn, addr string, ticket []byte) (*duplex.Conn, error) {
+	if len(ticket) != protocol.TicketSize {
+		return nil, wire.Errorf(wire.BadRequest, "a ticket of %d bytes; want %d", len(ticket), protocol.TicketSize)
 	}
 	if err := checkCallback(addr); err != nil {
 		return nil, err
@@ -57,10 +60,10 @@ func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Co
 			if errors.Is(err, wire.InternalError) {
 				broken = err
 			}
-			return wire.HardClose(tc), err
+			return protocol.HardClose(tc), err
 		}
 	}
-	secured, err := wire.TakeEndpoint(nc, ticket, s.cfg.DialTimeout, secure)
+	secured, err := protocol.TakeEndpoint(nc, ticket, s.cfg.DialTimeout, secure)
 	if err == nil && !abort() {
 		err = wire.Errorf(wire.CallbackFailed, "the callback endpoint took too long")
 	}
@@ -68,7 +71,7 @@ func (s *Server) dialBack(main *wire.Conn, addr string, ticket []byte) (*wire.Co
 		nc.Close()
 		return nil, cmp.Or(broken, err)
 	}
-	return wire.NewConn(secured, s.cfg.conn()), nil
+	return duplex.NewConn(secured, s.cfg.conn()), nil
 }
 
 // checkCallback refuses what is no address to dial.

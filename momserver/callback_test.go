@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -98,23 +101,23 @@ func TestCallbackEndpoint(t *testing.T) {
 // a client that listens nowhere.
 func endpointOf(t *testing.T, server, callback string) error {
 	t.Helper()
-	return askCallback(t, dialRaw(t, server), callback, make([]byte, wire.TicketSize))
+	return askCallback(t, dialRaw(t, server), callback, make([]byte, protocol.TicketSize))
 }
 
 // askCallback greets, subscribes with a callback address, and returns the
 // reply.
 func askCallback(t *testing.T, nc net.Conn, callback string, ticket []byte) error {
 	t.Helper()
-	if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, 5*time.Second); err != nil {
+	if _, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: 5 * time.Second, MessageTimeout: 5 * time.Second})
+	conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: 5 * time.Second, MessageTimeout: 5 * time.Second})
 	go conn.Serve("", nil)
 	defer conn.Close(wire.Errorf(wire.Closed, "asked"))
-	args := wire.SubscribeArgs{Room: 1, CallbackAddr: callback, Ticket: ticket}
+	args := protocol.SubscribeArgs{Room: 1, CallbackAddr: callback, Ticket: ticket}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	return conn.Call(ctx, wire.MethodSubscribe, &args, new(wire.Subscribed))
+	return conn.Call(ctx, protocol.MethodSubscribe, &args, new(protocol.Subscribed))
 }
 
 // victim listens and keeps what it is sent. With a word it speaks first.

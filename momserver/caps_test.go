@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
@@ -28,7 +30,7 @@ func dialRaw(t *testing.T, addr string) net.Conn {
 // knock greets a real server and returns what it says; the connection stays.
 func knock(t *testing.T, addr, token string) error {
 	t.Helper()
-	_, err := wire.Greet(dialRaw(t, addr), wire.Hello{Version: wire.Version, Token: token}, 10*time.Second)
+	_, err := protocol.Greet(dialRaw(t, addr), protocol.Hello{Version: protocol.Version, Token: token}, 10*time.Second)
 	return err
 }
 
@@ -75,7 +77,7 @@ func TestGreetingsPerSecond(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer nc.Close()
-			_, err = wire.Greet(nc, wire.Hello{Version: wire.Version}, time.Second)
+			_, err = protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Second)
 			return err
 		}
 		expect := func(ok bool) {
@@ -109,7 +111,7 @@ func TestFailuresPerMinute(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := wire.Greet(early, wire.Hello{Version: wire.Version, Token: "right"}, 10*time.Second); !errors.Is(err, wire.Busy) {
+	if _, err := protocol.Greet(early, protocol.Hello{Version: protocol.Version, Token: "right"}, 10*time.Second); !errors.Is(err, wire.Busy) {
 		t.Errorf("who came before the failures: %v", err)
 	}
 	var e *wire.Error
@@ -123,7 +125,7 @@ func TestFailuresPerMinute(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version, Token: "right"}, 10*time.Second); err != nil {
+	if _, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version, Token: "right"}, 10*time.Second); err != nil {
 		t.Errorf("another address: %v", err)
 	}
 }
@@ -164,7 +166,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = wire.Greet(nc, wire.Hello{Version: wire.Version}, time.Second)
+			_, err = protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Second)
 			nc.Close()
 			switch {
 			case errors.Is(err, wire.Full):

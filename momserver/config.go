@@ -8,6 +8,9 @@ import (
 	"net/netip"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
@@ -134,7 +137,7 @@ func (c Config) withDefaults() Config {
 	c.WindowBytes = min(c.WindowBytes, 64<<20)
 	def(&c.MaxSnapshotEvents, 1_000_000)
 	def(&c.Heartbeat, 3*time.Second)
-	c.Heartbeat = min(max(c.Heartbeat, time.Millisecond), wire.MaxHeartbeat) // what the greeting can say
+	c.Heartbeat = min(max(c.Heartbeat, time.Millisecond), protocol.MaxHeartbeat) // what the greeting can say
 	def(&c.CallTimeout, 5*time.Second)
 	def(&c.ProgressInterval, 250*time.Millisecond)
 	def(&c.DialsPerMinute, 12)
@@ -142,7 +145,7 @@ func (c Config) withDefaults() Config {
 	def(&c.GreetingsPerSecond, 2000)
 	def(&c.FailuresPerMinute, 60)
 	def(&c.LogPerSecond, 10)
-	c.TLS = wire.AtLeastTLS13(c.TLS)
+	c.TLS = protocol.AtLeastTLS13(c.TLS)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -162,7 +165,7 @@ func def[T int | time.Duration](v *T, value T) {
 const largestMessage = wire.MaxFilterItems * 64 << 10
 
 // maxPiece bounds an event and a batch, so that no message is over
-// wire.MaxServerMessage: a page holds maxPage and an event more.
+// protocol.MaxServerMessage: a page holds maxPage and an event more.
 const maxPiece = 1 << 20
 
 // largestCall bounds the bytes of one call to a subscriber: a full batch and
@@ -180,9 +183,9 @@ const (
 
 // conn returns the bounds of a client's connection. What the window admits
 // fits the outbox, beside a reply of the largest size and those before it.
-func (c *Config) conn() wire.ConnConfig {
+func (c *Config) conn() duplex.ConnConfig {
 	calls := c.WindowBytes + c.Window*callHead + c.largestCall()
-	return wire.ConnConfig{
+	return duplex.ConnConfig{
 		MaxMessage:     c.MaxMessage,
 		MaxWaiting:     calls + maxReplies + maxPage + c.MaxEventBytes + 16<<10,
 		MaxCalls:       maxCalls,

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
@@ -68,7 +70,7 @@ func TestCallTimeout(t *testing.T) {
 		healthy := w.subscribed(momclient.Options{})
 		stuck := make(chan struct{})
 		start := time.Now()
-		conn := w.subscribe(&stuckCallback{stuck}, wire.SubscribeArgs{Name: "stuck", Room: 100})
+		conn := w.subscribe(&stuckCallback{stuck}, protocol.SubscribeArgs{Name: "stuck", Room: 100})
 		time.Sleep(7*time.Second - time.Nanosecond)
 		synctest.Wait()
 		if n := len(w.srv.Subscribers()); n != 2 {
@@ -92,7 +94,7 @@ func TestCallTimeout(t *testing.T) {
 
 type stuckCallback struct{ until chan struct{} }
 
-func (s *stuckCallback) Notify(*wire.Batch, *wire.Ack) error { <-s.until; return nil }
+func (s *stuckCallback) Notify(*protocol.Batch, *protocol.Ack) error { <-s.until; return nil }
 
 // TestSlowHandler has a handler that sleeps for a minute: its client is not
 // dropped, and gets everything.

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"mom.internal/momserver"
 	"mom.internal/wire"
 )
@@ -70,7 +72,7 @@ func testSpellings(t *testing.T, dialer func(ctx context.Context, network, addr 
 		"0x7f000001", "0x7f.1", "2130706433", "017700000001", "0177.0.0.1", "[::1]", "[::]", "[0:0:0:0:0:0:0:1]", "", "[::ffff:0.0.0.0]", "[::1%lo]", "127.0.0.1.",
 	} {
 		nc := subscriberAt(t, "127.0.0.2", addr)
-		err := askCallback(t, nc, host+":"+port, make([]byte, wire.TicketSize))
+		err := askCallback(t, nc, host+":"+port, make([]byte, protocol.TicketSize))
 		if !errors.Is(err, wire.Forbidden) && !errors.Is(err, wire.CallbackFailed) {
 			t.Errorf("%q: %v", host, err)
 		}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momserver"
@@ -67,11 +69,11 @@ type (
 func TestFloodOfCalls(t *testing.T) {
 	f := underFlood(t)
 	for name, flood := range map[string][]byte{
-		"100,000 calls":                 calls(100_000, wire.MethodPing, &nothing{}),
+		"100,000 calls":                 calls(100_000, protocol.MethodPing, &nothing{}),
 		"100,000 calls of no method":    calls(100_000, "MoM.None", &nothing{}),
-		"7,000 calls of large replies":  calls(7_000, wire.MethodHistory, &asks{}),
-		"7,000 calls for all jobs":      calls(7_000, wire.MethodJobs, &wire.JobsArgs{}),
-		"one call more than is allowed": calls(17, wire.MethodHistory, &asks{}),
+		"7,000 calls of large replies":  calls(7_000, protocol.MethodHistory, &asks{}),
+		"7,000 calls for all jobs":      calls(7_000, protocol.MethodJobs, &protocol.JobsArgs{}),
+		"one call more than is allowed": calls(17, protocol.MethodHistory, &asks{}),
 	} {
 		for way, after := range map[string]func(*net.TCPConn){
 			"": func(*net.TCPConn) {}, ", half-closed": func(nc *net.TCPConn) { nc.CloseWrite() }, ", read": func(nc *net.TCPConn) { heard(t, name, nc) },
@@ -109,8 +111,8 @@ func TestUnreadReplies(t *testing.T) {
 	f := underFlood(t)
 	limit := wiretest.Cost{Time: 10 * wiretest.MaxRefusal.Time, Bytes: wiretest.MaxRefusal.Bytes}
 	for name, flood := range map[string][]byte{
-		"large replies": paddedCalls(2_000, wire.MethodHistory, &asks{}),
-		"all jobs":      paddedCalls(2_000, wire.MethodJobs, &wire.JobsArgs{}),
+		"large replies": paddedCalls(2_000, protocol.MethodHistory, &asks{}),
+		"all jobs":      paddedCalls(2_000, protocol.MethodJobs, &protocol.JobsArgs{}),
 	} {
 		for way, after := range map[string]func(*net.TCPConn){
 			"": func(*net.TCPConn) {}, ", half-closed": func(nc *net.TCPConn) { nc.CloseWrite() },
@@ -132,7 +134,7 @@ func TestUnreadReplies(t *testing.T) {
 // socket takes it, and a half-close then ends it all.
 func TestUnreadPages(t *testing.T) {
 	f := underFlood(t)
-	sixteen := calls(16, wire.MethodHistory, &asks{})
+	sixteen := calls(16, protocol.MethodHistory, &asks{})
 	wiretest.Within(t, "pages", wiretest.Cost{Time: 10 * wiretest.MaxRefusal.Time, Bytes: wiretest.MaxRefusal.Bytes}, func() {
 		nc := f.connect()
 		nc.Write(sixteen)

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momserver"
@@ -61,16 +63,16 @@ func FuzzServer(f *testing.F) {
 	for _, calls := range wiretest.Streams(f, "..", ".frames") {
 		f.Add(append(bytes.Clone(hello), calls...))
 	}
-	for _, args := range []wire.SubscribeArgs{
+	for _, args := range []protocol.SubscribeArgs{
 		{Name: "n", Room: 10, Filter: wire.Filter{Names: []string{"job"}}},
 		{From: wire.FromOldest, Room: 1},
 		{From: 99},
 		{From: wire.FromCursor, Cursor: wire.Cursor{Seq: 3}, Room: 100},
-		{CallbackAddr: "127.0.0.1:25", Ticket: make([]byte, wire.TicketSize)},
+		{CallbackAddr: "127.0.0.1:25", Ticket: make([]byte, protocol.TicketSize)},
 	} {
-		f.Add(append(bytes.Clone(hello), wiretest.Frame(1, wiretest.Call(wire.MethodSubscribe, &args))...))
+		f.Add(append(bytes.Clone(hello), wiretest.Frame(1, wiretest.Call(protocol.MethodSubscribe, &args))...))
 	}
-	f.Add(append(bytes.Clone(hello), wiretest.Frame(1, wiretest.Call(wire.MethodHistory, &wire.HistoryArgs{Max: 2}))...))
+	f.Add(append(bytes.Clone(hello), wiretest.Frame(1, wiretest.Call(protocol.MethodHistory, &protocol.HistoryArgs{Max: 2}))...))
 	f.Add(append(bytes.Clone(hello), wiretest.Frame(1, wiretest.LongMethod(1000))...))
 
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
@@ -38,7 +40,7 @@ func playGaps(t *testing.T, cached int, script []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dec, missed := wire.NewEventDecoder(h.types), at.missed
+	dec, missed := protocol.NewEventDecoder(h.types), at.missed
 	for _, op := range script {
 		head := uint64(len(published))
 		oldest := max(1, int64(head)-int64(cached)+1)
@@ -61,7 +63,7 @@ func playGaps(t *testing.T, cached int, script []byte) {
 			if at, err = h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: seq}, op>>7 == 1); err != nil {
 				t.Fatal(err)
 			}
-			r.known, dec, missed = wire.Known{}, wire.NewEventDecoder(h.types), at.missed
+			r.known, dec, missed = protocol.Known{}, protocol.NewEventDecoder(h.types), at.missed
 			if at.next != before+at.missed {
 				t.Fatalf("begun at %d, %d missed: next is %d", before, at.missed, at.next)
 			}
@@ -72,7 +74,7 @@ func playGaps(t *testing.T, cached int, script []byte) {
 			continue
 		case 3: // begin now
 			at, _ = h.begin(wire.FromNow, wire.Cursor{}, false)
-			r.known, dec, missed = wire.Known{}, wire.NewEventDecoder(h.types), 0
+			r.known, dec, missed = protocol.Known{}, protocol.NewEventDecoder(h.types), 0
 			if at.next != head+1 || at.missed != 0 {
 				t.Fatalf("begun now, after %d: next is %d, %d missed", head, at.next, at.missed)
 			}

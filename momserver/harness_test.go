@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momserver"
@@ -132,7 +134,7 @@ func (w *world) dial() net.Conn {
 func (w *world) rawConn() net.Conn {
 	w.t.Helper()
 	nc := w.dial()
-	if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, time.Second); err != nil {
+	if _, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Second); err != nil {
 		w.t.Fatal(err)
 	}
 	return nc

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // history.go holds the stream of events: what is published, and how readers
@@ -38,7 +39,7 @@ type history struct {
 	// each job.
 	mu     sync.Mutex
 	closed bool
-	enc    *wire.EventEncoder
+	enc    *protocol.EventEncoder
 	cache  cache
 	runs   runs
 	jobs   latest
@@ -46,7 +47,7 @@ type history struct {
 
 func newHistory(cfg *Config) *history {
 	h := &history{
-		epoch: uuid.New(), enc: wire.NewEventEncoder(), cache: newCache(), jobs: latest{bound: cfg.MaxJobs},
+		epoch: uuid.New(), enc: protocol.NewEventEncoder(), cache: newCache(), jobs: latest{bound: cfg.MaxJobs},
 		maxEvents: cfg.CacheEvents, maxBytes: cfg.CacheBytes, maxEvent: cfg.MaxEventBytes, maxRuns: cfg.MaxRuns, maxSilent: cfg.MaxRunSilence,
 	}
 	h.types = h.enc.Types()
@@ -121,10 +122,10 @@ func (h *history) append(m mark, data []byte, run *runState, ofJob bool) {
 // encodeEnd encodes the event that ends a silent run: a copy of the run's
 // latest event without its package, with the reason in the log. mu is held.
 func (h *history) encodeEnd(run *runState, at time.Duration) (m mark, data []byte, err error) {
-	var known wire.Known
+	var known protocol.Known
 	var ev wire.Event
 	was := run.head.e
-	err = wire.NewEventDecoder(h.types).Decode(append(known.Append(nil, was.def), was.data...), 1, func(e *wire.Event) { ev = *e })
+	err = protocol.NewEventDecoder(h.types).Decode(append(known.Append(nil, was.def), was.data...), 1, func(e *wire.Event) { ev = *e })
 	if err != nil {
 		panic(err) // the cache holds what this process encoded
 	}
@@ -277,13 +278,13 @@ func (h *history) tail(next uint64) place {
 type stretch struct {
 	seg      *segment
 	data     []byte // of seg, as it was under the lock
-	defs     []*wire.Definition
+	defs     []*protocol.Definition
 	from, to int // in seg
 }
 
 // event returns what there is to know of the i-th event of the segment without
 // decoding it.
-func (s *stretch) event(i int) (*wire.Definition, wire.State, wire.Severity) {
+func (s *stretch) event(i int) (*protocol.Definition, wire.State, wire.Severity) {
 	m := s.seg.marks[i]
 	return s.defs[m.def], m.state(), m.severity()
 }
@@ -392,7 +393,7 @@ func (h *history) readJobs(after uuid.UUID, sees *jobSet, maxBytes int, dst []by
 	all := h.jobs.all()
 	h.mu.Unlock()
 	sortByJob(all)
-	var known wire.Known
+	var known protocol.Known
 	for _, e := range all {
 		if compareIDs(e.def.JobID(), after) <= 0 || !sees.has(e.def) {
 			continue

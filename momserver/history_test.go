@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // model is the plainest history: everything that was ever published.
@@ -118,7 +119,7 @@ func readAnywhere(t *testing.T, h *history, m *model, seq uint64, filter wire.Fi
 		t.Fatalf("from %d: snapshot %v; want %v", seq, got, snapshot)
 	}
 	var got, want []uint64
-	reader, decoder := newReader(&filter, nil), wire.NewEventDecoder(h.types)
+	reader, decoder := newReader(&filter, nil), protocol.NewEventDecoder(h.types)
 	check := func(ev *wire.Event) {
 		if was := m.all[ev.Seq-1]; !reflect.DeepEqual(*ev, was) {
 			t.Fatalf("read %+v; published %+v", *ev, was)
@@ -226,7 +227,7 @@ func TestJobsBound(t *testing.T) {
 		if n != 1 {
 			t.Fatalf("a page of %d", n)
 		}
-		wire.NewEventDecoder(h.types).Decode(data, n, func(ev *wire.Event) { after = ev.JobID })
+		protocol.NewEventDecoder(h.types).Decode(data, n, func(ev *wire.Event) { after = ev.JobID })
 	}
 	if seen != 3 {
 		t.Errorf("%d jobs in pages", seen)
@@ -356,7 +357,7 @@ func TestReadJobs(t *testing.T) {
 	read := func(after byte, sees *jobSet, maxBytes int) (ids []byte, more bool) {
 		data, n, more := h.readJobs(uuid.UUID{after}, sees, maxBytes, nil)
 		size = len(data)
-		if err := wire.NewEventDecoder(h.types).Decode(data, n, func(e *wire.Event) { ids = append(ids, e.JobID[0]) }); err != nil {
+		if err := protocol.NewEventDecoder(h.types).Decode(data, n, func(e *wire.Event) { ids = append(ids, e.JobID[0]) }); err != nil {
 			t.Fatal(err)
 		}
 		return ids, more

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // interests finds the idle subscribers that take an event, so that nobody has
@@ -96,7 +97,7 @@ func (in *interests) setIdle(sub *subscriber, idle bool) {
 
 // find calls wake for the idle subscribers that take an event. wake may change
 // whether its subscriber is idle.
-func (in *interests) find(def *wire.Definition, state wire.State, severity wire.Severity, wake func(*subscriber)) {
+func (in *interests) find(def *protocol.Definition, state wire.State, severity wire.Severity, wake func(*subscriber)) {
 	for _, c := range in.classes {
 		if severity >= c.severity && (c.states == 0 || c.states&(1<<state) != 0) {
 			for i := len(c.idle) - 1; i >= 0; i-- { // backwards: wake may remove the last one

@@ -42,7 +42,7 @@ func (j *Job) logLocked(severity wire.Severity, item, message string) {
 	case wire.SeverityError:
 		j.progress.Errors++
 	}
-	entry := wire.LogEntry{Time: time.Now().UTC(), Severity: severity, Item: wire.ClipFront(item, maxLogText), Message: wire.Clip(message, maxLogText)}
+	entry := wire.LogEntry{Time: time.Now().UTC(), Severity: severity, Item: clipFront(item, maxLogText), Message: wire.Clip(message, maxLogText)}
 	if len(j.log) < maxLog {
 		j.log = append(j.log, entry)
 		return

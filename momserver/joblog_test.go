@@ -53,13 +53,13 @@ func TestLogTexts(t *testing.T) {
 		}
 		checkLog(t, w.published()[1],
 			fmt.Sprintf("Warning %s: %s", text, text),
-			fmt.Sprintf("Warning %s: %s", wire.ClipFront("y"+text, 256), wire.Clip(text+"y", 256)))
+			fmt.Sprintf("Warning %s: %s", "…"+text, wire.Clip(text+"y", 256)))
 		for _, item := range []string{text, "y" + text} {
 			p.Item(item)
 			p.Sent(1)
 			p.Transferred()
 			events := w.published()
-			if got, want := events[len(events)-1].Data.Body.Item, wire.ClipFront(item, 256); got != want {
+			if got, want := events[len(events)-1].Data.Body.Item, strings.Replace(item, "y", "…", 1); got != want {
 				t.Errorf("item %q; want %q", got, want)
 			}
 			if p, err = j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); err != nil {

@@ -67,7 +67,7 @@ func (p *Package) Header() wire.PackageHeader {
 func (p *Package) Item(item string) {
 	p.job.mu.Lock()
 	defer p.job.mu.Unlock()
-	p.body.Item = wire.ClipFront(item, maxLogText)
+	p.body.Item = clipFront(item, maxLogText)
 }
 
 // Sent adds n bytes that left the source, and publishes Transferring, at most

@@ -4,7 +4,7 @@ import (
 	"math"
 	"sync"
 
-	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // page.go holds the calls that ask for what is cached, without subscribing.
@@ -38,7 +38,7 @@ func (sv *service) answered() {
 }
 
 // History returns cached events after a cursor, without subscribing.
-func (sv *service) History(args *wire.HistoryArgs, reply *wire.Page) error {
+func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) error {
 	return sv.serving(func() error {
 		h := sv.srv.hist
 		at, err := h.after(args.Since)
@@ -67,7 +67,7 @@ func (sv *service) History(args *wire.HistoryArgs, reply *wire.Page) error {
 }
 
 // Jobs returns the latest event of each job.
-func (sv *service) Jobs(args *wire.JobsArgs, reply *wire.Page) error {
+func (sv *service) Jobs(args *protocol.JobsArgs, reply *protocol.Page) error {
 	return sv.serving(func() error {
 		h := sv.srv.hist
 		var n int

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
@@ -30,8 +32,8 @@ func TestPages(t *testing.T) {
 		}
 		got, pages, since := 0, 0, wire.Cursor{Epoch: srv.Epoch(), Seq: 30}
 		for more := true; more && (most == 0 || got < int(most)); pages++ {
-			var page wire.Page
-			args := wire.HistoryArgs{Since: since}
+			var page protocol.Page
+			args := protocol.HistoryArgs{Since: since}
 			if most > 0 {
 				args.Max = most - uint32(got)
 			}
@@ -45,7 +47,7 @@ func TestPages(t *testing.T) {
 				t.Errorf("at most %d: a page of %d events, %d bytes", most, page.Count, size)
 			}
 			next := uint64(51 + got)
-			err := wire.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(e *wire.Event) {
+			err := protocol.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(e *wire.Event) {
 				if e.Seq != next {
 					t.Errorf("at most %d: event %d; want %d", most, e.Seq, next)
 				}
@@ -68,8 +70,8 @@ func TestPageBuffer(t *testing.T) {
 	srv := New(Config{})
 	sv := testService(t, srv)
 	for range 3 {
-		var page wire.Page
-		if err := sv.History(&wire.HistoryArgs{}, &page); err != nil || sv.page == nil {
+		var page protocol.Page
+		if err := sv.History(&protocol.HistoryArgs{}, &page); err != nil || sv.page == nil {
 			t.Errorf("%v", err)
 		}
 		if sv.answered(); sv.page != nil {
@@ -98,8 +100,8 @@ func TestGapWithinHistory(t *testing.T) {
 		return buffer()
 	}}
 	defer func() { pages = sync.Pool{New: buffer} }()
-	var page wire.Page
-	if err := sv.History(&wire.HistoryArgs{Since: wire.Cursor{Epoch: srv.Epoch(), Seq: 2}}, &page); err != nil {
+	var page protocol.Page
+	if err := sv.History(&protocol.HistoryArgs{Since: wire.Cursor{Epoch: srv.Epoch(), Seq: 2}}, &page); err != nil {
 		t.Fatal(err)
 	}
 	if page.Missed != 23 || page.Count != 10 || page.Next != 36 || page.More {

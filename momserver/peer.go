@@ -13,6 +13,9 @@ import (
 	"sync"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
@@ -27,8 +30,8 @@ type peer struct {
 
 	mu   sync.Mutex // guards the fields below
 	nc   net.Conn
-	conn *wire.Conn  // nil before the greeting is over
-	over *wire.Error // set when the connection is to end
+	conn *duplex.Conn // nil before the greeting is over
+	over *wire.Error  // set when the connection is to end
 }
 
 // refusalsPerSecond bounds them too: over TLS each costs a handshake.
@@ -124,10 +127,10 @@ func (p *peer) refuse(nc net.Conn, why *wire.Error) {
 		}
 		nc = tc
 	}
-	if _, err := wire.ReadHello(nc); errors.Is(err, wire.NotMoM) {
+	if _, err := protocol.ReadHello(nc); errors.Is(err, wire.NotMoM) {
 		return
 	}
-	wire.Refuse(nc, why)
+	protocol.Refuse(nc, why)
 }
 
 // release gives the connection's place free.
@@ -164,7 +167,7 @@ func (p *peer) serve() {
 		p.nc.Close()
 		return
 	}
-	conn := wire.NewConn(nc, p.srv.cfg.conn())
+	conn := duplex.NewConn(nc, p.srv.cfg.conn())
 	p.mu.Lock()
 	p.conn = conn
 	over := p.over
@@ -174,7 +177,7 @@ func (p *peer) serve() {
 	}
 	sv := newService(p.srv, conn, who)
 	conn.Answered = sv.answered
-	err = conn.Serve(wire.ServerService, sv)
+	err = conn.Serve(protocol.ServerService, sv)
 	sv.end(err)
 	log.Debug("momserver: connection ended", "error", err)
 }
@@ -191,7 +194,7 @@ func (p *peer) greet() (net.Conn, *admission, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	hello, err := wire.ReadHello(nc)
+	hello, err := protocol.ReadHello(nc)
 	var who *admission
 	if err == nil { // others of its address may have failed since it came
 		err = p.srv.tooManyFailures(p, time.Now())
@@ -210,7 +213,7 @@ func (p *peer) greet() (net.Conn, *admission, error) {
 		}
 		return nil, nil, err
 	}
-	if err := wire.Accept(nc, wire.Welcome{Epoch: p.srv.hist.epoch, Heartbeat: cfg.Heartbeat, MaxMessage: uint32(cfg.MaxMessage)}); err != nil {
+	if err := protocol.Accept(nc, protocol.Welcome{Epoch: p.srv.hist.epoch, Heartbeat: cfg.Heartbeat, MaxMessage: uint32(cfg.MaxMessage)}); err != nil {
 		return nil, nil, err
 	}
 	nc.SetDeadline(time.Time{})
@@ -228,13 +231,13 @@ func (p *peer) secure(ctx context.Context) (net.Conn, *tls.ConnectionState, erro
 	if errors.Is(err, wire.InternalError) {
 		return nil, nil, err
 	}
-	if wire.IsPlain(err) {
+	if protocol.IsPlain(err) {
 		why := wire.Errorf(wire.TLSMismatch, "TLS is spoken at this port; connect with TLS")
 		p.srv.countFailure(p, why)
 		p.turnAway(p.nc, why)
 		return nil, nil, why
 	}
-	if err = wire.HandshakeError(p.nc.RemoteAddr(), err); err != nil {
+	if err = protocol.HandshakeError(p.nc.RemoteAddr(), err); err != nil {
 		p.srv.countFailure(p, err)
 		if errors.Is(err, wire.BadCertificate) {
 			p.linger() // the alert says which
@@ -242,7 +245,7 @@ func (p *peer) secure(ctx context.Context) (net.Conn, *tls.ConnectionState, erro
 		return nil, nil, err
 	}
 	state := tc.ConnectionState()
-	return wire.HardClose(tc), &state, nil
+	return protocol.HardClose(tc), &state, nil
 }
 
 // lingering bounds how long a refused client may take to hang up.
@@ -252,7 +255,7 @@ const lingering = 250 * time.Millisecond
 // not read resets the connection, and the client would not get to know.
 func (p *peer) turnAway(nc net.Conn, why *wire.Error) {
 	nc.SetWriteDeadline(time.Now().Add(lingering))
-	if wire.Refuse(nc, why) == nil {
+	if protocol.Refuse(nc, why) == nil {
 		p.linger()
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 	"mom.internal/wire/wiretest"
 )
@@ -137,7 +139,7 @@ func TestAdmitAtTheEnd(t *testing.T) {
 				t.Errorf("in phase %d: it takes a place", tc.phase)
 			}
 			srv.mu.Unlock()
-			_, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, time.Second)
+			_, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Second)
 			if !errors.Is(err, tc.is) {
 				t.Errorf("in phase %d: %v; want %v", tc.phase, err, tc.is)
 			}
@@ -229,7 +231,7 @@ func TestLingersAfterRefusal(t *testing.T) {
 			t.Fatal("not let in")
 		}
 		start := time.Now()
-		if _, err := wire.Greet(far, wire.Hello{Version: wire.Version, Token: "wrong"}, time.Minute); !errors.Is(err, wire.Unauthorized) {
+		if _, err := protocol.Greet(far, protocol.Hello{Version: protocol.Version, Token: "wrong"}, time.Minute); !errors.Is(err, wire.Unauthorized) {
 			t.Errorf("refused as %v", err)
 		}
 		synctest.Wait()

@@ -12,6 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -28,11 +31,11 @@ import (
 // ends.
 func (w *world) bad() {
 	w.t.Helper()
-	w.subscribe(new(rawClient), wire.SubscribeArgs{Name: "no credit", From: wire.FromOldest})
-	w.subscribe(&rawClient{delay: time.Hour, room: 1 << 20}, wire.SubscribeArgs{Name: "no answer", Room: 1 << 20})
-	w.subscribe(&rawClient{delay: time.Second, room: 1}, wire.SubscribeArgs{Name: "slow", Room: 1})
-	conn := wire.NewConn(w.rawConn(), wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-	conn.Client().Go(wire.MethodSubscribe, &wire.SubscribeArgs{Name: "no reading", Room: 1 << 20}, &wire.Subscribed{}, nil)
+	w.subscribe(new(rawClient), protocol.SubscribeArgs{Name: "no credit", From: wire.FromOldest})
+	w.subscribe(&rawClient{delay: time.Hour, room: 1 << 20}, protocol.SubscribeArgs{Name: "no answer", Room: 1 << 20})
+	w.subscribe(&rawClient{delay: time.Second, room: 1}, protocol.SubscribeArgs{Name: "slow", Room: 1})
+	conn := duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: "no reading", Room: 1 << 20}, &protocol.Subscribed{}, nil)
 	w.dial() // says nothing
 	blocked := w.client(momclient.Options{Name: "blocked handler", Queue: 10})
 	blocked.OnEvent(func(wire.Event) { time.Sleep(24 * time.Hour) })

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // reader is what a subscriber takes, and which definitions it has been sent.
@@ -16,7 +17,7 @@ type reader struct {
 	sees     *jobSet // the jobs that it may see; nil for all
 	states   uint16  // a bit for each state that it takes; zero for all
 	severity wire.Severity
-	known    wire.Known
+	known    protocol.Known
 }
 
 func newReader(f *wire.Filter, sees *jobSet) reader {
@@ -45,7 +46,7 @@ func (r *reader) takesAll() bool {
 }
 
 // takes reports whether the reader takes an event, which def completes.
-func (r *reader) takes(def *wire.Definition, state wire.State, severity wire.Severity) bool {
+func (r *reader) takes(def *protocol.Definition, state wire.State, severity wire.Severity) bool {
 	return severity >= r.severity && (r.states == 0 || r.states&(1<<state) != 0) && r.wants.has(def) && r.sees.has(def)
 }
 
@@ -65,7 +66,7 @@ func newJobSet(ids []uuid.UUID, names []string) *jobSet {
 }
 
 // has reports whether the set holds the job of the events that def completes.
-func (set *jobSet) has(def *wire.Definition) bool {
+func (set *jobSet) has(def *protocol.Definition) bool {
 	if set == nil {
 		return true
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // TestReaderTakes compares a reader with the filter that it was made of, and
@@ -86,7 +87,7 @@ func TestReadSnapshot(t *testing.T) {
 		at, _ := h.begin(wire.FromNow, wire.Cursor{}, false)
 		data, n := at.readSnapshot(&tc.reader, tc.most, nil)
 		seqs := []uint64{}
-		if err := wire.NewEventDecoder(h.types).Decode(data, n, func(e *wire.Event) { seqs = append(seqs, e.Seq) }); err != nil {
+		if err := protocol.NewEventDecoder(h.types).Decode(data, n, func(e *wire.Event) { seqs = append(seqs, e.Seq) }); err != nil {
 			t.Fatal(err)
 		}
 		if fmt.Sprint(seqs) != tc.seqs || len(at.snapshot) != tc.left {

@@ -7,14 +7,14 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
+	"mom.internal/wire/protocol"
 
-	"mom.internal/wire"
+	"github.com/google/uuid"
 )
 
 // runState is where one run stands at the two ends of the cache.
 type runState struct {
-	common wire.Common
+	common protocol.Common
 	head   slot // its newest event; empty where that ended it
 	tail   slot // its newest event that has left the cache; empty for none, or where that ended it
 
@@ -138,7 +138,7 @@ func (r *runs) publish(s *runState, e *entry, ofJob bool) {
 		s.silent = r.silent.PushBack(s)
 	}
 	if e.final {
-		s.common = wire.Common{}
+		s.common = protocol.Common{}
 		r.head.clear(&s.head)
 		return
 	}
@@ -182,7 +182,7 @@ func (r *runs) evict(e entry) {
 }
 
 // unpin makes the run's tail a copy where it is the event.
-func (r *runs) unpin(def *wire.Definition, seq uint64) {
+func (r *runs) unpin(def *protocol.Definition, seq uint64) {
 	if s := r.byID[def.RunID()]; s != nil && s.tail.e != nil && s.tail.e.seq == seq {
 		e := *s.tail.e
 		e.data = bytes.Clone(e.data)

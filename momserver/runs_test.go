@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // spoken is an event of a run of a job of the same ID.
@@ -28,7 +29,7 @@ func cached(t *testing.T, srv *Server) (events []wire.Event) {
 		t.Fatal(err)
 	}
 	data, n := srv.hist.read(&at, new(reader), portionOf(1<<20, 1<<30), nil)
-	if err := wire.NewEventDecoder(srv.hist.types).Decode(data, n, func(e *wire.Event) { events = append(events, *e) }); err != nil {
+	if err := protocol.NewEventDecoder(srv.hist.types).Decode(data, n, func(e *wire.Event) { events = append(events, *e) }); err != nil {
 		t.Fatal(err)
 	}
 	return events

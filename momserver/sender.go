@@ -7,6 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
@@ -53,9 +56,9 @@ type sender struct {
 	pending   int           // events in these snapshots
 
 	draining bool
-	giveUp   time.Time    // while draining: when the next subscriber will have made no progress for CallTimeout; zero for none
-	called   []*wire.Conn // with calls that have not been sent
-	batch    wire.Batch
+	giveUp   time.Time      // while draining: when the next subscriber will have made no progress for CallTimeout; zero for none
+	called   []*duplex.Conn // with calls that have not been sent
+	batch    protocol.Batch
 	buf      []byte // of the batch; net/rpc has encoded it when Go returns
 }
 
@@ -380,7 +383,7 @@ func (s *sender) notify(sub *subscriber, beat bool) (looked int) {
 		sub.progress = time.Now()
 	}
 	s.srv.countCall(s.batch.Count)
-	s.call(sub, wire.MethodNotify, &s.batch, len(s.batch.Events), false)
+	s.call(sub, protocol.MethodNotify, &s.batch, len(s.batch.Events), false)
 	sub.look(s.batch.Missed, 0)
 	return looked
 }
@@ -469,7 +472,7 @@ func (s *sender) leave() {
 // goodbye tells a subscriber that the server shuts down.
 func (s *sender) goodbye(sub *subscriber, head uint64) {
 	sub.leaving, sub.unsent = true, sub.behindBy(head)
-	s.call(sub, wire.MethodGoodbye, &wire.Goodbye{
+	s.call(sub, protocol.MethodGoodbye, &protocol.Goodbye{
 		Code: wire.Draining, Message: "the server is shutting down", AfterMillis: uint32(retryAfter.Milliseconds()),
 	}, 0, true)
 }

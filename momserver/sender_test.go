@@ -11,15 +11,17 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 )
 
 // testSubscriber returns a subscriber of the sender, with credit for room
 // events, and the connection on which it is called. Nobody reads the calls. The
 // sender's goroutine is not started; the test does its work.
-func testSubscriber(t *testing.T, srv *Server, room uint64) (*subscriber, *wire.Conn) {
+func testSubscriber(t *testing.T, srv *Server, room uint64) (*subscriber, *duplex.Conn) {
 	t.Helper()
 	near, far := net.Pipe()
-	conn := wire.NewConn(near, srv.cfg.conn())
+	conn := duplex.NewConn(near, srv.cfg.conn())
 	go conn.Serve("", nil)
 	t.Cleanup(func() {
 		conn.Close(wire.Errorf(wire.Closed, "the test is over"))
@@ -45,7 +47,7 @@ func TestOneOrder(t *testing.T) {
 	sv := &service{srv: srv, conn: conn, sub: sub}
 	s := srv.sender
 	for i := range uint32(10_000) {
-		if err := sv.Room(&wire.RoomArgs{Room: (i * 7919) % 10_000}, nil); err != nil {
+		if err := sv.Room(&protocol.RoomArgs{Room: (i * 7919) % 10_000}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -161,7 +163,7 @@ func TestDrop(t *testing.T) {
 		sub, conn := testSubscriber(t, srv, 1)
 		near, far := net.Pipe()
 		defer far.Close()
-		callee := wire.NewConn(near, srv.cfg.conn())
+		callee := duplex.NewConn(near, srv.cfg.conn())
 		go callee.Serve("", nil)
 		sub.callee = callee
 		srv.subs[sub] = true
@@ -302,7 +304,7 @@ func TestGiveUpSnapshots(t *testing.T) {
 				s.deliver()
 				data = append(data, s.batch.Events...)
 				events += int(s.batch.Count)
-				s.batch = wire.Batch{}
+				s.batch = protocol.Batch{}
 			}
 		}
 		first, _ := testSubscriber(t, srv, 0)
@@ -321,7 +323,7 @@ func TestGiveUpSnapshots(t *testing.T) {
 		publishMore(t, srv.hist, uuid.UUID{1}, published)
 		credit(first, 100)
 		var seqs []uint64
-		if err := wire.NewEventDecoder(srv.hist.types).Decode(data, events, func(e *wire.Event) { seqs = append(seqs, e.Seq) }); err != nil {
+		if err := protocol.NewEventDecoder(srv.hist.types).Decode(data, events, func(e *wire.Event) { seqs = append(seqs, e.Seq) }); err != nil {
 			t.Fatal(err)
 		}
 		want, missed := []uint64{1, 2, 3, 4, 5}, uint64(0)

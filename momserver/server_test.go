@@ -10,6 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -26,14 +29,14 @@ type rawClient struct {
 	events int // taken
 }
 
-func (c *rawClient) Notify(b *wire.Batch, ack *wire.Ack) error {
+func (c *rawClient) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	time.Sleep(c.delay)
 	c.events += int(b.Count)
-	*ack = wire.Ack{Room: c.room}
+	*ack = protocol.Ack{Room: c.room}
 	return nil
 }
 
-func (c *rawClient) Goodbye(*wire.Goodbye, *wire.Nothing) error {
+func (c *rawClient) Goodbye(*protocol.Goodbye, *protocol.Nothing) error {
 	time.Sleep(c.delay)
 	return nil
 }
@@ -41,11 +44,11 @@ func (c *rawClient) Goodbye(*wire.Goodbye, *wire.Nothing) error {
 // subscribe serves callback on a connection of its own, and subscribes there.
 // It does not wait for the reply, because a call of the server may come first,
 // and callback may take as long as it likes to answer that.
-func (w *world) subscribe(callback any, args wire.SubscribeArgs) *wire.Conn {
+func (w *world) subscribe(callback any, args protocol.SubscribeArgs) *duplex.Conn {
 	w.t.Helper()
-	conn := wire.NewConn(w.rawConn(), wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-	go conn.Serve(wire.CallbackService, callback)
-	conn.Client().Go(wire.MethodSubscribe, &args, &wire.Subscribed{}, nil)
+	conn := duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	go conn.Serve(protocol.CallbackService, callback)
+	conn.Client().Go(protocol.MethodSubscribe, &args, &protocol.Subscribed{}, nil)
 	synctest.Wait()
 	return conn
 }
@@ -67,11 +70,11 @@ func TestShutdownWithoutProgress(t *testing.T) {
 			}
 		}, 0, "it made no progress for 5s (Config.CallTimeout) while the server shut down, and was not sent 24 events"},
 		{"no room for ever", func(w *world) {
-			w.subscribe(new(rawClient), wire.SubscribeArgs{})
+			w.subscribe(new(rawClient), protocol.SubscribeArgs{})
 		}, 0, "and was not sent 30 events"},
 		{"no room for its snapshot", func(w *world) {
 			w.publish(30)
-			w.subscribe(new(rawClient), wire.SubscribeArgs{Filter: wire.Filter{States: []wire.State{wire.Transferring}}})
+			w.subscribe(new(rawClient), protocol.SubscribeArgs{Filter: wire.Filter{States: []wire.State{wire.Transferring}}})
 		}, 0, "and was not sent 31 events"},
 		{"a heartbeat that is always unanswered", func(w *world) {
 			var far wiretest.FaultNetwork
@@ -117,10 +120,10 @@ func TestShutdownWithoutProgress(t *testing.T) {
 // TestShutdownWithProgress: a subscriber that makes progress, however slowly,
 // gets everything.
 func TestShutdownWithProgress(t *testing.T) {
-	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: wire.MaxHeartbeat}, func(w *world) {
+	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: protocol.MaxHeartbeat}, func(w *world) {
 		w.publish(100)
 		slow := &rawClient{delay: 5*time.Second - time.Nanosecond, room: 1}
-		w.subscribe(slow, wire.SubscribeArgs{From: wire.FromOldest, Room: 1})
+		w.subscribe(slow, protocol.SubscribeArgs{From: wire.FromOldest, Room: 1})
 		start := time.Now()
 		if err := w.srv.Shutdown(context.Background()); err != nil {
 			t.Error(err)
@@ -134,30 +137,30 @@ func TestShutdownWithProgress(t *testing.T) {
 // reporting is a callback endpoint that answers each batch after some time,
 // without room, and reports room for one event as long after that.
 type reporting struct {
-	conn   *wire.Conn
+	conn   *duplex.Conn
 	pause  time.Duration
 	events int // taken
 }
 
-func (c *reporting) Notify(b *wire.Batch, ack *wire.Ack) error {
+func (c *reporting) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	time.Sleep(c.pause)
 	c.events += int(b.Count)
-	report := wire.RoomArgs{Received: uint64(c.events), Room: 1}
-	time.AfterFunc(c.pause, func() { c.conn.Client().Go(wire.MethodRoom, &report, &wire.Nothing{}, nil) })
+	report := protocol.RoomArgs{Received: uint64(c.events), Room: 1}
+	time.AfterFunc(c.pause, func() { c.conn.Client().Go(protocol.MethodRoom, &report, &protocol.Nothing{}, nil) })
 	return nil
 }
 
-func (c *reporting) Goodbye(*wire.Goodbye, *wire.Nothing) error { return nil }
+func (c *reporting) Goodbye(*protocol.Goodbye, *protocol.Nothing) error { return nil }
 
 // TestShutdownProgress: both an event that is sent and an event that is
 // acknowledged count as progress, if each comes just in time after the other.
 func TestShutdownProgress(t *testing.T) {
-	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: wire.MaxHeartbeat}, func(w *world) {
+	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: protocol.MaxHeartbeat}, func(w *world) {
 		w.publish(10)
 		c := &reporting{pause: 5*time.Second - time.Nanosecond}
-		c.conn = wire.NewConn(w.rawConn(), wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-		go c.conn.Serve(wire.CallbackService, c)
-		c.conn.Client().Go(wire.MethodSubscribe, &wire.SubscribeArgs{From: wire.FromOldest, Room: 1}, &wire.Subscribed{}, nil)
+		c.conn = duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		go c.conn.Serve(protocol.CallbackService, c)
+		c.conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{From: wire.FromOldest, Room: 1}, &protocol.Subscribed{}, nil)
 		synctest.Wait()
 		start := time.Now()
 		if err := w.srv.Shutdown(context.Background()); err != nil {
@@ -248,7 +251,7 @@ func TestListenAndServeError(t *testing.T) {
 // waits for a subscriber.
 func TestWhileDraining(t *testing.T) {
 	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second}, func(w *world) {
-		w.subscribe(new(rawClient), wire.SubscribeArgs{})
+		w.subscribe(new(rawClient), protocol.SubscribeArgs{})
 		w.publish(1)
 		over := make(chan error, 1)
 		go func() { over <- w.srv.Shutdown(context.Background()) }()
@@ -284,19 +287,19 @@ func TestWhileDraining(t *testing.T) {
 
 // waking is a callback endpoint that has no room, until it is told goodbye.
 type waking struct {
-	conn     *wire.Conn
+	conn     *duplex.Conn
 	events   int // taken
 	goodbyes int
 }
 
-func (c *waking) Notify(b *wire.Batch, ack *wire.Ack) error {
+func (c *waking) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	c.events += int(b.Count)
 	return nil
 }
 
-func (c *waking) Goodbye(*wire.Goodbye, *wire.Nothing) error {
+func (c *waking) Goodbye(*protocol.Goodbye, *protocol.Nothing) error {
 	c.goodbyes++
-	c.conn.Client().Go(wire.MethodRoom, &wire.RoomArgs{Room: 100}, &wire.Nothing{}, nil)
+	c.conn.Client().Go(protocol.MethodRoom, &protocol.RoomArgs{Room: 100}, &protocol.Nothing{}, nil)
 	time.Sleep(time.Second)
 	return nil
 }
@@ -306,9 +309,9 @@ func (c *waking) Goodbye(*wire.Goodbye, *wire.Nothing) error {
 func TestNothingAfterGoodbye(t *testing.T) {
 	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second}, func(w *world) {
 		c := new(waking)
-		c.conn = wire.NewConn(w.rawConn(), wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-		go c.conn.Serve(wire.CallbackService, c)
-		c.conn.Client().Go(wire.MethodSubscribe, &wire.SubscribeArgs{}, &wire.Subscribed{}, nil)
+		c.conn = duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		go c.conn.Serve(protocol.CallbackService, c)
+		c.conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{}, &protocol.Subscribed{}, nil)
 		synctest.Wait()
 		w.publish(10)
 		if err := w.srv.Shutdown(context.Background()); err != nil {

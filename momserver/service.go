@@ -7,14 +7,17 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
-// service is what one client can call, under the name wire.ServerService. Its
+// service is what one client can call, under the name protocol.ServerService. Its
 // connection serves one call at a time.
 type service struct {
 	srv  *Server
-	conn *wire.Conn
+	conn *duplex.Conn
 	who  *admission
 
 	mu   sync.Mutex // guards the fields below
@@ -26,7 +29,7 @@ type service struct {
 	page *[]byte // of the reply that is being made; nil between calls
 }
 
-func newService(s *Server, conn *wire.Conn, who *admission) *service {
+func newService(s *Server, conn *duplex.Conn, who *admission) *service {
 	sv := &service{srv: s, conn: conn, who: who}
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
@@ -79,15 +82,15 @@ func (sv *service) end(err error) {
 	}
 }
 
-// serving runs a method's body; see wire.Serving.
+// serving runs a method's body; see duplex.Serving.
 func (sv *service) serving(body func() error) error {
-	return wire.Serving(func(v any, stack []byte) {
+	return duplex.Serving(func(v any, stack []byte) {
 		sv.srv.cfg.Logger.Error("momserver: a call panicked", "addr", sv.conn.RemoteAddr().String(), "panic", v, "stack", string(stack))
 	}, body)
 }
 
 // Subscribe begins the subscription of this connection.
-func (sv *service) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) error {
+func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subscribed) error {
 	return sv.serving(func() error {
 		if len(args.Name) > wire.MaxNameBytes || !utf8.ValidString(args.Name) {
 			return wire.Errorf(wire.BadRequest, "a name of %d bytes, or not in UTF-8; at most %d", len(args.Name), wire.MaxNameBytes)
@@ -122,7 +125,7 @@ func (sv *service) Subscribe(args *wire.SubscribeArgs, reply *wire.Subscribed) e
 		}
 		accepted = true
 		sub.at = at
-		*reply = wire.Subscribed{
+		*reply = protocol.Subscribed{
 			Cursor: wire.Cursor{Epoch: sv.srv.hist.epoch, Seq: at.next - 1},
 			Head:   at.head, Missed: at.missed, Snapshot: uint32(len(at.snapshot)),
 			Window: uint32(sv.srv.cfg.Window), WindowBytes: uint32(sv.srv.cfg.WindowBytes),
@@ -181,7 +184,7 @@ func (sv *service) current() (*subscriber, error) {
 
 // Unsubscribe ends the subscription; the client then closes the connection. Where
 // it does not, the connection is idle.
-func (sv *service) Unsubscribe(*wire.Nothing, *wire.Nothing) error {
+func (sv *service) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error {
 	return sv.serving(func() error {
 		sub, err := sv.current()
 		if err != nil {
@@ -196,7 +199,7 @@ func (sv *service) Unsubscribe(*wire.Nothing, *wire.Nothing) error {
 }
 
 // Room takes the client's word about room made since its last answer.
-func (sv *service) Room(args *wire.RoomArgs, _ *wire.Nothing) error {
+func (sv *service) Room(args *protocol.RoomArgs, _ *protocol.Nothing) error {
 	return sv.serving(func() error {
 		sub, err := sv.current()
 		if err == nil {
@@ -207,7 +210,7 @@ func (sv *service) Room(args *wire.RoomArgs, _ *wire.Nothing) error {
 }
 
 // Ping answers: the client checks that the server is alive.
-func (sv *service) Ping(*wire.Nothing, *wire.Nothing) error { return nil }
+func (sv *service) Ping(*protocol.Nothing, *protocol.Nothing) error { return nil }
 
 // addSubscriber reserves one of the places of MaxSubscribers for a subscriber.
 func (s *Server) addSubscriber(sub *subscriber) error {

@@ -15,6 +15,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
@@ -34,7 +37,7 @@ func (c addrConn) RemoteAddr() net.Addr { return c.remote }
 func testService(t *testing.T, srv *Server) *service {
 	t.Helper()
 	near, far := net.Pipe()
-	conn := wire.NewConn(addrConn{near, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4000}}, srv.cfg.conn())
+	conn := duplex.NewConn(addrConn{near, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4000}}, srv.cfg.conn())
 	sv := newService(srv, conn, new(admission))
 	go func() { sv.end(conn.Serve("", nil)) }()
 	t.Cleanup(func() {
@@ -50,7 +53,7 @@ func answer(err error) error {
 	if err == nil {
 		return nil
 	}
-	return wire.FromRPC(rpc.ServerError(err.Error()))
+	return duplex.FromRPC(rpc.ServerError(err.Error()))
 }
 
 // dialsBack returns a DialContext whose other end offers the endpoint of the
@@ -58,7 +61,7 @@ func answer(err error) error {
 func dialsBack(ticket []byte) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()
-		go wire.OfferEndpoint(far, ticket, time.Minute, func(nc net.Conn) (net.Conn, error) { return nc, nil })
+		go protocol.OfferEndpoint(far, ticket, time.Minute, func(nc net.Conn) (net.Conn, error) { return nc, nil })
 		return near, nil
 	}
 }
@@ -66,11 +69,11 @@ func dialsBack(ticket []byte) func(context.Context, string, string) (net.Conn, e
 // TestRefusedAfterDialBack: a subscription that is refused after the dial-back
 // leaves no goroutine of its callback connection.
 func TestRefusedAfterDialBack(t *testing.T) {
-	ticket := make([]byte, wire.TicketSize)
+	ticket := make([]byte, protocol.TicketSize)
 	srv := New(Config{DialContext: dialsBack(ticket), DialsPerMinute: 1000})
 	sv := testService(t, srv)
 	for range 100 {
-		err := answer(sv.Subscribe(&wire.SubscribeArgs{CallbackAddr: "127.0.0.1:5000", Ticket: ticket, From: 99}, new(wire.Subscribed)))
+		err := answer(sv.Subscribe(&protocol.SubscribeArgs{CallbackAddr: "127.0.0.1:5000", Ticket: ticket, From: 99}, new(protocol.Subscribed)))
 		if !errors.Is(err, wire.BadRequest) {
 			t.Fatal(err)
 		}
@@ -105,7 +108,7 @@ func TestPanicInDialer(t *testing.T) {
 // TestSubscribingIsNotSubscribed: a client whose dial-back is not finished
 // counts for MaxSubscribers, but not as a subscriber.
 func TestSubscribingIsNotSubscribed(t *testing.T) {
-	ticket := make([]byte, wire.TicketSize)
+	ticket := make([]byte, protocol.TicketSize)
 	dialling, goOn := make(chan struct{}), make(chan struct{})
 	dial := dialsBack(ticket)
 	srv := New(Config{MaxSubscribers: 1, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -116,13 +119,13 @@ func TestSubscribingIsNotSubscribed(t *testing.T) {
 	first, second := testService(t, srv), testService(t, srv)
 	subscribed := make(chan error)
 	go func() {
-		subscribed <- first.Subscribe(&wire.SubscribeArgs{CallbackAddr: "127.0.0.1:5000", Ticket: ticket}, new(wire.Subscribed))
+		subscribed <- first.Subscribe(&protocol.SubscribeArgs{CallbackAddr: "127.0.0.1:5000", Ticket: ticket}, new(protocol.Subscribed))
 	}()
 	<-dialling
 	if n, all := srv.Stats().Subscribers, srv.Subscribers(); n != 0 || len(all) != 0 {
 		t.Errorf("while the server dials back: %d subscribers, %+v", n, all)
 	}
-	if err := answer(second.Subscribe(&wire.SubscribeArgs{}, new(wire.Subscribed))); !errors.Is(err, wire.Full) {
+	if err := answer(second.Subscribe(&protocol.SubscribeArgs{}, new(protocol.Subscribed))); !errors.Is(err, wire.Full) {
 		t.Errorf("a second subscription: %v", err)
 	}
 	close(goOn)
@@ -141,19 +144,21 @@ func TestIdleAgain(t *testing.T) {
 		calls func(*service)
 		stays bool
 	}{
-		"nothing":      {func(*service) {}, false},
-		"refused":      {func(sv *service) { sv.Subscribe(&wire.SubscribeArgs{From: 99}, new(wire.Subscribed)) }, false},
-		"no dial-back": {func(sv *service) { sv.Subscribe(&wire.SubscribeArgs{CallbackAddr: "nowhere"}, new(wire.Subscribed)) }, false},
-		"a name too long": {func(sv *service) {
-			sv.Subscribe(&wire.SubscribeArgs{Name: strings.Repeat("x", 129)}, new(wire.Subscribed))
+		"nothing": {func(*service) {}, false},
+		"refused": {func(sv *service) { sv.Subscribe(&protocol.SubscribeArgs{From: 99}, new(protocol.Subscribed)) }, false},
+		"no dial-back": {func(sv *service) {
+			sv.Subscribe(&protocol.SubscribeArgs{CallbackAddr: "nowhere"}, new(protocol.Subscribed))
 		}, false},
-		"subscribed": {func(sv *service) { sv.Subscribe(new(wire.SubscribeArgs), new(wire.Subscribed)) }, true},
+		"a name too long": {func(sv *service) {
+			sv.Subscribe(&protocol.SubscribeArgs{Name: strings.Repeat("x", 129)}, new(protocol.Subscribed))
+		}, false},
+		"subscribed": {func(sv *service) { sv.Subscribe(new(protocol.SubscribeArgs), new(protocol.Subscribed)) }, true},
 		"subscribed twice": {func(sv *service) {
-			sv.Subscribe(new(wire.SubscribeArgs), new(wire.Subscribed))
-			sv.Subscribe(new(wire.SubscribeArgs), new(wire.Subscribed))
+			sv.Subscribe(new(protocol.SubscribeArgs), new(protocol.Subscribed))
+			sv.Subscribe(new(protocol.SubscribeArgs), new(protocol.Subscribed))
 		}, true},
 		"unsubscribed": {func(sv *service) {
-			sv.Subscribe(new(wire.SubscribeArgs), new(wire.Subscribed))
+			sv.Subscribe(new(protocol.SubscribeArgs), new(protocol.Subscribed))
 			sv.Unsubscribe(nil, nil)
 		}, false},
 	} {
@@ -181,7 +186,7 @@ func TestIdleAgain(t *testing.T) {
 func TestIdleTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sv := testService(t, New(Config{IdleTimeout: time.Minute}))
-		sv.Subscribe(new(wire.SubscribeArgs), new(wire.Subscribed))
+		sv.Subscribe(new(protocol.SubscribeArgs), new(protocol.Subscribed))
 		for range 2 {
 			sv.checkIdle() // as from a timer that was stopped too late
 			if err := sv.conn.Err(); err != nil {
@@ -195,7 +200,7 @@ func TestIdleTooLate(t *testing.T) {
 // TestNotSubscribed: calls that need a subscription are refused without one.
 func TestNotSubscribed(t *testing.T) {
 	sv := testService(t, New(Config{}))
-	for name, err := range map[string]error{"Room": sv.Room(new(wire.RoomArgs), nil), "Unsubscribe": sv.Unsubscribe(nil, nil)} {
+	for name, err := range map[string]error{"Room": sv.Room(new(protocol.RoomArgs), nil), "Unsubscribe": sv.Unsubscribe(nil, nil)} {
 		if err := answer(err); !errors.Is(err, wire.NotSubscribed) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -212,7 +217,7 @@ func TestCloseWithinDialBack(t *testing.T) {
 		sv := testService(t, srv)
 		start := time.Now()
 		time.AfterFunc(time.Second, func() { srv.Close() })
-		err := answer(sv.Subscribe(&wire.SubscribeArgs{CallbackAddr: "127.0.0.1:5000", Ticket: make([]byte, wire.TicketSize)}, new(wire.Subscribed)))
+		err := answer(sv.Subscribe(&protocol.SubscribeArgs{CallbackAddr: "127.0.0.1:5000", Ticket: make([]byte, protocol.TicketSize)}, new(protocol.Subscribed)))
 		if took := time.Since(start); !errors.Is(err, wire.CallbackFailed) || took != time.Second {
 			t.Errorf("after %v: %v", took, err)
 		}
@@ -227,9 +232,9 @@ func TestWindowLeavesRoomForReplies(t *testing.T) {
 			srv := New(cfg)
 			sub, conn := testSubscriber(t, srv, 1<<20)
 			near, far := net.Pipe()
-			callee := wire.NewConn(near, srv.cfg.conn())
+			callee := duplex.NewConn(near, srv.cfg.conn())
 			sub.callee = callee
-			go callee.Serve(wire.ServerService, &service{srv: srv, conn: callee})
+			go callee.Serve(protocol.ServerService, &service{srv: srv, conn: callee})
 			run := uuid.New()
 			for i := range 100 { // of half a batch, and of the largest size
 				ev := spoken(run, wire.Transferring)
@@ -254,12 +259,12 @@ func TestWindowLeavesRoomForReplies(t *testing.T) {
 			if srv.sender.open(sub) || sub.behindBy(srv.hist.headSeq()) == 0 {
 				t.Fatalf("the window is open, with %d bytes in it", sub.inflightBytes)
 			}
-			far.Write(wiretest.Frame(1, wiretest.Call(wire.MethodPing, &wire.Nothing{})))
+			far.Write(wiretest.Frame(1, wiretest.Call(protocol.MethodPing, &protocol.Nothing{})))
 			synctest.Wait()
 			if err := callee.Err(); err != nil {
 				t.Errorf("%+v: %v", cfg, err)
 			}
-			for _, c := range []*wire.Conn{callee, conn} {
+			for _, c := range []*duplex.Conn{callee, conn} {
 				c.Close(wire.Errorf(wire.Closed, "the test is over"))
 				c.Wait()
 			}
@@ -271,17 +276,17 @@ func TestWindowLeavesRoomForReplies(t *testing.T) {
 // TestDialBackToMappedAddress takes an IPv4 address and the same in IPv6 form
 // for one, where a listener of another kind writes it so.
 func TestDialBackToMappedAddress(t *testing.T) {
-	ticket := make([]byte, wire.TicketSize)
+	ticket := make([]byte, protocol.TicketSize)
 	for _, callback := range []string{"127.0.0.1:5000", "[::ffff:127.0.0.1]:5000"} {
 		srv := New(Config{DialContext: dialsBack(ticket)})
 		near, far := net.Pipe()
-		main := wire.NewConn(addrConn{near, textAddr{"tcp", "[::ffff:127.0.0.1]:4000"}}, srv.cfg.conn())
+		main := duplex.NewConn(addrConn{near, textAddr{"tcp", "[::ffff:127.0.0.1]:4000"}}, srv.cfg.conn())
 		callee, err := srv.dialBack(main, callback, ticket)
 		if err != nil {
 			t.Errorf("to %s: %v", callback, err)
 			continue
 		}
-		for _, c := range []*wire.Conn{callee, main} {
+		for _, c := range []*duplex.Conn{callee, main} {
 			c.Close(wire.Errorf(wire.Closed, "the test is over"))
 			c.Wait()
 		}
@@ -292,8 +297,8 @@ func TestDialBackToMappedAddress(t *testing.T) {
 // TestDialContextEnds with the dial-back, whatever Config.DialContext has left
 // behind, and closes what came of it if the endpoint does not prove itself.
 func TestDialContextEnds(t *testing.T) {
-	ticket := make([]byte, wire.TicketSize)
-	for _, proof := range [][]byte{ticket, bytes.Repeat([]byte("x"), wire.TicketSize)} {
+	ticket := make([]byte, protocol.TicketSize)
+	for _, proof := range [][]byte{ticket, bytes.Repeat([]byte("x"), protocol.TicketSize)} {
 		var ctx context.Context
 		var dialled net.Conn
 		srv := New(Config{DialContext: func(given context.Context, network, addr string) (nc net.Conn, err error) {
@@ -328,13 +333,13 @@ func TestSubscribed(t *testing.T) {
 		}
 	}
 	for _, tc := range []struct {
-		args wire.SubscribeArgs
-		want wire.Subscribed
+		args protocol.SubscribeArgs
+		want protocol.Subscribed
 	}{
-		{wire.SubscribeArgs{}, wire.Subscribed{Cursor: wire.Cursor{Epoch: srv.Epoch(), Seq: 5}, Head: 5, Snapshot: 1, Window: 7, WindowBytes: 12345}},
-		{wire.SubscribeArgs{From: wire.FromOldest}, wire.Subscribed{Cursor: wire.Cursor{Epoch: srv.Epoch()}, Head: 5, Window: 7, WindowBytes: 12345}},
+		{protocol.SubscribeArgs{}, protocol.Subscribed{Cursor: wire.Cursor{Epoch: srv.Epoch(), Seq: 5}, Head: 5, Snapshot: 1, Window: 7, WindowBytes: 12345}},
+		{protocol.SubscribeArgs{From: wire.FromOldest}, protocol.Subscribed{Cursor: wire.Cursor{Epoch: srv.Epoch()}, Head: 5, Window: 7, WindowBytes: 12345}},
 	} {
-		var got wire.Subscribed
+		var got protocol.Subscribed
 		if err := testService(t, srv).Subscribe(&tc.args, &got); err != nil || got != tc.want {
 			t.Errorf("%+v: %+v, %v; want %+v", tc.args, got, err, tc.want)
 		}

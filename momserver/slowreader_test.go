@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momserver"
@@ -66,7 +68,7 @@ func (w *world) slowConn(trusting *tls.Config) net.Conn {
 	if trusting != nil {
 		nc = tls.Client(nc, trusting)
 	}
-	if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, time.Minute); err != nil {
+	if _, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Minute); err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { nc.Close() })
@@ -75,9 +77,9 @@ func (w *world) slowConn(trusting *tls.Config) net.Conn {
 
 // readPages asks for a hundred pages, always sixteen at once.
 func readPages(t *testing.T, nc net.Conn) {
-	first, next := calls(1, wire.MethodHistory, &asks{}), calls(2, wire.MethodHistory, &asks{})
+	first, next := calls(1, protocol.MethodHistory, &asks{}), calls(2, protocol.MethodHistory, &asks{})
 	next = next[len(first):]
-	nc.Write(calls(16, wire.MethodHistory, &asks{}))
+	nc.Write(calls(16, protocol.MethodHistory, &asks{}))
 	var payload bytes.Reader
 	dec := gob.NewDecoder(&payload)
 	for i := range 100 {
@@ -88,7 +90,7 @@ func readPages(t *testing.T, nc net.Conn) {
 			t.Fatalf("page %d: %v, %v", i, err, err2)
 		}
 		var r struct{ Error string }
-		var page wire.Page
+		var page protocol.Page
 		payload.Reset(frame)
 		if err := errors.Join(dec.Decode(&r), dec.Decode(&page)); err != nil || r.Error != "" || page.Count != 2 {
 			t.Fatalf("page %d: %d events, %q, %v", i, page.Count, r.Error, err)

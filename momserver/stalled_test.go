@@ -7,8 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/momserver"
-	"mom.internal/wire"
 )
 
 // TestStalledMessage drops a subscriber that begins a message and does not end
@@ -16,9 +18,9 @@ import (
 func TestStalledMessage(t *testing.T) {
 	inBubble(t, momserver.Config{MessageTimeout: 2 * time.Second}, func(w *world) {
 		nc := w.rawConn()
-		conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-		go conn.Serve(wire.CallbackService, &answering{})
-		if err := conn.Call(context.Background(), wire.MethodSubscribe, &wire.SubscribeArgs{Name: "stalled", Room: 100}, &wire.Subscribed{}); err != nil {
+		conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		go conn.Serve(protocol.CallbackService, &answering{})
+		if err := conn.Call(context.Background(), protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: "stalled", Room: 100}, &protocol.Subscribed{}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -40,7 +42,7 @@ func TestStalledMessage(t *testing.T) {
 // answering answers at once.
 type answering struct{}
 
-func (*answering) Notify(b *wire.Batch, ack *wire.Ack) error {
-	*ack = wire.Ack{Room: 100}
+func (*answering) Notify(b *protocol.Batch, ack *protocol.Ack) error {
+	*ack = protocol.Ack{Room: 100}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
@@ -112,7 +114,7 @@ func (s *Server) Subscribers() []SubscriberInfo {
 func (s *Server) Jobs() []wire.Event {
 	data, n, _ := s.hist.readJobs(uuid.Nil, nil, int(^uint(0)>>1), nil)
 	events := make([]wire.Event, 0, n)
-	err := wire.NewEventDecoder(s.hist.types).Decode(data, n, func(ev *wire.Event) {
+	err := protocol.NewEventDecoder(s.hist.types).Decode(data, n, func(ev *wire.Event) {
 		ev.Epoch = s.hist.epoch
 		events = append(events, *ev)
 	})

@@ -9,6 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -254,10 +257,10 @@ func TestIdle(t *testing.T) {
 	log := new(logged)
 	inBubble(t, momserver.Config{IdleTimeout: 10 * time.Second, Logger: log.logger()}, func(w *world) {
 		nc := w.rawConn()
-		conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
 		go conn.Serve("", nil)
 		time.Sleep(4 * time.Second)
-		if err := conn.Call(context.Background(), wire.MethodPing, &wire.Nothing{}, &wire.Nothing{}); err != nil {
+		if err := conn.Call(context.Background(), protocol.MethodPing, &protocol.Nothing{}, &protocol.Nothing{}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10*time.Second - time.Nanosecond)

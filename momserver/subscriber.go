@@ -6,7 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 )
 
 // subscriber is one subscription: where calls go, and how far it has got.
@@ -15,8 +16,8 @@ type subscriber struct {
 	name   string
 	who    *admission
 	addr   string
-	callee *wire.Conn // the connection of its callback endpoint
-	main   *wire.Conn // the connection that it subscribed on; often the same
+	callee *duplex.Conn // the connection of its callback endpoint
+	main   *duplex.Conn // the connection that it subscribed on; often the same
 	since  time.Time
 
 	// Owned by the sender; no lock.
@@ -69,7 +70,7 @@ func (f *figures) lag(head, looked uint64) (lag, next uint64) {
 }
 
 // callOn makes the callback connection the one that calls go to.
-func (sub *subscriber) callOn(callee *wire.Conn) {
+func (sub *subscriber) callOn(callee *duplex.Conn) {
 	sub.mu.Lock()
 	sub.callee = callee
 	sub.mu.Unlock()
@@ -132,8 +133,8 @@ func (sub *subscriber) farewell(timeout time.Duration) string {
 // Next never runs ahead of what is announced. buf is where the events are copied
 // to. Without room the batch is empty, and says only where the subscriber
 // stands.
-func (sub *subscriber) fill(h *history, b *wire.Batch, buf []byte, last uint64, maxBytes int) (_ []byte, looked int) {
-	*b = wire.Batch{}
+func (sub *subscriber) fill(h *history, b *protocol.Batch, buf []byte, last uint64, maxBytes int) (_ []byte, looked int) {
+	*b = protocol.Batch{}
 	if sub.fresh {
 		b.Types = h.types
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
@@ -97,7 +99,7 @@ func TestFill(t *testing.T) {
 	if sub.at, err = h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: 3}, false); err != nil {
 		t.Fatal(err)
 	}
-	var b wire.Batch
+	var b protocol.Batch
 	for i, tc := range []struct {
 		limit uint64
 		bytes int
@@ -134,7 +136,7 @@ func TestFillSnapshotByBytes(t *testing.T) {
 	counts := func(maxBytes int) (counts []uint32, first int) {
 		sub := &subscriber{limit: 100}
 		sub.at, _ = h.begin(wire.FromNow, wire.Cursor{}, false)
-		var b wire.Batch
+		var b protocol.Batch
 		for sub.behind(h.headSeq()) {
 			data, _ := sub.fill(h, &b, nil, h.headSeq(), maxBytes)
 			if len(counts) == 0 {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
@@ -214,11 +216,11 @@ func TestDialBackTLS(t *testing.T) {
 		"stalled": {a.server, func(nc net.Conn) (net.Conn, error) { return nc, nil }, "did not end in time", wire.Lost},
 	} {
 		_, addr := loopback(t, momserver.Config{TLS: tc.server, DialTimeout: 500 * time.Millisecond})
-		l, offered, ticket := listen(t, "127.0.0.1:0"), make(chan error, 1), make([]byte, wire.TicketSize)
+		l, offered, ticket := listen(t, "127.0.0.1:0"), make(chan error, 1), make([]byte, protocol.TicketSize)
 		go func() {
 			nc, err := l.Accept()
 			if err == nil {
-				_, err = wire.OfferEndpoint(nc, ticket, 10*time.Second, tc.end)
+				_, err = protocol.OfferEndpoint(nc, ticket, 10*time.Second, tc.end)
 				nc.Close()
 			}
 			offered <- err

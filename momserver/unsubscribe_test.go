@@ -7,6 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/momserver"
 	"mom.internal/wire"
 )
@@ -14,35 +17,35 @@ import (
 // acker is a callback endpoint that takes everything.
 type acker struct{}
 
-func (acker) Notify(b *wire.Batch, ack *wire.Ack) error {
-	*ack = wire.Ack{Room: 1 << 20}
+func (acker) Notify(b *protocol.Batch, ack *protocol.Ack) error {
+	*ack = protocol.Ack{Room: 1 << 20}
 	return nil
 }
 
-func (acker) Goodbye(*wire.Goodbye, *wire.Nothing) error { return nil }
+func (acker) Goodbye(*protocol.Goodbye, *protocol.Nothing) error { return nil }
 
 // TestUnsubscribe answers before anything else happens to the connection,
 // which is idle from there on and cannot subscribe again.
 func TestUnsubscribe(t *testing.T) {
 	inBubble(t, momserver.Config{IdleTimeout: 10 * time.Second}, func(w *world) {
-		conn := wire.NewConn(w.rawConn(), wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-		go conn.Serve(wire.CallbackService, acker{})
+		conn := duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		go conn.Serve(protocol.CallbackService, acker{})
 		call := func(method string, args, reply any) error {
 			return conn.Call(context.Background(), method, args, reply)
 		}
-		if err := call(wire.MethodSubscribe, &wire.SubscribeArgs{Room: 1 << 20}, &wire.Subscribed{}); err != nil {
+		if err := call(protocol.MethodSubscribe, &protocol.SubscribeArgs{Room: 1 << 20}, &protocol.Subscribed{}); err != nil {
 			t.Fatal(err)
 		}
 		w.publish(3)
 		time.Sleep(time.Minute) // with a subscription it is not idle
-		if err := call(wire.MethodUnsubscribe, &wire.Nothing{}, &wire.Nothing{}); err != nil {
+		if err := call(protocol.MethodUnsubscribe, &protocol.Nothing{}, &protocol.Nothing{}); err != nil {
 			t.Fatalf("unanswered: %v", err)
 		}
 		synctest.Wait()
 		if n := w.srv.Stats().Subscribers; n != 0 {
 			t.Errorf("%d subscribers", n)
 		}
-		if err := call(wire.MethodSubscribe, &wire.SubscribeArgs{}, &wire.Subscribed{}); !errors.Is(err, wire.AlreadySubscribed) {
+		if err := call(protocol.MethodSubscribe, &protocol.SubscribeArgs{}, &protocol.Subscribed{}); !errors.Is(err, wire.AlreadySubscribed) {
 			t.Errorf("subscribed again: %v", err)
 		}
 		time.Sleep(10*time.Second - time.Nanosecond)

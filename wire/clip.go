@@ -10,11 +10,3 @@ func Clip(text string, n int) string {
 	}
 	return strings.ToValidUTF8(text[:n], "") + "…"
 }
-
-// ClipFront is Clip that keeps the end: of a path, the name of the file.
-func ClipFront(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	return "…" + strings.ToValidUTF8(text[len(text)-n:], "")
-}

@@ -1,31 +1,25 @@
-// Package wire holds what a MoM server and its clients say to each other:
-// the event model, the words of the protocol, and the connection that carries
-// net/rpc calls in both directions. PROTOCOL.md beside this file gives the
-// same in bytes.
+// Package wire is the event model of MoM: what a server publishes, and what a
+// client's handler gets. Applications import it beside momserver or momclient.
+// It needs neither, and knows nothing of connections.
 //
 // # Data
 //
 // An [Event] is one change of state of a mirroring job or of one of its
-// packages. It is sent as gob, encoded once by an [EventEncoder] for the life
-// of the server; [EventDecoder] reads it back. The types that cross the wire,
-// which are the event and the arguments and replies of calls, are flat and
-// finite: no maps, interfaces, funcs or channels, no recursion. Zero means
-// absent. Fields are only ever added, and [State] numbers are never reused,
-// so that an old client reads a new server's events and the other way round.
-//
-// encoding/gob writes the streams but does not read them, because its decoder
-// trusts what it reads. This package has a reader of its own, within bounds.
-//
-// # Calls
-//
-// After the greeting ([Greet], [Welcome]) a [Conn] carries frames both ways.
-// The client calls the service [ServerService]; the server calls the service
-// [CallbackService] on the connection that the subscriber chose. Each side
-// serves one call at a time, in the order of arrival.
+// packages. A [Filter] selects events, and a [Cursor] is a place in one server's
+// stream of events. The types that cross the wire are flat and finite: no maps,
+// interfaces, funcs or channels, no recursion. Zero means absent. Fields are only
+// ever added, and [State] numbers are never reused, so that an old client reads a
+// new server's events and the other way round.
 //
 // # Errors
 //
-// Errors that cross the wire are [*Error]: a [Code] and a sentence. net/rpc
-// carries only a string; [FromRPC] turns it back, so errors.Is holds on both
-// sides.
+// Errors that cross the wire are [*Error]: a [Code] and a sentence, so that
+// errors.Is(err, wire.Full) holds on both sides.
+//
+// # On the wire
+//
+// Calls are net/rpc, and data is gob, in frames of this module's own after a
+// greeting. encoding/gob writes the streams but does not read them, because its
+// decoder trusts what it reads. Package protocol describes all of it in bytes, in
+// PROTOCOL.md; package duplex is the connection.
 package wire

@@ -3,10 +3,6 @@ package wire
 import (
 	"errors"
 	"fmt"
-	"net/rpc"
-	"runtime/debug"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -117,94 +113,4 @@ func (e *Error) Final() bool {
 func IsFinal(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Final()
-}
-
-// rpcMark begins the string that carries an Error through net/rpc.
-const rpcMark = "mom:"
-
-// The bounds of an error on the wire; what is longer is cut by the reader.
-const (
-	maxCodeBytes    = 32
-	maxMessageBytes = 512
-	maxAfter        = time.Hour
-)
-
-// rpcString returns e as net/rpc carries it: "mom:code:milliseconds:message".
-// The wait is rounded up, because it is "at least".
-func (e *Error) rpcString() string {
-	after := min(max(e.After, 0), maxAfter) + time.Millisecond - 1
-	return fmt.Sprintf("%s%s:%d:%s", rpcMark, e.Code, after.Milliseconds(), Clip(e.Message, maxMessageBytes))
-}
-
-// toRPC returns the string in which err goes out. What is no [*Error] goes out
-// as an internal error with fixed words, so that no detail leaks to strangers.
-func toRPC(err error) string {
-	var e *Error
-	if !errors.As(err, &e) {
-		e = Errorf(InternalError, "internal error")
-	}
-	return e.rpcString()
-}
-
-// FromRPC returns the [*Error] that a failed call carries: what the peer sent,
-// or for an error of the connection itself a [Lost] error that says so. It
-// returns nil for nil.
-func FromRPC(err error) error {
-	var e *Error
-	var sent rpc.ServerError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &e):
-		return e
-	case !errors.As(err, &sent):
-		return Errorf(Lost, "connection lost: %w", err)
-	}
-	return parseRPC(string(sent))
-}
-
-// parseRPC reads what rpcString wrote. Anything else becomes an error too: the
-// peer is a stranger.
-func parseRPC(sent string) *Error {
-	text, ok := strings.CutPrefix(sent, rpcMark)
-	if !ok {
-		return Errorf(InternalError, "the peer answered: %s", Clip(sent, 256))
-	}
-	code, text, ok1 := strings.Cut(text, ":")
-	millis, message, ok2 := strings.Cut(text, ":")
-	after, err := strconv.ParseUint(millis, 10, 31)
-	if !ok1 || !ok2 || err != nil {
-		return Errorf(ProtocolError, "the peer sent a malformed error: %s", Clip(strconv.Quote(Clip(sent, 256)), 256))
-	}
-	return &Error{
-		Code:    Code(Clip(code, maxCodeBytes)),
-		Message: Clip(message, maxMessageBytes+len("…")),
-		After:   min(time.Duration(after)*time.Millisecond, maxAfter),
-	}
-}
-
-// isRPCString reports whether a served method's error is one of ours.
-func isRPCString(text string) bool { return strings.HasPrefix(text, rpcMark) }
-
-// served is an error as a served method returns it to net/rpc.
-type served string
-
-func (s served) Error() string { return string(s) }
-
-// Serving runs the body of a served method, and returns its error in the form
-// that keeps its code through net/rpc. A panic is reported to onPanic, which
-// may be nil, and answered "internal error": one call's defect does not end the process.
-func Serving(onPanic func(value any, stack []byte), body func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			if onPanic != nil {
-				onPanic(v, debug.Stack())
-			}
-			err = served(Errorf(InternalError, "internal error").rpcString())
-		}
-	}()
-	if err := body(); err != nil {
-		return served(toRPC(err))
-	}
-	return nil
 }

@@ -159,23 +159,3 @@ func (e *Event) EndsRun() bool { return e.Data.Status.Final }
 func (e *Event) CompletedWithErrors() bool {
 	return e.Data.Status.State == JobCompleted && (e.Data.Progress.PackagesFailed > 0 || e.Data.Progress.Errors > 0)
 }
-
-// textSize returns less than e's size as encoded: the bytes of its texts, and
-// one for each log entry. It is cheap, so an absurd event is refused before it
-// is encoded.
-func (e *Event) textSize() int {
-	n := 0
-	if i := e.Data.Initialize; i != nil {
-		n += len(i.Name) + len(i.SourcePath) + len(i.DestinationPath) + len(i.DestinationRoot)
-	}
-	if h := e.Data.Header; h != nil {
-		n += len(h.TargetFilePath)
-	}
-	if b := e.Data.Body; b != nil {
-		n += len(b.Item)
-	}
-	for i := range e.Data.Status.Log {
-		n += len(e.Data.Status.Log[i].Item) + len(e.Data.Status.Log[i].Message) + 1
-	}
-	return n
-}

@@ -212,16 +212,3 @@ func TestEventSays(t *testing.T) {
 		}
 	}
 }
-
-// TestTextSize counts each text of an event, and one byte for a log entry.
-func TestTextSize(t *testing.T) {
-	if n := new(Event).textSize(); n != 0 {
-		t.Errorf("an empty event has %d bytes", n)
-	}
-	ev := fullEvent()
-	ev.Data.Status.Log = append(ev.Data.Status.Log, LogEntry{})
-	want := len("site"+"/src"+"/dst"+"/"+"p.tar"+"a.html") + len("b.html"+"odd") + 1 + 1
-	if n := ev.textSize(); n != want {
-		t.Errorf("%d bytes; want %d", n, want)
-	}
-}

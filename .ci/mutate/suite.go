@@ -21,7 +21,8 @@ import (
 
 // testPackages are the packages whose tests are run.
 var testPackages = []string{
-	"wire", "wire/internal/gob", "momserver", "momclient", "wire/protocoltest", "wire/wiretest",
+	"wire", "wire/internal/gob", "wire/duplex", "wire/protocol", "momserver", "momclient",
+	"wire/protocol/protocoltest", "wire/wiretest",
 	"momserver/debug", "momserver/simulation", sockets,
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"mom.internal/cmd/internal/tlsfiles"
 	"mom.internal/cmd/momserver/internal/mirror"
 	"mom.internal/momserver"
@@ -167,8 +169,8 @@ func (c *config) check() error {
 			return usagef("%s %v: want more than 0, as 250ms or 5s", d.flag, d.value)
 		}
 	}
-	if h := c.server.Heartbeat; h < time.Millisecond || h > wire.MaxHeartbeat {
-		return usagef("-heartbeat %v: want at least %v, and at most %v", h, time.Millisecond, wire.MaxHeartbeat)
+	if h := c.server.Heartbeat; h < time.Millisecond || h > protocol.MaxHeartbeat {
+		return usagef("-heartbeat %v: want at least %v, and at most %v", h, time.Millisecond, protocol.MaxHeartbeat)
 	}
 	if c.wait > c.server.MaxSubscribers {
 		return usagef("-wait %d: -max-subscribers allows only %d", c.wait, c.server.MaxSubscribers)

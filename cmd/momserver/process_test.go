@@ -20,6 +20,9 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/momclient"
 	"mom.internal/wire"
 	"mom.internal/wire/wiretest"
@@ -167,14 +170,14 @@ func TestWaitForSubscription(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := wire.Greet(nc, wire.Hello{Version: wire.Version}, 30*time.Second); err != nil {
+	if _, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, 30*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: 30 * time.Second, MessageTimeout: 30 * time.Second})
+	conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: 30 * time.Second, MessageTimeout: 30 * time.Second})
 	go conn.Serve("", nil)
 	defer conn.Close(wire.Errorf(wire.Closed, "the test is over"))
-	args := wire.SubscribeArgs{CallbackAddr: l.Addr().String(), Ticket: make([]byte, wire.TicketSize)}
-	if err := conn.Call(t.Context(), wire.MethodSubscribe, &args, new(wire.Subscribed)); !errors.Is(err, wire.CallbackFailed) {
+	args := protocol.SubscribeArgs{CallbackAddr: l.Addr().String(), Ticket: make([]byte, protocol.TicketSize)}
+	if err := conn.Call(t.Context(), protocol.MethodSubscribe, &args, new(protocol.Subscribed)); !errors.Is(err, wire.CallbackFailed) {
 		t.Errorf("subscribed: %v", err)
 	}
 	first := uint64(0)

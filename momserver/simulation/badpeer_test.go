@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 	"mom.internal/wire/wiretest"
 	"mom.internal/wire/wiretest/invariant"
@@ -71,18 +74,18 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 		return err
 	}
 	callback := &badCallback{what: what, until: make(chan struct{})}
-	go conn.Serve(wire.CallbackService, callback)
+	go conn.Serve(protocol.CallbackService, callback)
 	defer conn.Wait()
 	defer conn.Close(wire.Errorf(wire.Closed, "enough"))
 	release := sync.OnceFunc(func() { close(callback.until) })
 	defer release()
 	// A call is not over before what is served on the same connection.
 	stop := context.AfterFunc(ctx, release)
-	args := &wire.SubscribeArgs{Name: what, From: wire.FromOldest, Room: 1000}
+	args := &protocol.SubscribeArgs{Name: what, From: wire.FromOldest, Room: 1000}
 	if what == lurks {
 		return b.lurk(ctx, conn, args, lasts)
 	}
-	if err := conn.Call(ctx, wire.MethodSubscribe, args, &wire.Subscribed{}); err != nil {
+	if err := conn.Call(ctx, protocol.MethodSubscribe, args, &protocol.Subscribed{}); err != nil {
 		return err
 	}
 	if !stop() {
@@ -90,7 +93,7 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 	}
 	switch what {
 	case boasts:
-		conn.Call(ctx, wire.MethodRoom, &wire.RoomArgs{Received: 1 << 40, Room: 1 << 30}, &wire.Nothing{})
+		conn.Call(ctx, protocol.MethodRoom, &protocol.RoomArgs{Received: 1 << 40, Room: 1 << 30}, &protocol.Nothing{})
 	case dawdles:
 		b.link.Throttle(wiretest.Up, 5)
 		defer b.link.Heal()
@@ -98,7 +101,7 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 		b.link.Block(wiretest.Down)
 		defer b.link.Heal()
 		for range 30 {
-			conn.Client().Go(wire.MethodPing, &wire.Nothing{}, &wire.Nothing{}, nil)
+			conn.Client().Go(protocol.MethodPing, &protocol.Nothing{}, &protocol.Nothing{}, nil)
 			b.sleep(0)
 		}
 	}
@@ -107,14 +110,14 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 }
 
 // lurk subscribes with an endpoint that proves nothing.
-func (b *badPeer) lurk(ctx context.Context, conn *wire.Conn, args *wire.SubscribeArgs, lasts time.Duration) error {
+func (b *badPeer) lurk(ctx context.Context, conn *duplex.Conn, args *protocol.SubscribeArgs, lasts time.Duration) error {
 	l, err := b.link.Listen("tcp", ":0")
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	args.CallbackAddr, args.Ticket = l.Addr().String(), make([]byte, wire.TicketSize)
-	err = conn.Call(ctx, wire.MethodSubscribe, args, &wire.Subscribed{})
+	args.CallbackAddr, args.Ticket = l.Addr().String(), make([]byte, protocol.TicketSize)
+	err = conn.Call(ctx, protocol.MethodSubscribe, args, &protocol.Subscribed{})
 	if err == nil {
 		b.w.violated(invariant.Reasons, "%s was subscribed", b.name)
 	}
@@ -128,18 +131,18 @@ type badCallback struct {
 	until chan struct{}
 }
 
-func (c *badCallback) Notify(b *wire.Batch, ack *wire.Ack) error {
+func (c *badCallback) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	switch c.what {
 	case neverAcks:
 		<-c.until
 	case lies:
 		return errors.New("no")
 	}
-	*ack = wire.Ack{Room: 1000}
+	*ack = protocol.Ack{Room: 1000}
 	return nil
 }
 
-func (c *badCallback) Goodbye(*wire.Goodbye, *wire.Nothing) error { return nil }
+func (c *badCallback) Goodbye(*protocol.Goodbye, *protocol.Nothing) error { return nil }
 
 // isRaw reports whether the name is that of a peer that does not use momclient.
 func isRaw(name string) bool {

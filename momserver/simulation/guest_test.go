@@ -8,6 +8,9 @@ import (
 	"net/rpc"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 	"mom.internal/wire/wiretest"
 	"mom.internal/wire/wiretest/invariant"
@@ -18,21 +21,21 @@ import (
 
 // greet connects to the server and greets it. The connection serves nothing
 // before its Serve is called.
-func (w *world) greet(ctx context.Context, e *entity, l *wiretest.Link) (*wire.Conn, wire.Welcome, error) {
+func (w *world) greet(ctx context.Context, e *entity, l *wiretest.Link) (*duplex.Conn, protocol.Welcome, error) {
 	nc, err := l.DialContext(ctx, "mem", address)
 	if err != nil {
-		return nil, wire.Welcome{}, err
+		return nil, protocol.Welcome{}, err
 	}
-	var welcome wire.Welcome
+	var welcome protocol.Welcome
 	secured, err := w.secure(ctx, nc)
 	if err == nil {
-		welcome, err = wire.Greet(secured, wire.Hello{Version: wire.Version}, 2*time.Second+e.offset)
+		welcome, err = protocol.Greet(secured, protocol.Hello{Version: protocol.Version}, 2*time.Second+e.offset)
 	}
 	if err != nil {
 		nc.Close()
 		return nil, welcome, err
 	}
-	return wire.NewConn(secured, wire.ConnConfig{MaxMessage: 4 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute}), welcome, nil
+	return duplex.NewConn(secured, duplex.ConnConfig{MaxMessage: 4 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute}), welcome, nil
 }
 
 // secure puts TLS on the connection, in a world that has TLS.
@@ -43,7 +46,7 @@ func (w *world) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	}
 	cfg.ServerName = "server"
 	tc := tls.Client(nc, cfg)
-	return wire.HardClose(tc), tc.HandshakeContext(ctx)
+	return protocol.HardClose(tc), tc.HandshakeContext(ctx)
 }
 
 // guest comes again and again.
@@ -81,20 +84,20 @@ func (g *guest) visit(what string) error {
 	if err != nil {
 		return err
 	}
-	go conn.Serve(wire.CallbackService, &badCallback{})
+	go conn.Serve(protocol.CallbackService, &badCallback{})
 	defer conn.Wait()
 	defer conn.Close(wire.Errorf(wire.Closed, "enough"))
 	switch what {
 	case unsubscribed:
-		if err = conn.Call(ctx, wire.MethodSubscribe, &wire.SubscribeArgs{Name: what, Room: 1000}, &wire.Subscribed{}); err == nil {
-			err = conn.Call(ctx, wire.MethodUnsubscribe, &wire.Nothing{}, &wire.Nothing{})
+		if err = conn.Call(ctx, protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: what, Room: 1000}, &protocol.Subscribed{}); err == nil {
+			err = conn.Call(ctx, protocol.MethodUnsubscribe, &protocol.Nothing{}, &protocol.Nothing{})
 		}
 		if err == nil {
 			g.stay(conn)
 		}
 	case turnedDown:
-		args := &wire.SubscribeArgs{Name: what, From: wire.FromCursor, Cursor: wire.Cursor{Epoch: welcome.Epoch, Seq: 1 << 40}}
-		if err = conn.Call(ctx, wire.MethodSubscribe, args, &wire.Subscribed{}); conn.Err() == nil && wire.IsFinal(err) {
+		args := &protocol.SubscribeArgs{Name: what, From: wire.FromCursor, Cursor: wire.Cursor{Epoch: welcome.Epoch, Seq: 1 << 40}}
+		if err = conn.Call(ctx, protocol.MethodSubscribe, args, &protocol.Subscribed{}); conn.Err() == nil && wire.IsFinal(err) {
 			err = nil
 			g.stay(conn)
 		}
@@ -105,7 +108,7 @@ func (g *guest) visit(what string) error {
 }
 
 // stay does nothing, until the server has closed the connection for that.
-func (g *guest) stay(conn *wire.Conn) {
+func (g *guest) stay(conn *duplex.Conn) {
 	within := g.w.cfg.IdleTimeout + time.Second
 	timer := time.NewTimer(within)
 	defer timer.Stop()
@@ -120,12 +123,12 @@ func (g *guest) stay(conn *wire.Conn) {
 
 // stall asks for more than the connection holds, does not read for a while, and
 // then checks that it gets all answers.
-func (g *guest) stall(conn *wire.Conn) {
+func (g *guest) stall(conn *duplex.Conn) {
 	const asked = 12 // of the 16 calls that may be unanswered
 	answers := make(chan *rpc.Call, asked)
 	g.link.Block(wiretest.Down)
 	for range asked {
-		conn.Client().Go(wire.MethodHistory, &wire.HistoryArgs{}, &wire.Page{}, answers)
+		conn.Client().Go(protocol.MethodHistory, &protocol.HistoryArgs{}, &protocol.Page{}, answers)
 	}
 	g.sleep(g.between(100*time.Millisecond, 1500*time.Millisecond))
 	g.link.Unblock(wiretest.Down)
@@ -180,7 +183,7 @@ func (n *newcomers) visit(link *wiretest.Link) {
 		return
 	}
 	go conn.Serve("", nil)
-	conn.Call(ctx, wire.MethodPing, &wire.Nothing{}, &wire.Nothing{})
+	conn.Call(ctx, protocol.MethodPing, &protocol.Nothing{}, &protocol.Nothing{})
 	conn.Close(wire.Errorf(wire.Closed, "enough"))
 	conn.Wait()
 }

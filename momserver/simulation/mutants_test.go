@@ -63,7 +63,7 @@ var mutants = []mutant{
 		{"momserver/peer.go", "\tnc.SetDeadline(time.Time{})\n\treturn nc, who, nil\n", "\treturn nc, who, nil\n"},
 	}, []string{invariant.Healthy, invariant.Reasons}, tests{}},
 	{"message deadline not reset", []edit{
-		{"wire/conn.go", "defer c.nc.SetReadDeadline(time.Time{})", ""},
+		{"wire/duplex/conn.go", "defer c.nc.SetReadDeadline(time.Time{})", ""},
 	}, []string{invariant.Healthy, invariant.Reasons}, tests{}},
 	{"window leak", []edit{
 		{"momserver/call.go", "\ts.timeouts.Remove(c.timeout)\n\tc.timeout = nil\n", "\tif c.timeout != nil {\n\t\ts.timeouts.Remove(c.timeout)\n\t\tc.timeout = nil\n\t\tif c.total%16 == 15 {\n\t\t\treturn\n\t\t}\n\t}\n"},
@@ -112,7 +112,7 @@ var mutants = []mutant{
 		{"momserver/callback.go", "context.WithTimeout(s.life, s.cfg.DialTimeout)", "context.WithTimeout(context.Background(), s.cfg.DialTimeout)"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"TLS closed with an alert", []edit{
-		{"wire/tls.go", "{ return c.NetConn().Close() }", "{ return c.Conn.Close() }"},
+		{"wire/protocol/tls.go", "{ return c.NetConn().Close() }", "{ return c.Conn.Close() }"},
 	}, []string{invariant.Reasons, invariant.Bounded, invariant.Healthy, invariant.NoWait}, tests{}},
 	{"filtered events counted as missed", []edit{
 		{"momserver/history.go", "\t\t\tbegin = end\n\t\t\tp.next++\n", "\t\t\tif n == 0 {\n\t\t\t\tp.missed++\n\t\t\t}\n\t\t\tbegin = end\n\t\t\tp.next++\n"},
@@ -145,11 +145,11 @@ var mutants = []mutant{
 		{"momclient/endpoint.go", "\t\t\tdefer func() { <-places }()\n", ""},
 	}, []string{invariant.Healthy, invariant.Liveness}, tests{}},
 	{"no word of room after a write", []edit{
-		{"wire/outbox.go", "\to.writing = len(buf) > 0\n\to.tellRoom()\n", "\to.writing = len(buf) > 0\n"},
+		{"wire/duplex/outbox.go", "\to.writing = len(buf) > 0\n\to.tellRoom()\n", "\to.writing = len(buf) > 0\n"},
 	}, []string{invariant.Liveness}, tests{}},
 	{"no word of room after a direct write", []edit{ // the simulation has no sockets to write to
-		{"wire/outbox.go", "\t\t\to.lent, o.buf, o.replies = nil, nil, 0\n\t\t\to.tellRoom()\n", "\t\t\to.lent, o.buf, o.replies = nil, nil, 0\n"},
-	}, nil, tests{"wire", ""}},
+		{"wire/duplex/outbox.go", "\t\t\to.lent, o.buf, o.replies = nil, nil, 0\n\t\t\to.tellRoom()\n", "\t\t\to.lent, o.buf, o.replies = nil, nil, 0\n"},
+	}, nil, tests{"wire/duplex", ""}},
 	{"heartbeats wait for a stuck subscriber", []edit{
 		{"momserver/sender.go", "\t\t\ts.beats.MoveToBack(el)\n", ""},
 	}, []string{invariant.Healthy}, tests{}},

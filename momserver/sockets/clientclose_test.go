@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -65,16 +68,16 @@ func (s *stuckServer) serve(nc net.Conn) {
 		s.calls <- "accept"
 		return
 	}
-	if _, err := wire.ReadHello(nc); err != nil {
+	if _, err := protocol.ReadHello(nc); err != nil {
 		return
 	}
 	if s.at == "greeting" {
 		s.calls <- "greeting"
 		return
 	}
-	wire.Accept(nc, wire.Welcome{Epoch: uuid.New(), Heartbeat: wire.MaxHeartbeat, MaxMessage: 1 << 16})
-	conn := wire.NewConn(nc, wire.ConnConfig{MaxMessage: 1 << 16, MaxWaiting: 1 << 16, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-	conn.Serve(wire.ServerService, &stuckService{s})
+	protocol.Accept(nc, protocol.Welcome{Epoch: uuid.New(), Heartbeat: protocol.MaxHeartbeat, MaxMessage: 1 << 16})
+	conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 1 << 16, MaxWaiting: 1 << 16, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	conn.Serve(protocol.ServerService, &stuckService{s})
 }
 
 // stuckService is what it serves.
@@ -88,11 +91,13 @@ func (v *stuckService) call(name string) error {
 	return nil
 }
 
-func (v *stuckService) Subscribe(*wire.SubscribeArgs, *wire.Subscribed) error {
+func (v *stuckService) Subscribe(*protocol.SubscribeArgs, *protocol.Subscribed) error {
 	return v.call("Subscribe")
 }
-func (v *stuckService) Unsubscribe(*wire.Nothing, *wire.Nothing) error { return v.call("Unsubscribe") }
-func (v *stuckService) Jobs(*wire.JobsArgs, *wire.Page) error          { return v.call("Jobs") }
+func (v *stuckService) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error {
+	return v.call("Unsubscribe")
+}
+func (v *stuckService) Jobs(*protocol.JobsArgs, *protocol.Page) error { return v.call("Jobs") }
 
 // TestClientClose closes clients whose server is stuck, each way in which it
 // can be, and one whose server is well.

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/momserver"
 	"mom.internal/wire"
 	"mom.internal/wire/wiretest"
@@ -44,7 +47,7 @@ func (b *bed) halfPeer(name string) *halfPeer {
 // greet does TLS, where there is any, and the greeting.
 func (p *halfPeer) greet() {
 	p.b.t.Helper()
-	if _, err := wire.Greet(p.nc, wire.Hello{Version: wire.Version}, time.Minute); err != nil {
+	if _, err := protocol.Greet(p.nc, protocol.Hello{Version: protocol.Version}, time.Minute); err != nil {
 		p.b.t.Fatalf("%s: %v", p.name, err)
 	}
 }
@@ -61,8 +64,8 @@ func (p *halfPeer) says(bytes ...byte) {
 func (p *halfPeer) subscribe() {
 	p.b.t.Helper()
 	p.greet()
-	args := &wire.SubscribeArgs{Name: "half", From: wire.FromOldest, Room: 1000}
-	p.says(wiretest.Frame(1, wiretest.Call(wire.MethodSubscribe, args))...)
+	args := &protocol.SubscribeArgs{Name: "half", From: wire.FromOldest, Room: 1000}
+	p.says(wiretest.Frame(1, wiretest.Call(protocol.MethodSubscribe, args))...)
 }
 
 // halfClose ends what it says: by an alert of TLS, or the stream under it.
@@ -84,22 +87,22 @@ func (mute) Write(p []byte) (int, error) { return len(p), nil }
 
 // follow takes calls, and answers none, until the connection ends.
 func (p *halfPeer) follow() error {
-	conn := wire.NewConn(mute{p.nc}, wire.ConnConfig{MaxMessage: wire.MaxServerMessage, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	conn := duplex.NewConn(mute{p.nc}, duplex.ConnConfig{MaxMessage: protocol.MaxServerMessage, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
 	// It stands for the call that was made before: its answer is still to come.
-	conn.Client().Go(wire.MethodSubscribe, &wire.SubscribeArgs{}, &wire.Subscribed{}, make(chan *rpc.Call, 1))
-	return conn.Serve(wire.CallbackService, &halfEndpoint{p: p})
+	conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{}, &protocol.Subscribed{}, make(chan *rpc.Call, 1))
+	return conn.Serve(protocol.CallbackService, &halfEndpoint{p: p})
 }
 
 // halfEndpoint is what is called.
 type halfEndpoint struct {
 	p       *halfPeer
-	decoder *wire.EventDecoder
+	decoder *protocol.EventDecoder
 	missed  uint64 // and not told yet
 }
 
-func (e *halfEndpoint) Notify(b *wire.Batch, _ *wire.Ack) error {
+func (e *halfEndpoint) Notify(b *protocol.Batch, _ *protocol.Ack) error {
 	if len(b.Types) > 0 {
-		e.decoder = wire.NewEventDecoder(b.Types)
+		e.decoder = protocol.NewEventDecoder(b.Types)
 	}
 	e.missed += b.Missed
 	err := e.decoder.Decode(b.Events, int(b.Count), func(ev *wire.Event) {

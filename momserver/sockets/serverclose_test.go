@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/protocol"
+
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
@@ -50,7 +52,7 @@ func closes(t *testing.T, what string, limit time.Duration, end func() error) {
 // one can be, and one whose peers are well.
 func TestServerClose(t *testing.T) {
 	authority := wiretest.NewAuthority()
-	ticket := make([]byte, wire.TicketSize)
+	ticket := make([]byte, protocol.TicketSize)
 	subscribed := func(b *bed) func() bool {
 		return func() bool { return len(b.srv.Subscribers()) == each() }
 	}
@@ -91,13 +93,13 @@ func TestServerClose(t *testing.T) {
 					if b.tls != nil {
 						p.nc = tls.Client(p.nc, b.tls)
 					}
-					go wire.Greet(p.nc, wire.Hello{Version: wire.Version, Token: "slow"}, time.Minute)
+					go protocol.Greet(p.nc, protocol.Hello{Version: protocol.Version, Token: "slow"}, time.Minute)
 				}
 				eventually(t, "deciding", func() bool { return b.reached.Load() == int64(each()) })
 			}},
 			{"not answering", closeStuck, func(b *bed) {
 				for range each() {
-					b.stuckPeer().subscribe(wire.SubscribeArgs{Room: 1000})
+					b.stuckPeer().subscribe(protocol.SubscribeArgs{Room: 1000})
 				}
 				eventually(t, "calls", func() bool { return b.srv.Stats().Calls >= uint64(each()) && subscribed(b)() })
 			}},
@@ -105,7 +107,7 @@ func TestServerClose(t *testing.T) {
 				for range each() {
 					p := b.stuckPeer()
 					p.socket.(*net.TCPConn).SetReadBuffer(4 << 10)
-					conn := p.subscribe(wire.SubscribeArgs{Room: 100_000})
+					conn := p.subscribe(protocol.SubscribeArgs{Room: 100_000})
 					eventually(t, "a call", func() bool { return conn.Err() == nil && len(b.srv.Subscribers()) > 0 })
 				}
 				eventually(t, "subscribed", subscribed(b))
@@ -129,14 +131,14 @@ func TestServerClose(t *testing.T) {
 			{"dialled back and silent", closeStuck, func(b *bed) {
 				for range each() {
 					p := b.stuckPeer()
-					p.subscribe(wire.SubscribeArgs{Room: 1, CallbackAddr: p.endpoint(nil), Ticket: ticket})
+					p.subscribe(protocol.SubscribeArgs{Room: 1, CallbackAddr: p.endpoint(nil), Ticket: ticket})
 				}
 				eventually(t, "dialled", func() bool { return b.reached.Load() == int64(each()) })
 			}},
 			{"dialled back and stuck after its proof", closeStuck, func(b *bed) {
 				for range each() {
 					p := b.stuckPeer()
-					p.subscribe(wire.SubscribeArgs{Room: 1, CallbackAddr: p.endpoint(ticket), Ticket: ticket})
+					p.subscribe(protocol.SubscribeArgs{Room: 1, CallbackAddr: p.endpoint(ticket), Ticket: ticket})
 				}
 				eventually(t, "dialled", func() bool { return b.reached.Load() == int64(each()) })
 			}},

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+
 	"mom.internal/wire"
 )
 
@@ -33,31 +36,31 @@ func (p *stuckPeer) greet() {
 	if p.b.tls != nil {
 		p.nc = tls.Client(p.socket, p.b.tls)
 	}
-	if _, err := wire.Greet(p.nc, wire.Hello{Version: wire.Version}, time.Minute); err != nil {
+	if _, err := protocol.Greet(p.nc, protocol.Hello{Version: protocol.Version}, time.Minute); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
 // subscribe makes the call. It waits for nothing.
-func (p *stuckPeer) subscribe(args wire.SubscribeArgs) *wire.Conn {
+func (p *stuckPeer) subscribe(args protocol.SubscribeArgs) *duplex.Conn {
 	p.t.Helper()
 	p.greet()
 	// It takes the first call, never answers it, and so reads no further.
-	conn := wire.NewConn(p.nc, wire.ConnConfig{MaxMessage: 8 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	conn := duplex.NewConn(p.nc, duplex.ConnConfig{MaxMessage: 8 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
 	never := make(chan struct{})
 	p.t.Cleanup(func() {
 		close(never)
 		conn.Close(wire.Errorf(wire.Closed, "done"))
 	})
-	go conn.Serve(wire.CallbackService, stuckEndpoint{never})
-	conn.Client().Go(wire.MethodSubscribe, &args, new(wire.Subscribed), nil)
+	go conn.Serve(protocol.CallbackService, stuckEndpoint{never})
+	conn.Client().Go(protocol.MethodSubscribe, &args, new(protocol.Subscribed), nil)
 	return conn
 }
 
 // stuckEndpoint never answers.
 type stuckEndpoint struct{ never chan struct{} }
 
-func (e stuckEndpoint) Notify(*wire.Batch, *wire.Ack) error {
+func (e stuckEndpoint) Notify(*protocol.Batch, *protocol.Ack) error {
 	<-e.never
 	return nil
 }
@@ -78,7 +81,7 @@ func (p *stuckPeer) endpoint(ticket []byte) string {
 			p.t.Cleanup(func() { nc.Close() })
 			p.b.reached.Add(1)
 			if ticket != nil {
-				go wire.OfferEndpoint(nc, ticket, time.Minute, func(nc net.Conn) (net.Conn, error) { return nc, nil })
+				go protocol.OfferEndpoint(nc, ticket, time.Minute, func(nc net.Conn) (net.Conn, error) { return nc, nil })
 			}
 		}
 	}()

@@ -1,0 +1,9 @@
+package momclient_test
+
+import (
+	"testing"
+
+	"mom.internal/wire/wiretest"
+)
+
+func TestGoroutinesListed(t *testing.T) { wiretest.Goroutines(t, ".") }

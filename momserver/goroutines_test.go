@@ -1,0 +1,9 @@
+package momserver_test
+
+import (
+	"testing"
+
+	"mom.internal/wire/wiretest"
+)
+
+func TestGoroutinesListed(t *testing.T) { wiretest.Goroutines(t, ".") }

@@ -1,0 +1,246 @@
+package duplex
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"mom.internal/wire"
+)
+
+// outbox takes frames without blocking. It hands them to the socket as far as
+// that takes them at once; the rest is written by a goroutine of its own, under
+// a deadline. rpc.Client.Go writes on its caller's goroutine, holding a mutex,
+// until the socket takes the bytes (golang/go#13442); with an outbox in
+// between, a peer that does not read costs its callers nothing.
+type outbox struct {
+	nc      net.Conn
+	direct  *direct       // writes without blocking; nil where that cannot be done
+	timeout time.Duration // for each write of the writer's
+	limit   int           // bytes that may wait before another frame is refused
+	enough  int           // bytes of replies that may wait before calls are not served
+	largest int           // bytes of the longest payload; 0 for no bound
+	patient time.Duration // how long a reply may wait for company; 0 for not at all
+	hold    bool          // calls wait until send
+
+	bell chan struct{} // rung when the writer has something to do
+
+	mu      sync.Mutex // guards all below; never held across I/O that can block
+	buf     []byte     // frames that wait, whole but for what direct has written of the first
+	lent    *[]byte    // what buf goes back to the pool in
+	writing bool       // the writer is writing: nobody else may
+	replies int        // bytes of the replies in buf, until all of buf has left
+	leaving int        // bytes of the replies that the writer is writing
+	room    func()     // called when full is over; nil for nobody
+	late    int        // replies in buf that may wait
+	hurry   bool       // the next reply does not wait, nor do those before it
+	timer   *time.Timer
+}
+
+func newOutbox(nc net.Conn, cfg *ConnConfig) *outbox {
+	enough := cfg.MaxReplies
+	if enough == 0 {
+		enough = cfg.MaxWaiting / 2
+	}
+	return &outbox{
+		nc: nc, direct: newDirect(nc), limit: cfg.MaxWaiting, largest: cfg.MaxCall, timeout: cfg.WriteTimeout,
+		enough: enough, patient: cfg.ReplyDelay, hold: cfg.HoldCalls, bell: make(chan struct{}, 1),
+	}
+}
+
+// buffers holds the outboxes' idle buffers: a connection with nothing to say
+// holds none.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxPooled is the capacity over which a buffer is left to the collector.
+const maxPooled = 256 << 10
+
+// put appends one frame, whose payload encode writes. It never blocks. If limit
+// bytes wait already, if encode fails, or if the payload is too long for the
+// peer, put returns an error and the frame is not sent. The caller then ends the
+// connection: a payload that was encoded and not sent is missing from the gob
+// stream that the peer decodes.
+//
+// A call leaves at once, or with hold at the next send. A reply may wait a
+// moment, so that several leave in one write: until a call leaves, noWait asks
+// for it, or patient has passed. A writer that is already writing takes waiting
+// calls and replies along even earlier.
+func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.buf) >= o.limit {
+		return wire.Errorf(wire.Full, "%d bytes wait for %v already", len(o.buf), o.nc.RemoteAddr())
+	}
+	if o.lent == nil {
+		o.lent = buffers.Get().(*[]byte)
+		o.buf = *o.lent
+	}
+	start := len(o.buf)
+	o.buf = append(o.buf, byte(kind), 0, 0, 0, 0)
+	if err := encode((*boxWriter)(o)); err != nil {
+		o.buf = o.buf[:start]
+		return err
+	}
+	size := len(o.buf) - start - frameHead
+	if o.largest > 0 && size > o.largest {
+		o.buf = o.buf[:start]
+		return wire.Errorf(wire.BadRequest, "a call of %d bytes; %v takes %d at most", size, o.nc.RemoteAddr(), o.largest)
+	}
+	binary.BigEndian.PutUint32(o.buf[start+1:], uint32(size))
+	waits := o.hold
+	if kind == frameReply {
+		o.replies += frameHead + size
+		waits = o.wait()
+	}
+	if !waits {
+		o.flush()
+	}
+	return nil
+}
+
+// wait reports whether a reply that has been added may wait, and sees that it
+// does not wait for ever. mu is held.
+func (o *outbox) wait() bool {
+	if o.patient == 0 || o.hurry {
+		return false
+	}
+	o.late++
+	switch {
+	case o.timer == nil:
+		o.timer = time.AfterFunc(o.patient, o.flushLate)
+	case o.late == 1:
+		o.timer.Reset(o.patient)
+	}
+	return true
+}
+
+// send sends the calls that were held.
+func (o *outbox) send() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.buf) > 0 {
+		o.flush()
+	}
+}
+
+// flushLate sends the replies whose time is up.
+func (o *outbox) flushLate() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.late > 0 {
+		o.flush()
+	}
+}
+
+// noWait lets the next reply leave at once, and those before it.
+func (o *outbox) noWait() {
+	o.mu.Lock()
+	o.hurry = true
+	o.mu.Unlock()
+}
+
+// flush sends what waits: as much as the socket takes now, and the rest by the
+// writer. mu is held.
+func (o *outbox) flush() {
+	if o.timer != nil {
+		o.timer.Stop()
+	}
+	o.late, o.hurry = 0, false
+	if o.direct != nil && !o.writing {
+		n := o.direct.write(o.buf)
+		o.buf = o.buf[:copy(o.buf, o.buf[n:])]
+		if len(o.buf) == 0 {
+			giveBack(o.lent, o.buf)
+			o.lent, o.buf, o.replies = nil, nil, 0
+			o.tellRoom()
+			return
+		}
+	}
+	ring(o.bell)
+}
+
+// giveBack returns a buffer to the pool.
+func giveBack(lent *[]byte, buf []byte) {
+	if cap(buf) <= maxPooled {
+		*lent = buf[:0]
+		buffers.Put(lent)
+	}
+}
+
+// boxWriter appends to an outbox whose mu is held.
+type boxWriter outbox
+
+func (w *boxWriter) Write(p []byte) (int, error) {
+	w.buf = append(w.buf, p...)
+	return len(p), nil
+}
+
+// full reports whether so many replies wait that no further call is served.
+func (o *outbox) full() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.replies+o.leaving > o.enough
+}
+
+// whenRoom reports whether the outbox is not full. Where it is, f is called
+// when that is over, unless whenRoom is called again before; f must not block.
+func (o *outbox) whenRoom(f func()) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.room = nil; o.replies+o.leaving <= o.enough {
+		return true
+	}
+	o.room = f
+	return false
+}
+
+// tellRoom calls who waits for room, where there is some. mu is held.
+func (o *outbox) tellRoom() {
+	if o.room != nil && o.replies+o.leaving <= o.enough {
+		o.room()
+		o.room = nil
+	}
+}
+
+// write is the writer: it writes what waits until done or an error, which it
+// returns.
+func (o *outbox) write(done <-chan struct{}) error {
+	for {
+		select {
+		case <-o.bell:
+		case <-done:
+			return nil
+		}
+		for buf, lent := o.take(); len(buf) > 0; buf, lent = o.take() {
+			o.nc.SetWriteDeadline(time.Now().Add(o.timeout))
+			if _, err := o.nc.Write(buf); err != nil {
+				return err // half a frame may be out: the connection is finished
+			}
+			giveBack(lent, buf)
+		}
+		o.nc.SetWriteDeadline(time.Time{}) // direct writes have none
+	}
+}
+
+// take returns what waits, leaving the outbox empty: what it returned before
+// has left. From then on the writer is writing, until it finds nothing to take.
+func (o *outbox) take() (buf []byte, lent *[]byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	buf, lent = o.buf, o.lent
+	o.leaving, o.replies = o.replies, 0
+	o.buf, o.lent = nil, nil
+	o.writing = len(buf) > 0
+	o.tellRoom()
+	return buf, lent
+}
+
+// ring wakes whoever waits on the bell; a bell that has rung stays rung.
+func ring(bell chan struct{}) {
+	select {
+	case bell <- struct{}{}:
+	default:
+	}
+}

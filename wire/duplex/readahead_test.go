@@ -1,0 +1,63 @@
+package duplex
+
+import (
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"testing"
+)
+
+// scripted is a connection whose reads return one piece each; the last piece
+// comes with the error.
+type scripted struct {
+	net.Conn
+	pieces []string
+	err    error
+	sizes  []int // of the buffers that were read into
+}
+
+func (s *scripted) Read(p []byte) (int, error) {
+	s.sizes = append(s.sizes, len(p))
+	if len(s.pieces) == 0 {
+		return 0, s.err
+	}
+	n := copy(p, s.pieces[0])
+	if s.pieces = s.pieces[1:]; len(s.pieces) == 0 {
+		return n, s.err
+	}
+	return n, nil
+}
+
+// TestInflow reads ahead for a small read, and reads directly for a large one.
+// Bytes that came with an error are read before the error.
+func TestInflow(t *testing.T) {
+	over := errors.New("over")
+	s := &scripted{pieces: []string{"", "abcdef", "ghi", "jk"}, err: over}
+	in := newInflow(s)
+	if len(in.buffered()) > 0 || in.wait() != nil || string(in.buffered()) != "abcdef" || in.wait() != nil {
+		t.Errorf("%q is read ahead", in.buffered())
+	}
+	read := func(size int, want string, is error) {
+		t.Helper()
+		p := make([]byte, size)
+		if n, err := in.Read(p); string(p[:n]) != want || err != is {
+			t.Errorf("%q, %v; want %q, %v", p[:n], err, want, is)
+		}
+	}
+	read(4, "abcd", nil)
+	read(2*ownAhead, "ef", nil) // no more than is there
+	read(ownAhead, "ghi", nil)  // directly
+	read(ownAhead-1, "jk", nil) // ahead, and its error comes again
+	read(ownAhead-1, "", over)
+	read(ownAhead, "", over)
+	if want := []int{ownAhead, ownAhead, ownAhead, ownAhead, ownAhead, ownAhead}; !slices.Equal(s.sizes, want) {
+		t.Errorf("it read into buffers of %v bytes; want %v", s.sizes, want)
+	}
+	s = &scripted{pieces: []string{"x"}, err: io.EOF}
+	in = newInflow(s)
+	read(4*ownAhead, "x", io.EOF)
+	if in.own != nil || !slices.Equal(s.sizes, []int{4 * ownAhead}) {
+		t.Errorf("a large read went by a buffer of its own: %v", s.sizes)
+	}
+}

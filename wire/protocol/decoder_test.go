@@ -1,0 +1,135 @@
+package protocol
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"mom.internal/wire"
+
+	"mom.internal/wire/wiretest"
+)
+
+// withLog returns an event with n log entries in bytes, which Encode would
+// refuse for more than MaxLogEntries.
+func withLog(enc *EventEncoder, n int) []byte {
+	ev := wire.Event{Seq: 1, Data: wire.TransferData{Status: wire.Status{Log: make([]wire.LogEntry, n)}}}
+	data := enc.defineRun(&ev).bytes
+	enc.record.set(&ev, enc.number)
+	return append(data, enc.encode()...)
+}
+
+// TestDecodeLog takes a log of MaxLogEntries, and refuses a longer one before it
+// makes room for it.
+func TestDecodeLog(t *testing.T) {
+	enc := NewEventEncoder()
+	if got := decoded(t, NewEventDecoder(enc.Types()), withLog(enc, wire.MaxLogEntries), 1); len(got[0].Data.Status.Log) != wire.MaxLogEntries {
+		t.Errorf("%d entries became %d", wire.MaxLogEntries, len(got[0].Data.Status.Log))
+	}
+	for n, words := range map[int]string{
+		wire.MaxLogEntries + 1: "an event with 1025 log entries; at most 1024",
+		4096:                   "an event with 4096 log entries; at most 1024",
+		4097:                   "more than 4096 elements",
+	} {
+		dec, data := NewEventDecoder(enc.Types()), withLog(enc, n)
+		before := wiretest.Allocated()
+		err := dec.Decode(data, 1, func(*wire.Event) {})
+		if cost := wiretest.Allocated() - before; !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), words) || cost > 16<<10 {
+			t.Errorf("%d entries: %v, with %d bytes allocated", n, err, cost)
+		}
+	}
+}
+
+// TestDecodeReferences refuses a reference to a definition that has not
+// arrived, and a value of another type, first or later.
+func TestDecodeReferences(t *testing.T) {
+	enc, ev := NewEventEncoder(), fullEvent()
+	run := enc.defineRun(&ev)
+	pack := enc.definePackage(&ev, run)
+	enc.record.set(&ev, pack.number)
+	data := bytes.Clone(enc.encode())
+	retyped := func(value []byte) []byte { // as a value of the next type, whose number has as many bytes
+		value = bytes.Clone(value)
+		_, n := wiretest.Number(value)
+		_, id := wiretest.Number(value[n:])
+		value[n+id-1] += 2
+		return value
+	}
+	whole := slices.Concat(run.bytes, pack.bytes, data)
+	for name, tc := range map[string]struct {
+		data  []byte
+		words string // "" for a stream that is taken
+	}{
+		"whole":             {whole, ""},
+		"a run left out":    {slices.Concat(pack.bytes, data), "definition 2 refers to 1, which has not come"},
+		"a package out":     {slices.Concat(run.bytes, data), "event 42 refers to definition 2, which has not come"},
+		"another type":      {retyped(whole), "a gob value that has nothing in common with type protocol.record"},
+		"then another type": {slices.Concat(run.bytes, pack.bytes, retyped(data)), "values of two gob types"},
+		"a byte behind":     {append(slices.Clone(whole), 0), "1 bytes behind the last event"},
+	} {
+		dec, got := NewEventDecoder(enc.Types()), 0
+		err := dec.Decode(tc.data, 1, func(*wire.Event) { got++ })
+		switch {
+		case tc.words == "":
+			if err != nil || got != 1 {
+				t.Errorf("%s: %d events, %v", name, got, err)
+			}
+		case !errors.Is(err, wire.ProtocolError) || err.Error() != tc.words || got > 0:
+			t.Errorf("%s: %d events, %v; want %q", name, got, err, tc.words)
+		}
+	}
+}
+
+// TestEventTypes: the types of a stream of events are definitions, and nothing
+// else.
+func TestEventTypes(t *testing.T) {
+	enc := NewEventEncoder()
+	value := encoded(t, enc, wire.Event{})
+	for words, types := range map[string][]byte{
+		"a gob value among definitions":                 append(slices.Clone(enc.Types()), value...),
+		"more than 32768 bytes of gob type definitions": append(slices.Clone(enc.Types()), make([]byte, 32<<10)...),
+		"a gob type that is defined already":            slices.Concat(enc.Types(), enc.Types()),
+		"a gob value of a type that is not defined":     nil,
+		"a gob message that is cut off":                 enc.Types()[:len(enc.Types())-1],
+	} {
+		dec := NewEventDecoder(types)
+		for range 2 {
+			if err := dec.Decode(value, 1, func(*wire.Event) {}); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), words) {
+				t.Errorf("%v; want %q", err, words)
+			}
+		}
+	}
+	if err := NewEventDecoder(enc.Types()).Decode(value, 1, func(*wire.Event) {}); err != nil {
+		t.Errorf("after those: %v", err)
+	}
+}
+
+// BenchmarkDecode is a batch of a hundred events to a handler, as it comes.
+func BenchmarkDecode(b *testing.B) {
+	types, data := benchBatch()
+	dec := NewEventDecoder(types)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := dec.Decode(data, 100, func(*wire.Event) {}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// benchBatch returns the types and a hundred Transferring events of a package.
+func benchBatch() (types, data []byte) {
+	enc, common, known := NewEventEncoder(), new(Common), new(Known)
+	for i := range 100 {
+		ev := fullEvent()
+		ev.Seq = uint64(1000 + i)
+		ev.Data.Status.Log = nil
+		def, event, err := enc.Encode(&ev, common, 1<<20)
+		if err != nil {
+			panic(err)
+		}
+		data = append(known.Append(data, def), event...)
+	}
+	return enc.Types(), data
+}

@@ -1,0 +1,242 @@
+package protocol
+
+import (
+	"reflect"
+	"testing"
+
+	"mom.internal/wire"
+
+	"github.com/google/uuid"
+
+	"mom.internal/wire/wiretest"
+)
+
+// TestDefinitionsForgotten interleaves more runs and packages than a receiver
+// keeps definitions of: both ends forget the same, so every event comes through
+// whole, and a definition is sent again only after it was forgotten.
+func TestDefinitionsForgotten(t *testing.T) {
+	rng := wiretest.Random(t)
+	const runs, packages = maxDefinitions * 2 / 3, 3
+	type stream struct {
+		common Common
+		event  wire.Event
+	}
+	streams := make([]*stream, runs)
+	for i := range streams {
+		streams[i] = &stream{event: wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{
+			Initialize: &wire.InitializeData{Name: string(rune('a' + i%26)), Bytes: int64(i)},
+		}}}
+	}
+	enc, known := NewEventEncoder(), new(Known)
+	dec := NewEventDecoder(enc.Types())
+	definitions := 0
+	for seq := uint64(1); seq <= 6000; seq++ {
+		// Most come from a few runs, so that some definitions are kept, and
+		// some not.
+		s := streams[rng.IntN(runs)]
+		if rng.IntN(3) > 0 {
+			s = streams[rng.IntN(20)]
+		}
+		ev := s.event
+		ev.Seq = seq
+		ev.Data.Status.State = wire.Transferring
+		if p := rng.IntN(packages + 1); p > 0 {
+			ev.Data.Header = &wire.PackageHeader{Number: p, FileSize: 9, SizeOfSentData: rng.Int64N(9)}
+			ev.Data.Body = &wire.PackageBody{Files: p, Item: "item"}
+		}
+		def, record, err := enc.Encode(&ev, &s.common, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := known.Append(nil, def)
+		if len(data) > 0 {
+			definitions++
+		}
+		got := decoded(t, dec, append(data, record...), 1)
+		if len(got) != 1 || !reflect.DeepEqual(got[0], ev) {
+			t.Fatalf("event %d came through as %+v; want %+v", seq, got, ev)
+		}
+	}
+	if definitions < maxDefinitions || definitions > 5000 {
+		t.Errorf("definitions before %d of 6000 events: the test does not test what it is for", definitions)
+	}
+	if len(known.told.values) != maxDefinitions || len(dec.defs.values) != maxDefinitions {
+		t.Errorf("%d and %d definitions kept; want %d", len(known.told.values), len(dec.defs.values), maxDefinitions)
+	}
+}
+
+// TestMemo keeps the latest maxDefinitions values. It forgets the oldest first,
+// and a number that comes again keeps its place.
+func TestMemo(t *testing.T) {
+	var m memo[int]
+	if _, ok := m.get(1); ok {
+		t.Error("an empty memo has a value")
+	}
+	for n := range uint64(maxDefinitions) {
+		m.put(n, int(n))
+	}
+	m.put(0, -1) // again: it stays the oldest
+	if v, ok := m.get(0); v != -1 || !ok || len(m.values) != maxDefinitions {
+		t.Errorf("the oldest is %d, %v, of %d values", v, ok, len(m.values))
+	}
+	for n := range uint64(2 * maxDefinitions) {
+		if _, ok := m.get(n); !ok {
+			t.Fatalf("%d was forgotten before its turn", n)
+		}
+		m.put(maxDefinitions+n, int(maxDefinitions+n))
+		if _, ok := m.get(n); ok {
+			t.Fatalf("%d is kept past its turn", n)
+		}
+		if v, ok := m.get(maxDefinitions + n); v != int(maxDefinitions+n) || !ok || len(m.values) != maxDefinitions {
+			t.Fatalf("the newest is %d, %v, of %d values", v, ok, len(m.values))
+		}
+	}
+}
+
+// TestKnownSendsOnce: a receiver is sent each definition once, a package's after
+// its run's, and again after it was forgotten. A package that is kept does not
+// need its run again.
+func TestKnownSendsOnce(t *testing.T) {
+	run := &Definition{number: 1, bytes: []byte("R")}
+	pack := &Definition{number: 2, run: run, bytes: []byte("P")}
+	other := &Definition{number: 3, run: run, bytes: []byte("O")}
+	var k Known
+	for i, step := range []struct {
+		d    *Definition
+		want string
+	}{{pack, "RP"}, {pack, ""}, {run, ""}, {other, "O"}, {pack, ""}} {
+		if got := string(k.Append([]byte("."), step.d)); got != "."+step.want {
+			t.Errorf("step %d: %q; want %q", i, got, "."+step.want)
+		}
+	}
+	for n := range uint64(maxDefinitions - 2) { // run is forgotten
+		k.Append(nil, &Definition{number: 100 + n, bytes: []byte("X")})
+	}
+	for i, step := range []struct {
+		d    *Definition
+		want string
+	}{{pack, ""}, {run, "R"}, {pack, "P"}, {other, "O"}} { // each one sent forgets the next
+		if got := string(k.Append(nil, step.d)); got != step.want {
+			t.Errorf("after the run was forgotten, step %d: %q; want %q", i, got, step.want)
+		}
+	}
+}
+
+// TestCommonKeeps: a Common keeps the latest maxCommon packages of the latest
+// run.
+func TestCommonKeeps(t *testing.T) {
+	enc, common := NewEventEncoder(), new(Common)
+	event := func(run byte, number int) *wire.Event {
+		return &wire.Event{RunID: uuid.UUID{run}, Data: wire.TransferData{Header: &wire.PackageHeader{Number: number}}}
+	}
+	encode := func(run byte, number int) *Definition {
+		def, _, err := enc.Encode(event(run, number), common, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return def
+	}
+	var defs []*Definition
+	for n := range maxCommon {
+		defs = append(defs, encode(1, n))
+	}
+	for n, def := range defs {
+		if encode(1, n) != def {
+			t.Errorf("package %d of %d is defined again", n, maxCommon)
+		}
+	}
+	encode(1, maxCommon)
+	for n := 1; n <= maxCommon; n++ {
+		if _, pack := common.find(event(1, n)); pack == nil {
+			t.Errorf("package %d is forgotten", n)
+		}
+	}
+	if _, pack := common.find(event(1, 0)); pack != nil || len(common.packages) != maxCommon {
+		t.Errorf("the oldest package is kept, with %d others", len(common.packages))
+	}
+	encode(2, 5)
+	if run, _ := common.find(event(1, 5)); run != nil || len(common.packages) != 1 {
+		t.Errorf("another run keeps %d packages", len(common.packages))
+	}
+}
+
+// TestDefinitionSays: a definition returns the job, the run and the name of its
+// events.
+func TestDefinitionSays(t *testing.T) {
+	ev := fullEvent()
+	for what, change := range map[string]func(*wire.Event){
+		"package": func(*wire.Event) {}, "run": func(ev *wire.Event) { ev.Data.Header, ev.Data.Body = nil, nil },
+	} {
+		ev := ev
+		change(&ev)
+		def, _, err := NewEventEncoder().Encode(&ev, new(Common), 1<<20)
+		if err != nil || def.JobID() != ev.JobID || def.RunID() != ev.RunID || def.Name() != "site" || (def.run == nil) != (what == "run") {
+			t.Errorf("%s: %v %v %q, %v", what, def.JobID(), def.RunID(), def.Name(), err)
+		}
+	}
+	if def, _, err := NewEventEncoder().Encode(new(wire.Event), new(Common), 1<<20); err != nil || def.Name() != "" {
+		t.Errorf("without Initialize: %q, %v", def.Name(), err)
+	}
+}
+
+// TestDefinitionFits: a definition fits as long as nothing changes but the
+// fields that each event carries itself. After another change, the run or the
+// package is defined again.
+func TestDefinitionFits(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change    func(*wire.Event)
+		run, pack bool // still fit
+	}{
+		"nothing": {func(*wire.Event) {}, true, true},
+		"what each event says": {func(ev *wire.Event) {
+			ev.Seq, ev.Data.Status, ev.Data.Progress = 43, wire.Status{}, wire.Progress{}
+			ev.Data.Header.SizeOfSentData, ev.Data.Header.SizeOfReceivedData, ev.Data.Body.Item = 0, 0, ""
+		}, true, true},
+		"job":             {func(ev *wire.Event) { ev.JobID[0]++ }, false, false},
+		"run":             {func(ev *wire.Event) { ev.RunID[0]++ }, false, false},
+		"name":            {func(ev *wire.Event) { ev.Data.Initialize.Name += "x" }, false, false},
+		"no Initialize":   {func(ev *wire.Event) { ev.Data.Initialize = nil }, false, false},
+		"header":          {func(ev *wire.Event) { ev.Data.Header.FileSize++ }, true, false},
+		"no header":       {func(ev *wire.Event) { ev.Data.Header = nil }, true, false},
+		"body":            {func(ev *wire.Event) { ev.Data.Body.Files++ }, true, false},
+		"no body":         {func(ev *wire.Event) { ev.Data.Body = nil }, true, false},
+		"header of zeros": {func(ev *wire.Event) { ev.Data.Header = new(wire.PackageHeader) }, true, false},
+	} {
+		enc, common, known := NewEventEncoder(), new(Common), new(Known)
+		first, next := fullEvent(), fullEvent()
+		tc.change(&next)
+		dec, at := NewEventDecoder(enc.Types()), new(Definition)
+		for i, ev := range []wire.Event{first, next, first} { // and back
+			run, pack := common.find(&ev)
+			if i == 1 && ((run != nil) != tc.run || (pack != nil) != tc.pack) {
+				t.Errorf("%s: the run fits: %v, the package: %v", name, run != nil, pack != nil)
+			}
+			def, data, err := enc.Encode(&ev, common, 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 1 && (def == at) != tc.pack {
+				t.Errorf("%s: defined again: %v", name, def != at)
+			}
+			at = def
+			if got := decoded(t, dec, append(known.Append(nil, def), data...), 1); !reflect.DeepEqual(got[0], undelivered(ev)) {
+				t.Errorf("%s: event %d came through as %+v", name, i, got[0])
+			}
+		}
+	}
+	// What was nil and is there now does not fit, either.
+	common, bare := new(Common), fullEvent()
+	bare.Data.Initialize, bare.Data.Header = nil, nil
+	if _, _, err := NewEventEncoder().Encode(&bare, common, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	for name, set := range map[string]func(*wire.Event){
+		"Initialize": func(ev *wire.Event) { ev.Data.Initialize = new(wire.InitializeData) }, "header": func(ev *wire.Event) { ev.Data.Header = new(wire.PackageHeader) },
+	} {
+		ev := bare
+		set(&ev)
+		if run, pack := common.find(&ev); (run != nil) != (name == "header") || pack != nil {
+			t.Errorf("%s is there now: the run fits: %v, the package: %v", name, run != nil, pack != nil)
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"os"
+	"time"
+
+	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+
+	"github.com/google/uuid"
+)
+
+// The greeting is what two sides say before the first gob byte: fixed binary
+// fields under a deadline, so that nobody unknown reaches gob.
+
+// Version is the protocol version that this package speaks.
+const Version = 1
+
+// MaxServerMessage is the longest frame payload that a server may send, in
+// bytes, and that every client takes unless it is told otherwise.
+const MaxServerMessage = 4 << 20
+
+// MaxHeartbeat is the longest that a server may leave between two calls to a
+// subscriber. A client takes a longer one for this.
+const MaxHeartbeat = 10 * time.Minute
+
+// greetMagic opens the greeting in both directions.
+const greetMagic = "MoM\x01"
+
+// maxRefusal bounds what a server may say in a refusal: code, words.
+const maxRefusal = 1024
+
+// Hello is what a client says first.
+type Hello struct {
+	Version uint8
+	Token   string
+}
+
+// Welcome is a server's answer to a Hello that it accepts.
+type Welcome struct {
+	Epoch      uuid.UUID     // the life of this server
+	Heartbeat  time.Duration // the server calls a subscriber at least this often; whole milliseconds
+	MaxMessage uint32        // bytes of the longest frame that the server takes
+}
+
+// welcomeSize is a Welcome in bytes.
+const welcomeSize = 16 + 4 + 4
+
+// Greet says hello on nc as a client and returns the server's welcome. The
+// error is what the server refused with; a [wire.BadRequest] error for a token of more
+// than [wire.MaxTokenBytes]; or a [wire.NotMoM] error, [wire.VersionMismatch], [wire.ProtocolError],
+// [wire.BadCertificate], [wire.Timeout] or [wire.Lost] that names the peer. The caller
+// sets no deadline: the greeting ends after timeout. On an error the caller
+// closes nc.
+func Greet(nc net.Conn, hello Hello, timeout time.Duration) (Welcome, error) {
+	if len(hello.Token) > wire.MaxTokenBytes {
+		return Welcome{}, wire.Errorf(wire.BadRequest, "a token of %d bytes; at most %d", len(hello.Token), wire.MaxTokenBytes)
+	}
+	nc.SetDeadline(time.Now().Add(timeout))
+	defer nc.SetDeadline(time.Time{})
+
+	out := append([]byte(greetMagic), hello.Version)
+	out = binary.BigEndian.AppendUint16(out, uint16(len(hello.Token)))
+	out = append(out, hello.Token...)
+	if _, err := nc.Write(out); err != nil {
+		// The peer may have refused before it read: look for its words first.
+		if w, rerr := readWelcome(nc); rerr == nil || !errors.Is(rerr, wire.Lost) {
+			return w, rerr
+		}
+		return Welcome{}, greetError(nc, err)
+	}
+	return readWelcome(nc)
+}
+
+// readWelcome reads the server's half: magic, version, status, length, body.
+func readWelcome(nc net.Conn) (Welcome, error) {
+	var head [8]byte
+	if n, err := io.ReadFull(nc, head[:4]); n > 0 && string(head[:n]) != greetMagic[:n] {
+		return Welcome{}, wire.Errorf(wire.NotMoM, "%v is not a MoM server: it answered %s", nc.RemoteAddr(), describe(head[:n]))
+	} else if err != nil {
+		return Welcome{}, greetError(nc, err)
+	}
+	if _, err := io.ReadFull(nc, head[4:]); err != nil {
+		return Welcome{}, greetError(nc, err)
+	}
+	version, refused, size := head[4], head[5] != 0, int(binary.BigEndian.Uint16(head[6:]))
+	if size > maxRefusal {
+		return Welcome{}, wire.Errorf(wire.NotMoM, "%v is not a MoM server: a greeting of %d bytes", nc.RemoteAddr(), size)
+	}
+	body := make([]byte, size)
+	if _, err := io.ReadFull(nc, body); err != nil {
+		return Welcome{}, greetError(nc, err)
+	}
+	if refused {
+		said := duplex.ParseError(string(body))
+		return Welcome{}, &wire.Error{Code: said.Code, After: said.After, Message: fmt.Sprintf("%v refused the connection: %s", nc.RemoteAddr(), said.Message)}
+	}
+	if version != Version {
+		return Welcome{}, versionError(nc, version)
+	}
+	if size < welcomeSize { // more is a newer server's, and ignored
+		return Welcome{}, wire.Errorf(wire.ProtocolError, "%v sent a welcome of %d bytes; want %d", nc.RemoteAddr(), size, welcomeSize)
+	}
+	return Welcome{
+		Epoch:      uuid.UUID(body[:16]),
+		Heartbeat:  time.Duration(binary.BigEndian.Uint32(body[16:])) * time.Millisecond,
+		MaxMessage: binary.BigEndian.Uint32(body[20:]),
+	}, nil
+}
+
+func versionError(nc net.Conn, version uint8) *wire.Error {
+	return wire.Errorf(wire.VersionMismatch, "%v speaks protocol version %d, this side %d; use a matching release", nc.RemoteAddr(), version, Version)
+}
+
+// greetError says why the peer's half of the greeting did not come, and keeps
+// err as the cause.
+func greetError(nc net.Conn, err error) *wire.Error {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return wire.Errorf(wire.Timeout, "%v did not greet in time; is it a MoM server?", nc.RemoteAddr()).WithCause(err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return wire.Errorf(wire.Lost, "%v closed the connection before it greeted; is it a MoM server?", nc.RemoteAddr()).WithCause(err)
+	case isCertificateAlert(err): // TLS 1.3 has the client find out after the handshake
+		return handshakeError(nc.RemoteAddr(), err).WithCause(err)
+	}
+	return wire.Errorf(wire.Lost, "greeting %v: %w", nc.RemoteAddr(), err)
+}
+
+// describe names the protocol that opens with the bytes, where it is a common one.
+func describe(head []byte) string {
+	switch {
+	case opensTLS(head):
+		return "in TLS; connect with TLS"
+	case bytes.HasPrefix(head, []byte("HTTP")), bytes.HasPrefix(head, []byte("GET ")), bytes.HasPrefix(head, []byte("POST")):
+		return "in HTTP"
+	case bytes.HasPrefix(head, []byte("SSH-")):
+		return "in SSH"
+	}
+	return fmt.Sprintf("%q", head)
+}
+
+// ReadHello reads a client's Hello as a server. The error is an [*Error]: one
+// of [wire.NotMoM] is not to be answered, the others may be, with [Refuse]. The
+// caller sets the deadline.
+func ReadHello(nc net.Conn) (Hello, error) {
+	var head [7]byte
+	if n, err := io.ReadFull(nc, head[:4]); n > 0 && string(head[:n]) != greetMagic[:n] {
+		if opensTLS(head[:n]) {
+			return Hello{}, wire.Errorf(wire.TLSMismatch, "there is no TLS at this port; connect without it")
+		}
+		return Hello{}, wire.Errorf(wire.NotMoM, "the greeting is not a MoM client's: it opened %s", describe(head[:n]))
+	} else if err != nil {
+		return Hello{}, helloError(err)
+	}
+	if _, err := io.ReadFull(nc, head[4:]); err != nil {
+		return Hello{}, helloError(err)
+	}
+	hello := Hello{Version: head[4]}
+	if hello.Version != Version {
+		return hello, versionError(nc, hello.Version)
+	}
+	size := int(binary.BigEndian.Uint16(head[5:]))
+	if size > wire.MaxTokenBytes {
+		return hello, wire.Errorf(wire.Unauthorized, "a token of %d bytes; at most %d", size, wire.MaxTokenBytes)
+	}
+	token := make([]byte, size)
+	if _, err := io.ReadFull(nc, token); err != nil {
+		return hello, helloError(err)
+	}
+	hello.Token = string(token)
+	return hello, nil
+}
+
+// helloError says why a client's half of the greeting did not come, and keeps
+// err as the cause.
+func helloError(err error) *wire.Error {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return wire.Errorf(wire.Timeout, "the greeting did not come in time").WithCause(err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return wire.Errorf(wire.Lost, "the client closed the connection before it had greeted").WithCause(err)
+	}
+	return wire.Errorf(wire.Lost, "reading the greeting: %w", err)
+}
+
+// Accept answers a Hello with the welcome, as a server.
+func Accept(nc net.Conn, w Welcome) error {
+	body := append(make([]byte, 0, welcomeSize), w.Epoch[:]...)
+	body = binary.BigEndian.AppendUint32(body, uint32(min(w.Heartbeat.Milliseconds(), math.MaxUint32)))
+	body = binary.BigEndian.AppendUint32(body, w.MaxMessage)
+	return writeAnswer(nc, 0, body)
+}
+
+// Refuse answers a Hello with why, as a server.
+func Refuse(nc net.Conn, why *wire.Error) error {
+	return writeAnswer(nc, 1, []byte(wire.Clip(duplex.FormatError(why), maxRefusal-4)))
+}
+
+func writeAnswer(nc net.Conn, status byte, body []byte) error {
+	out := append([]byte(greetMagic), Version, status)
+	out = binary.BigEndian.AppendUint16(out, uint16(len(body)))
+	_, err := nc.Write(append(out, body...))
+	return err
+}

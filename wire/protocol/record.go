@@ -1,0 +1,196 @@
+package protocol
+
+import (
+	"fmt"
+	"time"
+
+	"mom.internal/wire"
+
+	"github.com/google/uuid"
+)
+
+// record.go holds how an event stands in the stream: what it has in common with
+// other events of its run or its package is said once, in a definition, and the
+// event's own record refers to it.
+
+// record is one value of the stream: an event, or a definition. A definition
+// has Run or Package set. The fields are the wire's: append-only.
+type record struct {
+	Seq uint64 // of an event; 0 in a definition
+	// Of is the definition that completes the event: a package's, or for a
+	// job's event a run's. In a definition it is its own number.
+	Of      uint64
+	Run     *runDefinition
+	Package *packageDefinition
+
+	State                                       wire.State
+	Final                                       bool
+	Sent, Received                              int64 // bytes of the package
+	Item                                        string
+	Began, Ended                                int64 // SentTime and ReceivedTime, as nanos has them
+	Log                                         logRecords
+	PackagesDone, PackagesFailed, PackagesTotal int
+	FilesDone, FilesTotal                       int
+	BytesDone, BytesTotal                       int64
+	Warnings, Errors                            int
+}
+
+// runDefinition is what the events of a run have in common.
+type runDefinition struct {
+	JobID, RunID  uuid.UUID
+	Initialize    *wire.InitializeData
+	LastExecution int64 // Initialize's, which is left out there
+}
+
+// packageDefinition is what the events of a package have in common.
+type packageDefinition struct {
+	Run    uint64              // the number of the run's definition
+	Header *wire.PackageHeader // without the sizes of what was moved
+	Body   *wire.PackageBody   // without the item
+}
+
+// logRecord is a LogEntry.
+type logRecord struct {
+	Time     int64
+	Severity wire.Severity
+	Item     string
+	Message  string
+}
+
+// logRecords is the log of one event.
+type logRecords []logRecord
+
+// Bound implements gob.Bounded.
+func (logRecords) Bound(n int) error {
+	if n > wire.MaxLogEntries {
+		return fmt.Errorf("an event with %d log entries; at most %d", n, wire.MaxLogEntries)
+	}
+	return nil
+}
+
+// nanos returns a time as nanoseconds since 1970, 0 for the zero time. Times
+// that do not fit, before 1678 or after 2261, become 0 too.
+func nanos(t time.Time) int64 {
+	if y := t.Year(); y < 1678 || y > 2261 {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// fromNanos is the reverse, in UTC.
+func fromNanos(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+// FieldPointer implements gob.FieldPointers, for the fields that events have.
+func (r *record) FieldPointer(field int16) any {
+	switch field {
+	case 0:
+		return &r.Seq
+	case 1:
+		return &r.Of
+	case 6:
+		return &r.Sent
+	case 7:
+		return &r.Received
+	case 8:
+		return &r.Item
+	case 9:
+		return &r.Began
+	case 10:
+		return &r.Ended
+	case 12:
+		return &r.PackagesDone
+	case 13:
+		return &r.PackagesFailed
+	case 14:
+		return &r.PackagesTotal
+	case 15:
+		return &r.FilesDone
+	case 16:
+		return &r.FilesTotal
+	case 17:
+		return &r.BytesDone
+	case 18:
+		return &r.BytesTotal
+	case 19:
+		return &r.Warnings
+	case 20:
+		return &r.Errors
+	}
+	return nil
+}
+
+// set makes r the record of ev.
+func (r *record) set(ev *wire.Event, of uint64) {
+	status, p := &ev.Data.Status, &ev.Data.Progress
+	*r = record{
+		Seq: ev.Seq, Of: of, State: status.State, Final: status.Final,
+		Began: nanos(status.SentTime), Ended: nanos(status.ReceivedTime),
+		PackagesDone: p.PackagesDone, PackagesFailed: p.PackagesFailed, PackagesTotal: p.PackagesTotal,
+		FilesDone: p.FilesDone, FilesTotal: p.FilesTotal, BytesDone: p.BytesDone, BytesTotal: p.BytesTotal,
+		Warnings: p.Warnings, Errors: p.Errors,
+	}
+	if h := ev.Data.Header; h != nil {
+		r.Sent, r.Received = h.SizeOfSentData, h.SizeOfReceivedData
+	}
+	if b := ev.Data.Body; b != nil {
+		r.Item = b.Item
+	}
+	for i := range status.Log {
+		entry := &status.Log[i]
+		r.Log = append(r.Log, logRecord{Time: nanos(entry.Time), Severity: entry.Severity, Item: entry.Item, Message: entry.Message})
+	}
+}
+
+// eventParts is what an event of a package has of its own.
+type eventParts struct {
+	header wire.PackageHeader
+	body   wire.PackageBody
+}
+
+// fill makes ev of r and its definition, with own for what of its package is
+// its own.
+func (r *record) fill(ev *wire.Event, def *definition, own *eventParts) {
+	*ev = wire.Event{
+		Seq: r.Seq, JobID: def.run.JobID, RunID: def.run.RunID,
+		Data: wire.TransferData{
+			Initialize: def.run.Initialize,
+			Status:     wire.Status{State: r.State, Final: r.Final, SentTime: fromNanos(r.Began), ReceivedTime: fromNanos(r.Ended)},
+			Progress: wire.Progress{
+				PackagesDone: r.PackagesDone, PackagesFailed: r.PackagesFailed, PackagesTotal: r.PackagesTotal,
+				FilesDone: r.FilesDone, FilesTotal: r.FilesTotal, BytesDone: r.BytesDone, BytesTotal: r.BytesTotal,
+				Warnings: r.Warnings, Errors: r.Errors,
+			},
+		},
+	}
+	if p := def.pack; p != nil {
+		if p.Header != nil {
+			own.header = *p.Header
+			own.header.SizeOfSentData, own.header.SizeOfReceivedData = r.Sent, r.Received
+			ev.Data.Header = &own.header
+		}
+		if p.Body != nil {
+			own.body = *p.Body
+			own.body.Item = r.Item
+			ev.Data.Body = &own.body
+		}
+	}
+	if len(r.Log) > 0 {
+		log := make([]wire.LogEntry, len(r.Log))
+		for i := range r.Log {
+			entry := &r.Log[i]
+			log[i] = wire.LogEntry{Time: fromNanos(entry.Time), Severity: entry.Severity, Item: entry.Item, Message: entry.Message}
+		}
+		ev.Data.Status.Log = log
+	}
+}
+
+// definition is what a number stands for at the receiving end.
+type definition struct {
+	run  *runDefinition
+	pack *packageDefinition // nil in a run's own
+}

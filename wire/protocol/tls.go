@@ -1,0 +1,124 @@
+package protocol
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+
+	"mom.internal/wire"
+)
+
+// AtLeastTLS13 returns cfg, or where it names no MinVersion a copy of it that
+// wants TLS 1.3. It holds for what GetConfigForClient returns, too. Nil is nil.
+func AtLeastTLS13(cfg *tls.Config) *tls.Config {
+	if cfg == nil || cfg.MinVersion != 0 && cfg.GetConfigForClient == nil {
+		return cfg
+	}
+	strict := cfg.Clone()
+	if strict.MinVersion == 0 {
+		strict.MinVersion = tls.VersionTLS13
+	}
+	if forClient := cfg.GetConfigForClient; forClient != nil {
+		strict.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			own, err := forClient(hello)
+			return AtLeastTLS13(own), err
+		}
+	}
+	return strict
+}
+
+// HardClose returns tc with a Close that closes the connection under it at
+// once. tls.Conn's own Close first sends an alert, and may wait for seconds
+// for a peer that does not read.
+func HardClose(tc *tls.Conn) net.Conn { return hardTLS{tc} }
+
+type hardTLS struct{ *tls.Conn }
+
+func (c hardTLS) Close() error { return c.NetConn().Close() }
+
+// opensTLS reports whether bytes are the beginning of a TLS handshake or alert.
+func opensTLS(head []byte) bool {
+	return bytes.HasPrefix(head, []byte{0x15, 0x03}) || bytes.HasPrefix(head, []byte{0x16, 0x03})
+}
+
+// IsPlain reports whether a TLS handshake failed because the peer speaks this
+// protocol without TLS.
+func IsPlain(handshake error) bool {
+	var record tls.RecordHeaderError
+	return errors.As(handshake, &record) && string(record.RecordHeader[:len(greetMagic)]) == greetMagic
+}
+
+// maxTLSWords bounds what an error repeats of a certificate's names.
+const maxTLSWords = 256
+
+// HandshakeError says why a TLS handshake with peer failed: it is a [wire.TLSMismatch] error
+// if one side does not speak TLS, a [wire.BadCertificate] error if one side does not
+// accept the other's certificate, a [wire.Timeout] error, a [wire.Closed] error if a context
+// was cancelled, or a [wire.Lost] error. Its cause is err. It returns nil for nil.
+func HandshakeError(peer net.Addr, err error) error {
+	if err == nil {
+		return nil
+	}
+	return handshakeError(peer, err).WithCause(err)
+}
+
+// handshakeError is HandshakeError without the cause.
+func handshakeError(peer net.Addr, err error) *wire.Error {
+	var verification *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	text := wire.Clip(err.Error(), maxTLSWords)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return wire.Errorf(wire.Timeout, "the TLS handshake with %v did not end in time", peer)
+	case errors.Is(err, context.Canceled):
+		return wire.Errorf(wire.Closed, "the TLS handshake with %v was given up: %s", peer, text)
+	case errors.As(err, &record):
+		return wire.Errorf(wire.TLSMismatch, "%v does not speak TLS: it answered %s", peer, describe(record.RecordHeader[:]))
+	case errors.As(err, &verification):
+		return wire.Errorf(wire.BadCertificate, "the certificate of %v is not accepted: %s", peer, wire.Clip(verification.Err.Error(), maxTLSWords))
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return wire.Errorf(wire.Lost, "%v closed the connection within the TLS handshake", peer)
+	case isCertificateAlert(err):
+		return wire.Errorf(wire.BadCertificate, "%v does not accept this side's certificate: %s", peer, text)
+	case strings.Contains(text, "certificate"):
+		return wire.Errorf(wire.BadCertificate, "TLS with %v: %s", peer, text)
+	}
+	return wire.Errorf(wire.Lost, "TLS with %v: %s", peer, text)
+}
+
+// isCertificateAlert reports whether err is the peer's word, by a TLS alert,
+// about the certificate that it was shown, or was not. crypto/tls does not
+// export its alerts; all of these have the word.
+func isCertificateAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Err.Error(), "certificate")
+}
+
+// maxIdentity bounds an identity, in bytes.
+const maxIdentity = 128
+
+// Identity returns the name in the certificate that the peer has proven to
+// have, and that was verified: the common name of its subject, else the first
+// of its DNS names, mail addresses and URIs. It returns "" where there is none.
+func Identity(state *tls.ConnectionState) string {
+	if state == nil || len(state.VerifiedChains) == 0 {
+		return ""
+	}
+	leaf := state.VerifiedChains[0][0]
+	names := append([]string{leaf.Subject.CommonName}, leaf.DNSNames...)
+	names = append(names, leaf.EmailAddresses...)
+	for _, uri := range leaf.URIs {
+		names = append(names, uri.String())
+	}
+	for _, name := range names {
+		if name != "" {
+			return wire.Clip(strings.ToValidUTF8(name, "?"), maxIdentity)
+		}
+	}
+	return ""
+}
