@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/momserver/internal/history"
 	"mom.internal/wire"
 	"mom.internal/wire/protocol"
 )
@@ -56,16 +57,16 @@ type Grant struct {
 // admission is what is known of a client since its greeting.
 type admission struct {
 	identity string
-	sees     *jobSet // nil for all jobs
+	sees     *history.JobSet // nil for all jobs
 }
 
 // visible returns the jobs that a client may see. No grant includes the jobs
 // that have no name by naming them.
-func (g *Grant) visible() *jobSet {
+func (g *Grant) visible() *history.JobSet {
 	if g.AllJobs {
 		return nil
 	}
-	return newJobSet(g.Jobs, slices.DeleteFunc(slices.Clone(g.Names), func(name string) bool { return name == "" }))
+	return history.NewJobSet(g.Jobs, slices.DeleteFunc(slices.Clone(g.Names), func(name string) bool { return name == "" }))
 }
 
 // authorize decides about a client that has greeted. ctx ends with the time

@@ -11,6 +11,7 @@ import (
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
 
+	"mom.internal/momserver/internal/history"
 	"mom.internal/wire"
 )
 
@@ -167,6 +168,14 @@ const largestMessage = wire.MaxFilterItems * 64 << 10
 // maxPiece bounds an event and a batch, so that no message is over
 // protocol.MaxServerMessage: a page holds maxPage and an event more.
 const maxPiece = 1 << 20
+
+// history returns the bounds of the history.
+func (c *Config) history() history.Limits {
+	return history.Limits{
+		Events: c.CacheEvents, Bytes: c.CacheBytes, EventBytes: c.MaxEventBytes,
+		Runs: c.MaxRuns, RunSilence: c.MaxRunSilence, Jobs: c.MaxJobs,
+	}
+}
 
 // largestCall bounds the bytes of one call to a subscriber: a full batch and
 // the event that went over it, the type definitions, and net/rpc's head.

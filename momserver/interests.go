@@ -47,14 +47,14 @@ func newInterests() interests {
 
 // add adds a subscriber, which is not idle.
 func (in *interests) add(sub *subscriber) {
-	if set := sub.named(); set != nil {
-		sub.listed.jobs, sub.listed.names = link(in.jobs, set.ids, sub), link(in.names, set.names, sub)
+	if set := sub.Jobs(); set != nil {
+		sub.listed.jobs, sub.listed.names = link(in.jobs, set.IDs, sub), link(in.names, set.Names, sub)
 		return
 	}
-	i := slices.IndexFunc(in.classes, func(c *class) bool { return c.states == sub.states && c.severity == sub.severity })
+	i := slices.IndexFunc(in.classes, func(c *class) bool { return c.states == sub.States && c.severity == sub.Severity })
 	if i < 0 {
 		i = len(in.classes)
-		in.classes = append(in.classes, &class{states: sub.states, severity: sub.severity})
+		in.classes = append(in.classes, &class{states: sub.States, severity: sub.Severity})
 	}
 	sub.class = in.classes[i]
 	sub.class.members++
@@ -63,9 +63,9 @@ func (in *interests) add(sub *subscriber) {
 // remove removes a subscriber.
 func (in *interests) remove(sub *subscriber) {
 	in.setIdle(sub, false)
-	if set := sub.named(); set != nil {
-		unlink(in.jobs, set.ids, sub.listed.jobs)
-		unlink(in.names, set.names, sub.listed.names)
+	if set := sub.Jobs(); set != nil {
+		unlink(in.jobs, set.IDs, sub.listed.jobs)
+		unlink(in.names, set.Names, sub.listed.names)
 		return
 	}
 	if sub.class.members--; sub.class.members == 0 {
@@ -107,7 +107,7 @@ func (in *interests) find(def *protocol.Definition, state wire.State, severity w
 	}
 	for _, first := range [...]*interest{in.jobs[def.JobID()], in.names[def.Name()]} {
 		for i := first; i != nil; i = i.next {
-			if i.sub.idle && i.sub.takes(def, state, severity) {
+			if i.sub.idle && i.sub.Takes(def, state, severity) {
 				wake(i.sub)
 			}
 		}

@@ -6,7 +6,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/momserver/internal/history"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // TestInterests finds the same subscribers as asking each of them, while they
@@ -15,15 +17,17 @@ func TestInterests(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	names := []string{"", "a", "b"}
 	cfg := Config{}.withDefaults()
-	h := newHistory(&cfg)
+	h := history.New(cfg.history())
 	for i := range 12 {
 		ev := spoken(uuid.UUID{byte(i)}, wire.Transferring)
 		ev.JobID = uuid.UUID{byte(i % 4)}
 		ev.Data.Initialize = &wire.InitializeData{Name: names[i%3]}
-		if err := h.publish(&ev, 0, false); err != nil {
+		if err := h.Publish(&ev, 0, false); err != nil {
 			t.Fatal(err)
 		}
 	}
+	var defs []*protocol.Definition
+	h.Look(&history.Position{Next: 1}, func(def *protocol.Definition, _ wire.State, _ wire.Severity) { defs = append(defs, def) })
 	in := newInterests()
 	var subs []*subscriber
 	for range 20_000 {
@@ -41,7 +45,7 @@ func TestInterests(t *testing.T) {
 			}
 			f.Severity = wire.Severity(rnd.IntN(3))
 			grant := Grant{AllJobs: rnd.IntN(2) == 0, Jobs: []uuid.UUID{{1}, {2}}, Names: []string{"b"}}
-			sub := &subscriber{reader: newReader(&f, grant.visible())}
+			sub := &subscriber{Reader: history.NewReader(&f, grant.visible())}
 			in.add(sub)
 			subs = append(subs, sub)
 		case 1:
@@ -56,11 +60,11 @@ func TestInterests(t *testing.T) {
 				in.setIdle(subs[rnd.IntN(len(subs))], rnd.IntN(3) > 0)
 			}
 		default:
-			def := h.cache.at(1 + rnd.Uint64N(12)).def
+			def := defs[rnd.IntN(len(defs))]
 			state, severity := wire.States()[rnd.IntN(3)], wire.Severity(rnd.IntN(3))
 			want := make(map[*subscriber]bool)
 			for _, sub := range subs {
-				if sub.idle && sub.takes(def, state, severity) {
+				if sub.idle && sub.Takes(def, state, severity) {
 					want[sub] = true
 				}
 			}

@@ -15,13 +15,30 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/momserver/internal/history"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
+
+// cached returns the events in the cache.
+func cached(t *testing.T, srv *Server) (events []wire.Event) {
+	t.Helper()
+	var page protocol.Page
+	if err := testService(t, srv).History(&protocol.HistoryArgs{}, &page); err != nil {
+		t.Fatal(err)
+	}
+	if err := protocol.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(e *wire.Event) { events = append(events, *e) }); err != nil {
+		t.Fatal(err)
+	}
+	return events
+}
 
 // refuse has the server refuse every event while f runs.
 func refuse(srv *Server, f func()) {
-	srv.hist.closed = true
-	defer func() { srv.hist.closed = false }()
+	hist := srv.hist
+	defer func() { srv.hist = hist }()
+	srv.hist = history.New(srv.cfg.history())
+	srv.hist.Close()
 	f()
 }
 
@@ -352,8 +369,8 @@ func TestRefusedRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(srv.jobs) != 1 || len(srv.hist.runs.byID) != 1 || len(srv.hist.jobs.byJob) != 1 {
-		t.Errorf("%d jobs, %d runs, %d latest events are kept", len(srv.jobs), len(srv.hist.runs.byID), len(srv.hist.jobs.byJob))
+	if n := srv.Stats().Runs; len(srv.jobs) != 1 || n != 1 || len(srv.Jobs()) != 1 {
+		t.Errorf("%d jobs, %d runs, %d latest events are kept", len(srv.jobs), n, len(srv.Jobs()))
 	}
 }
 
@@ -419,7 +436,7 @@ func TestTimes(t *testing.T) {
 func TestStartWhileDraining(t *testing.T) {
 	srv := New(Config{})
 	srv.enter(draining)
-	if j, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.Closed) || j != nil || srv.hist.headSeq() != 0 {
-		t.Errorf("%v, after %d events", err, srv.hist.headSeq())
+	if j, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.Closed) || j != nil || srv.hist.Head() != 0 {
+		t.Errorf("%v, after %d events", err, srv.hist.Head())
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync"
 
+	"mom.internal/momserver/internal/history"
+	"mom.internal/wire"
 	"mom.internal/wire/protocol"
 )
 
@@ -41,27 +43,28 @@ func (sv *service) answered() {
 func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) error {
 	return sv.serving(func() error {
 		h := sv.srv.hist
-		at, err := h.after(args.Since)
+		at, err := h.After(args.Since)
 		if err != nil {
 			return err
 		}
-		most := portion{last: math.MaxUint64, looks: math.MaxInt, events: int(min(args.Max, 1<<20)), bytes: maxPage}
+		most := history.Portion{Last: math.MaxUint64, Looks: math.MaxInt, Events: int(min(args.Max, 1<<20)), Bytes: maxPage}
 		if args.Max == 0 {
-			most.events = 1 << 20
+			most.Events = 1 << 20
 		}
-		missed := at.missed
-		at.missed = 0
+		missed := at.Missed
+		at.Missed = 0
+		reader := history.NewReader(&wire.Filter{}, sv.who.sees)
 		var n int
 		for {
-			reply.Events, n = h.read(&at, &reader{sees: sv.who.sees}, most, sv.newPage())
-			if at.missed == 0 {
+			reply.Events, n = h.Read(&at, &reader, most, sv.newPage())
+			if at.Missed == 0 {
 				break
 			}
-			missed += at.missed // the cache moved on in between
-			at.missed = 0
+			missed += at.Missed // the cache moved on in between
+			at.Missed = 0
 		}
-		reply.Epoch, reply.Types, reply.Count = h.epoch, h.types, uint32(n)
-		reply.Next, reply.Missed, reply.More = at.next, missed, at.next <= at.head
+		reply.Epoch, reply.Types, reply.Count = h.Epoch(), h.Types(), uint32(n)
+		reply.Next, reply.Missed, reply.More = at.Next, missed, at.Next <= at.Head
 		return nil
 	})
 }
@@ -71,8 +74,8 @@ func (sv *service) Jobs(args *protocol.JobsArgs, reply *protocol.Page) error {
 	return sv.serving(func() error {
 		h := sv.srv.hist
 		var n int
-		reply.Events, n, reply.More = h.readJobs(args.After, sv.who.sees, maxPage, sv.newPage())
-		reply.Epoch, reply.Types, reply.Count = h.epoch, h.types, uint32(n)
+		reply.Events, n, reply.More = h.ReadJobs(args.After, sv.who.sees, maxPage, sv.newPage())
+		reply.Epoch, reply.Types, reply.Count = h.Epoch(), h.Types(), uint32(n)
 		return nil
 	})
 }

@@ -213,7 +213,7 @@ func (p *peer) greet() (net.Conn, *admission, error) {
 		}
 		return nil, nil, err
 	}
-	if err := protocol.Accept(nc, protocol.Welcome{Epoch: p.srv.hist.epoch, Heartbeat: cfg.Heartbeat, MaxMessage: uint32(cfg.MaxMessage)}); err != nil {
+	if err := protocol.Accept(nc, protocol.Welcome{Epoch: p.srv.hist.Epoch(), Heartbeat: cfg.Heartbeat, MaxMessage: uint32(cfg.MaxMessage)}); err != nil {
 		return nil, nil, err
 	}
 	nc.SetDeadline(time.Time{})

@@ -10,6 +10,7 @@ import (
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
 
+	"mom.internal/momserver/internal/history"
 	"mom.internal/wire"
 )
 
@@ -27,7 +28,7 @@ import (
 type sender struct {
 	srv  *Server
 	cfg  *Config
-	hist *history
+	hist *history.History
 
 	bell    chan struct{}   // rung by publish and by orders
 	done    chan *rpc.Call  // replies; room for every call in flight, since net/rpc discards what does not fit
@@ -46,14 +47,14 @@ type sender struct {
 	inFlight int       // calls that net/rpc has not returned, of dropped subscribers too
 	starved  bool      // a subscriber waits for inFlight to fall
 
-	swept     place         // next is the first event that the sender has not looked at
-	looked    atomic.Uint64 // next of swept, for others
-	interests interests     // of the subscribers
-	live      []*subscriber // that may be served, each once
-	spare     []*subscriber // the memory of the queue that was live before
-	late      []*subscriber // that may be served when those are, because one turn was not enough
-	snapshots list.List     // of *subscriber with a part of a snapshot to send, the oldest snapshot first
-	pending   int           // events in these snapshots
+	swept     history.Position // next is the first event that the sender has not looked at
+	looked    atomic.Uint64    // next of swept, for others
+	interests interests        // of the subscribers
+	live      []*subscriber    // that may be served, each once
+	spare     []*subscriber    // the memory of the queue that was live before
+	late      []*subscriber    // that may be served when those are, because one turn was not enough
+	snapshots list.List        // of *subscriber with a part of a snapshot to send, the oldest snapshot first
+	pending   int              // events in these snapshots
 
 	draining bool
 	giveUp   time.Time      // while draining: when the next subscriber will have made no progress for CallTimeout; zero for none
@@ -74,7 +75,7 @@ func newSender(s *Server) *sender {
 		stop: s.life.Done(), drained: make(chan struct{}),
 		subs:  make(map[*subscriber]struct{}),
 		calls: make(map[*rpc.Call]*call),
-		swept: place{next: 1}, interests: newInterests(),
+		swept: history.Position{Next: 1}, interests: newInterests(),
 	}
 }
 
@@ -249,31 +250,24 @@ const maxLateLooks = 4 * maxLook
 // wakes the idle subscribers that take them. An event costs it no more than the
 // number of subscribers that are woken or that name the event's job.
 func (s *sender) sweep() {
-	for {
-		st, gap := s.hist.stretch(&s.swept)
-		if gap {
-			for sub := range s.subs {
-				s.activate(sub)
-			}
-			s.hist.skipTo(&s.swept)
-			continue
+	for s.hist.Look(&s.swept, s.concerns) {
+		for sub := range s.subs {
+			s.activate(sub)
 		}
-		if st.seg == nil {
-			break
-		}
-		for i := st.from; i < st.to; i++ {
-			def, state, severity := st.event(i)
-			s.interests.find(def, state, severity, s.rouse)
-			s.swept.next++
-		}
+		s.hist.SkipGap(&s.swept)
 	}
-	s.looked.Store(s.swept.next)
+	s.looked.Store(s.swept.Next)
 }
 
-// rouse activates an idle subscriber that takes the event swept.next, unless it
+// concerns wakes the idle subscribers that take the event swept.Next.
+func (s *sender) concerns(def *protocol.Definition, state wire.State, severity wire.Severity) {
+	s.interests.find(def, state, severity, s.rouse)
+}
+
+// rouse activates an idle subscriber that takes the event swept.Next, unless it
 // has read that event already.
 func (s *sender) rouse(sub *subscriber) {
-	if sub.at.next <= s.swept.next {
+	if sub.at.Next <= s.swept.Next {
 		s.activate(sub)
 	}
 }
@@ -288,7 +282,7 @@ func (s *sender) activate(sub *subscriber) {
 // settle writes down the place of an idle subscriber.
 func (s *sender) settle(sub *subscriber) {
 	if sub.idle {
-		sub.at.next = max(sub.at.next, s.swept.next)
+		sub.at.Next = max(sub.at.Next, s.swept.Next)
 	}
 }
 
@@ -298,11 +292,11 @@ func (s *sender) settle(sub *subscriber) {
 func (s *sender) boundSnapshots() {
 	for el := s.snapshots.Front(); el != nil; el = s.snapshots.Front() {
 		sub := el.Value.(*subscriber)
-		if s.pending <= s.cfg.MaxSnapshotEvents && s.swept.left <= sub.at.left+uint64(s.cfg.CacheBytes) {
+		if s.pending <= s.cfg.MaxSnapshotEvents && s.swept.Evicted <= sub.at.Evicted+uint64(s.cfg.CacheBytes) {
 			return
 		}
-		pending := len(sub.at.snapshot)
-		sub.at.giveUp()
+		pending := sub.at.SnapshotLeft()
+		sub.at.GiveUp()
 		s.hold(sub, pending)
 	}
 }
@@ -310,7 +304,7 @@ func (s *sender) boundSnapshots() {
 // hold keeps the books of the snapshots that have not been sent. pending is how
 // many events of its snapshot the subscriber had when hold was called last.
 func (s *sender) hold(sub *subscriber, pending int) {
-	now := len(sub.at.snapshot)
+	now := sub.at.SnapshotLeft()
 	s.pending += now - pending
 	switch {
 	case now > pending && sub.snapshot != nil:
@@ -338,7 +332,7 @@ func (s *sender) serve(sub *subscriber) (looked int) {
 	if sub.gone {
 		return 0
 	}
-	last := s.swept.next - 1
+	last := s.swept.Next - 1
 	if !sub.behind(last) || !s.open(sub) {
 		sub.look(0, 0)
 	} else {
@@ -366,14 +360,14 @@ func (s *sender) open(sub *subscriber) bool {
 // call is due for that. notify returns the number of events that it looked at.
 func (s *sender) notify(sub *subscriber, beat bool) (looked int) {
 	s.settle(sub)
-	pending, was := len(sub.at.snapshot), sub.at.isRead()
-	s.buf, looked = sub.fill(s.hist, &s.batch, s.buf[:0], s.swept.next-1, s.cfg.BatchBytes)
+	pending, was := sub.at.SnapshotLeft(), sub.at.SnapshotRead()
+	s.buf, looked = sub.fill(s.hist, &s.batch, s.buf[:0], s.swept.Next-1, s.cfg.BatchBytes)
 	s.hold(sub, pending)
-	s.interests.setIdle(sub, sub.at.isRead() && sub.at.next >= s.swept.next)
+	s.interests.setIdle(sub, sub.at.SnapshotRead() && sub.at.Next >= s.swept.Next)
 	if s.batch.Missed > 0 {
 		s.srv.countGap(s.batch.Missed)
 	}
-	if s.batch.Count == 0 && s.batch.Missed == 0 && !sub.fresh && !beat && was == sub.at.isRead() {
+	if s.batch.Count == 0 && s.batch.Missed == 0 && !sub.fresh && !beat && was == sub.at.SnapshotRead() {
 		sub.look(0, 0)
 		return looked
 	}
@@ -424,8 +418,9 @@ func (s *sender) drop(sub *subscriber, why Reason, detail string) {
 	delete(s.subs, sub)
 	s.beats.Remove(sub.beat)
 	s.interests.remove(sub)
-	pending := len(sub.at.snapshot)
-	sub.at.snapshot, sub.gone = nil, true
+	pending := sub.at.SnapshotLeft()
+	sub.at.GiveUp()
+	sub.gone = true
 	s.hold(sub, pending)
 	for len(sub.inflight) > 0 {
 		s.forget(sub.inflight[0])
@@ -448,7 +443,7 @@ func (s *sender) leave() {
 	if !s.draining {
 		return
 	}
-	head, now := s.hist.headSeq(), time.Now()
+	head, now := s.hist.Head(), time.Now()
 	s.giveUp = time.Time{}
 	for sub := range s.subs {
 		s.settle(sub)

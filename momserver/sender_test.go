@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/momserver/internal/history"
 	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
@@ -30,12 +31,30 @@ func testSubscriber(t *testing.T, srv *Server, room uint64) (*subscriber, *duple
 	})
 	sub := &subscriber{who: new(admission), main: conn, callee: conn, fresh: true, limit: room}
 	var err error
-	if sub.at, err = srv.hist.begin(wire.FromNow, wire.Cursor{}, false); err != nil {
+	if sub.at, err = srv.hist.Begin(wire.FromNow, wire.Cursor{}, false); err != nil {
 		t.Fatal(err)
 	}
 	srv.sender.attach(sub)
 	srv.sender.obey()
 	return sub, conn
+}
+
+// spoken is an event of a run of a job of the same ID.
+func spoken(run uuid.UUID, state wire.State) wire.Event {
+	return wire.Event{JobID: run, RunID: run, Data: wire.TransferData{
+		Initialize: &wire.InitializeData{Name: "job"}, Status: wire.Status{State: state},
+	}}
+}
+
+// publishMore publishes n events of a run.
+func publishMore(t *testing.T, h *history.History, run uuid.UUID, n int) {
+	t.Helper()
+	for range n {
+		ev := spoken(run, wire.Transferring)
+		if err := h.Publish(&ev, 0, false); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestOneOrder has a client make 10,000 calls of each kind before the sender
@@ -201,8 +220,8 @@ func TestIdleNotVisited(t *testing.T) {
 	s := srv.sender
 	sub, _ := testSubscriber(t, srv, 10)
 	s.deliver()
-	other := &subscriber{who: new(admission), reader: newReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), fresh: true, limit: 10, main: sub.main, callee: sub.callee}
-	other.at, _ = srv.hist.begin(wire.FromNow, wire.Cursor{}, false)
+	other := &subscriber{who: new(admission), Reader: history.NewReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), fresh: true, limit: 10, main: sub.main, callee: sub.callee}
+	other.at, _ = srv.hist.Begin(wire.FromNow, wire.Cursor{}, false)
 	s.attach(other)
 	s.obey()
 	s.deliver()
@@ -218,8 +237,8 @@ func TestIdleNotVisited(t *testing.T) {
 		t.Errorf("%+v after events of another job, and %d sent", i, sub.sent)
 	}
 	publishMore(t, srv.hist, uuid.UUID{9}, 2)
-	if s.deliver(); other.sent != 2 || other.at.next != 6 {
-		t.Errorf("%d sent, next %d", other.sent, other.at.next)
+	if s.deliver(); other.sent != 2 || other.at.Next != 6 {
+		t.Errorf("%d sent, next %d", other.sent, other.at.Next)
 	}
 }
 
@@ -250,15 +269,15 @@ func TestLongReadingsLast(t *testing.T) {
 	sub, _ := testSubscriber(t, srv, 10_000)
 	var slow []*subscriber
 	for range 10 {
-		other := &subscriber{who: new(admission), reader: newReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), fresh: true, limit: 10, main: sub.main, callee: sub.callee}
-		other.at, _ = srv.hist.begin(wire.FromOldest, wire.Cursor{}, false)
+		other := &subscriber{who: new(admission), Reader: history.NewReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), fresh: true, limit: 10, main: sub.main, callee: sub.callee}
+		other.at, _ = srv.hist.Begin(wire.FromOldest, wire.Cursor{}, false)
 		s.attach(other)
 		slow = append(slow, other)
 	}
 	s.obey()
 	looked := func() (n uint64) {
 		for _, other := range slow {
-			n += other.at.next - 1
+			n += other.at.Next - 1
 		}
 		return n
 	}
@@ -267,7 +286,7 @@ func TestLongReadingsLast(t *testing.T) {
 	for ; len(s.late) > 0; turns++ {
 		was := looked()
 		publishMore(t, srv.hist, uuid.UUID{1}, 1)
-		if s.deliver(); sub.at.next != s.swept.next {
+		if s.deliver(); sub.at.Next != s.swept.Next {
 			t.Fatal("the subscriber that keeps up waits for the others")
 		}
 		if n := looked() - was; n > maxLateLooks+maxLook {
@@ -310,12 +329,12 @@ func TestGiveUpSnapshots(t *testing.T) {
 		first, _ := testSubscriber(t, srv, 0)
 		credit(first, 2)
 		second, _ := testSubscriber(t, srv, 1)
-		if s.deliver(); s.pending != 7 || len(first.at.snapshot) != 3 || first.at.givenUp {
-			t.Fatalf("%d events are pending, of the first %d", s.pending, len(first.at.snapshot))
+		if s.deliver(); s.pending != 7 || first.at.SnapshotLeft() != 3 || first.at.GivenUp() {
+			t.Fatalf("%d events are pending, of the first %d", s.pending, first.at.SnapshotLeft())
 		}
 		third, _ := testSubscriber(t, srv, 4)
-		if s.deliver(); s.pending != 5 || !first.at.givenUp || second.at.givenUp || first.done(5) {
-			t.Fatalf("%d events are pending; given up: %v, %v", s.pending, first.at.givenUp, second.at.givenUp)
+		if s.deliver(); s.pending != 5 || !first.at.GivenUp() || second.at.GivenUp() || first.done(5) {
+			t.Fatalf("%d events are pending; given up: %v, %v", s.pending, first.at.GivenUp(), second.at.GivenUp())
 		}
 		if s.notify(first, true); s.batch.Pending == 0 || s.batch.Next != 6 {
 			t.Errorf("it is told that %d events are pending", s.batch.Pending)
@@ -323,14 +342,14 @@ func TestGiveUpSnapshots(t *testing.T) {
 		publishMore(t, srv.hist, uuid.UUID{1}, published)
 		credit(first, 100)
 		var seqs []uint64
-		if err := protocol.NewEventDecoder(srv.hist.types).Decode(data, events, func(e *wire.Event) { seqs = append(seqs, e.Seq) }); err != nil {
+		if err := protocol.NewEventDecoder(srv.hist.Types()).Decode(data, events, func(e *wire.Event) { seqs = append(seqs, e.Seq) }); err != nil {
 			t.Fatal(err)
 		}
 		want, missed := []uint64{1, 2, 3, 4, 5}, uint64(0)
 		if published > 0 {
 			want, missed = []uint64{1, 2, 2, 3, 4, 5, 8}, 3
 		}
-		if i := first.info(srv.hist.headSeq(), s.looked.Load()); !slices.Equal(seqs, want) || i.Missed != missed || i.Lag != 0 {
+		if i := first.info(srv.hist.Head(), s.looked.Load()); !slices.Equal(seqs, want) || i.Missed != missed || i.Lag != 0 {
 			t.Errorf("%d events later: got %v, %+v; want %v, %d missed", published, seqs, i, want, missed)
 		}
 		for _, sub := range []*subscriber{second, third, first} {
@@ -350,14 +369,14 @@ func TestOldSnapshotGivenUp(t *testing.T) {
 	publishMore(t, srv.hist, uuid.UUID{1}, 1)
 	sub, _ := testSubscriber(t, srv, 0)
 	s.deliver()
-	left := srv.hist.cache.left
-	for srv.hist.cache.left <= left+1000 {
-		if s.deliver(); sub.at.givenUp {
-			t.Fatalf("given up when %d bytes had left", srv.hist.cache.left-left)
+	for s.swept.Evicted <= sub.at.Evicted+1000 {
+		if sub.at.GivenUp() {
+			t.Fatalf("given up when %d bytes had left", s.swept.Evicted-sub.at.Evicted)
 		}
 		publishMore(t, srv.hist, uuid.UUID{1}, 1)
+		s.deliver()
 	}
-	if s.deliver(); !sub.at.givenUp || s.pending != 0 {
-		t.Errorf("given up: %v; %d events are pending", sub.at.givenUp, s.pending)
+	if !sub.at.GivenUp() || s.pending != 0 {
+		t.Errorf("given up: %v; %d events are pending", sub.at.GivenUp(), s.pending)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/momserver/internal/history"
 	"mom.internal/wire"
 )
 
@@ -22,7 +23,7 @@ var ErrServerClosed = errors.New("momserver: server closed")
 // Server is a MoM server. Use New.
 type Server struct {
 	cfg    Config
-	hist   *history
+	hist   *history.History
 	sender *sender
 	drops  drops
 	dials  minuteLimit
@@ -74,7 +75,7 @@ func New(cfg Config) *Server {
 		jobs:      make(map[*Job]struct{}),
 	}
 	s.life, s.endLife = context.WithCancel(context.Background())
-	s.hist = newHistory(&s.cfg)
+	s.hist = history.New(s.cfg.history())
 	s.sender = newSender(s)
 	s.dials.perMinute, s.failures.perMinute = s.cfg.DialsPerMinute, s.cfg.FailuresPerMinute
 	greetings := float64(s.cfg.GreetingsPerSecond)
@@ -84,7 +85,7 @@ func New(cfg Config) *Server {
 }
 
 // Epoch names this server's life.
-func (s *Server) Epoch() uuid.UUID { return s.hist.epoch }
+func (s *Server) Epoch() uuid.UUID { return s.hist.Epoch() }
 
 // Publish publishes an event: it is the lower door, for servers with a state
 // machine of their own. [Server.StartJob] is the upper one.
@@ -117,7 +118,7 @@ func (s *Server) publish(ev *wire.Event, ofJob bool) error {
 	goesOn := ev.Data.Initialize != nil && ev.Data.Initialize.ContinueOnError
 	status.Final = status.Final || status.State.EndsRun(goesOn)
 	at := time.Since(s.since)
-	if err := s.hist.publish(ev, at, ofJob); err != nil {
+	if err := s.hist.Publish(ev, at, ofJob); err != nil {
 		return err
 	}
 	s.sender.wake()
@@ -215,7 +216,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, j := range jobs {
 		j.abandon("the server shut down before the run ended")
 	}
-	s.hist.close()
+	s.hist.Close()
 	if !wasServing {
 		return s.Close()
 	}
@@ -251,7 +252,7 @@ func (s *Server) Close() error {
 	for _, j := range jobs {
 		j.abandon("the server closed before the run ended")
 	}
-	s.hist.close()
+	s.hist.Close()
 	s.enter(closed)
 	s.endLife()
 	s.closeConns()

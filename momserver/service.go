@@ -10,6 +10,7 @@ import (
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
 
+	"mom.internal/momserver/internal/history"
 	"mom.internal/wire"
 )
 
@@ -100,7 +101,7 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 		}
 		sub := &subscriber{
 			name: args.Name, who: sv.who, addr: sv.conn.RemoteAddr().String(),
-			main: sv.conn, callee: sv.conn, reader: newReader(&args.Filter, sv.who.sees), since: time.Now(),
+			main: sv.conn, callee: sv.conn, Reader: history.NewReader(&args.Filter, sv.who.sees), since: time.Now(),
 			fresh: true, limit: uint64(args.Room),
 		}
 		if err := sv.reserve(sub); err != nil {
@@ -119,15 +120,15 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 			}
 			sub.callOn(callee)
 		}
-		at, err := sv.srv.hist.begin(args.From, args.Cursor, args.Renew)
+		at, err := sv.srv.hist.Begin(args.From, args.Cursor, args.Renew)
 		if err != nil {
 			return err
 		}
 		accepted = true
 		sub.at = at
 		*reply = protocol.Subscribed{
-			Cursor: wire.Cursor{Epoch: sv.srv.hist.epoch, Seq: at.next - 1},
-			Head:   at.head, Missed: at.missed, Snapshot: uint32(len(at.snapshot)),
+			Cursor: wire.Cursor{Epoch: sv.srv.hist.Epoch(), Seq: at.Next - 1},
+			Head:   at.Head, Missed: at.Missed, Snapshot: uint32(at.SnapshotLeft()),
 			Window: uint32(sv.srv.cfg.Window), WindowBytes: uint32(sv.srv.cfg.WindowBytes),
 		}
 		sub.look(0, 0)
@@ -243,7 +244,7 @@ func (s *Server) removeSubscriber(sub *subscriber) {
 // dropped records the end of a subscription and ends its connections. The
 // sender calls it.
 func (s *Server) dropped(sub *subscriber, why Reason, detail string) {
-	info := sub.info(s.hist.headSeq(), s.sender.looked.Load())
+	info := sub.info(s.hist.Head(), s.sender.looked.Load())
 	s.removeSubscriber(sub)
 	s.drops.add(Drop{Time: time.Now(), Name: sub.name, Addr: sub.addr, Reason: why, Detail: detail, Lag: info.Lag})
 	s.cfg.Logger.Info("momserver: subscriber dropped", "name", sub.name, "addr", sub.addr, "reason", why.String(), "detail", detail, "lag", info.Lag)

@@ -251,12 +251,12 @@ func TestWindowLeavesRoomForReplies(t *testing.T) {
 			srv.sender.notify(sub, false)
 			srv.sender.send()
 			synctest.Wait() // the first call is being written, and the others wait
-			for srv.sender.sweep(); sub.behind(srv.sender.swept.next-1) && srv.sender.open(sub); {
+			for srv.sender.sweep(); sub.behind(srv.sender.swept.Next-1) && srv.sender.open(sub); {
 				srv.sender.notify(sub, false)
 			}
 			srv.sender.send()
 			synctest.Wait()
-			if srv.sender.open(sub) || sub.behindBy(srv.hist.headSeq()) == 0 {
+			if srv.sender.open(sub) || sub.behindBy(srv.hist.Head()) == 0 {
 				t.Fatalf("the window is open, with %d bytes in it", sub.inflightBytes)
 			}
 			far.Write(wiretest.Frame(1, wiretest.Call(protocol.MethodPing, &protocol.Nothing{})))

@@ -58,17 +58,15 @@ type Stats struct {
 // all of one instant; the others may be of a moment before or after.
 func (s *Server) Stats() Stats {
 	st := Stats{
-		Epoch: s.hist.epoch, Since: s.since, Publishing: s.latency.report(),
+		Epoch: s.hist.Epoch(), Since: s.since, Publishing: s.latency.report(),
 		Calls: s.counts.calls.Load(), Delivered: s.counts.delivered.Load(), Gaps: s.counts.gaps.Load(), Missed: s.counts.missed.Load(),
 	}
 	st.Drops, st.Dropped = s.drops.report()
-	s.hist.mu.Lock()
-	st.Published, st.Cached, st.CachedBytes, st.Runs = s.hist.cache.head, s.hist.cache.len(), s.hist.cache.bytes, s.hist.runs.unfinished()
-	st.Jobs, st.JobsFaulty = s.hist.jobs.tally.report(), s.hist.jobs.tally.faulty
+	f := s.hist.Figures()
+	st.Published, st.Cached, st.CachedBytes, st.Runs, st.Jobs, st.JobsFaulty = f.Head, f.Events, f.Bytes, f.Runs, f.Jobs, f.WithErrors
 	if st.Cached > 0 {
-		st.CacheAge = time.Since(s.since) - s.hist.cache.at(s.hist.cache.oldest).at
+		st.CacheAge = time.Since(s.since) - f.Oldest
 	}
-	s.hist.mu.Unlock()
 	looked := s.sender.looked.Load()
 	s.mu.Lock()
 	st.Connections = len(s.conns)
@@ -94,7 +92,7 @@ func Reasons() []Reason {
 // Subscribers returns the subscribers, in the order of their names and
 // addresses.
 func (s *Server) Subscribers() []SubscriberInfo {
-	head, looked := s.hist.headSeq(), s.sender.looked.Load()
+	head, looked := s.hist.Head(), s.sender.looked.Load()
 	s.mu.Lock()
 	all := make([]SubscriberInfo, 0, len(s.subs))
 	for sub, accepted := range s.subs {
@@ -112,10 +110,10 @@ func (s *Server) Subscribers() []SubscriberInfo {
 // Jobs returns the latest event of each job, in the order of their IDs: at
 // most Config.MaxJobs.
 func (s *Server) Jobs() []wire.Event {
-	data, n, _ := s.hist.readJobs(uuid.Nil, nil, int(^uint(0)>>1), nil)
+	data, n, _ := s.hist.ReadJobs(uuid.Nil, nil, int(^uint(0)>>1), nil)
 	events := make([]wire.Event, 0, n)
-	err := protocol.NewEventDecoder(s.hist.types).Decode(data, n, func(ev *wire.Event) {
-		ev.Epoch = s.hist.epoch
+	err := protocol.NewEventDecoder(s.hist.Types()).Decode(data, n, func(ev *wire.Event) {
+		ev.Epoch = s.hist.Epoch()
 		events = append(events, *ev)
 	})
 	if err != nil {

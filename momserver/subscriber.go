@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"mom.internal/momserver/internal/history"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
 )
@@ -21,20 +22,20 @@ type subscriber struct {
 	since  time.Time
 
 	// Owned by the sender; no lock.
-	reader
+	history.Reader
 	listed
-	at            place    // the next event, and the snapshot before it; see idle
-	idle          bool     // it has all that the sender has looked at, whatever at says
-	queued        bool     // it is in one of the sender's queues
-	gone          bool     // it has been dropped
-	snapshot      *element // in the sender's list of snapshots; nil without one
-	fresh         bool     // nothing has been sent yet
-	sent          uint64   // events sent
-	received      uint64   // of these, known to have arrived when limit was granted
-	limit         uint64   // events that the client has room for, in all
-	inflight      []*call  // unanswered, in the order of sending
-	inflightBytes int      // of their events
-	beat          *element // in the sender's list of heartbeats
+	at            history.Position // the next event, and the snapshot before it; see idle
+	idle          bool             // it has all that the sender has looked at, whatever at says
+	queued        bool             // it is in one of the sender's queues
+	gone          bool             // it has been dropped
+	snapshot      *element         // in the sender's list of snapshots; nil without one
+	fresh         bool             // nothing has been sent yet
+	sent          uint64           // events sent
+	received      uint64           // of these, known to have arrived when limit was granted
+	limit         uint64           // events that the client has room for, in all
+	inflight      []*call          // unanswered, in the order of sending
+	inflightBytes int              // of their events
+	beat          *element         // in the sender's list of heartbeats
 	lastCall      time.Time
 	progress      time.Time // when an event was last sent or acknowledged, or when it joined or draining began
 	leaving       bool      // goodbye has been sent
@@ -104,18 +105,18 @@ func (sub *subscriber) credit(r creditReport) {
 
 // behind reports whether there is anything to send it, given the newest event.
 func (sub *subscriber) behind(head uint64) bool {
-	return sub.fresh || sub.room() > 0 && (!sub.at.isRead() || sub.at.next <= head)
+	return sub.fresh || sub.room() > 0 && (!sub.at.SnapshotRead() || sub.at.Next <= head)
 }
 
 // done reports whether it has been sent everything and has acknowledged it.
 func (sub *subscriber) done(head uint64) bool {
-	return !sub.fresh && sub.at.isRead() && sub.at.next > head && len(sub.inflight) == 0
+	return !sub.fresh && sub.at.SnapshotRead() && sub.at.Next > head && len(sub.inflight) == 0
 }
 
 // behindBy returns how many events have not been sent to the subscriber: those
 // up to head, and the rest of a snapshot.
 func (sub *subscriber) behindBy(head uint64) uint64 {
-	return head - min(head, sub.at.next-1) + uint64(len(sub.at.snapshot))
+	return head - min(head, sub.at.Next-1) + uint64(sub.at.SnapshotLeft())
 }
 
 // farewell returns the Detail of the Drop of a subscriber that got a goodbye.
@@ -133,30 +134,30 @@ func (sub *subscriber) farewell(timeout time.Duration) string {
 // Next never runs ahead of what is announced. buf is where the events are copied
 // to. Without room the batch is empty, and says only where the subscriber
 // stands.
-func (sub *subscriber) fill(h *history, b *protocol.Batch, buf []byte, last uint64, maxBytes int) (_ []byte, looked int) {
+func (sub *subscriber) fill(h *history.History, b *protocol.Batch, buf []byte, last uint64, maxBytes int) (_ []byte, looked int) {
 	*b = protocol.Batch{}
 	if sub.fresh {
-		b.Types = h.types
+		b.Types = h.Types()
 	}
 	room, n := int(min(sub.room(), 1<<20)), 0
-	most := portion{last: last, looks: maxLook, events: room, bytes: maxBytes}
-	if room > 0 && sub.at.givenUp {
-		h.resume(&sub.at)
+	most := history.Portion{Last: last, Looks: maxLook, Events: room, Bytes: maxBytes}
+	if room > 0 && sub.at.GivenUp() {
+		h.Resume(&sub.at)
 	}
-	if room > 0 && sub.at.isRead() {
-		next := sub.at.next
-		buf, n = h.read(&sub.at, &sub.reader, most, buf)
-		looked = int(sub.at.next - next)
+	if room > 0 && sub.at.SnapshotRead() {
+		next := sub.at.Next
+		buf, n = h.Read(&sub.at, &sub.Reader, most, buf)
+		looked = int(sub.at.Next - next)
 	}
-	if pending := len(sub.at.snapshot); pending > 0 && room > 0 {
-		buf, n = sub.at.readSnapshot(&sub.reader, most, buf)
+	if pending := sub.at.SnapshotLeft(); pending > 0 && room > 0 {
+		buf, n = sub.at.ReadSnapshot(&sub.Reader, most, buf)
 		b.Snapshot = uint32(n)
-		looked = pending - len(sub.at.snapshot)
+		looked = pending - sub.at.SnapshotLeft()
 	}
 	b.Count = uint32(n)
-	b.Missed, sub.at.missed = sub.at.missed, 0
-	b.Next, b.Pending, b.Events = sub.at.next, uint32(len(sub.at.snapshot)), buf
-	if sub.at.givenUp {
+	b.Missed, sub.at.Missed = sub.at.Missed, 0
+	b.Next, b.Pending, b.Events = sub.at.Next, uint32(sub.at.SnapshotLeft()), buf
+	if sub.at.GivenUp() {
 		b.Pending = 1 // at least
 	}
 	return buf, looked
@@ -167,7 +168,7 @@ func (sub *subscriber) look(missed uint64, rtt time.Duration) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	f := &sub.now
-	f.next, f.idle, f.sent, f.room, f.inflight = sub.at.next, sub.idle, sub.sent, sub.room(), len(sub.inflight)
+	f.next, f.idle, f.sent, f.room, f.inflight = sub.at.Next, sub.idle, sub.sent, sub.room(), len(sub.inflight)
 	f.missed += missed
 	if rtt > 0 {
 		f.rtt = rtt

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/momserver/internal/history"
 	"mom.internal/wire"
 )
 
@@ -62,20 +63,31 @@ func TestReportsInOrder(t *testing.T) {
 // TestBehind checks whether there is anything to send, and whether all has been
 // sent and acknowledged.
 func TestBehind(t *testing.T) {
-	snapshot := []*entry{{}}
+	cfg := Config{}.withDefaults()
+	h := history.New(cfg.history())
+	publishMore(t, h, uuid.UUID{1}, 1)
+	at := func(next uint64) history.Position {
+		p, _ := h.Begin(wire.FromNow, wire.Cursor{}, false) // with one event in its snapshot
+		p.Next = next
+		return p
+	}
+	gaveUp := at(11)
+	gaveUp.GiveUp()
 	for _, tc := range []struct {
 		sub          *subscriber
 		behind, done bool
 		unsent       uint64
 	}{
-		{&subscriber{fresh: true, at: place{next: 11}}, true, false, 0},
-		{&subscriber{at: place{next: 11}, limit: 1}, false, true, 0},
-		{&subscriber{at: place{next: 11}, limit: 1, inflight: []*call{{}}}, false, false, 0},
-		{&subscriber{at: place{next: 10}, limit: 1}, true, false, 1},
-		{&subscriber{at: place{next: 10}}, false, false, 1},
-		{&subscriber{at: place{next: 10}, limit: 7, sent: 7}, false, false, 1},
-		{&subscriber{at: place{next: 11, snapshot: snapshot}, limit: 1}, true, false, 1},
-		{&subscriber{at: place{next: 8, snapshot: snapshot}}, false, false, 4},
+		{&subscriber{fresh: true, at: history.Position{Next: 11}}, true, false, 0},
+		{&subscriber{at: history.Position{Next: 11}, limit: 1}, false, true, 0},
+		{&subscriber{at: history.Position{Next: 11}, limit: 1, inflight: []*call{{}}}, false, false, 0},
+		{&subscriber{at: history.Position{Next: 10}, limit: 1}, true, false, 1},
+		{&subscriber{at: history.Position{Next: 10}}, false, false, 1},
+		{&subscriber{at: history.Position{Next: 10}, limit: 7, sent: 7}, false, false, 1},
+		{&subscriber{at: at(11), limit: 1}, true, false, 1},
+		{&subscriber{at: gaveUp, limit: 1}, true, false, 0},
+		{&subscriber{at: gaveUp}, false, false, 0},
+		{&subscriber{at: at(8)}, false, false, 4},
 	} {
 		sub := tc.sub
 		if sub.behind(10) != tc.behind || sub.done(10) != tc.done || sub.behindBy(10) != tc.unsent {
@@ -89,14 +101,14 @@ func TestBehind(t *testing.T) {
 // the gap.
 func TestFill(t *testing.T) {
 	cfg := Config{CacheEvents: 10}.withDefaults()
-	h := newHistory(&cfg)
+	h := history.New(cfg.history())
 	for i := range 3 {
 		publishMore(t, h, uuid.UUID{byte(i + 1)}, 1)
 	}
 	publishMore(t, h, uuid.UUID{4}, 20) // so that 14 to 23 are cached
 	sub := &subscriber{fresh: true}
 	var err error
-	if sub.at, err = h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: 3}, false); err != nil {
+	if sub.at, err = h.Begin(wire.FromCursor, wire.Cursor{Epoch: h.Epoch(), Seq: 3}, false); err != nil {
 		t.Fatal(err)
 	}
 	var b protocol.Batch
@@ -114,13 +126,13 @@ func TestFill(t *testing.T) {
 		{100, 1 << 20, "false 0 0 0 24 0"},
 	} {
 		sub.limit = tc.limit
-		data, _ := sub.fill(h, &b, []byte("old")[:0], h.headSeq(), tc.bytes)
+		data, _ := sub.fill(h, &b, []byte("old")[:0], h.Head(), tc.bytes)
 		if got := fmt.Sprint(len(b.Types) > 0, b.Count, b.Snapshot, b.Missed, b.Next, b.Pending); got != tc.want || len(data) != len(b.Events) || (len(data) == 0) != (b.Count == 0) {
 			t.Errorf("batch %d: %s; want %s", i, got, tc.want)
 		}
 		sub.fresh, sub.sent = false, sub.sent+uint64(b.Count)
 	}
-	if sub.at.snapshot != nil {
+	if !sub.at.SnapshotRead() {
 		t.Error("a snapshot that has been sent is kept")
 	}
 }
@@ -129,16 +141,16 @@ func TestFill(t *testing.T) {
 // no more than fit into the bytes.
 func TestFillSnapshotByBytes(t *testing.T) {
 	cfg := Config{}.withDefaults()
-	h := newHistory(&cfg)
+	h := history.New(cfg.history())
 	for i := range 4 {
 		publishMore(t, h, uuid.UUID{byte(i + 1)}, 1)
 	}
 	counts := func(maxBytes int) (counts []uint32, first int) {
 		sub := &subscriber{limit: 100}
-		sub.at, _ = h.begin(wire.FromNow, wire.Cursor{}, false)
+		sub.at, _ = h.Begin(wire.FromNow, wire.Cursor{}, false)
 		var b protocol.Batch
-		for sub.behind(h.headSeq()) {
-			data, _ := sub.fill(h, &b, nil, h.headSeq(), maxBytes)
+		for sub.behind(h.Head()) {
+			data, _ := sub.fill(h, &b, nil, h.Head(), maxBytes)
 			if len(counts) == 0 {
 				first = len(data)
 			}
@@ -163,7 +175,7 @@ func TestInfo(t *testing.T) {
 	if lag := sub.info(100, 101).Lag; lag != 0 {
 		t.Errorf("lag %d before its place is known", lag)
 	}
-	sub.at.next, sub.sent = 95, 3
+	sub.at.Next, sub.sent = 95, 3
 	sub.look(4, time.Second)
 	sub.look(5, 0)
 	want := SubscriberInfo{Name: "n", Identity: "i", Addr: "a", Since: sub.since, Next: 95, Lag: 6, Room: 4, Delivered: 3, Missed: 9, RTT: time.Second}

@@ -3,7 +3,7 @@
 // that reach the place, and reports the changes ("mutants") that no test finds.
 //
 //	go run ./.ci/mutate -n 300 -seed 1       a sample; -n 0 for all mutants
-//	go run ./.ci/mutate -list -only cache    the mutants of momserver/cache.go
+//	go run ./.ci/mutate -list -only cache    the mutants of a file cache.go
 //	go run ./.ci/mutate -mutant 1234 -v      one mutant, with the output of its tests
 //
 // All mutants are compiled into one copy of each file, which go's -overlay puts

@@ -36,13 +36,13 @@ type edit struct{ file, old, new string }
 
 var mutants = []mutant{
 	{"gap off by one", []edit{
-		{"momserver/history.go", "missed: h.cache.oldest - next}", "missed: h.cache.oldest - next - min(1, h.cache.oldest-next)}"},
+		{"momserver/internal/history/position.go", "p := h.at(h.cache.oldest)\n\tp.Missed = p.Next - next", "p := h.at(h.cache.oldest)\n\tp.Missed = p.Next - next - min(1, p.Next-next)"},
 	}, []string{invariant.Sum, invariant.Gaps}, tests{}},
 	{"gap counted twice", []edit{
-		{"momserver/history.go", "p.missed += missed", "p.missed += missed + 1"},
+		{"momserver/internal/history/position.go", "p.Missed += missed\n", "p.Missed += missed + 1\n"},
 	}, []string{invariant.Gaps}, tests{}},
 	{"skip at the cache's wrap", []edit{
-		{"momserver/history.go", "seg, i := h.cache.find(p.next)", "if p.next%segmentEvents == 1 && p.next > 1 && p.next < p.head {\n\t\tp.next++\n\t}\n\tseg, i := h.cache.find(p.next)"},
+		{"momserver/internal/history/read.go", "seg, i := h.cache.find(p.Next)", "if p.Next%segmentEvents == 1 && p.Next > 1 && p.Next < p.Head {\n\t\tp.Next++\n\t}\n\tseg, i := h.cache.find(p.Next)"},
 	}, []string{invariant.Sum}, tests{}},
 	{"no deduplication of what waits in the queue", []edit{
 		{"momclient/inbox.go", "return in.queued, in.advertise()", "return in.handled, in.advertise()"},
@@ -51,7 +51,7 @@ var mutants = []mutant{
 		{"momclient/inbox.go", "if d.n > in.moved {", "if true {"},
 	}, []string{invariant.Ended, invariant.NoRepeats, invariant.Gaps}, tests{}},
 	{"stale epoch accepted", []edit{
-		{"momserver/history.go", "if cursor.Epoch != h.epoch {", "if cursor.Epoch != h.epoch && cursor.Seq > head {"},
+		{"momserver/internal/history/position.go", "if cursor.Epoch != h.epoch {", "if cursor.Epoch != h.epoch && cursor.Seq > h.cache.head {"},
 	}, []string{invariant.Sum}, tests{}},
 	{"wake-up lost", []edit{
 		{"momserver/server.go", "\ts.sender.wake()\n", "\tif ev.Seq%32 != 0 {\n\t\ts.sender.wake()\n\t}\n"},
@@ -75,7 +75,7 @@ var mutants = []mutant{
 		{"momclient/session.go", "\ts.conn.Close(why)\n\ts.callee.Close(why)\n\ts.stopped.Wait()\n", ""},
 	}, []string{invariant.Bounded, invariant.Healthy, invariant.Liveness, invariant.Reasons}, tests{}},
 	{"snapshot outside the lock", []edit{
-		{"momserver/history.go", "\tif end != nil {\n\t\tp.snapshot = end.snapshot()\n\t}\n\th.mu.Unlock()\n", "\th.mu.Unlock()\n\tif from == wire.FromNow {\n\t\ttime.Sleep(200 * time.Millisecond)\n\t}\n\th.mu.Lock()\n\tif end != nil {\n\t\tp.snapshot = end.snapshot()\n\t}\n\th.mu.Unlock()\n"},
+		{"momserver/internal/history/position.go", "\tif edge != nil {\n\t\tp.snapshot = edge.snapshot()\n\t}\n\th.mu.Unlock()\n", "\th.mu.Unlock()\n\tif from == wire.FromNow {\n\t\ttime.Sleep(200 * time.Millisecond)\n\t}\n\th.mu.Lock()\n\tif edge != nil {\n\t\tp.snapshot = edge.snapshot()\n\t}\n\th.mu.Unlock()\n"},
 	}, []string{invariant.Gaps, invariant.Sum, invariant.Published}, tests{}},
 	{"wrong reason", []edit{
 		{"momserver/call.go", "s.drop(c.sub, ReasonCallTimeout,", "s.drop(c.sub, ReasonConnectionLost,"},
@@ -115,19 +115,19 @@ var mutants = []mutant{
 		{"wire/protocol/tls.go", "{ return c.NetConn().Close() }", "{ return c.Conn.Close() }"},
 	}, []string{invariant.Reasons, invariant.Bounded, invariant.Healthy, invariant.NoWait}, tests{}},
 	{"filtered events counted as missed", []edit{
-		{"momserver/history.go", "\t\t\tbegin = end\n\t\t\tp.next++\n", "\t\t\tif n == 0 {\n\t\t\t\tp.missed++\n\t\t\t}\n\t\t\tbegin = end\n\t\t\tp.next++\n"},
+		{"momserver/internal/history/read.go", "\t\t\tbegin = end\n\t\t\tp.Next++\n", "\t\t\tif n == 0 {\n\t\t\t\tp.Missed++\n\t\t\t}\n\t\t\tbegin = end\n\t\t\tp.Next++\n"},
 	}, []string{invariant.Gaps, invariant.Liveness, invariant.Healthy}, tests{}},
 	{"gap forgotten over the next one", []edit{
-		{"momserver/history.go", "p.missed += missed", "_ = missed"},
+		{"momserver/internal/history/position.go", "p.Missed += missed\n", "_ = missed\n"},
 	}, []string{invariant.Sum}, tests{}},
 	{"idle subscriber woken too late", []edit{
-		{"momserver/sender.go", "if sub.at.next <= s.swept.next {", "if sub.at.next < s.swept.next {"},
+		{"momserver/sender.go", "if sub.at.Next <= s.swept.Next {", "if sub.at.Next < s.swept.Next {"},
 	}, []string{invariant.Published, invariant.Sum, invariant.Gaps, invariant.Healthy, invariant.Liveness}, tests{}},
 	{"idle subscribers not told of what left the cache", []edit{
-		{"momserver/sender.go", "\t\t\t\ts.activate(sub)\n", "\t\t\t\tsub.at.next = max(sub.at.next, s.swept.next)\n"},
+		{"momserver/sender.go", "\t\t\ts.activate(sub)\n", "\t\t\tsub.at.Next = max(sub.at.Next, s.swept.Next)\n"},
 	}, nil, tests{"momserver", "^TestIdleBehindTheCache$"}},
 	{"rest of a snapshot forgotten", []edit{
-		{"momserver/history.go", "{ p.snapshot, p.givenUp = nil, true }", "{ p.snapshot = nil }"},
+		{"momserver/internal/history/position.go", "{ p.snapshot, p.givenUp = nil, true }", "{ p.snapshot = nil }"},
 	}, nil, tests{"momserver", "^TestGiveUpSnapshots$"}},
 	{"no idleness after a refused subscription", []edit{
 		{"momserver/service.go", "\tsv.sub = nil\n\tsv.startIdle()\n", "\tsv.sub = nil\n"},
@@ -154,7 +154,7 @@ var mutants = []mutant{
 		{"momserver/sender.go", "\t\t\ts.beats.MoveToBack(el)\n", ""},
 	}, []string{invariant.Healthy}, tests{}},
 	{"refused run kept in the history", []edit{
-		{"momserver/history.go", "\th.runs.forget(ev.RunID, run)\n", "\tif err == nil {\n\t\th.runs.forget(ev.RunID, run)\n\t}\n"},
+		{"momserver/internal/history/history.go", "\th.runs.forget(ev.RunID, run)\n", "\tif err == nil {\n\t\th.runs.forget(ev.RunID, run)\n\t}\n"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"refused run kept among the open ones", []edit{
 		{"momserver/job.go", "\t\tj.end()\n\t\treturn nil, err\n", "\t\treturn nil, err\n"},

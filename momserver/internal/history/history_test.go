@@ -1,4 +1,4 @@
-package momserver
+package history
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/google/uuid"
@@ -40,7 +41,7 @@ func (m *model) unfinished(n int) []uint64 {
 	return seqs
 }
 
-func seqsOf(entries []*entry) []uint64 {
+func seqsOf(entries []*event) []uint64 {
 	var seqs []uint64
 	for _, e := range entries {
 		seqs = append(seqs, e.seq)
@@ -59,15 +60,14 @@ func TestHistoryScript(t *testing.T) {
 }
 
 func historyScript(t *testing.T, r *rand.Rand) {
-	cfg, steps, looks := Config{CacheEvents: 1 + r.IntN(80), MaxRuns: 1000}, 200, 1
+	limits, steps, looks := Limits{Events: 1 + r.IntN(80), Runs: 1000}, 200, 1
 	if r.IntN(4) == 0 { // over several segments
-		cfg.CacheEvents, steps, looks = 1+r.IntN(2*segmentEvents), 6*segmentEvents, 20
+		limits.Events, steps, looks = 1+r.IntN(2*segmentEvents), 6*segmentEvents, 20
 	}
 	if r.IntN(3) == 0 {
-		cfg.CacheBytes = 500 + r.IntN(4000)
+		limits.Bytes = 500 + r.IntN(4000)
 	}
-	cfg = cfg.withDefaults()
-	h := newHistory(&cfg)
+	h := withDefaults(limits)
 	m := &model{}
 	runs := make([]uuid.UUID, 1+r.IntN(6))
 	for i := range runs {
@@ -84,12 +84,12 @@ func historyScript(t *testing.T, r *rand.Rand) {
 			ev.Data.Header = &wire.PackageHeader{Number: n, FileSize: 100, SizeOfSentData: int64(step)}
 			ev.Data.Body = &wire.PackageBody{Files: n, Item: fmt.Sprint("item ", step)}
 		}
-		if err := h.publish(&ev, 0, false); err != nil {
+		if err := h.Publish(&ev, 0, false); err != nil {
 			t.Fatal(err)
 		}
 		m.all = append(m.all, ev)
-		if n := h.cache.len(); n > cfg.CacheEvents || h.cache.bytes > cfg.CacheBytes && n > 1 {
-			t.Fatalf("%d events of %d bytes cached; at most %d, %d", n, h.cache.bytes, cfg.CacheEvents, cfg.CacheBytes)
+		if n := h.cache.len(); n > h.limits.Events || h.cache.bytes > h.limits.Bytes && n > 1 {
+			t.Fatalf("%d events of %d bytes cached; at most %d, %d", n, h.cache.bytes, h.limits.Events, h.limits.Bytes)
 		}
 		if step%looks > 0 {
 			continue
@@ -101,25 +101,25 @@ func historyScript(t *testing.T, r *rand.Rand) {
 // readAnywhere begins after the event seq and reads to the head in small
 // steps. It must get the rest of the stream, or the exact gap, the snapshot at
 // its end, and the rest.
-func readAnywhere(t *testing.T, h *history, m *model, seq uint64, filter wire.Filter, maxEvents, maxBytes int) {
+func readAnywhere(t *testing.T, h *History, m *model, seq uint64, filter wire.Filter, maxEvents, maxBytes int) {
 	t.Helper()
-	at, err := h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: seq}, false)
+	at, err := h.Begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: seq}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	start := max(seq+1, h.cache.oldest)
-	if at.next != start || at.missed != start-seq-1 {
-		t.Fatalf("from %d: at %d, %d missed; want %d, %d", seq, at.next, at.missed, start, start-seq-1)
+	if at.Next != start || at.Missed != start-seq-1 {
+		t.Fatalf("from %d: at %d, %d missed; want %d, %d", seq, at.Next, at.Missed, start, start-seq-1)
 	}
 	var snapshot []uint64
-	if at.missed > 0 {
+	if at.Missed > 0 {
 		snapshot = m.unfinished(int(start) - 1)
 	}
 	if got := seqsOf(at.snapshot); !slices.Equal(got, snapshot) {
 		t.Fatalf("from %d: snapshot %v; want %v", seq, got, snapshot)
 	}
 	var got, want []uint64
-	reader, decoder := newReader(&filter, nil), protocol.NewEventDecoder(h.types)
+	reader, decoder := NewReader(&filter, nil), protocol.NewEventDecoder(h.types)
 	check := func(ev *wire.Event) {
 		if was := m.all[ev.Seq-1]; !reflect.DeepEqual(*ev, was) {
 			t.Fatalf("read %+v; published %+v", *ev, was)
@@ -127,13 +127,13 @@ func readAnywhere(t *testing.T, h *history, m *model, seq uint64, filter wire.Fi
 		got = append(got, ev.Seq)
 	}
 	for _, e := range at.snapshot {
-		if err := decoder.Decode(append(reader.known.Append(nil, e.def), e.data...), 1, check); err != nil {
+		if err := decoder.Decode(append(reader.sent.Append(nil, e.def), e.data...), 1, check); err != nil {
 			t.Fatal(err)
 		}
 	}
 	got = nil
-	for at.next <= h.cache.head {
-		data, n := h.read(&at, &reader, portionOf(maxEvents, maxBytes), nil)
+	for at.Next <= h.cache.head {
+		data, n := h.Read(&at, &reader, portionOf(maxEvents, maxBytes), nil)
 		if n > maxEvents || n > 1 && len(data) > maxBytes+1000 {
 			t.Fatalf("read %d events of %d bytes; at most %d, %d", n, len(data), maxEvents, maxBytes)
 		}
@@ -149,34 +149,44 @@ func readAnywhere(t *testing.T, h *history, m *model, seq uint64, filter wire.Fi
 	if !slices.Equal(got, want) {
 		t.Fatalf("from %d: read %v; want %v", seq, got, want)
 	}
-	now, _ := h.begin(wire.FromNow, wire.Cursor{}, false)
-	if s := seqsOf(now.snapshot); !slices.Equal(s, m.unfinished(len(m.all))) || now.next != h.cache.head+1 {
-		t.Fatalf("now: %d, snapshot %v; want %v", now.next, s, m.unfinished(len(m.all)))
+	now, _ := h.Begin(wire.FromNow, wire.Cursor{}, false)
+	if s := seqsOf(now.snapshot); !slices.Equal(s, m.unfinished(len(m.all))) || now.Next != h.cache.head+1 {
+		t.Fatalf("now: %d, snapshot %v; want %v", now.Next, s, m.unfinished(len(m.all)))
 	}
 }
 
+// withDefaults returns a history. A limit of zero stands for a large one.
+func withDefaults(l Limits) *History {
+	for limit, large := range map[*int]int{&l.Events: 10_000, &l.Bytes: 64 << 20, &l.EventBytes: 64 << 10, &l.Runs: 10_000, &l.Jobs: 10_000} {
+		if *limit == 0 {
+			*limit = large
+		}
+	}
+	l.RunSilence = time.Hour
+	return New(l)
+}
+
 // portionOf bounds a reading by events and bytes alone.
-func portionOf(events, bytes int) portion {
-	return portion{last: math.MaxUint64, looks: math.MaxInt, events: events, bytes: bytes}
+func portionOf(events, bytes int) Portion {
+	return Portion{Last: math.MaxUint64, Looks: math.MaxInt, Events: events, Bytes: bytes}
 }
 
 // TestReadBehind gives a reader whose place leaves the cache while it reads the
 // gap and nothing else.
 func TestReadBehind(t *testing.T) {
-	cfg := Config{CacheEvents: 10}.withDefaults()
-	h := newHistory(&cfg)
+	h := withDefaults(Limits{Events: 10})
 	run := uuid.New()
 	publish := func(n int) {
 		for range n {
-			if err := h.publish(&wire.Event{JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}, 0, false); err != nil {
+			if err := h.Publish(&wire.Event{JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}, 0, false); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	publish(5)
-	at, _ := h.begin(wire.FromOldest, wire.Cursor{}, false)
+	at, _ := h.Begin(wire.FromOldest, wire.Cursor{}, false)
 	publish(20)
-	if data, n := h.read(&at, new(reader), portionOf(100, 1<<20), nil); n != 0 || len(data) != 0 || at.missed != 15 || at.next != 16 || !slices.Equal(seqsOf(at.snapshot), []uint64{15}) {
+	if data, n := h.Read(&at, new(Reader), portionOf(100, 1<<20), nil); n != 0 || len(data) != 0 || at.Missed != 15 || at.Next != 16 || !slices.Equal(seqsOf(at.snapshot), []uint64{15}) {
 		t.Errorf("read %d events at %+v", n, at)
 	}
 }
@@ -184,11 +194,10 @@ func TestReadBehind(t *testing.T) {
 // TestRenew gives the snapshot again that belongs to a place, or goes on from
 // the head and counts what is skipped.
 func TestRenew(t *testing.T) {
-	cfg := Config{CacheEvents: 10}.withDefaults()
-	h := newHistory(&cfg)
+	h := withDefaults(Limits{Events: 10})
 	run := uuid.New()
 	for range 15 {
-		h.publish(&wire.Event{JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}, 0, false)
+		h.Publish(&wire.Event{JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}, 0, false)
 	}
 	for _, test := range []struct {
 		seq, next, missed uint64
@@ -199,8 +208,8 @@ func TestRenew(t *testing.T) {
 		{10, 16, 5, 15}, // within: on to the head
 		{15, 16, 0, 15}, // at the head
 	} {
-		at, err := h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: test.seq}, true)
-		if err != nil || at.next != test.next || at.missed != test.missed || !slices.Equal(seqsOf(at.snapshot), []uint64{test.snapshot}) {
+		at, err := h.Begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: test.seq}, true)
+		if err != nil || at.Next != test.next || at.Missed != test.missed || !slices.Equal(seqsOf(at.snapshot), []uint64{test.snapshot}) {
 			t.Errorf("after %d: %+v, %v; want %+v", test.seq, at, err, test)
 		}
 	}
@@ -208,22 +217,21 @@ func TestRenew(t *testing.T) {
 
 // TestJobsBound keeps the jobs that spoke last.
 func TestJobsBound(t *testing.T) {
-	cfg := Config{MaxJobs: 3}.withDefaults()
-	h := newHistory(&cfg)
+	h := withDefaults(Limits{Jobs: 3})
 	var jobs []uuid.UUID
 	for range 5 {
 		jobs = append(jobs, uuid.New())
-		h.publish(&wire.Event{JobID: jobs[len(jobs)-1], RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted, Final: true}}}, 0, false)
+		h.Publish(&wire.Event{JobID: jobs[len(jobs)-1], RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted, Final: true}}}, 0, false)
 	}
-	_, n, more := h.readJobs(uuid.Nil, nil, 1<<20, nil)
-	if n != 3 || more || h.jobs.byJob[jobs[1]] != nil || h.jobs.byJob[jobs[2]] == nil {
+	_, n, more := h.ReadJobs(uuid.Nil, nil, 1<<20, nil)
+	if n != 3 || more || h.jobs.byID[jobs[1]] != nil || h.jobs.byID[jobs[2]] == nil {
 		t.Errorf("%d jobs kept", n)
 	}
 	// In pages of one, each comes once.
 	seen, after := 0, uuid.Nil
 	for more = true; more; seen++ {
 		var data []byte
-		data, n, more = h.readJobs(after, nil, 1, nil)
+		data, n, more = h.ReadJobs(after, nil, 1, nil)
 		if n != 1 {
 			t.Fatalf("a page of %d", n)
 		}
@@ -236,19 +244,18 @@ func TestJobsBound(t *testing.T) {
 
 // testHistory returns a history of 40 events of one run, of which the last ten
 // are cached.
-func testHistory(t *testing.T) (h *history, run uuid.UUID) {
+func testHistory(t *testing.T) (h *History, run uuid.UUID) {
 	t.Helper()
-	cfg := Config{CacheEvents: 10}.withDefaults()
-	h, run = newHistory(&cfg), uuid.New()
+	h, run = withDefaults(Limits{Events: 10}), uuid.New()
 	publishMore(t, h, run, 40)
 	return h, run
 }
 
-func publishMore(t *testing.T, h *history, run uuid.UUID, n int) {
+func publishMore(t *testing.T, h *History, run uuid.UUID, n int) {
 	t.Helper()
 	for range n {
 		ev := spoken(run, wire.Transferring)
-		if err := h.publish(&ev, 0, false); err != nil {
+		if err := h.Publish(&ev, 0, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -258,15 +265,15 @@ func publishMore(t *testing.T, h *history, run uuid.UUID, n int) {
 // first, the missed events add up.
 func TestTwoGaps(t *testing.T) {
 	h, run := testHistory(t)
-	at, err := h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: 5}, false)
-	if err != nil || at.missed != 25 {
-		t.Fatalf("%d missed, %v", at.missed, err)
+	at, err := h.Begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: 5}, false)
+	if err != nil || at.Missed != 25 {
+		t.Fatalf("%d missed, %v", at.Missed, err)
 	}
 	for gap := range uint64(3) {
 		publishMore(t, h, run, 100)
-		_, n := h.read(&at, new(reader), portionOf(1000, 1<<20), nil)
-		if want := 125 + 100*gap; n != 0 || at.missed != want || at.next != want+6 || !slices.Equal(seqsOf(at.snapshot), []uint64{want + 5}) {
-			t.Errorf("gap %d: %d events, %d missed, next %d, snapshot %v; want %d missed", gap+2, n, at.missed, at.next, seqsOf(at.snapshot), want)
+		_, n := h.Read(&at, new(Reader), portionOf(1000, 1<<20), nil)
+		if want := 125 + 100*gap; n != 0 || at.Missed != want || at.Next != want+6 || !slices.Equal(seqsOf(at.snapshot), []uint64{want + 5}) {
+			t.Errorf("gap %d: %d events, %d missed, next %d, snapshot %v; want %d missed", gap+2, n, at.Missed, at.Next, seqsOf(at.snapshot), want)
 		}
 	}
 }
@@ -293,7 +300,7 @@ func TestBegin(t *testing.T) {
 		{from: wire.FromCursor, cursor: wire.Cursor{Epoch: other, Seq: 1000}, next: 31, missed: 30, snapshot: 30},
 		{from: wire.FromCursor + 1, refused: true},
 	} {
-		at, err := h.begin(tc.from, tc.cursor, false)
+		at, err := h.Begin(tc.from, tc.cursor, false)
 		var snapshot []uint64
 		if tc.snapshot > 0 {
 			snapshot = []uint64{tc.snapshot}
@@ -302,18 +309,18 @@ func TestBegin(t *testing.T) {
 		if tc.refused {
 			head = 0
 		}
-		if refused := errors.Is(err, wire.BadRequest); refused != tc.refused || at.next != tc.next || at.missed != tc.missed || at.head != head || !slices.Equal(seqsOf(at.snapshot), snapshot) {
+		if refused := errors.Is(err, wire.BadRequest); refused != tc.refused || at.Next != tc.next || at.Missed != tc.missed || at.Head != head || !slices.Equal(seqsOf(at.snapshot), snapshot) {
 			t.Errorf("from %v, %v: %+v, %v; want %+v", tc.from, tc.cursor, at, err, tc)
 		}
 		if tc.from != wire.FromCursor {
 			continue
 		}
-		page, err := h.after(tc.cursor)
-		if (err != nil) != tc.refused || page.next != tc.next || page.missed != tc.missed || page.snapshot != nil {
+		page, err := h.After(tc.cursor)
+		if (err != nil) != tc.refused || page.Next != tc.next || page.Missed != tc.missed || page.snapshot != nil {
 			t.Errorf("a page after %v: %+v, %v; want %+v", tc.cursor, page, err, tc)
 		}
 	}
-	if page, err := h.after(wire.Cursor{}); err != nil || page.next != 31 || page.missed != 0 {
+	if page, err := h.After(wire.Cursor{}); err != nil || page.Next != 31 || page.Missed != 0 {
 		t.Errorf("the first page: %+v, %v", page, err)
 	}
 }
@@ -323,12 +330,12 @@ func TestBegin(t *testing.T) {
 func TestReadBounds(t *testing.T) {
 	h, _ := testHistory(t)
 	read := func(maxEvents, maxBytes int, before string) (n, size int, next uint64) {
-		at, err := h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: 30}, false)
+		at, err := h.Begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: 30}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, n := h.read(&at, new(reader), portionOf(maxEvents, maxBytes), []byte(before))
-		return n, len(data) - len(before), at.next
+		data, n := h.Read(&at, new(Reader), portionOf(maxEvents, maxBytes), []byte(before))
+		return n, len(data) - len(before), at.Next
 	}
 	_, one, _ := read(1, 1<<20, "")
 	_, two, _ := read(2, 1<<20, "")
@@ -348,24 +355,23 @@ func TestReadBounds(t *testing.T) {
 // TestReadJobs returns the latest events in the order of the jobs' IDs, of the
 // jobs that may be seen, and whether there are more.
 func TestReadJobs(t *testing.T) {
-	cfg := Config{}.withDefaults()
-	h := newHistory(&cfg)
+	h := withDefaults(Limits{})
 	for _, id := range []byte{3, 1, 4, 2, 5, 1} {
 		publishMore(t, h, uuid.UUID{id}, 1)
 	}
 	size := 0
-	read := func(after byte, sees *jobSet, maxBytes int) (ids []byte, more bool) {
-		data, n, more := h.readJobs(uuid.UUID{after}, sees, maxBytes, nil)
+	read := func(after byte, sees *JobSet, maxBytes int) (ids []byte, more bool) {
+		data, n, more := h.ReadJobs(uuid.UUID{after}, sees, maxBytes, nil)
 		size = len(data)
 		if err := protocol.NewEventDecoder(h.types).Decode(data, n, func(e *wire.Event) { ids = append(ids, e.JobID[0]) }); err != nil {
 			t.Fatal(err)
 		}
 		return ids, more
 	}
-	few := newJobSet([]uuid.UUID{{2}, {4}, {9}}, nil)
+	few := NewJobSet([]uuid.UUID{{2}, {4}, {9}}, nil)
 	for _, tc := range []struct {
 		after    byte
-		sees     *jobSet
+		sees     *JobSet
 		maxBytes int
 		want     string
 		more     bool
@@ -388,10 +394,9 @@ func TestReadJobs(t *testing.T) {
 // the latest of their run or job, keep no segment of the cache in memory once
 // it has moved on by a segment's length.
 func TestNothingPinned(t *testing.T) {
-	cfg := Config{CacheEvents: 100}.withDefaults()
-	h := newHistory(&cfg)
+	h := withDefaults(Limits{Events: 100})
 	arrays := make(map[*byte]int) // every array that a segment has had, and its length
-	pins := func(e *entry) bool {
+	pins := func(e *event) bool {
 		at := uintptr(unsafe.Pointer(unsafe.SliceData(e.data)))
 		for first, n := range arrays {
 			if start := uintptr(unsafe.Pointer(first)); at >= start && at < start+uintptr(n) {
@@ -412,13 +417,13 @@ func TestNothingPinned(t *testing.T) {
 		for _, s := range h.cache.segments {
 			arrays[unsafe.SliceData(s.data)] = cap(s.data)
 		}
-		kept := slices.Concat(h.runs.tail.events, h.runs.head.events, h.jobs.end.events)
+		kept := slices.Concat(h.runs.tail.events, h.runs.head.events, h.jobs.edge.events)
 		for _, e := range kept {
 			if e.seq+segmentEvents < h.cache.oldest && pins(e) {
 				t.Fatalf("after event %d: event %d lies in a segment; the oldest in the cache is %d", h.cache.head, e.seq, h.cache.oldest)
 			}
 		}
-		for _, e := range h.jobs.end.events {
+		for _, e := range h.jobs.edge.events {
 			if e.seq < h.cache.oldest && pins(e) {
 				t.Fatalf("after event %d: the latest event of a job, %d, lies in a segment; the oldest in the cache is %d", h.cache.head, e.seq, h.cache.oldest)
 			}

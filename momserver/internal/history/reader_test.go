@@ -1,4 +1,4 @@
-package momserver
+package history
 
 import (
 	"fmt"
@@ -25,12 +25,12 @@ func TestReaderTakes(t *testing.T) {
 		}
 		return ids, some
 	}
-	h := newHistory(&Config{CacheEvents: 100, CacheBytes: 1 << 20, MaxEventBytes: 1 << 16, MaxRuns: 100, MaxJobs: 100})
+	h := withDefaults(Limits{Events: 100, Bytes: 1 << 20, EventBytes: 1 << 16, Runs: 100, Jobs: 100})
 	for i := range 20 {
 		ev := spoken(uuid.UUID{byte(i)}, wire.Transferring)
 		ev.JobID = uuid.UUID{byte(i % 5)}
 		ev.Data.Initialize = &wire.InitializeData{Name: names[i%4]}
-		if err := h.publish(&ev, 0, false); err != nil {
+		if err := h.Publish(&ev, 0, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -41,20 +41,23 @@ func TestReaderTakes(t *testing.T) {
 			f.States = append(f.States, wire.States()[rnd.IntN(9)])
 		}
 		f.Severity = wire.Severity(rnd.IntN(4))
-		grant := Grant{AllJobs: rnd.IntN(2) == 0}
-		grant.Jobs, grant.Names = some()
-		r := newReader(&f, grant.visible())
-		if all := f.IsZero() && grant.AllJobs; r.takesAll() != all {
-			t.Fatalf("%+v, %+v takes all: %v", f, grant, r.takesAll())
+		all := rnd.IntN(2) == 0
+		ids, some := some()
+		only, sees := wire.Filter{Jobs: append(ids, uuid.UUID{99}), Names: some}, (*JobSet)(nil)
+		if !all {
+			sees = NewJobSet(ids, some)
 		}
-		for seq := range h.headSeq() {
+		r := NewReader(&f, sees)
+		if r.TakesAll() != (f.IsZero() && all) {
+			t.Fatalf("%+v, of %+v: takes all: %v", f, only, r.TakesAll())
+		}
+		for seq := range h.Head() {
 			e := h.cache.at(seq + 1)
 			id, name := e.def.JobID(), e.def.Name()
-			only := wire.Filter{Jobs: grant.Jobs, Names: grant.Names}
-			sees := grant.AllJobs || len(only.Jobs)+len(only.Names) > 0 && only.Match(id, name, 1, 0) && (name != "" || (&wire.Filter{Jobs: append(grant.Jobs, uuid.UUID{99})}).Match(id, name, 1, 0))
+			visible := all || only.Match(id, name, 1, 0)
 			state, severity := wire.States()[rnd.IntN(9)], wire.Severity(rnd.IntN(4))
-			if want := sees && f.Match(id, name, state, severity); r.takes(e.def, state, severity) != want {
-				t.Fatalf("%+v, %+v: %v, %q, %v, %v: %v; want %v", f, grant, id, name, state, severity, !want, want)
+			if want := visible && f.Match(id, name, state, severity); r.Takes(e.def, state, severity) != want {
+				t.Fatalf("%+v, of %+v: %v, %q, %v, %v: %v; want %v", f, only, id, name, state, severity, !want, want)
 			}
 		}
 	}
@@ -63,29 +66,28 @@ func TestReaderTakes(t *testing.T) {
 // TestReadSnapshot reads what the reader takes, up to the bounds, and removes
 // what it looked at.
 func TestReadSnapshot(t *testing.T) {
-	cfg := Config{}.withDefaults()
-	h := newHistory(&cfg)
+	h := withDefaults(Limits{})
 	for i := range 6 {
 		publishMore(t, h, uuid.UUID{byte(i + 1)}, 1)
 	}
-	few := newReader(&wire.Filter{Jobs: []uuid.UUID{{2}, {3}, {5}}}, nil)
+	few := NewReader(&wire.Filter{Jobs: []uuid.UUID{{2}, {3}, {5}}}, nil)
 	for _, tc := range []struct {
-		reader reader
-		most   portion
+		reader Reader
+		most   Portion
 		seqs   string
 		left   int
 	}{
-		{reader{}, portion{looks: 9, events: 9, bytes: 1 << 20}, "[1 2 3 4 5 6]", 0},
-		{reader{}, portion{looks: 2, events: 9, bytes: 1 << 20}, "[1 2]", 4},
-		{reader{}, portion{looks: 9, events: 3, bytes: 1 << 20}, "[1 2 3]", 3},
-		{reader{}, portion{looks: 9, events: 9}, "[1]", 5},
-		{few, portion{looks: 9, events: 9, bytes: 1 << 20}, "[2 3 5]", 0},
-		{few, portion{looks: 3, events: 9, bytes: 1 << 20}, "[2 3]", 3},
-		{few, portion{looks: 9, events: 9}, "[2]", 4},
-		{few, portion{looks: 1, events: 9, bytes: 1 << 20}, "[]", 5},
+		{Reader{}, Portion{Looks: 9, Events: 9, Bytes: 1 << 20}, "[1 2 3 4 5 6]", 0},
+		{Reader{}, Portion{Looks: 2, Events: 9, Bytes: 1 << 20}, "[1 2]", 4},
+		{Reader{}, Portion{Looks: 9, Events: 3, Bytes: 1 << 20}, "[1 2 3]", 3},
+		{Reader{}, Portion{Looks: 9, Events: 9}, "[1]", 5},
+		{few, Portion{Looks: 9, Events: 9, Bytes: 1 << 20}, "[2 3 5]", 0},
+		{few, Portion{Looks: 3, Events: 9, Bytes: 1 << 20}, "[2 3]", 3},
+		{few, Portion{Looks: 9, Events: 9}, "[2]", 4},
+		{few, Portion{Looks: 1, Events: 9, Bytes: 1 << 20}, "[]", 5},
 	} {
-		at, _ := h.begin(wire.FromNow, wire.Cursor{}, false)
-		data, n := at.readSnapshot(&tc.reader, tc.most, nil)
+		at, _ := h.Begin(wire.FromNow, wire.Cursor{}, false)
+		data, n := at.ReadSnapshot(&tc.reader, tc.most, nil)
 		seqs := []uint64{}
 		if err := protocol.NewEventDecoder(h.types).Decode(data, n, func(e *wire.Event) { seqs = append(seqs, e.Seq) }); err != nil {
 			t.Fatal(err)

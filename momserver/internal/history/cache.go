@@ -1,4 +1,4 @@
-package momserver
+package history
 
 import (
 	"bytes"
@@ -10,19 +10,19 @@ import (
 	"mom.internal/wire"
 )
 
-// mark is what the server must know of an event without decoding it.
-type mark struct {
-	def      *protocol.Definition // completes the event; knows its run and job
-	state    wire.State
-	severity wire.Severity
-	final    bool
-	faulty   bool          // completed, with errors
-	at       time.Duration // when it was published, since the server was made; in the cache to the second
+// meta is what the server must know of an event without decoding it.
+type meta struct {
+	def        *protocol.Definition // completes the event; knows its run and job
+	state      wire.State
+	severity   wire.Severity
+	final      bool
+	withErrors bool          // completed, with errors
+	at         time.Duration // when it was published, since the server was made; in the cache to the second
 }
 
-// entry is one event of the cache. It never changes.
-type entry struct {
-	mark
+// event is one event of the cache. It never changes.
+type event struct {
+	meta
 	seq  uint64
 	data []byte // as the encoder wrote it
 }
@@ -38,12 +38,12 @@ type segment struct {
 	data  []byte
 	ends  [segmentEvents]uint32  // of each event in data
 	defs  []*protocol.Definition // that complete its events
-	marks [segmentEvents]smallMark
+	metas [segmentEvents]packedMeta
 	began time.Duration // when the first event was published
 }
 
-// smallMark is a mark as a segment keeps it.
-type smallMark struct {
+// packedMeta is a meta as a segment keeps it.
+type packedMeta struct {
 	after uint16 // seconds since began, as far as they go: 18 hours
 	def   uint8  // in defs, of which there are no more than events
 	bits  uint8  // state, severity and flags
@@ -51,32 +51,32 @@ type smallMark struct {
 
 // Where the bits are. There are nine states and three severities.
 const (
-	stateBits    = 0x0f
-	severityAt   = 4
-	severityBits = 0x03
-	finalBit     = 1 << 6
-	faultyBit    = 1 << 7
+	stateBits     = 0x0f
+	severityAt    = 4
+	severityBits  = 0x03
+	finalBit      = 1 << 6
+	withErrorsBit = 1 << 7
 )
 
-// bits returns what a smallMark keeps of m in its bits.
-func (m *mark) bits() uint8 {
+// bits returns what a packedMeta keeps of m in its bits.
+func (m *meta) bits() uint8 {
 	bits := uint8(m.state)&stateBits | uint8(m.severity)&severityBits<<severityAt
 	if m.final {
 		bits |= finalBit
 	}
-	if m.faulty {
-		bits |= faultyBit
+	if m.withErrors {
+		bits |= withErrorsBit
 	}
 	return bits
 }
 
-func (s smallMark) state() wire.State { return wire.State(s.bits & stateBits) }
-func (s smallMark) severity() wire.Severity {
+func (s packedMeta) state() wire.State { return wire.State(s.bits & stateBits) }
+func (s packedMeta) severity() wire.Severity {
 	return wire.Severity(s.bits >> severityAt & severityBits)
 }
 
-// put makes m the mark of the i-th event.
-func (s *segment) put(i int, m *mark) {
+// put makes m the meta of the i-th event.
+func (s *segment) put(i int, m *meta) {
 	if i == 0 {
 		s.began = m.at
 	}
@@ -89,15 +89,15 @@ func (s *segment) put(i int, m *mark) {
 		s.defs = append(s.defs, m.def)
 	}
 	seconds := uint16(min((m.at-s.began)/time.Second, math.MaxUint16))
-	s.marks[i] = smallMark{after: seconds, def: uint8(def), bits: m.bits()}
+	s.metas[i] = packedMeta{after: seconds, def: uint8(def), bits: m.bits()}
 }
 
-// mark returns the mark of the i-th event.
-func (s *segment) mark(i int) mark {
-	small := s.marks[i]
-	return mark{
+// meta returns the meta of the i-th event.
+func (s *segment) meta(i int) meta {
+	small := s.metas[i]
+	return meta{
 		def: s.defs[small.def], state: small.state(), severity: small.severity(),
-		final: small.bits&finalBit != 0, faulty: small.bits&faultyBit != 0,
+		final: small.bits&finalBit != 0, withErrors: small.bits&withErrorsBit != 0,
 		at: s.began + time.Duration(small.after)*time.Second,
 	}
 }
@@ -119,7 +119,7 @@ type cache struct {
 	oldest   uint64   // Seq of the oldest event that counts; head+1 for none
 	head     uint64   // Seq of the newest event, 0 for none
 	bytes    int      // of the events that count
-	left     uint64   // bytes of the events that have left
+	evicted  uint64   // bytes of the events that have left
 }
 
 func newCache() cache { return cache{base: 1, oldest: 1} }
@@ -134,13 +134,13 @@ func (c *cache) find(seq uint64) (*segment, int) {
 }
 
 // at returns an event that is there.
-func (c *cache) at(seq uint64) entry {
+func (c *cache) at(seq uint64) event {
 	s, i := c.find(seq)
-	return entry{mark: s.mark(i), seq: seq, data: s.slice(i, i+1)}
+	return event{meta: s.meta(i), seq: seq, data: s.slice(i, i+1)}
 }
 
 // append appends an event, and returns it.
-func (c *cache) append(m mark, data []byte) entry {
+func (c *cache) append(m meta, data []byte) event {
 	i := int((c.head + 1 - c.base) % segmentEvents)
 	if i == 0 {
 		size := 16 * len(data)
@@ -159,7 +159,7 @@ func (c *cache) append(m mark, data []byte) entry {
 	s.ends[i] = uint32(len(s.data))
 	c.head++
 	c.bytes += len(data)
-	return entry{mark: m, seq: c.head, data: s.slice(i, i+1)}
+	return event{meta: m, seq: c.head, data: s.slice(i, i+1)}
 }
 
 // dropOldest lets go of the oldest event.
@@ -167,7 +167,7 @@ func (c *cache) dropOldest() {
 	s, i := c.find(c.oldest)
 	size := len(s.slice(i, i+1))
 	c.bytes -= size
-	c.left += uint64(size)
+	c.evicted += uint64(size)
 	c.oldest++
 	if i == segmentEvents-1 {
 		c.last, c.segments[0] = s, nil
@@ -178,9 +178,9 @@ func (c *cache) dropOldest() {
 
 // passed returns an event a segment's length behind the oldest, each in its
 // turn: whoever points to its bytes holds on to memory that has left the cache.
-func (c *cache) passed() (*protocol.Definition, uint64) {
+func (c *cache) lagging() (*protocol.Definition, uint64) {
 	if c.last == nil {
 		return nil, 0
 	}
-	return c.last.mark(int((c.oldest - c.base) % segmentEvents)).def, c.oldest - segmentEvents
+	return c.last.meta(int((c.oldest - c.base) % segmentEvents)).def, c.oldest - segmentEvents
 }

@@ -1,4 +1,4 @@
-package momserver
+package history
 
 import (
 	"bytes"
@@ -27,18 +27,18 @@ func definitions(t *testing.T, n int) []*protocol.Definition {
 	return defs
 }
 
-// TestMarks: marks come back from the cache as they were put in: each state,
+// TestMarks: metas come back from the cache as they were put in: each state,
 // severity and flag, the definition, and the time in seconds, up to its largest
 // value.
 func TestMarks(t *testing.T) {
 	defs := definitions(t, segmentEvents)
 	c := newCache()
-	var want []mark
+	var want []meta
 	at := time.Duration(0)
 	for _, state := range wire.States() {
 		for severity := wire.SeverityProcessing; severity <= wire.SeverityError; severity++ {
 			for flags := range 4 {
-				want = append(want, mark{def: defs[len(want)%len(defs)], state: state, severity: severity, final: flags&1 > 0, faulty: flags&2 > 0, at: at})
+				want = append(want, meta{def: defs[len(want)%len(defs)], state: state, severity: severity, final: flags&1 > 0, withErrors: flags&2 > 0, at: at})
 				at += 1500 * time.Millisecond
 			}
 		}
@@ -49,14 +49,14 @@ func TestMarks(t *testing.T) {
 	for i, m := range want {
 		data := bytes.Repeat([]byte{byte(i)}, i%7+1)
 		e := c.append(m, data)
-		if e.mark != m || e.seq != uint64(i+1) || !bytes.Equal(e.data, data) {
+		if e.meta != m || e.seq != uint64(i+1) || !bytes.Equal(e.data, data) {
 			t.Fatalf("event %d is %+v; want %+v", i+1, e, m)
 		}
 	}
 	for i, m := range want {
 		began := want[i/segmentEvents*segmentEvents].at
 		m.at = began + min((m.at-began).Truncate(time.Second), math.MaxUint16*time.Second)
-		if e := c.at(uint64(i + 1)); e.mark != m || !bytes.Equal(e.data, bytes.Repeat([]byte{byte(i)}, i%7+1)) {
+		if e := c.at(uint64(i + 1)); e.meta != m || !bytes.Equal(e.data, bytes.Repeat([]byte{byte(i)}, i%7+1)) {
 			t.Errorf("event %d is %+v; want %+v", i+1, e, m)
 		}
 	}
@@ -72,7 +72,7 @@ func TestCacheCounts(t *testing.T) {
 	}
 	const held = segmentEvents + 5
 	for i := range 10 * segmentEvents {
-		c.append(mark{def: def}, make([]byte, 10))
+		c.append(meta{def: def}, make([]byte, 10))
 		if c.len() > held {
 			c.dropOldest()
 		}
@@ -84,7 +84,7 @@ func TestCacheCounts(t *testing.T) {
 	for c.len() > 0 {
 		c.dropOldest()
 	}
-	if e := c.append(mark{def: def}, []byte("x")); c.len() != 1 || c.bytes != 1 || e.seq != 10*segmentEvents+1 {
+	if e := c.append(meta{def: def}, []byte("x")); c.len() != 1 || c.bytes != 1 || e.seq != 10*segmentEvents+1 {
 		t.Errorf("emptied and filled: %d events of %d bytes, the last is %d", c.len(), c.bytes, e.seq)
 	}
 }
@@ -95,11 +95,11 @@ func TestPassed(t *testing.T) {
 	defs := definitions(t, 5*segmentEvents)
 	c := newCache()
 	for _, def := range defs {
-		c.append(mark{def: def}, []byte("x"))
+		c.append(meta{def: def}, []byte("x"))
 	}
 	next := uint64(1)
 	for c.len() > 0 {
-		def, seq := c.passed()
+		def, seq := c.lagging()
 		if c.oldest <= segmentEvents {
 			if def != nil {
 				t.Fatalf("the oldest is %d: %d has passed", c.oldest, seq)

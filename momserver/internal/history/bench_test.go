@@ -1,4 +1,4 @@
-package momserver
+package history
 
 import (
 	"fmt"
@@ -17,11 +17,10 @@ import (
 func BenchmarkCache(b *testing.B) {
 	for _, size := range []int{10, 10_000, 1_000_000} {
 		b.Run(fmt.Sprintf("events=%d", size), func(b *testing.B) {
-			cfg := Config{CacheEvents: size, CacheBytes: 1 << 30}.withDefaults()
-			h := newHistory(&cfg)
+			h := withDefaults(Limits{Events: size, Bytes: 1 << 30})
 			seq := 0
 			publish := func() {
-				if err := h.publish(transferring(&seq), 0, false); err != nil {
+				if err := h.Publish(transferring(&seq), 0, false); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -34,11 +33,11 @@ func BenchmarkCache(b *testing.B) {
 			const round = 50_000
 			var publishing, reading time.Duration
 			rounds := 0
-			at, err := h.begin(wire.FromNow, wire.Cursor{}, false)
+			at, err := h.Begin(wire.FromNow, wire.Cursor{}, false)
 			if err != nil {
 				b.Fatal(err)
 			}
-			r, buf := new(reader), make([]byte, 0, 64<<10)
+			r, buf := new(Reader), make([]byte, 0, 64<<10)
 			for b.Loop() {
 				rounds++
 				for range round / 8 {
@@ -47,7 +46,7 @@ func BenchmarkCache(b *testing.B) {
 						publish()
 					}
 					middle := time.Now()
-					if _, n := h.read(&at, r, portionOf(100, 64<<10), buf[:0]); n != 8 {
+					if _, n := h.Read(&at, r, portionOf(100, 64<<10), buf[:0]); n != 8 {
 						b.Fatalf("%d events read", n)
 					}
 					publishing += middle.Sub(start)

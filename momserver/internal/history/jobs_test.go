@@ -1,4 +1,4 @@
-package momserver
+package history
 
 import (
 	"math/rand/v2"
@@ -16,25 +16,25 @@ func TestEnd(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	var o end
-	slots := make([]slot, 20)
-	want := make(map[*slot]*entry)
+	var o edge
+	refs := make([]ref, 20)
+	want := make(map[*ref]*event)
 	for i := range 2000 {
-		s := &slots[r.IntN(len(slots))]
+		s := &refs[r.IntN(len(refs))]
 		if r.IntN(2) == 0 {
-			want[s] = &entry{seq: uint64(i)}
+			want[s] = &event{seq: uint64(i)}
 			o.set(s, want[s])
 		} else {
 			delete(want, s)
 			o.clear(s)
 		}
 		snapshot := o.snapshot()
-		if len(snapshot) != len(want) || len(o.slots) != len(want) {
-			t.Fatalf("%d events of %d runs; want %d", len(snapshot), len(o.slots), len(want))
+		if len(snapshot) != len(want) || len(o.refs) != len(want) {
+			t.Fatalf("%d events of %d runs; want %d", len(snapshot), len(o.refs), len(want))
 		}
-		for i := range slots {
-			s := &slots[i]
-			if s.e != want[s] || s.e != nil && (o.events[s.at] != s.e || o.slots[s.at] != s) {
+		for i := range refs {
+			s := &refs[i]
+			if s.e != want[s] || s.e != nil && (o.events[s.at] != s.e || o.refs[s.at] != s) {
 				t.Fatalf("run %d has %v; want %v", i, s.e, want[s])
 			}
 		}
@@ -44,7 +44,7 @@ func TestEnd(t *testing.T) {
 			}
 		}
 		bySeq(snapshot)
-		if !slices.IsSortedFunc(snapshot, func(a, b *entry) int { return int(a.seq) - int(b.seq) }) {
+		if !slices.IsSortedFunc(snapshot, func(a, b *event) int { return int(a.seq) - int(b.seq) }) {
 			t.Fatal("the snapshot is in no order")
 		}
 	}
@@ -53,8 +53,7 @@ func TestEnd(t *testing.T) {
 // TestLongestSilentGoesFirst: the job that has been silent longest is dropped
 // first, whether others are new or have a further event.
 func TestLongestSilentGoesFirst(t *testing.T) {
-	cfg := Config{MaxJobs: 3}.withDefaults()
-	h := newHistory(&cfg)
+	h := withDefaults(Limits{Jobs: 3})
 	var order []byte // of the last to speak, the last one last
 	for i := range 500 {
 		id := byte(i * i * 7 % 11)
@@ -62,14 +61,14 @@ func TestLongestSilentGoesFirst(t *testing.T) {
 		order = append(slices.DeleteFunc(order, func(b byte) bool { return b == id }), id)
 		order = order[max(0, len(order)-3):]
 		var got []byte
-		for _, e := range h.jobs.all() {
+		for _, e := range h.jobs.latest() {
 			got = append(got, e.def.JobID()[1])
 		}
 		slices.Sort(got)
-		if want := slices.Sorted(slices.Values(order)); !slices.Equal(got, want) || h.jobs.order.Len() != len(want) || len(h.jobs.byJob) != len(want) {
+		if want := slices.Sorted(slices.Values(order)); !slices.Equal(got, want) || h.jobs.order.Len() != len(want) || len(h.jobs.byID) != len(want) {
 			t.Fatalf("after %d events the jobs are %v; want %v", i+1, got, want)
 		}
-		if n := h.jobs.tally.states[wire.Transferring]; n != len(order) {
+		if n := h.jobs.states.states[wire.Transferring]; n != len(order) {
 			t.Fatalf("%d jobs are counted; want %d", n, len(order))
 		}
 	}

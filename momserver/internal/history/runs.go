@@ -1,10 +1,8 @@
-package momserver
+package history
 
 import (
 	"bytes"
-	"cmp"
 	"container/list"
-	"slices"
 	"time"
 
 	"mom.internal/wire/protocol"
@@ -12,70 +10,26 @@ import (
 	"github.com/google/uuid"
 )
 
-// runState is where one run stands at the two ends of the cache.
+// runState is where one run stands at the two edges of the cache.
 type runState struct {
 	common protocol.Common
-	head   slot // its newest event; empty where that ended it
-	tail   slot // its newest event that has left the cache; empty for none, or where that ended it
+	head   ref // its newest event; empty where that ended it
+	tail   ref // its newest event that has left the cache; empty for none, or where that ended it
 
 	ofJob  bool          // it has a Job
 	spoke  time.Duration // when its newest event was published
-	silent *element      // in the list of silent runs; nil for none
+	silent *list.Element // in the list of silent runs; nil for none
 }
 
 // isUnfinished reports whether the run is unfinished at the head.
 func (s *runState) isUnfinished() bool { return s.head.e != nil }
 
-// slot is a run's place in an end.
-type slot struct {
-	e  *entry // nil for none. It points into the cache while the event is there, and to a copy after
-	at int    // in the end's lists
-}
-
-// end holds the newest event of each run that is unfinished at one end of the
-// cache. What a snapshot is made of lies in one piece, in no order, so that
-// taking it under the history's lock is copying memory.
-type end struct {
-	events []*entry // never changed where they point to: a snapshot has them too
-	slots  []*slot  // whose they are
-}
-
-// set makes e the newest event of the slot's run.
-func (o *end) set(s *slot, e *entry) {
-	if s.e == nil {
-		s.at = len(o.events)
-		o.events, o.slots = append(o.events, e), append(o.slots, s)
-	}
-	s.e, o.events[s.at] = e, e
-}
-
-// clear takes the slot's run out.
-func (o *end) clear(s *slot) {
-	if s.e == nil {
-		return
-	}
-	last := len(o.events) - 1
-	o.events[s.at], o.slots[s.at] = o.events[last], o.slots[last]
-	o.slots[s.at].at = s.at
-	o.events[last], o.slots[last] = nil, nil
-	o.events, o.slots = o.events[:last], o.slots[:last]
-	s.e = nil
-}
-
-// snapshot returns the events, in no order; see bySeq.
-func (o *end) snapshot() []*entry { return slices.Clone(o.events) }
-
-// bySeq puts a snapshot in order. It needs no lock.
-func bySeq(snapshot []*entry) {
-	slices.SortFunc(snapshot, func(a, b *entry) int { return cmp.Compare(a.seq, b.seq) })
-}
-
-// runs holds the runs that are unfinished at either end of the cache. Its zero
+// runs holds the runs that are unfinished at either edge of the cache. Its zero
 // value is empty. The history guards it.
 type runs struct {
 	byID map[uuid.UUID]*runState
-	head end
-	tail end
+	head edge
+	tail edge
 
 	// silent holds the *runState of each run at the head that has no Job, the
 	// longest silent run first.
@@ -125,7 +79,7 @@ func (r *runs) get(id uuid.UUID) *runState {
 }
 
 // publish makes e the run's newest event. ofJob is set if the run has a Job.
-func (r *runs) publish(s *runState, e *entry, ofJob bool) {
+func (r *runs) publish(s *runState, e *event, ofJob bool) {
 	s.spoke, s.ofJob = e.at, (s.ofJob || ofJob) && !e.final
 	switch {
 	case s.silent != nil && (e.final || s.ofJob):
@@ -156,15 +110,15 @@ func (r *runs) silentFor(long, now time.Duration) *runState {
 	return nil
 }
 
-// forget removes a run that is of no interest at either end.
+// forget removes a run that is of no interest at either edge.
 func (r *runs) forget(id uuid.UUID, s *runState) {
 	if s.tail.e == nil && s.head.e == nil {
 		delete(r.byID, id)
 	}
 }
 
-// evict takes note that e is about to leave the cache.
-func (r *runs) evict(e entry) {
+// evict records that e is about to leave the cache.
+func (r *runs) evict(e event) {
 	id := e.def.RunID()
 	s := r.get(id)
 	if s.head.e != nil && s.head.e.seq == e.seq { // silent for as long as the cache reaches back
@@ -181,8 +135,8 @@ func (r *runs) evict(e entry) {
 	r.forget(id, s)
 }
 
-// unpin makes the run's tail a copy where it is the event.
-func (r *runs) unpin(def *protocol.Definition, seq uint64) {
+// detach makes the run's tail a copy where it is the event.
+func (r *runs) detach(def *protocol.Definition, seq uint64) {
 	if s := r.byID[def.RunID()]; s != nil && s.tail.e != nil && s.tail.e.seq == seq {
 		e := *s.tail.e
 		e.data = bytes.Clone(e.data)

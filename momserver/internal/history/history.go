@@ -1,0 +1,212 @@
+package history
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/wire"
+	"mom.internal/wire/protocol"
+)
+
+// Limits bounds what a history keeps. The comments name the field of
+// momserver.Config that each is.
+type Limits struct {
+	Events     int           // in the cache; CacheEvents
+	Bytes      int           // of events in the cache; CacheBytes
+	EventBytes int           // of one event; MaxEventBytes
+	Runs       int           // that are unfinished; MaxRuns
+	Jobs       int           // whose latest event is kept; MaxJobs
+	RunSilence time.Duration // of a run, after which a new run may end it; MaxRunSilence
+}
+
+// History is the newest events, and where every unfinished run stands at the
+// two edges of the cache.
+//
+// At the tail, a run stands at its latest event among those that have left the
+// cache. A reader that goes on at the tail needs just these events. So a
+// snapshot at the tail followed by the cache says the same as a snapshot at the
+// head.
+type History struct {
+	epoch  uuid.UUID
+	types  []byte // type definitions of the encoder
+	limits Limits
+
+	// mu guards all below. It is held while one event is encoded and stored, or
+	// two if one run gives way to another; while events leave a full cache; and
+	// while a snapshot is taken, which is a pointer for each unfinished run or
+	// each job. It is the last lock that is taken: no other is taken under it.
+	mu     sync.Mutex
+	closed bool
+	enc    *protocol.EventEncoder
+	cache  cache
+	runs   runs
+	jobs   jobs
+}
+
+// New returns an empty history of a new epoch.
+func New(limits Limits) *History {
+	h := &History{epoch: uuid.New(), limits: limits, enc: protocol.NewEventEncoder(), cache: newCache(), jobs: jobs{bound: limits.Jobs}}
+	h.types = h.enc.Types()
+	return h
+}
+
+// Epoch returns the epoch of the history's cursors.
+func (h *History) Epoch() uuid.UUID { return h.epoch }
+
+// Types returns the gob type definitions that a decoder needs before the first
+// event. The caller does not change them.
+func (h *History) Types() []byte { return h.types }
+
+// Publish gives the event, of the time at, the next Seq and appends it. It
+// refuses the event, and changes nothing, after Close, over the bound of an
+// event, for a run that gave way to another, and for the first event of a run
+// over the bound of unfinished runs. In the last case, if an unfinished run has
+// been silent for too long, Publish ends that run first, instead of refusing.
+// ofJob is set if the event's run has an owner that ends it; such a run never
+// gives way.
+func (h *History) Publish(ev *wire.Event, at time.Duration, ofJob bool) error {
+	m := meta{state: ev.Data.Status.State, severity: ev.Severity(), final: ev.EndsRun(), withErrors: ev.CompletedWithErrors(), at: at}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return wire.Errorf(wire.Closed, "momserver: publish after Shutdown or Close")
+	}
+	if h.runs.gaveWay(ev.RunID) {
+		return wire.Errorf(wire.RunEnded, "momserver: no %v: the server has ended the run, because nothing was published of it for Config.MaxRunSilence", ev.Data.Status.State)
+	}
+	run := h.runs.get(ev.RunID)
+	over := !m.final && h.runs.unfinished() >= h.limits.Runs && !run.isUnfinished()
+	err := h.encode(ev, run, m, ofJob, over)
+	h.runs.forget(ev.RunID, run)
+	for h.cache.len() > h.limits.Events || h.cache.bytes > h.limits.Bytes && h.cache.len() > 1 {
+		h.evict()
+	}
+	return err
+}
+
+// encode encodes and appends the event. If over is set, the event begins a run
+// over the bound of unfinished runs: encode first ends a silent run, which
+// gives way, or refuses the event if there is none. mu is held.
+func (h *History) encode(ev *wire.Event, run *runState, m meta, ofJob, over bool) (err error) {
+	var silent *runState
+	var end meta
+	var last []byte // the event that ends silent
+	if over {
+		if silent = h.runs.silentFor(h.limits.RunSilence, m.at); silent == nil {
+			return wire.Errorf(wire.Full, "momserver: %d unfinished runs already (Config.MaxRuns)", h.limits.Runs)
+		}
+		if end, last, err = h.encodeEnd(silent, m.at); err != nil {
+			return err
+		}
+	}
+	ev.Seq = h.cache.head + 1
+	if silent != nil {
+		ev.Seq++
+	}
+	var data []byte
+	if m.def, data, err = h.enc.Encode(ev, &run.common, h.limits.EventBytes); err != nil {
+		return err
+	}
+	if silent != nil {
+		h.append(end, last, silent, false)
+		h.runs.giveWay(end.def.RunID(), h.limits.Runs)
+	}
+	h.append(m, data, run, ofJob)
+	return nil
+}
+
+// append appends an event to the cache, and makes it the latest of its run and
+// its job. mu is held.
+func (h *History) append(m meta, data []byte, run *runState, ofJob bool) {
+	e := h.cache.append(m, data)
+	h.runs.publish(run, &e, ofJob)
+	h.jobs.publish(&e)
+}
+
+// encodeEnd encodes the event that ends a silent run: a copy of the run's
+// latest event without its package, with the reason in the log. mu is held.
+func (h *History) encodeEnd(run *runState, at time.Duration) (m meta, data []byte, err error) {
+	var known protocol.Known
+	var ev wire.Event
+	was := run.head.e
+	err = protocol.NewEventDecoder(h.types).Decode(append(known.Append(nil, was.def), was.data...), 1, func(e *wire.Event) { ev = *e })
+	if err != nil {
+		panic(err) // the cache holds what this process encoded
+	}
+	now := time.Now().UTC()
+	ev.Seq = h.cache.head + 1
+	ev.Data.Header, ev.Data.Body = nil, nil
+	ev.Data.Progress.Errors++
+	ev.Data.Status = wire.Status{State: wire.ExportingError, Final: true, SentTime: now, ReceivedTime: now, Log: []wire.LogEntry{{
+		Time: now, Severity: wire.SeverityError,
+		Message: fmt.Sprintf("nothing was published of this run for %v (Config.MaxRunSilence), and another needed its place (Config.MaxRuns)", (at - run.spoke).Truncate(time.Second)),
+	}}}
+	m = meta{state: wire.ExportingError, severity: wire.SeverityError, final: true, at: at}
+	m.def, data, err = h.enc.Encode(&ev, &run.common, h.limits.EventBytes)
+	for _, leaveOut := range []func(){ // one after the other, while the event is too large
+		func() { ev.Data.Initialize = nil },
+		func() { ev.Data.Status.Log = nil },
+		func() { ev.Data.Progress = wire.Progress{Errors: 1} },
+	} {
+		if errors.Is(err, wire.TooLarge) {
+			leaveOut()
+			m.def, data, err = h.enc.Encode(&ev, &run.common, h.limits.EventBytes)
+		}
+	}
+	return m, bytes.Clone(data), err
+}
+
+// evict moves the oldest event from the cache into the state at the tail.
+func (h *History) evict() {
+	e := h.cache.at(h.cache.oldest)
+	h.runs.evict(e)
+	h.jobs.evict(e)
+	if def, seq := h.cache.lagging(); def != nil {
+		h.runs.detach(def, seq)
+	}
+	h.cache.dropOldest()
+}
+
+// Close makes Publish refuse further events.
+func (h *History) Close() {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+}
+
+// Head returns the Seq of the newest event; 0 for none.
+func (h *History) Head() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.cache.head
+}
+
+// Figures counts what a history holds.
+type Figures struct {
+	Head       uint64             // Seq of the newest event
+	Events     int                // in the cache
+	Bytes      int                // of these events
+	Oldest     time.Duration      // when the oldest cached event was published; 0 for none
+	Runs       int                // that are unfinished
+	Jobs       map[wire.State]int // by the state of their latest event
+	WithErrors int                // jobs that completed with errors
+}
+
+// Figures returns the figures of one instant.
+func (h *History) Figures() Figures {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f := Figures{
+		Head: h.cache.head, Events: h.cache.len(), Bytes: h.cache.bytes, Runs: h.runs.unfinished(),
+		Jobs: h.jobs.states.byState(), WithErrors: h.jobs.states.withErrors,
+	}
+	if f.Events > 0 {
+		f.Oldest = h.cache.at(h.cache.oldest).at
+	}
+	return f
+}

@@ -1,0 +1,142 @@
+package history
+
+import (
+	"cmp"
+	"slices"
+
+	"mom.internal/wire"
+)
+
+// Position is where a reader goes on. The reader has passed all events before
+// Next; Missed of them are lost and not yet announced. The reader reads the
+// snapshot before the event Next.
+type Position struct {
+	Next    uint64 // Seq of the next event
+	Missed  uint64
+	Head    uint64 // Seq of the newest event when the history was last asked
+	Evicted uint64 // bytes of the events that had left the cache then
+
+	snapshot []*event // what is left of it, oldest first
+	last     uint64   // Seq of the event that was read from the snapshot last
+	givenUp  bool
+}
+
+// SnapshotLeft returns how many events of the snapshot have not been read.
+func (p *Position) SnapshotLeft() int { return len(p.snapshot) }
+
+// SnapshotRead reports whether the whole snapshot has been read. It is false
+// after GiveUp, until Resume.
+func (p *Position) SnapshotRead() bool { return len(p.snapshot) == 0 && !p.givenUp }
+
+// GiveUp frees what is left of the snapshot.
+func (p *Position) GiveUp() { p.snapshot, p.givenUp = nil, true }
+
+// GivenUp reports whether GiveUp was called, and Resume was not.
+func (p *Position) GivenUp() bool { return p.givenUp }
+
+// Begin returns the position where a subscription begins. If renew is set, the
+// subscription had not read the whole snapshot of the cursor's place, and gets
+// one again.
+func (h *History) Begin(from wire.From, cursor wire.Cursor, renew bool) (Position, error) {
+	h.mu.Lock()
+	p, edge, err := h.locate(from, cursor, renew)
+	if edge != nil {
+		p.snapshot = edge.snapshot()
+	}
+	h.mu.Unlock()
+	bySeq(p.snapshot)
+	return p, err
+}
+
+// After returns the position after a cursor, or at the oldest cached event if
+// the cursor is zero. It has no snapshot.
+func (h *History) After(cursor wire.Cursor) (Position, error) {
+	from := wire.FromCursor
+	if cursor.IsZero() {
+		from = wire.FromOldest
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p, _, err := h.locate(from, cursor, false)
+	return p, err
+}
+
+// Resume takes a new snapshot for p, whose snapshot was given up. If no event
+// since the old snapshot has been lost, the new one goes on where the reader had
+// got to in the old one. Otherwise p has a gap, and the new snapshot is whole.
+func (h *History) Resume(p *Position) {
+	q, err := h.Begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: p.Next - 1}, true)
+	if err != nil {
+		panic(err) // the cursor is one of this history
+	}
+	if q.Missed == 0 {
+		q.last = p.last
+		first, _ := slices.BinarySearchFunc(q.snapshot, q.last+1, func(e *event, seq uint64) int { return cmp.Compare(e.seq, seq) })
+		q.snapshot = q.snapshot[first:]
+	}
+	q.Missed += p.Missed
+	*p = q
+}
+
+// SkipGap moves p, if its next event has left the cache, to the oldest event
+// there. It does not count the events that p misses, and takes no snapshot.
+func (h *History) SkipGap(p *Position) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p.Next = max(p.Next, h.cache.oldest)
+}
+
+// skip moves p over a gap.
+func (h *History) skip(p *Position) {
+	missed := p.Missed
+	h.mu.Lock()
+	*p = h.tail(p.Next)
+	p.snapshot = h.runs.tail.snapshot()
+	h.mu.Unlock()
+	p.Missed += missed
+	bySeq(p.snapshot)
+}
+
+// locate returns the position where a subscription begins, and the edge of
+// which it gets a snapshot; nil for none. mu is held.
+func (h *History) locate(from wire.From, cursor wire.Cursor, renew bool) (Position, *edge, error) {
+	switch from {
+	case wire.FromNow:
+		return h.at(h.cache.head + 1), &h.runs.head, nil
+	case wire.FromOldest:
+		return h.at(h.cache.oldest), &h.runs.tail, nil
+	case wire.FromCursor:
+	default:
+		return Position{}, nil, wire.Errorf(wire.BadRequest, "a subscription from %d, which is no place", from)
+	}
+	if cursor.Epoch != h.epoch {
+		return h.tail(1), &h.runs.tail, nil // to a client of another server's life, all of this one is new
+	}
+	switch next := cursor.Seq + 1; {
+	case cursor.Seq > h.cache.head:
+		return Position{}, nil, wire.Errorf(wire.BadRequest, "a cursor at event %d; the newest is %d", cursor.Seq, h.cache.head)
+	case next < h.cache.oldest, renew && next == h.cache.oldest:
+		return h.tail(next), &h.runs.tail, nil
+	case renew:
+		// There is no snapshot at next, because it lies within the cache. The
+		// subscription goes on at the head, and misses the events up to there.
+		p := h.at(h.cache.head + 1)
+		p.Missed = p.Next - next
+		return p, &h.runs.head, nil
+	default:
+		return h.at(next), nil, nil
+	}
+}
+
+// tail returns the position at the oldest cached event, for a reader whose next
+// event has left the cache or is the oldest. mu is held.
+func (h *History) tail(next uint64) Position {
+	p := h.at(h.cache.oldest)
+	p.Missed = p.Next - next
+	return p
+}
+
+// at returns the position before the event next. mu is held.
+func (h *History) at(next uint64) Position {
+	return Position{Next: next, Head: h.cache.head, Evicted: h.cache.evicted}
+}

@@ -1,0 +1,139 @@
+package history
+
+import (
+	"github.com/google/uuid"
+
+	"mom.internal/wire"
+	"mom.internal/wire/protocol"
+)
+
+// Portion bounds one reading.
+type Portion struct {
+	Last   uint64 // Seq of the last event
+	Looks  int    // events that the reading looks at, about, whether it copies them or not
+	Events int    // events that it copies
+	Bytes  int    // bytes that it copies, about; one event is copied always
+}
+
+// span is events of one segment, which can be read without the lock.
+type span struct {
+	seg      *segment
+	data     []byte // of seg, as it was under the lock
+	defs     []*protocol.Definition
+	from, to int // in seg
+}
+
+// event returns the properties of the i-th event of the segment, which is not
+// decoded for that.
+func (s *span) event(i int) (*protocol.Definition, wire.State, wire.Severity) {
+	m := s.seg.metas[i]
+	return s.defs[m.def], m.state(), m.severity()
+}
+
+// span returns events from p.Next on. It returns none if p.Next is past the
+// newest event, or if p.Next has left the cache, which is a gap.
+func (h *History) span(p *Position) (s span, gap bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p.Head, p.Evicted = h.cache.head, h.cache.evicted
+	if p.Next < h.cache.oldest || p.Next > p.Head {
+		return span{}, p.Next <= p.Head
+	}
+	seg, i := h.cache.find(p.Next)
+	return span{seg: seg, data: seg.data, defs: seg.defs, from: i, to: min(segmentEvents, i+int(p.Head-p.Next)+1)}, false
+}
+
+// Look moves p past the newest event. It calls each with the properties of
+// every event, before p passes that event. It stops, and returns true, if the
+// next event has left the cache.
+func (h *History) Look(p *Position, each func(*protocol.Definition, wire.State, wire.Severity)) (gap bool) {
+	for {
+		s, gap := h.span(p)
+		if s.seg == nil {
+			return gap
+		}
+		for i := s.from; i < s.to; i++ {
+			each(s.event(i))
+			p.Next++
+		}
+	}
+}
+
+// Read copies the events from p.Next on that r takes into dst, with the
+// definitions that r needs. It moves p past the events that it looked at, and
+// returns the number of events that it copied. If p.Next has left the cache,
+// Read gives p the gap and its snapshot instead.
+func (h *History) Read(p *Position, r *Reader, most Portion, dst []byte) ([]byte, int) {
+	n, start, all, first := 0, len(dst), r.TakesAll(), p.Next
+	for n < most.Events && p.Next <= most.Last && p.Next-first < uint64(most.Looks) {
+		s, gap := h.span(p)
+		if s.seg == nil {
+			if gap && n == 0 { // else the gap is for the next reading
+				h.skip(p)
+			}
+			return dst, n
+		}
+		begin := uint32(0)
+		if s.from > 0 {
+			begin = s.seg.ends[s.from-1]
+		}
+		for i := s.from; i < s.to && n < most.Events && p.Next <= most.Last; i++ {
+			end := s.seg.ends[i]
+			def, state, severity := s.event(i)
+			if all || r.Takes(def, state, severity) {
+				if n > 0 && len(dst)-start+int(end-begin) > most.Bytes {
+					return dst, n
+				}
+				dst = append(r.sent.Append(dst, def), s.data[begin:end]...)
+				n++
+			}
+			begin = end
+			p.Next++
+		}
+	}
+	return dst, n
+}
+
+// ReadSnapshot copies the events of p's snapshot that r takes, as Read does. It
+// removes the events that it looked at from the snapshot.
+func (p *Position) ReadSnapshot(r *Reader, most Portion, dst []byte) ([]byte, int) {
+	n, start, all := 0, len(dst), r.TakesAll()
+	for looked := 0; looked < most.Looks && n < most.Events && len(p.snapshot) > 0; looked++ {
+		e := p.snapshot[0]
+		if all || r.Takes(e.def, e.state, e.severity) {
+			if n > 0 && len(dst)-start+len(e.data) > most.Bytes {
+				break
+			}
+			dst = append(r.sent.Append(dst, e.def), e.data...)
+			n++
+		}
+		p.last, p.snapshot[0] = e.seq, nil
+		p.snapshot = p.snapshot[1:]
+	}
+	if len(p.snapshot) == 0 {
+		p.snapshot = nil
+	}
+	return dst, n
+}
+
+// ReadJobs copies the latest events of the jobs in sees after the given job, in
+// the order of their IDs, until about maxBytes. It reports whether there are
+// more.
+func (h *History) ReadJobs(after uuid.UUID, sees *JobSet, maxBytes int, dst []byte) (_ []byte, n int, more bool) {
+	h.mu.Lock()
+	all := h.jobs.latest()
+	h.mu.Unlock()
+	byJob(all)
+	var sent protocol.Known
+	for _, e := range all {
+		if compareIDs(e.def.JobID(), after) <= 0 || !sees.Has(e.def) {
+			continue
+		}
+		if n > 0 && len(dst)+len(e.data) > maxBytes {
+			return dst, n, true
+		}
+		dst = append(sent.Append(dst, e.def), e.data...)
+		n++
+	}
+	return dst, n, false
+}
