@@ -189,8 +189,8 @@ func (s *site) batches(send func(*batcher)) *batcher {
 // byte more than that.
 func holdsMaxMessage(t *testing.T) {
 	enc, id := protocol.NewEventEncoder(), uuid.UUID{1}
-	var known protocol.Known
-	def, data, err := enc.Encode(&wire.Event{Seq: 1, JobID: id, RunID: id}, new(protocol.Common), 1<<16)
+	var known protocol.SentDefs
+	def, data, err := enc.Encode(&wire.Event{Seq: 1, JobID: id, RunID: id}, new(protocol.RunDefs), 1<<16)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,8 +77,8 @@ func (l *slow) Ping(*protocol.Nothing, *protocol.Nothing) error {
 func (l *slow) History(args *protocol.HistoryArgs, page *protocol.Page) error {
 	time.Sleep(l.pages)
 	enc, id := protocol.NewEventEncoder(), uuid.UUID{1}
-	var known protocol.Known
-	def, data, err := enc.Encode(&wire.Event{Seq: args.Since.Seq + 1, JobID: id, RunID: id}, new(protocol.Common), 1<<16)
+	var known protocol.SentDefs
+	def, data, err := enc.Encode(&wire.Event{Seq: args.Since.Seq + 1, JobID: id, RunID: id}, new(protocol.RunDefs), 1<<16)
 	*page = protocol.Page{Epoch: uuid.NameSpaceOID, Next: args.Since.Seq + 2, Count: 1, Types: enc.Types(), Events: append(known.Append(nil, def), data...), More: true}
 	return err
 }

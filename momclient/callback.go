@@ -24,7 +24,7 @@ func (k *callback) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 		}
 		*ack = protocol.Ack{Room: room, Held: k.s.holds(b, room)}
 		if !ack.Held {
-			k.s.callee.AnswerNow()
+			k.s.callee.FlushReplies()
 		}
 		return nil
 	})
@@ -44,7 +44,7 @@ func (k *callback) Goodbye(g *protocol.Goodbye, _ *protocol.Nothing) error {
 }
 
 func (k *callback) serving(body func() error) error {
-	return duplex.Serving(func(v any, stack []byte) {
+	return duplex.RunMethod(func(v any, stack []byte) {
 		k.s.c.opts.logger().Error("momclient: a call from the server panicked", "panic", v, "stack", string(stack))
 	}, body)
 }

@@ -88,7 +88,7 @@ func (s *site) calls(subscribed func(l *caller, args *protocol.SubscribeArgs) er
 var longTimes = duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour}
 
 func (l *caller) Subscribe(args *protocol.SubscribeArgs, _ *protocol.Subscribed) error {
-	return duplex.Serving(nil, func() error { return l.subscribed(l, args) })
+	return duplex.RunMethod(nil, func() error { return l.subscribed(l, args) })
 }
 
 func (l *caller) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error { return nil }

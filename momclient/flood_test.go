@@ -101,8 +101,8 @@ func unread(say []byte) (said int, after time.Duration, err error) {
 func TestUntoldBytes(t *testing.T) {
 	const large = 1 << 20
 	enc, id := protocol.NewEventEncoder(), uuid.UUID{1}
-	var known protocol.Known
-	def, data, err := enc.Encode(&wire.Event{Seq: 1, JobID: id, RunID: id}, new(protocol.Common), 1<<16)
+	var known protocol.SentDefs
+	def, data, err := enc.Encode(&wire.Event{Seq: 1, JobID: id, RunID: id}, new(protocol.RunDefs), 1<<16)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +127,6 @@ func TestUntoldBytes(t *testing.T) {
 		}
 		close(handling)
 		c.Close()
-		known = protocol.Known{}
+		known = protocol.SentDefs{}
 	}
 }

@@ -32,8 +32,8 @@ func FuzzClient(f *testing.F) {
 	f.Add(after(welcomed()))
 	enc := protocol.NewEventEncoder()
 	var events []byte
-	var common protocol.Common
-	var known protocol.Known
+	var common protocol.RunDefs
+	var known protocol.SentDefs
 	for seq := range uint64(3) {
 		id := uuid.UUID{1}
 		def, data, err := enc.Encode(&wire.Event{Seq: seq + 1, JobID: id, RunID: id, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}, &common, 1<<16)

@@ -191,11 +191,11 @@ func (p *pager) next(page *protocol.Page) error {
 func pageOf(t *testing.T, first, last uint64, more bool) protocol.Page {
 	t.Helper()
 	enc := protocol.NewEventEncoder()
-	var known protocol.Known
+	var known protocol.SentDefs
 	page := protocol.Page{Epoch: uuid.NameSpaceOID, Next: last + 1, Types: enc.Types(), More: more}
 	for seq := first; seq <= last; seq++ {
 		id := uuid.UUID{byte(seq)}
-		def, data, err := enc.Encode(&wire.Event{Seq: seq, JobID: id, RunID: id}, new(protocol.Common), 1<<16)
+		def, data, err := enc.Encode(&wire.Event{Seq: seq, JobID: id, RunID: id}, new(protocol.RunDefs), 1<<16)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -199,8 +199,8 @@ func TestMoreHistory(t *testing.T) {
 	}
 	for count, is := range map[uint32]error{2: nil, 3: wire.ProtocolError} {
 		enc, id := protocol.NewEventEncoder(), uuid.UUID{1}
-		var common protocol.Common
-		var known protocol.Known
+		var common protocol.RunDefs
+		var known protocol.SentDefs
 		page := protocol.Page{Next: 4, Count: count, Types: enc.Types()}
 		for seq := range count {
 			def, data, err := enc.Encode(&wire.Event{Seq: uint64(seq) + 1, JobID: id, RunID: id}, &common, 1<<16)
@@ -235,7 +235,7 @@ func TestMoreHistory(t *testing.T) {
 func longLog(t *testing.T, n int) []byte {
 	t.Helper()
 	enc := protocol.NewEventEncoder()
-	_, data, err := enc.Encode(&wire.Event{Seq: 1, Data: wire.TransferData{Status: wire.Status{Log: make([]wire.LogEntry, 1)}}}, new(protocol.Common), 1<<20)
+	_, data, err := enc.Encode(&wire.Event{Seq: 1, Data: wire.TransferData{Status: wire.Status{Log: make([]wire.LogEntry, 1)}}}, new(protocol.RunDefs), 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,14 +67,14 @@ func (in *testInbox) chunk(first, last uint64) *chunk {
 
 // chunkOf returns the events as a chunk, whose position after them is not set.
 func (in *testInbox) chunkOf(seqs ...uint64) *chunk {
-	var known protocol.Known
+	var known protocol.SentDefs
 	ch := &chunk{
 		session: in.session, decoder: in.session.decoder, left: len(seqs),
 		after: position{cursor: wire.Cursor{Epoch: in.session.epoch}},
 	}
 	for _, seq := range seqs {
 		ev := wire.Event{Seq: seq, JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}
-		def, data, err := in.enc.Encode(&ev, new(protocol.Common), 1<<16)
+		def, data, err := in.enc.Encode(&ev, new(protocol.RunDefs), 1<<16)
 		if err != nil {
 			in.t.Fatal(err)
 		}

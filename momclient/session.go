@@ -168,7 +168,7 @@ func (s *session) watch(ctx context.Context) error {
 			s.unsubscribe()
 			return s.close(wire.Errorf(wire.Closed, "unsubscribed"))
 		case <-silence.C:
-			left := limit - time.Since(s.callee.Heard())
+			left := limit - time.Since(s.callee.LastReceived())
 			if left <= 0 {
 				return s.close(wire.Errorf(wire.Timeout, "nothing heard from %s for %v", s.c.addr, limit))
 			}

@@ -40,7 +40,7 @@ func (l *batcher) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error { retu
 // send sends the events from first to last as a batch; spoil may damage it. It
 // returns the answer, where that has come.
 func (l *batcher) send(first, last uint64, spoil func(*protocol.Batch)) *protocol.Ack {
-	var known protocol.Known
+	var known protocol.SentDefs
 	run := uuid.New()
 	b := &protocol.Batch{Next: last + 1, Count: uint32(last - first + 1)}
 	if first == l.asked[len(l.asked)-1].Cursor.Seq+1 {
@@ -48,7 +48,7 @@ func (l *batcher) send(first, last uint64, spoil func(*protocol.Batch)) *protoco
 	}
 	for seq := first; seq <= last; seq++ {
 		ev := wire.Event{Seq: seq, JobID: run, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}
-		def, data, err := l.enc.Encode(&ev, new(protocol.Common), 1<<20)
+		def, data, err := l.enc.Encode(&ev, new(protocol.RunDefs), 1<<20)
 		if err != nil {
 			panic(err)
 		}

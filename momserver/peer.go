@@ -176,7 +176,7 @@ func (p *peer) serve() {
 		conn.Close(over)
 	}
 	sv := newService(p.srv, conn, who)
-	conn.Answered = sv.answered
+	conn.OnReplied = sv.answered
 	err = conn.Serve(protocol.ServerService, sv)
 	sv.end(err)
 	log.Debug("momserver: connection ended", "error", err)

@@ -52,7 +52,7 @@ func (sv *service) checkIdle() {
 	if sv.idle == nil {
 		return
 	}
-	silent := time.Since(sv.conn.Heard())
+	silent := time.Since(sv.conn.LastReceived())
 	if silent < sv.srv.cfg.IdleTimeout {
 		sv.idle.Reset(sv.srv.cfg.IdleTimeout - silent)
 		return
@@ -83,9 +83,9 @@ func (sv *service) end(err error) {
 	}
 }
 
-// serving runs a method's body; see duplex.Serving.
+// serving runs a method's body; see duplex.RunMethod.
 func (sv *service) serving(body func() error) error {
-	return duplex.Serving(func(v any, stack []byte) {
+	return duplex.RunMethod(func(v any, stack []byte) {
 		sv.srv.cfg.Logger.Error("momserver: a call panicked", "addr", sv.conn.RemoteAddr().String(), "panic", v, "stack", string(stack))
 	}, body)
 }

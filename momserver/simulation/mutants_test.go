@@ -136,7 +136,7 @@ var mutants = []mutant{
 		{"momserver/service.go", "\t\tdefer sv.mu.Unlock()\n\t\tsv.startIdle()\n", "\t\tdefer sv.mu.Unlock()\n"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"silence of the wrong connection", []edit{
-		{"momclient/session.go", "time.Since(s.callee.Heard())", "time.Since(s.conn.Heard())"},
+		{"momclient/session.go", "time.Since(s.callee.LastReceived())", "time.Since(s.conn.LastReceived())"},
 	}, []string{invariant.Healthy}, tests{}},
 	{"attempts counted for ever", []edit{
 		{"momclient/subscription.go", "\t\t\t\tsub.attempt = 0 // it held\n", ""},
@@ -145,10 +145,10 @@ var mutants = []mutant{
 		{"momclient/endpoint.go", "\t\t\tdefer func() { <-places }()\n", ""},
 	}, []string{invariant.Healthy, invariant.Liveness}, tests{}},
 	{"no word of room after a write", []edit{
-		{"wire/duplex/outbox.go", "\to.writing = len(buf) > 0\n\to.tellRoom()\n", "\to.writing = len(buf) > 0\n"},
+		{"wire/duplex/outbox.go", "\to.writing = len(buf) > 0\n\to.notifyRoom()\n", "\to.writing = len(buf) > 0\n"},
 	}, []string{invariant.Liveness}, tests{}},
 	{"no word of room after a direct write", []edit{ // the simulation has no sockets to write to
-		{"wire/duplex/outbox.go", "\t\t\to.lent, o.buf, o.replies = nil, nil, 0\n\t\t\to.tellRoom()\n", "\t\t\to.lent, o.buf, o.replies = nil, nil, 0\n"},
+		{"wire/duplex/outbox.go", "\t\t\to.pooled, o.buf, o.replies = nil, nil, 0\n\t\t\to.notifyRoom()\n", "\t\t\to.pooled, o.buf, o.replies = nil, nil, 0\n"},
 	}, nil, tests{"wire/duplex", ""}},
 	{"heartbeats wait for a stuck subscriber", []edit{
 		{"momserver/sender.go", "\t\t\ts.beats.MoveToBack(el)\n", ""},

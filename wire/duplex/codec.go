@@ -46,12 +46,12 @@ func (e *frameEncoder) encodeBoth(w io.Writer) error {
 // under a mutex, and the Read methods from one goroutine, its own. That one
 // reads the connection; the calls that come between replies are served on it.
 type clientCodec struct {
-	c      *Conn
-	calls  *frameEncoder
-	in     gob.Stream
-	asked  atomic.Int64 // calls less replies
-	handed bool         // a payload is being decoded
-	gone   bool         // the end has been reported
+	c          *Conn
+	calls      *frameEncoder
+	in         gob.Stream
+	unanswered atomic.Int64 // calls less replies
+	decoding   bool         // a payload is being decoded
+	reported   bool         // the end has been reported
 }
 
 func newClientCodec(c *Conn) *clientCodec {
@@ -61,7 +61,7 @@ func newClientCodec(c *Conn) *clientCodec {
 }
 
 func (k *clientCodec) WriteRequest(r *rpc.Request, args any) error {
-	k.asked.Add(1)
+	k.unanswered.Add(1)
 	if err := k.calls.put(r, args); err != nil {
 		k.c.end(err)
 		return err
@@ -70,21 +70,21 @@ func (k *clientCodec) WriteRequest(r *rpc.Request, args any) error {
 }
 
 func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
-	if k.handed {
-		k.handed = false
+	if k.decoding {
+		k.decoding = false
 		if err := protocolError(k.in.End()); err != nil {
 			return k.fail(err)
 		}
 		if k.in.Borrowed() {
-			k.c.frame.forgo()
+			k.c.frame.release()
 		}
 	}
 	payload, err := k.c.nextReply()
-	if err == nil && k.asked.Add(-1) < 0 {
+	if err == nil && k.unanswered.Add(-1) < 0 {
 		err = wire.Errorf(wire.ProtocolError, "%v answers more than it was asked", k.c.nc.RemoteAddr())
 	}
 	if err == nil {
-		k.handed = true
+		k.decoding = true
 		k.in.Take(payload)
 		err = protocolError(k.in.Decode(r))
 	}
@@ -105,8 +105,8 @@ func (k *clientCodec) ReadResponseBody(reply any) error {
 // and returns.
 func (k *clientCodec) fail(err error) error {
 	k.c.end(err)
-	if !k.gone {
-		k.gone = true
+	if !k.reported {
+		k.reported = true
 		k.c.running.Done()
 	}
 	return err
@@ -146,7 +146,7 @@ func (k *serverCodec) serve(payload []byte) error {
 		k.err = protocolError(k.in.End())
 	}
 	if k.in.Borrowed() {
-		k.c.frame.forgo()
+		k.c.frame.release()
 	}
 	return k.err
 }
@@ -172,7 +172,7 @@ func (k *serverCodec) WriteResponse(r *rpc.Response, reply any) error {
 	case r.Error == "", isRPCString(r.Error):
 	case strings.HasPrefix(r.Error, "rpc: "):
 		r.Error = FormatError(wire.Errorf(wire.UnknownMethod, "no such method"))
-	default: // a method without Serving
+	default: // a method without RunMethod
 		r.Error = toRPC(nil)
 	}
 	k.err = k.replies.put(r, reply)

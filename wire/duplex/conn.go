@@ -57,27 +57,27 @@ type ConnConfig struct {
 // Neither a call nor a reply waits for the network: they go to an outbox with
 // a writer of its own. A Conn ends once, with one error, whatever fails first.
 type Conn struct {
-	// Answered, if not nil, is called after each call that was served: its reply
+	// OnReplied, if not nil, is called after each call that was served: its reply
 	// has been encoded, and what that was made of may be used again. It is set
 	// before Serve.
-	Answered func()
+	OnReplied func()
 
 	nc  net.Conn
 	cfg ConnConfig
 	out *outbox
 
-	client  *rpc.Client
-	serving chan struct{}  // closed by Serve
-	began   time.Time      // its monotonic reading is what heard counts from
-	heard   atomic.Int64   // when the last frame came, in nanoseconds since began
-	running sync.WaitGroup // the writer and the reader
+	client   *rpc.Client
+	serving  chan struct{}  // closed by Serve
+	began    time.Time      // its monotonic reading is what heard counts from
+	received atomic.Int64   // when the last frame came, in nanoseconds since began
+	running  sync.WaitGroup // the writer and the reader
 
 	// Owned by the reader, which is the client's goroutine.
-	in      *inflow
-	frame   inbound      // the one that is being read
+	in      *readAhead
+	frame   frameBuffer  // the one that is being read
 	calls   *serverCodec // nil where nothing is served; set before serving is closed
 	replies *gob.Stream
-	queue   backlog // calls that wait until replies have left
+	pending pendingCalls // calls that wait until replies have left
 
 	done    chan struct{} // closed when the connection ends
 	endOnce sync.Once
@@ -92,7 +92,7 @@ func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 	c := &Conn{
 		nc: nc, cfg: cfg,
 		out:   newOutbox(nc, &cfg),
-		in:    newInflow(nc),
+		in:    newReadAhead(nc),
 		began: time.Now(), serving: make(chan struct{}), done: make(chan struct{}),
 	}
 	c.running.Go(func() {
@@ -165,7 +165,7 @@ func (c *Conn) nextReply() ([]byte, error) {
 		return nil, c.err
 	}
 	for {
-		if err := c.serveQueue(); err != nil {
+		if err := c.servePending(); err != nil {
 			return nil, err
 		}
 		kind, payload, err := c.readFrame()
@@ -176,7 +176,7 @@ func (c *Conn) nextReply() ([]byte, error) {
 		case c.calls == nil:
 			err = wire.Errorf(wire.ProtocolError, "%v called, and nothing is served here", c.nc.RemoteAddr())
 		default:
-			err = c.called(payload)
+			err = c.takeCall(payload)
 		}
 		if err != nil {
 			return nil, err
@@ -211,7 +211,7 @@ func (c *Conn) readFrame() (frameKind, []byte, error) {
 	if err != nil {
 		return 0, nil, c.ioError("reading from", err)
 	}
-	c.heard.Store(int64(time.Since(c.began)))
+	c.received.Store(int64(time.Since(c.began)))
 	return kind, payload, nil
 }
 
@@ -236,13 +236,13 @@ func (c *Conn) wholeBuffered() bool {
 // Send sends the calls that were held; see ConnConfig.HoldCalls. It does not wait.
 func (c *Conn) Send() { c.out.send() }
 
-// AnswerNow lets the reply to the call that is being served leave at once, and
+// FlushReplies lets the reply to the call that is being served leave at once, and
 // those before it; see ConnConfig.ReplyDelay.
-func (c *Conn) AnswerNow() { c.out.noWait() }
+func (c *Conn) FlushReplies() { c.out.flushReplies() }
 
-// Heard returns when the last frame came from the peer, or when the connection
+// LastReceived returns when the last frame came from the peer, or when the connection
 // began. A step of the wall clock does not change how long ago that is.
-func (c *Conn) Heard() time.Time { return c.began.Add(time.Duration(c.heard.Load())) }
+func (c *Conn) LastReceived() time.Time { return c.began.Add(time.Duration(c.received.Load())) }
 
 // RemoteAddr returns the peer's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }

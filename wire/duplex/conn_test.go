@@ -39,10 +39,10 @@ type echo struct{ t *testing.T }
 
 func (e *echo) Twice(n *int, reply *int) error { *reply = 2 * *n; return nil }
 func (e *echo) Fail(_ *Nothing, _ *Nothing) error {
-	return Serving(nil, func() error { return &wire.Error{Code: wire.Full, Message: "no: room", After: 3 * time.Second} })
+	return RunMethod(nil, func() error { return &wire.Error{Code: wire.Full, Message: "no: room", After: 3 * time.Second} })
 }
 func (e *echo) Panic(_ *Nothing, _ *Nothing) error {
-	return Serving(func(any, []byte) {}, func() error { panic("boom") })
+	return RunMethod(func(any, []byte) {}, func() error { panic("boom") })
 }
 
 // TestConnCalls calls in both directions over one connection.
@@ -348,14 +348,14 @@ func (k *keeper) Keep(data *[]byte, reply *[]byte) error {
 	k.kept = append(k.kept, *data)
 	*reply = bytes.Repeat([]byte{byte(len(k.kept))}, len(*data))
 	if k.now {
-		k.c.AnswerNow()
+		k.c.FlushReplies()
 	}
 	return nil
 }
 
-// TestConnLends: bytes of a call or a reply may lie where they were read. The
+// TestConnBorrows: bytes of a call or a reply may lie where they were read. The
 // next message is read elsewhere.
-func TestConnLends(t *testing.T) {
+func TestConnBorrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := new(keeper)
 		a, _ := pair(t, nil, k)
@@ -378,14 +378,14 @@ func TestConnLends(t *testing.T) {
 	})
 }
 
-// TestConnAnswered: the function is called after each call, when its reply has
+// TestConnOnReplied: the function is called after each call, when its reply has
 // been encoded.
-func TestConnAnswered(t *testing.T) {
+func TestConnOnReplied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		na, nb := net.Pipe()
 		a, b := NewConn(na, testConfig), NewConn(nb, testConfig)
 		k, answered := new(keeper), 0
-		b.Answered = func() { answered++ }
+		b.OnReplied = func() { answered++ }
 		go a.Serve("", nil)
 		go b.Serve("Test", k)
 		for i := range 3 {
@@ -402,9 +402,9 @@ func TestConnAnswered(t *testing.T) {
 	})
 }
 
-// TestConnAnswerNow: a reply waits for its delay, unless its method has it leave
+// TestConnFlushReplies: a reply waits for its delay, unless its method has it leave
 // at once. A held call waits for Send.
-func TestConnAnswerNow(t *testing.T) {
+func TestConnFlushReplies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		na, nb := net.Pipe()
 		held, delayed := testConfig, testConfig
@@ -477,7 +477,7 @@ func TestConnOverSockets(t *testing.T) {
 	far, c := connect()
 	a := NewConn(far, cfg)
 	go a.Serve("", nil)
-	for i, size := range []int{1, readAhead - 100, readAhead, 3 * readAhead, 500_000, 1} {
+	for i, size := range []int{1, readAheadSize - 100, readAheadSize, 3 * readAheadSize, 500_000, 1} {
 		args, reply := bytes.Repeat([]byte{7}, size), []byte(nil)
 		if err := a.Call(context.Background(), "Test.Keep", &args, &reply); err != nil || !bytes.Equal(reply, bytes.Repeat([]byte{byte(i + 1)}, size)) {
 			t.Errorf("%d bytes: %d answered, %v", size, len(reply), err)

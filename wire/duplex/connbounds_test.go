@@ -251,27 +251,6 @@ func TestMessageTimeout(t *testing.T) {
 	}
 }
 
-// TestInboundGrowsWithTheBytes: an announced length alone costs little, and a
-// large buffer is not kept for small messages.
-func TestInboundGrowsWithTheBytes(t *testing.T) {
-	in := new(inbound)
-	if _, err := in.fill(bytes.NewReader(make([]byte, 10)), 1<<30, nil); err != io.ErrUnexpectedEOF || cap(in.buf) > 2*inboundStep {
-		t.Errorf("%v, with a buffer of %d bytes", err, cap(in.buf))
-	}
-	large := bytes.Repeat([]byte("0123456789"), 100_000)
-	got, err := in.fill(bytes.NewReader(large), len(large), nil)
-	if err != nil || !bytes.Equal(got, large) || cap(in.buf) > 2*len(large) {
-		t.Errorf("%v, %d bytes in a buffer of %d", err, len(got), cap(in.buf))
-	}
-	if got, err = in.fill(strings.NewReader("small"), 5, nil); err != nil || string(got) != "small" || cap(in.buf) > inboundStep {
-		t.Errorf("%v, %q in a buffer of %d", err, got, cap(in.buf))
-	}
-	in.forgo()
-	if other, err := in.fill(strings.NewReader("other"), 5, nil); err != nil || string(other) != "other" || string(got) != "small" {
-		t.Errorf("%v: %q was read over %q", err, other, got)
-	}
-}
-
 // TestPrecheck refuses a long call by its beginning: the rest need not come.
 func TestPrecheck(t *testing.T) {
 	begin := wiretest.Encode(&struct {
@@ -279,7 +258,7 @@ func TestPrecheck(t *testing.T) {
 		L             []uint64
 	}{"Test.Twice", make([]uint64, 5000)})
 	frame := append([]byte{byte(frameCall), 0, 0x10, 0, 0}, begin...) // of a megabyte
-	frame = append(frame, make([]byte, max(0, inboundStep-len(begin)))...)
+	frame = append(frame, make([]byte, max(0, frameStep-len(begin)))...)
 	after, err := servedTo(t, testConfig, func(far net.Conn) { far.Write(frame) })
 	if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "elements") || after != 0 {
 		t.Errorf("%v after %v", err, after)
@@ -298,7 +277,7 @@ func TestPrecheckOfReplies(t *testing.T) {
 		c.Client().Go("Test.Twice", new(int), new(int), make(chan *rpc.Call, 1))
 		synctest.Wait()
 		begin := wiretest.Encode(rpc.Response{}, make([]uint64, 5000))
-		far.Write(append([]byte{byte(frameReply), 0, 0x10, 0, 0}, append(begin, make([]byte, max(0, inboundStep-len(begin)))...)...))
+		far.Write(append([]byte{byte(frameReply), 0, 0x10, 0, 0}, append(begin, make([]byte, max(0, frameStep-len(begin)))...)...))
 		synctest.Wait()
 		if err := c.Err(); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "elements") {
 			t.Errorf("before the rest has come: %v", err)
@@ -383,18 +362,18 @@ func TestCalledWithoutService(t *testing.T) {
 	})
 }
 
-// TestHeard moves with frames, not with bytes.
-func TestHeard(t *testing.T) {
+// TestLastReceived moves with frames, not with bytes.
+func TestLastReceived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t, &echo{t}, &echo{t})
 		began := time.Now()
 		time.Sleep(time.Minute)
-		if !a.Heard().Equal(began) {
-			t.Errorf("heard %v after the beginning", a.Heard().Sub(began))
+		if !a.LastReceived().Equal(began) {
+			t.Errorf("heard %v after the beginning", a.LastReceived().Sub(began))
 		}
 		a.Call(context.Background(), "Test.Twice", new(int), new(int))
-		if a.Heard().Sub(began) != time.Minute || b.Heard().Sub(began) != time.Minute {
-			t.Errorf("heard %v and %v after the beginning", a.Heard().Sub(began), b.Heard().Sub(began))
+		if a.LastReceived().Sub(began) != time.Minute || b.LastReceived().Sub(began) != time.Minute {
+			t.Errorf("heard %v and %v after the beginning", a.LastReceived().Sub(began), b.LastReceived().Sub(began))
 		}
 	})
 }

@@ -9,6 +9,6 @@
 //
 // # Errors
 //
-// net/rpc carries the error of a call as a string. [Serving] makes that of a
+// net/rpc carries the error of a call as a string. [RunMethod] makes that of a
 // [wire.Error], and [FromRPC] turns it back.
 package duplex

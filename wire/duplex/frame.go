@@ -6,26 +6,26 @@ import (
 	"mom.internal/wire/internal/gob"
 )
 
-// inbound is a buffer that grows only as bytes arrive, whatever length the
+// frameBuffer is a buffer that grows only as bytes arrive, whatever length the
 // peer has announced.
-type inbound struct{ buf []byte }
+type frameBuffer struct{ buf []byte }
 
-// inboundStep is how far the buffer is trusted ahead of the bytes.
-const inboundStep = 64 << 10
+// frameStep is how far the buffer is trusted ahead of the bytes.
+const frameStep = 64 << 10
 
-// forgo leaves what has been read last to whoever has it.
-func (in *inbound) forgo() { in.buf = nil }
+// release leaves what has been read last to its users.
+func (in *frameBuffer) release() { in.buf = nil }
 
 // fill reads size bytes of the stream. They are valid until the next call, or
-// with forgo for ever. Where there are many it looks at those that have come
-// before it makes room for more.
-func (in *inbound) fill(r io.Reader, size int, stream *gob.Stream) ([]byte, error) {
-	if cap(in.buf) > 4*inboundStep && size < inboundStep {
+// after release for ever. If there are many, stream looks at those that have come
+// before fill makes room for more.
+func (in *frameBuffer) fill(r io.Reader, size int, stream *gob.Stream) ([]byte, error) {
+	if cap(in.buf) > 4*frameStep && size < frameStep {
 		in.buf = nil // one large message does not stay for ever
 	}
 	in.buf = in.buf[:0]
 	for len(in.buf) < size {
-		n := min(size-len(in.buf), inboundStep)
+		n := min(size-len(in.buf), frameStep)
 		if free := cap(in.buf) - len(in.buf); free < n {
 			if stream != nil && len(in.buf) > 0 {
 				if err := stream.Precheck(in.buf); err != nil {

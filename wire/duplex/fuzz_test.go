@@ -19,7 +19,7 @@ func (twice) Twice(n *int, reply *int) error { *reply = 2 * *n; return nil }
 // Filter takes a filter.
 func (twice) Filter(f *wire.Filter, reply *int) error {
 	*reply = len(f.Names)
-	return Serving(nil, f.Check)
+	return RunMethod(nil, f.Check)
 }
 
 // FuzzFrames serves whatever frames come on a connection, to its end.

@@ -16,37 +16,37 @@ import (
 // until the socket takes the bytes (golang/go#13442); with an outbox in
 // between, a peer that does not read costs its callers nothing.
 type outbox struct {
-	nc      net.Conn
-	direct  *direct       // writes without blocking; nil where that cannot be done
-	timeout time.Duration // for each write of the writer's
-	limit   int           // bytes that may wait before another frame is refused
-	enough  int           // bytes of replies that may wait before calls are not served
-	largest int           // bytes of the longest payload; 0 for no bound
-	patient time.Duration // how long a reply may wait for company; 0 for not at all
-	hold    bool          // calls wait until send
+	nc               net.Conn
+	direct           *direct       // writes without blocking; nil where that cannot be done
+	timeout          time.Duration // for each write of the writer's
+	limit            int           // bytes that may wait before another frame is refused
+	maxQueuedReplies int           // bytes of replies that may wait before calls are not served
+	maxPayload       int           // bytes of the longest payload; 0 for no bound
+	replyDelay       time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
+	holdCalls        bool          // calls wait until send
 
 	bell chan struct{} // rung when the writer has something to do
 
-	mu      sync.Mutex // guards all below; never held across I/O that can block
-	buf     []byte     // frames that wait, whole but for what direct has written of the first
-	lent    *[]byte    // what buf goes back to the pool in
-	writing bool       // the writer is writing: nobody else may
-	replies int        // bytes of the replies in buf, until all of buf has left
-	leaving int        // bytes of the replies that the writer is writing
-	room    func()     // called when full is over; nil for nobody
-	late    int        // replies in buf that may wait
-	hurry   bool       // the next reply does not wait, nor do those before it
-	timer   *time.Timer
+	mu             sync.Mutex // guards all below; never held across I/O that can block
+	buf            []byte     // frames that wait, whole but for what direct has written of the first
+	pooled         *[]byte    // what buf goes back to the pool in
+	writing        bool       // the writer is writing: nobody else may
+	replies        int        // bytes of the replies in buf, until all of buf has left
+	repliesInWrite int        // bytes of the replies that the writer is writing
+	onRoom         func()     // called when full is over; nil for nobody
+	delayed        int        // replies in buf that may wait
+	flushNext      bool       // the next reply does not wait, nor do those before it
+	timer          *time.Timer
 }
 
 func newOutbox(nc net.Conn, cfg *ConnConfig) *outbox {
-	enough := cfg.MaxReplies
-	if enough == 0 {
-		enough = cfg.MaxWaiting / 2
+	maxQueued := cfg.MaxReplies
+	if maxQueued == 0 {
+		maxQueued = cfg.MaxWaiting / 2
 	}
 	return &outbox{
-		nc: nc, direct: newDirect(nc), limit: cfg.MaxWaiting, largest: cfg.MaxCall, timeout: cfg.WriteTimeout,
-		enough: enough, patient: cfg.ReplyDelay, hold: cfg.HoldCalls, bell: make(chan struct{}, 1),
+		nc: nc, direct: newDirect(nc), limit: cfg.MaxWaiting, maxPayload: cfg.MaxCall, timeout: cfg.WriteTimeout,
+		maxQueuedReplies: maxQueued, replyDelay: cfg.ReplyDelay, holdCalls: cfg.HoldCalls, bell: make(chan struct{}, 1),
 	}
 }
 
@@ -63,19 +63,19 @@ const maxPooled = 256 << 10
 // connection: a payload that was encoded and not sent is missing from the gob
 // stream that the peer decodes.
 //
-// A call leaves at once, or with hold at the next send. A reply may wait a
-// moment, so that several leave in one write: until a call leaves, noWait asks
-// for it, or patient has passed. A writer that is already writing takes waiting
-// calls and replies along even earlier.
+// A call leaves at once, or with holdCalls at the next send. A reply may wait a
+// moment, so that several leave in one write: until a call leaves, flushReplies
+// asks for it, or replyDelay has passed. A writer that is already writing takes
+// waiting calls and replies along even earlier.
 func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.buf) >= o.limit {
 		return wire.Errorf(wire.Full, "%d bytes wait for %v already", len(o.buf), o.nc.RemoteAddr())
 	}
-	if o.lent == nil {
-		o.lent = buffers.Get().(*[]byte)
-		o.buf = *o.lent
+	if o.pooled == nil {
+		o.pooled = buffers.Get().(*[]byte)
+		o.buf = *o.pooled
 	}
 	start := len(o.buf)
 	o.buf = append(o.buf, byte(kind), 0, 0, 0, 0)
@@ -84,15 +84,15 @@ func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
 		return err
 	}
 	size := len(o.buf) - start - frameHead
-	if o.largest > 0 && size > o.largest {
+	if o.maxPayload > 0 && size > o.maxPayload {
 		o.buf = o.buf[:start]
-		return wire.Errorf(wire.BadRequest, "a call of %d bytes; %v takes %d at most", size, o.nc.RemoteAddr(), o.largest)
+		return wire.Errorf(wire.BadRequest, "a call of %d bytes; %v takes %d at most", size, o.nc.RemoteAddr(), o.maxPayload)
 	}
 	binary.BigEndian.PutUint32(o.buf[start+1:], uint32(size))
-	waits := o.hold
+	waits := o.holdCalls
 	if kind == frameReply {
 		o.replies += frameHead + size
-		waits = o.wait()
+		waits = o.delayReply()
 	}
 	if !waits {
 		o.flush()
@@ -100,18 +100,18 @@ func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
 	return nil
 }
 
-// wait reports whether a reply that has been added may wait, and sees that it
-// does not wait for ever. mu is held.
-func (o *outbox) wait() bool {
-	if o.patient == 0 || o.hurry {
+// delayReply reports whether a reply that has been added may wait, and if so has
+// a timer send it. mu is held.
+func (o *outbox) delayReply() bool {
+	if o.replyDelay == 0 || o.flushNext {
 		return false
 	}
-	o.late++
+	o.delayed++
 	switch {
 	case o.timer == nil:
-		o.timer = time.AfterFunc(o.patient, o.flushLate)
-	case o.late == 1:
-		o.timer.Reset(o.patient)
+		o.timer = time.AfterFunc(o.replyDelay, o.flushDelayed)
+	case o.delayed == 1:
+		o.timer.Reset(o.replyDelay)
 	}
 	return true
 }
@@ -125,19 +125,19 @@ func (o *outbox) send() {
 	}
 }
 
-// flushLate sends the replies whose time is up.
-func (o *outbox) flushLate() {
+// flushDelayed sends the replies that have waited for replyDelay.
+func (o *outbox) flushDelayed() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.late > 0 {
+	if o.delayed > 0 {
 		o.flush()
 	}
 }
 
-// noWait lets the next reply leave at once, and those before it.
-func (o *outbox) noWait() {
+// flushReplies lets the next reply leave at once, and those before it.
+func (o *outbox) flushReplies() {
 	o.mu.Lock()
-	o.hurry = true
+	o.flushNext = true
 	o.mu.Unlock()
 }
 
@@ -147,14 +147,14 @@ func (o *outbox) flush() {
 	if o.timer != nil {
 		o.timer.Stop()
 	}
-	o.late, o.hurry = 0, false
+	o.delayed, o.flushNext = 0, false
 	if o.direct != nil && !o.writing {
 		n := o.direct.write(o.buf)
 		o.buf = o.buf[:copy(o.buf, o.buf[n:])]
 		if len(o.buf) == 0 {
-			giveBack(o.lent, o.buf)
-			o.lent, o.buf, o.replies = nil, nil, 0
-			o.tellRoom()
+			giveBack(o.pooled, o.buf)
+			o.pooled, o.buf, o.replies = nil, nil, 0
+			o.notifyRoom()
 			return
 		}
 	}
@@ -162,10 +162,10 @@ func (o *outbox) flush() {
 }
 
 // giveBack returns a buffer to the pool.
-func giveBack(lent *[]byte, buf []byte) {
+func giveBack(pooled *[]byte, buf []byte) {
 	if cap(buf) <= maxPooled {
-		*lent = buf[:0]
-		buffers.Put(lent)
+		*pooled = buf[:0]
+		buffers.Put(pooled)
 	}
 }
 
@@ -181,26 +181,26 @@ func (w *boxWriter) Write(p []byte) (int, error) {
 func (o *outbox) full() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.replies+o.leaving > o.enough
+	return o.replies+o.repliesInWrite > o.maxQueuedReplies
 }
 
-// whenRoom reports whether the outbox is not full. Where it is, f is called
+// whenRoom reports whether the outbox is not full. If it is full, f is called
 // when that is over, unless whenRoom is called again before; f must not block.
 func (o *outbox) whenRoom(f func()) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.room = nil; o.replies+o.leaving <= o.enough {
+	if o.onRoom = nil; o.replies+o.repliesInWrite <= o.maxQueuedReplies {
 		return true
 	}
-	o.room = f
+	o.onRoom = f
 	return false
 }
 
-// tellRoom calls who waits for room, where there is some. mu is held.
-func (o *outbox) tellRoom() {
-	if o.room != nil && o.replies+o.leaving <= o.enough {
-		o.room()
-		o.room = nil
+// notifyRoom calls onRoom if the outbox is not full any more. mu is held.
+func (o *outbox) notifyRoom() {
+	if o.onRoom != nil && o.replies+o.repliesInWrite <= o.maxQueuedReplies {
+		o.onRoom()
+		o.onRoom = nil
 	}
 }
 
@@ -213,12 +213,12 @@ func (o *outbox) write(done <-chan struct{}) error {
 		case <-done:
 			return nil
 		}
-		for buf, lent := o.take(); len(buf) > 0; buf, lent = o.take() {
+		for buf, pooled := o.take(); len(buf) > 0; buf, pooled = o.take() {
 			o.nc.SetWriteDeadline(time.Now().Add(o.timeout))
 			if _, err := o.nc.Write(buf); err != nil {
 				return err // half a frame may be out: the connection is finished
 			}
-			giveBack(lent, buf)
+			giveBack(pooled, buf)
 		}
 		o.nc.SetWriteDeadline(time.Time{}) // direct writes have none
 	}
@@ -226,15 +226,15 @@ func (o *outbox) write(done <-chan struct{}) error {
 
 // take returns what waits, leaving the outbox empty: what it returned before
 // has left. From then on the writer is writing, until it finds nothing to take.
-func (o *outbox) take() (buf []byte, lent *[]byte) {
+func (o *outbox) take() (buf []byte, pooled *[]byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	buf, lent = o.buf, o.lent
-	o.leaving, o.replies = o.replies, 0
-	o.buf, o.lent = nil, nil
+	buf, pooled = o.buf, o.pooled
+	o.repliesInWrite, o.replies = o.replies, 0
+	o.buf, o.pooled = nil, nil
 	o.writing = len(buf) > 0
-	o.tellRoom()
-	return buf, lent
+	o.notifyRoom()
+	return buf, pooled
 }
 
 // ring wakes whoever waits on the bell; a bell that has rung stays rung.

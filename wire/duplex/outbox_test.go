@@ -106,10 +106,10 @@ func TestOutboxDeadlines(t *testing.T) {
 // TestGiveBack keeps a buffer for other outboxes, but not a large one.
 func TestGiveBack(t *testing.T) {
 	for capacity, kept := range map[int]bool{maxPooled: true, maxPooled + 1: false} {
-		lent := new([]byte)
-		giveBack(lent, make([]byte, 5, capacity))
-		if (cap(*lent) == capacity) != kept || len(*lent) != 0 {
-			t.Errorf("a buffer of %d bytes becomes one of %d, with %d bytes in it", capacity, cap(*lent), len(*lent))
+		pooled := new([]byte)
+		giveBack(pooled, make([]byte, 5, capacity))
+		if (cap(*pooled) == capacity) != kept || len(*pooled) != 0 {
+			t.Errorf("a buffer of %d bytes becomes one of %d, with %d bytes in it", capacity, cap(*pooled), len(*pooled))
 		}
 	}
 }
@@ -148,11 +148,11 @@ func TestOutboxFullAtTheLimit(t *testing.T) {
 	}
 }
 
-// TestOutboxLargest refuses a payload that is a byte longer than the peer takes,
+// TestOutboxMaxPayload refuses a payload that is a byte longer than the peer takes,
 // and sends nothing of it.
-func TestOutboxLargest(t *testing.T) {
-	for largest, is := range map[int]error{4: nil, 3: wire.BadRequest, 0: nil} {
-		out := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 1000, MaxCall: largest})
+func TestOutboxMaxPayload(t *testing.T) {
+	for most, is := range map[int]error{4: nil, 3: wire.BadRequest, 0: nil} {
+		out := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 1000, MaxCall: most})
 		out.put(frameCall, text("one"))
 		err := out.put(frameCall, text("four"))
 		want := "\x01\x00\x00\x00\x03one"
@@ -160,13 +160,13 @@ func TestOutboxLargest(t *testing.T) {
 			want += "\x01\x00\x00\x00\x04four"
 		}
 		if !errors.Is(err, is) || string(out.buf) != want {
-			t.Errorf("at most %d: %v, and %q waits; want %q", largest, err, out.buf, want)
+			t.Errorf("at most %d: %v, and %q waits; want %q", most, err, out.buf, want)
 		}
 	}
 }
 
-// TestOutboxEnough: without MaxReplies, half of what may wait may be replies.
-func TestOutboxEnough(t *testing.T) {
+// TestOutboxMaxQueuedReplies: without MaxReplies, half of what may wait may be replies.
+func TestOutboxMaxQueuedReplies(t *testing.T) {
 	out := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 40})
 	out.put(frameReply, text(strings.Repeat("x", 15)))
 	if out.full() {
@@ -319,8 +319,8 @@ func TestFloodedCaller(t *testing.T) {
 	})
 }
 
-// late returns an outbox that writes to a recorder.
-func late(t *testing.T, cfg ConnConfig) (*outbox, *recorder) {
+// recordingOutbox returns an outbox that writes to a recorder.
+func recordingOutbox(t *testing.T, cfg ConnConfig) (*outbox, *recorder) {
 	nc, done := new(recorder), make(chan struct{})
 	cfg.MaxWaiting, cfg.WriteTimeout = 1000, time.Second
 	out := newOutbox(nc, &cfg)
@@ -345,7 +345,7 @@ func written(r *recorder) (frames []int) {
 // first, but not if a call leaves or one of the replies is urgent.
 func TestRepliesWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out, nc := late(t, ConnConfig{ReplyDelay: 20 * time.Millisecond})
+		out, nc := recordingOutbox(t, ConnConfig{ReplyDelay: 20 * time.Millisecond})
 		expect := func(what string, want ...int) {
 			t.Helper()
 			got := written(nc)
@@ -370,7 +370,7 @@ func TestRepliesWait(t *testing.T) {
 		out.put(frameCall, text("x"))
 		expect("a call takes them along", 3)
 		out.put(frameReply, text("x"))
-		out.noWait()
+		out.flushReplies()
 		expect("the next has not come")
 		out.put(frameReply, text("x"))
 		expect("the urgent one takes it along", 2)
@@ -387,7 +387,7 @@ func TestRepliesWait(t *testing.T) {
 // there is no delay.
 func TestCallsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out, nc := late(t, ConnConfig{HoldCalls: true})
+		out, nc := recordingOutbox(t, ConnConfig{HoldCalls: true})
 		out.put(frameCall, text("x"))
 		out.put(frameCall, text("x"))
 		if got := written(nc); len(got) > 0 {

@@ -15,20 +15,20 @@ import (
 // acknowledgements, must not wait behind its own calls. But a peer that calls
 // on and on without an answer is no caller.
 
-// maxBacklog bounds the bytes of the calls that wait; one alone may be longer.
-const maxBacklog = 64 << 10
+// maxPendingBytes bounds the bytes of the calls that wait; one alone may be longer.
+const maxPendingBytes = 64 << 10
 
-// backlog is calls that have been read and not served, oldest first.
-type backlog struct {
+// pendingCalls are calls that have been read and not served, oldest first.
+type pendingCalls struct {
 	calls [][]byte
 	bytes int
 }
 
-func (b *backlog) empty() bool { return len(b.calls) == 0 }
+func (b *pendingCalls) empty() bool { return len(b.calls) == 0 }
 
 // push adds a copy of a call. It returns false where that is too much.
-func (b *backlog) push(call []byte) bool {
-	if !b.empty() && b.bytes+len(call) > maxBacklog {
+func (b *pendingCalls) push(call []byte) bool {
+	if !b.empty() && b.bytes+len(call) > maxPendingBytes {
 		return false
 	}
 	b.calls = append(b.calls, bytes.Clone(call))
@@ -37,7 +37,7 @@ func (b *backlog) push(call []byte) bool {
 }
 
 // pop takes the oldest call.
-func (b *backlog) pop() []byte {
+func (b *pendingCalls) pop() []byte {
 	call := b.calls[0]
 	b.calls[0] = nil
 	if b.calls = b.calls[1:]; len(b.calls) == 0 {
@@ -47,27 +47,27 @@ func (b *backlog) pop() []byte {
 	return call
 }
 
-// called serves a call that has come, or puts it behind those that wait. It
+// takeCall serves a call that has come, or puts it behind those that wait. It
 // returns an error, which ends the connection, if the peer leaves more calls
 // unanswered than it may: neither the calls that wait, nor those that have come
 // with this one, can have been answered when the peer sent them.
-func (c *Conn) called(payload []byte) error {
+func (c *Conn) takeCall(payload []byte) error {
 	switch max := c.cfg.MaxCalls; {
-	case max > 0 && len(c.queue.calls)+c.callsBehind() >= max:
-	case c.queue.empty() && !c.out.full():
-		return c.answer(payload)
-	case c.queue.push(payload):
+	case max > 0 && len(c.pending.calls)+c.callsBehind() >= max:
+	case c.pending.empty() && !c.out.full():
+		return c.serveCall(payload)
+	case c.pending.push(payload):
 		return nil
 	}
 	return wire.Errorf(wire.ProtocolError, "%v leaves too many calls unanswered", c.nc.RemoteAddr())
 }
 
-// answer serves a call. It returns an error where that has ended the connection:
+// serveCall serves a call. It returns an error where that has ended the connection:
 // what has been read ahead is not served any more.
-func (c *Conn) answer(call []byte) error {
+func (c *Conn) serveCall(call []byte) error {
 	err := c.calls.serve(call)
-	if c.Answered != nil {
-		c.Answered()
+	if c.OnReplied != nil {
+		c.OnReplied()
 	}
 	if err == nil {
 		err = c.Err()
@@ -95,12 +95,12 @@ func (c *Conn) callsBehind() (n int) {
 	return n
 }
 
-// serveQueue serves the calls that wait, as replies leave. It returns when none
+// servePending serves the calls that wait, as replies leave. It returns when none
 // is left, or a frame has come.
-func (c *Conn) serveQueue() error {
-	for !c.queue.empty() {
+func (c *Conn) servePending() error {
+	for !c.pending.empty() {
 		if c.out.whenRoom(c.interrupt) {
-			if err := c.answer(c.queue.pop()); err != nil {
+			if err := c.serveCall(c.pending.pop()); err != nil {
 				return err
 			}
 			continue

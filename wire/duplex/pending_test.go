@@ -105,8 +105,8 @@ func (p *rawPeer) next(step int) (seq uint64, size int, ok bool) {
 	return r.Seq, len(body), true
 }
 
-// backlogConfig lets one reply of a page's size wait, and four calls.
-var backlogConfig = ConnConfig{
+// pendingConfig lets one reply of a page's size wait, and four calls.
+var pendingConfig = ConnConfig{
 	MaxMessage: 1 << 20, MaxWaiting: 1 << 20, MaxCalls: 4, MaxReplies: 1000,
 	WriteTimeout: time.Minute, MessageTimeout: time.Second,
 }
@@ -117,7 +117,7 @@ var backlogConfig = ConnConfig{
 func TestCallsWaitForReplies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := new(pages)
-		p, c := against(t, backlogConfig, got)
+		p, c := against(t, pendingConfig, got)
 		for i := range 5 { // the first reply fills the outbox
 			p.Write(p.get(2000+i, 0))
 			synctest.Wait()
@@ -169,7 +169,7 @@ func TestTooManyCalls(t *testing.T) {
 		"the same max": {1, 63 << 10, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			cfg, got := backlogConfig, new(pages)
+			cfg, got := pendingConfig, new(pages)
 			cfg.MaxCalls = tc.max
 			p, c := against(t, cfg, got)
 			start := time.Now()
@@ -202,7 +202,7 @@ func TestBurstOfCalls(t *testing.T) {
 	for n, is := range map[int]error{4: nil, 5: wire.ProtocolError} {
 		synctest.Test(t, func(t *testing.T) {
 			got := new(pages)
-			p, c := against(t, backlogConfig, got)
+			p, c := against(t, pendingConfig, got)
 			go io.Copy(io.Discard, p)
 			var burst []byte
 			for range n {
@@ -221,7 +221,7 @@ func TestBurstOfCalls(t *testing.T) {
 // TestSlowReader that calls as much as it may gets every reply, however slowly.
 func TestSlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, c := against(t, backlogConfig, new(pages))
+		p, c := against(t, pendingConfig, new(pages))
 		for range 4 {
 			p.Write(p.get(50_000, 15_000))
 			synctest.Wait()
@@ -240,7 +240,7 @@ func TestSlowReader(t *testing.T) {
 func TestRoomWithinAMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := new(pages)
-		p, c := against(t, backlogConfig, got)
+		p, c := against(t, pendingConfig, got)
 		for i := range 2 {
 			p.Write(p.get(2000+i, 0))
 			synctest.Wait()
@@ -273,7 +273,7 @@ func TestCallerWhoStopsReading(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			got, start := new(pages), time.Now()
-			p, c := against(t, backlogConfig, got)
+			p, c := against(t, pendingConfig, got)
 			for range 3 {
 				p.Write(p.get(2000, 0))
 			}
@@ -304,7 +304,7 @@ func (k *closing) Get(*int, *[]byte) error {
 func TestNothingAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := new(closing)
-		p, c := against(t, backlogConfig, k)
+		p, c := against(t, pendingConfig, k)
 		k.c = c
 		p.Write(append(p.get(1, 0), p.get(1, 0)...))
 		c.Wait()
@@ -314,17 +314,17 @@ func TestNothingAfterTheEnd(t *testing.T) {
 	})
 }
 
-// TestBacklog keeps copies of calls in order, up to maxBacklog bytes, or one
+// TestPendingCalls keeps copies of calls in order, up to maxBacklog bytes, or one
 // call of any length.
-func TestBacklog(t *testing.T) {
-	var b backlog
-	call := make([]byte, maxBacklog-1)
+func TestPendingCalls(t *testing.T) {
+	var b pendingCalls
+	call := make([]byte, maxPendingBytes-1)
 	call[0] = 1
 	if !b.empty() || !b.push(call) || b.empty() {
 		t.Error("a call is not taken")
 	}
 	call[0] = 9 // the buffer is read into again
-	if !b.push([]byte{2}) || b.bytes != maxBacklog {
+	if !b.push([]byte{2}) || b.bytes != maxPendingBytes {
 		t.Errorf("a call to the limit is not taken: %d bytes wait", b.bytes)
 	}
 	if b.push([]byte{3}) || len(b.calls) != 2 {
@@ -338,7 +338,7 @@ func TestBacklog(t *testing.T) {
 	if !b.empty() || b.bytes != 0 || b.calls != nil {
 		t.Errorf("%d calls wait with %d bytes, when all are served", len(b.calls), b.bytes)
 	}
-	if !b.push(make([]byte, 2*maxBacklog)) || b.push(nil) {
+	if !b.push(make([]byte, 2*maxPendingBytes)) || b.push(nil) {
 		t.Error("a long call is not taken alone")
 	}
 }
@@ -364,7 +364,7 @@ func TestCallsBehind(t *testing.T) {
 		"too little":       {[][]byte{call, call}, 4, 0}, // for 4 calls, which have 20 bytes at least
 		"just enough":      {[][]byte{call, call, {1, 0, 0, 0}}, 4, 2},
 	} {
-		c := &Conn{cfg: ConnConfig{MaxCalls: tc.max}, in: &inflow{buf: bytes.Join(tc.ahead, nil)}}
+		c := &Conn{cfg: ConnConfig{MaxCalls: tc.max}, in: &readAhead{buf: bytes.Join(tc.ahead, nil)}}
 		if got := c.callsBehind(); got != tc.want {
 			t.Errorf("%s: %d calls of at most %d; want %d", name, got, tc.max, tc.want)
 		}

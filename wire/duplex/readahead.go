@@ -6,41 +6,41 @@ import (
 	"sync"
 )
 
-// inflow reads a connection ahead. From a socket it holds a buffer only while
+// readAhead reads a connection ahead. From a socket it holds a buffer only while
 // there is something in it, so that a connection with nothing to say costs
 // nothing, and many share buffers that are still in the processor's cache.
-type inflow struct {
+type readAhead struct {
 	nc     net.Conn
 	socket *socketReader // nil where nc is no socket, as under TLS
 	buf    []byte        // what has been read and not taken
-	lent   *[]byte       // the buffer that it lies in
+	pooled *[]byte       // the buffer that it lies in
 	own    []byte        // the buffer where there is no socket
 }
 
-// readAhead is how many bytes are read from a socket at once, and ownAhead from
-// what is none: that has a buffer of its own inside.
+// readAheadSize is how many bytes are read from a socket at once, and
+// ownBufferSize from any other connection, which has a buffer of its own inside.
 const (
-	readAhead = 16 << 10
-	ownAhead  = 1 << 10
+	readAheadSize = 16 << 10
+	ownBufferSize = 1 << 10
 )
 
-// readBuffers holds the buffers of the inflows with something in them.
-var readBuffers = sync.Pool{New: func() any { b := make([]byte, readAhead); return &b }}
+// readBuffers holds the buffers of the sockets that were read and not taken.
+var readBuffers = sync.Pool{New: func() any { b := make([]byte, readAheadSize); return &b }}
 
-func newInflow(nc net.Conn) *inflow { return &inflow{nc: nc, socket: newSocketReader(nc)} }
+func newReadAhead(nc net.Conn) *readAhead { return &readAhead{nc: nc, socket: newSocketReader(nc)} }
 
 // buffered returns what has been read ahead.
-func (in *inflow) buffered() []byte { return in.buf }
+func (in *readAhead) buffered() []byte { return in.buf }
 
 // wait blocks until something has been read ahead.
-func (in *inflow) wait() (err error) {
+func (in *readAhead) wait() (err error) {
 	for len(in.buf) == 0 && err == nil {
 		if in.socket != nil {
-			in.lent, in.buf, err = in.socket.read()
+			in.pooled, in.buf, err = in.socket.read()
 			continue
 		}
 		if in.own == nil {
-			in.own = make([]byte, ownAhead)
+			in.own = make([]byte, ownBufferSize)
 		}
 		var n int
 		n, err = in.nc.Read(in.own)
@@ -52,10 +52,10 @@ func (in *inflow) wait() (err error) {
 }
 
 // Read reads what has been read ahead. If there is nothing, it reads ahead
-// first, unless p has ownAhead bytes or more: then it reads into p directly.
-func (in *inflow) Read(p []byte) (int, error) {
+// first, unless p has ownBufferSize bytes or more: then it reads into p directly.
+func (in *readAhead) Read(p []byte) (int, error) {
 	if len(in.buf) == 0 {
-		if len(p) >= ownAhead {
+		if len(p) >= ownBufferSize {
 			return in.nc.Read(p)
 		}
 		if err := in.wait(); err != nil {
@@ -63,11 +63,11 @@ func (in *inflow) Read(p []byte) (int, error) {
 		}
 	}
 	n := copy(p, in.buf)
-	if in.buf = in.buf[n:]; len(in.buf) == 0 && in.lent != nil {
-		readBuffers.Put(in.lent)
-		in.lent, in.buf = nil, nil
+	if in.buf = in.buf[n:]; len(in.buf) == 0 && in.pooled != nil {
+		readBuffers.Put(in.pooled)
+		in.pooled, in.buf = nil, nil
 	}
 	return n, nil
 }
 
-var _ io.Reader = (*inflow)(nil)
+var _ io.Reader = (*readAhead)(nil)

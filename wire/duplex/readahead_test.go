@@ -29,12 +29,12 @@ func (s *scripted) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestInflow reads ahead for a small read, and reads directly for a large one.
+// TestReadAhead reads ahead for a small read, and reads directly for a large one.
 // Bytes that came with an error are read before the error.
-func TestInflow(t *testing.T) {
+func TestReadAhead(t *testing.T) {
 	over := errors.New("over")
 	s := &scripted{pieces: []string{"", "abcdef", "ghi", "jk"}, err: over}
-	in := newInflow(s)
+	in := newReadAhead(s)
 	if len(in.buffered()) > 0 || in.wait() != nil || string(in.buffered()) != "abcdef" || in.wait() != nil {
 		t.Errorf("%q is read ahead", in.buffered())
 	}
@@ -46,18 +46,18 @@ func TestInflow(t *testing.T) {
 		}
 	}
 	read(4, "abcd", nil)
-	read(2*ownAhead, "ef", nil) // no more than is there
-	read(ownAhead, "ghi", nil)  // directly
-	read(ownAhead-1, "jk", nil) // ahead, and its error comes again
-	read(ownAhead-1, "", over)
-	read(ownAhead, "", over)
-	if want := []int{ownAhead, ownAhead, ownAhead, ownAhead, ownAhead, ownAhead}; !slices.Equal(s.sizes, want) {
+	read(2*ownBufferSize, "ef", nil) // no more than is there
+	read(ownBufferSize, "ghi", nil)  // directly
+	read(ownBufferSize-1, "jk", nil) // ahead, and its error comes again
+	read(ownBufferSize-1, "", over)
+	read(ownBufferSize, "", over)
+	if want := []int{ownBufferSize, ownBufferSize, ownBufferSize, ownBufferSize, ownBufferSize, ownBufferSize}; !slices.Equal(s.sizes, want) {
 		t.Errorf("it read into buffers of %v bytes; want %v", s.sizes, want)
 	}
 	s = &scripted{pieces: []string{"x"}, err: io.EOF}
-	in = newInflow(s)
-	read(4*ownAhead, "x", io.EOF)
-	if in.own != nil || !slices.Equal(s.sizes, []int{4 * ownAhead}) {
+	in = newReadAhead(s)
+	read(4*ownBufferSize, "x", io.EOF)
+	if in.own != nil || !slices.Equal(s.sizes, []int{4 * ownBufferSize}) {
 		t.Errorf("a large read went by a buffer of its own: %v", s.sizes)
 	}
 }

@@ -81,25 +81,25 @@ func ParseError(sent string) *wire.Error {
 // isRPCString reports whether a served method's error is one of ours.
 func isRPCString(text string) bool { return strings.HasPrefix(text, rpcMark) }
 
-// served is an error as a served method returns it to net/rpc.
-type served string
+// wireError is an error as a served method returns it to net/rpc.
+type wireError string
 
-func (s served) Error() string { return string(s) }
+func (s wireError) Error() string { return string(s) }
 
-// Serving runs the body of a served method, and returns its error in the form
+// RunMethod runs the body of a served method, and returns its error in the form
 // that keeps its code through net/rpc. A panic is reported to onPanic, which
 // may be nil, and answered "internal error": one call's defect does not end the process.
-func Serving(onPanic func(value any, stack []byte), body func() error) (err error) {
+func RunMethod(onPanic func(value any, stack []byte), body func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			if onPanic != nil {
 				onPanic(v, debug.Stack())
 			}
-			err = served(FormatError(wire.Errorf(wire.InternalError, "internal error")))
+			err = wireError(FormatError(wire.Errorf(wire.InternalError, "internal error")))
 		}
 	}()
 	if err := body(); err != nil {
-		return served(toRPC(err))
+		return wireError(toRPC(err))
 	}
 	return nil
 }

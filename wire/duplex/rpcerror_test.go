@@ -19,11 +19,11 @@ import (
 type failing struct{ err error }
 
 func (f *failing) Served(_ *Nothing, _ *Nothing) error {
-	return Serving(nil, func() error { return f.err })
+	return RunMethod(nil, func() error { return f.err })
 }
 func (f *failing) Bare(_ *Nothing, _ *Nothing) error { return f.err }
 func (f *failing) Panic(_ *Nothing, _ *Nothing) error {
-	return Serving(nil, func() error { panic(f.err) })
+	return RunMethod(nil, func() error { panic(f.err) })
 }
 
 // TestErrorsCross sends errors through calls, in both directions.
@@ -68,18 +68,18 @@ func TestPlainErrorsStayInside(t *testing.T) {
 	})
 }
 
-// TestServingTellsOfPanics, once, with the value.
-func TestServingTellsOfPanics(t *testing.T) {
+// TestRunMethodReportsPanics, once, with the value.
+func TestRunMethodReportsPanics(t *testing.T) {
 	var got any
-	err := Serving(func(v any, stack []byte) {
-		if got = v; !strings.Contains(string(stack), "TestServingTellsOfPanics") {
+	err := RunMethod(func(v any, stack []byte) {
+		if got = v; !strings.Contains(string(stack), "TestRunMethodReportsPanics") {
 			t.Errorf("stack: %s", stack)
 		}
 	}, func() error { panic("boom") })
 	if got != "boom" || err == nil {
 		t.Errorf("told %v, answered %v", got, err)
 	}
-	if err := Serving(nil, func() error { return nil }); err != nil {
+	if err := RunMethod(nil, func() error { return nil }); err != nil {
 		t.Error(err)
 	}
 }

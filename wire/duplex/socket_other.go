@@ -11,7 +11,7 @@ func newDirect(net.Conn) *direct { return nil }
 
 func (*direct) write([]byte) int { return 0 }
 
-// socketReader does not exist here: each inflow has a buffer of its own.
+// socketReader does not exist here: each readAhead has a buffer of its own.
 type socketReader struct{}
 
 func newSocketReader(net.Conn) *socketReader { return nil }

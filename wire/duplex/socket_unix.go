@@ -69,11 +69,11 @@ func (d *direct) once(fd uintptr) bool {
 // socketReader waits for a socket to have something to read before it takes a
 // buffer to read it into.
 type socketReader struct {
-	raw  syscall.RawConn
-	lent *[]byte
-	n    int
-	err  error
-	try  func(fd uintptr) bool // is once, so that a read allocates nothing
+	raw    syscall.RawConn
+	pooled *[]byte
+	n      int
+	err    error
+	try    func(fd uintptr) bool // is once, so that a read allocates nothing
 }
 
 // newSocketReader returns nil where nc is no socket.
@@ -89,29 +89,29 @@ func newSocketReader(nc net.Conn) *socketReader {
 
 // read blocks until there is something, and returns it and the buffer that it
 // is in, which is the caller's to give back.
-func (s *socketReader) read() (lent *[]byte, data []byte, err error) {
+func (s *socketReader) read() (pooled *[]byte, data []byte, err error) {
 	if err := s.raw.Read(s.try); err != nil {
 		return nil, nil, err
 	}
-	lent, s.lent = s.lent, nil
+	pooled, s.pooled = s.pooled, nil
 	if s.err == nil && s.n == 0 {
 		s.err = io.EOF
 	}
 	if s.err != nil {
-		readBuffers.Put(lent)
+		readBuffers.Put(pooled)
 		return nil, nil, s.err
 	}
-	return lent, (*lent)[:s.n], nil
+	return pooled, (*pooled)[:s.n], nil
 }
 
 func (s *socketReader) once(fd uintptr) bool {
-	s.lent = readBuffers.Get().(*[]byte)
-	s.n, s.err = syscall.Read(int(fd), *s.lent)
+	s.pooled = readBuffers.Get().(*[]byte)
+	s.n, s.err = syscall.Read(int(fd), *s.pooled)
 	for s.err == syscall.EINTR {
-		s.n, s.err = syscall.Read(int(fd), *s.lent)
+		s.n, s.err = syscall.Read(int(fd), *s.pooled)
 	}
 	if s.err == syscall.EAGAIN {
-		readBuffers.Put(s.lent)
+		readBuffers.Put(s.pooled)
 		return false
 	}
 	s.err = os.NewSyscallError("read", s.err)

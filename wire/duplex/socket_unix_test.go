@@ -58,7 +58,7 @@ func TestDirectWhole(t *testing.T) {
 	out := onSocket(s, ConnConfig{})
 	for _, word := range []string{"one", "two"} {
 		out.put(frameReply, text(word))
-		if rung(out) || out.buf != nil || out.lent != nil || out.replies != 0 {
+		if rung(out) || out.buf != nil || out.pooled != nil || out.replies != 0 {
 			t.Errorf("%s: %d bytes wait, %d of replies", word, len(out.buf), out.replies)
 		}
 	}
@@ -66,7 +66,7 @@ func TestDirectWhole(t *testing.T) {
 		t.Errorf("the socket got %q; want %q", s.got.String(), want)
 	}
 	out.send()
-	out.flushLate() // as a timer does that was stopped too late
+	out.flushDelayed() // as a timer does that was stopped too late
 }
 
 // TestDirectInParts: the writer is woken for the bytes that the socket does not
@@ -115,9 +115,9 @@ func TestDirectBesideTheWriter(t *testing.T) {
 	}
 }
 
-// TestDirectTellsRoom: a peer whose replies leave directly is served again,
+// TestDirectNotifiesRoom: a peer whose replies leave directly is served again,
 // although the writer, which has nothing to do then, does not report room.
-func TestDirectTellsRoom(t *testing.T) {
+func TestDirectNotifiesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeSocket{room: 1000}
 		out := onSocket(s, ConnConfig{MaxReplies: 20, ReplyDelay: 20 * time.Millisecond})
@@ -168,7 +168,7 @@ func TestDirect(t *testing.T) {
 	out, done := newOutbox(near, &cfg), make(chan struct{})
 	defer close(done)
 	out.put(frameCall, text("first"))
-	if len(out.buf) != 0 || out.lent != nil {
+	if len(out.buf) != 0 || out.pooled != nil {
 		t.Errorf("%d bytes wait that a new socket takes, without a writer", len(out.buf))
 	}
 	go out.write(done)

@@ -82,7 +82,7 @@ type Batch struct {
 type Ack struct {
 	Next uint64 // not used
 	Room uint32 // how many more events the client has room for
-	Held bool   // the answer was held back for company: its time is no round trip
+	Held bool   // the reply was delayed on purpose, so its time is no round trip
 }
 
 // RoomArgs tells the server of room made since the last Ack.

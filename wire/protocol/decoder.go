@@ -16,7 +16,7 @@ type EventDecoder struct {
 	record record       // the one being decoded, and the event that it becomes:
 	event  wire.Event   // here they stay off the heap
 	parts  []eventParts // for the events that come next
-	defs   memo[definition]
+	defs   recentByNumber[definition]
 	err    error // what ended it
 }
 

@@ -120,7 +120,7 @@ func BenchmarkDecode(b *testing.B) {
 
 // benchBatch returns the types and a hundred Transferring events of a package.
 func benchBatch() (types, data []byte) {
-	enc, common, known := NewEventEncoder(), new(Common), new(Known)
+	enc, common, known := NewEventEncoder(), new(RunDefs), new(SentDefs)
 	for i := range 100 {
 		ev := fullEvent()
 		ev.Seq = uint64(1000 + i)

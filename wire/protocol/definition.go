@@ -42,19 +42,20 @@ func (d *Definition) ofRun() *Definition {
 	return d
 }
 
-// Common is what an [EventEncoder] keeps of one run: the latest definitions.
+// RunDefs are the latest definitions that an [EventEncoder] keeps of one run.
 // Its zero value is ready.
-type Common struct {
+type RunDefs struct {
 	run      *Definition
 	packages []*Definition // of run; the one defined last stands last
 }
 
-// maxCommon bounds the packages that Common keeps: more than move at once.
-const maxCommon = 16
+// maxPackageDefs bounds the packages of which RunDefs keeps the definition: more
+// than move at once.
+const maxPackageDefs = 16
 
 // find returns the run's definition and the package's that fit ev, nil for
 // what must be defined anew.
-func (c *Common) find(ev *wire.Event) (run, pack *Definition) {
+func (c *RunDefs) find(ev *wire.Event) (run, pack *Definition) {
 	if c.run == nil || !c.run.fitsRun(ev) {
 		return nil, nil
 	}
@@ -67,7 +68,7 @@ func (c *Common) find(ev *wire.Event) (run, pack *Definition) {
 }
 
 // keep takes the definitions that ev was encoded with.
-func (c *Common) keep(run, pack *Definition) {
+func (c *RunDefs) keep(run, pack *Definition) {
 	if c.run != run {
 		c.run, c.packages = run, nil
 	}
@@ -79,7 +80,7 @@ func (c *Common) keep(run, pack *Definition) {
 			return
 		}
 	}
-	if len(c.packages) == maxCommon {
+	if len(c.packages) == maxPackageDefs {
 		c.packages = append(c.packages[:0], c.packages[1:]...)
 	}
 	c.packages = append(c.packages, pack)

@@ -18,7 +18,7 @@ func TestDefinitionsForgotten(t *testing.T) {
 	rng := wiretest.Random(t)
 	const runs, packages = maxDefinitions * 2 / 3, 3
 	type stream struct {
-		common Common
+		common RunDefs
 		event  wire.Event
 	}
 	streams := make([]*stream, runs)
@@ -27,7 +27,7 @@ func TestDefinitionsForgotten(t *testing.T) {
 			Initialize: &wire.InitializeData{Name: string(rune('a' + i%26)), Bytes: int64(i)},
 		}}}
 	}
-	enc, known := NewEventEncoder(), new(Known)
+	enc, known := NewEventEncoder(), new(SentDefs)
 	dec := NewEventDecoder(enc.Types())
 	definitions := 0
 	for seq := uint64(1); seq <= 6000; seq++ {
@@ -60,17 +60,17 @@ func TestDefinitionsForgotten(t *testing.T) {
 	if definitions < maxDefinitions || definitions > 5000 {
 		t.Errorf("definitions before %d of 6000 events: the test does not test what it is for", definitions)
 	}
-	if len(known.told.values) != maxDefinitions || len(dec.defs.values) != maxDefinitions {
-		t.Errorf("%d and %d definitions kept; want %d", len(known.told.values), len(dec.defs.values), maxDefinitions)
+	if len(known.sent.values) != maxDefinitions || len(dec.defs.values) != maxDefinitions {
+		t.Errorf("%d and %d definitions kept; want %d", len(known.sent.values), len(dec.defs.values), maxDefinitions)
 	}
 }
 
-// TestMemo keeps the latest maxDefinitions values. It forgets the oldest first,
+// TestRecentByNumber keeps the latest maxDefinitions values. It forgets the oldest first,
 // and a number that comes again keeps its place.
-func TestMemo(t *testing.T) {
-	var m memo[int]
+func TestRecentByNumber(t *testing.T) {
+	var m recentByNumber[int]
 	if _, ok := m.get(1); ok {
-		t.Error("an empty memo has a value")
+		t.Error("an empty recentByNumber has a value")
 	}
 	for n := range uint64(maxDefinitions) {
 		m.put(n, int(n))
@@ -93,14 +93,14 @@ func TestMemo(t *testing.T) {
 	}
 }
 
-// TestKnownSendsOnce: a receiver is sent each definition once, a package's after
+// TestSentDefsSendOnce: a receiver is sent each definition once, a package's after
 // its run's, and again after it was forgotten. A package that is kept does not
 // need its run again.
-func TestKnownSendsOnce(t *testing.T) {
+func TestSentDefsSendOnce(t *testing.T) {
 	run := &Definition{number: 1, bytes: []byte("R")}
 	pack := &Definition{number: 2, run: run, bytes: []byte("P")}
 	other := &Definition{number: 3, run: run, bytes: []byte("O")}
-	var k Known
+	var k SentDefs
 	for i, step := range []struct {
 		d    *Definition
 		want string
@@ -122,10 +122,10 @@ func TestKnownSendsOnce(t *testing.T) {
 	}
 }
 
-// TestCommonKeeps: a Common keeps the latest maxCommon packages of the latest
+// TestRunDefsKeep: RunDefs keep the latest maxPackageDefs packages of the latest
 // run.
-func TestCommonKeeps(t *testing.T) {
-	enc, common := NewEventEncoder(), new(Common)
+func TestRunDefsKeep(t *testing.T) {
+	enc, common := NewEventEncoder(), new(RunDefs)
 	event := func(run byte, number int) *wire.Event {
 		return &wire.Event{RunID: uuid.UUID{run}, Data: wire.TransferData{Header: &wire.PackageHeader{Number: number}}}
 	}
@@ -137,21 +137,21 @@ func TestCommonKeeps(t *testing.T) {
 		return def
 	}
 	var defs []*Definition
-	for n := range maxCommon {
+	for n := range maxPackageDefs {
 		defs = append(defs, encode(1, n))
 	}
 	for n, def := range defs {
 		if encode(1, n) != def {
-			t.Errorf("package %d of %d is defined again", n, maxCommon)
+			t.Errorf("package %d of %d is defined again", n, maxPackageDefs)
 		}
 	}
-	encode(1, maxCommon)
-	for n := 1; n <= maxCommon; n++ {
+	encode(1, maxPackageDefs)
+	for n := 1; n <= maxPackageDefs; n++ {
 		if _, pack := common.find(event(1, n)); pack == nil {
 			t.Errorf("package %d is forgotten", n)
 		}
 	}
-	if _, pack := common.find(event(1, 0)); pack != nil || len(common.packages) != maxCommon {
+	if _, pack := common.find(event(1, 0)); pack != nil || len(common.packages) != maxPackageDefs {
 		t.Errorf("the oldest package is kept, with %d others", len(common.packages))
 	}
 	encode(2, 5)
@@ -169,12 +169,12 @@ func TestDefinitionSays(t *testing.T) {
 	} {
 		ev := ev
 		change(&ev)
-		def, _, err := NewEventEncoder().Encode(&ev, new(Common), 1<<20)
+		def, _, err := NewEventEncoder().Encode(&ev, new(RunDefs), 1<<20)
 		if err != nil || def.JobID() != ev.JobID || def.RunID() != ev.RunID || def.Name() != "site" || (def.run == nil) != (what == "run") {
 			t.Errorf("%s: %v %v %q, %v", what, def.JobID(), def.RunID(), def.Name(), err)
 		}
 	}
-	if def, _, err := NewEventEncoder().Encode(new(wire.Event), new(Common), 1<<20); err != nil || def.Name() != "" {
+	if def, _, err := NewEventEncoder().Encode(new(wire.Event), new(RunDefs), 1<<20); err != nil || def.Name() != "" {
 		t.Errorf("without Initialize: %q, %v", def.Name(), err)
 	}
 }
@@ -202,7 +202,7 @@ func TestDefinitionFits(t *testing.T) {
 		"no body":         {func(ev *wire.Event) { ev.Data.Body = nil }, true, false},
 		"header of zeros": {func(ev *wire.Event) { ev.Data.Header = new(wire.PackageHeader) }, true, false},
 	} {
-		enc, common, known := NewEventEncoder(), new(Common), new(Known)
+		enc, common, known := NewEventEncoder(), new(RunDefs), new(SentDefs)
 		first, next := fullEvent(), fullEvent()
 		tc.change(&next)
 		dec, at := NewEventDecoder(enc.Types()), new(Definition)
@@ -225,7 +225,7 @@ func TestDefinitionFits(t *testing.T) {
 		}
 	}
 	// What was nil and is there now does not fit, either.
-	common, bare := new(Common), fullEvent()
+	common, bare := new(RunDefs), fullEvent()
 	bare.Data.Initialize, bare.Data.Header = nil, nil
 	if _, _, err := NewEventEncoder().Encode(&bare, common, 1<<20); err != nil {
 		t.Fatal(err)

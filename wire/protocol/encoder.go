@@ -54,7 +54,7 @@ func (e *EventEncoder) Types() []byte { return e.types }
 // is set on delivery (Epoch, Missed, Snapshot) is left out. An event of more
 // than limit bytes, its definitions included, or of more than [wire.MaxLogEntries],
 // is a [wire.TooLarge] error, and leaves common as it is.
-func (e *EventEncoder) Encode(ev *wire.Event, common *Common, limit int) (*Definition, []byte, error) {
+func (e *EventEncoder) Encode(ev *wire.Event, common *RunDefs, limit int) (*Definition, []byte, error) {
 	if n := textSize(ev); n > limit {
 		return nil, nil, tooLarge(ev, n, limit)
 	}

@@ -56,9 +56,9 @@ func undelivered(ev wire.Event) wire.Event {
 func encoded(t testing.TB, enc *EventEncoder, events ...wire.Event) []byte {
 	t.Helper()
 	var all []byte
-	var known Known
+	var known SentDefs
 	for i := range events {
-		def, data, err := enc.Encode(&events[i], new(Common), 1<<20)
+		def, data, err := enc.Encode(&events[i], new(RunDefs), 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,22 +149,22 @@ func TestEventLimit(t *testing.T) {
 	pack.Data.Header.TargetFilePath = strings.Repeat("p", 5000)
 	for name, ev := range map[string]*wire.Event{"text": &text, "log": &log, "package": &pack} {
 		size := len(encoded(t, enc, *ev))
-		if _, _, err := enc.Encode(ev, new(Common), size); err != nil {
+		if _, _, err := enc.Encode(ev, new(RunDefs), size); err != nil {
 			t.Errorf("%s: at the limit: %v", name, err)
 		}
 		for _, limit := range []int{size - 1, 1000, 10, 0} {
-			_, _, err := enc.Encode(ev, new(Common), limit)
+			_, _, err := enc.Encode(ev, new(RunDefs), limit)
 			if !errors.Is(err, wire.TooLarge) || !strings.Contains(err.Error(), "Config.MaxEventBytes") {
 				t.Errorf("%s: of %d bytes, at most %d: %v", name, size, limit, err)
 			}
 		}
 	}
 	over := wire.Event{Seq: 1, Data: wire.TransferData{Status: wire.Status{Log: make([]wire.LogEntry, wire.MaxLogEntries+1)}}}
-	if _, _, err := enc.Encode(&over, new(Common), 1<<20); !errors.Is(err, wire.TooLarge) || !strings.Contains(err.Error(), "1025 log entries; at most 1024") {
+	if _, _, err := enc.Encode(&over, new(RunDefs), 1<<20); !errors.Is(err, wire.TooLarge) || !strings.Contains(err.Error(), "1025 log entries; at most 1024") {
 		t.Errorf("a log over its bound: %v", err)
 	}
 	huge, before := wire.Event{Data: wire.TransferData{Initialize: &wire.InitializeData{Name: strings.Repeat("n", 10<<20)}}}, wiretest.Allocated()
-	if _, _, err := enc.Encode(&huge, new(Common), 1<<20); !errors.Is(err, wire.TooLarge) || wiretest.Allocated()-before > 1<<20 {
+	if _, _, err := enc.Encode(&huge, new(RunDefs), 1<<20); !errors.Is(err, wire.TooLarge) || wiretest.Allocated()-before > 1<<20 {
 		t.Errorf("10 MiB of text: %v, with %d bytes allocated", err, wiretest.Allocated()-before)
 	}
 	if n := textSize(&text); n > len(encoded(t, enc, text)) {

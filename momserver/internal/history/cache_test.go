@@ -20,7 +20,7 @@ func definitions(t *testing.T, n int) []*protocol.Definition {
 	for i := range defs {
 		ev := spoken(uuid.New(), wire.Transferring)
 		var err error
-		if defs[i], _, err = enc.Encode(&ev, new(protocol.Common), 1<<20); err != nil {
+		if defs[i], _, err = enc.Encode(&ev, new(protocol.RunDefs), 1<<20); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -59,7 +59,7 @@ func playGaps(t *testing.T, cached int, script []byte) {
 			if at, err = h.Begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: seq}, op>>7 == 1); err != nil {
 				t.Fatal(err)
 			}
-			r.sent, dec, missed = protocol.Known{}, protocol.NewEventDecoder(h.types), at.Missed
+			r.sent, dec, missed = protocol.SentDefs{}, protocol.NewEventDecoder(h.types), at.Missed
 			if at.Next != before+at.Missed {
 				t.Fatalf("begun at %d, %d missed: next is %d", before, at.Missed, at.Next)
 			}
@@ -70,7 +70,7 @@ func playGaps(t *testing.T, cached int, script []byte) {
 			continue
 		case 3: // begin now
 			at, _ = h.Begin(wire.FromNow, wire.Cursor{}, false)
-			r.sent, dec, missed = protocol.Known{}, protocol.NewEventDecoder(h.types), 0
+			r.sent, dec, missed = protocol.SentDefs{}, protocol.NewEventDecoder(h.types), 0
 			if at.Next != head+1 || at.Missed != 0 {
 				t.Fatalf("begun now, after %d: next is %d, %d missed", head, at.Next, at.Missed)
 			}

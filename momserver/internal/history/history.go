@@ -131,7 +131,7 @@ func (h *History) append(m meta, data []byte, run *runState, ofJob bool) {
 // encodeEnd encodes the event that ends a silent run: a copy of the run's
 // latest event without its package, with the reason in the log. mu is held.
 func (h *History) encodeEnd(run *runState, at time.Duration) (m meta, data []byte, err error) {
-	var known protocol.Known
+	var known protocol.SentDefs
 	var ev wire.Event
 	was := run.head.e
 	err = protocol.NewEventDecoder(h.types).Decode(append(known.Append(nil, was.def), was.data...), 1, func(e *wire.Event) { ev = *e })

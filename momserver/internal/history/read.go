@@ -124,7 +124,7 @@ func (h *History) ReadJobs(after uuid.UUID, sees *JobSet, maxBytes int, dst []by
 	all := h.jobs.latest()
 	h.mu.Unlock()
 	byJob(all)
-	var sent protocol.Known
+	var sent protocol.SentDefs
 	for _, e := range all {
 		if compareIDs(e.def.JobID(), after) <= 0 || !sees.Has(e.def) {
 			continue

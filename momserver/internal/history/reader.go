@@ -18,7 +18,7 @@ type Reader struct {
 
 	wants *JobSet // the jobs of its filter; nil for all
 	sees  *JobSet // the jobs that it may see; nil for all
-	sent  protocol.Known
+	sent  protocol.SentDefs
 }
 
 // NewReader returns a reader of the events that the filter takes, of the jobs

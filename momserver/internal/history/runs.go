@@ -12,7 +12,7 @@ import (
 
 // runState is where one run stands at the two edges of the cache.
 type runState struct {
-	common protocol.Common
+	common protocol.RunDefs
 	head   ref // its newest event; empty where that ended it
 	tail   ref // its newest event that has left the cache; empty for none, or where that ended it
 
@@ -92,7 +92,7 @@ func (r *runs) publish(s *runState, e *event, ofJob bool) {
 		s.silent = r.silent.PushBack(s)
 	}
 	if e.final {
-		s.common = protocol.Common{}
+		s.common = protocol.RunDefs{}
 		r.head.clear(&s.head)
 		return
 	}
