@@ -83,6 +83,9 @@ func TestCodeIsError(t *testing.T) {
 	if err := fmt.Errorf("no entry: %w", Forbidden); !errors.As(err, &e) || e.Code != Forbidden || !errors.Is(err, Forbidden) || !IsFinal(err) {
 		t.Errorf("%v became %#v", err, e)
 	}
+	if err := Errorf(Lost, "gone").WithCause(io.EOF); err.Error() != "gone" || !errors.Is(err, Lost) || !errors.Is(err, io.EOF) {
+		t.Errorf("%#v has lost its cause", err)
+	}
 	if err := Errorf(Full, "no room"); !errors.Is(err, Full) || errors.Is(err, Busy) || errors.Is(err, Errorf(Full, "no room")) {
 		t.Errorf("%v is something else", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/rpc"
@@ -301,6 +300,3 @@ func (c *Conn) ioError(verb string, err error) error {
 	}
 	return wire.Errorf(wire.Lost, "%s %v: %w", verb, peer, err)
 }
-
-// String names the connection's ends, for logs.
-func (c *Conn) String() string { return fmt.Sprintf("%v-%v", c.nc.LocalAddr(), c.nc.RemoteAddr()) }

@@ -187,14 +187,18 @@ func TestReadOnMutations(t *testing.T) {
 // batch is a Fielder whose last field is long.
 type batch struct {
 	Next, Missed  uint64
+	ID            uuid.UUID
+	Last          bool
 	Types, Events []byte
 }
 
 func (b *batch) GobFields(f *Fields) (byte, []byte) {
 	f.Uint(1, b.Next)
 	f.Uint(2, b.Missed)
-	f.Bytes(3, b.Types)
-	return 4, b.Events
+	f.Own(3, b.ID[:])
+	f.Bool(4, b.Last)
+	f.Bytes(5, b.Types)
+	return 6, b.Events
 }
 
 // TestBorrowed: what is most of a message is not copied, and what is little is.
