@@ -19,27 +19,25 @@ type frameEncoder struct {
 	out        *outbox
 	kind       frameKind
 	gob        *gob.Writer
-	head, body any                   // being encoded
-	encode     func(io.Writer) error // is encodeBoth, so that a frame allocates nothing
+	head, body any // being encoded; here they stay off the heap
 }
 
 func newFrameEncoder(out *outbox, kind frameKind) *frameEncoder {
-	e := &frameEncoder{out: out, kind: kind, gob: gob.NewWriter()}
-	e.encode = e.encodeBoth
-	return e
+	return &frameEncoder{out: out, kind: kind, gob: gob.NewWriter()}
 }
 
 func (e *frameEncoder) put(head, body any) error {
 	e.head, e.body = head, body
 	defer func() { e.head, e.body = nil, nil }()
-	return e.out.put(e.kind, e.encode)
+	return e.out.put(e.kind, e)
 }
 
-func (e *frameEncoder) encodeBoth(w io.Writer) error {
-	if err := e.gob.Encode(w, e.head); err != nil {
+// encode implements payload.
+func (e *frameEncoder) encode(to io.Writer) error {
+	if err := e.gob.Encode(to, e.head); err != nil {
 		return err
 	}
-	return e.gob.Encode(w, e.body)
+	return e.gob.Encode(to, e.body)
 }
 
 // clientCodec is the rpc.ClientCodec of a Conn. net/rpc calls WriteRequest

@@ -57,9 +57,12 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 // maxPooled is the capacity over which a buffer is left to the collector.
 const maxPooled = 256 << 10
 
-// put appends one frame, whose payload encode writes. It never blocks. If limit
-// bytes wait already, if encode fails, or if the payload is too long for the
-// peer, put returns an error and the frame is not sent. The caller then ends the
+// payload is what a frame carries. It encodes itself into the outbox.
+type payload interface{ encode(to io.Writer) error }
+
+// put appends one frame. It never blocks. If limit bytes wait already, if the
+// payload cannot be encoded, or if it is too long for the peer, put returns an
+// error and the frame is not sent. The caller then ends the
 // connection: a payload that was encoded and not sent is missing from the gob
 // stream that the peer decodes.
 //
@@ -67,7 +70,7 @@ const maxPooled = 256 << 10
 // moment, so that several leave in one write: until a call leaves, flushReplies
 // asks for it, or replyDelay has passed. A writer that is already writing takes
 // waiting calls and replies along even earlier.
-func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
+func (o *outbox) put(kind frameKind, p payload) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.buf) >= o.limit {
@@ -79,7 +82,7 @@ func (o *outbox) put(kind frameKind, encode func(io.Writer) error) error {
 	}
 	start := len(o.buf)
 	o.buf = append(o.buf, byte(kind), 0, 0, 0, 0)
-	if err := encode((*boxWriter)(o)); err != nil {
+	if err := p.encode((*boxWriter)(o)); err != nil {
 		o.buf = o.buf[:start]
 		return err
 	}

@@ -46,12 +46,20 @@ func (r *recorder) SetWriteDeadline(t time.Time) error {
 
 func (r *recorder) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 
-// text returns an encode that writes s.
-func text(s string) func(io.Writer) error {
-	return func(w io.Writer) error {
-		_, err := io.WriteString(w, s)
-		return err
-	}
+// text is a payload that is itself.
+type text string
+
+func (s text) encode(to io.Writer) error {
+	_, err := io.WriteString(to, string(s))
+	return err
+}
+
+// broken is a payload that fails when part of it is encoded.
+type broken struct{}
+
+func (broken) encode(to io.Writer) error {
+	io.WriteString(to, "part")
+	return io.ErrShortWrite
 }
 
 // TestOutboxGathers: what is put while a write is under way goes out in one
@@ -210,10 +218,7 @@ func TestOutboxRoomAtTheLimit(t *testing.T) {
 func TestOutboxEncodeFails(t *testing.T) {
 	out := newOutbox(nil, &ConnConfig{MaxWaiting: 1000, WriteTimeout: time.Second})
 	out.put(frameCall, text("one"))
-	err := out.put(frameCall, func(w io.Writer) error {
-		io.WriteString(w, "half")
-		return io.ErrShortWrite
-	})
+	err := out.put(frameCall, broken{})
 	if err != io.ErrShortWrite || string(out.buf) != "\x01\x00\x00\x00\x03one" {
 		t.Errorf("%v", err)
 	}

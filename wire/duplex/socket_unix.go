@@ -9,6 +9,10 @@ import (
 	"syscall"
 )
 
+// socket_unix.go reads and writes a socket without Go's own waiting: what the
+// socket takes at once needs no other goroutine, and a connection on which nothing
+// comes needs no buffer.
+
 // direct writes to a socket without blocking. It is not safe for concurrent
 // use, nor beside another writer of the same connection, for which it would
 // have to wait.

@@ -1,12 +1,12 @@
 package protocol
 
-// decoder.go holds the receiving end of the stream of events; encoder.go
-// holds the sending one.
-
 import (
 	"mom.internal/wire"
 	"mom.internal/wire/internal/gob"
 )
+
+// decoder.go holds the receiving end of the stream of events; encoder.go
+// holds the sending one.
 
 // EventDecoder decodes the stream of one encoder, for a subscription's life. It
 // is not safe for concurrent use. After an error it is of no use.
