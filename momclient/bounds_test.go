@@ -126,7 +126,9 @@ func holdsQueue(t *testing.T) {
 		l := s.batches(func(l *batcher) {
 			l.send(1, 1, nil) // which the handler has
 			time.Sleep(time.Second)
-			l.send(2, 4, nil)
+			l.send(2, 3, nil)
+			time.Sleep(time.Second)
+			l.send(4, 4, nil)
 			time.Sleep(time.Second)
 			if err := end.is(); err != nil {
 				t.Errorf("within: %v", err)
@@ -141,34 +143,42 @@ func holdsQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-goOn
-		if room := l.asked[0].Room; room != 3 {
-			t.Errorf("the server was told of room for %d", room)
+		if credit := l.asked[0].Credit; credit.Events != 3 {
+			t.Errorf("the server was given %+v", credit)
 		}
 	})
 }
 
-// holdsQueueBytes looks at the room that is claimed with an event waiting.
+// holdsQueueBytes sends a further event when a byte is left, and when none is.
 func holdsQueueBytes(t *testing.T) {
-	var size int
-	room := func(bytes int) (room uint32) {
+	size := 0
+	third := func(bytes int) (err error) {
 		inBubble(t, func(s *site) {
 			s.ledger = invariant.Unknown()
-			c := s.client(momclient.Options{Queue: 10, QueueBytes: bytes})
-			done := make(chan struct{})
+			c := s.client(momclient.Options{QueueBytes: bytes})
+			goOn, end, sent := make(chan struct{}), endingOf(c), make(chan struct{})
+			c.OnEvent(func(wire.Event) { <-goOn })
 			s.batches(func(l *batcher) {
-				defer close(done)
-				room = l.send(1, 1, func(b *protocol.Batch) { size = len(b.Events) }).Room
+				defer close(sent)
+				l.send(1, 1, nil) // which the handler has
+				l.send(2, 2, func(b *protocol.Batch) { size = len(b.Events) })
+				l.send(3, 3, nil)
+				err = end.is()
 			})
 			if err := c.Subscribe(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			<-done
+			<-sent
+			close(goOn)
 		})
-		return room
+		return err
 	}
-	room(0)
-	if short, full := room(size+1), room(size); short != 9 || full != 0 {
-		t.Errorf("a byte short of the bound there is room for %d, at the bound for %d; want 9 and none", short, full)
+	third(0)
+	if err := third(size + 1); err != nil {
+		t.Errorf("with a byte left: %v", err)
+	}
+	if err := third(size); !hit(err, wire.ProtocolError, "QueueBytes") {
+		t.Errorf("with no byte left: %v", err)
 	}
 }
 

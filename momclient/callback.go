@@ -17,12 +17,12 @@ type callback struct{ s *session }
 // Notify takes a batch of events.
 func (k *callback) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	return k.serving(func() error {
-		room, err := k.s.take(b)
+		credit, err := k.s.take(b)
 		if err != nil {
 			k.s.callee.Close(asError(err)) // a batch cannot be refused and the next one taken
 			return err
 		}
-		*ack = protocol.Ack{Room: room, Held: k.s.holds(b, room)}
+		*ack = protocol.Ack{Events: credit.Events, Bytes: credit.Bytes, Held: k.s.holds(b, credit)}
 		if !ack.Held {
 			k.s.callee.FlushReplies()
 		}
@@ -58,62 +58,49 @@ const (
 	heldBytes   = 64 << 10
 )
 
-// holds reports whether the answer to b, which tells of room, may wait for the
-// next: not where the server asks whether this end lives, or knows of so little
-// room that it may have to stop sending.
-func (s *session) holds(b *protocol.Batch, room uint32) bool {
+// holds reports whether the answer to b, which gives credit, may wait for the
+// next: not where the server asks whether this end lives, or has so little
+// credit that it may have to stop sending.
+func (s *session) holds(b *protocol.Batch, credit protocol.Credit) bool {
 	now := time.Now()
 	dense := now.Sub(s.batchAt) < replyDelay
 	s.batchAt = now
 	s.held++
 	s.heldBytes += len(b.Events)
-	s.knownRoom -= int(b.Count)
+	s.received += uint64(b.Count)
 	within := s.accepted.Load() && s.held < min(heldBatches, int(s.reply.Window)/2) && s.heldBytes < min(heldBytes, int(s.reply.WindowBytes)/4)
-	if dense && b.Count > 0 && within && s.knownRoom >= s.c.opts.Queue/2 {
+	if dense && b.Count > 0 && within && s.answered.Events >= s.received+uint64(s.c.opts.Queue/2) {
 		return true
 	}
-	s.held, s.heldBytes, s.knownRoom = 0, 0, int(room)
+	s.held, s.heldBytes, s.answered = 0, 0, credit
 	return false
-}
-
-// maxWindowBytes is the largest window that a server may have.
-const maxWindowBytes = 64 << 20
-
-// onTheWay returns how many bytes of events may come after the server was told
-// that there is no room: a window, and the batch that went over it.
-func (s *session) onTheWay() int {
-	window := maxWindowBytes
-	if s.accepted.Load() {
-		window = int(min(s.reply.WindowBytes, maxWindowBytes))
-	}
-	return window + min(s.c.opts.MaxMessage, math.MaxInt-maxWindowBytes)
 }
 
 // take gives a batch to the client. Its events are decoded when their handler
 // is ready for them.
-func (s *session) take(b *protocol.Batch) (room uint32, err error) {
+func (s *session) take(b *protocol.Batch) (credit protocol.Credit, err error) {
 	again := s.decoder != nil && len(b.Types) > 0
 	if s.decoder == nil && len(b.Types) > 0 {
 		s.decoder = protocol.NewEventDecoder(b.Types)
 	}
 	switch {
 	case again: // each decoder would be kept as long as events of its own wait
-		return 0, wire.Errorf(wire.ProtocolError, "%s sent the types of its events again", s.c.addr)
+		return credit, wire.Errorf(wire.ProtocolError, "%s sent the types of its events again", s.c.addr)
 	case b.Count > math.MaxInt32: // so that an int has it, of whatever size
-		return 0, wire.Errorf(wire.ProtocolError, "%s sent a batch of %d events", s.c.addr, b.Count)
+		return credit, wire.Errorf(wire.ProtocolError, "%s sent a batch of %d events", s.c.addr, b.Count)
 	case s.decoder == nil:
-		return 0, wire.Errorf(wire.ProtocolError, "%s sent events before their types", s.c.addr)
+		return credit, wire.Errorf(wire.ProtocolError, "%s sent events before their types", s.c.addr)
 	case b.Next < s.next, b.Next == 0, b.Snapshot > 0 && b.Snapshot != b.Count, b.Count == 0 && len(b.Events) > 0:
-		return 0, wire.Errorf(wire.ProtocolError, "%s sent a batch that goes back", s.c.addr)
+		return credit, wire.Errorf(wire.ProtocolError, "%s sent a batch that goes back", s.c.addr)
 	case b.Count == 0 && b.Missed == 0 && s.beats.tooMany():
-		return 0, wire.Errorf(wire.ProtocolError, "%s sends batches without news", s.c.addr)
+		return credit, wire.Errorf(wire.ProtocolError, "%s sends batches without news", s.c.addr)
 	}
 	ch := &chunk{
 		session: s, decoder: s.decoder, data: b.Events, left: int(b.Count), snapshot: b.Snapshot > 0,
 		floor: s.next, end: b.Next, after: position{cursor: wire.Cursor{Epoch: s.epoch, Seq: b.Next - 1}, renew: b.Pending > 0},
 	}
-	if room, err = s.c.inbox.push(s, ch, b.Missed, s.onTheWay()); err == nil {
+	if credit, err = s.c.inbox.push(s, ch, b.Missed); err == nil {
 		s.next = b.Next
 	}
-	return room, err
+	return credit, err
 }

@@ -82,20 +82,17 @@ func TestTakeManyEvents(t *testing.T) {
 	}
 }
 
-// TestTakeBytes takes as many bytes as Options.QueueBytes and the bytes that
-// may have been on the way allow, and refuses one more. A client never leaves a
-// server that keeps to its window because of events that were sent before the
-// server learned that it has no credit.
+// TestTakeBytes takes events as long as a byte of Options.QueueBytes is left,
+// and refuses further ones.
 func TestTakeBytes(t *testing.T) {
-	const most = 1000 + 500 + 200 // the queue, the window and a message
-	for size, want := range map[int]error{most: nil, most + 1: wire.ProtocolError} {
-		s := live(Options{QueueBytes: 1000, MaxMessage: 200})
-		s.reply.WindowBytes = 500
-		s.accepted.Store(true)
-		_, err := s.take(&protocol.Batch{Next: 2, Count: 1, Events: make([]byte, size), Types: protocol.NewEventEncoder().Types()})
-		if !errors.Is(err, want) {
-			t.Errorf("%d bytes: %v; want %v", size, err, want)
+	s := live(Options{QueueBytes: 1000, MaxMessage: 2000})
+	b := protocol.Batch{Next: 2, Count: 1, Types: protocol.NewEventEncoder().Types()}
+	for i, want := range []error{nil, nil, wire.ProtocolError} {
+		b.Next, b.Events = uint64(i+2), make([]byte, 999+i)
+		if _, err := s.take(&b); !errors.Is(err, want) {
+			t.Errorf("batch %d: %v; want %v", i+1, err, want)
 		}
+		b.Types = nil
 	}
 }
 
@@ -109,8 +106,8 @@ func TestNotify(t *testing.T) {
 	s.callee = duplex.NewConn(near, s.c.connConfig(0))
 	var ack protocol.Ack
 	b := protocol.Batch{Next: 2, Count: 1, Events: []byte("encoded"), Types: protocol.NewEventEncoder().Types()}
-	if err := (&callback{s}).Notify(&b, &ack); err != nil || ack != (protocol.Ack{Room: 9}) || s.knownRoom != 9 {
-		t.Errorf("%+v, %v; the session believes that the server knows of room for %d", ack, err, s.knownRoom)
+	if err := (&callback{s}).Notify(&b, &ack); err != nil || ack.Events != 10 || s.answered != ack.Credit() {
+		t.Errorf("%+v, %v; the session has %+v as announced", ack, err, s.answered)
 	}
 	ack = protocol.Ack{}
 	if err := (&callback{s}).Notify(&b, &ack); err == nil || ack != (protocol.Ack{}) { // the types come again
@@ -157,13 +154,15 @@ func TestHeldAnswers(t *testing.T) {
 			return s
 		}
 		// heldUntil returns which of the batches is the first to be answered at once.
-		heldUntil := func(s *session, b protocol.Batch, gap time.Duration, room uint32) int {
-			if s.holds(&b, room) {
+		heldUntil := func(s *session, b protocol.Batch, gap time.Duration, each uint64) int {
+			credit := protocol.Credit{Events: uint64(s.c.opts.Queue)}
+			if s.holds(&b, credit) {
 				t.Error("the first batch after a pause is held back")
 			}
 			for n := 1; n < 100; n++ {
 				time.Sleep(gap)
-				if !s.holds(&b, room) {
+				credit.Events += each
+				if !s.holds(&b, credit) {
 					return n
 				}
 			}
@@ -174,46 +173,24 @@ func TestHeldAnswers(t *testing.T) {
 			session func() *session
 			batch   protocol.Batch
 			gap     time.Duration
-			room    uint32
+			each    uint64 // events for which each answer gives credit
 			want    int
 		}{
-			"batches":          {func() *session { return ready(Options{}) }, one, replyDelay - 1, 4096, heldBatches},
-			"far apart":        {func() *session { return ready(Options{}) }, one, replyDelay, 4096, 1},
-			"heartbeats":       {func() *session { return ready(Options{}) }, protocol.Batch{}, 0, 4096, 1},
-			"bytes":            {func() *session { return ready(Options{}) }, protocol.Batch{Count: 1, Events: make([]byte, heldBytes/4)}, 0, 4096, 4},
-			"just too few":     {func() *session { return ready(Options{}) }, protocol.Batch{Count: 1, Events: make([]byte, (heldBytes-1)/3)}, 0, 4096, 4},
-			"little credit":    {func() *session { return ready(Options{Queue: 10}) }, one, 0, 8, 4},
-			"a small window":   {func() *session { s := ready(Options{}); s.reply.Window = 10; return s }, one, 0, 4096, 5},
-			"a short window":   {func() *session { s := ready(Options{}); s.reply.WindowBytes = 2000; return s }, one, 0, 4096, 5},
-			"before an answer": {func() *session { s := ready(Options{}); s.accepted.Store(false); return s }, one, 0, 4096, 1},
+			"batches":          {func() *session { return ready(Options{}) }, one, replyDelay - 1, 1, heldBatches},
+			"far apart":        {func() *session { return ready(Options{}) }, one, replyDelay, 1, 1},
+			"heartbeats":       {func() *session { return ready(Options{}) }, protocol.Batch{}, 0, 1, 1},
+			"bytes":            {func() *session { return ready(Options{}) }, protocol.Batch{Count: 1, Events: make([]byte, heldBytes/4)}, 0, 1, 4},
+			"just too few":     {func() *session { return ready(Options{}) }, protocol.Batch{Count: 1, Events: make([]byte, (heldBytes-1)/3)}, 0, 1, 4},
+			"little credit":    {func() *session { return ready(Options{Queue: 10}) }, one, 0, 0, 5},
+			"a small window":   {func() *session { s := ready(Options{}); s.reply.Window = 10; return s }, one, 0, 1, 5},
+			"a short window":   {func() *session { s := ready(Options{}); s.reply.WindowBytes = 2000; return s }, one, 0, 1, 5},
+			"before an answer": {func() *session { s := ready(Options{}); s.accepted.Store(false); return s }, one, 0, 1, 1},
 		} {
-			if got := heldUntil(test.session(), test.batch, test.gap, test.room); got != test.want {
+			if got := heldUntil(test.session(), test.batch, test.gap, test.each); got != test.want {
 				t.Errorf("%s: batch %d is the first to be answered at once; want %d", name, got, test.want)
 			}
 		}
 	})
-}
-
-// TestOnTheWay: the bytes that may be on the way are a window, if the server
-// has named it, and a message.
-func TestOnTheWay(t *testing.T) {
-	s := live(Options{MaxMessage: 1000})
-	if got := s.onTheWay(); got != maxWindowBytes+1000 {
-		t.Errorf("before the answer: %d", got)
-	}
-	s.accepted.Store(true)
-	s.reply.WindowBytes = 500
-	if got := s.onTheWay(); got != 1500 {
-		t.Errorf("%d", got)
-	}
-	s.reply.WindowBytes = math.MaxUint32
-	if got := s.onTheWay(); got != maxWindowBytes+1000 {
-		t.Errorf("of a server that boasts: %d", got)
-	}
-	s = live(Options{MaxMessage: math.MaxInt})
-	if got := s.onTheWay(); got != math.MaxInt {
-		t.Errorf("of a client that takes everything: %d", got)
-	}
 }
 
 // TestGoodbye keeps the server's words, cut to what may be shown.

@@ -46,7 +46,7 @@ func (c *Client) deliverEvents() {
 func (c *Client) next(by *consumer, ev *wire.Event) (delivery, bool) {
 	d, ok := c.inbox.next(by, ev)
 	if d.session != nil && d.credit != nil {
-		d.session.tellCredit(d.credit)
+		d.session.giveCredit(d.credit)
 	}
 	return d, ok
 }

@@ -32,10 +32,11 @@ type inbox struct {
 	decoded  sync.Cond        // on mu: decoding has become nil
 
 	// Credit.
-	events     int    // in chunks
-	bytes      int    // of data in chunks
-	received   uint64 // events pushed in this session
-	advertised int    // credit last announced to the server
+	events        int             // in chunks
+	bytes         int             // of data in chunks
+	received      uint64          // events pushed in this session
+	receivedBytes uint64          // of data of these events
+	advertised    protocol.Credit // last announced to the server
 
 	// Positions.
 	queued   position    // after the last event that was pushed
@@ -62,8 +63,8 @@ type delivery struct {
 	after   position         // the client's position once the event is handled
 	handler func(wire.Event) // that OnEvent had set when the event was taken; nil for none
 
-	session *session           // the live session when the event was taken; nil for none
-	credit  *protocol.RoomArgs // the credit to tell its server about; nil if that is not worth a call
+	session *session         // the live session when the event was taken; nil for none
+	credit  *protocol.Credit // the credit to announce to its server; nil if that is not worth a call
 }
 
 func newInbox(limit, limitBytes int, cursor wire.Cursor) *inbox {
@@ -82,11 +83,11 @@ func (in *inbox) handle(handler func(wire.Event)) {
 
 // begin makes s the live session. It returns the position from which s goes on,
 // and the credit to announce to the server.
-func (in *inbox) begin(s *session) (position, uint32) {
+func (in *inbox) begin(s *session) (position, protocol.Credit) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.session = s
-	in.received = 0
+	in.received, in.receivedBytes, in.advertised = 0, 0, protocol.Credit{}
 	return in.queued, in.advertise()
 }
 
@@ -118,26 +119,23 @@ func (in *inbox) end(s *session) {
 }
 
 // push appends a chunk that s received, and returns the credit to announce to
-// the server. missed counts the events that are missed before the chunk; over
-// is how many bytes may have been on their way when the server was told that it
-// has no credit.
+// the server. missed counts the events that are missed before the chunk.
 //
-// A session that is not the live one pushes nothing. push refuses a chunk that
-// brings the inbox above limit events, or above the sum of limitBytes and over.
-// A chunk without events only moves the position, but not past missed events
+// A session that is not the live one pushes nothing. push refuses a chunk for
+// which the server had no credit. A chunk without events only moves the position, but not past missed events
 // that no event has announced yet, because a client that resumed after them
 // would never learn of the gap.
-func (in *inbox) push(s *session, ch *chunk, missed uint64, over int) (uint32, error) {
+func (in *inbox) push(s *session, ch *chunk, missed uint64) (protocol.Credit, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	missed += in.missed
 	switch {
 	case in.session != s:
-		return 0, wire.Errorf(wire.Closed, "the session has ended")
-	case ch.left > in.limit-in.events:
-		return 0, wire.Errorf(wire.ProtocolError, "%s sent more events than it was told there is room for (Options.Queue)", s.c.addr)
-	case ch.left > 0 && in.bytes-in.limitBytes+len(ch.data) > over:
-		return 0, wire.Errorf(wire.ProtocolError, "%s goes on sending events, and was told that there is no room (Options.QueueBytes)", s.c.addr)
+		return protocol.Credit{}, wire.Errorf(wire.Closed, "the session has ended")
+	case in.received+uint64(ch.left) > in.advertised.Events:
+		return protocol.Credit{}, wire.Errorf(wire.ProtocolError, "%s sent more events than it had credit for (Options.Queue)", s.c.addr)
+	case ch.left > 0 && in.receivedBytes >= in.advertised.Bytes:
+		return protocol.Credit{}, wire.Errorf(wire.ProtocolError, "%s sent more bytes than it had credit for (Options.QueueBytes)", s.c.addr)
 	}
 	s.heard = true
 	in.queued = ch.after
@@ -161,6 +159,7 @@ func (in *inbox) append(ch *chunk) {
 	in.events += ch.left
 	in.received += uint64(ch.left)
 	in.bytes += len(ch.data)
+	in.receivedBytes += uint64(len(ch.data))
 	in.ring()
 }
 
@@ -343,30 +342,28 @@ func (in *inbox) at() wire.Cursor {
 	return in.cursor
 }
 
-// credit returns how many more events there is room for. mu is held.
-func (in *inbox) credit() int {
-	if in.bytes >= in.limitBytes {
-		return 0
-	}
-	return max(0, in.limit-in.events)
-}
-
-// advertise returns the credit, and records it as announced to the server. mu
-// is held.
-func (in *inbox) advertise() uint32 {
-	in.advertised = in.credit()
-	return uint32(in.advertised)
+// advertise returns the credit of the session: what it has received, and what
+// there is room for on top. advertise records the credit as announced to the
+// server. mu is held.
+func (in *inbox) advertise() protocol.Credit {
+	in.advertised = in.advertised.Max(protocol.Credit{
+		Events: in.received + uint64(max(0, in.limit-in.events)),
+		Bytes:  in.receivedBytes + uint64(max(0, in.limitBytes-in.bytes)),
+	})
+	return in.advertised
 }
 
 // creditUpdate returns the credit to announce to the server, or nil if that is
-// not worth a call. It is worth one if the credit last announced is below half
-// of the inbox, and at least half is free now. Otherwise the next answer to a
-// batch is early enough, because a server that has some credit sends batches. mu
-// is held.
-func (in *inbox) creditUpdate() *protocol.RoomArgs {
-	half := (in.limit + 1) / 2
-	if in.advertised >= half || in.credit() < half {
+// not worth a call. It is worth one if less than half of the inbox is left of
+// the credit last announced, and at least half is free now. Otherwise the next
+// answer to a batch is early enough, because a server that has some credit sends
+// batches. mu is held.
+func (in *inbox) creditUpdate() *protocol.Credit {
+	events, bytes := in.limit-in.limit/2, in.limitBytes-in.limitBytes/2
+	low := in.advertised.Events < in.received+uint64(events) || in.advertised.Bytes < in.receivedBytes+uint64(bytes)
+	if !low || in.limit-in.events < events || in.limitBytes-in.bytes < bytes {
 		return nil
 	}
-	return &protocol.RoomArgs{Received: in.received, Room: in.advertise()}
+	credit := in.advertise()
+	return &credit
 }

@@ -84,14 +84,14 @@ func (in *testInbox) chunkOf(seqs ...uint64) *chunk {
 }
 
 // receives pushes the events from first to last, of which missed were missed
-// before, and returns the credit.
-func (in *testInbox) receives(first, last, missed uint64) uint32 {
+// before, and returns how many more the server may send.
+func (in *testInbox) receives(first, last, missed uint64) (events uint64) {
 	in.t.Helper()
-	credit, err := in.push(in.session, in.chunk(first, last), missed, 0)
+	credit, err := in.push(in.session, in.chunk(first, last), missed)
 	if err != nil {
 		in.t.Fatal(err)
 	}
-	return credit
+	return credit.Events - in.received
 }
 
 // takes checks that the consumer gets the event seq next, or none if seq is 0.
@@ -226,12 +226,12 @@ func TestInboxEndedSession(t *testing.T) {
 	in.receives(1, 2, 0)
 	old, late := in.session, in.chunk(3, 3)
 	in.end(old)
-	if _, err := in.push(old, late, 0, 0); !errors.Is(err, wire.Closed) {
+	if _, err := in.push(old, late, 0); !errors.Is(err, wire.Closed) {
 		t.Errorf("without a session: %v", err)
 	}
 	epoch := uuid.UUID{8}
 	in.connect(epoch)
-	if _, err := in.push(old, late, 0, 0); !errors.Is(err, wire.Closed) {
+	if _, err := in.push(old, late, 0); !errors.Is(err, wire.Closed) {
 		t.Errorf("with another session: %v", err)
 	}
 	in.end(old) // it was not the live one
@@ -278,7 +278,7 @@ func TestInboxSnapshot(t *testing.T) {
 		t.Helper()
 		ch := in.chunk(first, last)
 		ch.snapshot, ch.end, ch.after = true, next, position{wire.Cursor{Epoch: epoch, Seq: next - 1}, pending}
-		if _, err := in.push(in.session, ch, 0, 0); err != nil {
+		if _, err := in.push(in.session, ch, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -303,56 +303,75 @@ func TestInboxBounds(t *testing.T) {
 	if credit := in.receives(3, 3, 0); credit != 0 {
 		t.Errorf("the credit is %d", credit)
 	}
-	if _, err := in.push(in.session, in.chunk(4, 4), 0, 0); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "Options.Queue)") {
+	if _, err := in.push(in.session, in.chunk(4, 4), 0); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "Options.Queue)") {
 		t.Errorf("one event over the bound: %v", err)
 	}
 	in.receives(4, 3, 0) // a heartbeat is taken
 	many := in.chunk(4, 4)
 	many.left = math.MaxInt
-	if _, err := in.push(in.session, many, 0, 0); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "Options.Queue)") {
+	if _, err := in.push(in.session, many, 0); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "Options.Queue)") {
 		t.Errorf("as many events over the bound as an int holds: %v", err)
 	}
 
-	small := newTestInbox(t, 10, 1)
-	first := small.chunk(1, 1)
-	over := len(first.data) - 1
-	if _, err := small.push(small.session, first, 0, over-1); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "Options.QueueBytes)") {
-		t.Errorf("one byte over the bound: %v", err)
+	small := newTestInbox(t, 10, 100)
+	first, second := small.chunk(1, 1), small.chunk(2, 2)
+	first.data = append(first.data, make([]byte, 99-len(first.data))...)
+	for _, ch := range []*chunk{first, second} { // the second takes the last byte, and more
+		if credit, err := small.push(small.session, ch, 0); err != nil || credit.Bytes < 100 || credit.Bytes > small.receivedBytes && credit.Bytes > 100 {
+			t.Errorf("%+v, %v", credit, err)
+		}
 	}
-	if credit, err := small.push(small.session, first, 0, over); err != nil || credit != 0 {
-		t.Errorf("at the bound: credit %d, %v", credit, err)
+	if _, err := small.push(small.session, small.chunk(3, 3), 0); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "Options.QueueBytes)") {
+		t.Errorf("without credit for bytes: %v", err)
 	}
-	if _, err := small.push(small.session, small.chunk(2, 1), 0, 0); err != nil {
-		t.Errorf("a heartbeat over the bound: %v", err)
-	}
-	small.done(small.takes(small.byHandler, 1, 0))
-	if credit := small.receives(2, 1, 0); credit != 10 {
-		t.Errorf("with nothing waiting the credit is %d", credit)
-	}
+	small.receives(3, 2, 0) // a heartbeat is taken
 }
 
 // TestInboxCreditUpdate: credit is announced if the credit last announced is
 // below half of the inbox, and half is free.
 func TestInboxCreditUpdate(t *testing.T) {
 	in := newTestInbox(t, 4, 1<<20)
-	in.receives(1, 3, 0) // the server has credit for one
-	step := func(seq uint64, want *protocol.RoomArgs) {
+	in.receives(1, 3, 0)             // the server has credit for one
+	step := func(seq, want uint64) { // the credit for events that is announced; 0 for none
 		t.Helper()
 		d := in.takes(in.byHandler, seq, 0)
 		defer in.done(d)
-		s, update := d.session, d.credit
-		if s != in.session || (update == nil) != (want == nil) || want != nil && *update != *want {
-			t.Errorf("after event %d: %+v; want %+v", seq, update, want)
+		var got uint64
+		if d.credit != nil {
+			got = d.credit.Events
+		}
+		if d.session != in.session || got != want {
+			t.Errorf("after event %d: %+v; want %d", seq, d.credit, want)
 		}
 	}
-	step(1, &protocol.RoomArgs{Received: 3, Room: 2})
-	step(2, nil) // it believes in two
-	in.receives(4, 6, 0)
-	step(3, nil) // one is free
-	step(4, &protocol.RoomArgs{Received: 6, Room: 2})
+	step(1, 5)
+	step(2, 0) // the server has credit for two more
+	in.receives(4, 5, 0)
+	step(3, 7)
+	step(4, 0)
+	in.connect(in.session.epoch) // with one that waits
+	in.receives(7, 9, 0)         // the server has credit for none
+	step(5, 0)                   // one is free
+	step(7, 5)
+}
+
+// TestInboxCreditUpdateBytes: credit is announced, too, if few bytes are left of
+// it, and half of them are free.
+func TestInboxCreditUpdateBytes(t *testing.T) {
+	in := newTestInbox(t, 100, 1<<20)
+	size := len(in.chunk(1, 1).data)
+	in.limitBytes = 4 * size
 	in.connect(in.session.epoch)
-	in.receives(7, 7, 0)
-	step(5, &protocol.RoomArgs{Received: 1, Room: 2})
+	for seq := range uint64(3) { // which leaves bytes for one
+		in.receives(seq+1, seq+1, 0)
+	}
+	for seq, want := range []uint64{uint64(5 * size), 0, 0} {
+		d := in.takes(in.byHandler, uint64(seq+1), 0)
+		if (d.credit != nil) != (want > 0) || want > 0 && d.credit.Bytes != want {
+			t.Errorf("after event %d: %+v; want %d bytes", seq+1, d.credit, want)
+		}
+		in.done(d)
+	}
 }
 
 // TestInboxBrokenChunk: a broken chunk ends the session, and the events that
@@ -370,7 +389,7 @@ func TestInboxBrokenChunk(t *testing.T) {
 		first := in.takes(in.byHandler, 1, 0) // it is still being handled
 		bad := in.chunk(2, 2)
 		spoil(bad)
-		if _, err := in.push(in.session, bad, 0, 0); err != nil {
+		if _, err := in.push(in.session, bad, 0); err != nil {
 			t.Fatal(err)
 		}
 		in.receives(3, 3, 0)
@@ -392,7 +411,7 @@ func TestInboxBrokenChunk(t *testing.T) {
 		if err := in.session.conn.Err(); !errors.Is(err, wire.ProtocolError) {
 			t.Errorf("%s: the session ended with %v", name, err)
 		}
-		if _, err := in.push(in.session, in.chunk(2, 3), 0, 0); !errors.Is(err, wire.Closed) {
+		if _, err := in.push(in.session, in.chunk(2, 3), 0); !errors.Is(err, wire.Closed) {
 			t.Errorf("%s: the session goes on pushing: %v", name, err)
 		}
 		from := in.connect(in.session.epoch)
@@ -445,7 +464,7 @@ func TestInboxConsumers(t *testing.T) {
 		}
 		for next := uint64(1); next <= events; {
 			last := min(events, next+uint64(random.IntN(20)))
-			if _, err := in.push(in.session, in.chunk(next, last), 0, 0); err == nil {
+			if _, err := in.push(in.session, in.chunk(next, last), 0); err == nil {
 				next = last + 1
 			}
 			switch random.IntN(12) {
@@ -521,7 +540,7 @@ func TestInboxBegunAgain(t *testing.T) {
 	in.isAt(0) // of the snapshot nothing has been seen
 	bad := in.chunk(5, 5)
 	bad.data = bad.data[:1]
-	if _, err := in.push(in.session, bad, 0, 0); err != nil {
+	if _, err := in.push(in.session, bad, 0); err != nil {
 		t.Fatal(err)
 	}
 	in.takes(in.byHandler, 0, 0)

@@ -57,9 +57,8 @@ type Options struct {
 	// Queue is how many events may wait for the handler; 4,096, 1,048,576 at
 	// most.
 	Queue int
-	// QueueBytes is how many bytes of events, as encoded, wait when the client
-	// claims no more room; 16 MiB. What is on the way may come on top: the
-	// server's window, of 256 KiB by default and 64 MiB at most, and a message.
+	// QueueBytes is how many bytes of events, as encoded, may wait for the
+	// handler; 16 MiB. The last event may go over it, by MaxMessage at most.
 	QueueBytes int
 	// MaxMessage is the longest message taken from the server, in bytes; 4 MiB,
 	// the longest that any server may send. One with default bounds sends no

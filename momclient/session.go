@@ -32,16 +32,17 @@ type session struct {
 
 	// Owned by the goroutine that serves callee.
 	decoder   *protocol.EventDecoder
-	beats     beats     // batches without news
-	next      uint64    // Seq of the first event that has not come
-	batchAt   time.Time // when the latest batch came
-	held      int       // answers held back
-	heldBytes int       // of the events that they answer
-	knownRoom int       // what is left of the room that the server was told of in an answer
+	beats     beats           // batches without news
+	next      uint64          // Seq of the first event that has not come
+	batchAt   time.Time       // when the latest batch came
+	received  uint64          // events
+	held      int             // answers held back
+	heldBytes int             // of the events that they answer
+	answered  protocol.Credit // in the latest answer that was not held back
 
-	mu   sync.Mutex // guards bye
-	bye  *wire.Error
-	room chan *rpc.Call // replies to Room; nobody reads them
+	mu    sync.Mutex // guards bye
+	bye   *wire.Error
+	given chan *rpc.Call // replies to Credit; nobody reads them
 }
 
 // connect makes a session: it is the client's live one when connect returns.
@@ -50,7 +51,7 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{c: c, conn: l.conn, callee: l.conn, epoch: l.epoch, heartbeat: l.heartbeat, room: make(chan *rpc.Call, 1)}
+	s := &session{c: c, conn: l.conn, callee: l.conn, epoch: l.epoch, heartbeat: l.heartbeat, given: make(chan *rpc.Call, 1)}
 	s.beats = beats{began: time.Now(), every: l.heartbeat}
 	args := c.enter(s)
 	if err := s.subscribe(ctx, l, args); err != nil {
@@ -63,7 +64,7 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 // enter makes s the live session and returns what to subscribe with.
 func (c *Client) enter(s *session) *protocol.SubscribeArgs {
 	from, credit := c.inbox.begin(s)
-	args := &protocol.SubscribeArgs{Name: c.opts.Name, From: c.opts.From, Filter: c.opts.Filter, Room: credit}
+	args := &protocol.SubscribeArgs{Name: c.opts.Name, From: c.opts.From, Filter: c.opts.Filter, Credit: credit}
 	if cursor := from.cursor; !cursor.IsZero() {
 		args.From, args.Cursor, args.Renew = wire.FromCursor, cursor, from.renew
 		s.resumed, s.newEpoch = true, cursor.Epoch != s.epoch
@@ -210,8 +211,7 @@ func (s *session) close(why *wire.Error) error {
 	return why
 }
 
-// tellCredit announces the credit to the server. It does not wait for an
-// answer.
-func (s *session) tellCredit(update *protocol.RoomArgs) {
-	s.conn.Client().Go(protocol.MethodRoom, update, &protocol.Nothing{}, s.room)
+// giveCredit announces the credit to the server. It does not wait for an answer.
+func (s *session) giveCredit(credit *protocol.Credit) {
+	s.conn.Client().Go(protocol.MethodCredit, credit, &protocol.Nothing{}, s.given)
 }

@@ -87,7 +87,7 @@ func (f *fleet) dead() {
 			return
 		}
 		conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 4 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute})
-		go conn.Call(context.Background(), protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: "dead", Room: 1 << 20}, &protocol.Subscribed{})
+		go conn.Call(context.Background(), protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: "dead", Credit: protocol.Credit{Events: 1 << 20, Bytes: 1 << 40}}, &protocol.Subscribed{})
 		conn.Serve(protocol.CallbackService, neverAnswers{})
 	})
 }

@@ -27,13 +27,13 @@ type unhurried struct {
 	bytes  []int
 }
 
-// unhurried subscribes one with the room.
-func (w *world) unhurried(room uint32) *unhurried {
+// unhurried subscribes one with credit for that many events.
+func (w *world) unhurried(credit uint64) *unhurried {
 	w.t.Helper()
 	u := &unhurried{may: make(chan struct{})}
 	u.conn = duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
 	go u.conn.Serve(protocol.CallbackService, u)
-	u.conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{Room: room}, &protocol.Subscribed{}, nil)
+	u.conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{Credit: protocol.Credit{Events: credit, Bytes: 1 << 40}}, &protocol.Subscribed{}, nil)
 	synctest.Wait()
 	return u
 }
@@ -45,7 +45,7 @@ func (u *unhurried) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	}
 	u.mu.Unlock()
 	<-u.may
-	*ack = protocol.Ack{Room: 100}
+	*ack = protocol.Ack{Events: 1 << 20, Bytes: 1 << 40}
 	return nil
 }
 

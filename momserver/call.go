@@ -76,10 +76,10 @@ func (s *sender) replied(reply *rpc.Call) {
 		return
 	}
 	s.forget(c)
-	if c.total > sub.received {
-		sub.progress = time.Now()
+	if c.total > sub.acked {
+		sub.acked, sub.progress = c.total, time.Now()
 	}
-	sub.credit(creditReport{c.total, uint64(c.ack.Room)})
+	sub.credit = sub.credit.Max(c.ack.Credit())
 	rtt := time.Since(c.at)
 	if c.ack.Held {
 		rtt = 0

@@ -63,14 +63,14 @@ func TestReplied(t *testing.T) {
 		if sub.inflightBytes != first.bytes || len(sub.inflight) != 1 || sub.inflight[0] != first || s.inFlight != 1 || s.timeouts.Len() != 1 || sub.info(3, 4).RTT != 0 {
 			t.Errorf("after the second: %d bytes, %d calls, %+v", sub.inflightBytes, len(sub.inflight), sub.info(3, 4))
 		}
-		reply(first, protocol.Ack{Room: 0})
+		reply(first, protocol.Ack{Events: 1})
 		if sub.inflightBytes != 0 || len(sub.inflight) != 0 || s.inFlight != 0 || len(s.calls) != 0 || sub.info(3, 4).RTT != time.Second || sub.sent != 1 {
 			t.Errorf("after the first: %d bytes, %d calls, %+v", sub.inflightBytes, len(sub.inflight), sub.info(3, 4))
 		}
 		s.notify(sub, true)
-		reply(sub.inflight[0], protocol.Ack{Room: 1}) // which has the next event sent
-		if sub.sent != 2 || len(sub.inflight) != 1 || sub.room() != 0 {
-			t.Errorf("with room for one: %d sent, %d calls in flight, room for %d", sub.sent, len(sub.inflight), sub.room())
+		reply(sub.inflight[0], protocol.Ack{Events: 2}) // which has the next event sent
+		if sub.sent != 2 || len(sub.inflight) != 1 {
+			t.Errorf("with credit for one: %d sent, %d calls in flight", sub.sent, len(sub.inflight))
 		}
 	})
 }

@@ -114,7 +114,7 @@ func askCallback(t *testing.T, nc net.Conn, callback string, ticket []byte) erro
 	conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: 5 * time.Second, MessageTimeout: 5 * time.Second})
 	go conn.Serve("", nil)
 	defer conn.Close(wire.Errorf(wire.Closed, "asked"))
-	args := protocol.SubscribeArgs{Room: 1, CallbackAddr: callback, Ticket: ticket}
+	args := protocol.SubscribeArgs{Credit: protocol.Credit{Events: 1, Bytes: 1 << 40}, CallbackAddr: callback, Ticket: ticket}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	return conn.Call(ctx, protocol.MethodSubscribe, &args, new(protocol.Subscribed))

@@ -70,7 +70,7 @@ func TestCallTimeout(t *testing.T) {
 		healthy := w.subscribed(momclient.Options{})
 		stuck := make(chan struct{})
 		start := time.Now()
-		conn := w.subscribe(&stuckCallback{stuck}, protocol.SubscribeArgs{Name: "stuck", Room: 100})
+		conn := w.subscribe(&stuckCallback{stuck}, protocol.SubscribeArgs{Name: "stuck", Credit: protocol.Credit{Events: 100, Bytes: 1 << 40}})
 		time.Sleep(7*time.Second - time.Nanosecond)
 		synctest.Wait()
 		if n := len(w.srv.Subscribers()); n != 2 {
@@ -107,7 +107,7 @@ func TestSlowHandler(t *testing.T) {
 		w.publish(100)
 		time.Sleep(59 * time.Second)
 		synctest.Wait()
-		if subs := w.srv.Subscribers(); len(subs) != 1 || subs[0].Lag == 0 || subs[0].Room != 0 {
+		if subs := w.srv.Subscribers(); len(subs) != 1 || subs[0].Lag == 0 || subs[0].Credit != 0 {
 			t.Errorf("while it sleeps: %+v", subs)
 		}
 		time.Sleep(2 * time.Second)

@@ -31,7 +31,7 @@ func TestExtremeBounds(t *testing.T) {
 		w.publish(1000)
 		synctest.Wait()
 		if sum := c.told(); sum.Fresh != 1000 {
-			t.Errorf("%+v: %s", sum, dump(c))
+			t.Errorf("%+v: %s, %+v", sum, dump(c), w.srv.Stats().Dropped)
 		}
 	})
 	if !strings.Contains(log.String(), "momserver: subscribed") {

@@ -64,10 +64,10 @@ func FuzzServer(f *testing.F) {
 		f.Add(append(bytes.Clone(hello), calls...))
 	}
 	for _, args := range []protocol.SubscribeArgs{
-		{Name: "n", Room: 10, Filter: wire.Filter{Names: []string{"job"}}},
-		{From: wire.FromOldest, Room: 1},
+		{Name: "n", Credit: protocol.Credit{Events: 10, Bytes: 1 << 40}, Filter: wire.Filter{Names: []string{"job"}}},
+		{From: wire.FromOldest, Credit: protocol.Credit{Events: 1, Bytes: 1}},
 		{From: 99},
-		{From: wire.FromCursor, Cursor: wire.Cursor{Seq: 3}, Room: 100},
+		{From: wire.FromCursor, Cursor: wire.Cursor{Seq: 3}, Credit: protocol.Credit{Events: 100, Bytes: 1 << 40}},
 		{CallbackAddr: "127.0.0.1:25", Ticket: make([]byte, protocol.TicketSize)},
 	} {
 		f.Add(append(bytes.Clone(hello), wiretest.Frame(1, wiretest.Call(protocol.MethodSubscribe, &args))...))

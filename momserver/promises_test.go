@@ -32,10 +32,10 @@ import (
 func (w *world) bad() {
 	w.t.Helper()
 	w.subscribe(new(rawClient), protocol.SubscribeArgs{Name: "no credit", From: wire.FromOldest})
-	w.subscribe(&rawClient{delay: time.Hour, room: 1 << 20}, protocol.SubscribeArgs{Name: "no answer", Room: 1 << 20})
-	w.subscribe(&rawClient{delay: time.Second, room: 1}, protocol.SubscribeArgs{Name: "slow", Room: 1})
+	w.subscribe(&rawClient{delay: time.Hour, room: 1 << 20}, protocol.SubscribeArgs{Name: "no answer", Credit: protocol.Credit{Events: 1 << 20, Bytes: 1 << 40}})
+	w.subscribe(&rawClient{delay: time.Second, room: 1}, protocol.SubscribeArgs{Name: "slow", Credit: protocol.Credit{Events: 1, Bytes: 1 << 40}})
 	conn := duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
-	conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: "no reading", Room: 1 << 20}, &protocol.Subscribed{}, nil)
+	conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: "no reading", Credit: protocol.Credit{Events: 1 << 20, Bytes: 1 << 40}}, &protocol.Subscribed{}, nil)
 	w.dial() // says nothing
 	blocked := w.client(momclient.Options{Name: "blocked handler", Queue: 10})
 	blocked.OnEvent(func(wire.Event) { time.Sleep(24 * time.Hour) })
@@ -167,7 +167,7 @@ func TestPromise5ASlowSubscriberIsNotADeadOne(t *testing.T) {
 		}
 		time.Sleep(time.Hour - time.Second)
 		synctest.Wait()
-		if subs := w.srv.Subscribers(); len(subs) != 1 || subs[0].Lag != 989 || subs[0].Room > 0 {
+		if subs := w.srv.Subscribers(); len(subs) != 1 || subs[0].Lag != 989 || subs[0].Credit > 0 {
 			t.Errorf("after an hour: %+v", subs)
 		}
 		time.Sleep(time.Minute)

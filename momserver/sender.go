@@ -93,7 +93,7 @@ func (s *sender) wake() {
 type order struct {
 	posted bool // the subscriber is in the inbox
 	join   bool
-	report *creditReport // the latest
+	credit protocol.Credit
 	leave  bool
 	why    Reason // with leave
 	detail string
@@ -170,8 +170,8 @@ func (s *sender) carryOut(sub *subscriber, o *order) {
 		s.hold(sub, 0)
 		s.ready(sub)
 	}
-	if o.report != nil {
-		sub.credit(*o.report)
+	if o.credit != (protocol.Credit{}) {
+		sub.credit = sub.credit.Max(o.credit)
 		s.ready(sub)
 	}
 	if o.leave {
@@ -194,14 +194,9 @@ func (s *sender) detach(sub *subscriber, why Reason, detail string) {
 	})
 }
 
-// grant takes a client's report of its credit. If several reports come before
-// the sender carries out the order, the latest counts.
-func (s *sender) grant(sub *subscriber, report creditReport) {
-	s.post(sub, func(o *order) {
-		if o.report == nil || o.report.before(report) {
-			o.report = &report
-		}
-	})
+// grant gives a subscriber credit.
+func (s *sender) grant(sub *subscriber, credit protocol.Credit) {
+	s.post(sub, func(o *order) { o.credit = o.credit.Max(credit) })
 }
 
 // drain begins the shutdown: from then on, each subscriber gets a goodbye as
@@ -373,6 +368,7 @@ func (s *sender) notify(sub *subscriber, beat bool) (looked int) {
 	}
 	sub.fresh = false
 	sub.sent += uint64(s.batch.Count)
+	sub.sentBytes += uint64(len(s.batch.Events))
 	if s.batch.Count > 0 {
 		sub.progress = time.Now()
 	}

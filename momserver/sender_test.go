@@ -16,10 +16,10 @@ import (
 	"mom.internal/wire/protocol"
 )
 
-// testSubscriber returns a subscriber of the sender, with credit for room
+// testSubscriber returns a subscriber of the sender, with credit for that many
 // events, and the connection on which it is called. Nobody reads the calls. The
 // sender's goroutine is not started; the test does its work.
-func testSubscriber(t *testing.T, srv *Server, room uint64) (*subscriber, *duplex.Conn) {
+func testSubscriber(t *testing.T, srv *Server, credit uint64) (*subscriber, *duplex.Conn) {
 	t.Helper()
 	near, far := net.Pipe()
 	conn := duplex.NewConn(near, srv.cfg.conn())
@@ -29,7 +29,7 @@ func testSubscriber(t *testing.T, srv *Server, room uint64) (*subscriber, *duple
 		far.Close()
 		conn.Wait()
 	})
-	sub := &subscriber{who: new(admission), main: conn, callee: conn, fresh: true, limit: room}
+	sub := &subscriber{who: new(admission), main: conn, callee: conn, fresh: true, credit: protocol.Credit{Events: credit, Bytes: 1 << 40}}
 	var err error
 	if sub.at, err = srv.hist.Begin(wire.FromNow, wire.Cursor{}, false); err != nil {
 		t.Fatal(err)
@@ -65,16 +65,16 @@ func TestOneOrder(t *testing.T) {
 	sub, conn := testSubscriber(t, srv, 0)
 	sv := &service{srv: srv, conn: conn, sub: sub}
 	s := srv.sender
-	for i := range uint32(10_000) {
-		if err := sv.Room(&protocol.RoomArgs{Room: (i * 7919) % 10_000}, nil); err != nil {
+	for i := range uint64(10_000) {
+		if err := sv.Credit(&protocol.Credit{Events: (i * 7919) % 10_000, Bytes: 1}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if len(s.inbox) != 1 {
-		t.Errorf("%d orders after calls of Room", len(s.inbox))
+		t.Errorf("%d orders after calls of Credit", len(s.inbox))
 	}
-	if s.obey(); sub.room() != 9999 || len(s.inbox) != 0 {
-		t.Errorf("room for %d events; want 9999", sub.room())
+	if s.obey(); sub.credit.Events != 9999 || len(s.inbox) != 0 {
+		t.Errorf("credit for %d events; want 9999", sub.credit.Events)
 	}
 	for range 10_000 {
 		if err := sv.Unsubscribe(nil, nil); err != nil {
@@ -220,7 +220,7 @@ func TestIdleNotVisited(t *testing.T) {
 	s := srv.sender
 	sub, _ := testSubscriber(t, srv, 10)
 	s.deliver()
-	other := &subscriber{who: new(admission), Reader: history.NewReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), fresh: true, limit: 10, main: sub.main, callee: sub.callee}
+	other := &subscriber{who: new(admission), Reader: history.NewReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), fresh: true, credit: protocol.Credit{Events: 10, Bytes: 1 << 40}, main: sub.main, callee: sub.callee}
 	other.at, _ = srv.hist.Begin(wire.FromNow, wire.Cursor{}, false)
 	s.attach(other)
 	s.obey()
@@ -269,7 +269,7 @@ func TestLongReadingsLast(t *testing.T) {
 	sub, _ := testSubscriber(t, srv, 10_000)
 	var slow []*subscriber
 	for range 10 {
-		other := &subscriber{who: new(admission), Reader: history.NewReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), fresh: true, limit: 10, main: sub.main, callee: sub.callee}
+		other := &subscriber{who: new(admission), Reader: history.NewReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), fresh: true, credit: protocol.Credit{Events: 10, Bytes: 1 << 40}, main: sub.main, callee: sub.callee}
 		other.at, _ = srv.hist.Begin(wire.FromOldest, wire.Cursor{}, false)
 		s.attach(other)
 		slow = append(slow, other)
@@ -317,7 +317,7 @@ func TestGiveUpSnapshots(t *testing.T) {
 		var data []byte
 		events := 0
 		credit := func(sub *subscriber, n uint64) {
-			sub.limit += n
+			sub.credit.Events += n
 			s.ready(sub)
 			for s.ready(sub); len(s.live)+len(s.late) > 0; {
 				s.deliver()

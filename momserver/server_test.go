@@ -25,14 +25,14 @@ import (
 // reports the same credit.
 type rawClient struct {
 	delay  time.Duration
-	room   uint32
+	room   int // events that it gives credit for, beyond those that it has taken
 	events int // taken
 }
 
 func (c *rawClient) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	time.Sleep(c.delay)
 	c.events += int(b.Count)
-	*ack = protocol.Ack{Room: c.room}
+	*ack = protocol.Ack{Events: uint64(c.events + c.room), Bytes: 1 << 40}
 	return nil
 }
 
@@ -123,7 +123,7 @@ func TestShutdownWithProgress(t *testing.T) {
 	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: protocol.MaxHeartbeat}, func(w *world) {
 		w.publish(100)
 		slow := &rawClient{delay: 5*time.Second - time.Nanosecond, room: 1}
-		w.subscribe(slow, protocol.SubscribeArgs{From: wire.FromOldest, Room: 1})
+		w.subscribe(slow, protocol.SubscribeArgs{From: wire.FromOldest, Credit: protocol.Credit{Events: 1, Bytes: 1 << 40}})
 		start := time.Now()
 		if err := w.srv.Shutdown(context.Background()); err != nil {
 			t.Error(err)
@@ -135,7 +135,7 @@ func TestShutdownWithProgress(t *testing.T) {
 }
 
 // reporting is a callback endpoint that answers each batch after some time,
-// without room, and reports room for one event as long after that.
+// without credit, and gives credit for one event as long after that.
 type reporting struct {
 	conn   *duplex.Conn
 	pause  time.Duration
@@ -145,8 +145,8 @@ type reporting struct {
 func (c *reporting) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	time.Sleep(c.pause)
 	c.events += int(b.Count)
-	report := protocol.RoomArgs{Received: uint64(c.events), Room: 1}
-	time.AfterFunc(c.pause, func() { c.conn.Client().Go(protocol.MethodRoom, &report, &protocol.Nothing{}, nil) })
+	credit := protocol.Credit{Events: uint64(c.events + 1), Bytes: 1 << 40}
+	time.AfterFunc(c.pause, func() { c.conn.Client().Go(protocol.MethodCredit, &credit, &protocol.Nothing{}, nil) })
 	return nil
 }
 
@@ -160,7 +160,7 @@ func TestShutdownProgress(t *testing.T) {
 		c := &reporting{pause: 5*time.Second - time.Nanosecond}
 		c.conn = duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
 		go c.conn.Serve(protocol.CallbackService, c)
-		c.conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{From: wire.FromOldest, Room: 1}, &protocol.Subscribed{}, nil)
+		c.conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{From: wire.FromOldest, Credit: protocol.Credit{Events: 1, Bytes: 1 << 40}}, &protocol.Subscribed{}, nil)
 		synctest.Wait()
 		start := time.Now()
 		if err := w.srv.Shutdown(context.Background()); err != nil {
@@ -299,7 +299,7 @@ func (c *waking) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 
 func (c *waking) Goodbye(*protocol.Goodbye, *protocol.Nothing) error {
 	c.goodbyes++
-	c.conn.Client().Go(protocol.MethodRoom, &protocol.RoomArgs{Room: 100}, &protocol.Nothing{}, nil)
+	c.conn.Client().Go(protocol.MethodCredit, &protocol.Credit{Events: 100, Bytes: 1 << 40}, &protocol.Nothing{}, nil)
 	time.Sleep(time.Second)
 	return nil
 }

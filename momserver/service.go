@@ -102,7 +102,7 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 		sub := &subscriber{
 			name: args.Name, who: sv.who, addr: sv.conn.RemoteAddr().String(),
 			main: sv.conn, callee: sv.conn, Reader: history.NewReader(&args.Filter, sv.who.sees), since: time.Now(),
-			fresh: true, limit: uint64(args.Room),
+			fresh: true, credit: args.Credit,
 		}
 		if err := sv.reserve(sub); err != nil {
 			return err
@@ -199,12 +199,12 @@ func (sv *service) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error {
 	})
 }
 
-// Room takes the client's word about room made since its last answer.
-func (sv *service) Room(args *protocol.RoomArgs, _ *protocol.Nothing) error {
+// Credit takes the credit that the client gives between two answers.
+func (sv *service) Credit(credit *protocol.Credit, _ *protocol.Nothing) error {
 	return sv.serving(func() error {
 		sub, err := sv.current()
 		if err == nil {
-			sv.srv.sender.grant(sub, creditReport{args.Received, uint64(args.Room)})
+			sv.srv.sender.grant(sub, *credit)
 		}
 		return err
 	})

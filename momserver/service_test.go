@@ -200,7 +200,7 @@ func TestIdleTooLate(t *testing.T) {
 // TestNotSubscribed: calls that need a subscription are refused without one.
 func TestNotSubscribed(t *testing.T) {
 	sv := testService(t, New(Config{}))
-	for name, err := range map[string]error{"Room": sv.Room(new(protocol.RoomArgs), nil), "Unsubscribe": sv.Unsubscribe(nil, nil)} {
+	for name, err := range map[string]error{"Credit": sv.Credit(new(protocol.Credit), nil), "Unsubscribe": sv.Unsubscribe(nil, nil)} {
 		if err := answer(err); !errors.Is(err, wire.NotSubscribed) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -20,7 +20,7 @@ func TestStalledMessage(t *testing.T) {
 		nc := w.rawConn()
 		conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
 		go conn.Serve(protocol.CallbackService, &answering{})
-		if err := conn.Call(context.Background(), protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: "stalled", Room: 100}, &protocol.Subscribed{}); err != nil {
+		if err := conn.Call(context.Background(), protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: "stalled", Credit: protocol.Credit{Events: 100, Bytes: 1 << 40}}, &protocol.Subscribed{}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -43,6 +43,6 @@ func TestStalledMessage(t *testing.T) {
 type answering struct{}
 
 func (*answering) Notify(b *protocol.Batch, ack *protocol.Ack) error {
-	*ack = protocol.Ack{Room: 100}
+	*ack = protocol.Ack{Events: 1 << 20, Bytes: 1 << 40}
 	return nil
 }

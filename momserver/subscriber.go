@@ -31,8 +31,9 @@ type subscriber struct {
 	snapshot      *element         // in the sender's list of snapshots; nil without one
 	fresh         bool             // nothing has been sent yet
 	sent          uint64           // events sent
-	received      uint64           // of these, known to have arrived when limit was granted
-	limit         uint64           // events that the client has room for, in all
+	sentBytes     uint64           // bytes of these events
+	acked         uint64           // events acknowledged
+	credit        protocol.Credit  // what the client allows to be sent
 	inflight      []*call          // unanswered, in the order of sending
 	inflightBytes int              // of their events
 	beat          *element         // in the sender's list of heartbeats
@@ -55,7 +56,7 @@ type figures struct {
 	idle     bool
 	sent     uint64
 	missed   uint64
-	room     uint64
+	credit   uint64
 	inflight int
 	rtt      time.Duration
 }
@@ -77,35 +78,20 @@ func (sub *subscriber) callOn(callee *duplex.Conn) {
 	sub.mu.Unlock()
 }
 
-// room returns how many more events may be sent.
-func (sub *subscriber) room() uint64 { return sub.limit - min(sub.limit, sub.sent) }
-
-// creditReport is what a client reports: the number of events that it had
-// received, and how many more it had room for at that moment.
-type creditReport struct{ received, room uint64 }
-
-// before reports whether r is older than other. Handlers only make room, so of
-// two reports with the same number received, the one with more room is the
-// later.
-func (r creditReport) before(other creditReport) bool {
-	return r.received < other.received || r.received == other.received && r.room < other.room
-}
-
-// credit applies a report. It ignores a report that is older than one applied
-// before.
-func (sub *subscriber) credit(r creditReport) {
-	switch limit := r.received + r.room; {
-	case r.received > sub.sent: // a lie; nothing beyond what was sent can have arrived
-	case r.received > sub.received:
-		sub.received, sub.limit = r.received, limit
-	case r.received == sub.received:
-		sub.limit = max(sub.limit, limit)
+// creditLeft returns how many more events, and bytes of them, may be sent. It
+// returns no events if no bytes are left.
+func (sub *subscriber) creditLeft() (events, bytes uint64) {
+	bytes = sub.credit.Bytes - min(sub.credit.Bytes, sub.sentBytes)
+	if bytes == 0 {
+		return 0, 0
 	}
+	return sub.credit.Events - min(sub.credit.Events, sub.sent), bytes
 }
 
 // behind reports whether there is anything to send it, given the newest event.
 func (sub *subscriber) behind(head uint64) bool {
-	return sub.fresh || sub.room() > 0 && (!sub.at.SnapshotRead() || sub.at.Next <= head)
+	credit, _ := sub.creditLeft()
+	return sub.fresh || credit > 0 && (!sub.at.SnapshotRead() || sub.at.Next <= head)
 }
 
 // done reports whether it has been sent everything and has acknowledged it.
@@ -128,28 +114,29 @@ func (sub *subscriber) farewell(timeout time.Duration) string {
 }
 
 // fill makes the next batch: a part of the snapshot if one is pending, else the
-// events that come next, up to the event last, as far as room and maxBytes go.
+// events that come next, up to the event last, as far as credit and maxBytes go.
 // It returns the number of events that it looked at, which is bounded by
 // maxLook. A batch never holds both, so that a gap always opens a batch and its
 // Next never runs ahead of what is announced. buf is where the events are copied
-// to. Without room the batch is empty, and says only where the subscriber
+// to. Without credit the batch is empty, and says only where the subscriber
 // stands.
 func (sub *subscriber) fill(h *history.History, b *protocol.Batch, buf []byte, last uint64, maxBytes int) (_ []byte, looked int) {
 	*b = protocol.Batch{}
 	if sub.fresh {
 		b.Types = h.Types()
 	}
-	room, n := int(min(sub.room(), 1<<20)), 0
-	most := history.Portion{Last: last, Looks: maxLook, Events: room, Bytes: maxBytes}
-	if room > 0 && sub.at.GivenUp() {
+	credit, bytes := sub.creditLeft()
+	most := history.Portion{Last: last, Looks: maxLook, Events: int(min(credit, 1<<20)), Bytes: int(min(bytes, uint64(maxBytes)))}
+	n := 0
+	if credit > 0 && sub.at.GivenUp() {
 		h.Resume(&sub.at)
 	}
-	if room > 0 && sub.at.SnapshotRead() {
+	if credit > 0 && sub.at.SnapshotRead() {
 		next := sub.at.Next
 		buf, n = h.Read(&sub.at, &sub.Reader, most, buf)
 		looked = int(sub.at.Next - next)
 	}
-	if pending := sub.at.SnapshotLeft(); pending > 0 && room > 0 {
+	if pending := sub.at.SnapshotLeft(); pending > 0 && credit > 0 {
 		buf, n = sub.at.ReadSnapshot(&sub.Reader, most, buf)
 		b.Snapshot = uint32(n)
 		looked = pending - sub.at.SnapshotLeft()
@@ -168,7 +155,8 @@ func (sub *subscriber) look(missed uint64, rtt time.Duration) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	f := &sub.now
-	f.next, f.idle, f.sent, f.room, f.inflight = sub.at.Next, sub.idle, sub.sent, sub.room(), len(sub.inflight)
+	f.next, f.idle, f.sent, f.inflight = sub.at.Next, sub.idle, sub.sent, len(sub.inflight)
+	f.credit, _ = sub.creditLeft()
 	f.missed += missed
 	if rtt > 0 {
 		f.rtt = rtt
@@ -184,7 +172,7 @@ type SubscriberInfo struct {
 	Since     time.Time
 	Next      uint64        // Seq of the next event to send it
 	Lag       uint64        // events that it has not been sent
-	Room      uint64        // events that it has room for
+	Credit    uint64        // events that its client has room for
 	Delivered uint64        // events sent
 	Missed    uint64        // events that left the cache before it got them
 	InFlight  int           // calls unanswered
@@ -206,7 +194,7 @@ func (sub *subscriber) info(head, looked uint64) SubscriberInfo {
 	defer sub.mu.Unlock()
 	i := SubscriberInfo{
 		Name: sub.name, Identity: sub.who.identity, Addr: sub.addr, Since: sub.since,
-		Room: sub.now.room, Delivered: sub.now.sent, Missed: sub.now.missed,
+		Credit: sub.now.credit, Delivered: sub.now.sent, Missed: sub.now.missed,
 		InFlight: sub.now.inflight, RTT: sub.now.rtt,
 	}
 	if sub.callee != sub.main {

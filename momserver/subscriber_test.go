@@ -13,50 +13,29 @@ import (
 	"mom.internal/wire"
 )
 
-// TestCredit takes the latest report of a client's credit, and ignores a report
-// of more received events than were sent.
-func TestCredit(t *testing.T) {
+// TestCreditLeft: what may still be sent is bounded by events and by bytes, and
+// credit only grows.
+func TestCreditLeft(t *testing.T) {
 	for _, tc := range []struct {
-		sent    uint64
-		reports []creditReport
-		room    uint64
+		credit          protocol.Credit
+		sent, sentBytes uint64
+		events, bytes   uint64
 	}{
-		{0, nil, 5}, // as it subscribed
-		{3, nil, 2},
-		{9, nil, 0},
-		{3, []creditReport{{3, 5}}, 5},
-		{3, []creditReport{{2, 5}}, 4},
-		{3, []creditReport{{2, 0}}, 0},
-		{3, []creditReport{{3, 1}}, 1},                 // a handler that has no more room
-		{3, []creditReport{{3, 1}, {3, 4}}, 4},         // it has made some
-		{3, []creditReport{{3, 4}, {3, 1}}, 4},         // the same, the other way round
-		{3, []creditReport{{3, 4}, {2, 100}}, 4},       // an older one
-		{3, []creditReport{{4, 100}}, 2},               // a lie
-		{3, []creditReport{{3, 1<<64 - 1}, {3, 7}}, 7}, // a number that is too large to add
-		{3, []creditReport{{0, 7}}, 4},
+		{protocol.Credit{}, 0, 0, 0, 0},
+		{protocol.Credit{Events: 5, Bytes: 100}, 0, 0, 5, 100},
+		{protocol.Credit{Events: 5, Bytes: 100}, 3, 99, 2, 1},
+		{protocol.Credit{Events: 5, Bytes: 100}, 3, 100, 0, 0},
+		{protocol.Credit{Events: 5, Bytes: 100}, 3, 170, 0, 0}, // the last event went over
+		{protocol.Credit{Events: 5, Bytes: 100}, 5, 50, 0, 50},
+		{protocol.Credit{Events: 1<<64 - 1, Bytes: 1<<64 - 1}, 5, 50, 1<<64 - 6, 1<<64 - 51},
 	} {
-		sub := &subscriber{limit: 5, sent: tc.sent}
-		for _, r := range tc.reports {
-			sub.credit(r)
-		}
-		if got := sub.room(); got != tc.room {
-			t.Errorf("sent %d, reports %v: room for %d; want %d", tc.sent, tc.reports, got, tc.room)
+		sub := &subscriber{credit: tc.credit, sent: tc.sent, sentBytes: tc.sentBytes}
+		if events, bytes := sub.creditLeft(); events != tc.events || bytes != tc.bytes {
+			t.Errorf("%+v: %d events, %d bytes are left", tc, events, bytes)
 		}
 	}
-}
-
-// TestReportsInOrder compares two reports.
-func TestReportsInOrder(t *testing.T) {
-	for _, tc := range []struct {
-		a, b   creditReport
-		before bool
-	}{
-		{creditReport{1, 9}, creditReport{2, 0}, true}, {creditReport{2, 0}, creditReport{1, 9}, false},
-		{creditReport{1, 1}, creditReport{1, 2}, true}, {creditReport{1, 2}, creditReport{1, 1}, false}, {creditReport{1, 1}, creditReport{1, 1}, false},
-	} {
-		if tc.a.before(tc.b) != tc.before {
-			t.Errorf("%v before %v: %v", tc.a, tc.b, !tc.before)
-		}
+	if got, want := (protocol.Credit{Events: 1, Bytes: 9}).Max(protocol.Credit{Events: 3, Bytes: 2}), (protocol.Credit{Events: 3, Bytes: 9}); got != want {
+		t.Errorf("%+v; want %+v", got, want)
 	}
 }
 
@@ -79,19 +58,19 @@ func TestBehind(t *testing.T) {
 		unsent       uint64
 	}{
 		{&subscriber{fresh: true, at: history.Position{Next: 11}}, true, false, 0},
-		{&subscriber{at: history.Position{Next: 11}, limit: 1}, false, true, 0},
-		{&subscriber{at: history.Position{Next: 11}, limit: 1, inflight: []*call{{}}}, false, false, 0},
-		{&subscriber{at: history.Position{Next: 10}, limit: 1}, true, false, 1},
+		{&subscriber{at: history.Position{Next: 11}, credit: protocol.Credit{Events: 1, Bytes: 1 << 40}}, false, true, 0},
+		{&subscriber{at: history.Position{Next: 11}, credit: protocol.Credit{Events: 1, Bytes: 1 << 40}, inflight: []*call{{}}}, false, false, 0},
+		{&subscriber{at: history.Position{Next: 10}, credit: protocol.Credit{Events: 1, Bytes: 1 << 40}}, true, false, 1},
 		{&subscriber{at: history.Position{Next: 10}}, false, false, 1},
-		{&subscriber{at: history.Position{Next: 10}, limit: 7, sent: 7}, false, false, 1},
-		{&subscriber{at: at(11), limit: 1}, true, false, 1},
-		{&subscriber{at: gaveUp, limit: 1}, true, false, 0},
+		{&subscriber{at: history.Position{Next: 10}, credit: protocol.Credit{Events: 7, Bytes: 1 << 40}, sent: 7}, false, false, 1},
+		{&subscriber{at: at(11), credit: protocol.Credit{Events: 1, Bytes: 1 << 40}}, true, false, 1},
+		{&subscriber{at: gaveUp, credit: protocol.Credit{Events: 1, Bytes: 1 << 40}}, true, false, 0},
 		{&subscriber{at: gaveUp}, false, false, 0},
 		{&subscriber{at: at(8)}, false, false, 4},
 	} {
 		sub := tc.sub
 		if sub.behind(10) != tc.behind || sub.done(10) != tc.done || sub.behindBy(10) != tc.unsent {
-			t.Errorf("at %+v with room for %d: behind %v, done %v, %d not sent; want %v, %v, %d", sub.at, sub.room(), sub.behind(10), sub.done(10), sub.behindBy(10), tc.behind, tc.done, tc.unsent)
+			t.Errorf("at %+v with credit for %d: behind %v, done %v, %d not sent; want %v, %v, %d", sub.at, sub.credit.Events, sub.behind(10), sub.done(10), sub.behindBy(10), tc.behind, tc.done, tc.unsent)
 		}
 	}
 }
@@ -125,7 +104,7 @@ func TestFill(t *testing.T) {
 		{100, 1 << 20, "false 9 0 0 24 0"},
 		{100, 1 << 20, "false 0 0 0 24 0"},
 	} {
-		sub.limit = tc.limit
+		sub.credit = protocol.Credit{Events: tc.limit, Bytes: 1 << 40}
 		data, _ := sub.fill(h, &b, []byte("old")[:0], h.Head(), tc.bytes)
 		if got := fmt.Sprint(len(b.Types) > 0, b.Count, b.Snapshot, b.Missed, b.Next, b.Pending); got != tc.want || len(data) != len(b.Events) || (len(data) == 0) != (b.Count == 0) {
 			t.Errorf("batch %d: %s; want %s", i, got, tc.want)
@@ -146,7 +125,7 @@ func TestFillSnapshotByBytes(t *testing.T) {
 		publishMore(t, h, uuid.UUID{byte(i + 1)}, 1)
 	}
 	counts := func(maxBytes int) (counts []uint32, first int) {
-		sub := &subscriber{limit: 100}
+		sub := &subscriber{credit: protocol.Credit{Events: 100, Bytes: 1 << 40}}
 		sub.at, _ = h.Begin(wire.FromNow, wire.Cursor{}, false)
 		var b protocol.Batch
 		for sub.behind(h.Head()) {
@@ -178,7 +157,7 @@ func TestInfo(t *testing.T) {
 	sub.at.Next, sub.sent = 95, 3
 	sub.look(4, time.Second)
 	sub.look(5, 0)
-	want := SubscriberInfo{Name: "n", Identity: "i", Addr: "a", Since: sub.since, Next: 95, Lag: 6, Room: 4, Delivered: 3, Missed: 9, RTT: time.Second}
+	want := SubscriberInfo{Name: "n", Identity: "i", Addr: "a", Since: sub.since, Next: 95, Lag: 6, Credit: 4, Delivered: 3, Missed: 9, RTT: time.Second}
 	if got := sub.info(100, 101); got != want {
 		t.Errorf("%+v; want %+v", got, want)
 	}

@@ -18,7 +18,7 @@ import (
 type acker struct{}
 
 func (acker) Notify(b *protocol.Batch, ack *protocol.Ack) error {
-	*ack = protocol.Ack{Room: 1 << 20}
+	*ack = protocol.Ack{Events: 1 << 20, Bytes: 1 << 40}
 	return nil
 }
 
@@ -33,7 +33,7 @@ func TestUnsubscribe(t *testing.T) {
 		call := func(method string, args, reply any) error {
 			return conn.Call(context.Background(), method, args, reply)
 		}
-		if err := call(protocol.MethodSubscribe, &protocol.SubscribeArgs{Room: 1 << 20}, &protocol.Subscribed{}); err != nil {
+		if err := call(protocol.MethodSubscribe, &protocol.SubscribeArgs{Credit: protocol.Credit{Events: 1 << 20, Bytes: 1 << 40}}, &protocol.Subscribed{}); err != nil {
 			t.Fatal(err)
 		}
 		w.publish(3)

@@ -92,7 +92,7 @@ func TestSubscribers(t *testing.T) {
 		info, got := b.srv.Subscribers()[0], p.Subscribers[0]
 		for key, want := range map[string]any{
 			"name": `<img src=x onerror="alert(1)">`, "addr": info.Addr, "since": since.UTC().Format(time.RFC3339Nano), "next": float64(info.Next),
-			"lag": float64(info.Lag), "room": float64(info.Room), "delivered": float64(info.Delivered), "missed": float64(info.Missed),
+			"lag": float64(info.Lag), "credit": float64(info.Credit), "delivered": float64(info.Delivered), "missed": float64(info.Missed),
 			"identity": "the shop", "inFlight": float64(info.InFlight), "rttSeconds": info.RTT.Seconds(),
 		} {
 			if got[key] != want {

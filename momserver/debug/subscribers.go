@@ -25,7 +25,7 @@ type subscriber struct {
 	Since     time.Time `json:"since"`
 	Next      uint64    `json:"next"`
 	Lag       uint64    `json:"lag"`
-	Room      uint64    `json:"room"`
+	Credit    uint64    `json:"credit"`
 	Delivered uint64    `json:"delivered"`
 	Missed    uint64    `json:"missed"`
 	InFlight  int       `json:"inFlight"`
@@ -47,7 +47,7 @@ func serveSubscribers(w http.ResponseWriter, srv *momserver.Server) {
 	for _, s := range srv.Subscribers() {
 		page.Subscribers = append(page.Subscribers, subscriber{
 			Name: s.Name, Identity: s.Identity, Addr: s.Addr, Callback: s.Callback, Since: s.Since.UTC(), Next: s.Next, Lag: s.Lag,
-			Room: s.Room, Delivered: s.Delivered, Missed: s.Missed, InFlight: s.InFlight, RTT: s.RTT.Seconds(),
+			Credit: s.Credit, Delivered: s.Delivered, Missed: s.Missed, InFlight: s.InFlight, RTT: s.RTT.Seconds(),
 		})
 	}
 	for _, d := range slices.Backward(st.Dropped) {

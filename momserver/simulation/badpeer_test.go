@@ -81,7 +81,7 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 	defer release()
 	// A call is not over before what is served on the same connection.
 	stop := context.AfterFunc(ctx, release)
-	args := &protocol.SubscribeArgs{Name: what, From: wire.FromOldest, Room: 1000}
+	args := &protocol.SubscribeArgs{Name: what, From: wire.FromOldest, Credit: protocol.Credit{Events: 1000, Bytes: 1 << 40}}
 	if what == lurks {
 		return b.lurk(ctx, conn, args, lasts)
 	}
@@ -93,7 +93,7 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 	}
 	switch what {
 	case boasts:
-		conn.Call(ctx, protocol.MethodRoom, &protocol.RoomArgs{Received: 1 << 40, Room: 1 << 30}, &protocol.Nothing{})
+		conn.Call(ctx, protocol.MethodCredit, &protocol.Credit{Events: 1 << 40, Bytes: 1 << 40}, &protocol.Nothing{})
 	case dawdles:
 		b.link.Throttle(wiretest.Up, 5)
 		defer b.link.Heal()
@@ -138,7 +138,7 @@ func (c *badCallback) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	case lies:
 		return errors.New("no")
 	}
-	*ack = protocol.Ack{Room: 1000}
+	*ack = protocol.Ack{Events: 1 << 20, Bytes: 1 << 40}
 	return nil
 }
 

@@ -89,7 +89,7 @@ func (g *guest) visit(what string) error {
 	defer conn.Close(wire.Errorf(wire.Closed, "enough"))
 	switch what {
 	case unsubscribed:
-		if err = conn.Call(ctx, protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: what, Room: 1000}, &protocol.Subscribed{}); err == nil {
+		if err = conn.Call(ctx, protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: what, Credit: protocol.Credit{Events: 1000, Bytes: 1 << 40}}, &protocol.Subscribed{}); err == nil {
 			err = conn.Call(ctx, protocol.MethodUnsubscribe, &protocol.Nothing{}, &protocol.Nothing{})
 		}
 		if err == nil {

@@ -57,7 +57,7 @@ var mutants = []mutant{
 		{"momserver/server.go", "\ts.sender.wake()\n", "\tif ev.Seq%32 != 0 {\n\t\ts.sender.wake()\n\t}\n"},
 	}, []string{invariant.Healthy}, tests{}},
 	{"wake-up of the handler lost", []edit{
-		{"momclient/inbox.go", "\tin.bytes += len(ch.data)\n\tin.ring()\n", "\tin.bytes += len(ch.data)\n\tif len(in.chunks) > 1 {\n\t\tin.ring()\n\t}\n"},
+		{"momclient/inbox.go", "\tin.receivedBytes += uint64(len(ch.data))\n\tin.ring()\n", "\tin.receivedBytes += uint64(len(ch.data))\n\tif len(in.chunks) > 1 {\n\t\tin.ring()\n\t}\n"},
 	}, []string{invariant.Healthy, invariant.Liveness}, tests{}},
 	{"deadline not reset", []edit{
 		{"momserver/peer.go", "\tnc.SetDeadline(time.Time{})\n\treturn nc, who, nil\n", "\treturn nc, who, nil\n"},

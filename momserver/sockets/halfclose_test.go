@@ -64,7 +64,7 @@ func (p *halfPeer) says(bytes ...byte) {
 func (p *halfPeer) subscribe() {
 	p.b.t.Helper()
 	p.greet()
-	args := &protocol.SubscribeArgs{Name: "half", From: wire.FromOldest, Room: 1000}
+	args := &protocol.SubscribeArgs{Name: "half", From: wire.FromOldest, Credit: protocol.Credit{Events: 1000, Bytes: 1 << 40}}
 	p.says(wiretest.Frame(1, wiretest.Call(protocol.MethodSubscribe, args))...)
 }
 

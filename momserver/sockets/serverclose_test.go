@@ -99,7 +99,7 @@ func TestServerClose(t *testing.T) {
 			}},
 			{"not answering", closeStuck, func(b *bed) {
 				for range each() {
-					b.stuckPeer().subscribe(protocol.SubscribeArgs{Room: 1000})
+					b.stuckPeer().subscribe(protocol.SubscribeArgs{Credit: protocol.Credit{Events: 1000, Bytes: 1 << 40}})
 				}
 				eventually(t, "calls", func() bool { return b.srv.Stats().Calls >= uint64(each()) && subscribed(b)() })
 			}},
@@ -107,7 +107,7 @@ func TestServerClose(t *testing.T) {
 				for range each() {
 					p := b.stuckPeer()
 					p.socket.(*net.TCPConn).SetReadBuffer(4 << 10)
-					conn := p.subscribe(protocol.SubscribeArgs{Room: 100_000})
+					conn := p.subscribe(protocol.SubscribeArgs{Credit: protocol.Credit{Events: 100_000, Bytes: 1 << 40}})
 					eventually(t, "a call", func() bool { return conn.Err() == nil && len(b.srv.Subscribers()) > 0 })
 				}
 				eventually(t, "subscribed", subscribed(b))
@@ -131,14 +131,14 @@ func TestServerClose(t *testing.T) {
 			{"dialled back and silent", closeStuck, func(b *bed) {
 				for range each() {
 					p := b.stuckPeer()
-					p.subscribe(protocol.SubscribeArgs{Room: 1, CallbackAddr: p.endpoint(nil), Ticket: ticket})
+					p.subscribe(protocol.SubscribeArgs{Credit: protocol.Credit{Events: 1, Bytes: 1 << 40}, CallbackAddr: p.endpoint(nil), Ticket: ticket})
 				}
 				eventually(t, "dialled", func() bool { return b.reached.Load() == int64(each()) })
 			}},
 			{"dialled back and stuck after its proof", closeStuck, func(b *bed) {
 				for range each() {
 					p := b.stuckPeer()
-					p.subscribe(protocol.SubscribeArgs{Room: 1, CallbackAddr: p.endpoint(ticket), Ticket: ticket})
+					p.subscribe(protocol.SubscribeArgs{Credit: protocol.Credit{Events: 1, Bytes: 1 << 40}, CallbackAddr: p.endpoint(ticket), Ticket: ticket})
 				}
 				eventually(t, "dialled", func() bool { return b.reached.Load() == int64(each()) })
 			}},

@@ -14,11 +14,11 @@ import (
 // TestGobStreams holds the protocol's own streams to what is said of them.
 func TestGobStreams(t *testing.T) {
 	full := SubscribeArgs{
-		Name: "n", From: wire.FromCursor, Cursor: wire.Cursor{Epoch: uuid.UUID{1}, Seq: 1}, Renew: true, Room: 1, CallbackAddr: "h:1", Ticket: []byte{1},
+		Name: "n", From: wire.FromCursor, Cursor: wire.Cursor{Epoch: uuid.UUID{1}, Seq: 1}, Renew: true, Credit: Credit{1, 1}, CallbackAddr: "h:1", Ticket: []byte{1},
 		Filter: wire.Filter{Jobs: []uuid.UUID{{1}}, Names: []string{"n"}, States: []wire.State{1}, Severity: 1},
 	}
 	for name, stream := range map[string][]byte{
-		"a client's calls":   wiretest.Encode(&rpc.Request{}, &full, &Nothing{}, &RoomArgs{}, &HistoryArgs{}, &JobsArgs{}),
+		"a client's calls":   wiretest.Encode(&rpc.Request{}, &full, &Nothing{}, &Credit{}, &HistoryArgs{}, &JobsArgs{}),
 		"a server's replies": wiretest.Encode(&rpc.Response{}, &Subscribed{}, &Nothing{}, &Page{}),
 		"a server's calls":   wiretest.Encode(&rpc.Request{}, &Batch{}, &Goodbye{}),
 		"a client's replies": wiretest.Encode(&rpc.Response{}, &Ack{}, &Nothing{}),

@@ -13,7 +13,7 @@ const (
 
 	MethodSubscribe   = ServerService + ".Subscribe"
 	MethodUnsubscribe = ServerService + ".Unsubscribe"
-	MethodRoom        = ServerService + ".Room"
+	MethodCredit      = ServerService + ".Credit"
 	MethodPing        = ServerService + ".Ping"
 	MethodHistory     = ServerService + ".History"
 	MethodJobs        = ServerService + ".Jobs"
@@ -38,7 +38,7 @@ type SubscribeArgs struct {
 	// subscription goes on from now, and what is skipped counts as missed.
 	Renew  bool
 	Filter wire.Filter
-	Room   uint32 // how many events the client has room for
+	Credit Credit
 
 	// CallbackAddr, if not empty, is where the server is to dial for its
 	// calls, host:port. Ticket is then a secret of TicketSize bytes by which
@@ -78,18 +78,28 @@ type Batch struct {
 	Events   []byte // the events, as the encoder wrote them, one after another; last, see fields.go
 }
 
-// Ack is the reply to Notify.
-type Ack struct {
-	Next uint64 // not used
-	Room uint32 // how many more events the client has room for
-	Held bool   // the reply was delayed on purpose, so its time is no round trip
+// Credit is how much a client allows the server to send in one subscription,
+// counted from its beginning, events of snapshots included. Both numbers only
+// grow: of two credits, the larger numbers hold.
+type Credit struct {
+	Events uint64
+	Bytes  uint64 // of Batch.Events; the event that uses up the last of them may go over
 }
 
-// RoomArgs tells the server of room made since the last Ack.
-type RoomArgs struct {
-	Received uint64 // events got in this subscription so far, snapshots too
-	Room     uint32
+// Max returns the larger numbers of both credits.
+func (c Credit) Max(other Credit) Credit {
+	return Credit{max(c.Events, other.Events), max(c.Bytes, other.Bytes)}
 }
+
+// Ack is the reply to Notify.
+type Ack struct {
+	Events uint64 // the client's credit, as in Credit
+	Bytes  uint64
+	Held   bool // the reply was delayed on purpose, so its time is no round trip
+}
+
+// Credit returns the credit that an Ack gives.
+func (a *Ack) Credit() Credit { return Credit{a.Events, a.Bytes} }
 
 // HistoryArgs asks for cached events after Since, without subscribing. The
 // zero Since is the oldest cached event.

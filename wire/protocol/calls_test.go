@@ -25,7 +25,7 @@ var crossing = map[string]reflect.Type{
 	"SubscribeArgs": reflect.TypeFor[SubscribeArgs](),
 	"Subscribed":    reflect.TypeFor[Subscribed](),
 	"Nothing":       reflect.TypeFor[Nothing](),
-	"RoomArgs":      reflect.TypeFor[RoomArgs](),
+	"Credit":        reflect.TypeFor[Credit](),
 	"HistoryArgs":   reflect.TypeFor[HistoryArgs](),
 	"JobsArgs":      reflect.TypeFor[JobsArgs](),
 	"Page":          reflect.TypeFor[Page](),
@@ -76,7 +76,7 @@ func typeText(e ast.Expr) string {
 // TestServicesListed: the types in the methods of both services are in
 // crossing, and the methods are those that calls.go names.
 func TestServicesListed(t *testing.T) {
-	named := []string{MethodSubscribe, MethodUnsubscribe, MethodRoom, MethodPing, MethodHistory, MethodJobs, MethodNotify, MethodGoodbye}
+	named := []string{MethodSubscribe, MethodUnsubscribe, MethodCredit, MethodPing, MethodHistory, MethodJobs, MethodNotify, MethodGoodbye}
 	found := []string{}
 	used := map[string]bool{"record": true}
 	for _, service := range []struct{ name, file, receiver string }{

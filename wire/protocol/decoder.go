@@ -12,12 +12,13 @@ import (
 // is not safe for concurrent use. After an error it is of no use.
 type EventDecoder struct {
 	values gob.Records
-	left   int          // events in values
-	record record       // the one being decoded, and the event that it becomes:
-	event  wire.Event   // here they stay off the heap
-	parts  []eventParts // for the events that come next
-	defs   recentByNumber[definition]
-	err    error // what ended it
+	left   int                   // events in values
+	record record                // the one being decoded, and the event that it becomes:
+	event  wire.Event            // here they stay off the heap
+	parts  []eventParts          // for the events that come next
+	defs   map[uint64]definition // by their numbers
+	count  definitionCount       // of defs
+	err    error                 // what ended it
 }
 
 // NewEventDecoder returns a decoder for events of the encoder whose Types
@@ -59,16 +60,17 @@ func (d *EventDecoder) Next() (*wire.Event, error) {
 func (d *EventDecoder) next() (*wire.Event, error) {
 	for d.left > 0 {
 		d.record = record{}
+		before := d.values.Left()
 		if err := d.values.Decode(&d.record); err != nil {
 			return nil, refused(err)
 		}
 		if d.record.Run != nil || d.record.Package != nil {
-			if err := d.keep(); err != nil {
+			if err := d.keep(before - d.values.Left()); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		def, ok := d.defs.get(d.record.Of)
+		def, ok := d.defs[d.record.Of]
 		if !ok {
 			return nil, wire.Errorf(wire.ProtocolError, "event %d refers to definition %d, which has not come", d.record.Seq, d.record.Of)
 		}
@@ -122,11 +124,11 @@ func (d *EventDecoder) Decode(data []byte, count int, yield func(*wire.Event)) e
 	}
 }
 
-// keep keeps the definition that has been decoded.
-func (d *EventDecoder) keep() error {
+// keep keeps the definition that has been decoded, of that many bytes.
+func (d *EventDecoder) keep(bytes int) error {
 	def := definition{run: d.record.Run, pack: d.record.Package}
 	if def.pack != nil {
-		run, ok := d.defs.get(def.pack.Run)
+		run, ok := d.defs[def.pack.Run]
 		if !ok {
 			return wire.Errorf(wire.ProtocolError, "definition %d refers to %d, which has not come", d.record.Of, def.pack.Run)
 		}
@@ -134,6 +136,9 @@ func (d *EventDecoder) keep() error {
 	} else if init := def.run.Initialize; init != nil {
 		init.LastExecution = fromNanos(def.run.LastExecution)
 	}
-	d.defs.put(d.record.Of, def)
+	if d.count.add(bytes) || d.defs == nil {
+		d.defs = make(map[uint64]definition)
+	}
+	d.defs[d.record.Of] = def
 	return nil
 }

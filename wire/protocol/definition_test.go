@@ -16,7 +16,7 @@ import (
 // whole, and a definition is sent again only after it was forgotten.
 func TestDefinitionsForgotten(t *testing.T) {
 	rng := wiretest.Random(t)
-	const runs, packages = maxDefinitions * 2 / 3, 3
+	const runs, packages = 2000, 3
 	type stream struct {
 		common RunDefs
 		event  wire.Event
@@ -30,7 +30,7 @@ func TestDefinitionsForgotten(t *testing.T) {
 	enc, known := NewEventEncoder(), new(SentDefs)
 	dec := NewEventDecoder(enc.Types())
 	definitions := 0
-	for seq := uint64(1); seq <= 6000; seq++ {
+	for seq := uint64(1); seq <= 12_000; seq++ {
 		// Most come from a few runs, so that some definitions are kept, and
 		// some not.
 		s := streams[rng.IntN(runs)]
@@ -57,45 +57,34 @@ func TestDefinitionsForgotten(t *testing.T) {
 			t.Fatalf("event %d came through as %+v; want %+v", seq, got, ev)
 		}
 	}
-	if definitions < maxDefinitions || definitions > 5000 {
-		t.Errorf("definitions before %d of 6000 events: the test does not test what it is for", definitions)
-	}
-	if len(known.sent.values) != maxDefinitions || len(dec.defs.values) != maxDefinitions {
-		t.Errorf("%d and %d definitions kept; want %d", len(known.sent.values), len(dec.defs.values), maxDefinitions)
+	if len(dec.defs) > maxDefinitions || dec.count != known.count || definitions == 0 {
+		t.Errorf("%d definitions are kept, %+v; the sender has %+v", len(dec.defs), dec.count, known.count)
 	}
 }
 
-// TestRecentByNumber keeps the latest maxDefinitions values. It forgets the oldest first,
-// and a number that comes again keeps its place.
-func TestRecentByNumber(t *testing.T) {
-	var m recentByNumber[int]
-	if _, ok := m.get(1); ok {
-		t.Error("an empty recentByNumber has a value")
-	}
-	for n := range uint64(maxDefinitions) {
-		m.put(n, int(n))
-	}
-	m.put(0, -1) // again: it stays the oldest
-	if v, ok := m.get(0); v != -1 || !ok || len(m.values) != maxDefinitions {
-		t.Errorf("the oldest is %d, %v, of %d values", v, ok, len(m.values))
-	}
-	for n := range uint64(2 * maxDefinitions) {
-		if _, ok := m.get(n); !ok {
-			t.Fatalf("%d was forgotten before its turn", n)
+// TestDefinitionCount forgets all definitions before one that would be over a
+// bound.
+func TestDefinitionCount(t *testing.T) {
+	var c definitionCount
+	for n := range 3 * maxDefinitions {
+		if forget := c.add(1); forget != (n > 0 && n%maxDefinitions == 0) || c.number != n%maxDefinitions+1 || c.bytes != c.number {
+			t.Fatalf("definition %d: forget %v, %+v", n+1, forget, c)
 		}
-		m.put(maxDefinitions+n, int(maxDefinitions+n))
-		if _, ok := m.get(n); ok {
-			t.Fatalf("%d is kept past its turn", n)
-		}
-		if v, ok := m.get(maxDefinitions + n); v != int(maxDefinitions+n) || !ok || len(m.values) != maxDefinitions {
-			t.Fatalf("the newest is %d, %v, of %d values", v, ok, len(m.values))
+	}
+	c = definitionCount{}
+	for _, step := range []struct {
+		bytes  int
+		forget bool
+		number int
+	}{{maxDefinitionBytes - 1, false, 1}, {1, false, 2}, {1, true, 1}, {maxDefinitionBytes, true, 1}, {maxDefinitionBytes + 1, true, 1}, {1, true, 1}} {
+		if forget := c.add(step.bytes); forget != step.forget || c.number != step.number {
+			t.Errorf("%d bytes: forget %v, %+v; want %v, %d", step.bytes, forget, c, step.forget, step.number)
 		}
 	}
 }
 
 // TestSentDefsSendOnce: a receiver is sent each definition once, a package's after
-// its run's, and again after it was forgotten. A package that is kept does not
-// need its run again.
+// its run's, and again after it was forgotten.
 func TestSentDefsSendOnce(t *testing.T) {
 	run := &Definition{number: 1, bytes: []byte("R")}
 	pack := &Definition{number: 2, run: run, bytes: []byte("P")}
@@ -109,15 +98,15 @@ func TestSentDefsSendOnce(t *testing.T) {
 			t.Errorf("step %d: %q; want %q", i, got, "."+step.want)
 		}
 	}
-	for n := range uint64(maxDefinitions - 2) { // run is forgotten
+	for n := range uint64(maxDefinitions - 3) {
 		k.Append(nil, &Definition{number: 100 + n, bytes: []byte("X")})
 	}
 	for i, step := range []struct {
 		d    *Definition
 		want string
-	}{{pack, ""}, {run, "R"}, {pack, "P"}, {other, "O"}} { // each one sent forgets the next
+	}{{pack, ""}, {&Definition{number: 4, run: &Definition{number: 5, bytes: []byte("S")}, bytes: []byte("Q")}, "SQ"}, {pack, "RP"}, {other, "O"}} { // S is the first over the bound
 		if got := string(k.Append(nil, step.d)); got != step.want {
-			t.Errorf("after the run was forgotten, step %d: %q; want %q", i, got, step.want)
+			t.Errorf("at the bound, step %d: %q; want %q", i, got, step.want)
 		}
 	}
 }

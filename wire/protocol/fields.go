@@ -19,8 +19,8 @@ func (b *Batch) GobFields(f *gob.Fields) (byte, []byte) {
 
 // GobFields implements gob.Fielder.
 func (a *Ack) GobFields(f *gob.Fields) (byte, []byte) {
-	f.Uint(1, a.Next)
-	f.Uint(2, uint64(a.Room))
+	f.Uint(1, a.Events)
+	f.Uint(2, a.Bytes)
 	f.Bool(3, a.Held)
 	return 0, nil
 }

@@ -30,7 +30,7 @@ func TestTails(t *testing.T) {
 			&Page{Epoch: uuid.UUID{1}, Next: 7, Count: 2, Types: []byte("types"), Events: events},
 			&Page{Count: 2, More: true, Events: events},
 			&Page{Events: events},
-			&Ack{Next: 5, Room: 6},
+			&Ack{Events: 5, Bytes: 6},
 		)
 	}
 	want := make([]any, len(bodies))
@@ -117,7 +117,7 @@ func TestFieldsAsGob(t *testing.T) {
 func TestMixedStream(t *testing.T) {
 	var buf bytes.Buffer
 	w := gob.NewWriter()
-	sent := []any{&rpc.Request{ServiceMethod: "a", Seq: 1}, &SubscribeArgs{Name: "n"}, &Ack{Next: 5}, &Subscribed{Head: 7}, &Ack{}, &SubscribeArgs{Room: 9}, &Batch{}, &rpc.Request{}}
+	sent := []any{&rpc.Request{ServiceMethod: "a", Seq: 1}, &SubscribeArgs{Name: "n"}, &Ack{Events: 5}, &Subscribed{Head: 7}, &Ack{}, &SubscribeArgs{Credit: Credit{Events: 9, Bytes: 1 << 40}}, &Batch{}, &rpc.Request{}}
 	for _, v := range sent {
 		if err := w.Encode(&buf, v); err != nil {
 			t.Fatal(err)

@@ -1,13 +1,34 @@
 package protocol
 
-// sent.go holds which definitions a receiver of events has been sent. Both ends
-// keep the same ones.
+// sent.go holds which definitions a receiver has.
+
+// Both ends of a stream of events keep the same definitions. Before a definition
+// is taken that would be over one of these bounds, all earlier ones are
+// forgotten.
+const (
+	maxDefinitions     = 4096
+	maxDefinitionBytes = 512 << 10 // as encoded
+)
+
+// definitionCount counts the definitions that are kept.
+type definitionCount struct{ number, bytes int }
+
+// add counts a definition, and reports whether all earlier ones are forgotten.
+func (c *definitionCount) add(bytes int) (forget bool) {
+	if forget = c.number == maxDefinitions || c.bytes+bytes > maxDefinitionBytes; forget {
+		*c = definitionCount{}
+	}
+	c.number++
+	c.bytes += bytes
+	return forget
+}
 
 // SentDefs are the definitions that a receiver of events has. Its zero value has
 // none. It is not safe for concurrent use.
 type SentDefs struct {
-	last *Definition // sent or used last
-	sent recentByNumber[struct{}]
+	last  *Definition       // sent or used last
+	sent  map[uint64]uint64 // 64 definitions each: a bit for each number
+	count definitionCount
 }
 
 // Append appends the parts of d that the receiver lacks, and records that they
@@ -17,48 +38,23 @@ func (k *SentDefs) Append(dst []byte, d *Definition) []byte {
 		return dst
 	}
 	k.last = d
-	if _, ok := k.sent.get(d.number); ok {
+	if k.has(d) {
 		return dst
 	}
-	if d.run != nil {
-		if _, ok := k.sent.get(d.run.number); !ok {
-			dst = append(dst, d.run.bytes...)
-			k.sent.put(d.run.number, struct{}{})
-		}
+	if d.run != nil && !k.has(d.run) {
+		dst = k.send(dst, d.run)
 	}
-	k.sent.put(d.number, struct{}{})
+	return k.send(dst, d)
+}
+
+func (k *SentDefs) has(d *Definition) bool {
+	return k.sent[d.number/64]&(1<<(d.number%64)) != 0
+}
+
+func (k *SentDefs) send(dst []byte, d *Definition) []byte {
+	if k.count.add(len(d.bytes)) || k.sent == nil {
+		k.sent = make(map[uint64]uint64)
+	}
+	k.sent[d.number/64] |= 1 << (d.number % 64)
 	return append(dst, d.bytes...)
-}
-
-// maxDefinitions is how many definitions a receiver keeps: the latest. Both
-// ends forget the oldest at the same time, and without a word.
-const maxDefinitions = 512
-
-// recentByNumber keeps the latest maxDefinitions values, by their numbers.
-type recentByNumber[T any] struct {
-	values map[uint64]T
-	order  []uint64 // of values, a ring once it is full
-	oldest int
-}
-
-func (m *recentByNumber[T]) get(number uint64) (T, bool) {
-	v, ok := m.values[number]
-	return v, ok
-}
-
-// put adds a value, in place of the oldest where there is no room.
-func (m *recentByNumber[T]) put(number uint64, v T) {
-	if m.values == nil {
-		m.values = make(map[uint64]T)
-	}
-	if _, ok := m.values[number]; !ok {
-		if len(m.order) < maxDefinitions {
-			m.order = append(m.order, number)
-		} else {
-			delete(m.values, m.order[m.oldest])
-			m.order[m.oldest] = number
-			m.oldest = (m.oldest + 1) % maxDefinitions
-		}
-	}
-	m.values[number] = v
 }

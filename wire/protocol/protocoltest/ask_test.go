@@ -122,9 +122,9 @@ func TestDialBack(t *testing.T) {
 		called <- nc
 	}()
 	c := connect(t, addr, "")
-	c.must("MoM.Subscribe", &subscribeArgs{Room: 10, CallbackAddr: l.Addr().String(), Ticket: ticket}, &subscribed{})
+	c.must("MoM.Subscribe", &subscribeArgs{Credit: credit{10, 1 << 30}, CallbackAddr: l.Addr().String(), Ticket: ticket}, &subscribed{})
 
-	callee := &client{frames: newFrames(<-called), t: t, room: 10}
+	callee := &client{frames: newFrames(<-called), t: t, credit: 10}
 	defer callee.nc.Close()
 	callee.notify = callee.take
 	answer := make([]byte, 32)

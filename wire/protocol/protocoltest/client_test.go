@@ -76,7 +76,7 @@ type client struct {
 	heartbeat time.Duration
 	limit     uint32 // of what the server takes
 
-	room    uint32 // what to answer
+	credit  uint64 // for events, to answer
 	events  []event
 	marks   []string // "missed 3", "snapshot 5", "event 6", in the order of arrival
 	next    uint64
@@ -141,7 +141,7 @@ func (c *client) take(b *batch) ack {
 		c.t.Errorf("%d bytes behind the last event", c.stream.in.Len())
 	}
 	c.next, c.pending = b.Next, b.Pending
-	return ack{Room: c.room}
+	return ack{c.credit, 1 << 30}
 }
 
 // until serves the server's calls until cond holds.

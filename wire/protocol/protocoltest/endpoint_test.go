@@ -82,7 +82,7 @@ func TestEndpoint(t *testing.T) {
 	if err := <-went; err != nil {
 		t.Fatal(err)
 	}
-	if a := callee.notifyOf(batch{Next: 3}, 1, 2); a.Room == 0 {
+	if a := callee.notifyOf(batch{Next: 3}, 1, 2); a.Events == 0 {
 		t.Errorf("Ack %+v", a)
 	}
 	if a, b := <-got, <-got; a != 1 || b != 2 {

@@ -63,7 +63,7 @@ type subscribeArgs struct {
 	Cursor       cursor
 	Renew        bool
 	Filter       filter
-	Room         uint32
+	Credit       credit
 	CallbackAddr string
 	Ticket       []byte
 }
@@ -75,10 +75,7 @@ type subscribed struct {
 	Snapshot uint32
 }
 
-type roomArgs struct {
-	Received uint64
-	Room     uint32
-}
+type credit struct{ Events, Bytes uint64 }
 
 type historyArgs struct {
 	Since cursor
@@ -101,7 +98,7 @@ type batch struct {
 	Types, Events            []byte
 }
 
-type ack struct{ Room uint32 } // and Next, which nobody reads
+type ack struct{ Events, Bytes uint64 }
 
 type goodbye struct {
 	Code, Message string

@@ -150,13 +150,13 @@ func TestClient(t *testing.T) {
 
 	s := accept(t, l, welcome())
 	s.awaitSubscribe()
-	if s.args.Name != "real" || s.args.From != 0 || s.args.Room != 10 || s.args.Renew {
+	if s.args.Name != "real" || s.args.From != 0 || s.args.Credit.Events != 10 || s.args.Renew {
 		t.Errorf("subscribed with %+v", s.args)
 	}
 	if err := <-went; err != nil {
 		t.Fatal(err)
 	}
-	if a := s.notifyOf(batch{Next: 8, Snapshot: 1, Pending: 1}, 5); a.Room == 0 {
+	if a := s.notifyOf(batch{Next: 8, Snapshot: 1, Pending: 1}, 5); a.Events != 10 {
 		t.Errorf("Ack %+v", a)
 	}
 	s.nc.Close()

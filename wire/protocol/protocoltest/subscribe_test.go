@@ -67,9 +67,9 @@ func TestSubscribe(t *testing.T) {
 	publish(t, srv, uuid.New(), wire.JobCompleted)
 
 	c := connect(t, addr, "")
-	c.room = 100
+	c.credit = 100
 	var sub subscribed
-	c.must("MoM.Subscribe", &subscribeArgs{Name: "stranger", Room: 100}, &sub)
+	c.must("MoM.Subscribe", &subscribeArgs{Name: "stranger", Credit: credit{100, 1 << 30}}, &sub)
 	if sub != (subscribed{Cursor: cursor{c.epoch, 3}, Head: 3, Snapshot: 1}) {
 		t.Errorf("subscribed: %+v", sub)
 	}
@@ -107,13 +107,13 @@ func TestSubscribe(t *testing.T) {
 	}
 }
 
-// TestRoomAndGap has no room until the events have left the cache; then it gets
+// TestCreditAndGap gives no credit until the events have left the cache; then it gets
 // the count, the snapshot in parts, and goes on.
-func TestRoomAndGap(t *testing.T) {
+func TestCreditAndGap(t *testing.T) {
 	srv, addr := serving(t, momserver.Config{CacheEvents: 5, Heartbeat: 20 * time.Millisecond})
 	c := connect(t, addr, "")
 	var sub subscribed
-	c.must("MoM.Subscribe", &subscribeArgs{Room: 1}, &sub)
+	c.must("MoM.Subscribe", &subscribeArgs{Credit: credit{1, 1 << 30}}, &sub)
 	runs := []uuid.UUID{uuid.New(), uuid.New(), uuid.New()}
 	publish(t, srv, runs[0], wire.JobInitialized) // 1
 	c.until("the first event", func() bool { return c.next == 2 })
@@ -126,11 +126,11 @@ func TestRoomAndGap(t *testing.T) {
 	c.until("heartbeats", func() bool { return c.emptyBatches >= beats+2 })
 	c.took("event 1")
 
-	// Each word about room leads to one part; Pending counts the rest. An
-	// answer of 0 to the batch before is the older word.
+	// Each credit leads to one part; Pending counts the rest. The answers of no
+	// credit take nothing back.
 	for i, pending := range []uint32{2, 1, 0} {
 		before := c.next
-		c.must("MoM.Room", &roomArgs{Received: uint64(1 + i), Room: 1}, &nothing{})
+		c.must("MoM.Credit", &credit{uint64(2 + i), 1 << 30}, &nothing{})
 		c.until("a part", func() bool { return len(c.marks) > i })
 		if i == 0 {
 			c.took("missed 4", "snapshot 1")
@@ -142,9 +142,7 @@ func TestRoomAndGap(t *testing.T) {
 	}
 	c.marks = c.marks[1:]
 	c.took("snapshot 2", "snapshot 3")
-	c.must("MoM.Room", &roomArgs{Received: 99, Room: 1000}, &nothing{}) // a lie: ignored
-	c.must("MoM.Room", &roomArgs{Received: 2, Room: 1000}, &nothing{})  // an old word
-	c.must("MoM.Room", &roomArgs{Received: 4, Room: 3}, &nothing{})
+	c.must("MoM.Credit", &credit{7, 1}, &nothing{}) // and the greater number of bytes, which was given before
 	c.until("the rest", func() bool { return c.next == 9 })
 	beats = c.emptyBatches
 	c.until("a heartbeat", func() bool { return c.emptyBatches > beats })
@@ -187,7 +185,7 @@ func TestCursors(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := connect(t, addr, "")
-			c.room, tc.args.Room = 100, 100
+			c.credit, tc.args.Credit = 100, credit{100, 1 << 30}
 			var sub subscribed
 			c.must("MoM.Subscribe", &tc.args, &sub)
 			if sub != tc.sub {
@@ -208,7 +206,7 @@ func TestCursors(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, failed, err)
 		}
 	}
-	for method, args := range map[string]any{"MoM.Room": &roomArgs{}, "MoM.Unsubscribe": &nothing{}} {
+	for method, args := range map[string]any{"MoM.Credit": &credit{}, "MoM.Unsubscribe": &nothing{}} {
 		if failed, err := c.call(method, args, &nothing{}); !strings.HasPrefix(failed, "mom:not-subscribed:0:") || err != nil {
 			t.Errorf("%s: %q, %v", method, failed, err)
 		}
