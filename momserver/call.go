@@ -25,7 +25,7 @@ type call struct {
 	timeout *element
 }
 
-// call makes one call, which leaves with the next send.
+// call makes one call.
 func (s *sender) call(sub *subscriber, method string, args any, bytes int, goodbye bool) {
 	c := &call{sub: sub, at: time.Now(), total: sub.sent, bytes: bytes, goodbye: goodbye}
 	var reply any = &c.ack
@@ -39,23 +39,6 @@ func (s *sender) call(sub *subscriber, method string, args any, bytes int, goodb
 	c.timeout = s.timeouts.PushBack(c)
 	s.inFlight++
 	s.calls[sub.callee.Client().Go(method, args, reply, s.done)] = c
-	if s.called = append(s.called, sub.callee); len(s.called) == maxHeld {
-		s.send()
-	}
-}
-
-// maxHeld is how many calls are made before they leave: so many that the work
-// for one subscriber does not come between the writes to others, and so few
-// that they are still in the processor's cache.
-const maxHeld = 64
-
-// send lets the calls leave that have been made.
-func (s *sender) send() {
-	for i, conn := range s.called {
-		conn.Send()
-		s.called[i] = nil
-	}
-	s.called = s.called[:0]
 }
 
 // replied takes one reply, which may have opened the window.

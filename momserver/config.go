@@ -201,6 +201,5 @@ func (c *Config) conn() duplex.ConnConfig {
 		MaxReplies:     maxReplies,
 		WriteTimeout:   c.CallTimeout,
 		MessageTimeout: c.MessageTimeout,
-		HoldCalls:      true,
 	}
 }

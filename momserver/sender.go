@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
 
 	"mom.internal/momserver/internal/history"
@@ -57,8 +56,7 @@ type sender struct {
 	pending   int              // events in these snapshots
 
 	draining bool
-	giveUp   time.Time      // while draining: when the next subscriber will have made no progress for CallTimeout; zero for none
-	called   []*duplex.Conn // with calls that have not been sent
+	giveUp   time.Time // while draining: when the next subscriber will have made no progress for CallTimeout; zero for none
 	batch    protocol.Batch
 	buf      []byte // of the batch; net/rpc has encoded it when Go returns
 }
@@ -134,7 +132,6 @@ func (s *sender) run() {
 		}
 		s.deliver()
 		s.leave()
-		s.send()
 	}
 }
 

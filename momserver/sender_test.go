@@ -188,7 +188,6 @@ func TestDrop(t *testing.T) {
 		srv.subs[sub] = true
 		s.notify(sub, true)
 		s.notify(sub, true)
-		s.send()
 		s.drop(sub, why, "because")
 		s.drop(sub, ReasonProtocol, "it was dropped again")
 		if len(s.subs) != 0 || s.beats.Len() != 0 || s.timeouts.Len() != 0 || len(sub.inflight) != 0 || sub.inflightBytes != 0 || len(srv.subs) != 0 {

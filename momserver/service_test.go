@@ -249,12 +249,10 @@ func TestWindowLeavesRoomForReplies(t *testing.T) {
 			}
 			srv.sender.sweep()
 			srv.sender.notify(sub, false)
-			srv.sender.send()
 			synctest.Wait() // the first call is being written, and the others wait
 			for srv.sender.sweep(); sub.behind(srv.sender.swept.Next-1) && srv.sender.open(sub); {
 				srv.sender.notify(sub, false)
 			}
-			srv.sender.send()
 			synctest.Wait()
 			if srv.sender.open(sub) || sub.behindBy(srv.hist.Head()) == 0 {
 				t.Fatalf("the window is open, with %d bytes in it", sub.inflightBytes)

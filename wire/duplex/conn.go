@@ -39,7 +39,6 @@ type ConnConfig struct {
 	WriteTimeout   time.Duration // for each write; the kernel gives a peer that has vanished a quarter more
 	MessageTimeout time.Duration // from an incoming frame's first byte to its last
 	ReplyDelay     time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
-	HoldCalls      bool          // calls leave with the next Send at the latest, so that the caller can make many and then send them together
 }
 
 // Conn is one connection that carries net/rpc calls both ways: [Conn.Client]
@@ -231,9 +230,6 @@ func (c *Conn) wholeBuffered() bool {
 	b := c.in.buffered()
 	return len(b) >= frameHead && uint64(len(b)-frameHead) >= uint64(binary.BigEndian.Uint32(b[1:]))
 }
-
-// Send sends the calls that were held; see ConnConfig.HoldCalls. It does not wait.
-func (c *Conn) Send() { c.out.send() }
 
 // FlushReplies lets the reply to the call that is being served leave at once, and
 // those before it; see ConnConfig.ReplyDelay.

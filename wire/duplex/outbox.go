@@ -23,7 +23,6 @@ type outbox struct {
 	maxQueuedReplies int           // bytes of replies that may wait before calls are not served
 	maxPayload       int           // bytes of the longest payload; 0 for no bound
 	replyDelay       time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
-	holdCalls        bool          // calls wait until send
 
 	bell chan struct{} // rung when the writer has something to do
 
@@ -46,7 +45,7 @@ func newOutbox(nc net.Conn, cfg *ConnConfig) *outbox {
 	}
 	return &outbox{
 		nc: nc, direct: newDirect(nc), limit: cfg.MaxWaiting, maxPayload: cfg.MaxCall, timeout: cfg.WriteTimeout,
-		maxQueuedReplies: maxQueued, replyDelay: cfg.ReplyDelay, holdCalls: cfg.HoldCalls, bell: make(chan struct{}, 1),
+		maxQueuedReplies: maxQueued, replyDelay: cfg.ReplyDelay, bell: make(chan struct{}, 1),
 	}
 }
 
@@ -66,10 +65,10 @@ type payload interface{ encode(to io.Writer) error }
 // connection: a payload that was encoded and not sent is missing from the gob
 // stream that the peer decodes.
 //
-// A call leaves at once, or with holdCalls at the next send. A reply may wait a
-// moment, so that several leave in one write: until a call leaves, flushReplies
-// asks for it, or replyDelay has passed. A writer that is already writing takes
-// waiting calls and replies along even earlier.
+// A call leaves at once. A reply may wait a moment, so that several leave in one
+// write: until a call leaves, flushReplies asks for it, or replyDelay has
+// passed. A writer that is already writing takes waiting replies along even
+// earlier.
 func (o *outbox) put(kind frameKind, p payload) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -92,14 +91,13 @@ func (o *outbox) put(kind frameKind, p payload) error {
 		return wire.Errorf(wire.BadRequest, "a call of %d bytes; %v takes %d at most", size, o.nc.RemoteAddr(), o.maxPayload)
 	}
 	binary.BigEndian.PutUint32(o.buf[start+1:], uint32(size))
-	waits := o.holdCalls
 	if kind == frameReply {
 		o.replies += frameHead + size
-		waits = o.delayReply()
+		if o.delayReply() {
+			return nil
+		}
 	}
-	if !waits {
-		o.flush()
-	}
+	o.flush()
 	return nil
 }
 
@@ -117,15 +115,6 @@ func (o *outbox) delayReply() bool {
 		o.timer.Reset(o.replyDelay)
 	}
 	return true
-}
-
-// send sends the calls that were held.
-func (o *outbox) send() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.buf) > 0 {
-		o.flush()
-	}
 }
 
 // flushDelayed sends the replies that have waited for replyDelay.

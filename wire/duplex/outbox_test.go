@@ -387,28 +387,3 @@ func TestRepliesWait(t *testing.T) {
 		expect("nothing is left")
 	})
 }
-
-// TestCallsWait holds calls back until Send, and does not hold replies back if
-// there is no delay.
-func TestCallsWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		out, nc := recordingOutbox(t, ConnConfig{HoldCalls: true})
-		out.put(frameCall, text("x"))
-		out.put(frameCall, text("x"))
-		if got := written(nc); len(got) > 0 {
-			t.Errorf("written before send: %v", got)
-		}
-		out.send()
-		if got := written(nc); len(got) != 1 || got[0] != 2 {
-			t.Errorf("frames in each write: %v; want both in one", got)
-		}
-		out.send()
-		if got := written(nc); len(got) > 0 {
-			t.Errorf("written by an empty send: %v", got)
-		}
-		out.put(frameReply, text("x"))
-		if got := written(nc); len(got) != 1 {
-			t.Errorf("a reply without delay: %v", got)
-		}
-	})
-}

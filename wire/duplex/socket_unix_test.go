@@ -65,7 +65,6 @@ func TestDirectWhole(t *testing.T) {
 	if want := "\x02\x00\x00\x00\x03one\x02\x00\x00\x00\x03two"; s.got.String() != want {
 		t.Errorf("the socket got %q; want %q", s.got.String(), want)
 	}
-	out.send()
 	out.flushDelayed() // as a timer does that was stopped too late
 }
 
