@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // helperFile holds the functions that choose a mutant, in each package.
@@ -28,7 +29,7 @@ func writeOverlay(dir string, pkgs []*pkg, all []*mutant) (string, error) {
 	}
 	replace := make(map[string]string)
 	write := func(p *pkg, name string, text []byte) error {
-		file := filepath.Join(dir, p.dir+"_"+name)
+		file := filepath.Join(dir, strings.ReplaceAll(p.dir, "/", "_")+"_"+name)
 		replace[filepath.Join(root, p.dir, name)] = file
 		return os.WriteFile(file, text, 0o666)
 	}
