@@ -184,11 +184,11 @@ func holdsMaxSnapshotEvents(t *testing.T) {
 				w.run = uuid.New()
 				w.publish(1)
 			}
-			goOn := make(chan struct{})
-			clients := make([]*watcher, 2)
+			goOn := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
+			var clients [2]*watcher
 			for i := range clients {
 				clients[i] = w.client(momclient.Options{Queue: 2})
-				clients[i].OnEvent(func(wire.Event) { <-goOn })
+				clients[i].OnEvent(func(wire.Event) { <-goOn[i] })
 				if err := clients[i].Subscribe(context.Background()); err != nil {
 					t.Fatal(err)
 				}
@@ -196,8 +196,10 @@ func holdsMaxSnapshotEvents(t *testing.T) {
 			}
 			w.publish(1)
 			synctest.Wait()
-			close(goOn)
-			time.Sleep(time.Minute)
+			for i := range goOn { // the second first, so that the first, which begins again, does not need its place
+				close(goOn[1-i])
+				time.Sleep(time.Minute)
+			}
 			for i, c := range clients {
 				told := c.told()
 				if want := uint64(missed * (1 - i)); told.Missed != want || told.Fresh != 1-int(want) {

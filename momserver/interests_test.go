@@ -87,6 +87,13 @@ func TestInterests(t *testing.T) {
 	}
 	for _, sub := range subs {
 		in.remove(sub)
+		for _, c := range in.classes {
+			for _, other := range c.idle[len(c.idle):cap(c.idle)] {
+				if other != nil {
+					t.Fatal("a subscriber that is not idle is kept")
+				}
+			}
+		}
 	}
 	if len(in.jobs)+len(in.names)+len(in.classes) > 0 {
 		t.Errorf("left: %d jobs, %d names, %d classes", len(in.jobs), len(in.names), len(in.classes))

@@ -232,6 +232,11 @@ func TestIdleNotVisited(t *testing.T) {
 		t.Fatalf("%d subscribers are awake", len(s.live))
 	}
 	s.deliver()
+	s.draining = true
+	if s.leave(); other.behindBy(3) != 0 {
+		t.Errorf("while draining it lacks %d events", other.behindBy(3))
+	}
+	s.draining = false
 	if i := other.info(3, s.looked.Load()); i.Lag != 0 || i.Next != 4 || sub.sent != 3 || other.sent != 0 {
 		t.Errorf("%+v after events of another job, and %d sent", i, sub.sent)
 	}
@@ -350,6 +355,14 @@ func TestGiveUpSnapshots(t *testing.T) {
 		}
 		if i := first.info(srv.hist.Head(), s.looked.Load()); !slices.Equal(seqs, want) || i.Missed != missed || i.Lag != 0 {
 			t.Errorf("%d events later: got %v, %+v; want %v, %d missed", published, seqs, i, want, missed)
+		}
+		if published > 0 { // a snapshot that waits for credit again is bounded again
+			first.at, _ = srv.hist.Begin(wire.FromNow, wire.Cursor{}, false)
+			first.sent, first.credit.Events = 100, 0
+			s.hold(first, 0)
+			if s.snapshots.Back().Value.(*subscriber) != first {
+				t.Error("the new snapshot is not the youngest")
+			}
 		}
 		for _, sub := range []*subscriber{second, third, first} {
 			s.drop(sub, ReasonUnsubscribed, "it unsubscribed")

@@ -71,6 +71,9 @@ func TestReadSnapshot(t *testing.T) {
 		publishMore(t, h, uuid.UUID{byte(i + 1)}, 1)
 	}
 	few := NewReader(&wire.Filter{Jobs: []uuid.UUID{{2}, {3}, {5}}}, nil)
+	at, _ := h.Begin(wire.FromNow, wire.Cursor{}, false)
+	first, _ := at.ReadSnapshot(new(Reader), Portion{Looks: 1, Events: 1}, nil)
+	size := len(first) // of an event with its definition
 	for _, tc := range []struct {
 		reader Reader
 		most   Portion
@@ -84,6 +87,7 @@ func TestReadSnapshot(t *testing.T) {
 		{few, Portion{Looks: 9, Events: 9, Bytes: 1 << 20}, "[2 3 5]", 0},
 		{few, Portion{Looks: 3, Events: 9, Bytes: 1 << 20}, "[2 3]", 3},
 		{few, Portion{Looks: 9, Events: 9}, "[2]", 4},
+		{Reader{}, Portion{Looks: 9, Events: 9, Bytes: size + size/2}, "[1 2]", 4}, // the definitions of the second go over
 		{few, Portion{Looks: 1, Events: 9, Bytes: 1 << 20}, "[]", 5},
 	} {
 		at, _ := h.Begin(wire.FromNow, wire.Cursor{}, false)
