@@ -48,13 +48,6 @@ func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
-// fileError is a fault of a file that a flag names, or of the token.
-type fileError struct{ error }
-
-func filef(format string, args ...any) error {
-	return fileError{fmt.Errorf(format, args...)}
-}
-
 // flagSet returns the flags with their defaults, to be parsed into c.
 func flagSet(c *config) *flag.FlagSet {
 	fs := flag.NewFlagSet("momclient", flag.ContinueOnError)
@@ -218,7 +211,7 @@ func (c *config) addStates(text string) error {
 func stateNames() string {
 	var names []string
 	for _, state := range wire.States() {
-		names = append(names, stateName(state))
+		names = append(names, strings.TrimPrefix(state.String(), "Mirroring"))
 	}
 	return strings.Join(names, ", ")
 }

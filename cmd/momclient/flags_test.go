@@ -138,9 +138,9 @@ func TestBadFiles(t *testing.T) {
 		args []string
 		want []string // in the message
 	}{
-		{[]string{"-cursor", "dir"}, []string{"-cursor dir", "no regular file"}},
-		{[]string{"-cursor", "none/cursor"}, []string{"-cursor none/cursor", "cannot be kept", "no such file", "name a file"}},
-		{[]string{"-cursor", "junk"}, []string{"-cursor junk is damaged", "want EPOCH/SEQ", "left as it is", "remove it"}},
+		{[]string{"-cursor", "dir"}, []string{"-cursor: dir", "no regular file"}},
+		{[]string{"-cursor", "none/cursor"}, []string{"-cursor: none/cursor", "cannot be kept", "no such file", "name a file"}},
+		{[]string{"-cursor", "junk"}, []string{"-cursor: junk is damaged", "want EPOCH/SEQ", "left as it is", "remove it"}},
 		{[]string{"-token-file", "missing"}, []string{"-token-file", "missing", "no such file"}},
 		{[]string{"-token-file", "empty"}, []string{"-token-file empty is empty"}},
 		{[]string{"-token-file", "long"}, []string{"-token-file", "1025 bytes", "at most 1024"}},

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -198,4 +200,23 @@ func failPackage(t *testing.T, j *momserver.Job) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// cursorLine returns the content of a cursor file.
+func cursorLine(c wire.Cursor) string { return fmt.Sprintf("%v/%020d\n", c.Epoch, c.Seq) }
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }

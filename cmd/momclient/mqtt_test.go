@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -109,12 +110,15 @@ func TestMQTT(t *testing.T) {
 	seq, stream := uint64(0), invariant.NewStream(invariant.Unknown(), wire.Filter{}, invariant.Fails(t))
 	for line := range bytes.Lines([]byte(got.String())) {
 		seq++
-		attrs, e, err := checkCloudEvent(string(line))
-		if err != nil {
+		var e struct {
+			ID, Sequence string
+			Data         wire.Event
+		}
+		if err := json.Unmarshal(line, &e); err != nil {
 			t.Fatalf("line %d: %v", seq, err)
 		}
-		if stream.Event(*e); attrs["sequence"] != fmt.Sprintf("%020d", seq) || attrs["id"] != e.Cursor().String() {
-			t.Fatalf("line %d is event %d, %v", seq, e.Seq, attrs)
+		if stream.Event(e.Data); e.Sequence != fmt.Sprintf("%020d", seq) || e.ID != e.Data.Cursor().String() {
+			t.Fatalf("line %d is event %d with the ID %s and the sequence %s", seq, e.Data.Seq, e.ID, e.Sequence)
 		}
 	}
 	if got, want := stream.Told(), (invariant.Told{Fresh: mqttEvents, Last: mqttEvents}); got != want {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 
 	"mom.internal/cmd/internal/guard"
 	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/cmd/momclient/internal/web"
 	"mom.internal/wire"
 )
@@ -41,7 +41,7 @@ func (c *config) startPage(b *board.Board, stderr io.Writer) (*pageServer, error
 	}
 	host, _, _ := net.SplitHostPort(c.http) // as checked
 	ctx, leave := context.WithCancel(context.Background())
-	p := &pageServer{web: web.New(web.Options{Board: b, JSON: eventJSON}), leave: leave, ended: make(chan struct{})}
+	p := &pageServer{web: web.New(web.Options{Board: b, JSON: output.JSON}), leave: leave, ended: make(chan struct{})}
 	p.server = &http.Server{
 		Handler:           guard.Handler(host, "-http", p.web),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -81,11 +81,4 @@ func (p *pageServer) stop() {
 		p.server.Close()
 	}
 	<-p.ended
-}
-
-// eventJSON is the event as -o json writes it.
-func eventJSON(e *wire.Event) ([]byte, error) {
-	var b bytes.Buffer
-	err := jsonPrinter{&b}.print(e)
-	return b.Bytes(), err
 }

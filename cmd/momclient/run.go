@@ -9,6 +9,10 @@ import (
 
 	"mom.internal/cmd/internal/version"
 	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/completion"
+	"mom.internal/cmd/momclient/internal/cursorfile"
+	"mom.internal/cmd/momclient/internal/output"
+	"mom.internal/cmd/momclient/internal/screen"
 	"mom.internal/momclient"
 	"mom.internal/wire"
 )
@@ -49,23 +53,25 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 	if err != nil {
 		return nil, err
 	}
-	place, err := openCursorFile(c.cursor)
+	cursor, err := cursorfile.Open(c.cursor)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("-cursor: %w", err)
 	}
 	c.badTLS = func(err error) {
 		fmt.Fprintf(stderr, "momclient: the certificates as they were stay in force: %v\n", err)
 	}
-	opts.Cursor = place.cursor
-	m := &monitor{c: c, opts: opts, place: place, stderr: stderr, out: newPrinter(c.output, stdout)}
+	opts.Cursor = cursor.Cursor()
+	m := &monitor{c: c, opts: opts, cursor: cursor, stderr: stderr, out: output.New(c.output, stdout)}
 	if c.untilEnd || c.http != "" {
-		m.out = &sieve{filter: c.filter, to: m.out}
+		m.out = output.Filtered(c.filter, m.out)
 	}
 	if c.showsBoard() { // of the filters -job says what is on it, -state and -severity what its log takes
 		m.board = board.New(board.Options{Server: c.addr, Log: wire.Filter{States: c.filter.States, Severity: c.filter.Severity}})
 	}
 	if c.output == "watch" {
-		m.look(term, getenv)
+		m.watch = screen.New(term, m.board, len(c.filter.Jobs)+len(c.filter.Names) > 0, getenv)
+		m.out = silentPrinter{}
+		m.opts.OnPanic = m.watch.Crash
 	}
 	return m, nil
 }
@@ -74,21 +80,20 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 type monitor struct {
 	c      *config
 	opts   momclient.Options
-	place  *cursorFile
+	cursor *cursorfile.File
 	stderr io.Writer
-	out    printer
-	end    *ending      // nil without -exit-when-done
-	board  *board.Board // nil where nothing shows one
-	watch  *watcher     // nil without -o watch
-	page   *pageServer  // nil without -http
-	missed uint64       // events missed since the last one shown
+	out    output.Printer
+	done   *completion.Completion // nil without -exit-when-done
+	board  *board.Board           // nil where nothing shows one
+	watch  *screen.Watcher        // nil without -o watch
+	page   *pageServer            // nil without -http
+	missed uint64                 // events missed since the last one shown
 }
 
 // Why the stream was ended from within.
 var (
 	errReaderGone  = errors.New("nobody reads stdout any more")
 	errInterrupted = errors.New("interrupted before the watched runs ended")
-	errRunLost     = errors.New("a watched run ended unseen, or with a server that was restarted")
 )
 
 func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
@@ -99,31 +104,35 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 	defer m.page.stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer watchReader(stdout, func() { cancel(errReaderGone) })()
+	defer stdoutClosed(stdout, func() { cancel(errReaderGone) })()
 	client := momclient.New(m.c.addr, m.opts)
 	defer client.Close()
-	link := &link{stderr: m.stderr, board: m.board}
 	if m.c.untilEnd {
-		m.end = &ending{wait: m.c.wait, place: client.Cursor, cancel: cancel, runs: newWatchedRuns(&m.c.filter)}
-		defer m.end.stop()
-		link.end = m.end
+		m.done = completion.New(&m.c.filter, m.c.wait, client.Cursor, func() { cancel(nil) })
+		defer m.done.Stop()
 	}
+	reporter := &statusReporter{stderr: m.stderr, board: m.board, done: m.done}
 	if m.watch != nil {
-		link.stderr = quietStderr(m.stderr)
-		m.watch.start(ctx, cancel)
-		defer m.watch.stop()
+		reporter.stderr = quietStderr(m.stderr)
+		m.watch.Start(ctx, func(err error) {
+			if !errors.Is(err, context.Canceled) {
+				err = &writeError{err}
+			}
+			cancel(err)
+		})
+		defer m.watch.Stop()
 	}
-	link.inquiry = newInquiry(ctx, &m.c.filter, client.Jobs, link.say)
-	defer link.inquiry.stop()
-	client.OnConnection(link.status)
-	keep := m.place.follow(client.Cursor)
+	reporter.unknown = completion.NewUnknownJobCheck(ctx, &m.c.filter, client.Jobs, reporter.say)
+	defer reporter.unknown.Stop()
+	client.OnConnection(reporter.status)
+	keep := m.cursor.Follow(client.Cursor)
 	err = m.show(ctx, client)
 	if kerr := keep(); kerr != nil {
 		err = &writeError{kerr}
 	}
 	if m.watch != nil {
-		m.watch.stop()
-		m.watch.summarize(stdout)
+		m.watch.Stop()
+		m.watch.Summarize(stdout)
 	}
 	return m.exit(err)
 }
@@ -131,7 +140,7 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 // writeError is a failure of stdout or of the cursor file.
 type writeError struct{ error }
 
-// show prints events until the stream ends, and returns why; nil when m.end has
+// show prints events until the stream ends, and returns why; nil when m.done has
 // made its verdict.
 func (m *monitor) show(ctx context.Context, client *momclient.Client) error {
 	for e, err := range client.Events(ctx) {
@@ -141,7 +150,7 @@ func (m *monitor) show(ctx context.Context, client *momclient.Client) error {
 		if err != nil {
 			return err
 		}
-		if !m.end.showing() {
+		if !m.done.Showing() {
 			return nil
 		}
 		if shown := m.shown(e); shown != nil {
@@ -149,7 +158,7 @@ func (m *monitor) show(ctx context.Context, client *momclient.Client) error {
 				return &writeError{err}
 			}
 		}
-		if !m.end.seen(&e) {
+		if !m.done.Shown(&e) {
 			return nil
 		}
 	}
@@ -176,14 +185,14 @@ func (m *monitor) showOne(e *wire.Event) error {
 	if err := m.page.event(e); err != nil {
 		return err
 	}
-	if err := m.out.print(e); err != nil {
-		m.place.freeze(err)
+	if err := m.out.Print(e); err != nil {
+		m.cursor.Freeze(err)
 		return err
 	}
 	if e.Snapshot {
 		return nil
 	}
-	return m.place.save(e.Cursor())
+	return m.cursor.Save(e.Cursor())
 }
 
 // exit says why the stream ended, where it is worth saying, and returns the
@@ -197,26 +206,34 @@ func (m *monitor) exit(err error) int {
 		err = errReaderGone
 	}
 	interrupted := errors.Is(err, context.Canceled)
-	if m.end == nil {
+	if m.done == nil {
 		if interrupted || errors.Is(err, errReaderGone) {
 			return exitOK
 		}
-		return m.say(exitLost, advised(err))
+		return m.say(exitLost, withHint(err))
 	}
 	if interrupted {
 		err = errInterrupted
 	}
-	v := m.end.conclude(err)
-	if v.err != nil {
-		m.say(v.code, advised(v.err))
+	switch v := m.done.Conclude(err); {
+	case v.Err != nil:
+		return m.say(exitLost, withHint(v.Err))
+	case v.Failed:
+		return exitFailed
 	}
-	return v.code
+	return exitOK
 }
 
 func (m *monitor) say(code int, err error) int {
-	fmt.Fprintf(m.stderr, "momclient: %s\n", clean(err.Error()))
+	fmt.Fprintf(m.stderr, "momclient: %s\n", output.Clean(err.Error()))
 	return code
 }
+
+// silentPrinter is for -o watch, which shows events on the board alone. An event
+// counts as shown if the board has it; the screen follows within a frame.
+type silentPrinter struct{}
+
+func (silentPrinter) Print(*wire.Event) error { return nil }
 
 // showsBoard reports whether the jobs are shown, rather than events alone.
 func (c *config) showsBoard() bool { return c.output == "watch" || c.http != "" }

@@ -3,6 +3,8 @@ package main
 import (
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -230,20 +232,141 @@ func TestStateFilter(t *testing.T) {
 	}
 }
 
-// TestSieve keeps the count of missed events across what it leaves out.
-func TestSieve(t *testing.T) {
-	var out strings.Builder
-	s := &sieve{filter: wire.Filter{States: []wire.State{wire.JobCompleted}}, to: newTextPrinter(&out)}
-	missed := func(n uint64) func(*wire.Event) { return func(e *wire.Event) { e.Missed = n } }
-	for _, e := range []*wire.Event{
-		event(1, wire.JobCompleted, nil), event(5, wire.Transferring, missed(3)), event(9, wire.Transferring, missed(2)),
-		event(11, wire.JobCompleted, missed(1)), event(12, wire.JobCompleted, nil),
-	} {
-		if err := s.print(e); err != nil {
-			t.Fatal(err)
+// TestUnknownJob says once that no job has the name, which jobs there are, and
+// goes on waiting.
+func TestUnknownJob(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.job("odd to wo").Complete()
+		s.watch("-exit-when-done", "-job", "odd", "-period", "1s")
+		s.running()
+		const want = "momclient: connected mem:7420\nmomclient: no job is named \"odd\" so far; there are \"odd to wo\"\n"
+		if got := s.stderr.String(); got != want {
+			t.Errorf("stderr %q, want %q", got, want)
 		}
+		s.net.Cut()
+		time.Sleep(time.Minute)
+		s.running()
+		if n := strings.Count(s.stderr.String(), "no job is named"); n != 1 {
+			t.Errorf("said %d times\n%s", n, &s.stderr)
+		}
+		s.job("odd").Complete()
+		s.exits(exitOK, 0)
+	})
+}
+
+// TestKnownJob says nothing of a job that the server knows, by its name or ID,
+// but asks again at the next connection: it may be another server.
+func TestKnownJob(t *testing.T) {
+	for _, job := range []string{"site", jobID("site").String()} {
+		inBubble(t, func(s *site) {
+			s.job("site").Complete()
+			s.watch("-job", job, "-period", "1s")
+			s.running()
+			if strings.Contains(s.stderr.String(), "no job") {
+				t.Error(&s.stderr)
+			}
+			s.serve(momserver.Config{})
+			time.Sleep(2 * time.Second)
+			s.running()
+			s.cancel()
+			s.exits(exitOK, 0, "no job ", job)
+		})
 	}
-	if strings.Count(out.String(), "missed") != 1 || !strings.Contains(out.String(), "--- missed 6 events ---") {
-		t.Error(out.String())
+}
+
+// recordingStdout is a stdout that looks, at each write, at what the cursor file says,
+// and fails from one on.
+type recordingStdout struct {
+	path  string
+	said  []string // by the file when each line came
+	fails int      // the write that fails; 0 for none
+}
+
+func (w *recordingStdout) Write(p []byte) (int, error) {
+	text, _ := os.ReadFile(w.path)
+	_, seq, _ := strings.Cut(strings.TrimSpace(string(text)), "/")
+	w.said = append(w.said, strings.TrimLeft(seq, "0"))
+	if len(w.said) == w.fails {
+		return len(p) / 2, syscall.ENOSPC
 	}
+	return len(p), nil
+}
+
+// TestCursorBehindStdout is never ahead of what was shown, and stays where it
+// is when an event could not be.
+func TestCursorBehindStdout(t *testing.T) {
+	for _, tc := range []struct {
+		fails int
+		code  int
+		said  string
+		last  uint64
+	}{{0, exitOK, ",1,2,3", 4}, {3, exitFailed, ",1,2", 2}} {
+		inBubble(t, func(s *site) {
+			s.job("first").Complete()
+			s.job("second").Complete()
+			w := &recordingStdout{path: filepath.Join(s.t.TempDir(), "cursor"), fails: tc.fails}
+			s.watchTo(w, "-from", "oldest", "-cursor", w.path, "-o", "json")
+			s.cancel()
+			s.exits(tc.code, 0)
+			if got := strings.Join(w.said, ","); got != tc.said {
+				s.t.Errorf("it said %s, want %s", got, tc.said)
+			}
+			if got := read(s.t, w.path); got != cursorLine(wire.Cursor{Epoch: s.srv.Epoch(), Seq: tc.last}) {
+				s.t.Errorf("in the end %q, want %d", got, tc.last)
+			}
+			if full := strings.Contains(s.stderr.String(), "no space left on device"); full != (tc.fails > 0) {
+				s.t.Errorf("stderr %s", &s.stderr)
+			}
+		})
+	}
+}
+
+// TestCursorWithoutEvents follows what is filtered out, once a second.
+func TestCursorWithoutEvents(t *testing.T) {
+	inBubble(t, func(s *site) {
+		path := filepath.Join(s.t.TempDir(), "cursor")
+		s.watch("-job", "none", "-cursor", path)
+		s.job("other").Complete()
+		time.Sleep(4 * time.Second) // a heartbeat tells, and a tick saves
+		synctest.Wait()
+		if got := read(s.t, path); got != cursorLine(wire.Cursor{Epoch: s.srv.Epoch(), Seq: 2}) {
+			s.t.Errorf("%q", got)
+		}
+		s.job("other").Complete()
+		s.cancel()
+		s.exits(exitOK, 0)
+	})
+}
+
+// TestCursorOfAnotherEpoch begins at the beginning of the new server's, and
+// keeps that from there on.
+func TestCursorOfAnotherEpoch(t *testing.T) {
+	inBubble(t, func(s *site) {
+		path := filepath.Join(s.t.TempDir(), "cursor")
+		write(s.t, path, cursorLine(wire.Cursor{Epoch: jobID("epoch"), Seq: 1000}))
+		s.job("site").Complete()
+		s.watch("-cursor", path)
+		if got := read(s.t, path); strings.Count(s.stdout.String(), "\n") != 2 || got != cursorLine(wire.Cursor{Epoch: s.srv.Epoch(), Seq: 2}) {
+			s.t.Errorf("%q\n%s", got, &s.stdout)
+		}
+		s.cancel()
+		s.exits(exitOK, 0, "new epoch "+s.srv.Epoch().String())
+	})
+}
+
+// TestCursorSnapshot is not kept in the middle of a snapshot: a monitor that
+// ends there is shown the rest when it is started again.
+func TestCursorSnapshot(t *testing.T) {
+	inBubble(t, func(s *site) {
+		dir := s.t.TempDir()
+		a, b := s.job("a"), s.job("b")
+		path := filepath.Join(dir, "cursor")
+		s.watchTo(&recordingStdout{path: path, fails: 2}, "-cursor", path)
+		s.exits(exitFailed, 0)
+		if kept, _ := os.ReadDir(dir); len(kept) > 0 {
+			s.t.Errorf("a cursor was saved: %v", kept)
+		}
+		a.Complete()
+		b.Complete()
+	})
 }

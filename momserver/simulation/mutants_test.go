@@ -180,10 +180,10 @@ var mutants = []mutant{
 		{"momclient/link.go", "\tdefer abort() ", "\t_ = abort "},
 	}, nil, tests{"momclient", "TestRefusedAttempts"}},
 	{"verdict that is made again", []edit{
-		{"cmd/momclient/ending.go", "\tif n.verdict != nil {\n\t\treturn\n\t}\n", ""},
-	}, nil, tests{"cmd/momclient", "^(TestVerdictStands|TestRunsAgain)$"}},
+		{"cmd/momclient/internal/completion/completion.go", "\tif c.verdict != nil {\n\t\treturn\n\t}\n", ""},
+	}, nil, tests{"cmd/momclient/internal/completion", "^TestVerdictStands$"}},
 	{"failed run taken for a completed one", []edit{
-		{"cmd/momclient/ending.go", "\tcase n.runs.failed:\n\t\tn.verdict.code = exitFailed\n", ""},
+		{"cmd/momclient/internal/completion/completion.go", "Failed: c.runs.failed, ", ""},
 	}, nil, tests{"cmd/momclient", "TestDone"}},
 }
 

@@ -12,9 +12,10 @@ import (
 
 type modes syscall.Termios
 
-// ioctl asks the terminal by the descriptor; what arg points to must be what
-// the request is about.
-func ioctl(f *os.File, request uintptr, arg unsafe.Pointer) error {
+// Ioctl makes a request to a terminal; arg points to the value that the request
+// reads or sets. Afterwards Close still ends a Read of f, which it would not
+// after [os.File.Fd].
+func Ioctl(f *os.File, request uintptr, arg unsafe.Pointer) error {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return err
@@ -31,10 +32,10 @@ func ioctl(f *os.File, request uintptr, arg unsafe.Pointer) error {
 
 func getModes(f *os.File) (*modes, error) {
 	m := new(modes)
-	return m, ioctl(f, getTermios, unsafe.Pointer(m))
+	return m, Ioctl(f, getTermios, unsafe.Pointer(m))
 }
 
-func setModes(f *os.File, m *modes) error { return ioctl(f, setTermios, unsafe.Pointer(m)) }
+func setModes(f *os.File, m *modes) error { return Ioctl(f, setTermios, unsafe.Pointer(m)) }
 
 // listening returns m with keys that come one by one, are not echoed, and are
 // not waited for.
@@ -52,7 +53,7 @@ func isTerminal(f *os.File) bool {
 
 func size(f *os.File) (columns, rows int) {
 	var ws struct{ rows, columns, width, height uint16 }
-	if ioctl(f, syscall.TIOCGWINSZ, unsafe.Pointer(&ws)) != nil {
+	if Ioctl(f, syscall.TIOCGWINSZ, unsafe.Pointer(&ws)) != nil {
 		return 0, 0
 	}
 	return int(ws.columns), int(ws.rows)
@@ -62,7 +63,7 @@ func size(f *os.File) (columns, rows int) {
 // which has no job control over it.
 func foreground(f *os.File) bool {
 	var group int32
-	if ioctl(f, syscall.TIOCGPGRP, unsafe.Pointer(&group)) != nil {
+	if Ioctl(f, syscall.TIOCGPGRP, unsafe.Pointer(&group)) != nil {
 		return true
 	}
 	return int(group) == syscall.Getpgrp()

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"regexp"
+
+	"mom.internal/wire"
+)
+
+// hints are the flags that may be wrong if the server or this side does not
+// accept the other.
+var hints = map[wire.Code]string{
+	wire.TLSMismatch:    "-tls and -tls-ca",
+	wire.BadCertificate: "-tls-ca, and -tls-cert with -tls-key",
+	wire.Unauthorized:   "-token-file and MOM_TOKEN",
+}
+
+// settings matches the names that this side's library has for its bounds, at
+// the end of what it says about them. What the server says of its own stays:
+// whoever runs it may know them.
+var settings = regexp.MustCompile(` \(Options\.[^()]*\)`)
+
+// withHint returns err in words of the command: with the flags that may help
+// against it, and without settings that only a program can make.
+func withHint(err error) error {
+	if err == nil {
+		return nil
+	}
+	words := settings.ReplaceAllStringFunc(err.Error(), func(name string) string {
+		if name == " (Options.Period)" {
+			return " (-period)"
+		}
+		return ""
+	})
+	var e *wire.Error
+	if errors.As(err, &e) && hints[e.Code] != "" {
+		words += "; see " + hints[e.Code]
+	}
+	return &hintedError{err, words}
+}
+
+// hintedError is an error in other words.
+type hintedError struct {
+	error
+	words string
+}
+
+func (e *hintedError) Error() string { return e.words }
+func (e *hintedError) Unwrap() error { return e.error }

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"errors"
+	"testing"
+
+	"mom.internal/wire"
+)
+
+// TestWithHint has an error name flags, and no setting that only a program has.
+func TestWithHint(t *testing.T) {
+	for _, tc := range []struct {
+		code      wire.Code
+		say, want string
+	}{
+		{wire.Timeout, "server:1 did not greet in time (Options.DialTimeout)", "server:1 did not greet in time"},
+		{wire.Timeout, "MoM.Subscribe to server:1 is unanswered: context deadline exceeded (Options.CallTimeout)", "MoM.Subscribe to server:1 is unanswered: context deadline exceeded"},
+		{wire.Timeout, "server:1 has not answered for 5s (Options.Period)", "server:1 has not answered for 5s (-period)"},
+		{wire.Full, "1 subscribers already (Config.MaxSubscribers)", "1 subscribers already (Config.MaxSubscribers)"},
+		{wire.Unauthorized, "no (Options.Token)", "no; see -token-file and MOM_TOKEN"},
+	} {
+		err := withHint(wire.Errorf(tc.code, "%s", tc.say))
+		if err.Error() != tc.want || !errors.Is(err, tc.code) {
+			t.Errorf("%q became %q; want %q", tc.say, err, tc.want)
+		}
+	}
+	if err := withHint(nil); err != nil {
+		t.Errorf("nothing became %v", err)
+	}
+}

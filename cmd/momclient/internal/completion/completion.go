@@ -1,0 +1,250 @@
+// Package completion is the rule of momclient -exit-when-done: which runs the
+// command waits for, and when it ends. It also reports the jobs of -job that the
+// server has never run. Only momclient uses it.
+package completion
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/momclient"
+	"mom.internal/wire"
+)
+
+// Times of the rule.
+const (
+	quiet = time.Second // without -job, how long no other job may appear after the last end of a watched run
+
+	// interval is the time between two checks whether all events from before a
+	// restart or a loss of the server have been shown.
+	interval = 50 * time.Millisecond
+)
+
+// ErrRunLost reports that the end of a watched run will never be seen.
+var ErrRunLost = errors.New("a watched run ended unseen, or with a server that was restarted")
+
+// Verdict is how the command ends.
+type Verdict struct {
+	Failed bool  // a watched run failed or completed with errors
+	Err    error // why the end of a watched run was not seen; nil if all were
+}
+
+// Completion decides when the command ends, and how. The verdict is made once,
+// with mu held: by an event, by a timer, or by whatever else has ended the
+// stream. A nil Completion, of a monitor without -exit-when-done, ends nothing.
+type Completion struct {
+	wait   time.Duration      // -wait
+	cursor func() wire.Cursor // after the events that have been shown
+	cancel func()             // ends the stream
+
+	mu      sync.Mutex // guards the fields below
+	runs    watchedRuns
+	verdict *Verdict // nil until it is made; never changed then
+	why     error    // why there is no connection; nil while the first attempt goes on
+	busy    bool     // an event is being shown
+	late    bool     // the server has been away for -wait, and events may still be to be shown
+
+	// Timers that are nil do not run; see after.
+	giveUpTimer  *time.Timer // the server is away
+	restartTimer *time.Timer // the server was restarted
+	quietTimer   *time.Timer // no watched run is unfinished, and no event is being shown
+
+	left  time.Duration // what was left of the quiet time when its timer was last started
+	since time.Time     // when the timer was last started
+}
+
+// New returns the Completion for the jobs of f. It gives up on a server that is
+// away for the time of wait. cursor returns the cursor after the events that
+// have been shown; cancel ends the stream of events.
+func New(f *wire.Filter, wait time.Duration, cursor func() wire.Cursor, cancel func()) *Completion {
+	return &Completion{runs: newWatchedRuns(f), wait: wait, cursor: cursor, cancel: cancel}
+}
+
+// after starts a timer that calls do with mu held. A timer that is stopped does
+// not call do, even if its function was already waiting for mu. mu is held.
+func (c *Completion) after(timer **time.Timer, d time.Duration, do func()) {
+	var this *time.Timer
+	this = time.AfterFunc(d, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if *timer == this {
+			*timer = nil
+			do()
+		}
+	})
+	*timer = this
+}
+
+func stopTimer(timer **time.Timer) {
+	if *timer != nil {
+		(*timer).Stop()
+		*timer = nil
+	}
+}
+
+// decide makes the verdict and ends the stream, unless there is a verdict. err
+// says why the end of a watched run will not be seen; nil if all have ended. mu is
+// held.
+func (c *Completion) decide(err error) {
+	if c.verdict != nil {
+		return
+	}
+	c.verdict = &Verdict{Failed: c.runs.failed, Err: err}
+	c.cancel()
+}
+
+// Conclude returns the verdict. If there is none yet, it is made from err, which
+// has ended the stream.
+func (c *Completion) Conclude(err error) Verdict {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.giveUp(err)
+	return *c.verdict
+}
+
+// giveUp decides without waiting for further events. The verdict has err,
+// unless, without -job, runs have ended and no watched run is unfinished. mu is
+// held.
+func (c *Completion) giveUp(err error) {
+	if c.runs.pausing() {
+		err = nil
+	}
+	c.decide(err)
+}
+
+// Over reports whether there is a verdict, or will be one unless another job
+// appears.
+func (c *Completion) Over() bool {
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.verdict != nil || c.runs.pausing()
+}
+
+// Showing stops the quiet time while an event is shown, because the event of
+// another job may already wait behind this one. It returns false if there is a
+// verdict, because then no event is to be shown.
+func (c *Completion) Showing() bool {
+	if c == nil {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = true
+	if c.quietTimer != nil {
+		c.left -= time.Since(c.since)
+		stopTimer(&c.quietTimer)
+	}
+	return c.verdict == nil
+}
+
+// Shown takes an event that has been shown. It returns false if there is a
+// verdict.
+func (c *Completion) Shown(e *wire.Event) bool {
+	if c == nil {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = false
+	if c.runs.see(e) {
+		c.left = quiet
+	}
+	switch {
+	case c.runs.lost:
+		c.decide(ErrRunLost)
+	case c.runs.over():
+		c.decide(nil)
+	case c.runs.pausing():
+		c.since = time.Now()
+		c.after(&c.quietTimer, c.left, func() { c.decide(nil) })
+	}
+	if c.late {
+		c.after(&c.giveUpTimer, interval, c.tooLong)
+	}
+	return c.verdict == nil
+}
+
+// Status takes a connection status, and records whether the server is there.
+func (c *Completion) Status(s momclient.ConnectionStatus) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch s.Kind {
+	case momclient.Connecting, momclient.Draining, momclient.Lost, momclient.Refused:
+		c.away(s.Err)
+	case momclient.Connected, momclient.Resumed:
+		stopTimer(&c.giveUpTimer)
+		c.why, c.late = nil, false
+		if s.NewEpoch {
+			c.restarted(s.Epoch)
+		}
+	}
+}
+
+// away records that the server is not there, and why, unless why is nil. mu is
+// held.
+func (c *Completion) away(why error) {
+	if why != nil {
+		c.why = why
+	}
+	if c.giveUpTimer == nil && !c.late {
+		c.after(&c.giveUpTimer, c.wait, c.tooLong)
+	}
+}
+
+// tooLong decides that the server has been away for too long. It waits until all
+// events that came before have been shown, because the ends of the watched runs
+// may be among them. mu is held.
+func (c *Completion) tooLong() {
+	if c.late = c.busy; !c.busy {
+		c.giveUp(&awayError{wait: c.wait, why: c.why})
+	}
+}
+
+// restarted decides that a run is lost, if a watched run of an earlier epoch is
+// unfinished. It waits until all events from before the restart have been shown,
+// because the end of the run may be among them. mu is held.
+func (c *Completion) restarted(epoch uuid.UUID) {
+	stopTimer(&c.restartTimer)
+	switch {
+	case c.cursor().Epoch != epoch:
+		c.after(&c.restartTimer, interval, func() { c.restarted(epoch) })
+	case c.runs.unfinishedBefore(epoch):
+		c.decide(ErrRunLost)
+	}
+}
+
+func (c *Completion) Stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	stopTimer(&c.giveUpTimer)
+	stopTimer(&c.restartTimer)
+	stopTimer(&c.quietTimer)
+}
+
+// awayError reports that the server was away for as long as -wait allows.
+type awayError struct {
+	wait time.Duration
+	why  error
+}
+
+func (e *awayError) Error() string {
+	what := "no connection"
+	if errors.Is(e.why, wire.Full) || errors.Is(e.why, wire.Busy) {
+		what = "no place at the server"
+	}
+	text := fmt.Sprintf("%s within %v, which is -wait", what, e.wait)
+	if e.why == nil {
+		return text + ": the server has not answered yet"
+	}
+	return text + ": " + e.why.Error()
+}

@@ -1,0 +1,116 @@
+package completion
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/momclient"
+	"mom.internal/wire"
+)
+
+// id returns the ID for a name.
+func id(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
+
+// event returns an event of a run of the job of the name.
+func event(state wire.State, job string) *wire.Event {
+	return &wire.Event{
+		Seq: 1, JobID: id(job), RunID: id(job), Epoch: id("epoch"),
+		Data: wire.TransferData{Initialize: &wire.InitializeData{Name: job}, Status: wire.Status{State: state, Final: state == wire.JobCompleted}},
+	}
+}
+
+// TestAwayCause says why the server is away since it was there last.
+func TestAwayCause(t *testing.T) {
+	for _, tc := range []struct {
+		statuses []momclient.ConnectionStatus
+		want     string
+	}{
+		{[]momclient.ConnectionStatus{{Kind: momclient.Connecting}}, "no connection within 1h0m0s, which is -wait: the server has not answered yet"},
+		{[]momclient.ConnectionStatus{{Kind: momclient.Lost, Err: errors.New("reset")}, {Kind: momclient.Connecting}}, "no connection within 1h0m0s, which is -wait: reset"},
+		{[]momclient.ConnectionStatus{{Kind: momclient.Refused, Err: wire.Errorf(wire.Full, "full")}}, "no place at the server within 1h0m0s, which is -wait: full"},
+		{[]momclient.ConnectionStatus{{Kind: momclient.Connected}, {Kind: momclient.Connecting}}, "no connection within 1h0m0s, which is -wait: the server has not answered yet"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &Completion{wait: time.Hour, cancel: func() {}}
+			for _, s := range tc.statuses {
+				c.Status(s)
+			}
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if got := c.Conclude(nil); got.Err == nil || got.Err.Error() != tc.want {
+				t.Errorf("%v, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestNewRunBeforeStatus takes a run of the new server's for no lost one, though
+// it is seen before the restart is told of.
+func TestNewRunBeforeStatus(t *testing.T) {
+	e := event(wire.JobInitialized, "site")
+	c := &Completion{runs: newWatchedRuns(&wire.Filter{}), cursor: func() wire.Cursor { return e.Cursor() }, cancel: func() {}}
+	c.Shown(e)
+	if c.restarted(e.Epoch); c.verdict != nil {
+		t.Errorf("a run of the new server is lost: %v", c.verdict)
+	}
+	e.Epoch = id("next epoch")
+	if c.restarted(e.Epoch); c.verdict == nil || c.verdict.Err != ErrRunLost {
+		t.Error("a run of the epoch before is not lost")
+	}
+}
+
+// TestVerdictStands: after the verdict no event is shown, and nothing changes
+// the verdict.
+func TestVerdictStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cancelled := 0
+		c := &Completion{runs: newWatchedRuns(&wire.Filter{}), wait: time.Hour, cancel: func() { cancelled++ }}
+		see := func(state wire.State, run string) bool {
+			return c.Showing() && c.Shown(event(state, run))
+		}
+		if !see(wire.JobInitialized, "first") || !see(wire.JobCompleted, "first") {
+			t.Fatal("it has ended already")
+		}
+		time.Sleep(quiet)
+		synctest.Wait()
+		if c.Showing() || see(wire.JobInitialized, "second") || !c.Over() {
+			t.Error("it goes on")
+		}
+		c.Status(momclient.ConnectionStatus{Kind: momclient.Lost})
+		time.Sleep(c.wait)
+		synctest.Wait()
+		for _, err := range []error{nil, errors.New("interrupted"), ErrRunLost} {
+			if got := c.Conclude(err); got != (Verdict{}) || cancelled != 1 {
+				t.Errorf("%v, ended %d times, by %v", got, cancelled, err)
+			}
+		}
+	})
+}
+
+// TestTimerStoppedLate: if a timer is stopped after it has giveUpTimer off, its
+// function does not run, not even if another timer has been started in its
+// place.
+func TestTimerStoppedLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Completion{wait: time.Hour, cancel: func() {}}
+		c.mu.Lock()
+		c.away(nil)
+		time.Sleep(c.wait) // its function waits for mu
+		stopTimer(&c.giveUpTimer)
+		c.away(nil)
+		c.mu.Unlock()
+		synctest.Wait()
+		if c.Over() {
+			t.Error("it gives up as soon as the server is away again")
+		}
+		time.Sleep(c.wait)
+		synctest.Wait()
+		if !c.Over() {
+			t.Error("it does not give up")
+		}
+	})
+}

@@ -1,0 +1,310 @@
+// Package cursorfile keeps the position of the monitor in a file, so that the
+// next start of momclient -cursor goes on from there. Only momclient uses it.
+package cursorfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"mom.internal/cmd/internal/flock"
+	"mom.internal/wire"
+)
+
+// File keeps a cursor: one line, EPOCH/SEQ, always of the same length. The
+// monitor saves the cursor of each event after the event went to stdout, never
+// before, and each save is one write over the line before. A process that is
+// killed leaves the old line or the new one, so at most the one event whose line
+// was not yet written is repeated. Only one monitor may use the file at a time;
+// where the system has locks, the file is locked. A File without a path keeps
+// nothing.
+type File struct {
+	path   string      // symbolic links resolved, so that none is replaced
+	cursor wire.Cursor // as read at the start; zero for no file yet
+	whole  bool        // it was read from a line as they are written here
+	was    fs.FileInfo // of the file at the start; nil for no file
+
+	mu    sync.Mutex // guards the fields below
+	file  *os.File   // nil before the first save, unless the file was whole
+	saved wire.Cursor
+	dirty bool // not yet on the disk
+	err   error
+}
+
+// maxSize is more than any cursor takes, and bounds what is read.
+const maxSize = 256
+
+// Open reads the cursor, if there is a file, and checks that the file can be
+// written. It leaves the file as it is. Errors name the file and what to do.
+func Open(path string) (*File, error) {
+	f := &File{path: path}
+	if path == "" {
+		return f, nil
+	}
+	f.path = followLinks(path)
+	if err := f.load(); err != nil {
+		return nil, err
+	}
+	f.saved = f.cursor
+	if err := f.probe(); errors.Is(err, errShared) {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("%s cannot be kept: %w; name a file that can be written, in a directory that can be written", path, err)
+	}
+	return f, nil
+}
+
+// followLinks returns where a path leads, whether anything is there or not.
+func followLinks(path string) string {
+	for range 40 { // as many as a kernel follows
+		target, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Dir(path) + string(filepath.Separator) + target // not cleaned: .. may lie behind a link
+		}
+		path = target
+	}
+	return path
+}
+
+func (f *File) load() error {
+	// Looked at before it is opened: opening a pipe waits for its other end.
+	info, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.was = info
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file", f.path)
+	}
+	file, err := os.Open(f.path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxSize+1))
+	if err != nil {
+		return err
+	}
+	if len(bytes.TrimRight(text, "\r\n")) == 0 {
+		return fmt.Errorf("%s is empty; remove it to begin anew", f.path)
+	}
+	f.cursor, err = wire.ParseCursor(strings.TrimRight(string(text), "\r\n"))
+	if _, seq, _ := strings.Cut(strings.TrimRight(string(text), "\r\n"), "/"); err == nil && strings.HasPrefix(seq, "00") && len(seq) < seqDigits {
+		err = fmt.Errorf("it is cut off within its %d digits", seqDigits) // and would pass for an earlier place
+	}
+	if len(text) > maxSize {
+		err = fmt.Errorf("over %d bytes, where a cursor is a line", maxSize)
+	}
+	if err != nil {
+		return fmt.Errorf("%s is damaged (%s); it was left as it is: put it right, or remove it to begin anew", f.path, strings.TrimPrefix(err.Error(), "wire: "))
+	}
+	f.whole = bytes.Equal(text, line(f.cursor))
+	return nil
+}
+
+// aside is where the first line is written before it takes the file's place,
+// so that no empty file is ever seen. The name is fixed: a monitor that is
+// killed leaves at most one behind.
+func (f *File) aside() string { return f.path + ".tmp" }
+
+// probe opens the file to be written where it holds a line of ours. Otherwise
+// it makes the file aside and removes it again.
+func (f *File) probe() (err error) {
+	if !f.cursor.IsZero() {
+		file, err := openLocked(f.path)
+		if err != nil {
+			return err
+		}
+		if f.whole {
+			f.file = file
+			return nil
+		}
+		file.Close()
+	}
+	file, err := createNew(f.aside())
+	if err != nil {
+		return err
+	}
+	file.Close()
+	return os.Remove(f.aside())
+}
+
+// errShared is a cursor file that is not this monitor's alone.
+var errShared = errors.New("another monitor keeps its place there; give each a file of its own")
+
+// openLocked opens a file to be written, and keeps others who ask off it until
+// it is closed.
+func openLocked(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if flock.Try(file) != nil {
+		file.Close()
+		return nil, errShared
+	}
+	return file, nil
+}
+
+// createNew makes a file in the place of what is there, through no link, unless
+// another monitor is writing that.
+func createNew(path string) (*os.File, error) {
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+		file, err := openLocked(path)
+		if errors.Is(err, errShared) {
+			return nil, err
+		}
+		if err == nil {
+			file.Close()
+		}
+	}
+	os.Remove(path)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err == nil {
+		flock.Try(file) // nobody else knows of it yet, or has it for a moment
+	}
+	return file, err
+}
+
+// seqDigits is how many digits the Seq is written with.
+const seqDigits = 20
+
+// line returns how c stands in the file.
+func line(c wire.Cursor) []byte { return fmt.Appendf(nil, "%v/%0*d\n", c.Epoch, seqDigits, c.Seq) }
+
+// Save puts c into the file. A place behind the one saved, of the same epoch,
+// is left out.
+func (f *File) Save(c wire.Cursor) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.path == "" || f.err != nil || c.IsZero() || c == f.saved || c.Epoch == f.saved.Epoch && c.Seq < f.saved.Seq {
+		return f.err
+	}
+	if err := f.write(c); err != nil {
+		f.err = fmt.Errorf("the cursor file %s cannot be written: %w", f.path, err)
+		return f.err
+	}
+	f.saved, f.dirty = c, true
+	return nil
+}
+
+// write writes the line. mu is held.
+func (f *File) write(c wire.Cursor) error {
+	if f.file != nil {
+		_, err := f.file.WriteAt(line(c), 0)
+		return err
+	}
+	err := writeFile(f.aside(), line(c))
+	if err == nil {
+		err = f.replace()
+	}
+	if errors.Is(err, errShared) {
+		return err // the file aside may be the other's
+	}
+	if err != nil {
+		os.Remove(f.aside())
+		return err
+	}
+	f.file, err = openLocked(f.path)
+	return err
+}
+
+// replace puts the file aside in the place of the one that was there at the
+// start, or of none, and of no other: that is another monitor's.
+func (f *File) replace() error {
+	now, err := os.Stat(f.path)
+	if err == nil && !os.SameFile(f.was, now) {
+		os.Remove(f.aside())
+		return errShared
+	}
+	err = os.Rename(f.aside(), f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errShared // it has taken the file aside
+	}
+	return err
+}
+
+// writeFile writes a file down to the disk.
+func writeFile(path string, data []byte) error {
+	file, err := createNew(path)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+// Freeze lets the file stay as it is from here on: what comes next was not
+// shown, because of err.
+func (f *File) Freeze(err error) {
+	f.mu.Lock()
+	f.err = err
+	f.mu.Unlock()
+}
+
+// Cursor returns the cursor as it was when the file was opened, zero if there
+// was no file.
+func (f *File) Cursor() wire.Cursor { return f.cursor }
+
+// sync brings what was written down to the disk: after a power failure a
+// cursor that is a second old leads to repeats, never to a hole.
+func (f *File) sync() {
+	f.mu.Lock()
+	file, dirty := f.file, f.dirty
+	f.dirty = false
+	f.mu.Unlock()
+	if dirty {
+		file.Sync() // an error shows at the next write, or not at all
+	}
+}
+
+// Follow saves once a second where the client has got without an event to
+// print, until stop, which saves a last time and closes the file.
+func (f *File) Follow(where func() wire.Cursor) (stop func() error) {
+	if f.path == "" {
+		return func() error { return nil }
+	}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				f.Save(where())
+				f.sync()
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() error {
+		close(done)
+		wg.Wait()
+		err := f.Save(where())
+		f.sync()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.file != nil {
+			f.file.Close()
+		}
+		return err
+	}
+}

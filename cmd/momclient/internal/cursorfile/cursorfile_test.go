@@ -1,0 +1,286 @@
+package cursorfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest"
+)
+
+// id returns the ID for a name.
+func id(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
+
+func cursor(seq uint64) wire.Cursor { return wire.Cursor{Epoch: id("epoch"), Seq: seq} }
+
+// open opens a cursor file that is not refused, and closes it at the end.
+func open(t *testing.T, path string) *File {
+	t.Helper()
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Follow(f.Cursor)() })
+	return f
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// names are the entries of a directory.
+func names(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return strings.Join(list, " ")
+}
+
+// TestCursorFresh makes no file before there is a place to keep.
+func TestCursorFresh(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "cursor")
+	f := open(t, path)
+	if !f.cursor.IsZero() || names(t, dir) != "" {
+		t.Errorf("begins at %v, with %q", f.cursor, names(t, dir))
+	}
+	if err := f.Save(wire.Cursor{}); err != nil || names(t, dir) != "" {
+		t.Errorf("no place was saved: %q, %v", names(t, dir), err)
+	}
+	for _, seq := range []uint64{7, 8, 1<<64 - 1} {
+		if err := f.Save(cursor(seq)); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := read(t, path), fmt.Sprintf("%v/%020d\n", id("epoch"), seq); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := names(t, dir); got != "cursor" {
+		t.Errorf("left behind: %s", got)
+	}
+}
+
+// TestCursorResumed goes on from what was kept, in the file that it was in, in
+// whichever way the line ends.
+func TestCursorResumed(t *testing.T) {
+	for _, text := range []string{string(line(cursor(41))), cursor(41).String(), cursor(41).String() + "\r\n\n"} {
+		path := filepath.Join(t.TempDir(), "cursor")
+		write(t, path, text)
+		f := open(t, path)
+		if f.cursor != cursor(41) || read(t, path) != text {
+			t.Errorf("%q: %v; now %q", text, f.cursor, read(t, path))
+		}
+		if err := f.Save(cursor(42)); err != nil || read(t, path) != string(line(cursor(42))) {
+			t.Errorf("%q became %q, %v", text, read(t, path), err)
+		}
+		if err := f.Save(cursor(40)); err != nil || read(t, path) != string(line(cursor(42))) {
+			t.Errorf("it went back to %q, %v", read(t, path), err)
+		}
+		next := wire.Cursor{Epoch: id("next"), Seq: 1} // of a restarted server
+		if err := f.Save(next); err != nil || read(t, path) != string(line(next)) {
+			t.Errorf("the next epoch: %q, %v", read(t, path), err)
+		}
+	}
+}
+
+// TestCursorKeepsFile does not change whose the file is and who may read it.
+func TestCursorKeepsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cursor")
+	write(t, path, string(line(cursor(1))))
+	before, _ := os.Stat(path)
+	if err := open(t, path).Save(cursor(2)); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) || after.Mode() != before.Mode() {
+		t.Errorf("%v became %v, %v", before, after, err)
+	}
+}
+
+// TestCursorRefused names what is wrong, and leaves everything as it is.
+func TestCursorRefused(t *testing.T) {
+	good := string(line(cursor(1)))
+	refused := func(name, text, want string) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "cursor")
+		write(t, path, text)
+		_, err := Open(path)
+		if err == nil || !strings.Contains(err.Error(), path+want) || len(err.Error()) > 1000 {
+			t.Errorf("%s: %v", name, err)
+		}
+		if read(t, path) != text || names(t, dir) != "cursor" {
+			t.Errorf("%s: it was touched: %s", name, names(t, dir))
+		}
+	}
+	for _, text := range []string{"", "\n", "\r\n\r\n"} {
+		refused("empty", text, " is empty; remove it to begin anew")
+	}
+	for name, text := range map[string]string{
+		"cut off within its digits": good[:len(good)-3], "cut off to three": good[:40],
+		"text": "hello\n", "two lines": good + good, "cut": good[:30], "no epoch": "00000000-0000-0000-0000-000000000000/1\n",
+		"no number": id("epoch").String() + "/x\n", "negative": id("epoch").String() + "/-1\n", "space": " " + good,
+		"too great": id("epoch").String() + "/18446744073709551616\n", "long": strings.Repeat("x", 1<<20),
+		"hidden behind lines": good + strings.Repeat("\n", 300) + "more", "binary": "\x00\xff\n",
+	} {
+		refused(name, text, " is damaged")
+	}
+}
+
+// TestCursorNoFile refuses what is no file, without waiting for it.
+func TestCursorNoFile(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), dir+" is no regular file") {
+		t.Errorf("a directory: %v", err)
+	}
+	if _, err := Open(os.DevNull); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+		t.Errorf("a device: %v", err)
+	}
+	for _, path := range []string{filepath.Join(dir, "none", "cursor"), filepath.Join(os.DevNull, "cursor")} {
+		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// TestCursorLink keeps a symbolic link, and what it leads to changes, though
+// it leads to nothing yet; the file aside is written through no link.
+func TestCursorLink(t *testing.T) {
+	dir := t.TempDir()
+	target, path := filepath.Join(dir, "below", "target"), filepath.Join(dir, "cursor")
+	os.Mkdir(filepath.Dir(target), 0o755)
+	if err := os.Symlink(filepath.Join("below", "target"), path); err != nil {
+		t.Skip(err)
+	}
+	victim := filepath.Join(dir, "victim")
+	write(t, victim, "precious")
+	os.Symlink(victim, target+".tmp")
+	for seq := range uint64(3) {
+		f := open(t, path)
+		if err := f.Save(cursor(seq + 1)); err != nil {
+			t.Fatal(err)
+		}
+		f.file.Close() // the next one may have it
+		if read(t, target) != string(line(cursor(seq+1))) || names(t, filepath.Dir(target)) != "target" {
+			t.Errorf("at %d: %q in %s", seq+1, read(t, target), names(t, filepath.Dir(target)))
+		}
+	}
+	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Error("the link was replaced")
+	}
+	if read(t, victim) != "precious" {
+		t.Error("what another link led to was overwritten")
+	}
+	loop := filepath.Join(dir, "loop")
+	os.Symlink(loop, loop)
+	if _, err := Open(loop); err == nil || !strings.Contains(err.Error(), loop) {
+		t.Errorf("a loop: %v", err)
+	}
+}
+
+// TestCursorShared leaves the file to the monitor that was the first to keep a
+// place there, where several began with none.
+func TestCursorShared(t *testing.T) {
+	for _, text := range []string{"", cursor(1).String()} { // the latter is replaced by the first save
+		dir := t.TempDir()
+		path := filepath.Join(dir, "cursor")
+		if text != "" {
+			write(t, path, text)
+		}
+		var monitors []*File
+		for range 2 {
+			monitors = append(monitors, open(t, path))
+		}
+		if err := monitors[1].Save(cursor(7)); err != nil {
+			t.Fatal(err)
+		}
+		if err := monitors[0].Save(cursor(8)); !errors.Is(err, errShared) || !strings.Contains(err.Error(), path) {
+			t.Errorf("the other: %v", err)
+		}
+		if err := monitors[1].Save(cursor(9)); err != nil {
+			t.Error(err)
+		}
+		if read(t, path) != string(line(cursor(9))) || names(t, dir) != "cursor" {
+			t.Errorf("%q in %s", read(t, path), names(t, dir))
+		}
+	}
+}
+
+// TestCursorUnwritable is refused before anything is shown.
+func TestCursorUnwritable(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write anywhere")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "cursor")
+	write(t, path, string(line(cursor(1))))
+	os.Chmod(path, 0o400)
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), path+" cannot be kept") {
+		t.Errorf("a file only to be read: %v", err)
+	}
+	os.Chmod(dir, 0o500)
+	defer os.Chmod(dir, 0o700)
+	if _, err := Open(filepath.Join(dir, "new")); err == nil || !strings.Contains(err.Error(), "cannot be kept") {
+		t.Errorf("a directory only to be read: %v", err)
+	}
+}
+
+// FuzzFile: a cursor file is a place, or is damaged, which is said and
+// leaves the file as it is; what is saved is read again.
+func FuzzFile(f *testing.F) {
+	id := "0b49b7e6-3df0-4ad0-a9d1-9a4b21f1b1e4"
+	for _, text := range []string{
+		"", "\n", id + "/42\n", id + "/00000000000000000042\n", id + "/42\r\n\r\n", id, id + "/", id + "/-1", id + "/18446744073709551616", id + "/18446744073709551615",
+		"00000000-0000-0000-0000-000000000000/1\n", id + "/42\n" + id + "/43\n", "{" + id + "}/1", "urn:uuid:" + id + "/1", "\x00", string(make([]byte, 5000)),
+	} {
+		f.Add([]byte(text))
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(dir, "cursor")
+		wiretest.Bounded(t, len(data), func() {
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			file, err := Open(path)
+			if err != nil {
+				if kept, rerr := os.ReadFile(path); rerr != nil || !bytes.Equal(kept, data) || len(err.Error()) > 1000 {
+					t.Errorf("%v; the file is %q", err, kept)
+				}
+				return
+			}
+			next := wire.Cursor{Epoch: uuid.UUID{9}, Seq: file.cursor.Seq ^ 1}
+			if err := file.Save(next); err != nil {
+				t.Fatal(err)
+			}
+			file.file.Close()
+			again, err := Open(path)
+			if err != nil || again.cursor != next {
+				t.Errorf("saved %v, read %v: %v", next, again.cursor, err)
+			}
+		})
+	})
+}

@@ -1,0 +1,56 @@
+//go:build unix && !solaris && !aix
+
+package cursorfile
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+)
+
+// TestCursorLocked refuses a second monitor at once, until the first has ended,
+// whether the first has made the file or found it.
+func TestCursorLocked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cursor")
+	for seq := range uint64(2) {
+		f := open(t, path)
+		if err := f.Save(cursor(seq + 1)); err != nil {
+			t.Fatal(err)
+		}
+		isShared(t, path)
+		if read(t, path) != string(line(cursor(seq+1))) {
+			t.Errorf("it was touched: %q", read(t, path))
+		}
+		f.Follow(f.Cursor)()
+	}
+	open(t, path)
+}
+
+// TestCursorAsideLocked leaves the file aside to the monitor that writes it, and
+// takes that of one that was killed.
+func TestCursorAsideLocked(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "cursor")
+	f := open(t, path)
+	aside, err := createNew(path + ".tmp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	isShared(t, path)
+	if err := f.Save(cursor(1)); !errors.Is(err, errShared) || names(t, dir) != "cursor.tmp" {
+		t.Errorf("%v, there are %s", err, names(t, dir))
+	}
+	aside.Close()
+	if err := open(t, path).Save(cursor(1)); err != nil || names(t, dir) != "cursor" {
+		t.Errorf("%v, there are %s", err, names(t, dir))
+	}
+}
+
+// isShared wants the file to be refused as another monitor's.
+func isShared(t *testing.T, path string) {
+	t.Helper()
+	_, err := Open(path)
+	if err == nil || err.Error() != path+": another monitor keeps its place there; give each a file of its own" {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,32 @@
+package output
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Clean returns text with everything escaped that is not to be seen, so that
+// the name of a job or of a file cannot steer a terminal or break a line.
+func Clean(text string) string {
+	if utf8.ValidString(text) && strings.IndexFunc(text, hidden) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for len(text) > 0 {
+		r, n := utf8.DecodeRuneInString(text)
+		if hidden(r) || r == utf8.RuneError && n == 1 {
+			quoted := strconv.QuoteToASCII(text[:n])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteString(text[:n])
+		}
+		text = text[n:]
+	}
+	return b.String()
+}
+
+// hidden reports whether r has no picture of its own: control characters, line
+// separators, marks of direction.
+func hidden(r rune) bool { return !unicode.IsPrint(r) && r != utf8.RuneError }

@@ -1,0 +1,25 @@
+package output
+
+import "testing"
+
+// TestClean escapes what could steer a terminal or break a line, and nothing
+// else.
+func TestClean(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                          "",
+		"visit/öppettider 日本.html":  "visit/öppettider 日本.html",
+		`back\slash "quoted"`:       `back\slash "quoted"`,
+		"two\nlines\r\tand a tab":   `two\nlines\r\tand a tab`,
+		"\x1b[2J\x1b]0;title\a\x7f": `\x1b[2J\x1b]0;title\a\x7f`,
+		"\u009b31m":                 `\u009b31m`,
+		"cod\u202etxt.exe":          `cod\u202etxt.exe`,
+		"a\u2028b\u2066c":           `a\u2028b\u2066c`,
+		"bad\xff\xc3":               `bad\xff\xc3`,
+		"said \ufffd":               "said \ufffd",
+		"zero\x00\U000e0001":        `zero\x00\U000e0001`,
+	} {
+		if got := Clean(text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}

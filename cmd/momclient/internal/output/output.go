@@ -1,0 +1,58 @@
+// Package output prints events: a line of text, JSON or CloudEvents for each.
+// It also has the forms of names, sizes and counts that the screen and the
+// messages of momclient share with these lines.
+package output
+
+import (
+	"bytes"
+	"io"
+
+	"mom.internal/wire"
+)
+
+// Printer prints events, in order. When Print has returned nil, the event is
+// with the operating system: no part of it waits in a buffer of the program.
+type Printer interface {
+	Print(e *wire.Event) error
+}
+
+// New returns the printer for a -o format that writes events: text, json or
+// cloudevents.
+func New(format string, w io.Writer) Printer {
+	switch format {
+	case "json":
+		return jsonPrinter{w}
+	case "cloudevents":
+		return cloudPrinter{w}
+	}
+	return newTextPrinter(w)
+}
+
+// JSON returns the line that the printer for json writes.
+func JSON(e *wire.Event) ([]byte, error) {
+	var b bytes.Buffer
+	err := jsonPrinter{&b}.Print(e)
+	return b.Bytes(), err
+}
+
+// filterPrinter prints the events that its filter takes. If the filter leaves
+// out an event with a gap before it, the next event printed has the count.
+type filterPrinter struct {
+	filter wire.Filter
+	to     Printer
+	missed uint64
+}
+
+// Filtered returns a printer of those events that the filter takes.
+func Filtered(f wire.Filter, to Printer) Printer { return &filterPrinter{filter: f, to: to} }
+
+func (p *filterPrinter) Print(e *wire.Event) error {
+	if !p.filter.Takes(e) {
+		p.missed += e.Missed
+		return nil
+	}
+	shown := *e
+	shown.Missed += p.missed
+	p.missed = 0
+	return p.to.Print(&shown)
+}

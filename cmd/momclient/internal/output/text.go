@@ -1,0 +1,197 @@
+package output
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"mom.internal/cmd/momclient/internal/width"
+	"mom.internal/wire"
+)
+
+// Bounds of the column of job names. It grows with the names seen; of a longer
+// one the middle is left out. An ID fits.
+const (
+	minNameWidth = 12
+	maxNameWidth = 36
+)
+
+// textPrinter writes a line an event:
+//
+//	time, sequence number, job, state, package, progress, bytes, what else
+//
+// Gaps and a restart of the server stand on lines of their own before the
+// event, within the same write.
+type textPrinter struct {
+	w     io.Writer
+	loc   *time.Location
+	width int // of the column of job names
+	epoch uuid.UUID
+}
+
+func newTextPrinter(w io.Writer) *textPrinter {
+	return &textPrinter{w: w, loc: time.Local, width: minNameWidth}
+}
+
+func (p *textPrinter) Print(e *wire.Event) error {
+	var b strings.Builder
+	if p.epoch != uuid.Nil && e.Epoch != p.epoch {
+		fmt.Fprintf(&b, "--- the server was restarted: epoch %v, sequence numbers begin again ---\n", e.Epoch)
+	}
+	p.epoch = e.Epoch
+	if e.Missed > 0 {
+		fmt.Fprintf(&b, "--- missed %s ---\n", Plural(e.Missed, "event"))
+	}
+	b.WriteString(p.line(e))
+	b.WriteByte('\n')
+	_, err := io.WriteString(p.w, b.String())
+	return err
+}
+
+// line returns the event's line.
+func (p *textPrinter) line(e *wire.Event) string {
+	name := Clean(e.Name())
+	if name == "" {
+		name = e.JobID.String()
+	}
+	name = clipMiddle(name, maxNameWidth)
+	n := width.String(name)
+	p.width = max(p.width, n)
+	line := fmt.Sprintf("%-23s %7d  %s%*s  %-18s %-7s %4s %21s  %s",
+		p.when(e), e.Seq, name, p.width-n, "",
+		shortState(e), packageColumn(e), percent(e), bytesColumn(e), strings.Join(details(e), "; "))
+	return strings.TrimRight(line, " ")
+}
+
+// clipMiddle returns text where it fits into n columns, else its begin and its
+// end: names of one kind often differ in either alone.
+func clipMiddle(text string, n int) string {
+	if width.String(text) <= n {
+		return text
+	}
+	head, taken := width.Clip(text, (n+1)/2, "…")
+	tail := len(text)
+	for at := tail; at > 0; {
+		r, size := utf8.DecodeLastRuneInString(text[:at])
+		at -= size
+		if taken += width.Rune(r); taken > n {
+			break
+		}
+		if width.Rune(r) > 0 { // else a mark, which goes with what it is on
+			tail = at
+		}
+	}
+	return head + text[tail:]
+}
+
+// when returns the time at which the change was over.
+func (p *textPrinter) when(e *wire.Event) string {
+	t := e.Data.Status.ReceivedTime
+	if t.IsZero() {
+		t = e.Data.Status.SentTime
+	}
+	if t.IsZero() {
+		return "-"
+	}
+	return t.In(p.loc).Format("2006-01-02 15:04:05.000")
+}
+
+// shortState returns the state's name without the prefix that most of the
+// original's names have, and with a mark where completed is no plain success.
+func shortState(e *wire.Event) string {
+	name := strings.TrimPrefix(e.Data.Status.State.String(), "Mirroring")
+	if e.CompletedWithErrors() {
+		name += "!"
+	}
+	return name
+}
+
+func packageColumn(e *wire.Event) string {
+	h, total := e.Data.Header, e.Data.Progress.PackagesTotal
+	switch {
+	case h == nil:
+		return ""
+	case total > 0:
+		return fmt.Sprintf("#%d/%d", h.Number, total)
+	}
+	return fmt.Sprintf("#%d", h.Number)
+}
+
+// percent never rounds up to 100. A run that completed with nothing to move is
+// done all the same.
+func percent(e *wire.Event) string {
+	done := int(e.Data.Progress.Fraction() * 100)
+	if e.Data.Status.State == wire.JobCompleted && !e.CompletedWithErrors() {
+		done = 100
+	}
+	return fmt.Sprintf("%d%%", done)
+}
+
+func bytesColumn(e *wire.Event) string {
+	p := &e.Data.Progress
+	switch {
+	case p.BytesTotal > 0:
+		return Size(p.BytesDone) + "/" + Size(p.BytesTotal)
+	case p.BytesDone > 0:
+		return Size(p.BytesDone)
+	}
+	return ""
+}
+
+// details returns what has no column: marks, the item, the log.
+func details(e *wire.Event) []string {
+	var list []string
+	if e.Snapshot {
+		list = append(list, "[snapshot]")
+	}
+	if e.Data.Body != nil && e.Data.Body.Item != "" {
+		list = append(list, Clean(e.Data.Body.Item))
+	}
+	if e.EndsRun() {
+		list = append(list, Summary(&e.Data.Progress))
+	}
+	for i := range e.Data.Status.Log {
+		list = append(list, logText(&e.Data.Status.Log[i]))
+	}
+	return list
+}
+
+// Summary says what a run came to.
+func Summary(p *wire.Progress) string {
+	parts := []string{Plural(p.FilesDone, "file"), Plural(p.PackagesDone, "package")}
+	if p.PackagesFailed > 0 {
+		parts = append(parts, Plural(p.PackagesFailed, "package")+" failed")
+	}
+	if p.Warnings > 0 {
+		parts = append(parts, Plural(p.Warnings, "warning"))
+	}
+	if p.Errors > 0 {
+		parts = append(parts, Plural(p.Errors, "error"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func logText(entry *wire.LogEntry) string {
+	label := "note"
+	switch entry.Severity {
+	case wire.SeverityWarning:
+		label = "warning"
+	case wire.SeverityError:
+		label = "error"
+	}
+	if entry.Item != "" {
+		label += ": " + Clean(entry.Item)
+	}
+	return label + ": " + Clean(entry.Message)
+}
+
+func Plural[T int | uint64](n T, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,256 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/output"
+)
+
+// layout lays a view out in lines:
+//
+//	the connection
+//	how many jobs there are in each phase
+//
+//	the table of jobs, with the packages in flight under their jobs
+//	what of these did not fit
+//
+//	the latest warnings and errors
+//
+// Jobs have precedence over packages, and both over all but the latest few of
+// the warnings and errors.
+type layout struct {
+	look look
+	loc  *time.Location
+	keys bool // q quits
+	only bool // -job is given: there are jobs that are not shown
+	cols int
+	rows int
+
+	view  *board.View
+	lines []string
+}
+
+// render returns at most rows lines of at most cols columns.
+func (s *layout) render(v *board.View, cols, rows int) []string {
+	s.view, s.cols, s.rows, s.lines = v, cols, rows, nil
+	s.connection()
+	s.counts()
+	problems := s.problems()
+	if len(v.Jobs) == 0 {
+		s.put(s.row())
+		s.empty()
+	} else {
+		s.jobs(s.room(len(problems)))
+	}
+	s.list(problems)
+	return s.lines[:min(len(s.lines), rows)]
+}
+
+func (s *layout) row() *row { return &row{look: s.look, cols: s.cols} }
+
+func (s *layout) put(l *row) { s.lines = append(s.lines, l.b.String()) }
+
+// connection says who is watched and how the connection does.
+func (s *layout) connection() {
+	c, l := &s.view.Connection, s.row()
+	l.add(bold, output.Clean(c.Server))
+	if c.Connected {
+		word := "connected"
+		if c.State != "connected" {
+			word = c.State
+		}
+		l.add(green, "  "+word)
+		l.add(plain, " since "+clock(c.Since, s.view.Now, s.loc))
+	} else {
+		s.away(l)
+	}
+	l.add(plain, fmt.Sprintf("  resumed %d  ", c.Resumed))
+	style := plain
+	if c.Missed > 0 {
+		style = yellow
+	}
+	l.add(style, fmt.Sprintf("missed %d", c.Missed))
+	if c.Restarts > 0 {
+		l.add(yellow, fmt.Sprintf("  restarted %d", c.Restarts))
+	}
+	l.right(dim, s.view.Now.In(s.loc).Format("15:04:05"))
+	s.put(l)
+	if c.Connected || c.Error == "" {
+		return
+	}
+	l = s.row()
+	l.add(red, output.Clean(c.Error))
+	s.put(l)
+}
+
+// away says since when the server is not there, and what is done about it.
+func (s *layout) away(l *row) {
+	c := &s.view.Connection
+	switch {
+	case c.Final:
+		l.add(red, "  refused for good")
+		return
+	case c.State == "connecting" || c.State == "":
+		l.add(yellow, "  connecting")
+		return
+	case c.State == "closed":
+		l.add(plain, "  closed")
+		return
+	case c.Epoch == uuid.Nil: // never connected
+		l.add(red, "  not reached for "+ageWord(s.view.Now.Sub(c.Since)))
+	default:
+		l.add(red, "  lost for "+ageWord(s.view.Now.Sub(c.Since)))
+	}
+	if wait := c.NextTry.Sub(s.view.Now); wait > 0 {
+		l.add(plain, fmt.Sprintf(", trying again in %ds", (wait+time.Second-1)/time.Second))
+	} else {
+		l.add(plain, ", trying again")
+	}
+}
+
+// counts says how many jobs there are in each phase, and what ends the program.
+func (s *layout) counts() {
+	l := s.row()
+	n := &s.view.Counts
+	for _, p := range []struct {
+		n     int
+		phase board.Phase
+		word  string
+	}{
+		{n.Running, board.Running, "running"}, {n.Completed, board.Completed, "completed"}, {n.CompletedWithErrors, board.CompletedWithErrors, "completed with errors"},
+		{n.Failed, board.Failed, "failed"}, {n.Lost, board.Lost, "lost"},
+	} {
+		if p.n == 0 {
+			continue
+		}
+		if l.col > 0 {
+			l.add(plain, ", ")
+		}
+		l.add(phaseStyle(p.phase), fmt.Sprintf("%d %s", p.n, p.word))
+	}
+	quit := "Ctrl-C quits"
+	if s.keys {
+		quit = "q quits"
+	}
+	l.right(dim, quit)
+	s.put(l)
+}
+
+// empty says why there is no job.
+func (s *layout) empty() {
+	c := &s.view.Connection
+	text := "No job yet. Each shows here when its mirroring begins."
+	switch {
+	case !c.Connected && c.Final:
+		text = "Mend what it says above, and start again."
+	case !c.Connected:
+		text = "Is momserver running there? This goes on by itself as soon as it answers."
+	case s.only:
+		text = "None of the jobs that -job names yet. Each shows here when its mirroring begins."
+	}
+	l := s.row()
+	l.add(plain, text)
+	s.put(l)
+}
+
+// room returns the lines for the table.
+func (s *layout) room(problems int) int {
+	room := s.rows - len(s.lines) - 2 // an empty line, and the head
+	if problems > 0 {
+		room -= 2 + problems
+	}
+	return max(room, 1)
+}
+
+// jobs draws as many jobs as fit into n lines, the packages in flight in what
+// is left, and says how many more there are.
+func (s *layout) jobs(n int) {
+	all := s.view.Jobs
+	shown := all
+	if len(all) > n || s.view.Forgotten > 0 && len(all)+1 > n {
+		shown = all[:max(0, n-1)]
+	}
+	s.put(s.row())
+	t := s.newTable(shown)
+	t.head()
+	free := n - len(shown)
+	if len(shown) < len(all) || s.view.Forgotten > 0 {
+		free--
+	}
+	packages := s.share(shown, free)
+	for i := range shown {
+		t.job(&shown[i])
+		s.packages(t, &shown[i], packages[i])
+	}
+	s.more(all[len(shown):])
+}
+
+// share gives each of the jobs its lines for packages: first one each, then
+// what is left in turn.
+func (s *layout) share(jobs []board.Job, free int) []int {
+	lines := make([]int, len(jobs))
+	for given := true; given && free > 0; {
+		given = false
+		for i := range jobs {
+			if free > 0 && lines[i] < len(jobs[i].Run.InFlight) {
+				lines[i]++
+				free--
+				given = true
+			}
+		}
+	}
+	return lines
+}
+
+// packages draws the packages in flight in n lines. Where they do not fit, the
+// last line says how many more there are.
+func (s *layout) packages(t *table, j *board.Job, n int) {
+	all := j.Run.InFlight
+	if n == 0 {
+		return
+	}
+	more := len(all) - n + j.Run.MoreInFlight
+	if more > 0 {
+		n--
+		more++
+	}
+	for i := range n {
+		t.pack(j, &all[i])
+	}
+	if more > 0 {
+		l := s.row()
+		l.add(dim, fmt.Sprintf("  %s and %s in flight", s.look.ellipsis(), output.Plural(more, "more package")))
+		s.put(l)
+	}
+}
+
+// more sums up the jobs that are not shown.
+func (s *layout) more(rest []board.Job) {
+	if len(rest) == 0 && s.view.Forgotten == 0 {
+		return
+	}
+	counts := make(map[board.Phase]int)
+	for i := range rest {
+		counts[rest[i].Run.Phase]++
+	}
+	var parts []string
+	for _, p := range []struct {
+		phase board.Phase
+		word  string
+	}{{board.Running, "running"}, {board.Completed, "completed"}, {board.CompletedWithErrors, "with errors"}, {board.Failed, "failed"}, {board.Lost, "lost"}} {
+		if n := counts[p.phase]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, p.word))
+		}
+	}
+	if s.view.Forgotten > 0 {
+		parts = append(parts, fmt.Sprintf("%d forgotten", s.view.Forgotten))
+	}
+	l := s.row()
+	l.add(dim, fmt.Sprintf("%s and %d more: %s", s.look.ellipsis(), len(rest)+s.view.Forgotten, strings.Join(parts, ", ")))
+	s.put(l)
+}

@@ -1,0 +1,304 @@
+package screen
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/termtest"
+	"mom.internal/momclient"
+	"mom.internal/wire"
+)
+
+var update = flag.Bool("update", false, "write the screens of testdata anew")
+
+// scene drives a board by a clock of its own.
+type scene struct {
+	b   *board.Board
+	now time.Time
+	seq uint64
+}
+
+func newScene() *scene {
+	s := &scene{now: time.Date(2026, 11, 23, 10, 24, 3, 262_000_000, time.UTC)}
+	s.b = board.New(board.Options{Now: func() time.Time { return s.now }})
+	s.status(momclient.ConnectionStatus{Kind: momclient.Connecting})
+	return s
+}
+
+func connectedScene() *scene {
+	s := newScene()
+	s.status(momclient.ConnectionStatus{Kind: momclient.Connected, Epoch: id("epoch")})
+	return s
+}
+
+func (s *scene) status(st momclient.ConnectionStatus) {
+	st.Time, st.Server = s.now, "mirror.example:7420"
+	s.b.Status(st)
+}
+
+// event is an event of the job of the name: a run of three packages of a MiB.
+func (s *scene) event(name string, state wire.State, change func(*wire.Event)) {
+	s.seq++
+	s.b.Event(event(s.seq, name, state, func(e *wire.Event) {
+		e.Data.Status.SentTime, e.Data.Status.ReceivedTime = s.now, s.now
+		if change != nil {
+			change(e)
+		}
+	}))
+}
+
+// id returns the ID for a name.
+func id(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
+
+func event(seq uint64, job string, state wire.State, change func(*wire.Event)) *wire.Event {
+	e := &wire.Event{
+		Seq: seq, JobID: id(job), RunID: id("run of " + job), Epoch: id("epoch"),
+		Data: wire.TransferData{
+			Initialize: &wire.InitializeData{Name: job},
+			Status:     wire.Status{State: state, Final: state.EndsRun(false)},
+			Progress:   wire.Progress{PackagesTotal: 3, FilesTotal: 120, BytesTotal: 3 << 20},
+		},
+	}
+	if state != wire.JobInitialized && state != wire.JobCompleted && state != wire.ExportingError {
+		e.Data.Header, e.Data.Body = &wire.PackageHeader{Number: 2, FileSize: 1 << 20}, &wire.PackageBody{Files: 40}
+	}
+	change(e)
+	return e
+}
+
+// begin starts a run and moves its first package to n KiB in as many seconds
+// as make 100 KiB a second.
+func (s *scene) begin(name string, n int64) {
+	s.event(name, wire.JobInitialized, nil)
+	s.event(name, wire.PackageInitialized, func(e *wire.Event) { e.Data.Header.Number = 1 })
+	s.now = s.now.Add(time.Duration(n) * 10 * time.Millisecond)
+	s.event(name, wire.Transferring, func(e *wire.Event) {
+		e.Data.Header.Number, e.Data.Header.SizeOfReceivedData = 1, n<<10
+		e.Data.Body.Item = "visit/öppettider.html"
+		e.Data.Progress.BytesDone = n << 10
+	})
+}
+
+// end ends the run.
+func (s *scene) end(name string, state wire.State, change func(*wire.Event)) {
+	s.event(name, state, func(e *wire.Event) {
+		e.Data.Progress = wire.Progress{PackagesDone: 3, PackagesTotal: 3, FilesDone: 120, FilesTotal: 120, BytesDone: 3 << 20, BytesTotal: 3 << 20}
+		if state == wire.JobCompleted {
+			e.Data.Status.SentTime = s.now.Add(-30 * time.Second)
+		}
+		if change != nil {
+			change(e)
+		}
+	})
+}
+
+func failed(e *wire.Event) {
+	e.Data.Progress = wire.Progress{PackagesDone: 1, PackagesFailed: 1, PackagesTotal: 3, FilesDone: 40, FilesTotal: 120, BytesDone: 1 << 20, BytesTotal: 3 << 20, Errors: 1}
+	e.Data.Status.Log = []wire.LogEntry{{Time: e.Data.Status.ReceivedTime, Severity: wire.SeverityError, Item: "visit/map.pdf", Message: "no space left on device"}}
+}
+
+func warning(e *wire.Event) {
+	e.Data.Progress.Warnings = 1
+	e.Data.Status.Log = []wire.LogEntry{{Time: e.Data.Status.ReceivedTime, Severity: wire.SeverityWarning, Item: "news/draft.html", Message: "left out: it changed while it was read"}}
+}
+
+// scenes are what the screens of testdata show.
+var scenes = map[string]func() *scene{
+	"waiting": func() *scene {
+		s := newScene()
+		s.status(momclient.ConnectionStatus{Kind: momclient.Lost, Err: errors.New("cannot connect to mirror.example:7420: connection refused")})
+		s.status(momclient.ConnectionStatus{Kind: momclient.Reconnecting, Attempt: 1, Delay: 5 * time.Second, Err: errors.New("cannot connect to mirror.example:7420: connection refused")})
+		s.now = s.now.Add(2500 * time.Millisecond)
+		return s
+	},
+	"empty": connectedScene,
+	"one": func() *scene {
+		s := connectedScene()
+		s.begin("site to staging", 700)
+		s.now = s.now.Add(time.Second)
+		return s
+	},
+	"ended": func() *scene { // one in each way
+		s := connectedScene()
+		s.begin("lost one", 100)
+		s.event("lost one", wire.Transferring, func(e *wire.Event) { e.Missed, e.RunID = 12, id("another") })
+		s.event("site to staging", wire.JobInitialized, nil)
+		s.end("site to staging", wire.JobCompleted, nil)
+		s.now = s.now.Add(time.Minute)
+		s.begin("archive", 300)
+		s.end("archive", wire.JobCompleted, func(e *wire.Event) { failed(e) })
+		s.begin("pictures", 500)
+		s.event("pictures", wire.PackageInitialized, func(e *wire.Event) { warning(e) })
+		s.end("pictures", wire.TransferringError, failed)
+		s.begin("news", 900)
+		s.event("news", wire.PackageCompleted, func(e *wire.Event) {
+			warning(e)
+			e.Data.Header.Number = 1
+			e.Data.Progress.PackagesDone, e.Data.Progress.FilesDone, e.Data.Progress.BytesDone = 1, 40, 1<<20
+		})
+		return s
+	},
+	"fifty": func() *scene {
+		s := connectedScene()
+		for i := range 50 {
+			name := fmt.Sprintf("branch office %02d to staging", i)
+			s.begin(name, 200)
+			switch {
+			case i%10 == 3:
+				s.end(name, wire.ImportingError, failed)
+			case i%3 == 0:
+				s.end(name, wire.JobCompleted, nil)
+			}
+		}
+		return s
+	},
+	"many packages": func() *scene {
+		s := connectedScene()
+		for _, name := range []string{"north", "south"} {
+			s.begin(name, 400)
+			for i := range 40 {
+				s.event(name, wire.PackageInitialized, func(e *wire.Event) { e.Data.Header.Number = i + 2 })
+			}
+		}
+		return s
+	},
+	"server lost": func() *scene {
+		s := connectedScene()
+		s.begin("site to staging", 700)
+		s.status(momclient.ConnectionStatus{Kind: momclient.Lost, Err: errors.New("mirror.example:7420 has not answered for 5s")})
+		s.now = s.now.Add(75 * time.Second)
+		return s
+	},
+	"server restarted": func() *scene {
+		s := connectedScene()
+		s.begin("site to staging", 700)
+		s.status(momclient.ConnectionStatus{Kind: momclient.Lost, Err: errors.New("cut")})
+		s.now = s.now.Add(75 * time.Second)
+		s.status(momclient.ConnectionStatus{Kind: momclient.Resumed, Epoch: id("next"), NewEpoch: true})
+		return s
+	},
+	"refused": func() *scene {
+		s := newScene()
+		s.status(momclient.ConnectionStatus{Kind: momclient.Refused, Err: errors.New("wrong token"), Final: true})
+		return s
+	},
+	"hostile": func() *scene {
+		s := connectedScene()
+		for _, name := range []string{
+			"\x1b[31m\x1b[2J\x1b]0;title\a\r\n", "日本語のとても長い名前のサイトからステージングへの鏡", "a\u0300\u0301\u0302\u0303 o\u0308ppettider",
+			"🚢🚢 harbour 🏳\ufe0f", "\u202eright to left", "\xff\xfe broken", "", "<img src=x onerror=alert(1)>", strings.Repeat("x", 3000),
+		} {
+			s.begin(name, 50)
+			s.event(name, wire.Transferring, func(e *wire.Event) {
+				e.Data.Body.Item = name
+				e.Data.Header.FileSize, e.Data.Header.SizeOfReceivedData, e.Data.Header.Number = -5, 1<<62, math.MinInt
+				e.Data.Progress = wire.Progress{PackagesDone: math.MinInt, PackagesTotal: math.MaxInt, FilesDone: math.MaxInt, FilesTotal: 1, BytesDone: -1 << 62, BytesTotal: 1<<63 - 1, Warnings: math.MaxInt, Errors: -1}
+				e.Data.Status.Log = []wire.LogEntry{{Severity: wire.SeverityError, Item: name, Message: name}}
+				e.Data.Status.ReceivedTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+			})
+		}
+		return s
+	},
+}
+
+// drawn returns the terminal after one frame of the scene.
+func (s *scene) drawn(t *testing.T, look look, cols, rows int) (*termtest.Screen, string) {
+	t.Helper()
+	v := s.b.View()
+	sc := layout{look: look, loc: time.UTC, keys: true}
+	var out strings.Builder
+	p := painter{w: &out}
+	if err := p.paint(sc.render(&v, cols, rows), cols, rows, false); err != nil {
+		t.Fatal(err)
+	}
+	term := termtest.NewScreen(cols+40, rows+5) // what goes over the edge shows
+	term.Write([]byte(out.String()))
+	if len(term.Unknown) > 0 || term.Syncing {
+		t.Errorf("the terminal got %q", term.Unknown)
+	}
+	for i, line := range term.Cells {
+		for j, cell := range line {
+			if (i >= rows || j >= cols) && cell.Text != " " {
+				t.Fatalf("%q in line %d, column %d is outside of %d×%d", cell.Text, i+1, j+1, cols, rows)
+			}
+		}
+	}
+	return term, out.String()
+}
+
+// TestScreens holds the screens to those of testdata, at the sizes that
+// people have.
+func TestScreens(t *testing.T) {
+	for name, scene := range scenes {
+		if name == "hostile" && math.MaxInt == math.MaxInt32 {
+			continue // its counts are those of 64 bits
+		}
+		for _, size := range [][2]int{{80, 24}, {200, 50}} {
+			term, _ := scene().drawn(t, look{color: true}, size[0], size[1])
+			path := filepath.Join("testdata", fmt.Sprintf("%s-%dx%d.txt", strings.ReplaceAll(name, " ", "-"), size[0], size[1]))
+			if *update {
+				if err := os.WriteFile(path, []byte(term.Text()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want, err := os.ReadFile(path); err != nil || term.Text() != string(want) {
+				t.Errorf("%s, %v: got\n%swant\n%s", path, err, term.Text(), want)
+			}
+		}
+	}
+}
+
+// TestScreenSizes draws each scene at absurd sizes: nothing goes over the edge.
+func TestScreenSizes(t *testing.T) {
+	for _, scene := range scenes {
+		for _, cols := range []int{1, 2, 7, 19, 39, 60, 79, 99, 100, 333} {
+			for _, rows := range []int{1, 2, 3, 5, 9, 120} {
+				scene().drawn(t, look{}, cols, rows)
+			}
+		}
+	}
+}
+
+var colors = regexp.MustCompile(`\x1b\[[0-9;]*(3|4|9|10)[0-9]m`)
+
+// TestScreenColors: NO_COLOR leaves no colour, and no word out.
+func TestScreenColors(t *testing.T) {
+	for name, scene := range scenes {
+		colored, bytes := scene().drawn(t, look{color: true}, 80, 24)
+		if name != "empty" && !colors.MatchString(bytes) {
+			t.Errorf("%s has no colour", name)
+		}
+		bare, bytes := scene().drawn(t, newLook(func(name string) string { return map[string]string{"NO_COLOR": "1"}[name] }), 80, 24)
+		if colors.MatchString(bytes) {
+			t.Errorf("%s has colour: %q", name, bytes)
+		}
+		if bare.Text() != colored.Text() {
+			t.Errorf("%s: without colour\n%swith\n%s", name, bare.Text(), colored.Text())
+		}
+	}
+}
+
+// TestScreenASCII: a terminal without UTF-8 gets none of the monitor's own.
+func TestScreenASCII(t *testing.T) {
+	for value, ascii := range map[string]bool{"C": true, "POSIX": true, "de_DE.ISO-8859-1": true, "": false, "C.UTF-8": false, "sv_SE.utf8": false} {
+		look := newLook(func(name string) string { return map[string]string{"LANG": value}[name] })
+		if look.ascii != ascii {
+			t.Errorf("LANG=%s: ascii %v", value, look.ascii)
+		}
+		term, _ := scenes["fifty"]().drawn(t, look, 80, 24)
+		if has := strings.ContainsFunc(term.Text(), func(r rune) bool { return r > 0x7e }); has == ascii {
+			t.Errorf("LANG=%s:\n%s", value, term.Text())
+		}
+	}
+}

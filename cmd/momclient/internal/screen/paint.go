@@ -1,0 +1,60 @@
+package screen
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// What is written around frames. The alternate screen leaves the normal one as
+// it was; lines are not wrapped, so that none can push down the others; a
+// terminal that knows synchronized updates shows a frame whole, another
+// ignores their marks.
+const (
+	enterScreen = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J"
+	leaveScreen = "\x1b[?7h\x1b[?25h\x1b[m\x1b[?1049l"
+	beginFrame  = "\x1b[?2026h"
+	endFrame    = "\x1b[?2026l"
+)
+
+// painter draws frames: each by one write, and of it only the lines that have
+// changed.
+type painter struct {
+	w          io.Writer
+	cols, rows int
+	last       []string // nil where the screen may be anything
+}
+
+// paint draws the lines. All are written anew when the size has changed, or
+// whole is set: somebody else may have written on the terminal.
+func (p *painter) paint(lines []string, cols, rows int, whole bool) error {
+	var b strings.Builder
+	b.WriteString(beginFrame)
+	empty := b.Len()
+	if p.last == nil || cols != p.cols || rows != p.rows {
+		b.WriteString("\x1b[H\x1b[2J")
+		p.last, whole = []string{}, true
+	}
+	for i := range rows {
+		was, is := lineAt(p.last, i), lineAt(lines, i)
+		if was == is && !whole {
+			continue
+		}
+		// Erased first: behind a line that fills it the cursor is nowhere.
+		fmt.Fprintf(&b, "\x1b[%d;1H\x1b[K%s", i+1, is)
+	}
+	p.last, p.cols, p.rows = lines, cols, rows
+	if b.Len() == empty {
+		return nil
+	}
+	b.WriteString(endFrame)
+	_, err := io.WriteString(p.w, b.String())
+	return err
+}
+
+func lineAt(lines []string, i int) string {
+	if i < len(lines) {
+		return lines[i]
+	}
+	return ""
+}

@@ -1,0 +1,171 @@
+package screen
+
+import (
+	"fmt"
+	"time"
+
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/output"
+	"mom.internal/wire"
+)
+
+// stateWord says where a run stands, in a word or two of at most 15 characters;
+// in one of at most 12 where short is set.
+func stateWord(r *board.Run, short bool) string {
+	switch r.Phase {
+	case board.Completed, board.Lost:
+		return string(r.Phase)
+	case board.CompletedWithErrors:
+		return "with errors"
+	case board.Failed:
+		return failedWord(r.State, short)
+	}
+	switch r.State {
+	case wire.JobInitialized:
+		return "initialized"
+	case wire.PackageInitialized:
+		return "packaging"
+	case wire.Transferring:
+		return "transferring"
+	case wire.Transferred:
+		return "importing"
+	case wire.PackageCompleted:
+		return "imported"
+	}
+	return "running"
+}
+
+func failedWord(s wire.State, short bool) string {
+	if short {
+		return "failed"
+	}
+	switch s {
+	case wire.ExportingError:
+		return "export failed"
+	case wire.TransferringError:
+		return "transfer failed"
+	case wire.ImportingError:
+		return "import failed"
+	}
+	return "failed"
+}
+
+// packageWord says where a package stands.
+func packageWord(p *board.Package) string {
+	switch p.State {
+	case wire.PackageInitialized:
+		return "made"
+	case wire.Transferring:
+		return "transferring"
+	case wire.Transferred:
+		return "importing"
+	}
+	return "running"
+}
+
+// phaseStyle is the colour of a run.
+func phaseStyle(p board.Phase) string {
+	switch p {
+	case board.Running:
+		return cyan
+	case board.Completed:
+		return green
+	case board.CompletedWithErrors, board.Lost:
+		return yellow
+	case board.Failed:
+		return red
+	}
+	return plain
+}
+
+// ageWord says how long d is in at most 4 characters: 59s, 12m, 47h, 30d.
+func ageWord(d time.Duration) string {
+	switch d = max(0, d); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d < 1000*24*time.Hour:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	}
+	return "old"
+}
+
+// leftWord says how long is left, in at most 6 characters: 59s, 1m05s, 1h02m,
+// 30d00h; "" for 0, which is not known.
+func leftWord(seconds int64) string {
+	switch {
+	case seconds <= 0:
+		return ""
+	case seconds < 60:
+		return fmt.Sprintf("%ds", seconds)
+	case seconds < 3600:
+		return fmt.Sprintf("%dm%02ds", seconds/60, seconds%60)
+	case seconds < 24*3600:
+		return fmt.Sprintf("%dh%02dm", seconds/3600, seconds/60%60)
+	}
+	return fmt.Sprintf("%dd%02dh", seconds/(24*3600), seconds/3600%24)
+}
+
+// rateWord is a rate in at most 7 characters: 999B/s, 58.6K/s, 586K/s; "" for 0.
+func rateWord(n int64) string {
+	if n <= 0 {
+		return ""
+	}
+	if n < 1000 {
+		return fmt.Sprintf("%dB/s", n)
+	}
+	v := float64(n)
+	for _, unit := range "KMGTP" {
+		switch v /= 1024; {
+		case v < 99.95:
+			return fmt.Sprintf("%.1f%c/s", v, unit)
+		case v < 999.5:
+			return fmt.Sprintf("%.0f%c/s", v, unit)
+		}
+	}
+	return fmt.Sprintf("%.1fE/s", v/1024)
+}
+
+// countWord is a count in at most 6 characters.
+func countWord(n int) string {
+	switch {
+	case n < -999:
+		return "?"
+	case n < 100_000:
+		return fmt.Sprint(n)
+	case n < 100_000_000:
+		return fmt.Sprintf("%dk", n/1000)
+	}
+	return fmt.Sprintf("%dM", min(n/1_000_000, 9999))
+}
+
+// ofWord is done of total, or done alone where the total is not known.
+func ofWord(done, total int) string {
+	switch {
+	case total > 0:
+		return countWord(done) + "/" + countWord(total)
+	case done > 0:
+		return countWord(done)
+	}
+	return ""
+}
+
+// clock is the time of day, with the day where it is another than now's.
+func clock(t, now time.Time, loc *time.Location) string {
+	t, now = t.In(loc), now.In(loc)
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format("15:04:05")
+	}
+	return t.Format("Jan 2 15:04")
+}
+
+// jobName is what the job is called on a screen.
+func jobName(j *board.Job) string {
+	if name := output.Clean(j.Name); name != "" {
+		return name
+	}
+	return j.ID.String()
+}

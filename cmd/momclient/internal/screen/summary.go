@@ -1,0 +1,60 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/output"
+	"mom.internal/wire"
+)
+
+// maxSummary bounds the jobs that the summary names.
+const maxSummary = 20
+
+// summary says in plain lines what stands when the monitor ends: a line each
+// job, with the latest error where it did not go well, and a line on the
+// stream.
+func (s *layout) summary(v *board.View) string {
+	var b strings.Builder
+	shown := v.Jobs[:min(len(v.Jobs), maxSummary)]
+	for i := range shown {
+		j := &shown[i]
+		fmt.Fprintf(&b, "%s: %s", jobName(j), stateWord(&j.Run, false))
+		fmt.Fprintf(&b, ", %s", output.Summary(&j.Run.Progress))
+		if n := j.Run.Progress.BytesDone; n > 0 {
+			b.WriteString(", " + output.Size(n))
+		}
+		if took := j.Run.Ended.Sub(j.Run.Started); !j.Run.Started.IsZero() && took > 0 {
+			fmt.Fprintf(&b, " in %v", took.Round(time.Millisecond*100))
+		}
+		b.WriteByte('\n')
+		s.worst(&b, v, j)
+	}
+	if more := len(v.Jobs) - len(shown); more > 0 {
+		fmt.Fprintf(&b, "%s and %s\n", s.look.ellipsis(), output.Plural(more, "more job"))
+	}
+	c := &v.Connection
+	fmt.Fprintf(&b, "%s: %s, %d missed, resumed %s\n", output.Clean(c.Server), output.Plural(int(c.Events), "event"), c.Missed, output.Plural(c.Resumed, "time"))
+	return b.String()
+}
+
+// worst writes the job's latest error, if there is one on the screen.
+func (s *layout) worst(b *strings.Builder, v *board.View, j *board.Job) {
+	if j.Run.Progress.Errors == 0 && j.Run.Phase != board.Failed {
+		return
+	}
+	for i := range v.Problems {
+		e := &v.Problems[i]
+		if e.RunID != j.Run.ID || e.Severity < wire.SeverityError {
+			continue
+		}
+		b.WriteString("  ")
+		if e.Item != "" {
+			b.WriteString(output.Clean(e.Item) + ": ")
+		}
+		b.WriteString(output.Clean(e.Message) + "\n")
+		return
+	}
+}

@@ -1,0 +1,28 @@
+package screen
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSummary holds what is left on the normal screen.
+func TestSummary(t *testing.T) {
+	v := scenes["ended"]().b.View()
+	want := `news: imported, 40 files, 1 package, 1 warning, 1.0 MiB
+lost one: transferring, 0 files, 0 packages
+pictures: transfer failed, 40 files, 1 package, 1 package failed, 1 error, 1.0 MiB in 5s
+  visit/map.pdf: no space left on device
+archive: with errors, 40 files, 1 package, 1 package failed, 1 error, 1.0 MiB in 3s
+  visit/map.pdf: no space left on device
+site to staging: completed, 120 files, 3 packages, 3.0 MiB
+mirror.example:7420: 19 events, 12 missed, resumed 0 times
+`
+	if got := (&layout{loc: time.UTC}).summary(&v); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	v = scenes["fifty"]().b.View()
+	if got := (&layout{}).summary(&v); !strings.Contains(got, "\n… and 30 more jobs\n") || strings.Count(got, "\n") > 2*maxSummary+2 {
+		t.Errorf("got\n%s", got)
+	}
+}

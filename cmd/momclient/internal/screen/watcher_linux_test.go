@@ -1,0 +1,71 @@
+package screen
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/termtest"
+	"mom.internal/cmd/momclient/internal/tty"
+	"mom.internal/momclient"
+	"mom.internal/wire"
+)
+
+// TestWatchPanic crashes in a process of its own, in the goroutine that draws
+// or in a handler: the terminal is put back before the trace is written.
+func TestWatchPanic(t *testing.T) {
+	const child = "MOM_TEST_PANIC"
+	if where := os.Getenv(child); where != "" {
+		w := New(tty.Open(os.Stdin, os.Stdout), board.New(board.Options{}), false, os.Getenv)
+		w.layout.loc = nil // time.In panics
+		if where == "handler" {
+			w.layout.loc = time.UTC
+		}
+		w.Start(t.Context(), func(error) {})
+		if where == "handler" {
+			w.Crash(&momclient.PanicError{Value: "of a handler", Stack: []byte("its stack")})
+		}
+		select {}
+	}
+	t.Parallel()
+	for where, says := range map[string]string{"drawing": "panic: time: missing Location", "handler": "handler panicked: of a handler"} {
+		p := termtest.NewTerminal(t, 80, 24)
+		p.Start([]string{child + "=" + where}, "-test.run=^TestWatchPanic$")
+		p.Exits(2)
+		bytes := p.Output()
+		entered, left, trace := strings.Index(bytes, enterScreen), strings.Index(bytes, leaveScreen), strings.Index(bytes, says)
+		if entered < 0 || left < entered || trace < left {
+			t.Errorf("%s: entered at %d, left at %d, trace at %d of %q", where, entered, left, trace, bytes)
+		}
+	}
+}
+
+// TestWatchFrames: however many events come, no more than some ten frames a
+// second are drawn, each by one write.
+func TestWatchFrames(t *testing.T) {
+	p := termtest.NewTerminal(t, 80, 24)
+	b := board.New(board.Options{})
+	w := New(tty.Open(nil, p.Slave), b, false, os.Getenv)
+	ctx, cancel := context.WithCancel(t.Context())
+	begin := time.Now()
+	w.Start(ctx, func(err error) { t.Error(err) })
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for n := uint64(1); n <= 6000; n++ {
+		b.Event(event(n, "site", wire.Transferring, func(e *wire.Event) { e.Data.Body.Item = fmt.Sprint("file ", n) }))
+		if n%20 == 0 {
+			<-tick.C
+		}
+	}
+	cancel()
+	w.Stop()
+	most := 2 + int(time.Since(begin)/(100*time.Millisecond))
+	p.Restored()
+	if n := strings.Count(p.Output(), beginFrame); n > most || n == 0 {
+		t.Errorf("%d frames in %v", n, time.Since(begin))
+	}
+}

@@ -1,0 +1,94 @@
+// Command picture runs a program on a terminal and draws what it shows there,
+// when it shows it, as SVG. The pictures of the README are made by it, from a
+// real run: see .ci/pictures.
+//
+//	picture -o terminal.svg -size 80x24 -until 66% momclient -addr …
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"syscall"
+	"time"
+
+	"mom.internal/cmd/momclient/internal/termtest"
+)
+
+func main() {
+	out := flag.String("o", "", "write the picture to `FILE`")
+	size := flag.String("size", "80x24", "`COLUMNSxROWS` of the terminal")
+	until := flag.String("until", "", "wait until the screen has a match of `REGEXP`")
+	text := flag.Bool("text", false, "print the screen as text, too")
+	wait := flag.Duration("wait", time.Minute, "give up after so long")
+	flag.Parse()
+	var columns, rows int
+	if _, err := fmt.Sscanf(*size, "%dx%d", &columns, &rows); err != nil || flag.NArg() == 0 || *out == "" {
+		flag.Usage()
+		os.Exit(2)
+	}
+	screen, err := watch(flag.Args(), columns, rows, *until, *wait)
+	if err == nil {
+		err = os.WriteFile(*out, svg(screen), 0o644)
+	}
+	if screen != nil && (*text || err != nil) {
+		fmt.Print(screen.Text())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "picture:", err)
+		os.Exit(1)
+	}
+}
+
+// watch runs the program until its screen has the match, and returns that.
+func watch(args []string, columns, rows int, until string, wait time.Duration) (*termtest.Screen, error) {
+	match, err := regexp.Compile(until)
+	if err != nil {
+		return nil, err
+	}
+	master, slave, err := termtest.OpenPTY()
+	if err != nil {
+		return nil, err
+	}
+	defer master.Close()
+	if err := termtest.ResizePTY(master, columns, rows); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.Env = append(os.Environ(), "TERM=xterm", "LC_ALL=C.UTF-8", "NO_COLOR=")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	err = cmd.Start()
+	slave.Close()
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	return read(master, termtest.NewScreen(columns, rows), match, wait)
+}
+
+// read draws on the screen what comes from the terminal, until a whole frame
+// has the match.
+func read(master *os.File, screen *termtest.Screen, match *regexp.Regexp, wait time.Duration) (*termtest.Screen, error) {
+	if err := master.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return nil, err
+	}
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := master.Read(buf)
+		screen.Write(buf[:n])
+		if len(screen.Unknown) > 0 {
+			return screen, fmt.Errorf("the program wrote %q, which is not known here", screen.Unknown)
+		}
+		if !screen.Syncing && match.MatchString(screen.Text()) {
+			return screen, nil
+		}
+		if err != nil {
+			return screen, errors.Join(fmt.Errorf("the screen has had no %q", match), err)
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mom.internal/cmd/momclient/internal/termtest"
+	"mom.internal/momserver"
+	"mom.internal/wire"
+)
+
+// startPTY starts the command on a terminal.
+func startPTY(t *testing.T, env []string, args ...string) *termtest.Terminal {
+	t.Helper()
+	p := termtest.NewTerminal(t, 80, 24)
+	p.Start(append(env, envMain+"=1"), args...)
+	return p
+}
+
+// shownJob serves a job that is under way.
+func shownJob(t *testing.T) (*momserver.Job, string) {
+	t.Helper()
+	srv, addr := serveTCP(t, momserver.Config{})
+	j, err := srv.StartJob(jobID("site"), wire.InitializeData{Name: "site to staging", Bytes: 1000, Packages: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := j.StartPackage(wire.PackageHeader{FileSize: 500}, wire.PackageBody{Files: 3})
+	if err == nil {
+		p.Item("visit/map.pdf")
+		err = p.Received(250)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j, addr
+}
+
+// TestWatch goes with a job from its middle to its end, on a terminal; q ends
+// it, and a summary stays.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	j, addr := shownJob(t)
+	p := termtest.NewTerminal(t, 80, 24)
+	if _, err := p.Slave.WriteString("before\n"); err != nil {
+		t.Fatal(err)
+	}
+	p.Start([]string{envMain + "=1"}, "-addr", addr)
+	p.Shows(addr+"  connected since", "1 running", "q quits", "site to staging", "transferring", "25%", "#1/2", "50%", "visit/map.pdf")
+	if !p.Drawing() {
+		t.Error("the normal screen is shown, or a cursor")
+	}
+	j.Warn("visit/map.pdf", "left out")
+	j.Fail(errors.New("the disk is full"))
+	p.Shows("1 failed", "export failed"[7:], "error", "the disk is full", "warning", "left out")
+	p.Type("xq")
+	p.Exits(exitOK)
+	p.Shows("before\nsite to staging: export failed", "  the disk is full\n", addr+": ")
+}
+
+// TestWatchEnds puts the terminal back, whatever ends the command.
+func TestWatchEnds(t *testing.T) {
+	t.Parallel()
+	_, addr := shownJob(t)
+	for name, tc := range map[string]struct {
+		end  func(*termtest.Terminal)
+		code int
+		says string
+	}{
+		"Ctrl-C":   {func(p *termtest.Terminal) { p.Type("\x03") }, exitOK, "site to staging: transferring"},
+		"SIGTERM":  {func(p *termtest.Terminal) { p.Cmd.Process.Signal(syscall.SIGTERM) }, exitOK, "site to staging: transferring"},
+		"SIGHUP":   {func(p *termtest.Terminal) { p.Cmd.Process.Signal(syscall.SIGHUP) }, exitOK, "site to staging: transferring"},
+		"Ctrl-\\":  {func(p *termtest.Terminal) { p.Type("\x1c") }, 2, "rip "},
+		"SIGABRT":  {func(p *termtest.Terminal) { p.Cmd.Process.Signal(syscall.SIGABRT) }, 2, ""},
+		"Ctrl-Z q": {func(p *termtest.Terminal) { p.Type("\x1a"); p.Type("q") }, exitOK, ""}, // no shell would continue it
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startPTY(t, nil, "-addr", addr)
+			p.Shows("site to staging", "q quits")
+			tc.end(p)
+			p.Exits(tc.code)
+			if tc.code == exitOK {
+				p.Shows(tc.says)
+			} else if text := p.Output(); !strings.Contains(text, "SIG") || !strings.Contains(text, "goroutine ") {
+				t.Error("there is no trace of the goroutines")
+			}
+		})
+	}
+}
+
+// TestWatchHangup ends when the terminal is gone.
+func TestWatchHangup(t *testing.T) {
+	t.Parallel()
+	_, addr := shownJob(t)
+	p := startPTY(t, nil, "-addr", addr)
+	p.Shows("site to staging")
+	p.Hangup()
+	if code := p.Wait(); code != exitOK && code != exitFailed {
+		t.Errorf("%v", p.Cmd.ProcessState)
+	}
+}
+
+// TestWatchResize follows the window.
+func TestWatchResize(t *testing.T) {
+	t.Parallel()
+	_, addr := shownJob(t)
+	p := startPTY(t, nil, "-addr", addr)
+	width := func(n int) {
+		t.Helper()
+		p.Eventually(fmt.Sprintf("%d columns wide", n), func() bool {
+			lines := strings.Split(p.Text(), "\n")
+			return len(lines) > 4 && len([]rune(lines[1])) == n && strings.HasPrefix(lines[0], addr)
+		})
+	}
+	width(80)
+	p.Resize(200, 50)
+	width(200)
+	p.Resize(40, 10)
+	width(40)
+	p.Type("q")
+	p.Exits(exitOK)
+}
+
+// TestWatchNoColor draws without colour.
+func TestWatchNoColor(t *testing.T) {
+	t.Parallel()
+	_, addr := shownJob(t)
+	p := startPTY(t, []string{"NO_COLOR=1"}, "-addr", addr)
+	p.Shows("site to staging")
+	p.Type("q")
+	p.Exits(exitOK)
+	if regexp.MustCompile(`\x1b\[[0-9;]*(3|4|9|10)[0-9]m`).MatchString(p.Output()) {
+		t.Errorf("colour in %q", p.Output())
+	}
+}
+
+// TestWatchDumb: auto is text, and watch refused, where the cursor cannot be
+// moved.
+func TestWatchDumb(t *testing.T) {
+	t.Parallel()
+	j, addr := shownJob(t)
+	p := startPTY(t, []string{"TERM=dumb"}, "-addr", addr)
+	p.Shows("momclient: connected")
+	j.Fail(errors.New("the disk is full"))
+	p.Shows("site to staging  ExportingError", "the disk is full")
+	p.Type("\x03")
+	p.Exits(exitOK)
+	if bytes := p.Output(); strings.Contains(bytes, "\x1b") {
+		t.Errorf("a sequence in %q", bytes)
+	}
+	p = startPTY(t, []string{"TERM=dumb"}, "-addr", addr, "-o", "watch")
+	p.Exits(exitUsage)
+	p.Shows(`and TERM is "dumb`, "use -o text")
+}
+
+// TestWatchUntilEnd ends with the watched run, with its code, and shows what
+// -state says only in the log.
+func TestWatchUntilEnd(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		end  func(*momserver.Job) error
+		code int
+		says string
+	}{
+		{func(j *momserver.Job) error { return j.Fail(errors.New("the disk is full")) }, exitFailed, "site to staging: export failed"},
+		{func(j *momserver.Job) error { return j.Close() }, exitFailed, "without ending it"},
+	} {
+		j, addr := shownJob(t)
+		p := startPTY(t, nil, "-addr", addr, "-exit-when-done", "-job", "site to staging", "-state", "ExportingError")
+		p.Shows("transferring", "25%")
+		tc.end(j)
+		p.Exits(tc.code)
+		p.Shows(tc.says)
+	}
+	srv, addr := serveTCP(t, momserver.Config{})
+	p := startPTY(t, nil, "-addr", addr, "-exit-when-done")
+	p.Shows("No job yet")
+	runs(t, srv, 1)
+	p.Exits(exitOK)
+	p.Shows("site: completed")
+}
+
+// TestWatchEarlierRuns shows what ended before the monitor began; with
+// -from now it does not.
+func TestWatchEarlierRuns(t *testing.T) {
+	t.Parallel()
+	srv, addr := serveTCP(t, momserver.Config{})
+	runs(t, srv, 1)
+	p := startPTY(t, nil, "-addr", addr)
+	p.Shows("1 completed", "site")
+	p = startPTY(t, nil, "-addr", addr, "-from", "now")
+	p.Shows("connected", "No job yet")
+}
+
+// TestWatchServerLost says so, and comes back by itself.
+func TestWatchServerLost(t *testing.T) {
+	t.Parallel()
+	serve := func(addr string) (*momserver.Server, string) {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := momserver.New(momserver.Config{})
+		go srv.Serve(l)
+		return srv, l.Addr().String()
+	}
+	srv, addr := serve("127.0.0.2:0") // from where nobody connects, so that the port stays free
+	if _, err := srv.StartJob(jobID("site"), wire.InitializeData{Name: "site"}); err != nil {
+		t.Fatal(err)
+	}
+	p := startPTY(t, nil, "-addr", addr, "-period", "50ms")
+	p.Shows("1 running")
+	srv.Close()
+	p.Shows("lost for", "cannot connect to")
+	srv, _ = serve(addr)
+	defer srv.Close()
+	p.Shows("connected since", "resumed 1", "restarted 1", "1 lost", "the run's end was not seen")
+	p.Type("q")
+	p.Exits(exitOK)
+}
