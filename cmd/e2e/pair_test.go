@@ -1,8 +1,6 @@
 //go:build unix
 
-// Package cmd_test tests the two commands together: as processes, over TCP on
-// loopback, with real files.
-package cmd_test
+package e2e
 
 import (
 	"bytes"

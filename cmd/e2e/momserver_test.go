@@ -1,19 +1,15 @@
 //go:build unix
 
-package main
+package e2e
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -29,84 +25,9 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// envMain makes this test binary the command.
-const envMain = "MOM_TEST_MAIN"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(envMain) != "" {
-		main()
-	}
-	os.Exit(m.Run())
-}
-
-// process is the command in a process of its own.
-type process struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	addr   string
-	url    string      // of the debug pages, with -debug
-	stderr chan string // all of it, at the end
-}
-
-// start starts the command and waits until it listens.
-func start(t *testing.T, args ...string) *process {
-	t.Helper()
-	return startIn(t, nil, args...)
-}
-
-// startIn is start with more in the environment.
-func startIn(t *testing.T, env []string, args ...string) *process {
-	t.Helper()
-	p := &process{t: t, stderr: make(chan string, 1)}
-	p.cmd = exec.Command(os.Args[0], append([]string{"-addr", "127.0.0.1:0"}, args...)...)
-	p.cmd.Env = append(append(os.Environ(), env...), envMain+"=1", "GORACE=atexit_sleep_ms=0") // else it sleeps a second at the end
-	out, err := p.cmd.StderrPipe()
-	if err == nil {
-		err = p.cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.cmd.Process.Kill() })
-	r := bufio.NewReader(out)
-	line, err := r.ReadString('\n')
-	i := strings.Index(line, "addr=")
-	if i < 0 {
-		t.Fatalf("it does not listen: %q, %v", line, err)
-	}
-	p.addr = strings.TrimSpace(line[i+len("addr="):])
-	if slices.Contains(args, "-debug") {
-		next, err := r.ReadString('\n')
-		_, url, ok := strings.Cut(next, "url=")
-		if !ok {
-			t.Fatalf("no debug pages: %q, %v", next, err)
-		}
-		p.url, line = strings.TrimSuffix(url, "/\n"), line+next
-	}
-	go func() {
-		rest, _ := io.ReadAll(r)
-		p.stderr <- line + string(rest)
-	}()
-	return p
-}
-
-func (p *process) signal(s os.Signal) {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		p.t.Error(err)
-	}
-}
-
-// wait returns the exit code, -1 for a signal, and stderr.
-func (p *process) wait() (code int, stderr string) {
-	stderr = <-p.stderr
-	p.cmd.Wait()
-	return p.cmd.ProcessState.ExitCode(), stderr
-}
-
-// watch subscribes at addr and calls see with each event until it returns
+// subscribe subscribes at addr and calls see with each event until it returns
 // false, or the server is gone. It returns the last event.
-func watch(t *testing.T, addr string, opts momclient.Options, see func(wire.Event) bool) (last wire.Event) {
+func subscribe(t *testing.T, addr string, opts momclient.Options, see func(wire.Event) bool) (last wire.Event) {
 	t.Helper()
 	opts.From = wire.FromOldest
 	c := momclient.New(addr, opts)
@@ -129,15 +50,15 @@ func watch(t *testing.T, addr string, opts momclient.Options, see func(wire.Even
 // TestWait begins when the subscriber is there, who gets everything from the
 // first event to the last.
 func TestWait(t *testing.T) {
-	paths := sites(t, 1)
-	p := start(t, append([]string{"-once", "-wait", "1"}, paths...)...)
-	probe := momclient.New(p.addr, momclient.Options{})
+	src, dst := tree(t, 10)
+	p, addr := serve(t, "", "-once", "-wait", "1", src, dst)
+	probe := momclient.New(addr, momclient.Options{})
 	defer probe.Close()
 	if events, err := probe.Jobs(t.Context()); err != nil || len(events) > 0 {
 		t.Errorf("before the subscriber was there: %v, %v", events, err)
 	}
 	first := uint64(0)
-	last := watch(t, p.addr, momclient.Options{}, func(e wire.Event) bool {
+	last := subscribe(t, addr, momclient.Options{}, func(e wire.Event) bool {
 		if first == 0 {
 			first = e.Seq
 		}
@@ -146,15 +67,15 @@ func TestWait(t *testing.T) {
 	if first != 1 || last.Data.Status.State != wire.JobCompleted || last.Data.Progress.Fraction() != 1 {
 		t.Errorf("from event %d to %+v", first, last.Data)
 	}
-	if code, stderr := p.wait(); code != exitOK || !mirrored(paths[0], paths[1]) {
-		t.Errorf("exit %d\n%s", code, stderr)
-	}
+	p.exits(0)
+	same(t, src, dst)
 }
 
 // TestWaitForSubscription: -wait does not count a client whose callback
 // endpoint hangs, and then fails.
 func TestWaitForSubscription(t *testing.T) {
-	p := start(t, append([]string{"-once", "-wait", "1"}, sites(t, 1)...)...)
+	src, dst := tree(t, 10)
+	p, addr := serve(t, "", "-once", "-wait", "1", src, dst)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +87,7 @@ func TestWaitForSubscription(t *testing.T) {
 			nc.Close()
 		}
 	}()
-	nc, err := net.Dial("tcp", p.addr)
+	nc, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +102,7 @@ func TestWaitForSubscription(t *testing.T) {
 		t.Errorf("subscribed: %v", err)
 	}
 	first := uint64(0)
-	watch(t, p.addr, momclient.Options{}, func(e wire.Event) bool {
+	subscribe(t, addr, momclient.Options{}, func(e wire.Event) bool {
 		first = e.Seq
 		return false
 	})
@@ -189,25 +110,25 @@ func TestWaitForSubscription(t *testing.T) {
 		t.Errorf("the subscriber's first event is %d", first)
 	}
 	p.signal(syscall.SIGINT)
-	p.wait()
+	p.cmd.Wait()
 }
 
 // TestInterrupt ends a transfer by a signal: the run ends by an error that says
 // so, everybody gets it, no spool is left, and the exit is clean.
 func TestInterrupt(t *testing.T) {
 	for _, tc := range []struct {
-		signal os.Signal
+		signal syscall.Signal
 		args   []string
 		code   int
 	}{
-		{os.Interrupt, nil, exitOK}, {syscall.SIGTERM, nil, exitOK}, {os.Interrupt, []string{"-once"}, exitFailed}, {os.Interrupt, []string{"-continue-on-error"}, exitOK},
+		{syscall.SIGINT, nil, 0}, {syscall.SIGTERM, nil, 0}, {syscall.SIGINT, []string{"-once"}, 1}, {syscall.SIGINT, []string{"-continue-on-error"}, 0},
 	} {
 		t.Run(fmt.Sprint(tc.signal, tc.args), func(t *testing.T) {
 			t.Parallel()
-			paths := sites(t, 1)
-			p := start(t, append(append(tc.args, "-bandwidth", "100", "-progress-interval", "1ms"), paths...)...)
+			src, dst := tree(t, 10)
+			p, addr := serve(t, "", append(tc.args, "-bandwidth", "100", "-progress-interval", "1ms", src, dst)...)
 			signalled := false
-			last := watch(t, p.addr, momclient.Options{}, func(e wire.Event) bool {
+			last := subscribe(t, addr, momclient.Options{}, func(e wire.Event) bool {
 				if e.Data.Status.State == wire.Transferring && !signalled {
 					signalled = true
 					p.signal(tc.signal)
@@ -218,10 +139,8 @@ func TestInterrupt(t *testing.T) {
 			if !last.EndsRun() || !last.Data.Status.State.IsError() || len(log) == 0 || !strings.Contains(log[len(log)-1].Message, "interrupted") {
 				t.Errorf("the last event is %+v", last.Data.Status)
 			}
-			if code, stderr := p.wait(); code != tc.code {
-				t.Errorf("exit %d\n%s", code, stderr)
-			}
-			if left, _ := filepath.Glob(filepath.Join(paths[1], ".*")); len(left) > 0 || mirrored(paths[0], paths[1]) {
+			p.exits(tc.code)
+			if left, _ := os.ReadDir(dst); len(left) > 0 {
 				t.Errorf("at the destination: %v", left)
 			}
 		})
@@ -232,14 +151,13 @@ func TestInterrupt(t *testing.T) {
 // next run.
 func TestInterruptWaiting(t *testing.T) {
 	for _, args := range [][]string{{"-wait", "1"}, {"-every", "1h"}} {
-		p := start(t, append(args, sites(t, 1)...)...)
+		src, dst := tree(t, 1)
+		p, addr := serve(t, "", append(args, src, dst)...)
 		if args[0] == "-every" {
-			watch(t, p.addr, momclient.Options{}, func(e wire.Event) bool { return !e.EndsRun() })
+			subscribe(t, addr, momclient.Options{}, func(e wire.Event) bool { return !e.EndsRun() })
 		}
-		p.signal(os.Interrupt)
-		if code, stderr := p.wait(); code != exitOK {
-			t.Errorf("%v: exit %d\n%s", args, code, stderr)
-		}
+		p.signal(syscall.SIGINT)
+		p.exits(0)
 	}
 }
 
@@ -278,7 +196,7 @@ func stall(t *testing.T, addr string) (release func()) {
 	moving := make(chan struct{})
 	go func() {
 		defer close(watched)
-		watch(t, addr, momclient.Options{DialContext: dial}, func(e wire.Event) bool {
+		subscribe(t, addr, momclient.Options{DialContext: dial}, func(e wire.Event) bool {
 			if e.Data.Status.State == wire.Transferring && !conn.stalled.Swap(true) {
 				close(moving)
 			}
@@ -295,20 +213,21 @@ func stall(t *testing.T, addr string) (release func()) {
 // TestSecondSignal kills a command that, after a first signal, waits for a
 // subscriber who does not answer.
 func TestSecondSignal(t *testing.T) {
-	p := start(t, append([]string{"-bandwidth", "100", "-call-timeout", "1h", "-progress-interval", "1ms"}, sites(t, 1)...)...)
-	release := stall(t, p.addr)
+	src, dst := tree(t, 10)
+	p, addr := serve(t, "", "-bandwidth", "100", "-call-timeout", "1h", "-progress-interval", "1ms", src, dst)
+	release := stall(t, addr)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if code, stderr := p.wait(); code != -1 || p.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
-			t.Errorf("it ended by itself: exit %d\n%s", code, stderr)
+		if p.exits(-1); p.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
+			t.Errorf("it ended otherwise: %v", p.cmd.ProcessState)
 		}
 	}()
 	// Signals that come before the first was taken are one with it.
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for waiting := true; waiting; {
-		p.cmd.Process.Signal(os.Interrupt)
+		p.cmd.Process.Signal(syscall.SIGINT)
 		select {
 		case <-ended:
 			waiting = false
@@ -320,54 +239,51 @@ func TestSecondSignal(t *testing.T) {
 
 // TestEvery mirrors what has changed in the next run.
 func TestEvery(t *testing.T) {
-	paths := sites(t, 1)
-	p := start(t, append([]string{"-every", "1ms"}, paths...)...)
+	src, dst := tree(t, 1)
+	p, addr := serve(t, "", "-every", "1ms", src, dst)
 	changed := false
-	watch(t, p.addr, momclient.Options{}, func(e wire.Event) bool {
+	subscribe(t, addr, momclient.Options{}, func(e wire.Event) bool {
 		if e.Data.Status.State != wire.JobCompleted {
 			return true
 		}
 		if !changed {
 			changed = true
-			if err := os.WriteFile(filepath.Join(paths[0], "index.html"), []byte("news"), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(src, "index.html"), []byte("news"), 0o644); err != nil {
 				t.Error(err)
 			}
 		}
-		got, _ := os.ReadFile(filepath.Join(paths[1], "index.html"))
+		got, _ := os.ReadFile(filepath.Join(dst, "index.html"))
 		return string(got) != "news"
 	})
-	if !mirrored(paths[0], paths[1]) {
-		t.Error("the change was not mirrored")
-	}
-	p.signal(os.Interrupt)
-	if code, stderr := p.wait(); code != exitOK {
-		t.Errorf("exit %d\n%s", code, stderr)
-	}
+	same(t, src, dst)
+	p.signal(syscall.SIGINT)
+	p.exits(0)
 }
 
 // TestSecured takes only clients with the token and a certificate.
 func TestSecured(t *testing.T) {
-	authority := wiretest.NewAuthority()
-	cert, key := writePair(t, authority.Issue("server", time.Hour, "127.0.0.1"))
-	own := authority.Issue("client", time.Hour)
-	ca, _ := writePair(t, own) // a certificate that is trusted need not be signed
-	token := filepath.Join(t.TempDir(), "token")
-	os.WriteFile(token, []byte("secret\n"), 0o600)
-	p := start(t, append([]string{"-tls-cert", cert, "-tls-key", key, "-tls-client-ca", ca, "-token-file", token}, sites(t, 1)...)...)
+	if len(secure()) == 1 {
+		t.Skip("the wall clock steps")
+	}
+	certs, token := newPapers(t, true, "127.0.0.1"), filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	own := certs.trust.Certificates[0]
+	src, dst := tree(t, 1)
+	p, addr := serve(t, "", append(certs.server, "-token-file", token, src, dst)...)
 	for _, tc := range []struct {
 		token string
 		cert  tls.Certificate
 		ok    bool
-	}{{"secret", own, true}, {"wrong", own, false}, {"secret", tls.Certificate{}, false}, {"secret", authority.Issue("stranger", time.Hour), false}} {
-		secure := &tls.Config{RootCAs: authority.Pool(), GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &tc.cert, nil }}
-		c := momclient.New(p.addr, momclient.Options{Token: tc.token, TLS: secure})
+	}{{"secret", own, true}, {"wrong", own, false}, {"secret", tls.Certificate{}, false}, {"secret", wiretest.NewAuthority().Issue("client", time.Hour), false}} {
+		secure := &tls.Config{RootCAs: certs.trust.RootCAs, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &tc.cert, nil }}
+		c := momclient.New(addr, momclient.Options{Token: tc.token, TLS: secure})
 		if _, err := c.Jobs(t.Context()); (err == nil) != tc.ok {
 			t.Errorf("token %q, %d certificates: %v", tc.token, len(tc.cert.Certificate), err)
 		}
 		c.Close()
 	}
-	p.signal(os.Interrupt)
-	if code, stderr := p.wait(); code != exitOK {
-		t.Errorf("exit %d\n%s", code, stderr)
-	}
+	p.signal(syscall.SIGINT)
+	p.exits(0)
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package cmd_test
+package e2e
 
 import (
 	"bytes"
@@ -68,7 +68,7 @@ func newSites(t *testing.T) *sites {
 	err := os.Mkdir(s.top, 0o755)
 	if err == nil {
 		t.Cleanup(func() { os.RemoveAll(s.top) })
-		err = os.CopyFS(filepath.Join(s.top, "site"), os.DirFS(filepath.Join("..", "testdata", "site")))
+		err = os.CopyFS(filepath.Join(s.top, "site"), os.DirFS(filepath.Join("..", "..", "testdata", "site")))
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package cmd_test
+package e2e
 
 import (
 	"bytes"
@@ -68,7 +68,7 @@ func (p *pairUnderTest) start(l *lab) {
 		}
 		args = append(args, "-bandwidth", "200000", "-progress-interval", "1ms")
 	}
-	p.server = startIn(p.t, l.servers.in, "momserver", append(args, src, dst)...)
+	p.server = launch(p.t, l.servers.in, command("momserver", append(args, src, dst)...))
 	p.server.says("addr=")
 	p.witness = newWitness(p.t, l.servers.in, addr, papers)
 	args = append([]string{"-addr", addr, "-o", "json", "-from", "oldest", "-name", "monitor"}, papers.client...)
@@ -78,7 +78,7 @@ func (p *pairUnderTest) start(l *lab) {
 	if p.callback {
 		args = append(args, "-callback", clientIP(p.number)+":0")
 	}
-	p.monitor = startIn(p.t, l.clients.in, "momclient", args...)
+	p.monitor = launch(p.t, l.clients.in, command("momclient", args...))
 }
 
 func (p *pairUnderTest) shown() int { return strings.Count(p.monitor.stdout.String(), "\n") }

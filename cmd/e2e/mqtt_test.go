@@ -1,9 +1,8 @@
 //go:build unix
 
-package main
+package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"mom.internal/momserver"
 	"mom.internal/wire"
@@ -22,15 +20,9 @@ import (
 // mqttEvents is how many events TestMQTT sends in one run.
 const mqttEvents = 12_000
 
-// broker is a mosquitto of the test's own.
-type broker struct {
-	port string
-	log  buffer
-}
-
-// startBroker starts mosquitto on loopback, without a bound on what it queues:
-// by default it drops what is over 1,000 messages, silently.
-func startBroker(t *testing.T) *broker {
+// startBroker starts mosquitto on loopback, and returns its port. Its queue has no
+// bound, because by default mosquitto silently drops messages from the 1,001st on.
+func startBroker(t *testing.T) (broker *process, port string) {
 	t.Helper()
 	path, err := exec.LookPath("mosquitto")
 	if err != nil {
@@ -48,73 +40,52 @@ func startBroker(t *testing.T) *broker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := new(broker)
-	_, b.port, _ = net.SplitHostPort(l.Addr().String())
+	_, port, _ = net.SplitHostPort(l.Addr().String())
 	l.Close()
 	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	write(t, conf, "listener "+b.port+" 127.0.0.1\nallow_anonymous true\npersistence false\n"+
-		"max_queued_messages 0\nmax_inflight_messages 0\nlog_dest stderr\nlog_type subscribe\nlog_type error\n")
-	b.start(t, path, nil, nil, "-c", conf)
-	eventually(t, "listening", func() bool {
-		c, err := net.Dial("tcp", "127.0.0.1:"+b.port)
+	if err := os.WriteFile(conf, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\npersistence false\n"+
+		"max_queued_messages 0\nmax_inflight_messages 0\nlog_dest stderr\nlog_type subscribe\nlog_type error\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	broker = launch(t, here, exec.Command(path, "-c", conf))
+	broker.eventually("listening", func() bool {
+		c, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			c.Close()
 		}
 		return err == nil
 	})
-	return b
-}
-
-// start starts a program whose messages go to the log.
-func (b *broker) start(t *testing.T, path string, stdin *os.File, stdout *buffer, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.Command(path, args...)
-	cmd.Stderr = &b.log
-	if stdin != nil {
-		cmd.Stdin = stdin
-	}
-	if stdout != nil {
-		cmd.Stdout = stdout
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	return cmd
+	return broker, port
 }
 
 // TestMQTT sends a run of more than ten thousand events through a real broker:
 // momclient -o cloudevents | mosquitto_pub -l. All arrive, once, in order.
 func TestMQTT(t *testing.T) {
-	b := startBroker(t)
-	var got buffer
-	sub := b.start(t, "mosquitto_sub", nil, &got, "-h", "127.0.0.1", "-p", b.port, "-q", "2", "-t", "mom/#", "-C", fmt.Sprint(mqttEvents))
-	eventually(t, "subscribed", func() bool { return strings.Contains(b.log.String(), " mom/#") })
+	broker, port := startBroker(t)
+	args := []string{"-h", "127.0.0.1", "-p", port, "-q", "2"}
+	sub := launch(t, here, exec.Command("mosquitto_sub", append(args, "-t", "mom/#", "-C", fmt.Sprint(mqttEvents))...))
+	broker.says(" mom/#")
 
-	srv, addr := serveTCP(t, momserver.Config{CacheEvents: 2 * mqttEvents, ProgressInterval: 1})
+	srv, addr := serveHere(t, momserver.Config{CacheEvents: 2 * mqttEvents, ProgressInterval: 1})
 	r, w := pipe(t)
-	p := start(t, addr, w, "-o", "cloudevents", "-exit-when-done", "-job", "site")
+	p := watchTo(t, w, addr, "-o", "cloudevents", "-exit-when-done", "-job", "site")
 	w.Close()
-	pub := b.start(t, "mosquitto_pub", r, nil, "-h", "127.0.0.1", "-p", b.port, "-q", "2", "-t", "mom/events", "-l")
+	cmd := exec.Command("mosquitto_pub", append(args, "-t", "mom/events", "-l")...)
+	cmd.Stdin = r
+	pub := launch(t, here, cmd)
 	r.Close()
 	longRun(t, srv, mqttEvents)
-	p.exits(exitOK)
-	hung := time.AfterFunc(hangs, func() { pub.Process.Kill(); sub.Process.Kill() })
-	defer hung.Stop()
-	if err := pub.Wait(); err != nil {
-		t.Fatalf("mosquitto_pub: %v\n%s", err, &b.log)
-	}
-	if err := sub.Wait(); err != nil {
-		t.Fatalf("mosquitto_sub: %v, after %d lines\n%s", err, strings.Count(got.String(), "\n"), &b.log)
+	for _, p := range []*process{p, pub, sub} {
+		p.exits(0)
 	}
 	seq, stream := uint64(0), invariant.NewStream(invariant.Unknown(), wire.Filter{}, invariant.Fails(t))
-	for line := range bytes.Lines([]byte(got.String())) {
+	for line := range strings.Lines(sub.stdout.String()) {
 		seq++
 		var e struct {
 			ID, Sequence string
 			Data         wire.Event
 		}
-		if err := json.Unmarshal(line, &e); err != nil {
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatalf("line %d: %v", seq, err)
 		}
 		if stream.Event(e.Data); e.Sequence != fmt.Sprintf("%020d", seq) || e.ID != e.Data.Cursor().String() {

@@ -1,10 +1,10 @@
 //go:build unix
 
-package main
+package e2e
 
 import (
-	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -54,6 +54,30 @@ func (m manager) nothing() {
 	}
 }
 
+// startNotifying starts momserver with the socket of its service manager.
+func startNotifying(t *testing.T, socket string, args ...string) *process {
+	t.Helper()
+	src, dst := tree(t, 10)
+	cmd := command("momserver", append(append([]string{"-addr", "127.0.0.1:0"}, args...), src, dst)...)
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket)
+	return launch(t, here, cmd)
+}
+
+// get gets a page.
+func get(t *testing.T, url string) (code int, body string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
 // TestService is the life of a service: the manager is told that it is ready,
 // and the health page says so; after SIGTERM the manager is told that it stops,
 // the page says so while a subscriber has not got everything, and when that has
@@ -71,23 +95,24 @@ func TestService(t *testing.T) {
 	for _, name := range names {
 		t.Run(name[:1], func(t *testing.T) {
 			m := listenNotify(t, name)
-			p := startIn(t, []string{"NOTIFY_SOCKET=" + name}, append([]string{"-debug", "127.0.0.1:0", "-bandwidth", "100", "-call-timeout", "1h", "-progress-interval", "1ms"}, sites(t, 1)...)...)
-			if got := m.told(); got[0] != "READY=1" || got[1] != "STATUS=mirroring; subscribers at "+p.addr || len(got) != 2 {
+			p := startNotifying(t, name, "-debug", "127.0.0.1:0", "-bandwidth", "100", "-call-timeout", "1h", "-progress-interval", "1ms")
+			addr, url := p.word("addr="), strings.TrimSuffix(p.word("url="), "/")
+			if got := m.told(); got[0] != "READY=1" || got[1] != "STATUS=mirroring; subscribers at "+addr || len(got) != 2 {
 				t.Errorf("told %q", got)
 			}
-			if code, body := fetch(t, p.url+"/healthz"); code != http.StatusOK || body != "ok\n" {
+			if code, body := get(t, url+"/healthz"); code != http.StatusOK || body != "ok\n" {
 				t.Errorf("ready: %d %q", code, body)
 			}
-			if code, body := fetch(t, p.url+"/metrics"); code != http.StatusOK || !strings.Contains(body, "\nmomserver_events_published_total ") {
+			if code, body := get(t, url+"/metrics"); code != http.StatusOK || !strings.Contains(body, "\nmomserver_events_published_total ") {
 				t.Errorf("%d %s", code, body)
 			}
-			release := stall(t, p.addr)
+			release := stall(t, addr)
 			p.signal(syscall.SIGTERM)
 			if got := m.told(); got[0] != "STOPPING=1" || !strings.HasPrefix(got[1], "STATUS=") {
 				t.Errorf("told %q", got)
 			}
 			for { // until it has drained, when fetch fails
-				code, body := fetch(t, p.url+"/healthz")
+				code, body := get(t, url+"/healthz")
 				if code == http.StatusServiceUnavailable && strings.Contains(body, "shutting down") {
 					break
 				}
@@ -96,10 +121,11 @@ func TestService(t *testing.T) {
 				}
 			}
 			release()
-			if code, stderr := p.wait(); code != exitOK || strings.Contains(stderr, "level=WARN") || strings.Contains(stderr, "level=ERROR msg=\"the debug") {
-				t.Errorf("exit %d\n%s", code, stderr)
+			p.exits(0)
+			if log := p.stderr.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR msg=\"the debug") {
+				t.Error(log)
 			}
-			if nc, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://")); err == nil {
+			if nc, err := net.Dial("tcp", strings.TrimPrefix(url, "http://")); err == nil {
 				nc.Close()
 				t.Error("the pages are still there")
 			}
@@ -115,10 +141,7 @@ func TestServiceOnce(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	m := listenNotify(t, filepath.Join(dir, "notify"))
-	p := startIn(t, []string{"NOTIFY_SOCKET=" + filepath.Join(dir, "notify")}, append([]string{"-once"}, sites(t, 1)...)...)
-	if code, stderr := p.wait(); code != exitOK {
-		t.Errorf("exit %d\n%s", code, stderr)
-	}
+	startNotifying(t, filepath.Join(dir, "notify"), "-once").exits(0)
 	for _, want := range []string{"READY=1", "STOPPING=1"} {
 		if got := m.told(); got[0] != want {
 			t.Errorf("told %q; want %s", got, want)
@@ -127,31 +150,8 @@ func TestServiceOnce(t *testing.T) {
 	m.nothing()
 }
 
-// TestStopping tells the manager as soon as the signal is there, whatever else
-// goes on, and not again at the end.
-func TestStopping(t *testing.T) {
-	dir, err := os.MkdirTemp("", "mom")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	m := listenNotify(t, filepath.Join(dir, "notify"))
-	ctx, signal := context.WithCancel(t.Context())
-	stopping := notifier{socket: filepath.Join(dir, "notify")}.ready(ctx, m.conn.LocalAddr())
-	m.told()
-	signal()
-	if got := m.told(); got[0] != "STOPPING=1" {
-		t.Errorf("told %q", got)
-	}
-	stopping()
-	m.nothing()
-}
-
 // TestServiceUntold runs all the same when the manager cannot be told, and says
 // so.
 func TestServiceUntold(t *testing.T) {
-	p := startIn(t, []string{"NOTIFY_SOCKET=" + filepath.Join(t.TempDir(), "none")}, append([]string{"-once"}, sites(t, 1)...)...)
-	if code, stderr := p.wait(); code != exitOK || !strings.Contains(stderr, "cannot tell the service manager") {
-		t.Errorf("exit %d\n%s", code, stderr)
-	}
+	startNotifying(t, filepath.Join(t.TempDir(), "none"), "-once").exits(0, "cannot tell the service manager")
 }

@@ -1,6 +1,8 @@
 //go:build unix
 
-package cmd_test
+// Package e2e tests the two commands as processes: over TCP on loopback or
+// between network namespaces, with real files, signals and a browser.
+package e2e
 
 import (
 	"bufio"
@@ -9,16 +11,22 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
+	"mom.internal/momserver"
 	"mom.internal/wire"
 )
 
@@ -46,8 +54,12 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "./momserver", "./momclient")
-	if out, err := build.CombinedOutput(); err != nil {
+	args := []string{"build", "-buildvcs=false", "-o", dir, "../momserver", "../momclient"}
+	if raceDetector() {
+		args = slices.Insert(args, 1, "-race")
+		os.Setenv("GORACE", "atexit_sleep_ms=0") // else each process sleeps for a second at its end
+	}
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "the commands cannot be built: %v\n%s", err, out)
 		return 1
 	}
@@ -55,10 +67,17 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
+// raceDetector reports whether this test was built with -race. The commands are
+// then built with it, too.
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
 // lookAtSources looks at each source of the commands, so that go test runs the
 // tests again when one has changed: it cannot know what is built here.
 func lookAtSources() error {
-	for _, dir := range []string{"internal", "momserver", "momclient", "../momserver", "../momclient", "../wire"} {
+	for _, dir := range []string{"../internal", "../momserver", "../momclient", "../../momserver", "../../momclient", "../../wire"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() {
 				_, err = os.Stat(path)
@@ -98,9 +117,15 @@ func (b *buffer) String() string {
 	return b.buf.String()
 }
 
+// start starts one of the commands.
 func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
-	return startIn(t, here, name, args...)
+	return launch(t, here, command(name, args...))
+}
+
+// command returns one of the commands, not yet started.
+func command(name string, args ...string) *exec.Cmd {
+	return exec.Command(filepath.Join(bin, name), args...)
 }
 
 // place is where something is done, such as a namespace.
@@ -108,11 +133,14 @@ type place func(func() error) error
 
 func here(do func() error) error { return do() }
 
-// startIn starts one of the commands elsewhere.
-func startIn(t *testing.T, in place, name string, args ...string) *process {
+// launch starts a command in a place.
+func launch(t *testing.T, in place, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(filepath.Join(bin, name), args...)}
-	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	p := &process{t: t, cmd: cmd}
+	cmd.Stderr = &p.stderr
+	if cmd.Stdout == nil {
+		cmd.Stdout = &p.stdout
+	}
 	if err := in(p.cmd.Start); err != nil {
 		t.Fatal(err)
 	}
@@ -132,11 +160,33 @@ func serve(t *testing.T, addr string, args ...string) (*process, string) {
 		addr = "127.0.0.1:0"
 	}
 	p := start(t, "momserver", append([]string{"-addr", addr}, args...)...)
-	p.says("addr=")
-	_, rest, _ := strings.Cut(p.stderr.String(), "addr=")
-	addr, _, _ = strings.Cut(rest, "\n")
-	return p, addr
+	return p, p.word("addr=")
 }
+
+// word waits until the prefix is on stderr, and returns the rest of the line.
+func (p *process) word(prefix string) string {
+	p.t.Helper()
+	p.says(prefix)
+	_, rest, _ := strings.Cut(p.stderr.String(), prefix)
+	word, _, _ := strings.Cut(rest, "\n")
+	return word
+}
+
+// serveHere starts a server in this process.
+func serveHere(t *testing.T, cfg momserver.Config) (srv *momserver.Server, addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv = momserver.New(cfg)
+	go srv.Serve(l)
+	t.Cleanup(func() { srv.Close() })
+	return srv, l.Addr().String()
+}
+
+// jobID is the ID of a job of the name.
+func jobID(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
 
 // restartable is the address of a server that is to be started again at the same
 // port. In the meantime another socket may take a port of 127.0.0.1, such as
@@ -193,8 +243,8 @@ func (p *process) kill() {
 	p.cmd.Wait()
 }
 
-// exits wants the exit code.
-func (p *process) exits(code int) {
+// exits wants the exit code, -1 for a signal, and the words on stderr.
+func (p *process) exits(code int, words ...string) {
 	p.t.Helper()
 	hung := time.AfterFunc(hangs, func() { p.cmd.Process.Kill() })
 	defer hung.Stop()
@@ -202,6 +252,11 @@ func (p *process) exits(code int) {
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) || p.cmd.ProcessState.ExitCode() != code {
 		p.t.Errorf("%s: %v, want exit %d\n%s", filepath.Base(p.cmd.Path), p.cmd.ProcessState, code, &p.stderr)
+	}
+	for _, w := range words {
+		if !strings.Contains(p.stderr.String(), w) {
+			p.t.Errorf("no %q in %q", w, &p.stderr)
+		}
 	}
 }
 

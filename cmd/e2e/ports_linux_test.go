@@ -1,4 +1,4 @@
-package cmd_test
+package e2e
 
 import (
 	"context"

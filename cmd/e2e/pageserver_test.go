@@ -1,14 +1,12 @@
 //go:build unix
 
-package cmd_test
+package e2e
 
 import (
 	"fmt"
 	"net"
 	"strings"
 	"testing"
-
-	"github.com/google/uuid"
 
 	"mom.internal/momserver"
 	"mom.internal/wire"
@@ -23,15 +21,8 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, srv: momserver.New(momserver.Config{})}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.addr = l.Addr().String()
-	go s.srv.Serve(l)
-	t.Cleanup(func() { s.srv.Close() })
-	return s
+	srv, addr := serveHere(t, momserver.Config{})
+	return &stage{t, srv, addr}
 }
 
 // monitor starts momclient with a page, and returns the page's address.
@@ -43,16 +34,13 @@ func (s *stage) monitor(args ...string) string {
 // pageOf returns where a monitor's page is.
 func pageOf(p *process) string {
 	p.t.Helper()
-	p.says("the page is at ")
-	_, rest, _ := strings.Cut(p.stderr.String(), "the page is at ")
-	page, _, _ := strings.Cut(rest, "\n")
-	return page
+	return p.word("the page is at ")
 }
 
 func (s *stage) job(name string, init wire.InitializeData) *momserver.Job {
 	s.t.Helper()
 	init.Name = name
-	j, err := s.srv.StartJob(uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)), init)
+	j, err := s.srv.StartJob(jobID(name), init)
 	if err != nil {
 		s.t.Fatal(err)
 	}
