@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/cmd/internal/pages"
 	"mom.internal/wire"
 )
 
@@ -113,8 +114,11 @@ func (c *config) check() error {
 	if strings.HasSuffix(c.addr, ":0") {
 		return usagef("-addr %q: no server is at port 0", c.addr)
 	}
-	if err := c.checkHTTP(); err != nil {
-		return err
+	if c.http != "" {
+		var err error
+		if c.http, err = pages.Address("-http", c.http); err != nil {
+			return usageError{err}
+		}
 	}
 	if c.callback != "" {
 		if err := checkAddr("-callback", c.callback); err != nil {
@@ -145,25 +149,6 @@ func (c *config) checkOutput() error {
 		return nil
 	}
 	return usagef("-o %q: want watch, text, json, cloudevents or auto", c.output)
-}
-
-// checkHTTP completes the address of the page. Without a host that is loopback:
-// the jobs are nobody else's business unless the user says so, as 0.0.0.0 does.
-func (c *config) checkHTTP() error {
-	if c.http == "" {
-		return nil
-	}
-	host, port, err := net.SplitHostPort(c.http)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
-	}
-	if err != nil || port == "" {
-		return usagef("-http %q: want HOST:PORT or :PORT, as 127.0.0.1:8420", c.http)
-	}
-	if host == "" {
-		c.http = net.JoinHostPort("127.0.0.1", port)
-	}
-	return nil
 }
 
 // checkAddr wants a host, which may be empty, and a port.

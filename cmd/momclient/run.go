@@ -13,6 +13,7 @@ import (
 	"mom.internal/cmd/momclient/internal/cursorfile"
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/cmd/momclient/internal/screen"
+	"mom.internal/cmd/momclient/internal/web"
 	"mom.internal/momclient"
 	"mom.internal/wire"
 )
@@ -86,7 +87,7 @@ type monitor struct {
 	done   *completion.Completion // nil without -exit-when-done
 	board  *board.Board           // nil where nothing shows one
 	watch  *screen.Watcher        // nil without -o watch
-	page   *pageServer            // nil without -http
+	page   *web.Server            // nil without -http
 	missed uint64                 // events missed since the last one shown
 }
 
@@ -97,11 +98,12 @@ var (
 )
 
 func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
-	var err error
-	if m.page, err = m.c.startPage(m.board, m.stderr); err != nil {
+	page, server, err := m.c.startPage(m.board, m.stderr)
+	if err != nil {
 		return m.say(exitFailed, err)
 	}
-	defer m.page.stop()
+	m.page = page
+	defer server.Stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer stdoutClosed(stdout, func() { cancel(errReaderGone) })()
@@ -182,8 +184,10 @@ func (m *monitor) showOne(e *wire.Event) error {
 	if m.board != nil {
 		m.board.Event(e)
 	}
-	if err := m.page.event(e); err != nil {
-		return err
+	if m.page != nil {
+		if err := m.page.Event(e); err != nil {
+			return err
+		}
 	}
 	if err := m.out.Print(e); err != nil {
 		m.cursor.Freeze(err)

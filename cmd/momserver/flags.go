@@ -11,12 +11,12 @@ import (
 	"strings"
 	"time"
 
-	"mom.internal/wire/protocol"
-
+	"mom.internal/cmd/internal/pages"
 	"mom.internal/cmd/internal/tlsfiles"
 	"mom.internal/cmd/momserver/internal/mirror"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // config is what the flags say.
@@ -182,8 +182,10 @@ func (c *config) check() error {
 	if err != nil {
 		return usagef("-addr %s: want HOST:PORT, as 127.0.0.1:7420 (%w)", c.addr, err)
 	}
-	if err := c.checkDebug(); err != nil {
-		return err
+	if c.debug != "" {
+		if c.debug, err = pages.Address("-debug", c.debug); err != nil {
+			return usageError{err}
+		}
 	}
 	if _, ok := logLevels[c.logLevel]; !ok {
 		return usagef("-log-level %s: want debug, info, warn or error", c.logLevel)
@@ -192,26 +194,6 @@ func (c *config) check() error {
 		return usagef("-log-format %s: want text or json", c.logFormat)
 	}
 	return c.checkPaths()
-}
-
-// checkDebug completes the address of the debug pages. Without a host that is
-// loopback, unlike with -addr: they are nobody else's business unless the
-// operator says so, as 0.0.0.0 does.
-func (c *config) checkDebug() error {
-	if c.debug == "" {
-		return nil
-	}
-	host, port, err := net.SplitHostPort(c.debug)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
-	}
-	if err != nil {
-		return usagef("-debug %s: want HOST:PORT, as 127.0.0.1:6060 (%w)", c.debug, err)
-	}
-	if host == "" {
-		c.debug = net.JoinHostPort("127.0.0.1", port)
-	}
-	return nil
 }
 
 func (c *config) checkPaths() error {

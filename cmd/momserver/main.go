@@ -99,12 +99,12 @@ func serve(ctx context.Context, c *config, manager notifier, log *slog.Logger) (
 		return false, err
 	}
 	log.Info("listening", "addr", l.Addr().String())
-	pages, err := c.startDebug(srv, log)
+	debugPages, err := c.startDebug(srv, log)
 	if err != nil {
 		l.Close()
 		return false, err
 	}
-	defer pages.stop() // at the very end, so that the drain can be looked at
+	defer debugPages.Stop() // at the very end, so that the pages can show the drain
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	<-l.accepting

@@ -1,18 +1,16 @@
-package guard
+package pages
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 )
 
-// TestHandler lets the operator in, and no foreign page.
-func TestHandler(t *testing.T) {
-	h := Handler("mirror.example", "-debug", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "in") }))
+// TestCheckHost lets the operator in, and no page of another site.
+func TestCheckHost(t *testing.T) {
+	h := checkHost("mirror.example", "-debug", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "in") }))
 	for _, tc := range []struct {
 		head []string
 		code int
@@ -51,46 +49,5 @@ func TestHandler(t *testing.T) {
 	}
 	if ownHost("mirror.example:6060", "") || ownHost("mirror.example", "other.example") {
 		t.Error("the name that the operator gave is the operator's own, and no other")
-	}
-}
-
-// TestListener closes connections over the bound, and takes others when there
-// is room again.
-func TestListener(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := &http.Server{Handler: http.NotFoundHandler()}
-	go srv.Serve(Listener(l))
-	t.Cleanup(func() { srv.Close() })
-	answered := func(nc net.Conn) bool {
-		io.WriteString(nc, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		n, _ := nc.Read(make([]byte, 16))
-		return n > 0
-	}
-	dial := func() net.Conn {
-		nc, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { nc.Close() })
-		return nc
-	}
-	var all []net.Conn
-	for range MaxConns {
-		all = append(all, dial())
-		if !answered(all[len(all)-1]) {
-			t.Fatalf("connection %d is not served", len(all))
-		}
-	}
-	if answered(dial()) {
-		t.Error("one more is served")
-	}
-	all[0].Close()
-	for deadline := time.Now().Add(2 * time.Minute); !answered(dial()); {
-		if time.Now().After(deadline) {
-			t.Fatal("no room after one was closed")
-		}
 	}
 }

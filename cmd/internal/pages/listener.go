@@ -1,4 +1,4 @@
-package guard
+package pages
 
 import (
 	"net"
@@ -6,13 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// MaxConns bounds the connections of a Listener.
-const MaxConns = 64
+// maxConns bounds the connections of a Server.
+const maxConns = 64
 
-// Listener returns l but for connections over MaxConns, which are closed at
-// once.
-func Listener(l net.Listener) net.Listener { return &fewConns{Listener: l} }
-
+// fewConns closes connections over maxConns at once.
 type fewConns struct {
 	net.Listener
 	open atomic.Int64
@@ -24,7 +21,7 @@ func (l *fewConns) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) <= MaxConns {
+		if l.open.Add(1) <= maxConns {
 			return &countedConn{nc, sync.OnceFunc(func() { l.open.Add(-1) })}, nil
 		}
 		l.open.Add(-1)
@@ -32,7 +29,7 @@ func (l *fewConns) Accept() (net.Conn, error) {
 	}
 }
 
-// countedConn gives its place free when it is closed.
+// countedConn makes room for another connection when it is closed.
 type countedConn struct {
 	net.Conn
 	release func()
