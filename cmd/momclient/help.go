@@ -1,21 +1,17 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"io"
-	"strings"
+
+	"mom.internal/cmd/internal/help"
 )
 
-// groups says in which order -h shows the flags. A test holds it to be all of
-// them.
-var groups = []struct {
-	title string
-	flags []string
-}{
-	{"Server", []string{"addr", "callback", "name", "period", "token-file", "tls", "tls-ca", "tls-cert", "tls-key"}},
-	{"Events", []string{"job", "state", "severity", "from", "cursor"}},
-	{"Output", []string{"o", "http", "exit-when-done", "wait", "version"}},
+// groups has the flags in the order in which -h shows them.
+var groups = []help.Group{
+	{Title: "Server", Flags: "addr callback name period token-file tls tls-ca tls-cert tls-key"},
+	{Title: "Events", Flags: "job state severity from cursor"},
+	{Title: "Output", Flags: "o http exit-when-done wait version"},
 }
 
 const helpHead = `momclient shows what the mirroring jobs of a MoM server do, live.
@@ -41,27 +37,8 @@ Examples:
   momclient -o json -from oldest -cursor mom.cursor >> events.jsonl
 `
 
-// writeHelp writes every flag with its default.
 func writeHelp(w io.Writer) {
 	fmt.Fprint(w, helpHead)
-	fs := flagSet(new(config))
-	for _, g := range groups {
-		fmt.Fprintf(w, "%s:\n", g.title)
-		for _, name := range g.flags {
-			writeFlag(w, fs.Lookup(name))
-		}
-	}
+	help.Write(w, flagSet(new(config)), groups)
 	fmt.Fprint(w, helpTail)
-}
-
-// writeFlag writes one flag: two columns, the default behind. A usage begins
-// with the placeholder, which stands in the first column alone.
-func writeFlag(w io.Writer, f *flag.Flag) {
-	arg, usage := flag.UnquoteUsage(f)
-	usage = strings.TrimSpace(strings.TrimPrefix(usage, arg))
-	if f.DefValue != "" && f.DefValue != "false" {
-		usage += fmt.Sprintf(" (default %s)", f.DefValue)
-	}
-	head := strings.TrimSpace("-" + f.Name + " " + arg)
-	fmt.Fprintf(w, "  %-21s %s\n", head, usage)
 }

@@ -4,35 +4,22 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"os"
-	"strings"
 
 	"mom.internal/cmd/internal/tlsfiles"
+	"mom.internal/cmd/internal/token"
 	"mom.internal/momclient"
-	"mom.internal/wire"
 )
 
 // options returns what the flags, and the files that they name, come to.
 func (c *config) options(getenv func(string) string) (momclient.Options, error) {
 	o := momclient.Options{
 		AutoReconnect: true, Period: c.period, From: c.start(), Filter: c.serverFilter(),
-		Name: c.name, CallbackAddr: c.callback, Token: getenv("MOM_TOKEN"),
-	}
-	source := "MOM_TOKEN"
-	if c.tokenFile != "" {
-		source = "-token-file " + c.tokenFile
-		data, err := os.ReadFile(c.tokenFile)
-		if err != nil {
-			return o, fmt.Errorf("-token-file: %w", err)
-		}
-		if o.Token = strings.TrimRight(string(data), "\r\n"); o.Token == "" {
-			return o, fmt.Errorf("-token-file %s is empty", c.tokenFile)
-		}
-	}
-	if len(o.Token) > wire.MaxTokenBytes {
-		return o, fmt.Errorf("%s: a token of %d bytes; at most %d", source, len(o.Token), wire.MaxTokenBytes)
+		Name: c.name, CallbackAddr: c.callback,
 	}
 	var err error
+	if o.Token, err = token.Read(c.tokenFile, getenv); err != nil {
+		return o, err
+	}
 	o.TLS, err = c.tlsConfig()
 	return o, err
 }

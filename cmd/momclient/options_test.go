@@ -2,10 +2,8 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
+	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,40 +14,12 @@ import (
 	"mom.internal/wire/wiretest"
 )
 
-// options reads flags, and what they name.
-func options(t *testing.T, getenv func(string) string, args ...string) (*config, string, *tls.Config) {
-	t.Helper()
-	c, err := parseFlags(args)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := c.options(getenv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c, o.Token, o.TLS
-}
-
-// TestToken takes the token from the file before the environment.
-func TestToken(t *testing.T) {
+// TestTokenFile takes the token from the file that -token-file names.
+func TestTokenFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
-	write(t, path, "from the file \r\n")
-	env := func(key string) string { return map[string]string{"MOM_TOKEN": "from the environment"}[key] }
-	for _, tc := range []struct {
-		args []string
-		env  func(string) string
-		want string
-	}{
-		{nil, noEnv, ""}, {nil, env, "from the environment"}, {[]string{"-token-file", path}, env, "from the file "},
-	} {
-		if _, token, _ := options(t, tc.env, tc.args...); token != tc.want {
-			t.Errorf("%v: %q, want %q", tc.args, token, tc.want)
-		}
-	}
-	long := func(string) string { return strings.Repeat("x", 1025) }
-	var stderr buffer
-	if code := run(t.Context(), nil, long, &stderr, &stderr); code != exitUsage || !strings.Contains(stderr.String(), "MOM_TOKEN: a token of 1025 bytes") {
-		t.Errorf("exit %d, %s", code, &stderr)
+	write(t, path, "secret\n")
+	if m, err := newMonitor([]string{"-token-file", path}, noEnv, io.Discard, io.Discard); err != nil || m.opts.Token != "secret" {
+		t.Errorf("%+v, %v", m, err)
 	}
 }
 
@@ -67,16 +37,13 @@ func serveTCP(t *testing.T, cfg momserver.Config) (srv *momserver.Server, addr s
 }
 
 // pemFiles writes a certificate and its key.
-func pemFiles(t *testing.T, cert tls.Certificate) (certFile, keyFile string) {
+func pemFiles(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
 	t.Helper()
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}), 0o600)
-	os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600)
+	cert, key := wiretest.PEM(c)
+	write(t, certFile, string(cert))
+	write(t, keyFile, string(key))
 	return certFile, keyFile
 }
 

@@ -6,16 +6,15 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"regexp"
 	"strings"
 	"time"
 
 	"mom.internal/cmd/internal/pages"
 	"mom.internal/cmd/internal/tlsfiles"
+	"mom.internal/cmd/internal/token"
 	"mom.internal/cmd/momserver/internal/mirror"
 	"mom.internal/momserver"
-	"mom.internal/wire"
 	"mom.internal/wire/protocol"
 )
 
@@ -112,8 +111,9 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	if err := c.readToken(getenv); err != nil {
-		return nil, err
+	var err error
+	if c.server.Token, err = token.Read(c.tokenFile, getenv); err != nil {
+		return nil, usageError{err}
 	}
 	return c, c.readTLS()
 }
@@ -207,25 +207,6 @@ func (c *config) checkPaths() error {
 	}
 	if len(c.paths)%2 != 0 {
 		return usagef("%s has no destination: want SRC DST, or several such pairs", c.paths[len(c.paths)-1])
-	}
-	return nil
-}
-
-// readToken reads the token, from a file or the environment, never from the
-// command line, which everybody on the machine can read.
-func (c *config) readToken(getenv func(string) string) error {
-	c.server.Token = getenv("MOM_TOKEN")
-	if c.tokenFile != "" {
-		data, err := os.ReadFile(c.tokenFile)
-		if err != nil {
-			return usagef("-token-file: %w; name a file that holds the token alone", err)
-		}
-		if c.server.Token = strings.TrimRight(string(data), "\r\n"); c.server.Token == "" {
-			return usagef("-token-file %s: the file holds no token; want it there alone", c.tokenFile)
-		}
-	}
-	if n := len(c.server.Token); n > wire.MaxTokenBytes {
-		return usagef("the token of -token-file or MOM_TOKEN has %d bytes: want at most %d", n, wire.MaxTokenBytes)
 	}
 	return nil
 }

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,69 +33,12 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestHelp holds -h to a screen that shows every flag once, in its group.
-func TestHelp(t *testing.T) {
-	code, out, errs := command(t, "-h")
-	if code != exitOK || errs != "" {
-		t.Error(code, errs)
-	}
-	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
-	if len(lines) < 24 || len(lines) > 40 {
-		t.Errorf("%d lines", len(lines))
-	}
-	for _, line := range lines {
-		if len(line) > 79 {
-			t.Errorf("%d columns: %s", len(line), line)
-		}
-	}
-	seen := make(map[string]int)
-	for _, g := range groups {
-		for _, name := range g.flags {
-			seen[name]++
-		}
-	}
-	flagSet(new(config)).VisitAll(func(f *flag.Flag) {
-		if seen[f.Name] != 1 || !strings.Contains(out, "\n  -"+f.Name+" ") {
-			t.Errorf("-%s is in %d groups, or not shown", f.Name, seen[f.Name])
-		}
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && !strings.Contains(out, "(default "+f.DefValue+")\n") {
-			t.Errorf("the default of -%s is not shown", f.Name)
-		}
-		delete(seen, f.Name)
-	})
-	if len(seen) > 0 {
-		t.Errorf("-h shows flags that do not exist: %v", seen)
-	}
-}
-
-// TestHelpExamples parses the examples of -h.
-func TestHelpExamples(t *testing.T) {
-	t.Chdir(t.TempDir())
-	os.WriteFile("mom.token", []byte("secret\n"), 0o600)
-	examples := 0
-	for line := range strings.Lines(helpTail[strings.Index(helpTail, "Examples:"):]) {
-		args := strings.Fields(strings.Split(strings.TrimSpace(line), "   ")[0])
-		if len(args) == 0 || args[0] != "momserver" {
-			continue
-		}
-		examples++
-		if c, err := parseFlags(args[1:], noEnv); err != nil || len(c.paths) == 0 {
-			t.Errorf("%s: %v", line, err)
-		}
-	}
-	if examples != 3 {
-		t.Errorf("%d examples", examples)
-	}
-}
-
 // TestBadFlags exits 2 before anything runs, and says which flag is wrong and
 // what would be right.
 func TestBadFlags(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	os.Mkdir("src", 0o755)
-	os.WriteFile("empty", []byte("\n"), 0o600)
-	os.WriteFile("long", bytes.Repeat([]byte("x"), 100_000), 0o600)
 	os.WriteFile("junk", []byte("junk"), 0o600)
 	for _, tc := range []struct {
 		args []string
@@ -144,8 +84,6 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"src", "b", "other", "b/below"}, []string{"one inside the other's", filepath.Join(dir, "b", "below")}},
 		{[]string{"src", "b/below", "other", "b"}, []string{"one inside the other's", filepath.Join(dir, "b", "below")}},
 		{[]string{"-token-file", "missing"}, []string{"-token-file", "missing", "no such file", "name a file"}},
-		{[]string{"-token-file", "empty"}, []string{"-token-file", "holds no token", "want it there alone"}},
-		{[]string{"-token-file", "long"}, []string{"-token-file", "100000 bytes", "at most"}},
 		{[]string{"-tls-cert", "junk"}, []string{"-tls-cert and -tls-key go together"}},
 		{[]string{"-tls-key", "junk"}, []string{"-tls-cert and -tls-key go together"}},
 		{[]string{"-tls-client-ca", "junk"}, []string{"-tls-client-ca", "wants -tls-cert and -tls-key"}},
@@ -171,35 +109,14 @@ func TestDashPath(t *testing.T) {
 	}
 }
 
-// TestToken takes the token from the file before the environment.
-func TestToken(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "token")
-	os.WriteFile(name, []byte("from the file \r\n"), 0o600)
-	env := func(key string) string { return map[string]string{"MOM_TOKEN": "from the environment"}[key] }
-	for _, tc := range []struct {
-		args []string
-		env  func(string) string
-		want string
-	}{
-		{nil, noEnv, ""}, {nil, env, "from the environment"}, {[]string{"-token-file", name}, env, "from the file "},
-	} {
-		if c, err := parseFlags(tc.args, tc.env); err != nil || c.server.Token != tc.want {
-			t.Errorf("%v: %q, %v; want %q", tc.args, c.server.Token, err, tc.want)
-		}
-	}
-}
-
 // writePair writes a certificate and its key as PEM files.
-func writePair(t *testing.T, cert tls.Certificate) (certFile, keyFile string) {
+func writePair(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
 	t.Helper()
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}), 0o600)
-	os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600)
+	cert, key := wiretest.PEM(c)
+	os.WriteFile(certFile, cert, 0o600)
+	os.WriteFile(keyFile, key, 0o600)
 	return certFile, keyFile
 }
 

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestHelp prints a screen that has every flag in a group.
+func TestHelp(t *testing.T) {
+	code, out, errs := command(t, "-h")
+	if n := strings.Count(out, "\n"); code != exitOK || errs != "" || n < 24 || n > 41 || strings.Contains(out, "Other:") {
+		t.Errorf("exit %d, %q, %d lines\n%s", code, errs, n, out)
+	}
+	for line := range strings.Lines(out) {
+		if len(line) > 80 {
+			t.Errorf("%d columns: %s", len(line)-1, line)
+		}
+	}
+}
+
+// TestHelpExamples parses the examples of -h.
+func TestHelpExamples(t *testing.T) {
+	examples := 0
+	for line := range strings.Lines(helpTail[strings.Index(helpTail, "Examples:"):]) {
+		line, _, _ = strings.Cut(strings.TrimSpace(line), "   ")
+		line, _, _ = strings.Cut(line, " >>")
+		args := strings.Fields(strings.ReplaceAll(line, `"site to staging"`, "site"))
+		if len(args) == 0 || args[0] != "momclient" {
+			continue
+		}
+		examples++
+		if _, err := parseFlags(args[1:]); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if examples != 3 || strings.Count(helpTail, "  momclient -http :8420") != 1 {
+		t.Errorf("%d examples, or none of -http", examples)
+	}
+}
