@@ -12,17 +12,18 @@ import (
 	"mom.internal/wire/wiretest"
 )
 
-// papers are certificates in files, and the flags that name them.
-type papers struct {
+// certFiles are the flags of the two commands that name certificate files, and
+// the TLS configuration of a client in this process.
+type certFiles struct {
 	server, client []string
-	trust          *tls.Config // of a client in this process
+	trust          *tls.Config
 }
 
-// envStepped, where it is set, says that the wall clock steps, so that
-// certificates are not valid.
+// envStepped, if it is set, says that the wall clock steps, so that no
+// certificate is valid.
 const envStepped = "MOM_TEST_STEPPED"
 
-// secure is whether to test without and with TLS.
+// secure returns the values of TLS, off and on, to test with.
 func secure() []bool {
 	if os.Getenv(envStepped) != "" {
 		return []bool{false}
@@ -30,12 +31,12 @@ func secure() []bool {
 	return []bool{false, true}
 }
 
-// newPapers returns those of a server at the hosts, and of its clients, which
-// have a certificate too; none without TLS.
-func newPapers(t *testing.T, secured bool, hosts ...string) papers {
+// newCerts returns the certificate files of a server at the hosts and of its
+// clients, which have certificates too. Without TLS it returns none.
+func newCerts(t *testing.T, secured bool, hosts ...string) certFiles {
 	t.Helper()
 	if !secured {
-		return papers{}
+		return certFiles{}
 	}
 	dir, authority := t.TempDir(), wiretest.NewAuthority()
 	file := func(name string, content []byte) string {
@@ -51,7 +52,7 @@ func newPapers(t *testing.T, secured bool, hosts ...string) papers {
 	}
 	ca := file("ca.pem", authority.PEM())
 	client := authority.Issue("client", time.Hour)
-	return papers{
+	return certFiles{
 		server: append(pair("server", authority.Issue("server", time.Hour, hosts...)), "-tls-client-ca", ca),
 		client: append(pair("client", client), "-tls-ca", ca),
 		trust:  &tls.Config{RootCAs: authority.Pool(), Certificates: []tls.Certificate{client}},

@@ -15,28 +15,29 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// witness is a client with which nobody meddles: in this process, beside the
-// server. What it is told is what was published.
-type witness struct {
+// controlClient is a client in this process that no test disturbs. It receives
+// all that its server publishes, and keeps a ledger with which the events of a
+// monitor are compared.
+type controlClient struct {
 	t      *testing.T
 	client *momclient.Client
 	ledger invariant.Ledger
 
-	// Owned by the handler.
+	// The fields below belong to the handler.
 	epoch    uuid.UUID
-	seq      uint64                    // of the latest event
-	snapshot map[uint64]invariant.Mark // of where it began
+	seq      uint64                    // of the last event
+	snapshot map[uint64]invariant.Mark // by Seq
 }
 
-// newWitness subscribes at a server, from its oldest cached event. It ends with
-// the test.
-func newWitness(t *testing.T, in place, addr string, p papers) *witness {
+// newControlClient subscribes at a server, from its oldest cached event, until
+// the test ends.
+func newControlClient(t *testing.T, run runner, addr string, p certFiles) *controlClient {
 	t.Helper()
-	w := &witness{t: t}
+	w := &controlClient{t: t}
 	w.client = momclient.New(addr, momclient.Options{
-		AutoReconnect: true, Period: time.Second, From: wire.FromOldest, Name: "witness", TLS: p.trust, Queue: 1 << 20,
+		AutoReconnect: true, Period: time.Second, From: wire.FromOldest, Name: "control", TLS: p.trust, Queue: 1 << 20,
 		DialContext: func(ctx context.Context, network, addr string) (nc net.Conn, err error) {
-			err = in(func() (err error) {
+			err = run(func() (err error) {
 				nc, err = new(net.Dialer).DialContext(ctx, network, addr)
 				return err
 			})
@@ -53,15 +54,16 @@ func newWitness(t *testing.T, in place, addr string, p papers) *witness {
 	return w
 }
 
-// event enters an event. Those that were published before the witness came, and
-// are not of its snapshot, are entered as ends of runs, of which nobody is told.
-func (w *witness) event(e wire.Event) {
+// event enters an event in the ledger. For each event before the subscription
+// that is not in the snapshot, event enters the end of a run, because those are
+// the events that no client receives.
+func (w *controlClient) event(e wire.Event) {
 	if e.Epoch != w.epoch {
 		w.ledger.Begin(e.Epoch)
 		w.epoch, w.seq, w.snapshot = e.Epoch, 0, make(map[uint64]invariant.Mark)
 	}
 	if w.seq > 0 && e.Missed > 0 {
-		w.t.Errorf("the witness has missed %d events before %d", e.Missed, e.Seq)
+		w.t.Errorf("the control client has missed %d events before %d", e.Missed, e.Seq)
 	}
 	m := invariant.Mark{
 		JobID: e.JobID, Name: e.Name(), RunID: e.RunID, State: e.Data.Status.State, Severity: e.Severity(), Final: e.EndsRun(),
@@ -80,8 +82,8 @@ func (w *witness) event(e wire.Event) {
 	w.ledger.Publish(m)
 }
 
-// check puts what a monitor has shown to the checkers.
-func (w *witness) check(name string, shown []wire.Event) {
+// check compares the events that a monitor has shown with the ledger.
+func (w *controlClient) check(name string, shown []wire.Event) {
 	w.t.Helper()
 	if len(shown) == 0 {
 		w.t.Errorf("%s: nothing was shown", name)
@@ -89,7 +91,7 @@ func (w *witness) check(name string, shown []wire.Event) {
 	}
 	stream := invariant.NewStream(&w.ledger, wire.Filter{}, func(v invariant.Violation) { w.t.Errorf("%s: %v", name, v) })
 	last := shown[len(shown)-1]
-	all(w.t, "the witness has it", []*witness{w}, func(w *witness) bool { return w.ledger.Head(last.Epoch) >= last.Seq })
+	all(w.t, "the control client has the event", []*controlClient{w}, func(w *controlClient) bool { return w.ledger.Head(last.Epoch) >= last.Seq })
 	for _, e := range shown {
 		stream.Event(e)
 	}

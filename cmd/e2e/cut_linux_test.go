@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// timing is how soon a vanished peer is to be noticed, and by what flags of
-// the server.
+// timing is the time within which each side must notice that the other has
+// vanished, and the flags of the server for it.
 type timing struct {
 	name   string
 	flags  []string
@@ -24,8 +24,7 @@ var (
 	defaults = timing{"defaults", nil, 10 * time.Second}
 )
 
-// slack is on top of what is promised, for a machine that has other things to
-// do.
+// slack is added to the promised times, because the machine may be busy.
 const slack = 20 * time.Second
 
 func timings() []timing {
@@ -35,7 +34,8 @@ func timings() []timing {
 	return []timing{tuned, defaults}
 }
 
-// pairUnderTest is a server and a monitor over a link that is to be cut.
+// pairUnderTest is a server and a monitor with a link between them that the
+// test cuts.
 type pairUnderTest struct {
 	t        *testing.T
 	number   int
@@ -43,26 +43,26 @@ type pairUnderTest struct {
 	ways     way
 	busy     bool
 	callback bool
-	secured  bool // by TLS
+	secured  bool // with TLS
 
 	server, monitor  *process
-	witness          *witness
-	noticed, missing time.Duration // by the server, by the monitor, after the cut
-	lines            int           // of the monitor, when it had resumed
+	control          *controlClient
+	noticed, missing time.Duration // from the cut until the server, and the monitor, noticed it
+	lines            int           // that the monitor had printed when it resumed
 }
 
 func (p *pairUnderTest) String() string {
 	return fmt.Sprintf("%s, cut %s, busy %t, callback %t, TLS %t", p.timing.name, p.ways, p.busy, p.callback, p.secured)
 }
 
-// start starts both.
-func (p *pairUnderTest) start(l *lab) {
+// start starts the server and the monitor.
+func (p *pairUnderTest) start(l *netnsLab) {
 	addr := serverIP(p.number) + ":7420"
 	src, dst := tree(p.t, 1)
-	papers := newPapers(p.t, p.secured, serverIP(p.number))
+	certs := newCerts(p.t, p.secured, serverIP(p.number))
 	args := append([]string{"-addr", addr, "-every", "1h"}, p.timing.flags...)
-	args = append(args, papers.server...)
-	if p.busy { // some events a second, for a minute
+	args = append(args, certs.server...)
+	if p.busy { // some events per second for a minute
 		if err := os.WriteFile(filepath.Join(src, "film"), bytes.Repeat([]byte("film"), 3<<20), 0o644); err != nil {
 			p.t.Fatal(err)
 		}
@@ -70,8 +70,8 @@ func (p *pairUnderTest) start(l *lab) {
 	}
 	p.server = launch(p.t, l.servers.in, command("momserver", append(args, src, dst)...))
 	p.server.says("addr=")
-	p.witness = newWitness(p.t, l.servers.in, addr, papers)
-	args = append([]string{"-addr", addr, "-o", "json", "-from", "oldest", "-name", "monitor"}, papers.client...)
+	p.control = newControlClient(p.t, l.servers.in, addr, certs)
+	args = append([]string{"-addr", addr, "-o", "json", "-from", "oldest", "-name", "monitor"}, certs.client...)
 	if p.timing.name == tuned.name {
 		args = append(args, "-period", "1s")
 	}
@@ -87,7 +87,8 @@ func (p *pairUnderTest) ready() bool {
 	return p.shown() > 5 || !p.busy && strings.Contains(p.monitor.stdout.String(), "JobCompleted")
 }
 
-// notices reports whether both have noticed, and keeps when they did.
+// notices reports whether both sides have noticed the cut, and records when
+// they did.
 func (p *pairUnderTest) notices(at time.Time) bool {
 	if p.noticed == 0 && dropped(p.server.stderr.String(), "monitor") != "" {
 		p.noticed = time.Since(at)
@@ -98,22 +99,24 @@ func (p *pairUnderTest) notices(at time.Time) bool {
 	return p.noticed > 0 && p.missing > 0
 }
 
-// checkNotice looks at how soon it was, and why.
+// checkNotice checks the time and the reason.
 func (p *pairUnderTest) checkNotice() {
 	p.t.Logf("%v: noticed by the server in %v, by the monitor in %v", p, p.noticed.Round(time.Millisecond), p.missing.Round(time.Millisecond))
 	if max(p.noticed, p.missing) > p.timing.notice+slack {
 		p.t.Errorf("%v: noticed in %v and %v, want %v", p, p.noticed, p.missing, p.timing.notice)
 	}
 	why := dropped(p.server.stderr.String(), "monitor")
-	// Where the server hears, it may hear that the monitor has closed; and the
-	// connection on which it does not call is the kernel's to find.
+	// If the link still carries data to the server, the server may receive that
+	// the monitor has closed. On a connection without calls from the server,
+	// only the kernel can find the loss.
 	lost := strings.Contains(why, `reason="connection lost"`) && (p.ways == fromServer || p.callback)
 	if !strings.Contains(why, `reason="call timeout"`) && !lost {
 		p.t.Errorf("%v: %s", p, why)
 	}
 }
 
-// goesOn reports whether the monitor is back, with more events where there are.
+// goesOn reports whether the monitor is back, and has printed new events if the
+// server publishes any.
 func (p *pairUnderTest) goesOn() bool {
 	if p.lines == 0 && strings.Contains(p.monitor.stderr.String(), "resumed") {
 		p.lines = p.shown()
@@ -121,7 +124,7 @@ func (p *pairUnderTest) goesOn() bool {
 	return p.lines > 0 && (!p.busy || p.shown() > p.lines+3)
 }
 
-// pairsUnderTest returns one of each kind.
+// pairsUnderTest returns a pair for each combination that is tested.
 func pairsUnderTest(t *testing.T) (pairs []*pairUnderTest) {
 	for _, timing := range timings() {
 		for _, ways := range []way{bothWays, toServer, fromServer} {
@@ -136,14 +139,14 @@ func pairsUnderTest(t *testing.T) (pairs []*pairUnderTest) {
 	return pairs
 }
 
-// TestCut cuts links without a word to either side, all at once: between
-// servers and monitors, both of which notice, and when it has healed the
-// monitor gets on, with nothing lost or twice; of connections on which nobody
-// is called; and under a client that asks for what is cached.
+// TestCut silently cuts links, all at once. Servers and monitors notice the
+// cut, and once the link is healed the monitor goes on with no event lost or
+// repeated. Servers also notice cuts of connections on which they make no
+// calls, and a client that asks for cached events gets an error in time.
 func TestCut(t *testing.T) {
 	t.Parallel()
 	pairs := pairsUnderTest(t)
-	l := newLab(t, len(pairs)+maxStrangers+1)
+	l := newNetnsLab(t, len(pairs)+maxIdleConns+1)
 	if l == nil {
 		return
 	}
@@ -151,23 +154,23 @@ func TestCut(t *testing.T) {
 		p.start(l)
 	}
 	all(t, "events", pairs, (*pairUnderTest).ready)
-	strangers := newStrangers(t, l, len(pairs)+1)
+	idleConns := newIdleConns(t, l, len(pairs)+1)
 
 	at := time.Now()
 	for _, p := range pairs {
 		l.cut(p.number, p.ways, true)
 	}
-	for _, s := range strangers {
+	for _, s := range idleConns {
 		l.cut(s.number, s.ways, true)
 		s.wait()
 	}
 	all(t, "noticed", pairs, func(p *pairUnderTest) bool { return p.notices(at) })
-	all(t, "strangers noticed", strangers, func(s *stranger) bool { return s.isNoticed(at) })
+	all(t, "idle connections noticed", idleConns, func(s *idleConn) bool { return s.isNoticed(at) })
 	for _, p := range pairs {
 		p.checkNotice()
 		l.cut(p.number, p.ways, false)
 	}
-	for _, s := range strangers {
+	for _, s := range idleConns {
 		s.checkNotice()
 	}
 	cutUnderAsking(t, l, l.pairs)
@@ -177,13 +180,13 @@ func TestCut(t *testing.T) {
 		if missed := told(t, shown).Missed; missed > 0 {
 			t.Errorf("%v: missed %d, of which the cache had all", p, missed)
 		}
-		p.witness.check(p.String(), shown)
+		p.control.check(p.String(), shown)
 	}
 }
 
-func listenIn(t *testing.T, in place, addr string) (l net.Listener) {
+func listenIn(t *testing.T, run runner, addr string) (l net.Listener) {
 	t.Helper()
-	err := in(func() (err error) {
+	err := run(func() (err error) {
 		l, err = net.Listen("tcp", addr)
 		return err
 	})

@@ -30,15 +30,15 @@ import (
 	"mom.internal/wire"
 )
 
-// envSlow, where it is set, makes the tests of this package longer, and has
-// them cut links under servers with default times too.
+// envSlow, if it is set, makes these tests longer, and lets them cut links with
+// the default times of the server, too.
 const envSlow = "MOM_TEST_SLOW"
 
 // hangs is the time after which a test counts as hanging. It is long, because
 // the machine may be busy.
 const hangs = 2 * time.Minute
 
-// bin holds the two commands.
+// bin is the directory with the two commands.
 var bin string
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
@@ -50,7 +50,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if err := lookAtSources(); err != nil {
+	if err := statSources(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -74,9 +74,10 @@ func raceDetector() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// lookAtSources looks at each source of the commands, so that go test runs the
-// tests again when one has changed: it cannot know what is built here.
-func lookAtSources() error {
+// statSources calls stat for each source file of the commands. The go command
+// records that, and runs the tests again when one of the files changes. It
+// cannot see what the tests build.
+func statSources() error {
 	for _, dir := range []string{"../internal", "../momserver", "../momclient", "../../momserver", "../../momclient", "../../wire"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() {
@@ -91,7 +92,7 @@ func lookAtSources() error {
 	return nil
 }
 
-// process is one of the two commands, running.
+// process is a running process, usually one of the two commands.
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -120,28 +121,28 @@ func (b *buffer) String() string {
 // start starts one of the commands.
 func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
-	return launch(t, here, command(name, args...))
+	return launch(t, sameNamespace, command(name, args...))
 }
 
-// command returns one of the commands, not yet started.
+// command returns the exec.Cmd of one of the commands.
 func command(name string, args ...string) *exec.Cmd {
 	return exec.Command(filepath.Join(bin, name), args...)
 }
 
-// place is where something is done, such as a namespace.
-type place func(func() error) error
+// A runner runs a function, perhaps in another network namespace.
+type runner func(func() error) error
 
-func here(do func() error) error { return do() }
+func sameNamespace(do func() error) error { return do() }
 
-// launch starts a command in a place.
-func launch(t *testing.T, in place, cmd *exec.Cmd) *process {
+// launch starts a process with the runner.
+func launch(t *testing.T, run runner, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd}
 	cmd.Stderr = &p.stderr
 	if cmd.Stdout == nil {
 		cmd.Stdout = &p.stdout
 	}
-	if err := in(p.cmd.Start); err != nil {
+	if err := run(p.cmd.Start); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -152,8 +153,8 @@ func launch(t *testing.T, in place, cmd *exec.Cmd) *process {
 	return p
 }
 
-// serve starts momserver and returns its address when it listens. addr is where,
-// "" for any port.
+// serve starts momserver at addr, or at any port if addr is empty. It returns
+// the address when the server listens.
 func serve(t *testing.T, addr string, args ...string) (*process, string) {
 	t.Helper()
 	if addr == "" {
@@ -185,13 +186,13 @@ func serveHere(t *testing.T, cfg momserver.Config) (srv *momserver.Server, addr 
 	return srv, l.Addr().String()
 }
 
-// jobID is the ID of a job of the name.
+// jobID returns the ID of the job with the name.
 func jobID(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
 
-// restartable is the address of a server that is to be started again at the same
-// port. In the meantime another socket may take a port of 127.0.0.1, such as
-// that of an outgoing connection. Linux has other loopback addresses, from which
-// no program connects.
+// restartable returns an address for a server that the test starts again at the
+// same port. In the meantime another socket may take a port of 127.0.0.1, such
+// as that of an outgoing connection. Linux has other loopback addresses, from
+// which no program connects.
 func restartable() string {
 	if runtime.GOOS == "linux" {
 		return "127.0.0.2:0"
@@ -213,8 +214,8 @@ func (p *process) says(words string) {
 	p.eventually(words, func() bool { return strings.Contains(p.stderr.String(), words) })
 }
 
-// eventually waits until a condition holds, with a deadline for a test that
-// hangs.
+// eventually waits until a condition holds, and fails the test if it does not
+// in time.
 func (p *process) eventually(what string, holds func() bool) {
 	p.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -243,7 +244,8 @@ func (p *process) kill() {
 	p.cmd.Wait()
 }
 
-// exits wants the exit code, -1 for a signal, and the words on stderr.
+// exits checks the exit code, -1 for a signal, and that the words are on
+// stderr.
 func (p *process) exits(code int, words ...string) {
 	p.t.Helper()
 	hung := time.AfterFunc(hangs, func() { p.cmd.Process.Kill() })
@@ -260,7 +262,7 @@ func (p *process) exits(code int, words ...string) {
 	}
 }
 
-// events reads whole lines as a stranger does, by their names.
+// events decodes whole lines of JSON.
 func events(t *testing.T, lines string) []wire.Event {
 	t.Helper()
 	var all []wire.Event
@@ -275,8 +277,8 @@ func events(t *testing.T, lines string) []wire.Event {
 	return all
 }
 
-// all waits until a condition holds of all. Each is looked at each time, so
-// that each is timed.
+// all waits until a condition holds for each of the values. It checks all of
+// them each time, so that each can record its own time.
 func all[T any](t *testing.T, what string, of []T, holds func(T) bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)

@@ -19,14 +19,14 @@ import (
 	"mom.internal/wire/wiretest"
 )
 
-// stranger is a connection on which nobody is called, to a server of its own.
-type stranger struct {
+// idleConn is a connection to a server of its own, which makes no calls on it.
+type idleConn struct {
 	t      *testing.T
 	number int
 	name   string
-	ways   way // that are cut
+	ways   way // the directions that the test cuts
 	asks   bool
-	says   string // of its greeting, or of TLS's handshake
+	says   string // the bytes that it sends of its greeting or of the TLS handshake
 	greets bool
 	tls    *tls.Config // nil for none
 	notice time.Duration
@@ -36,18 +36,19 @@ type stranger struct {
 	noticed time.Duration
 }
 
-// maxStrangers is how many there are.
-const maxStrangers = 9
+// maxIdleConns is the number of idle connections with TLS.
+const maxIdleConns = 9
 
-// newStrangers connects some, over pairs of addresses from the first.
-func newStrangers(t *testing.T, l *lab, first int) []*stranger {
+// newIdleConns makes the connections, each over a pair of addresses of its own,
+// from the pair first on.
+func newIdleConns(t *testing.T, l *netnsLab, first int) []*idleConn {
 	t.Helper()
 	cfg, notice := momserver.Config{CallTimeout: time.Second, HandshakeTimeout: 2 * time.Second}, tuned.notice
 	if os.Getenv(envSlow) != "" {
 		cfg, notice = momserver.Config{}, defaults.notice
 	}
-	cfg.IdleTimeout = time.Hour // which would find them as well
-	strangers := []*stranger{
+	cfg.IdleTimeout = time.Hour // so that no idle timeout finds them first
+	conns := []*idleConn{
 		{name: "silent", ways: bothWays},
 		{name: "within the greeting", ways: bothWays, says: "MoM\x01"},
 		{name: "greeted", ways: bothWays, greets: true},
@@ -58,14 +59,14 @@ func newStrangers(t *testing.T, l *lab, first int) []*stranger {
 		authority := wiretest.NewAuthority()
 		trust := &tls.Config{RootCAs: authority.Pool(), ServerName: "server"}
 		cfg.TLS = &tls.Config{Certificates: []tls.Certificate{authority.Issue("server", time.Hour, "server")}}
-		strangers = append(strangers,
-			&stranger{name: "within TLS's handshake", ways: bothWays, tls: trust, says: "\x16\x03\x01\x02"},
-			&stranger{name: "greeted in TLS", ways: bothWays, tls: trust, greets: true},
-			&stranger{name: "greeted in TLS, no longer reached", ways: fromServer, tls: trust, greets: true},
-			&stranger{name: "greeted in TLS, waiting for an answer", ways: fromServer, tls: trust, greets: true, asks: true},
+		conns = append(conns,
+			&idleConn{name: "within TLS's handshake", ways: bothWays, tls: trust, says: "\x16\x03\x01\x02"},
+			&idleConn{name: "greeted in TLS", ways: bothWays, tls: trust, greets: true},
+			&idleConn{name: "greeted in TLS, no longer reached", ways: fromServer, tls: trust, greets: true},
+			&idleConn{name: "greeted in TLS, waiting for an answer", ways: fromServer, tls: trust, greets: true, asks: true},
 		)
 	}
-	for i, s := range strangers {
+	for i, s := range conns {
 		own := cfg
 		if s.tls == nil {
 			own.TLS = nil
@@ -75,12 +76,12 @@ func newStrangers(t *testing.T, l *lab, first int) []*stranger {
 		go s.srv.Serve(listenIn(t, l.servers.in, serverIP(s.number)+":7420"))
 		s.connect(l)
 	}
-	all(t, "connected", strangers, func(s *stranger) bool { return s.srv.Stats().Connections == 1 })
-	return strangers
+	all(t, "connected", conns, func(s *idleConn) bool { return s.srv.Stats().Connections == 1 })
+	return conns
 }
 
-// connect comes as far as the stranger does.
-func (s *stranger) connect(l *lab) {
+// connect connects, and greets as far as s should.
+func (s *idleConn) connect(l *netnsLab) {
 	s.t.Helper()
 	err := l.clients.in(func() (err error) {
 		s.nc, err = net.DialTimeout("tcp", serverIP(s.number)+":7420", 5*time.Second)
@@ -103,8 +104,8 @@ func (s *stranger) connect(l *lab) {
 	}
 }
 
-// wait has the stranger wait for an answer, where that is what it does.
-func (s *stranger) wait() {
+// wait makes a call that is never answered, if s should wait for an answer.
+func (s *idleConn) wait() {
 	if s.asks {
 		conn := duplex.NewConn(s.nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
 		conn.Client().Go(protocol.MethodPing, &protocol.Nothing{}, &protocol.Nothing{}, nil)
@@ -112,25 +113,25 @@ func (s *stranger) wait() {
 	}
 }
 
-// isNoticed reports whether the server has closed the connection, and keeps
-// when it had.
-func (s *stranger) isNoticed(at time.Time) bool {
+// isNoticed reports whether the server has closed the connection, and records
+// when it did.
+func (s *idleConn) isNoticed(at time.Time) bool {
 	if s.noticed == 0 && s.srv.Stats().Connections == 0 {
 		s.noticed = time.Since(at)
 	}
 	return s.noticed > 0
 }
 
-func (s *stranger) checkNotice() {
+func (s *idleConn) checkNotice() {
 	s.t.Logf("%s: noticed in %v", s.name, s.noticed.Round(time.Millisecond))
 	if s.noticed > s.notice+slack {
 		s.t.Errorf("%s: noticed in %v, want %v", s.name, s.noticed, s.notice)
 	}
 }
 
-// cutUnderAsking cuts a link before and after a client has connected to ask:
-// it is told within its times.
-func cutUnderAsking(t *testing.T, l *lab, pair int) {
+// cutUnderAsking cuts the link of a client that calls Jobs, before or after the
+// client has connected. The call fails in time.
+func cutUnderAsking(t *testing.T, l *netnsLab, pair int) {
 	t.Helper()
 	srv := momserver.New(momserver.Config{})
 	defer srv.Close()

@@ -15,15 +15,15 @@ import (
 	"mom.internal/wire"
 )
 
-// startTo starts momclient with stdout.
+// startTo starts momclient with the stdout.
 func startTo(t *testing.T, stdout *os.File, addr string, args ...string) *process {
 	t.Helper()
 	cmd := command("momclient", append([]string{"-addr", addr}, args...)...)
 	cmd.Stdout = stdout
-	return launch(t, here, cmd)
+	return launch(t, sameNamespace, cmd)
 }
 
-// watchTo starts momclient with stdout, and waits until it has subscribed.
+// watchTo starts momclient with the stdout, and waits until it has subscribed.
 func watchTo(t *testing.T, stdout *os.File, addr string, args ...string) *process {
 	t.Helper()
 	p := startTo(t, stdout, addr, args...)
@@ -31,7 +31,7 @@ func watchTo(t *testing.T, stdout *os.File, addr string, args ...string) *proces
 	return p
 }
 
-// runs has the server run the job "site" to its end, n times.
+// runs lets the server run the job "site" to its end, n times.
 func runs(t *testing.T, srv *momserver.Server, n int) {
 	t.Helper()
 	for range n {
@@ -56,7 +56,8 @@ func pipe(t *testing.T) (r, w *os.File) {
 	return r, w
 }
 
-// TestSignals ends well by each signal, and has shown all it got.
+// TestSignals ends the monitor by each signal: it has shown all events that it
+// received, and exits as documented.
 func TestSignals(t *testing.T) {
 	srv, addr := serveHere(t, momserver.Config{})
 	for _, tc := range []struct {
@@ -87,8 +88,8 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestReaderGone ends when nobody reads stdout any more: on Linux at once,
-// elsewhere with the next event.
+// TestReaderGone ends the monitor when nobody reads stdout any more: on Linux
+// at once, elsewhere with the next event.
 func TestReaderGone(t *testing.T) {
 	srv, addr := serveHere(t, momserver.Config{})
 	for _, tc := range []struct {
@@ -109,8 +110,8 @@ func TestReaderGone(t *testing.T) {
 	}
 }
 
-// TestReaderGoneWrite ends well at a write that nobody can read, where it is
-// not known before.
+// TestReaderGoneWrite ends the monitor at a write that nobody can read, on a
+// stdout of which the monitor cannot know that earlier.
 func TestReaderGoneWrite(t *testing.T) {
 	srv, addr := serveHere(t, momserver.Config{})
 	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
@@ -126,8 +127,8 @@ func TestReaderGoneWrite(t *testing.T) {
 	p.exits(0)
 }
 
-// TestStdoutFull exits 1 and does not move the cursor past what was not
-// written.
+// TestStdoutFull exits with 1, and does not move the cursor past an event that
+// was not written.
 func TestStdoutFull(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
@@ -153,8 +154,9 @@ func TestStdoutFull(t *testing.T) {
 	}
 }
 
-// TestStdoutStuck ends by a signal though a write to stdout does not return. It
-// answers the server until then, and the cursor is not moved past the event.
+// TestStdoutStuck ends the monitor by a signal although a write to stdout does
+// not return. Until then the monitor answers the server, and the cursor is not
+// moved past the event.
 func TestStdoutStuck(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for the whole grace")
@@ -167,7 +169,7 @@ func TestStdoutStuck(t *testing.T) {
 	runs(t, srv, 1)
 	at := wire.Cursor{Epoch: srv.Epoch(), Seq: 2}
 	p.eventually("its cursor", func() bool { return kept(t, path) == at })
-	long := strings.Repeat("\x01", 40_000) // six times that in JSON, more than a pipe takes
+	long := strings.Repeat("\x01", 40_000) // in JSON six times that, which is more than a pipe takes
 	if err := srv.Publish(wire.Event{JobID: jobID("site"), RunID: jobID("run"), Data: wire.TransferData{
 		Initialize: &wire.InitializeData{Name: long}, Status: wire.Status{State: wire.JobInitialized},
 	}}); err != nil {
@@ -179,7 +181,7 @@ func TestStdoutStuck(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := lines.ReadByte(); err != nil { // of the third, whose rest does not fit
+	if _, err := lines.ReadByte(); err != nil { // the first byte of the third line, whose rest does not fit
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGINT)

@@ -25,8 +25,8 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// subscribe subscribes at addr and calls see with each event until it returns
-// false, or the server is gone. It returns the last event.
+// subscribe subscribes at addr and calls see with each event until see returns
+// false or the server is gone. It returns the last event.
 func subscribe(t *testing.T, addr string, opts momclient.Options, see func(wire.Event) bool) (last wire.Event) {
 	t.Helper()
 	opts.From = wire.FromOldest
@@ -47,8 +47,8 @@ func subscribe(t *testing.T, addr string, opts momclient.Options, see func(wire.
 	return last
 }
 
-// TestWait begins when the subscriber is there, who gets everything from the
-// first event to the last.
+// TestWait begins when the subscriber is there, which receives everything from
+// the first event to the last.
 func TestWait(t *testing.T) {
 	src, dst := tree(t, 10)
 	p, addr := serve(t, "", "-once", "-wait", "1", src, dst)
@@ -72,7 +72,7 @@ func TestWait(t *testing.T) {
 }
 
 // TestWaitForSubscription: -wait does not count a client whose callback
-// endpoint hangs, and then fails.
+// endpoint first hangs and then fails.
 func TestWaitForSubscription(t *testing.T) {
 	src, dst := tree(t, 10)
 	p, addr := serve(t, "", "-once", "-wait", "1", src, dst)
@@ -83,7 +83,7 @@ func TestWaitForSubscription(t *testing.T) {
 	defer l.Close()
 	go func() {
 		if nc, err := l.Accept(); err == nil {
-			time.Sleep(300 * time.Millisecond) // in which a command that counts the client begins
+			time.Sleep(300 * time.Millisecond) // if the server counted the client, it would begin in this time
 			nc.Close()
 		}
 	}()
@@ -113,8 +113,8 @@ func TestWaitForSubscription(t *testing.T) {
 	p.cmd.Wait()
 }
 
-// TestInterrupt ends a transfer by a signal: the run ends by an error that says
-// so, everybody gets it, no spool is left, and the exit is clean.
+// TestInterrupt ends a transfer by a signal: the run ends with an error that
+// says so, all subscribers receive it, no spool is left, and the exit is clean.
 func TestInterrupt(t *testing.T) {
 	for _, tc := range []struct {
 		signal syscall.Signal
@@ -147,8 +147,8 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestInterruptWaiting ends a command that waits for subscribers or for its
-// next run.
+// TestInterruptWaiting ends a server that waits for subscribers or for its next
+// run.
 func TestInterruptWaiting(t *testing.T) {
 	for _, args := range [][]string{{"-wait", "1"}, {"-every", "1h"}} {
 		src, dst := tree(t, 1)
@@ -161,7 +161,8 @@ func TestInterruptWaiting(t *testing.T) {
 	}
 }
 
-// stalling is a connection that takes nothing to write once it is told to.
+// stalling is a connection that takes no more bytes to write once stalled is
+// set.
 type stalling struct {
 	net.Conn
 	stalled atomic.Bool
@@ -181,8 +182,8 @@ func (s *stalling) Close() error {
 	return s.Conn.Close()
 }
 
-// stall subscribes at addr and, once bytes move, answers nothing any more until
-// the returned function is called, which waits for the subscription to end.
+// stall subscribes at addr and, once bytes move, answers no more calls until
+// release is called. release waits for the subscription to end.
 func stall(t *testing.T, addr string) (release func()) {
 	t.Helper()
 	conn := new(stalling)
@@ -210,8 +211,8 @@ func stall(t *testing.T, addr string) (release func()) {
 	}
 }
 
-// TestSecondSignal kills a command that, after a first signal, waits for a
-// subscriber who does not answer.
+// TestSecondSignal ends a server at once that waits for a subscriber after a
+// first signal.
 func TestSecondSignal(t *testing.T) {
 	src, dst := tree(t, 10)
 	p, addr := serve(t, "", "-bandwidth", "100", "-call-timeout", "1h", "-progress-interval", "1ms", src, dst)
@@ -223,7 +224,7 @@ func TestSecondSignal(t *testing.T) {
 			t.Errorf("it ended otherwise: %v", p.cmd.ProcessState)
 		}
 	}()
-	// Signals that come before the first was taken are one with it.
+	// The server may take several early signals as one.
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for waiting := true; waiting; {
@@ -237,7 +238,7 @@ func TestSecondSignal(t *testing.T) {
 	release()
 }
 
-// TestEvery mirrors what has changed in the next run.
+// TestEvery mirrors a change in the next run.
 func TestEvery(t *testing.T) {
 	src, dst := tree(t, 1)
 	p, addr := serve(t, "", "-every", "1ms", src, dst)
@@ -260,12 +261,12 @@ func TestEvery(t *testing.T) {
 	p.exits(0)
 }
 
-// TestSecured takes only clients with the token and a certificate.
+// TestSecured accepts only clients with the token and a certificate.
 func TestSecured(t *testing.T) {
 	if len(secure()) == 1 {
 		t.Skip("the wall clock steps")
 	}
-	certs, token := newPapers(t, true, "127.0.0.1"), filepath.Join(t.TempDir(), "token")
+	certs, token := newCerts(t, true, "127.0.0.1"), filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

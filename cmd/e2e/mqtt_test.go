@@ -17,7 +17,7 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// mqttEvents is how many events TestMQTT sends in one run.
+// mqttEvents is the number of events that TestMQTT sends in one run.
 const mqttEvents = 12_000
 
 // startBroker starts mosquitto on loopback, and returns its port. Its queue has no
@@ -47,7 +47,7 @@ func startBroker(t *testing.T) (broker *process, port string) {
 		"max_queued_messages 0\nmax_inflight_messages 0\nlog_dest stderr\nlog_type subscribe\nlog_type error\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	broker = launch(t, here, exec.Command(path, "-c", conf))
+	broker = launch(t, sameNamespace, exec.Command(path, "-c", conf))
 	broker.eventually("listening", func() bool {
 		c, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
@@ -59,11 +59,12 @@ func startBroker(t *testing.T) (broker *process, port string) {
 }
 
 // TestMQTT sends a run of more than ten thousand events through a real broker:
-// momclient -o cloudevents | mosquitto_pub -l. All arrive, once, in order.
+// momclient -o cloudevents | mosquitto_pub -l. All of them arrive, once and in
+// order.
 func TestMQTT(t *testing.T) {
 	broker, port := startBroker(t)
 	args := []string{"-h", "127.0.0.1", "-p", port, "-q", "2"}
-	sub := launch(t, here, exec.Command("mosquitto_sub", append(args, "-t", "mom/#", "-C", fmt.Sprint(mqttEvents))...))
+	sub := launch(t, sameNamespace, exec.Command("mosquitto_sub", append(args, "-t", "mom/#", "-C", fmt.Sprint(mqttEvents))...))
 	broker.says(" mom/#")
 
 	srv, addr := serveHere(t, momserver.Config{CacheEvents: 2 * mqttEvents, ProgressInterval: 1})
@@ -72,7 +73,7 @@ func TestMQTT(t *testing.T) {
 	w.Close()
 	cmd := exec.Command("mosquitto_pub", append(args, "-t", "mom/events", "-l")...)
 	cmd.Stdin = r
-	pub := launch(t, here, cmd)
+	pub := launch(t, sameNamespace, cmd)
 	r.Close()
 	longRun(t, srv, mqttEvents)
 	for _, p := range []*process{p, pub, sub} {
@@ -97,10 +98,10 @@ func TestMQTT(t *testing.T) {
 	}
 }
 
-// longRun publishes a run of the job "site" that has n events.
+// longRun publishes a run of the job "site" with n events.
 func longRun(t *testing.T, srv *momserver.Server, n int) {
 	t.Helper()
-	size := int64(n - 5) // of the others: two begin, three end
+	size := int64(n - 5) // two events begin the run, three end it
 	j, err := srv.StartJob(jobID("site"), wire.InitializeData{Name: "site", Bytes: size, Packages: 1})
 	if err != nil {
 		t.Fatal(err)

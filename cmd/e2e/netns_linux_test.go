@@ -10,30 +10,30 @@ import (
 	"testing"
 )
 
-// lab is three network namespaces: one for servers, one for clients, and a
-// router between them that can be told to lose what it should pass on. Sockets
-// on both sides see silence then, and no error.
-type lab struct {
+// netnsLab is three network namespaces: one for servers, one for clients, and a
+// router between them that the test can let drop packets. The sockets on both
+// sides then see silence, and no error.
+type netnsLab struct {
 	t                        *testing.T
 	pairs                    int // of addresses
 	servers, router, clients *namespace
 }
 
-// namespace is a network namespace, and the thread that is in it. It ends with
-// the test.
+// namespace is a network namespace, and the thread in it. It ends with the
+// test.
 type namespace struct {
 	tid  int
 	jobs chan func()
 }
 
-// in is a place: what it makes, sockets and processes, is in the namespace.
+// in is a runner. The sockets and processes that do makes are in the namespace.
 func (n *namespace) in(do func() error) error {
 	done := make(chan error)
 	n.jobs <- func() { done <- do() }
 	return <-done
 }
 
-// newNamespace returns an error where that is refused.
+// newNamespace returns an error if the system refuses a namespace.
 func newNamespace(t *testing.T) (*namespace, error) {
 	n, made := &namespace{jobs: make(chan func())}, make(chan error)
 	go func() {
@@ -49,22 +49,23 @@ func newNamespace(t *testing.T) (*namespace, error) {
 	return n, <-made
 }
 
-// envOwner makes this test binary one that has namespaces of its own.
+// envOwner says that this process is root in a user namespace of its own.
 const envOwner = "MOM_TEST_OWNER"
 
 func serverIP(pair int) string { return fmt.Sprintf("10.77.0.%d", pair) }
 func clientIP(pair int) string { return fmt.Sprintf("10.77.1.%d", pair) }
 
-// newLab makes a lab with so many pairs of addresses. Who is not root runs the test again, as root of a user
-// namespace; the lab is nil then, and the caller is to return. Where
-// namespaces are refused the test is skipped.
-func newLab(t *testing.T, pairs int) *lab {
+// newNetnsLab makes a lab with the number of pairs of addresses. Without root
+// it runs the test again in a process that is root in a user namespace, and
+// returns nil; the test must then return. If the system refuses namespaces, the
+// test is skipped.
+func newNetnsLab(t *testing.T, pairs int) *netnsLab {
 	t.Helper()
 	if os.Geteuid() != 0 && os.Getenv(envOwner) == "" {
 		asOwner(t)
 		return nil
 	}
-	l := &lab{t: t, pairs: pairs}
+	l := &netnsLab{t: t, pairs: pairs}
 	for _, n := range []**namespace{&l.servers, &l.router, &l.clients} {
 		made, err := newNamespace(t)
 		if err != nil {
@@ -86,18 +87,18 @@ func newLab(t *testing.T, pairs int) *lab {
 		l.ip(l.servers, "addr add %s/24 dev router", serverIP(pair))
 		l.ip(l.clients, "addr add %s/24 dev router", clientIP(pair))
 	}
-	l.ip(l.servers, "link set lo up") // for who is beside a server
+	l.ip(l.servers, "link set lo up") // for clients beside a server
 	l.ip(l.servers, "link set router up")
 	l.ip(l.clients, "link set router up")
-	for pair := 1; pair <= pairs; pair++ { // so that each pair has its own way, both ways
+	for pair := 1; pair <= pairs; pair++ { // so that each pair has its own routes
 		l.ip(l.servers, "route add %s via 10.77.0.254 src %s", clientIP(pair), serverIP(pair))
 		l.ip(l.clients, "route add %s via 10.77.1.254 src %s", serverIP(pair), clientIP(pair))
 	}
 	return l
 }
 
-// ip runs ip(8).
-func (l *lab) ip(in *namespace, format string, args ...any) {
+// ip runs the command ip in the namespace.
+func (l *netnsLab) ip(in *namespace, format string, args ...any) {
 	l.t.Helper()
 	var out []byte
 	err := in.in(func() (err error) {
@@ -134,7 +135,7 @@ func asOwner(t *testing.T) {
 	}
 }
 
-// A way is a direction of a pair's link.
+// way is a direction of a pair's link.
 type way string
 
 const (
@@ -143,8 +144,8 @@ const (
 	fromServer way = "from the server"
 )
 
-// cut has the router lose what comes from a pair, or heals it.
-func (l *lab) cut(pair int, ways way, cut bool) {
+// cut lets the router drop the packets of a pair, or heals the link.
+func (l *netnsLab) cut(pair int, ways way, cut bool) {
 	l.t.Helper()
 	verb := "del"
 	if cut {

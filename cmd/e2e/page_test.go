@@ -14,7 +14,8 @@ import (
 	"mom.internal/wire"
 )
 
-// TestPage looks at the monitor's page in a real browser, one for all.
+// TestPage tests the page of the monitor in a real browser. All its tests use
+// one browser.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -25,13 +26,13 @@ func TestPage(t *testing.T) {
 			b := b.with(t)
 			b.size(1280, 800, 1)
 			test(t, b)
-			b.open("about:blank") // else it looks for a monitor that has ended
+			b.open("about:blank") // otherwise the page keeps asking a monitor that has ended
 		})
 	}
 }
 
-// pageRun shows a real job from its start to its end, while the monitor prints
-// JSON; the job's page has its packages, its bytes and its runs.
+// pageRun follows a real job from its start to its end, while the monitor
+// prints JSON. The page of the job has its packages, its bytes and its runs.
 func pageRun(t *testing.T, b *browser) {
 	src, dst := tree(t, 130)
 	server, addr := serve(t, "", "-once", "-wait", "2", "-bandwidth", "60000", src, dst)
@@ -60,8 +61,8 @@ func pageRun(t *testing.T, b *browser) {
 	}
 }
 
-// pageRestart says that the server is away, and that the monitor is, and comes
-// back by itself each time.
+// pageRestart: the page says that the server is away, or that the monitor is,
+// and comes back without help each time.
 func pageRestart(t *testing.T, b *browser) {
 	src, dst := tree(t, 5)
 	server, addr := serve(t, restartable(), src, dst)
@@ -85,11 +86,11 @@ func pageRestart(t *testing.T, b *browser) {
 	b.reads("1 completed")
 }
 
-// pageHostile shows names as text, whatever they hold: no element is made of
-// them, no script runs, nothing is asked for.
+// pageHostile: whatever a name holds, the page shows it as text. The name makes
+// no element, runs no script and requests nothing.
 func pageHostile(t *testing.T, b *browser) {
 	const evil = `<img src=x onerror="window.pwned=1">`
-	s := newStage(t)
+	s := newPageServer(t)
 	j := s.job(evil, wire.InitializeData{SourcePath: evil, DestinationPath: "javascript:pwned=1", Packages: 2, Bytes: 20})
 	j.Warn("'\"><svg onload=pwned=1>", evil)
 	j.Warn("a\u202etxt.exe", "\x1b[31m"+"{{7*7}}")
@@ -128,8 +129,9 @@ func pageHostile(t *testing.T, b *browser) {
 	b.complaints()
 }
 
-// long has jobs and texts without a place to break them, running and ended.
-func (s *stage) long() {
+// long makes jobs and texts that have no place to break a line, running and
+// ended.
+func (s *pageServer) long() {
 	long := strings.Repeat("verylongname", 20)
 	j := s.job(long, wire.InitializeData{SourcePath: "/" + long, DestinationPath: "/" + long, Packages: 1200, FilesInPackages: 48_000, Bytes: 1 << 41})
 	j.Warn(long, long)
@@ -153,9 +155,9 @@ func started(t *testing.T, j *momserver.Job, h wire.PackageHeader, b wire.Packag
 	return p
 }
 
-// pagePhone needs no scrolling to the side in a window of 320 pixels.
+// pagePhone: the page needs no horizontal scrolling in a window of 320 pixels.
 func pagePhone(t *testing.T, b *browser) {
-	s := newStage(t)
+	s := newPageServer(t)
 	s.long()
 	b.size(320, 640, 2)
 	b.open(s.monitor())
@@ -171,14 +173,15 @@ func pagePhone(t *testing.T, b *browser) {
 	b.until("the notice fits", fits)
 }
 
-// pageDark is light and dark as the user likes it, legible in both, and does
-// not move where that is not liked.
+// pageDark: the page is light or dark as the user prefers, is legible in both,
+// and does not move if the user prefers that.
 func pageDark(t *testing.T, b *browser) {
-	s := newStage(t)
+	s := newPageServer(t)
 	s.long()
 	b.open(s.monitor())
 	b.reads("export failed")
-	// The contrast of each text that stands on the page's or a card's ground, as WCAG 2 reckons it.
+	// The contrast of each text with the background of the page or the card, as
+	// WCAG 2 defines it.
 	const contrast = `
 		const light = c => { const [r, g, b] = c.match(/[\d.]+/g).map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b };
 		const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!c.startsWith('rgba')) return c } };
@@ -214,9 +217,10 @@ func pageDark(t *testing.T, b *browser) {
 	b.prefer()
 }
 
-// pageKeyboard gets everywhere by keyboard, and sees where it is.
+// pageKeyboard: a user reaches everything by keyboard, and the focus is
+// visible.
 func pageKeyboard(t *testing.T, b *browser) {
-	s := newStage(t)
+	s := newPageServer(t)
 	j := s.job("site", wire.InitializeData{})
 	j.Warn("a", "careful")
 	j.Warn("b", "careful")
@@ -263,10 +267,10 @@ func pageKeyboard(t *testing.T, b *browser) {
 	b.until("landmarks", "document.querySelectorAll('header, main').length === 2 && document.querySelectorAll('main h1').length === 1 && document.documentElement.lang === 'en'")
 }
 
-// pageFlood is not slowed by thousands of events: the page is drawn a few times
-// a second, and has the last of them soon.
+// pageFlood: thousands of events do not slow the page. It is drawn a few times
+// per second, and soon shows the last event.
 func pageFlood(t *testing.T, b *browser) {
-	s := newStage(t)
+	s := newPageServer(t)
 	b.open(s.monitor())
 	b.reads("No job yet")
 	b.js(nil, "window.drawn = 0; new MutationObserver(() => drawn++).observe(document.querySelector('main'), {subtree: true, childList: true, attributes: true})")
@@ -292,8 +296,8 @@ func pageFlood(t *testing.T, b *browser) {
 	}
 }
 
-// pageMissed says how many events left the server's cache before the monitor,
-// which stood still, got them.
+// pageMissed: the page says how many events left the server's cache while the
+// monitor was stopped.
 func pageMissed(t *testing.T, b *browser) {
 	src, dst := tree(t, 2)
 	server, addr := serve(t, "", "-every", "20ms", "-cache-events", "300", "-call-timeout", "2s", src, dst)
@@ -310,11 +314,11 @@ func pageMissed(t *testing.T, b *browser) {
 	b.reads("resumed 1×")
 }
 
-// TestPageStop ends at once by a signal, with pages open that read and that do
-// not.
+// TestPageStop ends the monitor at once by a signal, although pages are open
+// that do not read.
 func TestPageStop(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := newPageServer(t)
 	monitor := start(t, "momclient", "-addr", s.addr, "-http", "127.0.0.1:0", "-o", "json")
 	page := pageOf(monitor)
 	for range 3 {

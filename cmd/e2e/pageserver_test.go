@@ -12,32 +12,32 @@ import (
 	"mom.internal/wire"
 )
 
-// stage is a server in this process, in front of which a monitor shows the page.
-type stage struct {
+// pageServer is a server in this process, whose jobs a monitor shows on a page.
+type pageServer struct {
 	t    *testing.T
 	srv  *momserver.Server
 	addr string
 }
 
-func newStage(t *testing.T) *stage {
+func newPageServer(t *testing.T) *pageServer {
 	t.Helper()
 	srv, addr := serveHere(t, momserver.Config{})
-	return &stage{t, srv, addr}
+	return &pageServer{t, srv, addr}
 }
 
-// monitor starts momclient with a page, and returns the page's address.
-func (s *stage) monitor(args ...string) string {
+// monitor starts momclient with a page, and returns the URL of the page.
+func (s *pageServer) monitor(args ...string) string {
 	s.t.Helper()
 	return pageOf(start(s.t, "momclient", append([]string{"-addr", s.addr, "-http", "127.0.0.1:0", "-o", "json", "-period", "1s"}, args...)...))
 }
 
-// pageOf returns where a monitor's page is.
+// pageOf returns the URL of a monitor's page.
 func pageOf(p *process) string {
 	p.t.Helper()
 	return p.word("the page is at ")
 }
 
-func (s *stage) job(name string, init wire.InitializeData) *momserver.Job {
+func (s *pageServer) job(name string, init wire.InitializeData) *momserver.Job {
 	s.t.Helper()
 	init.Name = name
 	j, err := s.srv.StartJob(jobID(name), init)
@@ -47,7 +47,7 @@ func (s *stage) job(name string, init wire.InitializeData) *momserver.Job {
 	return j
 }
 
-// lookAt opens the page's stream, and does not read it.
+// lookAt opens the stream of the page, and does not read it.
 func lookAt(t *testing.T, page string) {
 	t.Helper()
 	addr := strings.TrimSuffix(strings.TrimPrefix(page, "http://"), "/")

@@ -15,8 +15,8 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// tree makes a source of files of different sizes, and returns it with a
-// destination that is not there yet.
+// tree makes a source with files of different sizes, and returns it with a
+// destination that does not exist yet.
 func tree(t *testing.T, files int) (src, dst string) {
 	t.Helper()
 	top := t.TempDir()
@@ -34,7 +34,7 @@ func tree(t *testing.T, files int) (src, dst string) {
 	return src, dst
 }
 
-// same wants every file of src in dst, byte by byte.
+// same checks that src and dst have the same files, byte by byte.
 func same(t *testing.T, src, dst string) {
 	t.Helper()
 	if out, err := exec.Command("diff", "-r", src, dst).CombinedOutput(); err != nil {
@@ -42,8 +42,8 @@ func same(t *testing.T, src, dst string) {
 	}
 }
 
-// TestPair mirrors a tree and follows it to its end, then again with nothing to
-// do.
+// TestPair mirrors a tree and follows the run to its end, then a run with
+// nothing to do.
 func TestPair(t *testing.T) {
 	t.Parallel()
 	for _, flags := range [][]string{nil, {"-callback", "127.0.0.1:0"}} {
@@ -72,14 +72,14 @@ func TestPair(t *testing.T) {
 	}
 }
 
-// checkRun wants the events of one run, all of them, from its beginning to its
-// end, with packages that go through their states.
+// checkRun checks that these are all events of one run, from its beginning to
+// its end, and that each package goes through its states.
 func checkRun(t *testing.T, all []wire.Event, files int) {
 	t.Helper()
 	if got, want := told(t, all), (invariant.Told{Fresh: len(all), Last: uint64(len(all))}); got != want {
 		t.Errorf("told %+v; want %+v", got, want)
 	}
-	last := make(map[int]wire.State) // of each package
+	last := make(map[int]wire.State) // by the package's number
 	var before wire.Progress
 	for i, e := range all {
 		p, state := e.Data.Progress, e.Data.Status.State
@@ -114,8 +114,8 @@ func checkRun(t *testing.T, all []wire.Event, files int) {
 	}
 }
 
-// TestWithErrors exits 1 on both sides when a package failed that did not end
-// the run.
+// TestWithErrors: both commands exit with 1 if a package failed that did not
+// end the run.
 func TestWithErrors(t *testing.T) {
 	t.Parallel()
 	src, dst := tree(t, 3)
@@ -132,8 +132,8 @@ func TestWithErrors(t *testing.T) {
 	}
 }
 
-// told puts what a monitor has shown to the checkers of invariant, and returns
-// what it comes to.
+// told gives the events that a monitor has shown to the checkers of invariant,
+// and returns their counts.
 func told(t *testing.T, all []wire.Event) invariant.Told {
 	t.Helper()
 	stream := invariant.NewStream(invariant.Unknown(), wire.Filter{}, invariant.Fails(t))

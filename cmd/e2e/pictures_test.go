@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// TestPictures makes the README's pictures of the page again, from a real run,
-// where MOM_PICTURES names the directory for them. See .ci/pictures.
+// TestPictures makes the pictures of the page for the README from a real run,
+// if MOM_PICTURES names a directory for them. See .ci/pictures.
 func TestPictures(t *testing.T) {
 	dir := os.Getenv("MOM_PICTURES")
 	if dir == "" {
@@ -55,7 +55,7 @@ func TestPictures(t *testing.T) {
 	save(t, dir, "page-phone.png", b.picture())
 }
 
-// sites are directories to be mirrored, one of which cannot be.
+// sites are directories to mirror. One of them cannot be mirrored completely.
 type sites struct {
 	t     *testing.T
 	top   string
@@ -64,7 +64,7 @@ type sites struct {
 
 func newSites(t *testing.T) *sites {
 	t.Helper()
-	s := &sites{t: t, top: filepath.Join(os.TempDir(), "mom")} // whose name is seen
+	s := &sites{t: t, top: filepath.Join(os.TempDir(), "mom")} // the pictures show this name
 	err := os.Mkdir(s.top, 0o755)
 	if err == nil {
 		t.Cleanup(func() { os.RemoveAll(s.top) })
@@ -80,11 +80,11 @@ func newSites(t *testing.T) *sites {
 	s.fill("docs", 1, 18)
 	s.fill("photos", 0, 30)
 	s.fill("manuals", 1, 50)
-	s.write("intranet/part-1/file-020.html/left by hand.txt", 10) // in the way of a file
+	s.write("intranet/part-1/file-020.html/left by hand.txt", 10) // a directory in the place of a file
 	return s
 }
 
-// fill writes n files of different sizes, other ones for another part.
+// fill writes n files of different sizes. Each part has files of its own.
 func (s *sites) fill(name string, part, n int) {
 	s.t.Helper()
 	for i := range n {
@@ -104,7 +104,8 @@ func (s *sites) write(name string, size int) {
 	}
 }
 
-// save writes a picture in its 256 most frequent colours, which makes it small.
+// save writes a picture with its 256 most frequent colours, which makes the
+// file small.
 func save(t *testing.T, dir, name string, picture []byte) {
 	t.Helper()
 	full, err := png.Decode(bytes.NewReader(picture))

@@ -13,11 +13,11 @@ import (
 	"mom.internal/momserver"
 )
 
-// TestNoPorts has a client connect when its machine has no port left: it tries
-// again, and is subscribed when there is one.
+// TestNoPorts: a client that finds no free port on its machine tries again, and
+// subscribes when there is one.
 func TestNoPorts(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, 1)
+	l := newNetnsLab(t, 1)
 	if l == nil {
 		return
 	}
@@ -37,18 +37,18 @@ func TestNoPorts(t *testing.T) {
 		return nc, err
 	}
 	listener := listenIn(t, l.servers.in, addr)
-	var strangers []net.Conn
+	var conns []net.Conn
 	for {
 		nc, err := dial(context.Background(), "tcp", addr)
 		if errors.Is(err, syscall.EADDRNOTAVAIL) {
 			break
 		}
-		if err != nil || len(strangers) > 100 {
-			t.Fatalf("after %d connections: %v", len(strangers), err)
+		if err != nil || len(conns) > 100 {
+			t.Fatalf("after %d connections: %v", len(conns), err)
 		}
 		nc.(*net.TCPConn).SetLinger(0) // so that the port is free at once
 		defer nc.Close()
-		strangers = append(strangers, nc)
+		conns = append(conns, nc)
 	}
 
 	starved := make(chan error, 1)
@@ -76,7 +76,7 @@ func TestNoPorts(t *testing.T) {
 		t.Fatalf("without a port Subscribe returned %v", err)
 	default:
 	}
-	for _, nc := range strangers {
+	for _, nc := range conns {
 		nc.Close()
 	}
 	srv := momserver.New(momserver.Config{})

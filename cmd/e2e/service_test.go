@@ -16,13 +16,14 @@ import (
 	"time"
 )
 
-// manager is a service manager: the socket that it is told on.
+// manager is the socket of a service manager.
 type manager struct {
 	t    *testing.T
 	conn *net.UnixConn
 }
 
-// listenNotify listens at a socket, a path or an abstract name.
+// listenNotify listens at a socket with the name, which is a path or an
+// abstract name.
 func listenNotify(t *testing.T, name string) manager {
 	t.Helper()
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: name})
@@ -45,10 +46,10 @@ func (m manager) told() []string {
 	return strings.Split(string(buf[:n]), "\n")
 }
 
-// nothing checks that no more was told.
+// nothing checks that there is no further datagram.
 func (m manager) nothing() {
 	m.t.Helper()
-	m.conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond)) // what was told is there already
+	m.conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond)) // a datagram would be there already
 	if n, err := m.conn.Read(make([]byte, 100)); err == nil {
 		m.t.Errorf("told %d bytes more", n)
 	}
@@ -60,7 +61,7 @@ func startNotifying(t *testing.T, socket string, args ...string) *process {
 	src, dst := tree(t, 10)
 	cmd := command("momserver", append(append([]string{"-addr", "127.0.0.1:0"}, args...), src, dst)...)
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket)
-	return launch(t, here, cmd)
+	return launch(t, sameNamespace, cmd)
 }
 
 // get gets a page.
@@ -78,10 +79,11 @@ func get(t *testing.T, url string) (code int, body string) {
 	return resp.StatusCode, string(text)
 }
 
-// TestService is the life of a service: the manager is told that it is ready,
-// and the health page says so; after SIGTERM the manager is told that it stops,
-// the page says so while a subscriber has not got everything, and when that has
-// gone it ends by itself, the pages with it.
+// TestService follows the life of a service. The manager is told that the
+// service is ready, and the health page says so. After SIGTERM the manager is
+// told that the service stops, and the page says so while a subscriber has not
+// received everything. When that subscriber has gone, the server ends, and the
+// pages with it.
 func TestService(t *testing.T) {
 	dir, err := os.MkdirTemp("", "mom") // t.TempDir may be too long for a socket
 	if err != nil {
@@ -111,7 +113,7 @@ func TestService(t *testing.T) {
 			if got := m.told(); got[0] != "STOPPING=1" || !strings.HasPrefix(got[1], "STATUS=") {
 				t.Errorf("told %q", got)
 			}
-			for { // until it has drained, when fetch fails
+			for { // the page answers until the drain is over
 				code, body := get(t, url+"/healthz")
 				if code == http.StatusServiceUnavailable && strings.Contains(body, "shutting down") {
 					break
@@ -133,7 +135,7 @@ func TestService(t *testing.T) {
 	}
 }
 
-// TestServiceOnce tells the manager of a run that ends by itself, once.
+// TestServiceOnce tells the manager once of a server that ends by itself.
 func TestServiceOnce(t *testing.T) {
 	dir, err := os.MkdirTemp("", "mom")
 	if err != nil {
@@ -150,8 +152,8 @@ func TestServiceOnce(t *testing.T) {
 	m.nothing()
 }
 
-// TestServiceUntold runs all the same when the manager cannot be told, and says
-// so.
+// TestServiceUntold: the server runs although it cannot tell the manager, and
+// logs a warning.
 func TestServiceUntold(t *testing.T) {
 	startNotifying(t, filepath.Join(t.TempDir(), "none"), "-once").exits(0, "cannot tell the service manager")
 }

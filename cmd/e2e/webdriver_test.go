@@ -25,7 +25,7 @@ type browser struct {
 	http    http.Client
 }
 
-// newBrowser starts one with a new profile; it skips the test where there is
+// newBrowser starts a browser with a new profile. It skips the test if there is
 // none.
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
@@ -38,7 +38,7 @@ func newBrowser(t *testing.T) *browser {
 		t.Skip("no chromium here: Debian has it as chromium")
 	}
 	cmd := exec.Command(driver, "--port=0")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with all that it starts
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that Cleanup kills its children, too
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -68,7 +68,7 @@ type object = map[string]any
 
 var onPort = regexp.MustCompile(`started successfully on port (\d+)`)
 
-// portOf reads where the driver listens from what it says.
+// portOf reads the port of the driver from its output.
 func portOf(t *testing.T, out io.Reader) string {
 	t.Helper()
 	lines := bufio.NewScanner(out)
@@ -82,7 +82,7 @@ func portOf(t *testing.T, out io.Reader) string {
 	return ""
 }
 
-// call makes a WebDriver call, and reads its value.
+// call makes a WebDriver call, and decodes the result into value.
 func (b *browser) call(method, url string, body any, value any) {
 	b.t.Helper()
 	var text []byte
@@ -114,7 +114,8 @@ func (b *browser) open(url string) {
 	b.call(http.MethodPost, b.session+"/url", object{"url": url}, nil)
 }
 
-// js runs the body of a function in the page, and reads what it returns.
+// js runs the body of a function in the page, and decodes its result into
+// value.
 func (b *browser) js(value any, script string, args ...any) {
 	b.t.Helper()
 	if args == nil {
@@ -123,7 +124,7 @@ func (b *browser) js(value any, script string, args ...any) {
 	b.call(http.MethodPost, b.session+"/execute/sync", object{"script": script, "args": args}, value)
 }
 
-// text is what a person reads on the page.
+// text returns the text that a person reads on the page.
 func (b *browser) text() (text string) {
 	b.t.Helper()
 	b.js(&text, "return document.body.innerText")
@@ -136,15 +137,15 @@ func (b *browser) devtools(method string, params object) {
 	b.call(http.MethodPost, b.session+"/goog/cdp/execute", object{"cmd": method, "params": params}, nil)
 }
 
-// size makes the window so many CSS pixels large, also smaller than a window
-// can be.
+// size sets the size of the window in CSS pixels. It may be smaller than a real
+// window can be.
 func (b *browser) size(width, height int, scale float64) {
 	b.t.Helper()
 	b.devtools("Emulation.setDeviceMetricsOverride", object{"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600})
 }
 
-// prefer sets what the user likes, as prefers-color-scheme: pairs of media
-// features and values. What was set before is forgotten.
+// prefer sets the preferences of the user, as pairs of media features and
+// values, and clears earlier ones.
 func (b *browser) prefer(pairs ...string) {
 	b.t.Helper()
 	features := []object{}
@@ -171,7 +172,7 @@ func (b *browser) press(keys ...string) {
 	b.call(http.MethodPost, b.session+"/actions", object{"actions": []object{{"type": "key", "id": "keyboard", "actions": strokes}}}, nil)
 }
 
-// picture returns what the window shows, as PNG.
+// picture returns a screenshot of the window as PNG.
 func (b *browser) picture() []byte {
 	b.t.Helper()
 	var text string
@@ -183,8 +184,8 @@ func (b *browser) picture() []byte {
 	return png
 }
 
-// complaints are what the browser logged at level SEVERE since it was asked
-// last: errors of scripts, breaches of the policy, failed requests.
+// complaints returns what the browser has logged at level SEVERE since the last
+// call: errors of scripts, breaches of the content policy, failed requests.
 func (b *browser) complaints() (found []string) {
 	b.t.Helper()
 	var log []struct{ Level, Message string }
@@ -197,8 +198,8 @@ func (b *browser) complaints() (found []string) {
 	return found
 }
 
-// until waits until a script returns true, with a deadline for a test that
-// hangs.
+// until waits until a script returns true, and fails the test if it does not in
+// time.
 func (b *browser) until(what, script string, args ...any) {
 	b.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -220,7 +221,7 @@ func (b *browser) reads(words string) {
 	b.until(fmt.Sprintf("%q is read", words), "document.body.innerText.includes(arguments[0])", words)
 }
 
-// with is the browser for another test, which begins without complaints.
+// with returns the browser for another test, which begins without complaints.
 func (b *browser) with(t *testing.T) *browser {
 	other := *b
 	other.t = t
@@ -228,21 +229,21 @@ func (b *browser) with(t *testing.T) *browser {
 	return &other
 }
 
-// click clicks the first element of the selector, as a script does.
+// click lets a script click the first element of the selector.
 func (b *browser) click(selector string) {
 	b.t.Helper()
 	b.until(selector+" is there", "document.querySelector(arguments[0])", selector)
 	b.js(nil, "document.querySelector(arguments[0]).click()", selector)
 }
 
-// href is where the first link of the selector leads.
+// href returns the target of the first link of the selector.
 func (b *browser) href(selector string) (href string) {
 	b.t.Helper()
 	b.js(&href, "return document.querySelector(arguments[0]).getAttribute('href')", selector)
 	return href
 }
 
-// quiet wants no complaint of the browser's.
+// quiet checks that the browser has no complaints.
 func (b *browser) quiet() {
 	b.t.Helper()
 	for _, c := range b.complaints() {

@@ -15,10 +15,10 @@ import (
 // quiet is the time without another job after which -exit-when-done ends.
 const quiet = time.Second
 
-// TestDone ends a second after the last of all runs, to the nanosecond, where
-// no other has begun.
+// TestDone ends a second after the last of all runs, to the nanosecond, if no
+// other job has appeared.
 func TestDone(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		s.watch("-exit-when-done")
 		time.Sleep(time.Hour) // nothing has run yet
 		s.running()
@@ -40,9 +40,9 @@ func TestDone(t *testing.T) {
 	})
 }
 
-// TestDoneNamed ends at once when each job that was named has had a run end.
+// TestDoneNamed ends at once when a run of each named job has ended.
 func TestDoneNamed(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		s.watch("-exit-when-done", "-job", "first", "-job", jobID("second").String())
 		other := s.job("other")
 		s.job("first").Complete()
@@ -58,9 +58,10 @@ func TestDoneNamed(t *testing.T) {
 	})
 }
 
-// TestDoneUnfinished watches the runs that were unfinished when it began.
+// TestDoneUnfinished waits for the runs that are unfinished when the monitor
+// begins.
 func TestDoneUnfinished(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		s.job("over").Complete()
 		j := s.job("site")
 		s.watch("-exit-when-done")
@@ -72,10 +73,10 @@ func TestDoneUnfinished(t *testing.T) {
 	})
 }
 
-// TestDoneFiltered sees the end though -state or -severity leave it out.
+// TestDoneFiltered sees the end of a run although -state or -severity hides it.
 func TestDoneFiltered(t *testing.T) {
 	for _, flag := range [][]string{{"-state", "Transferring"}, {"-severity", "error"}} {
-		inBubble(t, func(s *site) {
+		inBubble(t, func(s *testPair) {
 			s.watch(append(flag, "-exit-when-done", "-job", "site")...)
 			s.job("site").Complete()
 			s.exits(exitOK, 0)
@@ -86,13 +87,13 @@ func TestDoneFiltered(t *testing.T) {
 	}
 }
 
-// TestDoneBadly exits 1 when one of the runs was no plain success.
+// TestDoneBadly exits with 1 if one of the runs failed or had errors.
 func TestDoneBadly(t *testing.T) {
-	for name, end := range map[string]func(s *site){
-		"exporting failed": func(s *site) { s.job("site").Fail(errors.New("no space left")) },
-		"left":             func(s *site) { s.job("site").Close() },
-		"a package failed": func(s *site) { failPackage(s.t, s.job("site")) },
-		"a package failed and the run went on": func(s *site) {
+	for name, end := range map[string]func(s *testPair){
+		"exporting failed": func(s *testPair) { s.job("site").Fail(errors.New("no space left")) },
+		"left":             func(s *testPair) { s.job("site").Close() },
+		"a package failed": func(s *testPair) { failPackage(s.t, s.job("site")) },
+		"a package failed and the run went on": func(s *testPair) {
 			j := s.jobWith(wire.InitializeData{Name: "site", ContinueOnError: true})
 			failPackage(s.t, j)
 			s.running()
@@ -100,14 +101,14 @@ func TestDoneBadly(t *testing.T) {
 				s.t.Error(err)
 			}
 		},
-		"one of two": func(s *site) {
+		"one of two": func(s *testPair) {
 			good, bad := s.job("good"), s.job("site")
 			bad.Fail(errors.New("unreadable"))
 			good.Complete()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(s *site) {
+			inBubble(t, func(s *testPair) {
 				s.watch("-exit-when-done")
 				end(s)
 				s.exits(exitFailed, quiet)
@@ -116,18 +117,20 @@ func TestDoneBadly(t *testing.T) {
 	}
 }
 
-// TestNeverThere exits 3 when the server is away for as long as -wait says.
+// TestNeverThere exits with 3 when the server has been away for the time of
+// -wait.
 func TestNeverThere(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		s.srv.Close()
 		s.watch("-exit-when-done", "-wait", "7s")
 		s.exits(exitLost, 7*time.Second, "waiting for "+memAddr, "momclient: no connection within 7s, which is -wait: cannot connect to mem:7420: ")
 	})
 }
 
-// TestComesLate waits for a server that is not up yet, and says so once.
+// TestComesLate waits for a server that does not run yet, and reports that
+// once.
 func TestComesLate(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		s.srv.Close()
 		s.watch("-exit-when-done", "-job", "site", "-wait", "25s")
 		time.Sleep(20 * time.Second)
@@ -146,9 +149,9 @@ func TestComesLate(t *testing.T) {
 	})
 }
 
-// TestLostInRun exits 3 when the server goes away in the middle of a run.
+// TestLostInRun exits with 3 if the server goes away in the middle of a run.
 func TestLostInRun(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		s.watch("-exit-when-done", "-wait", "1m")
 		s.job("site")
 		s.kill()
@@ -156,10 +159,10 @@ func TestLostInRun(t *testing.T) {
 	})
 }
 
-// TestFullForLong exits 3 and says that the server has no place, not that it is
-// away.
+// TestFullForLong exits with 3, and reports that the server has no place, not
+// that it is away.
 func TestFullForLong(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		s.serve(momserver.Config{MaxSubscribers: 1})
 		other := momclient.New(memAddr, momclient.Options{DialContext: s.net.DialContext})
 		if err := other.Subscribe(s.t.Context()); err != nil {
@@ -171,30 +174,30 @@ func TestFullForLong(t *testing.T) {
 	})
 }
 
-// TestLostAfterwards ends well, and almost without words, when the server goes
-// away after the last end, whatever -wait says.
+// TestLostAfterwards exits with 0, and prints next to nothing, if the server
+// goes away after the last end, whatever -wait is.
 func TestLostAfterwards(t *testing.T) {
 	const draining = "momclient: draining: the server is shutting down\n"
 	for _, tc := range []struct {
 		wait   string
 		within time.Duration
-		leave  func(*site)
+		leave  func(*testPair)
 		says   string
 	}{
-		{"1m", quiet, func(s *site) { s.srv.Shutdown(s.t.Context()) }, draining},
-		{"1ns", 0, func(s *site) { s.srv.Shutdown(s.t.Context()) }, draining},
-		{"1m", quiet, (*site).kill, ""},
+		{"1m", quiet, func(s *testPair) { s.srv.Shutdown(s.t.Context()) }, draining},
+		{"1ns", 0, func(s *testPair) { s.srv.Shutdown(s.t.Context()) }, draining},
+		{"1m", quiet, (*testPair).kill, ""},
 	} {
-		inBubble(t, func(s *site) {
+		inBubble(t, func(s *testPair) {
 			s.watch("-exit-when-done", "-wait", tc.wait)
 			s.job("site").Complete()
 			synctest.Wait()
 			completed := time.Now()
 			tc.leave(s)
-			if tc.within == quiet { // counts from the last end; a shutdown waits for answers held back
+			if tc.within == quiet { // quiet counts from the last end, and a shutdown waits for delayed replies
 				tc.within -= time.Since(completed)
 			} else {
-				time.Sleep(time.Nanosecond) // more than it waits
+				time.Sleep(time.Nanosecond) // longer than -wait
 			}
 			s.exits(exitOK, tc.within)
 			if got, want := s.stderr.String(), "momclient: connected mem:7420\n"+tc.says; got != want {
@@ -204,11 +207,11 @@ func TestLostAfterwards(t *testing.T) {
 	}
 }
 
-// TestRestartedInRun exits 3, and soon, when the server was restarted during a
-// run: nothing will ever end that.
+// TestRestartedInRun exits with 3, and soon, if the server was restarted during
+// a run, because the run will never end.
 func TestRestartedInRun(t *testing.T) {
 	for _, flags := range [][]string{nil, {"-job", "site"}} {
-		inBubble(t, func(s *site) {
+		inBubble(t, func(s *testPair) {
 			s.watch(append(flags, "-exit-when-done", "-period", "1s")...)
 			s.job("site")
 			s.serve(momserver.Config{})
@@ -218,9 +221,9 @@ func TestRestartedInRun(t *testing.T) {
 	}
 }
 
-// TestRestartedBetweenRuns goes on with the new server's runs.
+// TestRestartedBetweenRuns goes on with the runs of the new server.
 func TestRestartedBetweenRuns(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		s.watch("-exit-when-done", "-job", "site", "-period", "1s")
 		s.serve(momserver.Config{})
 		j := s.job("site") // before the monitor is back
@@ -231,10 +234,10 @@ func TestRestartedBetweenRuns(t *testing.T) {
 	})
 }
 
-// TestEndMissed exits 3 when a run ended in a gap.
+// TestEndMissed exits with 3 if a run ended in a gap.
 func TestEndMissed(t *testing.T) {
 	for _, flags := range [][]string{nil, {"-job", "site", "-job", "other"}} {
-		inBubble(t, func(s *site) {
+		inBubble(t, func(s *testPair) {
 			s.serve(momserver.Config{CacheEvents: 2})
 			s.watch(append(flags, "-exit-when-done")...)
 			j := s.job("site")
@@ -251,10 +254,10 @@ func TestEndMissed(t *testing.T) {
 	}
 }
 
-// TestGapWithoutLoss goes on past a gap when the snapshot after it tells that
-// the run still runs.
+// TestGapWithoutLoss goes on after a gap if the following snapshot shows that
+// the run is unfinished.
 func TestGapWithoutLoss(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		s.serve(momserver.Config{CacheEvents: 2})
 		s.watch("-exit-when-done")
 		j := s.job("site")
@@ -272,8 +275,8 @@ func TestGapWithoutLoss(t *testing.T) {
 	})
 }
 
-// TestInterrupted exits 3 where the runs have not ended, but 0 where they have,
-// or without -exit-when-done.
+// TestInterrupted exits with 3 if runs are unfinished, and with 0 if they have
+// ended or without -exit-when-done.
 func TestInterrupted(t *testing.T) {
 	for _, tc := range []struct {
 		flags    []string
@@ -285,7 +288,7 @@ func TestInterrupted(t *testing.T) {
 		{[]string{"-exit-when-done"}, true, exitOK, ""},
 		{nil, false, exitOK, ""},
 	} {
-		inBubble(t, func(s *site) {
+		inBubble(t, func(s *testPair) {
 			s.watch(tc.flags...)
 			j := s.job("site")
 			if tc.complete {
@@ -298,7 +301,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// slow is a stdout that takes its time for some lines.
+// slow is a stdout that takes a minute for lines with the text.
 type slow struct {
 	buffer
 	line string
@@ -311,9 +314,9 @@ func (w *slow) Write(p []byte) (int, error) {
 	return w.buffer.Write(p)
 }
 
-// TestSlowStdout does not take the time that stdout needs for quiet.
+// TestSlowStdout does not count the time that stdout takes as quiet time.
 func TestSlowStdout(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		out := &slow{line: "second"}
 		s.watchTo(out, "-exit-when-done")
 		s.job("first").Complete()
@@ -326,8 +329,8 @@ func TestSlowStdout(t *testing.T) {
 	})
 }
 
-// TestRestartBehindStdout judges a run by a restart when all is shown that came
-// before that: its end may be among it, or only its beginning.
+// TestRestartBehindStdout judges a run after a restart only when all earlier
+// events are shown, because the end of the run may be among them.
 func TestRestartBehindStdout(t *testing.T) {
 	for _, tc := range []struct {
 		slow   string
@@ -335,7 +338,7 @@ func TestRestartBehindStdout(t *testing.T) {
 		code   int
 		within time.Duration
 	}{{"JobCompleted", true, exitOK, time.Second}, {"JobInitialized", true, exitOK, time.Second}, {"JobInitialized", false, exitLost, time.Second + 50*time.Millisecond}} {
-		inBubble(t, func(s *site) {
+		inBubble(t, func(s *testPair) {
 			s.watchTo(&slow{line: tc.slow}, "-exit-when-done", "-job", "site", "-period", "1s")
 			j := s.job("site")
 			if tc.ends {
@@ -350,12 +353,12 @@ func TestRestartBehindStdout(t *testing.T) {
 	}
 }
 
-// TestEndInGap exits 3 when the end of the watched run was in a gap, although
-// nothing more comes of its job; and goes on where the run itself has survived
-// the gap.
+// TestEndInGap exits with 3 if the end of the watched run was in a gap,
+// although no further event of its job comes. It goes on if the run has
+// survived the gap.
 func TestEndInGap(t *testing.T) {
 	for _, ends := range []bool{true, false} {
-		inBubble(t, func(s *site) {
+		inBubble(t, func(s *testPair) {
 			s.serve(momserver.Config{CacheEvents: 5})
 			s.watch("-exit-when-done", "-o", "json", "-job", "site")
 			site := s.job("site")
@@ -388,7 +391,7 @@ func TestEndInGap(t *testing.T) {
 func TestRunsAgain(t *testing.T) {
 	for _, before := range []time.Duration{0, 1, quiet / 10} {
 		for range 20 { // at the very instant, either may be first
-			inBubble(t, func(s *site) {
+			inBubble(t, func(s *testPair) {
 				s.watch("-exit-when-done")
 				s.job("site").Complete()
 				synctest.Wait()
@@ -409,7 +412,7 @@ func TestRunsAgain(t *testing.T) {
 func TestAnotherJob(t *testing.T) {
 	for _, before := range []time.Duration{0, 1} {
 		for range 20 {
-			inBubble(t, func(s *site) {
+			inBubble(t, func(s *testPair) {
 				s.watch("-exit-when-done")
 				s.job("site").Complete()
 				synctest.Wait()
@@ -431,7 +434,7 @@ func TestAnotherJob(t *testing.T) {
 // TestNeverQuiet: the command ends although the job runs again every few
 // milliseconds. The outcome of a further run does not count.
 func TestNeverQuiet(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		s.watch("-exit-when-done")
 		s.job("site").Complete()
 		synctest.Wait()
@@ -456,7 +459,7 @@ func TestNeverQuiet(t *testing.T) {
 // TestTwoRunsOfOneJob: the command waits for each run that had begun when the
 // first run of its job ended.
 func TestTwoRunsOfOneJob(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		first := s.job("site")
 		s.watch("-exit-when-done")
 		second := s.job("site")
@@ -473,8 +476,8 @@ func TestTwoRunsOfOneJob(t *testing.T) {
 // TestFurtherRunLost: the command exits with 0 although a further run was lost,
 // in a gap or with the server, while the first run of another job went on.
 func TestFurtherRunLost(t *testing.T) {
-	for name, lose := range map[string]func(s *site) (other *momserver.Job){
-		"gap": func(s *site) *momserver.Job {
+	for name, lose := range map[string]func(s *testPair) (other *momserver.Job){
+		"gap": func(s *testPair) *momserver.Job {
 			other, again := s.job("other"), s.job("site")
 			s.net.Cut()
 			again.Fail(errors.New("unseen"))
@@ -483,14 +486,14 @@ func TestFurtherRunLost(t *testing.T) {
 			}
 			return other
 		},
-		"restart": func(s *site) *momserver.Job {
+		"restart": func(s *testPair) *momserver.Job {
 			s.job("site")
 			s.serve(momserver.Config{})
 			return s.job("other")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(s *site) {
+			inBubble(t, func(s *testPair) {
 				s.serve(momserver.Config{CacheEvents: 5})
 				s.watch("-exit-when-done", "-period", "100ms")
 				s.job("site").Complete()
@@ -507,7 +510,7 @@ func TestFurtherRunLost(t *testing.T) {
 // TestSlowFurtherRun: the command waits for another job that began before the
 // quiet second was over, even if stdout is too slow to show that in time.
 func TestSlowFurtherRun(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		out := &slow{line: "  3  site"}
 		s.watchTo(out, "-exit-when-done")
 		s.job("site").Complete()
@@ -526,7 +529,7 @@ func TestSlowFurtherRun(t *testing.T) {
 // events are shown, because the end of the run is among them.
 func TestAwayBehindStdout(t *testing.T) {
 	for _, ends := range []bool{true, false} {
-		inBubble(t, func(s *site) {
+		inBubble(t, func(s *testPair) {
 			s.watchTo(&slow{line: "site"}, "-exit-when-done", "-job", "site", "-wait", "5s")
 			j := s.start("site")
 			if ends {

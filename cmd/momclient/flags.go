@@ -18,17 +18,17 @@ import (
 	"mom.internal/wire"
 )
 
-// config is what the flags say.
+// config has the values of the flags.
 type config struct {
 	addr     string
 	output   string
 	http     string
 	filter   wire.Filter
 	from     wire.From
-	fromSet  bool // else it follows from the output
+	fromSet  bool // otherwise the output determines from
 	cursor   string
 	untilEnd bool          // -exit-when-done
-	wait     time.Duration // how long a server may be away, with untilEnd
+	wait     time.Duration // with untilEnd, how long a server may be away
 	waitSet  bool
 	callback string
 	name     string
@@ -39,10 +39,10 @@ type config struct {
 	tokenFile              string
 	tls                    bool
 	tlsCA, tlsCert, tlsKey string
-	badTLS                 func(error) // is told of files that changed and cannot be used
+	badTLS                 func(error) // receives the error of a file that has changed and cannot be used
 }
 
-// usageError is a fault of the command line.
+// usageError is an error of the command line.
 type usageError struct{ error }
 
 func usagef(format string, args ...any) error {
@@ -52,35 +52,35 @@ func usagef(format string, args ...any) error {
 // flagSet returns the flags with their defaults, to be parsed into c.
 func flagSet(c *config) *flag.FlagSet {
 	fs := flag.NewFlagSet("momclient", flag.ContinueOnError)
-	fs.SetOutput(io.Discard) // errors are printed by run
+	fs.SetOutput(io.Discard) // run prints errors
 	fs.Usage = func() {}
 
-	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "`HOST:PORT` the server")
-	fs.StringVar(&c.callback, "callback", "", "`HOST:PORT` have the server dial back, to here; port 0: any")
-	fs.StringVar(&c.name, "name", defaultName(), "`NAME` tell the operator this")
+	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "`HOST:PORT` of the server")
+	fs.StringVar(&c.callback, "callback", "", "`HOST:PORT` where the server dials back; port 0 is any")
+	fs.StringVar(&c.name, "name", defaultName(), "`NAME` shown to the server's operator")
 	fs.Lookup("name").DefValue = "USER@HOST/PID" // the name itself may be long
-	fs.DurationVar(&c.period, "period", 5*time.Second, "`TIME` check, and try again, at least so often")
-	fs.StringVar(&c.tokenFile, "token-file", "", "`FILE` holds the token; else $MOM_TOKEN does")
-	fs.BoolVar(&c.tls, "tls", false, "speak TLS; implied by the other -tls flags")
-	fs.StringVar(&c.tlsCA, "tls-ca", "", "`FILE` trust the certificates in it (PEM), not the system's")
-	fs.StringVar(&c.tlsCert, "tls-cert", "", "`FILE` present the certificate in it (PEM)")
-	fs.StringVar(&c.tlsKey, "tls-key", "", "`FILE` with the key in it (PEM)")
+	fs.DurationVar(&c.period, "period", 5*time.Second, "`TIME` between checks, and attempts, at most")
+	fs.StringVar(&c.tokenFile, "token-file", "", "`FILE` with the token; otherwise $MOM_TOKEN has it")
+	fs.BoolVar(&c.tls, "tls", false, "use TLS; the other -tls flags imply it")
+	fs.StringVar(&c.tlsCA, "tls-ca", "", "`FILE` with trusted certificates (PEM), not the system's")
+	fs.StringVar(&c.tlsCert, "tls-cert", "", "`FILE` with the certificate to present (PEM)")
+	fs.StringVar(&c.tlsKey, "tls-key", "", "`FILE` with the key of the certificate (PEM)")
 
-	fs.Func("job", "`ID|NAME` only this job; repeat it for several", c.addJob)
-	fs.Func("state", "`NAME,...` only these, as Transferring or ImportingError", c.addStates)
-	fs.Func("severity", "`LEVEL` only from this up: processing, warning, error", c.setSeverity)
-	fs.Func("from", "`PLACE` now, or oldest: begin at the oldest event there is", c.setFrom)
-	fs.StringVar(&c.cursor, "cursor", "", "`FILE` go on from the place in it, and keep it there")
+	fs.Func("job", "`ID|NAME` show only this job; may be repeated", c.addJob)
+	fs.Func("state", "`NAME,...` show only these, as Transferring,JobCompleted", c.addStates)
+	fs.Func("severity", "`LEVEL` show only this and above: processing, warning, error", c.setSeverity)
+	fs.Func("from", "`PLACE` to begin: now, or oldest for the oldest event", c.setFrom)
+	fs.StringVar(&c.cursor, "cursor", "", "`FILE` that keeps the position, to go on from there")
 
 	fs.StringVar(&c.output, "o", "auto", "`FORMAT` watch, text, json or cloudevents")
-	fs.StringVar(&c.http, "http", "", "`HOST:PORT` serve a page to browsers; :PORT is loopback")
+	fs.StringVar(&c.http, "http", "", "`HOST:PORT` of a page for browsers; :PORT is on loopback")
 	fs.BoolVar(&c.untilEnd, "exit-when-done", false, "exit when the watched runs have ended")
-	fs.BoolVar(&c.version, "version", false, "print the version, and exit")
-	fs.DurationVar(&c.wait, "wait", 30*time.Second, "`TIME` but give up on a server away so long")
+	fs.BoolVar(&c.version, "version", false, "print the version and exit")
+	fs.DurationVar(&c.wait, "wait", 30*time.Second, "`TIME` give up on a server away this long")
 	return fs
 }
 
-// errVersion reports that only the version is asked for.
+// errVersion reports that -version is given.
 var errVersion = errors.New("-version")
 
 // parseFlags reads the command line. The error is flag.ErrHelp, errVersion, or a
@@ -103,7 +103,7 @@ func parseFlags(args []string) (*config, error) {
 	return c, c.check()
 }
 
-// check refuses what each flag alone allows.
+// check refuses values and combinations that no flag refuses by itself.
 func (c *config) check() error {
 	if err := c.checkOutput(); err != nil {
 		return err
@@ -112,7 +112,7 @@ func (c *config) check() error {
 		return err
 	}
 	if strings.HasSuffix(c.addr, ":0") {
-		return usagef("-addr %q: no server is at port 0", c.addr)
+		return usagef("-addr %q: no server listens at port 0", c.addr)
 	}
 	if c.http != "" {
 		var err error
@@ -127,13 +127,13 @@ func (c *config) check() error {
 	}
 	switch {
 	case c.period <= 0:
-		return usagef("-period %v: want more than 0", c.period)
+		return usagef("-period %v: want a time over 0", c.period)
 	case c.wait <= 0:
-		return usagef("-wait %v: want more than 0", c.wait)
+		return usagef("-wait %v: want a time over 0", c.wait)
 	case c.waitSet && !c.untilEnd:
-		return usagef("-wait goes with -exit-when-done alone; add that, or leave -wait out: without it a server is waited for without end")
+		return usagef("-wait goes with -exit-when-done only; add that, or leave out -wait: momclient then waits for a server for ever")
 	case len(c.name) > wire.MaxNameBytes:
-		return usagef("-name of %d bytes: at most %d", len(c.name), wire.MaxNameBytes)
+		return usagef("-name has %d bytes; at most %d are allowed", len(c.name), wire.MaxNameBytes)
 	case (c.tlsCert == "") != (c.tlsKey == ""):
 		return usagef("-tls-cert and -tls-key go together")
 	}
@@ -151,7 +151,7 @@ func (c *config) checkOutput() error {
 	return usagef("-o %q: want watch, text, json, cloudevents or auto", c.output)
 }
 
-// checkAddr wants a host, which may be empty, and a port.
+// checkAddr checks that addr has a port, and a host, which may be empty.
 func checkAddr(flag, addr string) error {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -163,15 +163,15 @@ func checkAddr(flag, addr string) error {
 	return nil
 }
 
-// addJob takes a job's ID where the text is a UUID of 36 characters, else its
-// name, which may hold commas.
+// addJob adds the ID of a job, if the text is a UUID of 36 characters, or else
+// the name of a job. A name may have commas.
 func (c *config) addJob(text string) error {
 	if id, err := uuid.Parse(text); err == nil && len(text) == 36 {
 		c.filter.Jobs = append(c.filter.Jobs, id)
 	} else if text != "" {
 		c.filter.Names = append(c.filter.Names, text)
 	} else {
-		return errors.New("want a job's ID or name")
+		return errors.New("want the ID or the name of a job")
 	}
 	return nil
 }
@@ -180,19 +180,19 @@ func (c *config) addStates(text string) error {
 	for _, name := range splitList(text) {
 		state, err := wire.ParseState(name)
 		if err != nil {
-			return fmt.Errorf("no state is named %q; there are %s", wire.Clip(name, 64), stateNames())
+			return fmt.Errorf("no state has the name %q; the states are %s", wire.Clip(name, 64), stateNames())
 		}
 		if !slices.Contains(c.filter.States, state) {
 			c.filter.States = append(c.filter.States, state)
 		}
 	}
 	if len(c.filter.States) == 0 {
-		return errors.New("want a state's name")
+		return errors.New("want the name of a state")
 	}
 	return nil
 }
 
-// stateNames are the states as text output has them.
+// stateNames lists the states with the names that text output has for them.
 func stateNames() string {
 	var names []string
 	for _, state := range wire.States() {
@@ -223,7 +223,7 @@ func (c *config) setFrom(text string) error {
 	return nil
 }
 
-// splitList splits at commas, and drops what is empty.
+// splitList splits at commas, and drops empty parts.
 func splitList(text string) []string {
 	var list []string
 	for part := range strings.SplitSeq(text, ",") {
@@ -234,7 +234,8 @@ func splitList(text string) []string {
 	return list
 }
 
-// defaultName is USER@HOST/PID, as far as these are known.
+// defaultName returns USER@HOST/PID, with substitutes for the parts that are
+// unknown.
 func defaultName() string {
 	user, host := os.Getenv("USER"), "localhost"
 	if user == "" {

@@ -10,7 +10,7 @@ import (
 	"mom.internal/wire"
 )
 
-// TestVersion prints the version on stdout, whatever else the flags say.
+// TestVersion prints the version on stdout, whatever other flags are given.
 func TestVersion(t *testing.T) {
 	for _, args := range [][]string{{"-version"}, {"--version"}, {"-o", "none", "-version", "extra"}} {
 		if code, out, errs := command(t, args...); code != exitOK || !strings.HasPrefix(out, "momclient mom.internal ") || strings.Count(out, "\n") != 1 || errs != "" {
@@ -19,8 +19,8 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestBadFlags exits 2 before anything is dialled, and says which flag is wrong
-// and what would be right.
+// TestBadFlags exits with 2 before momclient dials, and says which flag is
+// wrong and what would be right.
 func TestBadFlags(t *testing.T) {
 	for _, tc := range []struct {
 		args []string
@@ -37,22 +37,22 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-callback", "localhost"}, []string{`-callback "localhost"`, "want HOST:PORT"}},
 		{[]string{"-callback", "localhost:x y"}, []string{"-callback", `"x y" is no port`}},
 		{[]string{"-http", "8420"}, []string{`-http "8420"`, "want HOST:PORT or :PORT, as 127.0.0.1:8420"}},
-		{[]string{"-name", strings.Repeat("n", wire.MaxNameBytes+1)}, []string{"-name", "129 bytes", "at most 128"}},
-		{[]string{"-period", "0"}, []string{"-period 0s", "want more than 0"}},
+		{[]string{"-name", strings.Repeat("n", wire.MaxNameBytes+1)}, []string{"-name has 129 bytes", "at most 128"}},
+		{[]string{"-period", "0"}, []string{"-period 0s", "want a time over 0"}},
 		{[]string{"-period", "often"}, []string{"-period", `"often"`}},
-		{[]string{"-wait", "-1s"}, []string{"-wait -1s", "want more than 0"}},
-		{[]string{"-wait", "5s"}, []string{"-wait goes with -exit-when-done", "leave -wait out"}},
+		{[]string{"-wait", "-1s"}, []string{"-wait -1s", "want a time over 0"}},
+		{[]string{"-wait", "5s"}, []string{"-wait goes with -exit-when-done", "leave out -wait"}},
 		{[]string{"-wait", "30s", "-exit-when-done=false"}, []string{"-wait goes with -exit-when-done"}},
 		{[]string{"-wait", "5"}, []string{"-wait", `"5"`}},
 		{[]string{"-exit-when-done=perhaps"}, []string{"-exit-when-done", `"perhaps"`}},
-		{[]string{"-job", ""}, []string{"-job", "want a job's ID or name"}},
+		{[]string{"-job", ""}, []string{"-job", "want the ID or the name of a job"}},
 		{slices.Repeat([]string{"-job", "a"}, wire.MaxFilterItems+1), []string{"-job", "1025 names", "at most 1024"}},
-		{[]string{"-state", ""}, []string{"-state", "want a state's name"}},
-		{[]string{"-state", "Transfered"}, []string{"-state", `no state is named "Transfered"; there are JobInitialized, PackageInitialized, Transferring, `}},
+		{[]string{"-state", ""}, []string{"-state", "want the name of a state"}},
+		{[]string{"-state", "Transfered"}, []string{"-state", `no state has the name "Transfered"; the states are JobInitialized, PackageInitialized, Transferring, `}},
 		{[]string{"-severity", "fatal"}, []string{"-severity", `"fatal"`, "want processing, warning or error"}},
 		{[]string{"-from", "yesterday"}, []string{"-from", `"yesterday"`, "want now or oldest"}},
 		{[]string{"-o", "xml"}, []string{`-o "xml"`, "want watch, text, json, cloudevents or auto"}},
-		{[]string{"-o", "watch"}, []string{"-o watch wants a terminal", "use -o text"}},
+		{[]string{"-o", "watch"}, []string{"-o watch needs a terminal", "use -o text"}},
 		{[]string{"-tls-cert", "junk"}, []string{"-tls-cert and -tls-key go together"}},
 		{[]string{"-tls-key", "junk"}, []string{"-tls-cert and -tls-key go together"}},
 	} {
@@ -60,8 +60,9 @@ func TestBadFlags(t *testing.T) {
 	}
 }
 
-// TestBadFiles exits 2 before anything is dialled, and says which file is wrong
-// and what would be right. The flags are right: no word of -h.
+// TestBadFiles exits with 2 before momclient dials, and says which file is
+// wrong and what would be right. The flags are right, so the message does not
+// mention -h.
 func TestBadFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	os.Mkdir("dir", 0o755)
@@ -86,8 +87,8 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// refuses wants the command to exit 2 with the words in its message, and
-// without those that it never has.
+// refuses checks that the command exits with 2, and that its message has the
+// words and not the word never.
 func refuses(t *testing.T, args, words []string, never string) {
 	t.Helper()
 	code, out, errs := command(t, args...)
@@ -104,7 +105,7 @@ func refuses(t *testing.T, args, words []string, never string) {
 	}
 }
 
-// TestFilterFlags takes jobs by ID and name, and states in every spelling.
+// TestFilterFlags accepts jobs by ID and name, and states in every spelling.
 func TestFilterFlags(t *testing.T) {
 	id := jobID("site")
 	c, err := parseFlags([]string{
@@ -123,7 +124,7 @@ func TestFilterFlags(t *testing.T) {
 	}
 }
 
-// TestDefaultName fits the bound, whatever the user is called.
+// TestDefaultName is within the limit, whatever the name of the user.
 func TestDefaultName(t *testing.T) {
 	for _, user := range []string{"", "ann", strings.Repeat("å", 100), "\xff"} {
 		t.Setenv("USER", user)

@@ -48,12 +48,12 @@ func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// memAddr is where a site's server is, on its network in memory.
+// memAddr is the address of the server on its network in memory.
 const memAddr = "mem:7420"
 
-// site is a server and a monitor on a network in memory, inside a synctest
+// testPair is a server and a monitor on a network in memory, inside a synctest
 // bubble.
-type site struct {
+type testPair struct {
 	t      *testing.T
 	net    wiretest.Network
 	srv    *momserver.Server
@@ -63,19 +63,19 @@ type site struct {
 	cancel context.CancelFunc
 }
 
-// inBubble runs a test on a site whose server has started.
-func inBubble(t *testing.T, test func(s *site)) {
+// inBubble runs a test on a testPair whose server has started.
+func inBubble(t *testing.T, test func(s *testPair)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &site{t: t}
+		s := &testPair{t: t}
 		s.serve(momserver.Config{})
 		test(s)
 		s.srv.Close()
 	})
 }
 
-// serve starts a server in the place of the one before.
-func (s *site) serve(cfg momserver.Config) {
+// serve starts a server in place of the last one.
+func (s *testPair) serve(cfg momserver.Config) {
 	s.t.Helper()
 	s.kill()
 	s.srv = momserver.New(cfg)
@@ -87,23 +87,23 @@ func (s *site) serve(cfg momserver.Config) {
 	synctest.Wait()
 }
 
-// kill ends the server, as SIGKILL does: what it says as it closes reaches
-// nobody.
-func (s *site) kill() {
+// kill ends the server as SIGKILL does: the bytes that it sends while it closes
+// reach nobody.
+func (s *testPair) kill() {
 	s.net.Cut()
 	if s.srv != nil {
 		s.srv.Close()
 	}
 }
 
-// watch starts the monitor and waits until it has got as far as it can.
-func (s *site) watch(args ...string) {
+// watch starts the monitor and waits until it waits for events.
+func (s *testPair) watch(args ...string) {
 	s.t.Helper()
 	s.watchTo(&s.stdout, args...)
 }
 
 // watchTo is watch with another stdout.
-func (s *site) watchTo(stdout io.Writer, args ...string) {
+func (s *testPair) watchTo(stdout io.Writer, args ...string) {
 	s.t.Helper()
 	m, err := newMonitor(append([]string{"-addr", memAddr}, args...), noEnv, stdout, &s.stderr)
 	if err != nil {
@@ -116,8 +116,8 @@ func (s *site) watchTo(stdout io.Writer, args ...string) {
 	synctest.Wait()
 }
 
-// running fails the test where the monitor has ended.
-func (s *site) running() {
+// running fails the test if the monitor has ended.
+func (s *testPair) running() {
 	s.t.Helper()
 	synctest.Wait()
 	select {
@@ -127,9 +127,9 @@ func (s *site) running() {
 	}
 }
 
-// exits wants the monitor to end after exactly the time with the code, and to
-// have said each of the words on stderr.
-func (s *site) exits(code int, after time.Duration, words ...string) {
+// exits checks that the monitor ends with the code after exactly the time, and
+// has printed the words on stderr.
+func (s *testPair) exits(code int, after time.Duration, words ...string) {
 	s.t.Helper()
 	begin := time.Now()
 	s.exitsBy(code, after, words...)
@@ -138,8 +138,8 @@ func (s *site) exits(code int, after time.Duration, words ...string) {
 	}
 }
 
-// exitsBy is exits within the time.
-func (s *site) exitsBy(code int, within time.Duration, words ...string) {
+// exitsBy is exits for an end within the time.
+func (s *testPair) exitsBy(code int, within time.Duration, words ...string) {
 	s.t.Helper()
 	select {
 	case got := <-s.ended:
@@ -158,27 +158,27 @@ func (s *site) exitsBy(code int, within time.Duration, words ...string) {
 	}
 }
 
-// job starts a run of the job of the name.
-func (s *site) job(name string) *momserver.Job {
+// job starts a run of the job with the name.
+func (s *testPair) job(name string) *momserver.Job {
 	s.t.Helper()
 	return s.jobWith(wire.InitializeData{Name: name})
 }
 
-func (s *site) jobWith(init wire.InitializeData) *momserver.Job {
+func (s *testPair) jobWith(init wire.InitializeData) *momserver.Job {
 	s.t.Helper()
 	j := s.startWith(init)
 	synctest.Wait()
 	return j
 }
 
-// start does what job does, but does not wait until the monitor has seen the
-// run begin.
-func (s *site) start(name string) *momserver.Job {
+// start is job, but does not wait until the monitor has seen the beginning of
+// the run.
+func (s *testPair) start(name string) *momserver.Job {
 	s.t.Helper()
 	return s.startWith(wire.InitializeData{Name: name})
 }
 
-func (s *site) startWith(init wire.InitializeData) *momserver.Job {
+func (s *testPair) startWith(init wire.InitializeData) *momserver.Job {
 	s.t.Helper()
 	j, err := s.srv.StartJob(jobID(init.Name), init)
 	if err != nil {
@@ -187,7 +187,7 @@ func (s *site) startWith(init wire.InitializeData) *momserver.Job {
 	return j
 }
 
-// jobID is the ID of a job of the name.
+// jobID returns the ID of the job with the name.
 func jobID(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
 
 // failPackage starts a package in j and fails it.

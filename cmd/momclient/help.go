@@ -14,22 +14,22 @@ var groups = []help.Group{
 	{Title: "Output", Flags: "o http exit-when-done wait version"},
 }
 
-const helpHead = `momclient shows what the mirroring jobs of a MoM server do, live.
+const helpHead = `momclient shows live what the mirroring jobs of a MoM server do.
 
 Usage: momclient [flags]
 
 `
 
 const helpTail = `
--o auto is a watch on a terminal, but text in the background or elsewhere. By
--state and -severity a watch and the page filter their log alone. -from is now;
-oldest for these two, but not with -exit-when-done; -cursor goes before it.
--exit-when-done waits for the end of a run of each job of -job; without -job,
-of each job that appears, until no other has appeared for a second.
+-o auto is watch on a terminal, and text elsewhere or in the background. In a
+watch and on the page, -state and -severity filter only the log, and -from is
+oldest unless -exit-when-done is given. -cursor takes precedence over -from.
+-exit-when-done waits for a run of each -job to end; without -job it waits for
+every job that appears, until no other has appeared for a second.
 
 Exit codes: 0 ended by a signal; 1 stdout, the cursor file or -http failed;
-2 bad flags, or their files; 3 refused for good. With -exit-when-done: 0 the
-runs completed; 1 a run failed or had errors; 3 the end of a run was not seen.
+2 wrong flags or files; 3 refused for good. With -exit-when-done: 0 the runs
+completed; 1 a run failed or had errors; 3 the end of a run was not seen.
 
 Examples:
   momclient -http :8420                              watch, in a browser too

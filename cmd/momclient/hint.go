@@ -15,13 +15,13 @@ var hints = map[wire.Code]string{
 	wire.Unauthorized:   "-token-file and MOM_TOKEN",
 }
 
-// settings matches the names that this side's library has for its bounds, at
-// the end of what it says about them. What the server says of its own stays:
-// whoever runs it may know them.
+// settings matches the name of a setting at the end of a message of the client
+// library. Names of the server's settings stay, because the operator of the
+// server may know them.
 var settings = regexp.MustCompile(` \(Options\.[^()]*\)`)
 
-// withHint returns err in words of the command: with the flags that may help
-// against it, and without settings that only a program can make.
+// withHint adds to err the flags that may help, and removes settings that only
+// a program can make.
 func withHint(err error) error {
 	if err == nil {
 		return nil
@@ -39,7 +39,7 @@ func withHint(err error) error {
 	return &hintedError{err, words}
 }
 
-// hintedError is an error in other words.
+// hintedError is an error with another text.
 type hintedError struct {
 	error
 	words string

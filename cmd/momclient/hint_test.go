@@ -7,7 +7,7 @@ import (
 	"mom.internal/wire"
 )
 
-// TestWithHint has an error name flags, and no setting that only a program has.
+// TestWithHint names flags, and no setting that only a program can make.
 func TestWithHint(t *testing.T) {
 	for _, tc := range []struct {
 		code      wire.Code

@@ -1,11 +1,11 @@
 // Command momclient is the monitor: it subscribes to a MoM server and shows
-// what its mirroring jobs do: on a screen that is kept up to date, in a browser,
-// or every change of state as a line of text, JSON or CloudEvents.
+// what the mirroring jobs do: on a screen that is kept up to date, in a
+// browser, or as a line of text, JSON or CloudEvents for every event.
 //
-// stdout carries the events, stderr says how the connection does. Each event
-// is written whole, by one write, and only then counts as shown; so a cursor
+// stdout has the events, and stderr the state of the connection. Each event is
+// written completely, by one write, and only then counts as shown. So a cursor
 // file never runs ahead of stdout, and a monitor that is killed and started
-// again may repeat an event but never leaves one out.
+// again may repeat an event, but loses none.
 //
 // See momclient -h for the flags and the exit codes.
 package main
@@ -21,20 +21,20 @@ import (
 
 // The exit codes.
 const (
-	exitOK     = 0 // ended by Ctrl-C; with -exit-when-done: the runs completed
-	exitFailed = 1 // a run completed with errors or failed; or the output could not be written, or the page not served
-	exitUsage  = 2 // flags, or a file that they name
-	exitLost   = 3 // the server refused, or could not be reached, or was lost
+	exitOK     = 0 // a signal ended it; with -exit-when-done: the runs completed
+	exitFailed = 1 // a run failed or had errors; or the output could not be written, or the page not served
+	exitUsage  = 2 // a flag, or a file that a flag names, is wrong
+	exitLost   = 3 // the server refused, was not reached or was lost
 )
 
-// grace is how long the program may take to end after a signal, before it ends
-// without more ado: a write to a stdout that nobody reads cannot be broken off.
+// grace is the time that the program has to end after a signal. Then main
+// exits, because nothing can interrupt a write to a stdout that nobody reads.
 const grace = 3 * time.Second
 
 func main() {
-	signal.Ignore(syscall.SIGPIPE) // a closed stdout is an error of write, and ends the program quietly
+	signal.Ignore(syscall.SIGPIPE) // a write to a closed stdout returns an error, and the program ends quietly
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)

@@ -10,7 +10,8 @@ import (
 	"mom.internal/momclient"
 )
 
-// options returns what the flags, and the files that they name, come to.
+// options returns the options of the client from the flags and the files that
+// the flags name.
 func (c *config) options(getenv func(string) string) (momclient.Options, error) {
 	o := momclient.Options{
 		AutoReconnect: true, Period: c.period, From: c.start(), Filter: c.serverFilter(),
@@ -24,8 +25,8 @@ func (c *config) options(getenv func(string) string) (momclient.Options, error) 
 	return o, err
 }
 
-// tlsConfig returns nil where no -tls flag is given. The files are read again
-// when they change, for the connections that come after.
+// tlsConfig returns nil if no -tls flag is given. A file that changes is read
+// again for the next connection.
 func (c *config) tlsConfig() (*tls.Config, error) {
 	if !c.tls && c.tlsCA == "" && c.tlsCert == "" {
 		return nil, nil

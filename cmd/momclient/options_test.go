@@ -47,13 +47,13 @@ func pemFiles(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
-// TestTLS connects with TLS and with a certificate of its own, and says what is
-// wrong where only one side speaks it.
+// TestTLS connects with TLS and with a client certificate, and says what is
+// wrong if only one side uses TLS.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	authority := wiretest.NewAuthority()
 	cert, own := authority.Issue("server", time.Hour, "127.0.0.1"), authority.Issue("client", time.Hour)
-	ca, _ := pemFiles(t, cert) // a certificate that is trusted need not be signed
+	ca, _ := pemFiles(t, cert) // a trusted certificate need not be signed
 	certFile, keyFile := pemFiles(t, own)
 	secure, secureAddr := serveTCP(t, momserver.Config{TLS: &tls.Config{
 		Certificates: []tls.Certificate{cert}, ClientCAs: authority.Pool(), ClientAuth: tls.RequireAndVerifyClientCert,
@@ -77,7 +77,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// endRuns has the server run the job "site" again and again until stop.
+// endRuns lets the server run the job "site" again and again until stop.
 func endRuns(t *testing.T, srv *momserver.Server) (stop func()) {
 	t.Helper()
 	done, stopped := make(chan struct{}), make(chan struct{})

@@ -18,7 +18,7 @@ func (c *config) startPage(b *board.Board, stderr io.Writer) (*web.Server, *page
 		return nil, nil, nil
 	}
 	page := web.New(web.Options{Board: b, JSON: output.JSON})
-	server, err := pages.Start("-http", c.http, page, log.New(io.Discard, "", 0), func(err error) { // the errors of browsers are not the monitor's
+	server, err := pages.Start("-http", c.http, page, log.New(io.Discard, "", 0), func(err error) { // errorLog discards the errors of browsers
 		fmt.Fprintf(stderr, "momclient: the page ended: %v\n", err)
 	})
 	if err != nil {

@@ -33,7 +33,7 @@ func TestPageAddress(t *testing.T) {
 	}
 }
 
-// TestPageAddressInUse exits 1 and says what to do.
+// TestPageAddressInUse exits with 1 and says what to do.
 func TestPageAddressInUse(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -46,8 +46,8 @@ func TestPageAddressInUse(t *testing.T) {
 	}
 }
 
-// TestPageBeside shows every event of the jobs on the page, and prints those
-// that -state lets pass, from the oldest on; it ends as without a page.
+// TestPageBeside shows all events of the jobs on the page, prints those that
+// -state selects, from the oldest on, and ends as it does without a page.
 func TestPageBeside(t *testing.T) {
 	srv, addr := serveTCP(t, momserver.Config{})
 	j, err := srv.StartJob(jobID("site"), wire.InitializeData{Name: "site"})
@@ -81,8 +81,8 @@ func TestPageBeside(t *testing.T) {
 	}
 }
 
-// TestPageFrom begins with the oldest event, so that jobs that have ended are
-// shown, unless ends are waited for or -from says otherwise.
+// TestPageFrom begins at the oldest event, so that the page has jobs that ended
+// before, unless -exit-when-done or -from is given.
 func TestPageFrom(t *testing.T) {
 	for _, tc := range []struct {
 		args string

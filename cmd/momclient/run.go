@@ -18,7 +18,7 @@ import (
 	"mom.internal/wire"
 )
 
-// run is the command, but for the process around it. It returns the exit code.
+// run is the command without its process. It returns the exit code.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	m, err := newMonitor(args, getenv, stdout, stderr)
 	var usage usageError
@@ -39,8 +39,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return m.run(ctx, stdout)
 }
 
-// newMonitor reads the command line and the files that it names. The error is
-// flag.ErrHelp, errVersion, a usageError or a fileError.
+// newMonitor reads the command line and the files that the flags name. The
+// error is flag.ErrHelp, errVersion, a usageError, or the error of a file.
 func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Writer) (*monitor, error) {
 	c, err := parseFlags(args)
 	if err != nil {
@@ -66,7 +66,7 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 	if c.untilEnd || c.http != "" {
 		m.out = output.Filtered(c.filter, m.out)
 	}
-	if c.showsBoard() { // of the filters -job says what is on it, -state and -severity what its log takes
+	if c.showsBoard() { // -job selects what is on the board, -state and -severity what is in its log
 		m.board = board.New(board.Options{Server: c.addr, Log: wire.Filter{States: c.filter.States, Severity: c.filter.Severity}})
 	}
 	if c.output == "watch" {
@@ -85,13 +85,13 @@ type monitor struct {
 	stderr io.Writer
 	out    output.Printer
 	done   *completion.Completion // nil without -exit-when-done
-	board  *board.Board           // nil where nothing shows one
+	board  *board.Board           // nil without -o watch and -http
 	watch  *screen.Watcher        // nil without -o watch
 	page   *web.Server            // nil without -http
 	missed uint64                 // events missed since the last one shown
 }
 
-// Why the stream was ended from within.
+// Reasons for which the monitor itself ends the stream.
 var (
 	errReaderGone  = errors.New("nobody reads stdout any more")
 	errInterrupted = errors.New("interrupted before the watched runs ended")
@@ -139,15 +139,15 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 	return m.exit(err)
 }
 
-// writeError is a failure of stdout or of the cursor file.
+// writeError is an error of stdout, of the terminal or of the cursor file.
 type writeError struct{ error }
 
-// show prints events until the stream ends, and returns why; nil when m.done has
-// made its verdict.
+// show prints events until the stream ends, and returns the reason. It returns
+// nil if m.done has its verdict.
 func (m *monitor) show(ctx context.Context, client *momclient.Client) error {
 	for e, err := range client.Events(ctx) {
 		if err != nil && ctx.Err() != nil {
-			return context.Cause(ctx) // which says all that is worth saying
+			return context.Cause(ctx) // err adds nothing to the cause
 		}
 		if err != nil {
 			return err
@@ -167,8 +167,8 @@ func (m *monitor) show(ctx context.Context, client *momclient.Client) error {
 	return nil
 }
 
-// shown returns e as it is shown, nil where it is of a job that -job does not
-// name. The count of a gap that opens with such a one goes to the next one shown.
+// shown returns e as the monitor shows it, or nil if -job does not name its
+// job. The next event that is shown then has the count of the gap before e.
 func (m *monitor) shown(e wire.Event) *wire.Event {
 	m.missed += e.Missed
 	if jobs := m.c.jobs(); !jobs.Takes(&e) {
@@ -178,8 +178,8 @@ func (m *monitor) shown(e wire.Event) *wire.Event {
 	return &e
 }
 
-// showOne prints an event, and then notes the place. An event of a snapshot is
-// no place: the rest of the snapshot is still to come.
+// showOne prints an event, and then saves its cursor. The cursor of an event of
+// a snapshot is not saved, because the rest of the snapshot follows.
 func (m *monitor) showOne(e *wire.Event) error {
 	if m.board != nil {
 		m.board.Event(e)
@@ -199,8 +199,8 @@ func (m *monitor) showOne(e *wire.Event) error {
 	return m.cursor.Save(e.Cursor())
 }
 
-// exit says why the stream ended, where it is worth saying, and returns the
-// exit code.
+// exit prints why the stream ended, if the user does not know it, and returns
+// the exit code.
 func (m *monitor) exit(err error) int {
 	var w *writeError
 	if errors.As(err, &w) {
@@ -239,13 +239,13 @@ type silentPrinter struct{}
 
 func (silentPrinter) Print(*wire.Event) error { return nil }
 
-// showsBoard reports whether the jobs are shown, rather than events alone.
+// showsBoard reports whether the monitor has a board of all jobs.
 func (c *config) showsBoard() bool { return c.output == "watch" || c.http != "" }
 
-// serverFilter is what the server is to leave out. For a board the ends of runs
-// are needed whatever -state says, so only jobs are filtered there, and the rest
-// here. With -exit-when-done nothing is: where a gap has taken the end of a
-// watched run, only the events of others tell of it.
+// serverFilter returns the filter of the subscription. A board needs the ends
+// of all runs, so the server filters only jobs, and the monitor applies -state
+// and -severity. With -exit-when-done the server filters nothing: if a gap has
+// the end of a watched run, only the events of other jobs reveal the gap.
 func (c *config) serverFilter() wire.Filter {
 	switch {
 	case c.untilEnd:
@@ -256,7 +256,7 @@ func (c *config) serverFilter() wire.Filter {
 	return c.filter
 }
 
-// jobs is what -job says.
+// jobs returns the filter of -job.
 func (c *config) jobs() wire.Filter {
 	return wire.Filter{Jobs: c.filter.Jobs, Names: c.filter.Names}
 }

@@ -16,8 +16,8 @@ import (
 	"mom.internal/wire"
 )
 
-// stranger listens on loopback and gives each connection to serve.
-func stranger(t *testing.T, serve func(net.Conn)) (addr string) {
+// listen listens on loopback and gives each connection to serve.
+func listen(t *testing.T, serve func(net.Conn)) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -42,10 +42,10 @@ func serveEach(l net.Listener, serve func(net.Conn)) {
 	}
 }
 
-// TestNoMoMServer ends with 3 and names what is at the address instead.
+// TestNoMoMServer exits with 3 and says what answers at the address instead.
 func TestNoMoMServer(t *testing.T) {
 	says := func(text string) string {
-		return stranger(t, func(c net.Conn) {
+		return listen(t, func(c net.Conn) {
 			io.WriteString(c, text)
 			io.Copy(io.Discard, c)
 		})
@@ -68,8 +68,8 @@ func TestNoMoMServer(t *testing.T) {
 	}
 }
 
-// TestPerhapsNoMoMServer asks whether it is one where that cannot be known, and
-// goes on trying.
+// TestPerhapsNoMoMServer asks whether this is a MoM server if the answer does
+// not tell, and goes on trying.
 func TestPerhapsNoMoMServer(t *testing.T) {
 	for name, tc := range map[string]struct {
 		serve func(net.Conn)
@@ -79,7 +79,7 @@ func TestPerhapsNoMoMServer(t *testing.T) {
 		"silent": {func(c net.Conn) { io.Copy(io.Discard, c) }, " did not greet in time; is it a MoM server?"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(s *site) {
+			inBubble(t, func(s *testPair) {
 				s.kill()
 				l, err := s.net.Listen(memAddr)
 				if err != nil {
@@ -98,7 +98,7 @@ func TestPerhapsNoMoMServer(t *testing.T) {
 	}
 }
 
-// TestWrongToken is final.
+// TestWrongToken ends the monitor at once.
 func TestWrongToken(t *testing.T) {
 	_, addr := serveTCP(t, momserver.Config{Token: "secret"})
 	for _, token := range []string{"", "tr0ub4dor"} {
@@ -111,7 +111,7 @@ func TestWrongToken(t *testing.T) {
 	}
 }
 
-// TestCallback is dialled back, at any port.
+// TestCallback lets the server dial back, at any port.
 func TestCallback(t *testing.T) {
 	srv, addr := serveTCP(t, momserver.Config{})
 	stop := endRuns(t, srv)
@@ -122,14 +122,14 @@ func TestCallback(t *testing.T) {
 	}
 }
 
-// TestCallbackRefused ends with 3 where the address cannot be listened on, or
-// is not one that the server may dial.
+// TestCallbackRefused exits with 3 if the monitor cannot listen on the address,
+// or the server must not dial it.
 func TestCallbackRefused(t *testing.T) {
 	_, addr := serveTCP(t, momserver.Config{})
-	taken := stranger(t, func(net.Conn) {})
+	taken := listen(t, func(net.Conn) {})
 	for callback, want := range map[string]string{
 		taken:                     "cannot listen on the callback address " + taken,
-		"192.0.2.1:0":             "cannot listen on the callback address 192.0.2.1:0", // no machine has that
+		"192.0.2.1:0":             "cannot listen on the callback address 192.0.2.1:0", // no machine has this address
 		"nowhere.invalid:0":       "cannot listen on the callback address nowhere.invalid:0",
 		listenable("127.0.0.2:0"): "dial-back is allowed to your own address only",
 	} {
@@ -143,7 +143,7 @@ func TestCallbackRefused(t *testing.T) {
 	}
 }
 
-// listenable returns addr, "" where this machine cannot listen on it.
+// listenable returns addr, or "" if this machine cannot listen on addr.
 func listenable(addr string) string {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -153,9 +153,9 @@ func listenable(addr string) string {
 	return addr
 }
 
-// TestFull waits for a server that has no room.
+// TestFull waits for a server that has no place.
 func TestFull(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		s.serve(momserver.Config{MaxSubscribers: 1})
 		other := momclient.New(memAddr, momclient.Options{DialContext: s.net.DialContext})
 		if err := other.Subscribe(s.t.Context()); err != nil {
@@ -179,8 +179,8 @@ type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
-// TestStdoutFails ends well where nobody reads any more, unless the end of a
-// run was asked for, and badly where stdout cannot be written.
+// TestStdoutFails exits with 0 if nobody reads any more, unless -exit-when-done
+// is given, and with 1 if stdout cannot be written.
 func TestStdoutFails(t *testing.T) {
 	for _, tc := range []struct {
 		err   error
@@ -193,7 +193,7 @@ func TestStdoutFails(t *testing.T) {
 		{syscall.ENOSPC, nil, exitFailed, "no space left on device"},
 		{syscall.ENOSPC, []string{"-exit-when-done"}, exitFailed, "no space left on device"},
 	} {
-		inBubble(t, func(s *site) {
+		inBubble(t, func(s *testPair) {
 			s.watchTo(failing{tc.err}, tc.flags...)
 			j := s.job("site")
 			s.exits(tc.code, 0, tc.want)
@@ -205,11 +205,11 @@ func TestStdoutFails(t *testing.T) {
 	}
 }
 
-// TestStateFilter shows the states that were asked for, and moves the count of
-// a gap that opens with another to the next one shown.
+// TestStateFilter shows the states of -state. If another event has a gap before
+// it, the next event shown has the count.
 func TestStateFilter(t *testing.T) {
 	for _, flags := range [][]string{nil, {"-exit-when-done"}} {
-		inBubble(t, func(s *site) {
+		inBubble(t, func(s *testPair) {
 			s.serve(momserver.Config{CacheEvents: 1})
 			s.watch(append(flags, "-state", "JobCompleted", "-period", "1s")...)
 			s.net.Cut()
@@ -232,10 +232,10 @@ func TestStateFilter(t *testing.T) {
 	}
 }
 
-// TestUnknownJob says once that no job has the name, which jobs there are, and
-// goes on waiting.
+// TestUnknownJob says once that no job has the name, and which jobs there are,
+// and goes on waiting.
 func TestUnknownJob(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		s.job("odd to wo").Complete()
 		s.watch("-exit-when-done", "-job", "odd", "-period", "1s")
 		s.running()
@@ -254,11 +254,11 @@ func TestUnknownJob(t *testing.T) {
 	})
 }
 
-// TestKnownJob says nothing of a job that the server knows, by its name or ID,
-// but asks again at the next connection: it may be another server.
+// TestKnownJob prints nothing about a job that the server has run, by its name
+// or ID, but asks again at the next connection, which may be to another server.
 func TestKnownJob(t *testing.T) {
 	for _, job := range []string{"site", jobID("site").String()} {
-		inBubble(t, func(s *site) {
+		inBubble(t, func(s *testPair) {
 			s.job("site").Complete()
 			s.watch("-job", job, "-period", "1s")
 			s.running()
@@ -274,11 +274,11 @@ func TestKnownJob(t *testing.T) {
 	}
 }
 
-// recordingStdout is a stdout that looks, at each write, at what the cursor file says,
-// and fails from one on.
+// recordingStdout is a stdout that records, at each write, the content of the
+// cursor file. It fails from one write on.
 type recordingStdout struct {
 	path  string
-	said  []string // by the file when each line came
+	said  []string // the Seq in the file at each write
 	fails int      // the write that fails; 0 for none
 }
 
@@ -292,8 +292,8 @@ func (w *recordingStdout) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestCursorBehindStdout is never ahead of what was shown, and stays where it
-// is when an event could not be.
+// TestCursorBehindStdout: the cursor file is never ahead of stdout, and stays
+// as it is if an event cannot be written.
 func TestCursorBehindStdout(t *testing.T) {
 	for _, tc := range []struct {
 		fails int
@@ -301,7 +301,7 @@ func TestCursorBehindStdout(t *testing.T) {
 		said  string
 		last  uint64
 	}{{0, exitOK, ",1,2,3", 4}, {3, exitFailed, ",1,2", 2}} {
-		inBubble(t, func(s *site) {
+		inBubble(t, func(s *testPair) {
 			s.job("first").Complete()
 			s.job("second").Complete()
 			w := &recordingStdout{path: filepath.Join(s.t.TempDir(), "cursor"), fails: tc.fails}
@@ -321,13 +321,14 @@ func TestCursorBehindStdout(t *testing.T) {
 	}
 }
 
-// TestCursorWithoutEvents follows what is filtered out, once a second.
+// TestCursorWithoutEvents: the cursor file follows events that are filtered
+// out, once a second.
 func TestCursorWithoutEvents(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		path := filepath.Join(s.t.TempDir(), "cursor")
 		s.watch("-job", "none", "-cursor", path)
 		s.job("other").Complete()
-		time.Sleep(4 * time.Second) // a heartbeat tells, and a tick saves
+		time.Sleep(4 * time.Second) // a heartbeat has the position, and a tick saves it
 		synctest.Wait()
 		if got := read(s.t, path); got != cursorLine(wire.Cursor{Epoch: s.srv.Epoch(), Seq: 2}) {
 			s.t.Errorf("%q", got)
@@ -338,10 +339,10 @@ func TestCursorWithoutEvents(t *testing.T) {
 	})
 }
 
-// TestCursorOfAnotherEpoch begins at the beginning of the new server's, and
-// keeps that from there on.
+// TestCursorOfAnotherEpoch begins at the oldest event of the new server, and
+// keeps its cursor from there on.
 func TestCursorOfAnotherEpoch(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		path := filepath.Join(s.t.TempDir(), "cursor")
 		write(s.t, path, cursorLine(wire.Cursor{Epoch: jobID("epoch"), Seq: 1000}))
 		s.job("site").Complete()
@@ -354,10 +355,10 @@ func TestCursorOfAnotherEpoch(t *testing.T) {
 	})
 }
 
-// TestCursorSnapshot is not kept in the middle of a snapshot: a monitor that
-// ends there is shown the rest when it is started again.
+// TestCursorSnapshot: no cursor is saved in the middle of a snapshot, so that a
+// monitor that ends there shows the whole snapshot when it is started again.
 func TestCursorSnapshot(t *testing.T) {
-	inBubble(t, func(s *site) {
+	inBubble(t, func(s *testPair) {
 		dir := s.t.TempDir()
 		a, b := s.job("a"), s.job("b")
 		path := filepath.Join(dir, "cursor")

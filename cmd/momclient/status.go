@@ -11,16 +11,16 @@ import (
 	"mom.internal/momclient"
 )
 
-// statusReporter reports on stderr how the connection does.
+// statusReporter reports the state of the connection on stderr.
 type statusReporter struct {
 	stderr    io.Writer
-	board     *board.Board                // told too, if not nil
+	board     *board.Board                // receives the statuses too, if not nil
 	done      *completion.Completion      // nil without -exit-when-done
 	unknown   *completion.UnknownJobCheck // nil without -job
-	connected bool                        // ever
-	fresh     bool                        // the status before was Connected
-	attempts  int                         // announced since the last connection
-	away      string                      // what was said last of a server that is away; "" while connected
+	connected bool                        // at least once
+	fresh     bool                        // the last status was Connected
+	attempts  int                         // since the last connection
+	away      string                      // the last error that was printed; "" while connected
 }
 
 // status is the OnConnection handler.
@@ -36,7 +36,7 @@ func (r *statusReporter) status(s momclient.ConnectionStatus) {
 	case momclient.Connected:
 		r.there()
 		r.say(s.String())
-	case momclient.Resumed: // after Connected, where the monitor began at a cursor
+	case momclient.Resumed: // follows Connected, if the monitor began at a cursor
 		if !fresh {
 			r.there()
 		}
@@ -50,19 +50,19 @@ func (r *statusReporter) status(s momclient.ConnectionStatus) {
 	case momclient.Draining:
 		r.lost(s)
 	case momclient.Lost, momclient.Refused:
-		if !s.Final && !r.done.Over() { // a final refusal is what the program ends with
+		if !s.Final && !r.done.Over() { // the program ends with a final refusal, and prints it
 			r.lost(s)
 		}
 	}
 }
 
-// there notes that the server is there.
+// there records that the server is there.
 func (r *statusReporter) there() {
 	r.connected, r.attempts, r.away = true, 0, ""
 	r.unknown.Start()
 }
 
-// resumed says how the stream goes on.
+// resumed describes how the stream goes on.
 func resumed(s *momclient.ConnectionStatus) string {
 	epoch := ""
 	if s.NewEpoch {
@@ -71,8 +71,8 @@ func resumed(s *momclient.ConnectionStatus) string {
 	return fmt.Sprintf("resumed%s: %s replayed, %d missed", epoch, output.Plural(s.Replayed, "event"), s.Missed)
 }
 
-// begins reports whether a longer wait for the server begins: at once where it
-// was never there, and when the first attempt after a loss has failed.
+// begins reports whether a longer wait for the server begins: at the first
+// attempt, or after a loss at the second.
 func (r *statusReporter) begins() bool {
 	if r.connected {
 		return r.attempts == 2
@@ -80,17 +80,17 @@ func (r *statusReporter) begins() bool {
 	return r.attempts == 1
 }
 
-// lost says why the server is away: once, not at every attempt.
+// lost prints why the server is away, once for the same reason.
 func (r *statusReporter) lost(s momclient.ConnectionStatus) {
 	why := s.Err.Error()
 	if _, peer, ok := strings.Cut(why, "->"); ok {
-		why = peer // this side's port is another each time
+		why = peer // the local port is different at each attempt
 	}
 	if why == r.away {
 		return
 	}
 	text := s.String()
-	if s.Kind == momclient.Lost && (!r.connected || r.away != "") { // nothing was there to be lost
+	if s.Kind == momclient.Lost && (!r.connected || r.away != "") { // there was no connection to lose
 		text = s.Err.Error()
 	}
 	r.away = why

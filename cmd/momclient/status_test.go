@@ -9,7 +9,7 @@ import (
 	"mom.internal/wire"
 )
 
-// TestStatusReporter says what matters of the connection, each thing once.
+// TestStatusReporter prints each change of the connection that matters, once.
 func TestStatusReporter(t *testing.T) {
 	refused := errors.New("cannot connect to S: connection refused")
 	lost := func(why string) momclient.ConnectionStatus {
@@ -41,7 +41,7 @@ func TestStatusReporter(t *testing.T) {
 		"twice":                 {[]momclient.ConnectionStatus{connected, lost("reset"), again, resumed, lost("reset"), again, resumed}, "connected S|lost: reset|resumed: 3 events replayed, 4 missed|lost: reset|resumed: 3 events replayed, 4 missed"},
 		"shut down":             {[]momclient.ConnectionStatus{connected, bye, byeLost, again}, "connected S|draining: shutting down"},
 		"full":                  {[]momclient.ConnectionStatus{connecting, full, again, connecting, full, again, connecting, connected}, "refused for now: 10 subscribers already|waiting for S, and trying again|connected S"},
-		"for good":              {[]momclient.ConnectionStatus{connecting, token}, ""}, // the program ends with it
+		"for good":              {[]momclient.ConnectionStatus{connecting, token}, ""}, // the program prints it at its end
 		"ports":                 {[]momclient.ConnectionStatus{connected, lost("read 127.0.0.1:4000->S: reset"), lost("read 127.0.0.1:4001->S: reset")}, "connected S|lost: read 127.0.0.1:4000->S: reset"},
 		"hostile":               {[]momclient.ConnectionStatus{lost("\x1b[2J\nmomclient: connected")}, `\x1b[2J\nmomclient: connected`},
 	} {

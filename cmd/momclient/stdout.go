@@ -8,13 +8,13 @@ import (
 	"syscall"
 )
 
-// stdoutClosed calls gone when nobody reads w any more, so that the program
-// ends at once and not at its next write, which a quiet server may be hours
-// from. It works for a pipe on Linux; elsewhere the next write tells.
+// stdoutClosed calls gone when nobody reads w any more. So the program ends at
+// once, and not at its next write, which may be hours away. This works for a
+// pipe on Linux. Elsewhere the next write fails.
 //
-// The pipe is opened anew, because waiting needs a descriptor that does not
-// block, and that flag would be shared with whoever else has the old one. The
-// kernel reports the error on the write end as something to read.
+// stdoutClosed opens the pipe again, because it needs a descriptor that does
+// not block, and processes that share the old descriptor would share that mode.
+// The kernel reports the closed read end as something to read on the write end.
 func stdoutClosed(w io.Writer, gone func()) (stop func()) {
 	stop = func() {}
 	f, ok := w.(*os.File)
@@ -35,7 +35,7 @@ func stdoutClosed(w io.Writer, gone func()) (stop func()) {
 	}
 	go func() {
 		asked := false
-		err := conn.Read(func(uintptr) bool { // the second call comes after the wait
+		err := conn.Read(func(uintptr) bool { // the second call follows the wait
 			defer func() { asked = true }()
 			return asked
 		})

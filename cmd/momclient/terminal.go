@@ -8,7 +8,7 @@ import (
 	"mom.internal/wire"
 )
 
-// openTerminal returns the terminal that w is, nil where it is none.
+// openTerminal returns w as a terminal, or nil if w is none.
 func openTerminal(w io.Writer) *tty.Terminal {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -17,9 +17,8 @@ func openTerminal(w io.Writer) *tty.Terminal {
 	return tty.Open(os.Stdin, f)
 }
 
-// chooseOutput makes auto what it stands for, and refuses a watch where it
-// cannot be drawn. A monitor that a shell has put into the background prints
-// text, which it may.
+// chooseOutput replaces auto by a format, and refuses a watch that cannot be
+// drawn. In the background of a shell, auto is text.
 func (c *config) chooseOutput(term *tty.Terminal, kind string) error {
 	able := kind != "" && kind != "dumb"
 	switch {
@@ -28,16 +27,16 @@ func (c *config) chooseOutput(term *tty.Terminal, kind string) error {
 	case c.output == "auto":
 		c.output = "text"
 	case c.output == "watch" && term == nil:
-		return usagef("-o watch wants a terminal, and stdout is none; use -o text")
+		return usagef("-o watch needs a terminal, and stdout is none; use -o text")
 	case c.output == "watch" && !able:
-		return usagef("-o watch wants a terminal that can move its cursor, and TERM is %q; use -o text", kind)
+		return usagef("-o watch needs a terminal that can move its cursor, and TERM is %q; use -o text", kind)
 	}
 	return nil
 }
 
-// start is where the first subscription begins. A board begins with what the
-// server remembers, so that jobs that ended before are seen too; not where the
-// ends of runs are waited for, because those would count.
+// start returns where the first subscription begins. A board begins at the
+// oldest event, so that it has jobs that ended before. With -exit-when-done it
+// begins now, because the earlier ends would count.
 func (c *config) start() wire.From {
 	if c.showsBoard() && !c.fromSet && !c.untilEnd {
 		return wire.FromOldest
@@ -45,8 +44,8 @@ func (c *config) start() wire.From {
 	return c.from
 }
 
-// quietStderr returns where messages on the connection go while the screen is
-// drawn, which shows the same: nowhere, unless stderr is not a terminal.
+// quietStderr returns where the statuses go while the screen is drawn. The
+// screen shows them too, so they go nowhere, unless stderr is not a terminal.
 func quietStderr(stderr io.Writer) io.Writer {
 	if openTerminal(stderr) != nil {
 		return io.Discard

@@ -15,7 +15,7 @@ import (
 	"mom.internal/wire"
 )
 
-// envMain makes this test binary the command.
+// envMain, if it is set, makes this test binary the command.
 const envMain = "MOM_TEST_MAIN"
 
 func TestMain(m *testing.M) {
@@ -33,7 +33,7 @@ func startPTY(t *testing.T, env []string, args ...string) *termtest.Terminal {
 	return p
 }
 
-// shownJob serves a job that is under way.
+// shownJob serves a job with a package in flight.
 func shownJob(t *testing.T) (*momserver.Job, string) {
 	t.Helper()
 	srv, addr := serveTCP(t, momserver.Config{})
@@ -52,7 +52,7 @@ func shownJob(t *testing.T) (*momserver.Job, string) {
 	return j, addr
 }
 
-// completeRun has the server run the job "site" to its end.
+// completeRun lets the server run the job "site" to its end.
 func completeRun(t *testing.T, srv *momserver.Server) {
 	t.Helper()
 	j, err := srv.StartJob(jobID("site"), wire.InitializeData{Name: "site"})
@@ -64,8 +64,8 @@ func completeRun(t *testing.T, srv *momserver.Server) {
 	}
 }
 
-// TestWatch goes with a job from its middle to its end, on a terminal; q ends
-// it, and a summary stays.
+// TestWatch follows a job from its middle to its end on a terminal. The key q
+// ends the monitor, and a summary stays.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	j, addr := shownJob(t)
@@ -86,7 +86,7 @@ func TestWatch(t *testing.T) {
 	p.Shows("before\nsite to staging: export failed", "  the disk is full\n", addr+": ")
 }
 
-// TestWatchEnds puts the terminal back, whatever ends the command.
+// TestWatchEnds restores the terminal, whatever ends the command.
 func TestWatchEnds(t *testing.T) {
 	t.Parallel()
 	_, addr := shownJob(t)
@@ -116,7 +116,7 @@ func TestWatchEnds(t *testing.T) {
 	}
 }
 
-// TestWatchHangup ends when the terminal is gone.
+// TestWatchHangup ends the command when the terminal is gone.
 func TestWatchHangup(t *testing.T) {
 	t.Parallel()
 	_, addr := shownJob(t)
@@ -128,7 +128,7 @@ func TestWatchHangup(t *testing.T) {
 	}
 }
 
-// TestWatchResize follows the window.
+// TestWatchResize follows the size of the terminal.
 func TestWatchResize(t *testing.T) {
 	t.Parallel()
 	_, addr := shownJob(t)
@@ -149,7 +149,7 @@ func TestWatchResize(t *testing.T) {
 	p.Exits(exitOK)
 }
 
-// TestWatchNoColor draws without colour.
+// TestWatchNoColor draws without colours.
 func TestWatchNoColor(t *testing.T) {
 	t.Parallel()
 	_, addr := shownJob(t)
@@ -162,8 +162,8 @@ func TestWatchNoColor(t *testing.T) {
 	}
 }
 
-// TestWatchDumb: auto is text, and watch refused, where the cursor cannot be
-// moved.
+// TestWatchDumb: on a terminal that cannot move its cursor, auto is text, and
+// watch is refused.
 func TestWatchDumb(t *testing.T) {
 	t.Parallel()
 	j, addr := shownJob(t)
@@ -181,8 +181,8 @@ func TestWatchDumb(t *testing.T) {
 	p.Shows(`and TERM is "dumb`, "use -o text")
 }
 
-// TestWatchUntilEnd ends with the watched run, with its code, and shows what
-// -state says only in the log.
+// TestWatchUntilEnd ends with the watched run and its exit code. Only the log
+// obeys -state.
 func TestWatchUntilEnd(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -208,8 +208,8 @@ func TestWatchUntilEnd(t *testing.T) {
 	p.Shows("site: completed")
 }
 
-// TestWatchEarlierRuns shows what ended before the monitor began; with
-// -from now it does not.
+// TestWatchEarlierRuns shows runs that ended before the monitor began, but not
+// with -from now.
 func TestWatchEarlierRuns(t *testing.T) {
 	t.Parallel()
 	srv, addr := serveTCP(t, momserver.Config{})
@@ -220,7 +220,8 @@ func TestWatchEarlierRuns(t *testing.T) {
 	p.Shows("connected", "No job yet")
 }
 
-// TestWatchServerLost says so, and comes back by itself.
+// TestWatchServerLost shows that the server is lost, and comes back without
+// help.
 func TestWatchServerLost(t *testing.T) {
 	t.Parallel()
 	serve := func(addr string) (*momserver.Server, string) {
@@ -232,7 +233,7 @@ func TestWatchServerLost(t *testing.T) {
 		go srv.Serve(l)
 		return srv, l.Addr().String()
 	}
-	srv, addr := serve("127.0.0.2:0") // from where nobody connects, so that the port stays free
+	srv, addr := serve("127.0.0.2:0") // no program connects from this address, so the port stays free
 	if _, err := srv.StartJob(jobID("site"), wire.InitializeData{Name: "site"}); err != nil {
 		t.Fatal(err)
 	}

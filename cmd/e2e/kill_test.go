@@ -19,25 +19,25 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// eachSecured runs a test without and with TLS, by certificate files.
-func eachSecured(t *testing.T, test func(t *testing.T, p papers)) {
+// eachSecured runs a test without TLS and with certificate files.
+func eachSecured(t *testing.T, test func(t *testing.T, p certFiles)) {
 	t.Parallel()
 	for _, secured := range secure() {
 		t.Run(fmt.Sprintf("TLS %v", secured), func(t *testing.T) {
 			t.Parallel()
-			test(t, newPapers(t, secured, "127.0.0.1", "127.0.0.2"))
+			test(t, newCerts(t, secured, "127.0.0.1", "127.0.0.2"))
 		})
 	}
 }
 
 // TestMonitorKilled kills the monitor again and again, and starts it with its
-// cursor file. All that its lives have shown together is each event, in order:
-// at most the one is repeated at which it was killed, and none is left out.
+// cursor file. Together its lives show each event, in order. At each kill at
+// most one event is repeated, and none is lost.
 func TestMonitorKilled(t *testing.T) { eachSecured(t, testMonitorKilled) }
 
-func testMonitorKilled(t *testing.T, p papers) {
-	// Jobs with nothing to do, again and again: thousands of events a second,
-	// so that a kill comes in the middle of one.
+func testMonitorKilled(t *testing.T, p certFiles) {
+	// Jobs without work run again and again: thousands of events per second, so
+	// that a kill comes in the middle of one.
 	args := append([]string{"-every", "1ns", "-cache-events", "1000000"}, p.server...)
 	for range 3 {
 		src, dst := tree(t, 1)
@@ -53,9 +53,9 @@ func testMonitorKilled(t *testing.T, p papers) {
 	repeats := 0
 	for life := range lives {
 		monitor := start(t, "momclient", append([]string{"-addr", addr, "-o", "json", "-from", "oldest", "-cursor", cursor}, p.client...)...)
-		want := 1 + life*7%30 // lines until it dies
+		want := 1 + life*7%30 // lines before the kill
 		if life%5 == 4 {
-			want = 0 // at once, whatever it does then
+			want = 0 // kill it at once, whatever it does then
 		}
 		monitor.eventually("events", func() bool { return strings.Count(monitor.stdout.String(), "\n") >= want })
 		monitor.kill()
@@ -82,7 +82,7 @@ func testMonitorKilled(t *testing.T, p papers) {
 	t.Logf("%d events in %d lives, at most %d repeated", sum.Fresh, lives, repeats)
 }
 
-// kept returns the place in a cursor file, the zero cursor where there is none.
+// kept returns the cursor in a file, or the zero cursor if there is no file.
 func kept(t *testing.T, path string) (at wire.Cursor) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -98,8 +98,8 @@ func kept(t *testing.T, path string) (at wire.Cursor) {
 	return at
 }
 
-// serveBusy starts a server that publishes some hundred events a second: for
-// some seconds of one run, then of as many runs as it takes.
+// serveBusy starts a server that publishes some hundred events per second until
+// the test ends, for the first seconds in one run.
 func serveBusy(t *testing.T, flags ...string) (*process, string) {
 	t.Helper()
 	src, dst := tree(t, 10)
@@ -125,11 +125,11 @@ func serveBusy(t *testing.T, flags ...string) (*process, string) {
 }
 
 // TestServerKilled kills the server in the middle of a run and starts it again
-// at its address: the monitor subscribes again, says that it is another epoch,
-// and goes on with it from its beginning.
+// at its address. The monitor subscribes again, reports the new epoch, and
+// shows it from its beginning.
 func TestServerKilled(t *testing.T) { eachSecured(t, testServerKilled) }
 
-func testServerKilled(t *testing.T, p papers) {
+func testServerKilled(t *testing.T, p certFiles) {
 	src, dst := tree(t, 60)
 	server, addr := serve(t, restartable(), append(p.server, "-once", "-wait", "1", "-bandwidth", "100000", "-progress-interval", "10ms", src, dst)...)
 	monitor := watch(t, addr, append(p.client, "-cursor", filepath.Join(t.TempDir(), "cursor"))...)
@@ -155,12 +155,13 @@ func testServerKilled(t *testing.T, p papers) {
 	}
 }
 
-// TestSubscriberStopped freezes one of two monitors: the server drops it when
-// its call times out, the other gets everything; continued, it comes back and
-// is told exactly what it has missed.
+// TestSubscriberStopped stops one of two monitors. The server drops it when its
+// call times out, and the other monitor receives everything. Once continued,
+// the stopped monitor comes back and reports exactly how many events it has
+// missed.
 func TestSubscriberStopped(t *testing.T) { eachSecured(t, testSubscriberStopped) }
 
-func testSubscriberStopped(t *testing.T, p papers) {
+func testSubscriberStopped(t *testing.T, p certFiles) {
 	server, addr := serveBusy(t, append(p.server, "-call-timeout", "2s", "-cache-events", "1000")...)
 	other := watch(t, addr, append(p.client, "-name", "other")...)
 	frozen := watch(t, addr, append(p.client, "-name", "frozen")...)
@@ -191,7 +192,7 @@ func testSubscriberStopped(t *testing.T, p papers) {
 	if sum := told(t, events(t, other.stdout.String())); sum.Gaps > 0 {
 		t.Errorf("the other one was told of %d missed", sum.Missed)
 	}
-	w := &witness{t: t}
+	w := &controlClient{t: t}
 	for _, e := range events(t, other.stdout.String()) {
 		w.event(e)
 	}
@@ -202,14 +203,14 @@ func testSubscriberStopped(t *testing.T, p papers) {
 	}
 }
 
-// TestServerStopped freezes the server: its kernel still acknowledges, but the
-// monitor hears nothing and takes the connection for dead. Continued, the
-// server lets it go on where it was, with nothing lost.
+// TestServerStopped stops the server. Its kernel still acknowledges, but the
+// monitor hears nothing and gives up the connection. Once the server is
+// continued, the monitor goes on without a loss.
 func TestServerStopped(t *testing.T) { eachSecured(t, testServerStopped) }
 
-func testServerStopped(t *testing.T, p papers) {
+func testServerStopped(t *testing.T, p certFiles) {
 	server, addr := serveBusy(t, append(p.server, "-heartbeat", "200ms", "-cache-events", "1000000")...)
-	w := newWitness(t, here, addr, p)
+	w := newControlClient(t, sameNamespace, addr, p)
 	monitor := watch(t, addr, append(p.client, "-from", "oldest")...)
 	lines := func() int { return strings.Count(monitor.stdout.String(), "\n") }
 	monitor.eventually("events", func() bool { return lines() > 10 })
@@ -231,7 +232,8 @@ func testServerStopped(t *testing.T, p papers) {
 	w.check("the monitor", all)
 }
 
-// dropped returns the line of a server's log by which a subscriber was dropped.
+// dropped returns the line of a server's log that reports the end of a
+// subscriber.
 func dropped(log, name string) string {
 	for line := range strings.Lines(log) {
 		if strings.Contains(line, "dropped") && strings.Contains(line, name) {
