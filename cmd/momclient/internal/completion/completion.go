@@ -17,7 +17,9 @@ import (
 
 // Times of the rule.
 const (
-	quiet = time.Second // without -job, how long no other job may appear after the last end of a watched run
+	// quiet is the time after the last end of a watched run in which, without
+	// -job, no other job may appear.
+	quiet = time.Second
 
 	// interval is the time between two checks whether all events from before a
 	// restart or a loss of the server have been shown.
@@ -43,17 +45,17 @@ type Completion struct {
 
 	mu      sync.Mutex // guards the fields below
 	runs    watchedRuns
-	verdict *Verdict // nil until it is made; never changed then
+	verdict *Verdict // nil until it is made; then it never changes
 	why     error    // why there is no connection; nil while the first attempt goes on
 	busy    bool     // an event is being shown
-	late    bool     // the server has been away for -wait, and events may still be to be shown
+	late    bool     // the server has been away for -wait, and an event is being shown
 
 	// Timers that are nil do not run; see after.
 	giveUpTimer  *time.Timer // the server is away
 	restartTimer *time.Timer // the server was restarted
 	quietTimer   *time.Timer // no watched run is unfinished, and no event is being shown
 
-	left  time.Duration // what was left of the quiet time when its timer was last started
+	left  time.Duration // the rest of the quiet time when its timer was last started
 	since time.Time     // when the timer was last started
 }
 
@@ -87,8 +89,8 @@ func stopTimer(timer **time.Timer) {
 }
 
 // decide makes the verdict and ends the stream, unless there is a verdict. err
-// says why the end of a watched run will not be seen; nil if all have ended. mu is
-// held.
+// says why the end of a watched run will not be seen. It is nil if all runs
+// have ended. mu is held.
 func (c *Completion) decide(err error) {
 	if c.verdict != nil {
 		return
@@ -116,7 +118,7 @@ func (c *Completion) giveUp(err error) {
 	c.decide(err)
 }
 
-// Over reports whether there is a verdict, or will be one unless another job
+// Over reports whether there is a verdict, or will be one if no other job
 // appears.
 func (c *Completion) Over() bool {
 	if c == nil {
@@ -127,9 +129,10 @@ func (c *Completion) Over() bool {
 	return c.verdict != nil || c.runs.pausing()
 }
 
-// Showing stops the quiet time while an event is shown, because the event of
-// another job may already wait behind this one. It returns false if there is a
-// verdict, because then no event is to be shown.
+// Showing reports that an event is about to be shown. It stops the quiet time
+// until Shown, because the event of another job may already wait behind this
+// one. It returns false if there is a verdict, because then no event is to be
+// shown.
 func (c *Completion) Showing() bool {
 	if c == nil {
 		return true
@@ -144,7 +147,7 @@ func (c *Completion) Showing() bool {
 	return c.verdict == nil
 }
 
-// Shown takes an event that has been shown. It returns false if there is a
+// Shown reports that an event has been shown. It returns false if there is a
 // verdict.
 func (c *Completion) Shown(e *wire.Event) bool {
 	if c == nil {
@@ -171,7 +174,8 @@ func (c *Completion) Shown(e *wire.Event) bool {
 	return c.verdict == nil
 }
 
-// Status takes a connection status, and records whether the server is there.
+// Status reports a connection status, from which c learns whether the server is
+// there.
 func (c *Completion) Status(s momclient.ConnectionStatus) {
 	if c == nil {
 		return

@@ -15,7 +15,7 @@ import (
 // id returns the ID for a name.
 func id(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
 
-// event returns an event of a run of the job of the name.
+// event returns an event of a run of the job with the name.
 func event(state wire.State, job string) *wire.Event {
 	return &wire.Event{
 		Seq: 1, JobID: id(job), RunID: id(job), Epoch: id("epoch"),
@@ -23,7 +23,8 @@ func event(state wire.State, job string) *wire.Event {
 	}
 }
 
-// TestAwayCause says why the server is away since it was there last.
+// TestAwayCause says why the server is away, and forgets earlier reasons when
+// it comes back.
 func TestAwayCause(t *testing.T) {
 	for _, tc := range []struct {
 		statuses []momclient.ConnectionStatus
@@ -48,8 +49,8 @@ func TestAwayCause(t *testing.T) {
 	}
 }
 
-// TestNewRunBeforeStatus takes a run of the new server's for no lost one, though
-// it is seen before the restart is told of.
+// TestNewRunBeforeStatus does not take a run of the new server for a lost one,
+// although its event comes before the status with the restart.
 func TestNewRunBeforeStatus(t *testing.T) {
 	e := event(wire.JobInitialized, "site")
 	c := &Completion{runs: newWatchedRuns(&wire.Filter{}), cursor: func() wire.Cursor { return e.Cursor() }, cancel: func() {}}
@@ -91,9 +92,8 @@ func TestVerdictStands(t *testing.T) {
 	})
 }
 
-// TestTimerStoppedLate: if a timer is stopped after it has giveUpTimer off, its
-// function does not run, not even if another timer has been started in its
-// place.
+// TestTimerStoppedLate: a timer that is stopped after it has gone off does not
+// call its function, not even if another timer has been started in its place.
 func TestTimerStoppedLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &Completion{wait: time.Hour, cancel: func() {}}

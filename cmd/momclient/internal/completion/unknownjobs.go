@@ -10,14 +10,15 @@ import (
 	"mom.internal/wire"
 )
 
-// UnknownJobCheck asks the server, at each connection, which jobs there are, until it
-// has said once that some of -job are not among them: a name with a slip in it
-// is waited for in vain, and nothing else would tell. A nil one does nothing.
+// UnknownJobCheck asks the server, at each connection, which jobs there are. If
+// jobs of -job are not among them, it reports that once: the user may have
+// misspelled a name, and nothing else would show that. A nil UnknownJobCheck
+// does nothing.
 type UnknownJobCheck struct {
 	filter *wire.Filter
 	jobs   func(context.Context) ([]wire.Event, error)
 	say    func(string)
-	ctx    context.Context // ends with stop
+	ctx    context.Context // ends with Stop
 	cancel context.CancelFunc
 	asking sync.WaitGroup
 
@@ -26,7 +27,8 @@ type UnknownJobCheck struct {
 	said bool
 }
 
-// NewUnknownJobCheck returns nil where no job is named.
+// NewUnknownJobCheck returns nil if f names no job. jobs asks the server, and
+// say prints the report.
 func NewUnknownJobCheck(ctx context.Context, f *wire.Filter, jobs func(context.Context) ([]wire.Event, error), say func(string)) *UnknownJobCheck {
 	if len(f.Jobs)+len(f.Names) == 0 {
 		return nil
@@ -36,8 +38,8 @@ func NewUnknownJobCheck(ctx context.Context, f *wire.Filter, jobs func(context.C
 	return u
 }
 
-// Start asks aside, one question at a time. Where there is no answer, the next
-// connection asks again.
+// Start asks in a goroutine, one question at a time. If there is no answer, the
+// next connection asks again.
 func (u *UnknownJobCheck) Start() {
 	if u == nil {
 		return
@@ -64,7 +66,8 @@ func (u *UnknownJobCheck) check() {
 	}
 }
 
-// Stop ends a question that is open, and waits for that; none follows.
+// Stop cancels an open question and waits for its goroutine. No question
+// follows.
 func (u *UnknownJobCheck) Stop() {
 	if u == nil {
 		return
@@ -75,8 +78,8 @@ func (u *UnknownJobCheck) Stop() {
 	u.asking.Wait()
 }
 
-// unknownJobs says which jobs of the filter are not among those that the events
-// are of, and which there are; "" where none is unknown.
+// unknownJobs names the jobs of the filter that are not among the jobs of the
+// events, and lists the latter. It returns "" if there are none.
 func unknownJobs(f *wire.Filter, events []wire.Event) string {
 	known := make(map[string]bool) // names and IDs
 	var names []string
@@ -109,13 +112,13 @@ func unknownJobs(f *wire.Filter, events []wire.Event) string {
 	return some(missing) + " so far" + there
 }
 
-// Of a list, and of a name in it, so much is said.
+// Limits of a list, and of a name in it.
 const (
 	maxSome     = 5
 	maxSomeName = 64 // bytes
 )
 
-// someNames is some, of names in quotes.
+// someNames is some for names, which it puts in quotes.
 func someNames(names []string) string {
 	quoted := make([]string, 0, maxSome+1)
 	for _, name := range names[:min(len(names), maxSome+1)] {
@@ -124,7 +127,7 @@ func someNames(names []string) string {
 	return some(quoted)
 }
 
-// some lists the first few.
+// some lists the first values, up to maxSome.
 func some(list []string) string {
 	if len(list) > maxSome {
 		return fmt.Sprintf("%s, …", strings.Join(list[:maxSome], ", "))

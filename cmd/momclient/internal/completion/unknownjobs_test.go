@@ -11,7 +11,7 @@ import (
 	"mom.internal/wire"
 )
 
-// TestUnknownJobs is bounded and steers no terminal, whatever the server says.
+// TestUnknownJobs is bounded and clean, whatever the names are.
 func TestUnknownJobs(t *testing.T) {
 	named := func(names ...string) (events []wire.Event) {
 		for _, name := range names {
@@ -43,7 +43,8 @@ func TestUnknownJobs(t *testing.T) {
 	}
 }
 
-// TestUnknownJobCheckStops gives up a question that is not answered, and asks no more.
+// TestUnknownJobCheckStops cancels a question that is not answered, and asks no
+// other.
 func TestUnknownJobCheckStops(t *testing.T) {
 	asked := 0
 	u := NewUnknownJobCheck(t.Context(), &wire.Filter{Names: []string{"a"}}, func(ctx context.Context) ([]wire.Event, error) {

@@ -6,18 +6,18 @@ import (
 	"mom.internal/wire"
 )
 
-// watchedRuns follows, event by event, the runs that -exit-when-done waits for.
-// They are, of each job, or with -job of each named job, the runs that begin before
-// one of them has ended. A further run does not count, so that the command ends
-// beside a server that always runs something, and its exit code does not depend on
-// how far the next run has got by then.
+// watchedRuns follows the runs that -exit-when-done waits for. A watched run is
+// a run, with -job of a named job, that begins before a run of its job has
+// ended. Further runs do not count. So the command ends although a server
+// always runs something, and the exit code does not depend on how far the next
+// run has got.
 type watchedRuns struct {
-	ids   map[uuid.UUID]bool // of -job: whether a run of it was seen to end
+	ids   map[uuid.UUID]bool // of -job; true if a run of the job was seen to end
 	names map[string]bool
 
 	epoch  uuid.UUID
-	open   map[uuid.UUID]bool // unfinished watched runs; true for one that a gap has made unsure
-	done   map[uuid.UUID]bool // the jobs of which a run was seen to end
+	open   map[uuid.UUID]bool // unfinished watched runs; true if the run may have ended in a gap
+	done   map[uuid.UUID]bool // jobs of which a run was seen to end
 	failed bool               // a watched run failed or completed with errors
 	lost   bool               // the end of a watched run was not seen, and never will be
 }
@@ -36,7 +36,7 @@ func newWatchedRuns(f *wire.Filter) watchedRuns {
 	return w
 }
 
-// see takes an event, and reports whether the event is of a watched run.
+// see follows an event, and reports whether it is of a watched run.
 func (w *watchedRuns) see(e *wire.Event) bool {
 	if w.epoch != uuid.Nil && e.Epoch != w.epoch && len(w.open) > 0 {
 		w.lost = true
@@ -45,7 +45,7 @@ func (w *watchedRuns) see(e *wire.Event) bool {
 	w.epoch = e.Epoch
 	if e.Missed > 0 {
 		for run := range w.open {
-			w.open[run] = true // the snapshot tells whether it still runs
+			w.open[run] = true // the snapshot shows whether it still runs
 		}
 	}
 	if !e.Snapshot {
@@ -57,7 +57,7 @@ func (w *watchedRuns) see(e *wire.Event) bool {
 		}
 	}
 	if w.named() && !w.isNamed(e) {
-		return false // the event was needed for its gap alone
+		return false // only the gap of this event matters
 	}
 	_, open := w.open[e.RunID]
 	watched := open || !w.done[e.JobID]
@@ -71,7 +71,7 @@ func (w *watchedRuns) see(e *wire.Event) bool {
 	return watched
 }
 
-// end counts the end of a watched run.
+// end records the end of a watched run.
 func (w *watchedRuns) end(e *wire.Event) {
 	delete(w.open, e.RunID)
 	w.done[e.JobID] = true
@@ -112,7 +112,7 @@ func (w *watchedRuns) over() bool {
 }
 
 // pausing reports, without -job, whether runs have ended and no watched run is
-// unfinished: then all is over unless another job appears.
+// unfinished. The command then ends unless another job appears.
 func (w *watchedRuns) pausing() bool { return !w.named() && len(w.done) > 0 && len(w.open) == 0 }
 
 // unfinishedBefore reports whether watched runs of another epoch are unfinished.

@@ -27,9 +27,9 @@ import (
 // nothing.
 type File struct {
 	path   string      // symbolic links resolved, so that none is replaced
-	cursor wire.Cursor // as read at the start; zero for no file yet
-	whole  bool        // it was read from a line as they are written here
-	was    fs.FileInfo // of the file at the start; nil for no file
+	cursor wire.Cursor // as read by Open; zero if there was no file
+	whole  bool        // the file has a line as Save writes it
+	was    fs.FileInfo // of the file as Open found it; nil if there was none
 
 	mu    sync.Mutex // guards the fields below
 	file  *os.File   // nil before the first save, unless the file was whole
@@ -38,7 +38,7 @@ type File struct {
 	err   error
 }
 
-// maxSize is more than any cursor takes, and bounds what is read.
+// maxSize bounds the bytes that are read. No cursor takes so many.
 const maxSize = 256
 
 // Open reads the cursor, if there is a file, and checks that the file can be
@@ -61,15 +61,15 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// followLinks returns where a path leads, whether anything is there or not.
+// followLinks returns where a path leads, whether a file is there or not.
 func followLinks(path string) string {
-	for range 40 { // as many as a kernel follows
+	for range 40 { // as the kernel does
 		target, err := os.Readlink(path)
 		if err != nil {
 			break
 		}
 		if !filepath.IsAbs(target) {
-			target = filepath.Dir(path) + string(filepath.Separator) + target // not cleaned: .. may lie behind a link
+			target = filepath.Dir(path) + string(filepath.Separator) + target // not cleaned, because .. may follow a link
 		}
 		path = target
 	}
@@ -77,7 +77,7 @@ func followLinks(path string) string {
 }
 
 func (f *File) load() error {
-	// Looked at before it is opened: opening a pipe waits for its other end.
+	// Stat comes before Open, because opening a pipe waits for its other end.
 	info, err := os.Stat(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -99,29 +99,29 @@ func (f *File) load() error {
 		return err
 	}
 	if len(bytes.TrimRight(text, "\r\n")) == 0 {
-		return fmt.Errorf("%s is empty; remove it to begin anew", f.path)
+		return fmt.Errorf("%s is empty; remove it to begin again", f.path)
 	}
 	f.cursor, err = wire.ParseCursor(strings.TrimRight(string(text), "\r\n"))
 	if _, seq, _ := strings.Cut(strings.TrimRight(string(text), "\r\n"), "/"); err == nil && strings.HasPrefix(seq, "00") && len(seq) < seqDigits {
-		err = fmt.Errorf("it is cut off within its %d digits", seqDigits) // and would pass for an earlier place
+		err = fmt.Errorf("it is cut off within its %d digits", seqDigits) // and would be taken for an earlier position
 	}
 	if len(text) > maxSize {
-		err = fmt.Errorf("over %d bytes, where a cursor is a line", maxSize)
+		err = fmt.Errorf("it has over %d bytes, but a cursor is one line", maxSize)
 	}
 	if err != nil {
-		return fmt.Errorf("%s is damaged (%s); it was left as it is: put it right, or remove it to begin anew", f.path, strings.TrimPrefix(err.Error(), "wire: "))
+		return fmt.Errorf("%s is damaged (%s); it was left as it is; correct it, or remove it to begin again", f.path, strings.TrimPrefix(err.Error(), "wire: "))
 	}
 	f.whole = bytes.Equal(text, line(f.cursor))
 	return nil
 }
 
-// aside is where the first line is written before it takes the file's place,
-// so that no empty file is ever seen. The name is fixed: a monitor that is
-// killed leaves at most one behind.
+// aside returns the path where the first line is written before the file is
+// renamed, so that nobody sees an empty file. The name is fixed, so that a
+// monitor that is killed leaves at most one such file.
 func (f *File) aside() string { return f.path + ".tmp" }
 
-// probe opens the file to be written where it holds a line of ours. Otherwise
-// it makes the file aside and removes it again.
+// probe opens the file to be written, if it has a line that Save wrote.
+// Otherwise it creates the file aside and removes it again.
 func (f *File) probe() (err error) {
 	if !f.cursor.IsZero() {
 		file, err := openLocked(f.path)
@@ -142,11 +142,10 @@ func (f *File) probe() (err error) {
 	return os.Remove(f.aside())
 }
 
-// errShared is a cursor file that is not this monitor's alone.
-var errShared = errors.New("another monitor keeps its place there; give each a file of its own")
+// errShared reports that another monitor uses the cursor file.
+var errShared = errors.New("another monitor keeps its position there; give each monitor a file of its own")
 
-// openLocked opens a file to be written, and keeps others who ask off it until
-// it is closed.
+// openLocked opens a file to be written, and locks it until it is closed.
 func openLocked(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -159,8 +158,8 @@ func openLocked(path string) (*os.File, error) {
 	return file, nil
 }
 
-// createNew makes a file in the place of what is there, through no link, unless
-// another monitor is writing that.
+// createNew replaces a file, and follows no link, unless another monitor writes
+// the file.
 func createNew(path string) (*os.File, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
 		file, err := openLocked(path)
@@ -174,19 +173,19 @@ func createNew(path string) (*os.File, error) {
 	os.Remove(path)
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err == nil {
-		flock.Try(file) // nobody else knows of it yet, or has it for a moment
+		flock.Try(file) // no other monitor has it for longer than a moment
 	}
 	return file, err
 }
 
-// seqDigits is how many digits the Seq is written with.
+// seqDigits is the number of digits of the Seq in a line.
 const seqDigits = 20
 
-// line returns how c stands in the file.
+// line returns the line for c.
 func line(c wire.Cursor) []byte { return fmt.Appendf(nil, "%v/%0*d\n", c.Epoch, seqDigits, c.Seq) }
 
-// Save puts c into the file. A place behind the one saved, of the same epoch,
-// is left out.
+// Save writes c to the file. A cursor before the last one, in the same epoch,
+// is not written.
 func (f *File) Save(c wire.Cursor) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -212,7 +211,7 @@ func (f *File) write(c wire.Cursor) error {
 		err = f.replace()
 	}
 	if errors.Is(err, errShared) {
-		return err // the file aside may be the other's
+		return err // the file aside may belong to the other monitor
 	}
 	if err != nil {
 		os.Remove(f.aside())
@@ -222,8 +221,8 @@ func (f *File) write(c wire.Cursor) error {
 	return err
 }
 
-// replace puts the file aside in the place of the one that was there at the
-// start, or of none, and of no other: that is another monitor's.
+// replace renames the file aside, in place of the file that Open found. If
+// another file is there, it belongs to another monitor.
 func (f *File) replace() error {
 	now, err := os.Stat(f.path)
 	if err == nil && !os.SameFile(f.was, now) {
@@ -232,12 +231,12 @@ func (f *File) replace() error {
 	}
 	err = os.Rename(f.aside(), f.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return errShared // it has taken the file aside
+		return errShared // the other monitor has renamed the file aside
 	}
 	return err
 }
 
-// writeFile writes a file down to the disk.
+// writeFile writes a file, and syncs it to the disk.
 func writeFile(path string, data []byte) error {
 	file, err := createNew(path)
 	if err != nil {
@@ -250,32 +249,32 @@ func writeFile(path string, data []byte) error {
 	return errors.Join(err, file.Close())
 }
 
-// Freeze lets the file stay as it is from here on: what comes next was not
-// shown, because of err.
+// Freeze leaves the file as it is from here on, because err has kept the next
+// event from being shown.
 func (f *File) Freeze(err error) {
 	f.mu.Lock()
 	f.err = err
 	f.mu.Unlock()
 }
 
-// Cursor returns the cursor as it was when the file was opened, zero if there
-// was no file.
+// Cursor returns the cursor that Open read, or zero if there was no file.
 func (f *File) Cursor() wire.Cursor { return f.cursor }
 
-// sync brings what was written down to the disk: after a power failure a
-// cursor that is a second old leads to repeats, never to a hole.
+// sync brings the line to the disk. A power failure then leads to repeated
+// events, of the last second, but never to a lost one.
 func (f *File) sync() {
 	f.mu.Lock()
 	file, dirty := f.file, f.dirty
 	f.dirty = false
 	f.mu.Unlock()
 	if dirty {
-		file.Sync() // an error shows at the next write, or not at all
+		file.Sync() // the next write reports an error, if it meets one
 	}
 }
 
-// Follow saves once a second where the client has got without an event to
-// print, until stop, which saves a last time and closes the file.
+// Follow saves the cursor that where returns once a second, because the client
+// may advance without an event to print. stop saves it a last time and closes
+// the file.
 func (f *File) Follow(where func() wire.Cursor) (stop func() error) {
 	if f.path == "" {
 		return func() error { return nil }

@@ -20,7 +20,7 @@ func id(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(n
 
 func cursor(seq uint64) wire.Cursor { return wire.Cursor{Epoch: id("epoch"), Seq: seq} }
 
-// open opens a cursor file that is not refused, and closes it at the end.
+// open opens a cursor file, and closes it at the end of the test.
 func open(t *testing.T, path string) *File {
 	t.Helper()
 	f, err := Open(path)
@@ -47,7 +47,7 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
-// names are the entries of a directory.
+// names returns the names of the entries of a directory.
 func names(t *testing.T, dir string) string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -61,7 +61,7 @@ func names(t *testing.T, dir string) string {
 	return strings.Join(list, " ")
 }
 
-// TestCursorFresh makes no file before there is a place to keep.
+// TestCursorFresh makes no file before there is a cursor to save.
 func TestCursorFresh(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "cursor")
@@ -85,8 +85,8 @@ func TestCursorFresh(t *testing.T) {
 	}
 }
 
-// TestCursorResumed goes on from what was kept, in the file that it was in, in
-// whichever way the line ends.
+// TestCursorResumed goes on from the cursor in the file, whatever ends the
+// line, and writes to the same file.
 func TestCursorResumed(t *testing.T) {
 	for _, text := range []string{string(line(cursor(41))), cursor(41).String(), cursor(41).String() + "\r\n\n"} {
 		path := filepath.Join(t.TempDir(), "cursor")
@@ -101,14 +101,14 @@ func TestCursorResumed(t *testing.T) {
 		if err := f.Save(cursor(40)); err != nil || read(t, path) != string(line(cursor(42))) {
 			t.Errorf("it went back to %q, %v", read(t, path), err)
 		}
-		next := wire.Cursor{Epoch: id("next"), Seq: 1} // of a restarted server
+		next := wire.Cursor{Epoch: id("next"), Seq: 1} // the server was restarted
 		if err := f.Save(next); err != nil || read(t, path) != string(line(next)) {
 			t.Errorf("the next epoch: %q, %v", read(t, path), err)
 		}
 	}
 }
 
-// TestCursorKeepsFile does not change whose the file is and who may read it.
+// TestCursorKeepsFile keeps the owner and the mode of the file.
 func TestCursorKeepsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
 	write(t, path, string(line(cursor(1))))
@@ -121,7 +121,7 @@ func TestCursorKeepsFile(t *testing.T) {
 	}
 }
 
-// TestCursorRefused names what is wrong, and leaves everything as it is.
+// TestCursorRefused says what is wrong, and leaves the file as it is.
 func TestCursorRefused(t *testing.T) {
 	good := string(line(cursor(1)))
 	refused := func(name, text, want string) {
@@ -137,7 +137,7 @@ func TestCursorRefused(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "\n", "\r\n\r\n"} {
-		refused("empty", text, " is empty; remove it to begin anew")
+		refused("empty", text, " is empty; remove it to begin again")
 	}
 	for name, text := range map[string]string{
 		"cut off within its digits": good[:len(good)-3], "cut off to three": good[:40],
@@ -150,7 +150,7 @@ func TestCursorRefused(t *testing.T) {
 	}
 }
 
-// TestCursorNoFile refuses what is no file, without waiting for it.
+// TestCursorNoFile refuses a path that is no regular file, without waiting.
 func TestCursorNoFile(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), dir+" is no regular file") {
@@ -166,8 +166,8 @@ func TestCursorNoFile(t *testing.T) {
 	}
 }
 
-// TestCursorLink keeps a symbolic link, and what it leads to changes, though
-// it leads to nothing yet; the file aside is written through no link.
+// TestCursorLink keeps a symbolic link and writes to its target, even to one
+// that does not exist yet. The file aside is written through no link.
 func TestCursorLink(t *testing.T) {
 	dir := t.TempDir()
 	target, path := filepath.Join(dir, "below", "target"), filepath.Join(dir, "cursor")
@@ -183,7 +183,7 @@ func TestCursorLink(t *testing.T) {
 		if err := f.Save(cursor(seq + 1)); err != nil {
 			t.Fatal(err)
 		}
-		f.file.Close() // the next one may have it
+		f.file.Close() // so that the next one can lock it
 		if read(t, target) != string(line(cursor(seq+1))) || names(t, filepath.Dir(target)) != "target" {
 			t.Errorf("at %d: %q in %s", seq+1, read(t, target), names(t, filepath.Dir(target)))
 		}
@@ -201,10 +201,10 @@ func TestCursorLink(t *testing.T) {
 	}
 }
 
-// TestCursorShared leaves the file to the monitor that was the first to keep a
-// place there, where several began with none.
+// TestCursorShared: if several monitors begin without a cursor, the first that
+// saves has the file.
 func TestCursorShared(t *testing.T) {
-	for _, text := range []string{"", cursor(1).String()} { // the latter is replaced by the first save
+	for _, text := range []string{"", cursor(1).String()} { // the first save replaces the second file
 		dir := t.TempDir()
 		path := filepath.Join(dir, "cursor")
 		if text != "" {
@@ -229,7 +229,8 @@ func TestCursorShared(t *testing.T) {
 	}
 }
 
-// TestCursorUnwritable is refused before anything is shown.
+// TestCursorUnwritable refuses a file that cannot be written, before any event
+// is shown.
 func TestCursorUnwritable(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root may write anywhere")
@@ -248,8 +249,8 @@ func TestCursorUnwritable(t *testing.T) {
 	}
 }
 
-// FuzzFile: a cursor file is a place, or is damaged, which is said and
-// leaves the file as it is; what is saved is read again.
+// FuzzFile: a file has a cursor, or Open refuses it and leaves it as it is.
+// Open reads what Save wrote.
 func FuzzFile(f *testing.F) {
 	id := "0b49b7e6-3df0-4ad0-a9d1-9a4b21f1b1e4"
 	for _, text := range []string{

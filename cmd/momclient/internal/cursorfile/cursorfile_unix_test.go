@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestCursorLocked refuses a second monitor at once, until the first has ended,
-// whether the first has made the file or found it.
+// TestCursorLocked refuses a second monitor until the first has ended, whether
+// the first has created the file or found it.
 func TestCursorLocked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
 	for seq := range uint64(2) {
@@ -26,8 +26,8 @@ func TestCursorLocked(t *testing.T) {
 	open(t, path)
 }
 
-// TestCursorAsideLocked leaves the file aside to the monitor that writes it, and
-// takes that of one that was killed.
+// TestCursorAsideLocked leaves the file aside to a monitor that writes it, but
+// takes the file of one that was killed.
 func TestCursorAsideLocked(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "cursor")
@@ -46,11 +46,11 @@ func TestCursorAsideLocked(t *testing.T) {
 	}
 }
 
-// isShared wants the file to be refused as another monitor's.
+// isShared checks that Open refuses the file because of another monitor.
 func isShared(t *testing.T, path string) {
 	t.Helper()
 	_, err := Open(path)
-	if err == nil || err.Error() != path+": another monitor keeps its place there; give each a file of its own" {
+	if err == nil || err.Error() != path+": another monitor keeps its position there; give each monitor a file of its own" {
 		t.Errorf("%v", err)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Clean returns text with everything escaped that is not to be seen, so that
-// the name of a job or of a file cannot steer a terminal or break a line.
+// Clean returns text with all invisible characters escaped, so that the name of
+// a job or of a file cannot control a terminal or break a line.
 func Clean(text string) string {
 	if utf8.ValidString(text) && strings.IndexFunc(text, hidden) < 0 {
 		return text
@@ -27,6 +27,6 @@ func Clean(text string) string {
 	return b.String()
 }
 
-// hidden reports whether r has no picture of its own: control characters, line
-// separators, marks of direction.
+// hidden reports whether r is invisible: a control character, a line separator,
+// or a mark of direction.
 func hidden(r rune) bool { return !unicode.IsPrint(r) && r != utf8.RuneError }

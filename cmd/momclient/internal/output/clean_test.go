@@ -2,8 +2,8 @@ package output
 
 import "testing"
 
-// TestClean escapes what could steer a terminal or break a line, and nothing
-// else.
+// TestClean escapes characters that could control a terminal or break a line,
+// and no others.
 func TestClean(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                          "",

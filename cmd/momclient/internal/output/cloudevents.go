@@ -9,24 +9,24 @@ import (
 	"mom.internal/wire"
 )
 
-// cloudType is what the type of every CloudEvent begins with; the state's name
-// stands behind it, as in mom.mirroring.JobInitialized.
+// cloudType is the beginning of every type. The name of the state follows, as
+// in mom.mirroring.JobInitialized.
 const cloudType = "mom.mirroring."
 
 // cloudEvent is an event in the JSON format of CloudEvents 1.0.
 type cloudEvent struct {
 	SpecVersion     string      `json:"specversion"`
-	ID              string      `json:"id"`     // EPOCH/SEQ: one event has the same for everybody, and in a snapshot
+	ID              string      `json:"id"`     // EPOCH/SEQ: the same for all subscribers, and in a snapshot
 	Source          string      `json:"source"` // the job, urn:uuid:JOBID
 	Type            string      `json:"type"`
 	Subject         string      `json:"subject"` // RUNID, or RUNID/package/NUMBER
 	Time            string      `json:"time,omitempty"`
 	DataContentType string      `json:"datacontenttype"`
-	Sequence        string      `json:"sequence"` // the extension of this name: Seq, so that it sorts as text within an epoch
+	Sequence        string      `json:"sequence"` // the extension of this name: Seq with leading zeros, so that it sorts as text
 	Data            *wire.Event `json:"data"`     // as -o json writes it
 }
 
-// cloudPrinter writes a CloudEvent a line.
+// cloudPrinter writes each event as a line with a CloudEvent.
 type cloudPrinter struct{ w io.Writer }
 
 func (p cloudPrinter) Print(e *wire.Event) error {
@@ -37,7 +37,8 @@ func (p cloudPrinter) Print(e *wire.Event) error {
 	})
 }
 
-// stateName is the state's Go name; "unknown" where this version has none.
+// stateName returns the Go name of the state, or "unknown" if this version has
+// none.
 func stateName(s wire.State) string {
 	if !s.Valid() {
 		return "unknown"
@@ -52,12 +53,12 @@ func cloudSubject(e *wire.Event) string {
 	return fmt.Sprintf("%v/package/%d", e.RunID, e.Data.Header.Number)
 }
 
-// cloudTime is when the change was over, as RFC 3339 has it; "" where the
-// event does not say it, or has a year that cannot be said.
+// cloudTime returns the time at which the change was over, as in RFC 3339, or
+// "" if the event has none that RFC 3339 can express.
 func cloudTime(e *wire.Event) string {
 	s := &e.Data.Status
 	for _, t := range []time.Time{s.ReceivedTime, s.SentTime} {
-		if t = t.UTC(); !t.IsZero() && sayable(t) {
+		if t = t.UTC(); !t.IsZero() && expressible(t) {
 			return t.Format(time.RFC3339Nano)
 		}
 	}

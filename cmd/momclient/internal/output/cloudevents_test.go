@@ -16,8 +16,8 @@ import (
 	"mom.internal/wire"
 )
 
-// checkCloudEvent holds a line to what CloudEvents 1.0 and its JSON format say
-// of attributes, and returns these, with the event in data.
+// checkCloudEvent checks a line against the rules of CloudEvents 1.0 and its
+// JSON format. It returns the attributes, and the event in data.
 func checkCloudEvent(line string) (map[string]string, *wire.Event, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(line), &members); err != nil {
@@ -66,8 +66,8 @@ func checkCloudEvent(line string) (map[string]string, *wire.Event, error) {
 	return attrs, e, nil
 }
 
-// unfit reports whether a string attribute must not have r: control characters
-// and what is no character.
+// unfit reports whether a string attribute must not have r, because r is a
+// control character or no character.
 func unfit(r rune) bool {
 	return unicode.IsControl(r) || r&0xfffe == 0xfffe || r >= 0xfdd0 && r <= 0xfdef || r == unicode.ReplacementChar
 }
@@ -85,7 +85,7 @@ func cloudLine(t *testing.T, e *wire.Event) string {
 	return line
 }
 
-// TestCloudEvent holds one line to the letter: it is a contract.
+// TestCloudEvent fixes one line, because programs rely on it.
 func TestCloudEvent(t *testing.T) {
 	e := event(42, wire.PackageCompleted, func(e *wire.Event) { e.Missed = 7 })
 	run := e.RunID.String()
@@ -101,8 +101,8 @@ func TestCloudEvent(t *testing.T) {
 	}
 }
 
-// TestCloudEventRules: every event keeps to the rules, a hostile one too, and
-// the sequence sorts as the numbers do.
+// TestCloudEventRules: every event, even a hostile one, keeps to the rules, and
+// sequences sort as their numbers do.
 func TestCloudEventRules(t *testing.T) {
 	hostile := "\x00\x1b[2J\u202e\ufffe\xff\n\"" + strings.Repeat("x", 1000)
 	last := ""
@@ -134,7 +134,7 @@ func TestCloudEventRules(t *testing.T) {
 	}
 }
 
-// TestCloudEventChecks sees that the rules above are looked at.
+// TestCloudEventChecks: checkCloudEvent refuses lines that break the rules.
 func TestCloudEventChecks(t *testing.T) {
 	good := cloudLine(t, event(1, wire.JobInitialized, nil))
 	for _, change := range [][2]string{
@@ -149,7 +149,7 @@ func TestCloudEventChecks(t *testing.T) {
 	}
 }
 
-// TestCloudEventsFailure hands on the error of a write.
+// TestCloudEventsFailure returns the error of a write.
 func TestCloudEventsFailure(t *testing.T) {
 	full := errors.New("full")
 	r, w := io.Pipe()

@@ -12,8 +12,9 @@ import (
 	"mom.internal/wire"
 )
 
-// jsonPrinter writes an event a line, as encoding/json gives it. In texts,
-// what could steer a terminal is escaped; a reader of JSON gets it as it was.
+// jsonPrinter writes each event as a line, as encoding/json does. Characters
+// that could control a terminal are escaped, and a reader of JSON receives them
+// unchanged.
 type jsonPrinter struct{ w io.Writer }
 
 func (p jsonPrinter) Print(e *wire.Event) error {
@@ -33,8 +34,8 @@ func writeJSON(w io.Writer, v any) error {
 	return err
 }
 
-// escapeHidden escapes what has no picture. In JSON it can stand in strings
-// only, so that the line means the same.
+// escapeHidden escapes invisible characters. In JSON they occur only in
+// strings, so the line keeps its meaning.
 func escapeHidden(line string) string {
 	if strings.IndexFunc(line, hidden) < 0 {
 		return line
@@ -54,15 +55,15 @@ func escapeHidden(line string) string {
 	return b.String()
 }
 
-// withTimes returns e with the times left out that RFC 3339 cannot say. A
-// server may send any.
+// withTimes returns e without the times that RFC 3339 cannot express. A server
+// may send such times.
 func withTimes(e *wire.Event) *wire.Event {
 	shown := *e
 	status := &shown.Data.Status
 	keepTime(&status.SentTime)
 	keepTime(&status.ReceivedTime)
-	if i := e.Data.Initialize; i != nil && !sayable(i.LastExecution) {
-		init := *i // the run's events share it
+	if i := e.Data.Initialize; i != nil && !expressible(i.LastExecution) {
+		init := *i // all events of the run share it
 		keepTime(&init.LastExecution)
 		shown.Data.Initialize = &init
 	}
@@ -74,12 +75,12 @@ func withTimes(e *wire.Event) *wire.Event {
 }
 
 func keepTime(t *time.Time) {
-	if !sayable(*t) {
+	if !expressible(*t) {
 		*t = time.Time{}
 	}
 }
 
-func sayable(t time.Time) bool {
+func expressible(t time.Time) bool {
 	_, err := t.MarshalText()
 	return err == nil
 }

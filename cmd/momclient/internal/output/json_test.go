@@ -24,7 +24,7 @@ func jsonLine(t *testing.T, e *wire.Event) string {
 	return line
 }
 
-// TestJSONLine holds the line's names and forms: they are a contract.
+// TestJSONLine fixes one line, because programs rely on it.
 func TestJSONLine(t *testing.T) {
 	e := event(42, wire.PackageCompleted, func(e *wire.Event) {
 		e.Missed, e.Snapshot = 7, true
@@ -50,7 +50,8 @@ func TestJSONLine(t *testing.T) {
 	}
 }
 
-// TestJSONNames holds every name to lowerCamelCase, tomorrow's too.
+// TestJSONNames checks that every name is in lowerCamelCase, those of later
+// fields, too.
 func TestJSONNames(t *testing.T) {
 	camel := regexp.MustCompile(`^[a-z]+([A-Z][a-z]*|ID|GUID)*$`)
 	var walk func(reflect.Type)
@@ -73,7 +74,8 @@ func TestJSONNames(t *testing.T) {
 	walk(reflect.TypeFor[wire.Event]())
 }
 
-// TestJSONHostile escapes what could steer a terminal, and means the same.
+// TestJSONHostile escapes characters that could control a terminal, without a
+// change of meaning.
 func TestJSONHostile(t *testing.T) {
 	const evil = "x\n\x1b[2J\x7f\u009b\u202e\u2028\U000e0001 å"
 	e := event(1, wire.Transferring, func(e *wire.Event) { e.Data.Initialize.Name, e.Data.Body.Item = evil, "bad\xff" })
@@ -87,8 +89,8 @@ func TestJSONHostile(t *testing.T) {
 	}
 }
 
-// TestJSONTimes leaves out times that RFC 3339 cannot say, rather than stop at
-// an event that a broken server sent.
+// TestJSONTimes leaves out times that RFC 3339 cannot express, so that no event
+// of a broken server ends the monitor.
 func TestJSONTimes(t *testing.T) {
 	far := time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC)
 	e := event(1, wire.JobInitialized, func(e *wire.Event) {

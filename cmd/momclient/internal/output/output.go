@@ -1,6 +1,6 @@
 // Package output prints events: a line of text, JSON or CloudEvents for each.
-// It also has the forms of names, sizes and counts that the screen and the
-// messages of momclient share with these lines.
+// It also formats names, sizes and counts for these lines, the screen and the
+// messages of momclient. Only momclient uses it.
 package output
 
 import (
@@ -10,8 +10,8 @@ import (
 	"mom.internal/wire"
 )
 
-// Printer prints events, in order. When Print has returned nil, the event is
-// with the operating system: no part of it waits in a buffer of the program.
+// Printer prints events, in order. If Print returns nil, the event is with the
+// operating system: no part of it waits in a buffer of the program.
 type Printer interface {
 	Print(e *wire.Event) error
 }
@@ -28,22 +28,22 @@ func New(format string, w io.Writer) Printer {
 	return newTextPrinter(w)
 }
 
-// JSON returns the line that the printer for json writes.
+// JSON returns the line that -o json prints.
 func JSON(e *wire.Event) ([]byte, error) {
 	var b bytes.Buffer
 	err := jsonPrinter{&b}.Print(e)
 	return b.Bytes(), err
 }
 
-// filterPrinter prints the events that its filter takes. If the filter leaves
-// out an event with a gap before it, the next event printed has the count.
+// filterPrinter prints the events that its filter takes. If it leaves out an
+// event with a gap before it, the next event printed has the count.
 type filterPrinter struct {
 	filter wire.Filter
 	to     Printer
 	missed uint64
 }
 
-// Filtered returns a printer of those events that the filter takes.
+// Filtered returns a printer of the events that the filter takes.
 func Filtered(f wire.Filter, to Printer) Printer { return &filterPrinter{filter: f, to: to} }
 
 func (p *filterPrinter) Print(e *wire.Event) error {

@@ -13,19 +13,19 @@ import (
 	"mom.internal/wire"
 )
 
-// Bounds of the column of job names. It grows with the names seen; of a longer
-// one the middle is left out. An ID fits.
+// Bounds of the column of job names. The column grows with the names, and a name
+// that is too long loses its middle. An ID fits.
 const (
 	minNameWidth = 12
 	maxNameWidth = 36
 )
 
-// textPrinter writes a line an event:
+// textPrinter writes each event as a line with these columns:
 //
-//	time, sequence number, job, state, package, progress, bytes, what else
+//	time, sequence number, job, state, package, progress, bytes, details
 //
-// Gaps and a restart of the server stand on lines of their own before the
-// event, within the same write.
+// If there is a gap or a restart of the server before the event, a line of its
+// own reports that, within the same write.
 type textPrinter struct {
 	w     io.Writer
 	loc   *time.Location
@@ -52,7 +52,7 @@ func (p *textPrinter) Print(e *wire.Event) error {
 	return err
 }
 
-// line returns the event's line.
+// line returns the line of an event.
 func (p *textPrinter) line(e *wire.Event) string {
 	name := Clean(e.Name())
 	if name == "" {
@@ -67,8 +67,8 @@ func (p *textPrinter) line(e *wire.Event) string {
 	return strings.TrimRight(line, " ")
 }
 
-// clipMiddle returns text where it fits into n columns, else its begin and its
-// end: names of one kind often differ in either alone.
+// clipMiddle returns text if it fits into n columns, or else the beginning and
+// the end of text. Similar names often differ only in one of these.
 func clipMiddle(text string, n int) string {
 	if width.String(text) <= n {
 		return text
@@ -81,7 +81,7 @@ func clipMiddle(text string, n int) string {
 		if taken += width.Rune(r); taken > n {
 			break
 		}
-		if width.Rune(r) > 0 { // else a mark, which goes with what it is on
+		if width.Rune(r) > 0 { // otherwise r is a combining mark, and belongs to the character before it
 			tail = at
 		}
 	}
@@ -100,8 +100,8 @@ func (p *textPrinter) when(e *wire.Event) string {
 	return t.In(p.loc).Format("2006-01-02 15:04:05.000")
 }
 
-// shortState returns the state's name without the prefix that most of the
-// original's names have, and with a mark where completed is no plain success.
+// shortState returns the name of the state without the prefix that most names
+// have. The name of a run that completed with errors gets a mark.
 func shortState(e *wire.Event) string {
 	name := strings.TrimPrefix(e.Data.Status.State.String(), "Mirroring")
 	if e.CompletedWithErrors() {
@@ -121,8 +121,8 @@ func packageColumn(e *wire.Event) string {
 	return fmt.Sprintf("#%d", h.Number)
 }
 
-// percent never rounds up to 100. A run that completed with nothing to move is
-// done all the same.
+// percent never rounds up to 100. A run that completed with nothing to mirror
+// has 100.
 func percent(e *wire.Event) string {
 	done := int(e.Data.Progress.Fraction() * 100)
 	if e.Data.Status.State == wire.JobCompleted && !e.CompletedWithErrors() {
@@ -142,7 +142,7 @@ func bytesColumn(e *wire.Event) string {
 	return ""
 }
 
-// details returns what has no column: marks, the item, the log.
+// details returns the parts without a column: marks, the item, the log.
 func details(e *wire.Event) []string {
 	var list []string
 	if e.Snapshot {
@@ -160,7 +160,7 @@ func details(e *wire.Event) []string {
 	return list
 }
 
-// Summary says what a run came to.
+// Summary describes the result of a run.
 func Summary(p *wire.Progress) string {
 	parts := []string{Plural(p.FilesDone, "file"), Plural(p.PackagesDone, "package")}
 	if p.PackagesFailed > 0 {

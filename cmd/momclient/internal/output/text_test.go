@@ -12,14 +12,14 @@ import (
 	"mom.internal/wire"
 )
 
-// at is a time of tests.
+// at is the time of the events.
 var at = time.Date(2026, 11, 23, 10, 24, 3, 262_000_000, time.UTC)
 
 // id returns the ID for a name.
 func id(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
 
-// event returns an event of a run of site to staging, three packages and two
-// MiB in all.
+// event returns an event of a run of the job "site to staging", with three
+// packages and two MiB.
 func event(seq uint64, state wire.State, change func(*wire.Event)) *wire.Event {
 	e := &wire.Event{
 		Seq: seq, JobID: id("site"), RunID: id("run"), Epoch: id("epoch"),
@@ -38,7 +38,7 @@ func event(seq uint64, state wire.State, change func(*wire.Event)) *wire.Event {
 	return e
 }
 
-// TestTextLines holds the lines to their columns.
+// TestTextLines checks that the columns line up.
 func TestTextLines(t *testing.T) {
 	var out strings.Builder
 	p := newTextPrinter(&out)
@@ -62,7 +62,7 @@ func TestTextLines(t *testing.T) {
 			e.Data.Status.Final = true
 			e.Data.Progress = wire.Progress{PackagesDone: 2, PackagesFailed: 1, PackagesTotal: 3, FilesDone: 1, FilesTotal: 69, BytesDone: 1 << 20, BytesTotal: 2 << 20, Warnings: 2, Errors: 1}
 		}),
-		event(7, wire.JobCompleted, func(e *wire.Event) { // of a run with nothing to mirror
+		event(7, wire.JobCompleted, func(e *wire.Event) { // the run has nothing to mirror
 			e.Data.Status.Final = true
 			e.Data.Progress = wire.Progress{}
 			e.Data.Status.Log = []wire.LogEntry{{Severity: wire.SeverityProcessing, Message: "nothing to mirror"}}
@@ -96,8 +96,8 @@ func TestTextLines(t *testing.T) {
 	}
 }
 
-// TestNameColumn grows with the names seen, up to its bound, and counts columns,
-// not bytes.
+// TestNameColumn grows with the names up to its bound, and counts columns, not
+// bytes.
 func TestNameColumn(t *testing.T) {
 	var out strings.Builder
 	p := newTextPrinter(&out)
@@ -115,7 +115,7 @@ func TestNameColumn(t *testing.T) {
 	}
 }
 
-// TestClipMiddle keeps apart what differs at its begin or at its end.
+// TestClipMiddle keeps the beginning and the end.
 func TestClipMiddle(t *testing.T) {
 	for _, tc := range []struct {
 		text string
@@ -131,7 +131,7 @@ func TestClipMiddle(t *testing.T) {
 	}
 }
 
-// TestTextHostile writes one line whatever the texts hold.
+// TestTextHostile writes one line, whatever the texts are.
 func TestTextHostile(t *testing.T) {
 	const evil = "x\n2026\r\x1b[2J\u202e\u009b\xff"
 	var out strings.Builder
@@ -146,7 +146,7 @@ func TestTextHostile(t *testing.T) {
 	}
 }
 
-// TestNilName names a job that does not say its name by its ID.
+// TestNilName shows a job without a name by its ID.
 func TestNilName(t *testing.T) {
 	var out strings.Builder
 	newTextPrinter(&out).Print(&wire.Event{Seq: 1})

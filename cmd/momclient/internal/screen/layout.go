@@ -11,23 +11,23 @@ import (
 	"mom.internal/cmd/momclient/internal/output"
 )
 
-// layout lays a view out in lines:
+// layout arranges a view in lines:
 //
 //	the connection
-//	how many jobs there are in each phase
+//	the number of jobs in each phase
 //
 //	the table of jobs, with the packages in flight under their jobs
-//	what of these did not fit
+//	the number of jobs that do not fit
 //
 //	the latest warnings and errors
 //
-// Jobs have precedence over packages, and both over all but the latest few of
-// the warnings and errors.
+// Jobs have precedence over packages, and both have precedence over warnings and
+// errors, except for the latest few.
 type layout struct {
 	look look
 	loc  *time.Location
-	keys bool // q quits
-	only bool // -job is given: there are jobs that are not shown
+	keys bool // the key q quits
+	only bool // -job is given, so there may be jobs that are not shown
 	cols int
 	rows int
 
@@ -55,7 +55,7 @@ func (s *layout) row() *row { return &row{look: s.look, cols: s.cols} }
 
 func (s *layout) put(l *row) { s.lines = append(s.lines, l.b.String()) }
 
-// connection says who is watched and how the connection does.
+// connection draws the server and the state of the connection.
 func (s *layout) connection() {
 	c, l := &s.view.Connection, s.row()
 	l.add(bold, output.Clean(c.Server))
@@ -88,7 +88,7 @@ func (s *layout) connection() {
 	s.put(l)
 }
 
-// away says since when the server is not there, and what is done about it.
+// away draws since when the server is away, and when the next attempt is.
 func (s *layout) away(l *row) {
 	c := &s.view.Connection
 	switch {
@@ -113,7 +113,7 @@ func (s *layout) away(l *row) {
 	}
 }
 
-// counts says how many jobs there are in each phase, and what ends the program.
+// counts draws how many jobs there are in each phase, and how to quit.
 func (s *layout) counts() {
 	l := s.row()
 	n := &s.view.Counts
@@ -141,34 +141,34 @@ func (s *layout) counts() {
 	s.put(l)
 }
 
-// empty says why there is no job.
+// empty draws why there is no job.
 func (s *layout) empty() {
 	c := &s.view.Connection
-	text := "No job yet. Each shows here when its mirroring begins."
+	text := "No job yet. A job appears here when its mirroring begins."
 	switch {
 	case !c.Connected && c.Final:
-		text = "Mend what it says above, and start again."
+		text = "Correct the error above, and start again."
 	case !c.Connected:
-		text = "Is momserver running there? This goes on by itself as soon as it answers."
+		text = "Is momserver running there? momclient goes on as soon as it answers."
 	case s.only:
-		text = "None of the jobs that -job names yet. Each shows here when its mirroring begins."
+		text = "No job of -job yet. A job appears here when its mirroring begins."
 	}
 	l := s.row()
 	l.add(plain, text)
 	s.put(l)
 }
 
-// room returns the lines for the table.
+// room returns the number of lines for the table.
 func (s *layout) room(problems int) int {
-	room := s.rows - len(s.lines) - 2 // an empty line, and the head
+	room := s.rows - len(s.lines) - 2 // for an empty line and the header
 	if problems > 0 {
 		room -= 2 + problems
 	}
 	return max(room, 1)
 }
 
-// jobs draws as many jobs as fit into n lines, the packages in flight in what
-// is left, and says how many more there are.
+// jobs draws as many jobs as fit into n lines, packages in flight in the lines
+// that are left, and the number of further jobs.
 func (s *layout) jobs(n int) {
 	all := s.view.Jobs
 	shown := all
@@ -190,8 +190,7 @@ func (s *layout) jobs(n int) {
 	s.more(all[len(shown):])
 }
 
-// share gives each of the jobs its lines for packages: first one each, then
-// what is left in turn.
+// share distributes the lines for packages to the jobs in turn, one at a time.
 func (s *layout) share(jobs []board.Job, free int) []int {
 	lines := make([]int, len(jobs))
 	for given := true; given && free > 0; {
@@ -207,8 +206,8 @@ func (s *layout) share(jobs []board.Job, free int) []int {
 	return lines
 }
 
-// packages draws the packages in flight in n lines. Where they do not fit, the
-// last line says how many more there are.
+// packages draws the packages in flight in n lines. If they do not fit, the
+// last line has the number of further packages.
 func (s *layout) packages(t *table, j *board.Job, n int) {
 	all := j.Run.InFlight
 	if n == 0 {
@@ -229,7 +228,7 @@ func (s *layout) packages(t *table, j *board.Job, n int) {
 	}
 }
 
-// more sums up the jobs that are not shown.
+// more counts the jobs that are not shown.
 func (s *layout) more(rest []board.Job) {
 	if len(rest) == 0 && s.view.Forgotten == 0 {
 		return

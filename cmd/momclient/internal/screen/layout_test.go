@@ -22,7 +22,7 @@ import (
 
 var update = flag.Bool("update", false, "write the screens of testdata anew")
 
-// scene drives a board by a clock of its own.
+// scene drives a board with a clock of its own.
 type scene struct {
 	b   *board.Board
 	now time.Time
@@ -47,7 +47,7 @@ func (s *scene) status(st momclient.ConnectionStatus) {
 	s.b.Status(st)
 }
 
-// event is an event of the job of the name: a run of three packages of a MiB.
+// event is an event of a run of the job, with three packages of a MiB.
 func (s *scene) event(name string, state wire.State, change func(*wire.Event)) {
 	s.seq++
 	s.b.Event(event(s.seq, name, state, func(e *wire.Event) {
@@ -77,8 +77,8 @@ func event(seq uint64, job string, state wire.State, change func(*wire.Event)) *
 	return e
 }
 
-// begin starts a run and moves its first package to n KiB in as many seconds
-// as make 100 KiB a second.
+// begin starts a run, and moves n KiB of its first package at 100 KiB per
+// second.
 func (s *scene) begin(name string, n int64) {
 	s.event(name, wire.JobInitialized, nil)
 	s.event(name, wire.PackageInitialized, func(e *wire.Event) { e.Data.Header.Number = 1 })
@@ -113,7 +113,7 @@ func warning(e *wire.Event) {
 	e.Data.Status.Log = []wire.LogEntry{{Time: e.Data.Status.ReceivedTime, Severity: wire.SeverityWarning, Item: "news/draft.html", Message: "left out: it changed while it was read"}}
 }
 
-// scenes are what the screens of testdata show.
+// scenes are the boards of the screens in testdata.
 var scenes = map[string]func() *scene{
 	"waiting": func() *scene {
 		s := newScene()
@@ -129,7 +129,7 @@ var scenes = map[string]func() *scene{
 		s.now = s.now.Add(time.Second)
 		return s
 	},
-	"ended": func() *scene { // one in each way
+	"ended": func() *scene { // a run for each way to end
 		s := connectedScene()
 		s.begin("lost one", 100)
 		s.event("lost one", wire.Transferring, func(e *wire.Event) { e.Missed, e.RunID = 12, id("another") })
@@ -222,7 +222,7 @@ func (s *scene) drawn(t *testing.T, look look, cols, rows int) (*termtest.Screen
 	if err := p.paint(sc.render(&v, cols, rows), cols, rows, false); err != nil {
 		t.Fatal(err)
 	}
-	term := termtest.NewScreen(cols+40, rows+5) // what goes over the edge shows
+	term := termtest.NewScreen(cols+40, rows+5) // so that cells outside of the screen show
 	term.Write([]byte(out.String()))
 	if len(term.Unknown) > 0 || term.Syncing {
 		t.Errorf("the terminal got %q", term.Unknown)
@@ -237,12 +237,11 @@ func (s *scene) drawn(t *testing.T, look look, cols, rows int) (*termtest.Screen
 	return term, out.String()
 }
 
-// TestScreens holds the screens to those of testdata, at the sizes that
-// people have.
+// TestScreens compares the screens with those of testdata, in two usual sizes.
 func TestScreens(t *testing.T) {
 	for name, scene := range scenes {
 		if name == "hostile" && math.MaxInt == math.MaxInt32 {
-			continue // its counts are those of 64 bits
+			continue // its counts need 64 bits
 		}
 		for _, size := range [][2]int{{80, 24}, {200, 50}} {
 			term, _ := scene().drawn(t, look{color: true}, size[0], size[1])
@@ -259,7 +258,8 @@ func TestScreens(t *testing.T) {
 	}
 }
 
-// TestScreenSizes draws each scene at absurd sizes: nothing goes over the edge.
+// TestScreenSizes draws each scene in unusual sizes. Nothing is outside of the
+// screen.
 func TestScreenSizes(t *testing.T) {
 	for _, scene := range scenes {
 		for _, cols := range []int{1, 2, 7, 19, 39, 60, 79, 99, 100, 333} {
@@ -272,7 +272,7 @@ func TestScreenSizes(t *testing.T) {
 
 var colors = regexp.MustCompile(`\x1b\[[0-9;]*(3|4|9|10)[0-9]m`)
 
-// TestScreenColors: NO_COLOR leaves no colour, and no word out.
+// TestScreenColors: NO_COLOR removes all colours, and no word.
 func TestScreenColors(t *testing.T) {
 	for name, scene := range scenes {
 		colored, bytes := scene().drawn(t, look{color: true}, 80, 24)
@@ -289,7 +289,7 @@ func TestScreenColors(t *testing.T) {
 	}
 }
 
-// TestScreenASCII: a terminal without UTF-8 gets none of the monitor's own.
+// TestScreenASCII: on a terminal without UTF-8 the layout itself is in ASCII.
 func TestScreenASCII(t *testing.T) {
 	for value, ascii := range map[string]bool{"C": true, "POSIX": true, "de_DE.ISO-8859-1": true, "": false, "C.UTF-8": false, "sv_SE.utf8": false} {
 		look := newLook(func(name string) string { return map[string]string{"LANG": value}[name] })

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// What is written around frames. The alternate screen leaves the normal one as
-// it was; lines are not wrapped, so that none can push down the others; a
-// terminal that knows synchronized updates shows a frame whole, another
-// ignores their marks.
+// Sequences around frames. The alternate screen leaves the normal one as it was.
+// Lines do not wrap, so that none can push down the others. A terminal that
+// supports synchronized updates shows only whole frames; any other ignores the
+// marks of a frame.
 const (
 	enterScreen = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J"
 	leaveScreen = "\x1b[?7h\x1b[?25h\x1b[m\x1b[?1049l"
@@ -17,16 +17,16 @@ const (
 	endFrame    = "\x1b[?2026l"
 )
 
-// painter draws frames: each by one write, and of it only the lines that have
+// painter draws each frame by one write, which has only the lines that have
 // changed.
 type painter struct {
 	w          io.Writer
 	cols, rows int
-	last       []string // nil where the screen may be anything
+	last       []string // nil if the content of the screen is unknown
 }
 
-// paint draws the lines. All are written anew when the size has changed, or
-// whole is set: somebody else may have written on the terminal.
+// paint draws the lines. It writes all of them if the size has changed, or if
+// whole is set, because another program may have written on the terminal.
 func (p *painter) paint(lines []string, cols, rows int, whole bool) error {
 	var b strings.Builder
 	b.WriteString(beginFrame)
@@ -40,7 +40,8 @@ func (p *painter) paint(lines []string, cols, rows int, whole bool) error {
 		if was == is && !whole {
 			continue
 		}
-		// Erased first: behind a line that fills it the cursor is nowhere.
+		// The line is erased first, because after a full line the column of the
+		// cursor is undefined.
 		fmt.Fprintf(&b, "\x1b[%d;1H\x1b[K%s", i+1, is)
 	}
 	p.last, p.cols, p.rows = lines, cols, rows

@@ -17,7 +17,7 @@ func (w *writes) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestPaint: a frame is one write, of what has changed.
+// TestPaint writes the changed lines of a frame, by one write.
 func TestPaint(t *testing.T) {
 	var w writes
 	p := painter{w: &w}

@@ -11,13 +11,13 @@ import (
 	"mom.internal/wire"
 )
 
-// problems returns those for which there is room at least: a fifth of the
-// screen.
+// problems returns the warnings and errors that always have room: a fifth of
+// the screen.
 func (s *layout) problems() []board.LogEntry {
 	return s.view.Problems[:min(len(s.view.Problems), max(s.rows/5, 1))]
 }
 
-// list draws the problems, and where lines are left, more of them.
+// list draws the problems, and more of them if lines are left.
 func (s *layout) list(problems []board.LogEntry) {
 	if free := s.rows - len(s.lines) - 2; free > len(problems) {
 		problems = s.view.Problems[:min(free, len(s.view.Problems))]
@@ -43,7 +43,7 @@ func (s *layout) problem(e *board.LogEntry) {
 	}
 	l.cell(style, word, len("warning"), 1)
 	l.space(2)
-	// A long name leaves room for the rest.
+	// A long name is clipped, so that the message has room.
 	if e.JobID != uuid.Nil {
 		name := output.Clean(e.Job)
 		if name == "" {

@@ -8,7 +8,7 @@ import (
 	"mom.internal/cmd/momclient/internal/width"
 )
 
-// Styles, as SGR has them.
+// Styles, as parameters of the sequence SGR.
 const (
 	plain  = ""
 	bold   = "1"
@@ -19,14 +19,14 @@ const (
 	cyan   = "36"
 )
 
-// look is how the monitor may draw.
+// look is the range of what the terminal can draw.
 type look struct {
-	color bool // false under NO_COLOR: what matters is said in words, too
-	ascii bool // no character that a terminal without UTF-8 could not draw
+	color bool // false under NO_COLOR; all that matters is in the words, too
+	ascii bool // the terminal may not draw characters beyond ASCII
 }
 
-// newLook returns what the environment wants. Where it says nothing of the
-// character set, it is UTF-8.
+// newLook returns the look for the environment. If that names no character set,
+// newLook assumes UTF-8.
 func newLook(getenv func(string) string) look {
 	l := look{color: getenv("NO_COLOR") == ""}
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
@@ -45,7 +45,7 @@ func (l look) ellipsis() string {
 	return "…"
 }
 
-// bar draws how much is done in n columns. It is full only where all is done.
+// bar draws a fraction in n columns. The bar is full only if the fraction is 1.
 func (l look) bar(fraction float64, n int) string {
 	done, todo := "█", "░"
 	if l.ascii {
@@ -55,20 +55,21 @@ func (l look) bar(fraction float64, n int) string {
 	return strings.Repeat(done, full) + strings.Repeat(todo, n-full)
 }
 
-// row is one line of the screen in the making. What does not fit is cut off.
+// row builds one line of the screen. Text that does not fit is cut off.
 type row struct {
 	look look
-	cols int // of the screen
-	col  int // taken
+	cols int // columns of the screen
+	col  int // columns that are taken
 	b    strings.Builder
 }
 
-// add appends text, which is clean, in a style.
+// add appends text in a style. The text must be clean.
 func (l *row) add(style, text string) { l.cell(style, text, l.cols-l.col, 0) }
 
-// cell appends text in n columns: cut where it is longer, filled up at its end
-// where align is 0 or more, else before it. After characters of which a
-// terminal may think differently, the next column is gone to by its number.
+// cell appends text in n columns. Longer text is clipped. Shorter text is
+// filled up with spaces: at its end if align is positive, before it if align is
+// negative, not at all if align is 0. If terminals may differ on the width of
+// the text, cell moves the cursor to the next column by its number.
 func (l *row) cell(style, text string, n, align int) {
 	n = min(n, l.cols-l.col)
 	if n <= 0 {
@@ -96,7 +97,7 @@ func (l *row) cell(style, text string, n, align int) {
 	}
 }
 
-// right puts text at the right end, where there is room for it.
+// right puts text at the right end, if there is room.
 func (l *row) right(style, text string) {
 	if free := l.cols - l.col - width.String(text); free > 0 {
 		l.space(free)
@@ -110,7 +111,7 @@ func (l *row) space(n int) {
 	l.col += max(0, n)
 }
 
-// code returns the style as it may be drawn.
+// code returns the style without a colour that must not be drawn.
 func (l look) code(style string) string {
 	if !l.color && len(style) == 2 {
 		return ""
@@ -118,8 +119,9 @@ func (l look) code(style string) string {
 	return style
 }
 
-// uncertain reports whether terminals may differ on how wide text is: anything
-// beyond Latin, Greek and Cyrillic letters and what the monitor itself draws.
+// uncertain reports whether terminals may differ on the width of text: if it
+// has characters beyond Latin, Greek and Cyrillic letters and those that the
+// layout itself draws.
 func uncertain(text string) bool {
 	for _, r := range text {
 		if r >= 0x300 && r < 0x370 || r > 0x52f && r != '…' && r != '█' && r != '░' || r == utf8.RuneError {

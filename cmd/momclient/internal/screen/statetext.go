@@ -9,8 +9,8 @@ import (
 	"mom.internal/wire"
 )
 
-// stateWord says where a run stands, in a word or two of at most 15 characters;
-// in one of at most 12 where short is set.
+// stateWord describes the state of a run, in at most 15 characters, or in at
+// most 12 if short is set.
 func stateWord(r *board.Run, short bool) string {
 	switch r.Phase {
 	case board.Completed, board.Lost:
@@ -50,11 +50,11 @@ func failedWord(s wire.State, short bool) string {
 	return "failed"
 }
 
-// packageWord says where a package stands.
+// packageWord describes the state of a package.
 func packageWord(p *board.Package) string {
 	switch p.State {
 	case wire.PackageInitialized:
-		return "made"
+		return "prepared"
 	case wire.Transferring:
 		return "transferring"
 	case wire.Transferred:
@@ -63,7 +63,7 @@ func packageWord(p *board.Package) string {
 	return "running"
 }
 
-// phaseStyle is the colour of a run.
+// phaseStyle returns the colour for a phase.
 func phaseStyle(p board.Phase) string {
 	switch p {
 	case board.Running:
@@ -78,7 +78,7 @@ func phaseStyle(p board.Phase) string {
 	return plain
 }
 
-// ageWord says how long d is in at most 4 characters: 59s, 12m, 47h, 30d.
+// ageWord formats an age in at most 4 characters: 59s, 12m, 47h, 30d.
 func ageWord(d time.Duration) string {
 	switch d = max(0, d); {
 	case d < time.Minute:
@@ -93,8 +93,8 @@ func ageWord(d time.Duration) string {
 	return "old"
 }
 
-// leftWord says how long is left, in at most 6 characters: 59s, 1m05s, 1h02m,
-// 30d00h; "" for 0, which is not known.
+// leftWord formats the time left in at most 6 characters: 59s, 1m05s, 1h02m,
+// 30d00h. It returns "" for 0, which means unknown.
 func leftWord(seconds int64) string {
 	switch {
 	case seconds <= 0:
@@ -109,7 +109,8 @@ func leftWord(seconds int64) string {
 	return fmt.Sprintf("%dd%02dh", seconds/(24*3600), seconds/3600%24)
 }
 
-// rateWord is a rate in at most 7 characters: 999B/s, 58.6K/s, 586K/s; "" for 0.
+// rateWord formats a rate in at most 7 characters: 999B/s, 58.6K/s, 586K/s. It
+// returns "" for 0.
 func rateWord(n int64) string {
 	if n <= 0 {
 		return ""
@@ -129,7 +130,7 @@ func rateWord(n int64) string {
 	return fmt.Sprintf("%.1fE/s", v/1024)
 }
 
-// countWord is a count in at most 6 characters.
+// countWord formats a count in at most 6 characters.
 func countWord(n int) string {
 	switch {
 	case n < -999:
@@ -142,7 +143,7 @@ func countWord(n int) string {
 	return fmt.Sprintf("%dM", min(n/1_000_000, 9999))
 }
 
-// ofWord is done of total, or done alone where the total is not known.
+// ofWord formats done of total, or only done if the total is unknown.
 func ofWord(done, total int) string {
 	switch {
 	case total > 0:
@@ -153,7 +154,7 @@ func ofWord(done, total int) string {
 	return ""
 }
 
-// clock is the time of day, with the day where it is another than now's.
+// clock formats the time of day, with the date if it is not today's.
 func clock(t, now time.Time, loc *time.Location) string {
 	t, now = t.In(loc), now.In(loc)
 	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
@@ -162,7 +163,7 @@ func clock(t, now time.Time, loc *time.Location) string {
 	return t.Format("Jan 2 15:04")
 }
 
-// jobName is what the job is called on a screen.
+// jobName returns the name of the job on the screen.
 func jobName(j *board.Job) string {
 	if name := output.Clean(j.Name); name != "" {
 		return name

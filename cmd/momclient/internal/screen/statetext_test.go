@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestWords holds the words to their widths.
+// TestWords checks the words and their widths.
 func TestWords(t *testing.T) {
 	most := "9999M"
 	if math.MaxInt == math.MaxInt32 {

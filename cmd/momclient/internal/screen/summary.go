@@ -10,12 +10,12 @@ import (
 	"mom.internal/wire"
 )
 
-// maxSummary bounds the jobs that the summary names.
+// maxSummary bounds the number of jobs in the summary.
 const maxSummary = 20
 
-// summary says in plain lines what stands when the monitor ends: a line each
-// job, with the latest error where it did not go well, and a line on the
-// stream.
+// summary describes in plain lines how things stand when the monitor ends: a
+// line for each job, with the last error if the job failed or had errors, and a
+// line for the stream.
 func (s *layout) summary(v *board.View) string {
 	var b strings.Builder
 	shown := v.Jobs[:min(len(v.Jobs), maxSummary)]
@@ -40,7 +40,7 @@ func (s *layout) summary(v *board.View) string {
 	return b.String()
 }
 
-// worst writes the job's latest error, if there is one on the screen.
+// worst writes the last error of the job, if it is in the view.
 func (s *layout) worst(b *strings.Builder, v *board.View, j *board.Job) {
 	if j.Run.Progress.Errors == 0 && j.Run.Phase != board.Failed {
 		return

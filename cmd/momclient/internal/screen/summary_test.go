@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestSummary holds what is left on the normal screen.
+// TestSummary checks the lines that stay on the normal screen.
 func TestSummary(t *testing.T) {
 	v := scenes["ended"]().b.View()
 	want := `news: imported, 40 files, 1 package, 1 warning, 1.0 MiB

@@ -8,29 +8,29 @@ import (
 	"mom.internal/cmd/momclient/internal/width"
 )
 
-// column is one of the table of jobs, right of the name.
+// column is a column of the table of jobs, to the right of the name.
 type column struct {
 	title string
-	width int // of the widest text in it
+	width int // of the widest text in the column
 	right bool
-	drop  int // dropped for want of room: the highest first; 0 never
+	drop  int // without enough room, the column with the highest drop goes first; 0 stays
 	text  func(*board.Job) (style, text string)
 }
 
-// Bounds of the widths that follow from what is on the screen.
+// Bounds of widths that depend on the content of the screen.
 const (
 	minName = 12
 	minBar  = 8
 	maxBar  = 30
 )
 
-// table lays out the lines of jobs.
+// table draws the lines of jobs.
 type table struct {
 	s       *layout
 	columns []*column
-	gap     int // between two columns
-	name    int // columns for names
-	bar     int // columns of bars
+	gap     int // width between two columns
+	name    int // width of names
+	bar     int // width of bars
 }
 
 // newTable fits the columns to the jobs that are shown.
@@ -54,7 +54,7 @@ func (s *layout) newTable(jobs []board.Job) *table {
 	return t
 }
 
-// free returns the columns left for names.
+// free returns the width that is left for names.
 func (t *table) free() int {
 	free := t.s.cols
 	for _, c := range t.columns {
@@ -116,11 +116,11 @@ func (s *layout) columns() []*column {
 // wide reports whether there is room for longer words.
 func (s *layout) wide() bool { return s.cols >= 100 }
 
-// steady are widths that do not follow the texts, which change all the time:
-// the columns are to stay where they are.
+// steady has minimum widths for columns whose texts change all the time, so
+// that the columns do not move.
 var steady = map[string]int{"STATE": len("transferring"), "DONE": len("100%"), "RATE": len("58.6K/s"), "LEFT": len("59m59s")}
 
-// someWord is a count that is worth seeing.
+// someWord formats a count if it is positive.
 func someWord(n int) string {
 	if n <= 0 {
 		return ""
@@ -128,7 +128,8 @@ func someWord(n int) string {
 	return countWord(n)
 }
 
-// runStyle is the colour of a run; one that cannot be heard of has none.
+// runStyle returns the colour of a run. An unfinished run has none while the
+// server is away.
 func (s *layout) runStyle(r *board.Run) string {
 	if r.Phase == board.Running && !s.view.Connection.Connected {
 		return dim

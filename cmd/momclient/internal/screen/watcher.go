@@ -64,7 +64,7 @@ func (w *Watcher) Start(ctx context.Context, quit func(error)) {
 	})
 }
 
-// Stop leaves the screen as it was found. It may be called again.
+// Stop restores the screen. It may be called again.
 func (w *Watcher) Stop() {
 	w.stopOnce.Do(func() { close(w.stopped) })
 	w.running.Wait()
@@ -98,7 +98,7 @@ func (w *Watcher) loop(ctx context.Context) {
 	}
 }
 
-// turn reads the keys and draws a frame where there is something new. In the
+// turn reads the keys, and draws a frame if there is something new. In the
 // background it does neither.
 func (w *Watcher) turn(now time.Time) error {
 	if !w.term.Foreground() {
@@ -110,7 +110,7 @@ func (w *Watcher) turn(now time.Time) error {
 	}
 	for key, ok := w.term.Key(); ok; key, ok = w.term.Key() {
 		if key == 'q' || key == 'Q' {
-			return context.Canceled // as Ctrl-C does
+			return context.Canceled // as for Ctrl-C
 		}
 	}
 	cols, rows := w.term.Size()
@@ -126,31 +126,31 @@ func (w *Watcher) turn(now time.Time) error {
 	return w.paint.paint(w.layout.render(&v, cols, rows), cols, rows, idle)
 }
 
-// enter takes the screen.
+// enter takes over the screen.
 func (w *Watcher) enter() error {
 	if w.entered {
 		return nil
 	}
 	w.entered = true
 	if err := w.term.Listen(); err != nil {
-		w.layout.keys = false // Ctrl-C still ends it
+		w.layout.keys = false // Ctrl-C still ends the program
 	}
 	w.paint.last, w.drawn = nil, time.Time{}
 	_, err := io.WriteString(w.term, enterScreen)
 	return err
 }
 
-// leave puts the terminal back.
+// leave restores the terminal.
 func (w *Watcher) leave() {
 	if !w.entered {
 		return
 	}
 	w.entered = false
 	w.term.Restore()
-	io.WriteString(w.term, leaveScreen) // a terminal that is gone needs none
+	io.WriteString(w.term, leaveScreen) // no error matters if the terminal is gone
 }
 
-// Summarize writes what was seen, for the normal screen.
+// Summarize writes the summary, for the normal screen.
 func (w *Watcher) Summarize(out io.Writer) {
 	v := w.board.View()
 	fmt.Fprint(out, w.layout.summary(&v))

@@ -15,8 +15,8 @@ import (
 	"mom.internal/wire"
 )
 
-// TestWatchPanic crashes in a process of its own, in the goroutine that draws
-// or in a handler: the terminal is put back before the trace is written.
+// TestWatchPanic panics in a process of its own, in the goroutine that draws or
+// in a handler. The terminal is restored before the trace is written.
 func TestWatchPanic(t *testing.T) {
 	const child = "MOM_TEST_PANIC"
 	if where := os.Getenv(child); where != "" {
@@ -44,8 +44,8 @@ func TestWatchPanic(t *testing.T) {
 	}
 }
 
-// TestWatchFrames: however many events come, no more than some ten frames a
-// second are drawn, each by one write.
+// TestWatchFrames: however many events come, at most some ten frames per second
+// are drawn, each by one write.
 func TestWatchFrames(t *testing.T) {
 	p := termtest.NewTerminal(t, 80, 24)
 	b := board.New(board.Options{})
