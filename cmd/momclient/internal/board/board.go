@@ -1,26 +1,26 @@
-// Package board keeps what the monitor shows: it folds a server's events and
-// the statuses of the connection into jobs, runs, packages and a log, all
-// bounded, of which a consistent view may be taken at any time.
+// Package board has the state that the monitor shows: it folds the events of a
+// server and the statuses of the connection into jobs, runs, packages and a log.
+// All of them are bounded. View returns a consistent copy at any time. Packages
+// screen and web show a board.
 //
-// # What is true
+// # Lost runs
 //
-// An event speaks for itself, so a run is where its last event says. A run
-// whose end cannot come any more is lost: its server was restarted, or after a
-// gap the snapshot did not name it. An event of it that does come takes that
-// back.
+// The last event of a run has its state. A run whose end can no longer come is
+// lost: its server was restarted, or the snapshot after a gap did not have it. If
+// an event of a lost run comes after all, the run is no longer lost.
 //
 // # Bounds
 //
-// A board may stand for months in front of a server that it does not control,
-// so everything has a bound: see the constants. What goes is the oldest. Texts
-// are cut, and times that no calendar has are left out.
+// A board may run for months with a server that it does not control, so everything
+// has a bound: see the constants. The oldest values are forgotten first. Texts are
+// cut, and impossible times are left out.
 //
 // # Times
 //
-// Times of events are by the mirroring server's clock, in UTC; rates are over
-// these, so that a replay of old events gives the rates of then. Where a time
-// is compared with this machine's (Started, LastChange, Ended of a run), one
-// that lies ahead counts as now. The connection's times are this machine's.
+// Times of events are by the clock of the mirroring server, in UTC. Rates are
+// computed from them, so that a replay of old events has the old rates. Started,
+// LastChange and Ended of a run are compared with the clock of this machine, so a
+// time in the future counts as now. Times of the connection are by this machine.
 package board
 
 import (
@@ -38,51 +38,52 @@ import (
 
 // The bounds of a board.
 const (
-	MaxJobs        = 1000   // as many as one can look through; ended ones go first
-	MaxRuns        = 20     // of a job: about what its page lists
-	MaxPackages    = 500    // of a run: about what a timeline can draw
-	MaxAllPackages = 20_000 // of all runs, some 10 MB
-	MaxLog         = 1000   // of each severity, so that notes do not push out errors
+	MaxJobs        = 1000   // as many as a person can look through; ended jobs are forgotten first
+	MaxRuns        = 20     // of a job: about as many as its page lists
+	MaxPackages    = 500    // of a run: about as many as a timeline can draw
+	MaxAllPackages = 20_000 // of all runs: some 10 MB
+	MaxLog         = 1000   // entries of each severity, so that notes do not displace errors
 	MaxInFlight    = 20     // packages of a run in a View
-	MaxProblems    = 50     // in a View: more than a screen
-	MaxSamples     = 120    // of a run's throughput: when there are more, two become one
-	MaxText        = 256    // bytes of a name, path, item or message, as the server's own bound
+	MaxProblems    = 50     // in a View: more than fit on a screen
+	MaxSamples     = 120    // of a run's throughput; if there are more, two become one
+	MaxText        = 256    // bytes of a name, path, item or message; the server has the same bound
 )
 
-// settleAfter is how long after a gap a run may be missing from the snapshot
-// before it counts as lost, where no other event says that the snapshot is over.
+// settleAfter is the time after a gap in which the snapshot may still bring a
+// run, if no other event shows that the snapshot is over. Then the run counts
+// as lost.
 const settleAfter = 3 * time.Second
 
 // Options sets up a board. The zero value works.
 type Options struct {
-	// Server is what Connection.Server is before the first status.
+	// Server is the initial value of Connection.Server.
 	Server string
-	// Now is the clock; nil is time.Now.
+	// Now is the clock. If it is nil, time.Now is.
 	Now func() time.Time
-	// Log says whose entries the log takes: its States and Severity, the
-	// latter for each entry alone. The jobs show every event whatever it says.
+	// Log selects the entries of the log: by the states of events, and by the
+	// severity of each entry. It does not affect the jobs.
 	Log wire.Filter
 }
 
-// Board is the model. Its methods may be called from several goroutines: one
-// mutex guards all of it, and nothing under it waits.
+// Board is the state. Its methods may be called from several goroutines. One
+// mutex guards all of it, and no code waits while holding it.
 type Board struct {
 	now func() time.Time
 	sel wire.Filter
 
-	mu       sync.Mutex // guards all below
+	mu       sync.Mutex // guards the fields below
 	version  uint64
 	conn     Connection
-	previous uuid.UUID // the epoch before conn.Epoch
+	previous uuid.UUID // the last epoch before conn.Epoch
 	jobs     map[uuid.UUID]*job
 	runs     map[uuid.UUID]*run
 	running  map[*run]struct{}
-	doubted  map[*run]struct{} // of running: a gap may have swallowed their end
-	doubtAt  time.Time         // when the latest of these was
-	orders   uint64            // runs begun or ended, to sort by
+	doubted  map[*run]struct{} // running ones whose end may be in a gap
+	doubtAt  time.Time         // when the last gap was
+	orders   uint64            // counts beginnings and ends of runs; see run.order
 	packages *list.List        // *pack, of all runs, the oldest first
 	log      logs
-	forgot   int // jobs
+	forgot   int // number of forgotten jobs
 }
 
 // New returns an empty board.
@@ -98,15 +99,15 @@ func New(opts Options) *Board {
 	}
 }
 
-// Version changes with every event and status; a view of the same version
-// differs from another in what the clock alone changes.
+// Version changes with every event and every status. Two views of the same
+// version differ only in what the clock changes.
 func (b *Board) Version() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.version
 }
 
-// Event takes the next event. It keeps nothing of e.
+// Event adds the next event. It keeps no reference to e.
 func (b *Board) Event(e *wire.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -128,14 +129,14 @@ func (b *Board) Event(e *wire.Event) {
 	switch {
 	case e.Epoch != b.previous || e.Epoch == uuid.Nil || r.phase != Running:
 	case lost:
-		b.stop(r, Lost, time.Time{}) // it waited while the next server was greeted
+		b.stop(r, Lost, time.Time{}) // it waited while the client connected to the next server
 	default:
 		b.loseRun(r, now)
 	}
 }
 
-// turn notes the server's life. The runs of the one before are lost. mu is
-// held.
+// turn records the epoch of the server. The runs of the last one are lost. mu
+// is held.
 func (b *Board) turn(epoch uuid.UUID, now time.Time) {
 	if epoch == uuid.Nil || epoch == b.conn.Epoch || epoch == b.previous {
 		return
@@ -150,7 +151,8 @@ func (b *Board) turn(epoch uuid.UUID, now time.Time) {
 	b.lose(b.running, now)
 }
 
-// gap makes every running run doubtful, until an event tells of it. mu is held.
+// gap makes every unfinished run doubtful until an event of it comes. mu is
+// held.
 func (b *Board) gap(n uint64, now time.Time) {
 	b.log.add(LogEntry{Time: now.UTC(), Severity: wire.SeverityWarning, Message: missedMessage(n)})
 	for r := range b.running {
@@ -159,13 +161,13 @@ func (b *Board) gap(n uint64, now time.Time) {
 	b.doubtAt = now
 }
 
-// settle ends the doubt: what no event has told of is lost. mu is held.
+// settle ends the doubt: runs without an event since the gap are lost. mu is
+// held.
 func (b *Board) settle(now time.Time) {
 	b.lose(b.doubted, now)
 }
 
-// lose ends runs whose end was not seen, in the order in which they began. mu
-// is held.
+// lose ends runs as lost, in the order in which they began. mu is held.
 func (b *Board) lose(runs map[*run]struct{}, now time.Time) {
 	byOrder := func(x, y *run) int { return cmp.Compare(x.order, y.order) }
 	for _, r := range slices.SortedFunc(maps.Keys(runs), byOrder) {
@@ -187,8 +189,8 @@ func (b *Board) stop(r *run, phase Phase, at time.Time) {
 	r.order = b.orders
 }
 
-// runOf returns the event's run, made where it is new, as is its job. mu is
-// held.
+// runOf returns the run of an event. It adds the run and its job if they are
+// new. mu is held.
 func (b *Board) runOf(e *wire.Event) *run {
 	if r := b.runs[e.RunID]; r != nil {
 		return r
@@ -213,8 +215,8 @@ func (b *Board) runOf(e *wire.Event) *run {
 	return r
 }
 
-// forgetJob makes room for a job: the one whose latest run ended first, or
-// where all run, began first. mu is held.
+// forgetJob makes room for a job. It forgets the job whose last run ended
+// first, or if all jobs run, the one that began first. mu is held.
 func (b *Board) forgetJob() {
 	var oldest *job
 	for _, j := range b.jobs {
@@ -229,7 +231,8 @@ func (b *Board) forgetJob() {
 	b.forgot++
 }
 
-// forgetRun leaves the run to its job to drop. mu is held.
+// forgetRun forgets a run except in its job, which the caller changes. mu is
+// held.
 func (b *Board) forgetRun(r *run) {
 	delete(b.runs, r.id)
 	delete(b.running, r)

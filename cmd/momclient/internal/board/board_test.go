@@ -17,7 +17,7 @@ import (
 
 var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// script drives a board by a clock of its own, in seconds from start.
+// script drives a board with a clock of its own, in seconds.
 type script struct {
 	t   *testing.T
 	b   *Board
@@ -46,8 +46,8 @@ func (s *script) status(st momclient.ConnectionStatus) {
 	s.b.Status(st)
 }
 
-// event is the next event of a run of the job of the same number, at the
-// script's time, changed by set.
+// event adds the next event, of a run of the job with the same number, at the
+// time of the script. set changes the event.
 func (s *script) event(run int, state wire.State, set ...func(*wire.Event)) *script {
 	s.seq++
 	e := wire.Event{Seq: s.seq, Epoch: s.e, JobID: id(run % 100), RunID: id(run)}
@@ -82,7 +82,7 @@ func missed(n uint64) func(*wire.Event) { return func(e *wire.Event) { e.Missed 
 
 func snapshot(e *wire.Event) { e.Snapshot = true }
 
-// phases wants the jobs in this order, as "number phase".
+// phases checks the jobs and their order, each as "number phase".
 func (s *script) phases(want ...string) {
 	s.t.Helper()
 	var got []string
@@ -103,7 +103,7 @@ func (s *script) run(n int) RunDetail {
 	return r
 }
 
-// TestRun goes with one run from its first event to its last.
+// TestRun follows a run from its first event to its last.
 func TestRun(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.JobInitialized)
@@ -142,7 +142,7 @@ func TestRun(t *testing.T) {
 	s.phases("1 completed") // nothing follows an end
 }
 
-// TestPhases names each way to end, and the order of the list.
+// TestPhases checks each way to end, and the order of the list.
 func TestPhases(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.JobInitialized).event(2, wire.JobInitialized).event(3, wire.JobInitialized).event(4, wire.JobInitialized)
@@ -170,20 +170,20 @@ func TestPhases(t *testing.T) {
 	if _, ok := s.b.Run(id(77)); ok {
 		t.Error("there is a run 77")
 	}
-	// A package that fails does not end a run that continues.
+	// A failed package does not end a run that continues.
 	s.event(4, wire.TransferringError, of(1), func(e *wire.Event) { e.Data.Status.Final = false })
 	if r := s.run(4); r.Run.Phase != Running || r.Packages[0].Phase != Failed || len(r.Run.InFlight) != 0 {
 		t.Errorf("%+v", r)
 	}
 }
 
-// TestGap: a run that the snapshot after a gap does not name has ended unseen.
+// TestGap: a run that is not in the snapshot after a gap is lost.
 func TestGap(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.JobInitialized).event(2, wire.JobInitialized).event(3, wire.JobInitialized)
 	s.seq = 50
 	s.event(2, wire.Transferring, snapshot, missed(47))
-	s.phases("3 running", "2 running", "1 running") // more of the snapshot may come
+	s.phases("3 running", "2 running", "1 running") // the snapshot may go on
 	s.event(3, wire.Transferring, snapshot)
 	s.event(3, wire.Transferring)
 	s.phases("3 running", "2 running", "1 lost")
@@ -203,20 +203,20 @@ func TestGap(t *testing.T) {
 	s.phases("2 running", "3 running", "1 lost")
 }
 
-// TestGapWithoutEvents: the status alone may tell of a gap.
+// TestGapWithoutEvents: a status alone may report a gap.
 func TestGapWithoutEvents(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.JobInitialized).event(2, wire.JobInitialized)
 	s.at(1).status(momclient.ConnectionStatus{Kind: momclient.Lost, Err: errors.New("cut")})
 	s.at(2)
-	s.event(2, wire.Transferring, snapshot) // comes before its status is heard of
+	s.event(2, wire.Transferring, snapshot) // comes before the status
 	s.status(momclient.ConnectionStatus{Kind: momclient.Resumed, Epoch: s.e, Missed: 3})
 	s.at(4.9).phases("2 running", "1 running")
 	s.at(5).phases("2 running", "1 lost")
 }
 
-// TestEpoch: the runs of a server that was restarted are lost, in whichever
-// order its end is heard of.
+// TestEpoch: the runs of a server that was restarted are lost, whether an event
+// or a status reports the restart first.
 func TestEpoch(t *testing.T) {
 	for _, statusFirst := range []bool{true, false} {
 		s := newScript(t, Options{})
@@ -226,8 +226,8 @@ func TestEpoch(t *testing.T) {
 		if statusFirst {
 			s.status(resumed)
 			s.phases("2 lost", "1 lost")
-			s.event(1, wire.Transferring) // had waited
-			s.event(2, wire.JobCompleted) // as well
+			s.event(1, wire.Transferring) // from the last epoch
+			s.event(2, wire.JobCompleted) // from the last epoch, too
 			s.phases("2 completed", "1 lost")
 		}
 		s.seq, s.e = 0, id(2000)
@@ -295,8 +295,8 @@ func TestConnection(t *testing.T) {
 	}
 }
 
-// TestLog: severities do not push out each other, and what was had is not had
-// again.
+// TestLog: entries do not displace entries of other severities, and no entry
+// comes twice.
 func TestLog(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.JobInitialized, logged(wire.SeverityError, "first"))
@@ -325,7 +325,8 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// TestLogSelection: the log takes what it was told to, the jobs take all.
+// TestLogSelection: Options.Log selects entries of the log, and does not affect
+// the jobs.
 func TestLogSelection(t *testing.T) {
 	s := newScript(t, Options{Log: wire.Filter{States: []wire.State{wire.Transferring}, Severity: wire.SeverityWarning}})
 	s.event(1, wire.JobInitialized, logged(wire.SeverityError, "of another state"))
@@ -336,7 +337,7 @@ func TestLogSelection(t *testing.T) {
 	s.phases("1 running")
 }
 
-// TestBounds fills everything over its bound.
+// TestBounds exceeds every bound.
 func TestBounds(t *testing.T) {
 	s := newScript(t, Options{})
 	for i := range MaxJobs + 10 {
@@ -349,7 +350,7 @@ func TestBounds(t *testing.T) {
 	if len(v.Jobs) != MaxJobs || v.Forgotten != 10 || v.Counts.Completed != 0 || len(s.b.runs) != MaxJobs || len(s.b.running) != MaxJobs {
 		t.Errorf("%d jobs, %d forgotten, %+v, %d runs, %d of them running", len(v.Jobs), v.Forgotten, v.Counts, len(s.b.runs), len(s.b.running))
 	}
-	if last := v.Jobs[MaxJobs-1].ID; last != id(10_010) { // 5 ended ones went first, then the oldest
+	if last := v.Jobs[MaxJobs-1].ID; last != id(10_010) { // 5 ended jobs were forgotten first, then the oldest
 		t.Errorf("the oldest job is %v", last)
 	}
 
@@ -382,7 +383,7 @@ func TestBounds(t *testing.T) {
 	if r := s.run(1 + 100*MaxRuns); len(r.Packages) != 0 || r.PackagesForgotten != MaxPackages+7 {
 		t.Errorf("the oldest run has %d packages, %d forgotten", len(r.Packages), r.PackagesForgotten)
 	}
-	// A forgotten run takes its packages along.
+	// A run that is forgotten takes its packages along.
 	for i := range MaxRuns {
 		s.event(2+100*(i+1), wire.JobInitialized)
 	}
@@ -391,7 +392,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestHostile: absurd events are shown, cut, and can be said in JSON.
+// TestHostile: texts of absurd events are cut, and the view can be encoded as
+// JSON.
 func TestHostile(t *testing.T) {
 	long := strings.Repeat("ä", 1<<20)
 	s := newScript(t, Options{})
@@ -427,7 +429,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestViewIsACopy: what comes later does not change a view.
+// TestViewIsACopy: later events do not change a view.
 func TestViewIsACopy(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.PackageInitialized, of(1), logged(wire.SeverityWarning, "one"))

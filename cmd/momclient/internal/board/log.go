@@ -11,30 +11,30 @@ import (
 	"mom.internal/wire"
 )
 
-// LogEntry is a line of the log. Those that are of no job say what happened to
-// the stream: a gap, a restart of the server.
+// LogEntry is an entry of the log. An entry without a job is about the stream:
+// a gap, or a restart of the server.
 type LogEntry struct {
-	Number   uint64        `json:"number"` // counts up from 1 in the order of the log
+	Number   uint64        `json:"number"` // 1 for the first entry
 	Time     time.Time     `json:"time"`
 	Severity wire.Severity `json:"severity"`
 	JobID    uuid.UUID     `json:"jobID,omitzero"`
 	RunID    uuid.UUID     `json:"runID,omitzero"`
-	Job      string        `json:"job,omitempty"`     // its name
-	Package  int           `json:"package,omitempty"` // its number
+	Job      string        `json:"job,omitempty"`     // name of the job
+	Package  int           `json:"package,omitempty"` // number of the package
 	Item     string        `json:"item,omitempty"`
 	Message  string        `json:"message"`
 }
 
-// logs holds the last entries of each severity.
+// logs has the last entries of each severity.
 type logs struct {
 	number uint64
 	rings  [wire.SeverityError + 1]ring
 }
 
-// ring holds the last MaxLog entries.
+// ring has the last MaxLog entries.
 type ring struct {
 	entries []LogEntry
-	next    int // where the next goes, once it is full
+	next    int // the index of the next entry, once the ring is full
 }
 
 func (l *logs) add(e LogEntry) {
@@ -49,8 +49,8 @@ func (l *logs) add(e LogEntry) {
 	r.next = (r.next + 1) % MaxLog
 }
 
-// latest returns up to n entries of at least the severity that take wants,
-// the newest first; all for n of 0 or less.
+// latest returns the last n entries for which want returns true, of at least
+// the severity, the newest first. If n is 0 or less, it returns all.
 func (l *logs) latest(n int, severity wire.Severity, want func(*LogEntry) bool) []LogEntry {
 	found := []LogEntry{}
 	for s := max(severity, wire.SeverityProcessing); s <= wire.SeverityError; s++ {
@@ -70,8 +70,8 @@ func (l *logs) latest(n int, severity wire.Severity, want func(*LogEntry) bool) 
 	return found
 }
 
-// note takes the log of an event. An error state that comes without a word
-// makes its own. mu is held.
+// note adds the log of an event. For an error state without a log it adds an
+// entry of its own. mu is held.
 func (b *Board) note(r *run, e *wire.Event, at time.Time) {
 	if len(b.sel.States) > 0 && !slices.Contains(b.sel.States, e.Data.Status.State) {
 		return
@@ -101,7 +101,7 @@ func (b *Board) note(r *run, e *wire.Event, at time.Time) {
 	}
 }
 
-// entry returns e as of the run.
+// entry returns e with the fields of the run.
 func (r *run) entry(e LogEntry) LogEntry {
 	e.JobID, e.RunID, e.Job = r.job.id, r.id, r.job.name
 	return e

@@ -11,8 +11,8 @@ import (
 // pack is one package of a run.
 type pack struct {
 	run        *run
-	place      *list.Element // in the board's list
-	prev, next *pack         // in the run's list
+	place      *list.Element // in the list of the board
+	prev, next *pack         // in the list of the run
 
 	header wire.PackageHeader // texts cut
 	body   wire.PackageBody
@@ -20,15 +20,16 @@ type pack struct {
 	steps  []Step
 }
 
-// Step is a package's way to a state, from the SentTime of its first event to
-// the ReceivedTime of its last.
+// Step is the change of a package to a state, from the SentTime of its first
+// event to the ReceivedTime of its last.
 type Step struct {
 	State wire.State `json:"state"`
 	Start time.Time  `json:"start,omitzero"`
 	End   time.Time  `json:"end"`
 }
 
-// packed folds an event into its package, made where it is new. mu is held.
+// packed folds an event into its package. It adds the package if it is new. mu
+// is held.
 func (b *Board) packed(r *run, e *wire.Event, at time.Time) {
 	p := r.packages[e.Data.Header.Number]
 	if p == nil {
@@ -51,8 +52,8 @@ func (b *Board) packed(r *run, e *wire.Event, at time.Time) {
 	p.step(&e.Data.Status, at)
 }
 
-// step moves the package to the event's state. A state has one step however
-// often it comes.
+// step moves the package to the state of an event. A state has one step,
+// however many events it has.
 func (p *pack) step(s *wire.Status, at time.Time) {
 	p.state = s.State
 	i := slices.IndexFunc(p.steps, func(step Step) bool { return step.State == s.State })
@@ -63,7 +64,8 @@ func (p *pack) step(s *wire.Status, at time.Time) {
 	}
 }
 
-// phase says how the package stands, given how its run does.
+// phase returns the phase of the package, which depends on the phase of its
+// run.
 func (p *pack) phase() Phase {
 	switch {
 	case p.state == wire.PackageCompleted:
@@ -86,7 +88,7 @@ func (r *run) link(number int, p *pack) {
 	r.last = p
 }
 
-// forgetPackage takes the package out of its run. mu is held.
+// forgetPackage removes the package from its run. mu is held.
 func (b *Board) forgetPackage(p *pack) {
 	b.packages.Remove(p.place)
 	r := p.run

@@ -5,30 +5,30 @@ import (
 	"time"
 )
 
-// Of a rate: an event counts e times less for each smoothing that has passed
-// since. Silence counts as standing still after the grace, so that a rate does
-// not fall between two events of a slow server.
+// Times of a rate. The weight of an event falls by the factor e in each smoothing.
+// Silence counts as a rate of 0 only after the grace, so that the rate does not
+// fall between two events of a slow server.
 const (
 	smoothing = 5 * time.Second
 	grace     = 2 * time.Second
-	watched   = time.Second   // no rate before so much was seen of the run
-	forgotten = 3 * smoothing // none after so much silence behind the grace
+	watched   = time.Second   // the run must be seen this long before it has a rate
+	forgotten = 3 * smoothing // after this much silence beyond the grace there is no rate
 )
 
 // meter smooths the rate of a count of bytes: an exponentially weighted mean
 // over time.
 type meter struct {
-	last   time.Time // of the last event, by the server's clock
-	heard  time.Time // when it came, by this machine's
+	last   time.Time // of the last event, by the clock of the server
+	heard  time.Time // when the last event came, by the clock of this machine
 	bytes  int64
 	seen   time.Duration // from the first event to the last
 	sum    float64       // bytes per second, weighted
 	weight float64       // approaches 1
 }
 
-// add takes the count as of at, and returns how many bytes came since when. A
-// count that falls, as when a package fails, moves nothing; nor does a clock
-// that goes back.
+// add adds the count at a time, and returns how many bytes came, and in which
+// time. If the count falls, as when a package fails, or if the clock goes back,
+// no bytes came.
 func (m *meter) add(at, now time.Time, bytes int64) (from, to time.Time, moved int64) {
 	moved = max(0, bytes-m.bytes)
 	m.bytes, m.heard = bytes, now
@@ -39,7 +39,7 @@ func (m *meter) add(at, now time.Time, bytes int64) (from, to time.Time, moved i
 	from = m.last
 	step := at.Sub(from).Seconds()
 	tau := smoothing.Seconds()
-	if step <= 0 { // the limit of what stands below
+	if step <= 0 { // the limit of the formula below
 		m.sum += float64(moved) / tau
 		return from, from, moved
 	}
@@ -51,22 +51,23 @@ func (m *meter) add(at, now time.Time, bytes int64) (from, to time.Time, moved i
 	return from, at, moved
 }
 
-// rate returns the bytes per second as of now; 0 where it is not known.
+// rate returns the bytes per second at the time now, or 0 if the rate is
+// unknown.
 func (m *meter) rate(now time.Time) int64 {
 	if m.seen < watched || m.weight == 0 {
 		return 0
 	}
 	rate := m.sum / m.weight
 	if silent := now.Sub(m.heard) - grace; silent > forgotten {
-		return 0 // what is left of it would only make a forecast of days
+		return 0 // such a small rate would forecast days
 	} else if silent > 0 {
 		rate *= math.Exp(-silent.Seconds() / smoothing.Seconds())
 	}
 	return int64(min(math.Round(rate), 1<<62))
 }
 
-// series counts bytes over a run's time in at most MaxSamples steps of equal
-// length, from a second upwards.
+// series counts bytes over the time of a run in at most MaxSamples steps of
+// equal length. A step is at least a second.
 type series struct {
 	start, end time.Time
 	step       time.Duration
@@ -93,7 +94,7 @@ func (s *series) add(from, to time.Time, n int64) {
 	}
 }
 
-// reach makes the series long enough for t, and returns t's place.
+// reach makes the series long enough for t, and returns the index of its step.
 func (s *series) reach(t time.Time) int {
 	for t.Sub(s.start)/s.step >= MaxSamples {
 		s.step *= 2
@@ -113,8 +114,8 @@ func (s *series) reach(t time.Time) int {
 	return i
 }
 
-// view returns the rates. The last is over what has passed of its step, or
-// half of it where that is less.
+// view returns the rates. The rate of the last step is over the time that has
+// passed in the step, or over half a step if that is longer.
 func (s *series) view() Throughput {
 	v := Throughput{Start: s.start, Step: int64(s.step / time.Second), BytesPerSecond: make([]int64, len(s.bytes))}
 	for i, n := range s.bytes {

@@ -10,7 +10,7 @@ import (
 	"mom.internal/wire"
 )
 
-// TestRate: a steady rate is told exactly, from the first second on.
+// TestRate: a steady rate is exact from the first second on.
 func TestRate(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.JobInitialized)
@@ -23,14 +23,14 @@ func TestRate(t *testing.T) {
 	for i := range 5 {
 		s.at(float64(i+1)).event(1, wire.Transferring, done(int64(i+1)*50))
 	}
-	if got := rate(); got != 50 || left() != 15 { // 750 to go
+	if got := rate(); got != 50 || left() != 15 { // 750 bytes are left
 		t.Errorf("rate %d, %d s left; want 50 and 15", got, left())
 	}
-	s.event(1, wire.Transferring, done(251)) // 749 to go at 50 and a bit
+	s.event(1, wire.Transferring, done(251)) // 749 bytes are left, at a rate just over 50
 	if got := left(); got != 15 {
 		t.Errorf("%d s left; want it rounded up to 15", got)
 	}
-	// A change of rate is followed: after one smoothing to 1-1/e.
+	// After one smoothing the rate has followed a change to 1-1/e.
 	s.at(10).event(1, wire.Transferring, done(251))
 	weight := 1 - math.Exp(-2)
 	before := (50*(1-math.Exp(-1)) + 1.0/5) * math.Exp(-1)
@@ -39,7 +39,7 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// TestSilence: after the grace, silence counts as standing still.
+// TestSilence: after the grace, silence counts as a rate of 0.
 func TestSilence(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.JobInitialized)
@@ -54,7 +54,7 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// TestTimeLeftUnknown: none where it cannot be known.
+// TestTimeLeftUnknown: if the time left cannot be known, it is 0.
 func TestTimeLeftUnknown(t *testing.T) {
 	for name, set := range map[string]func(*wire.Event){
 		"no total":         func(e *wire.Event) { e.Data.Progress.BytesTotal = 0 },
@@ -76,7 +76,8 @@ func TestTimeLeftUnknown(t *testing.T) {
 	}
 }
 
-// TestReplay: events that come at once, of an hour ago, give the rates of then.
+// TestReplay: events of an hour ago that come at once have the rates of that
+// time.
 func TestReplay(t *testing.T) {
 	s := newScript(t, Options{})
 	for i := range 11 {
@@ -89,7 +90,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestFailedPackage: bytes that are taken back are no rate below zero.
+// TestFailedPackage: if bytes are taken back, the rate is not negative.
 func TestFailedPackage(t *testing.T) {
 	var m meter
 	m.add(start, start, 0)
@@ -113,15 +114,15 @@ func TestSeries(t *testing.T) {
 	}
 	s.add(sec(0), sec(0.5), 50)
 	s.add(sec(0.5), sec(3), 250)
-	s.add(sec(3), sec(3), 10) // in no time
+	s.add(sec(3), sec(3), 10) // in zero time
 	if v := s.view(); v.Step != 1 || !v.Start.Equal(start) || !slices.Equal(v.BytesPerSecond, []int64{100, 100, 100, 20}) {
 		t.Errorf("%+v", v)
 	}
-	s.add(sec(3), sec(3.75), 75) // the last is over what has passed of it
+	s.add(sec(3), sec(3.75), 75) // the last rate is over the time that has passed in its step
 	if v := s.view(); v.BytesPerSecond[3] != 113 {
 		t.Errorf("%+v", v)
 	}
-	s.add(sec(-9), sec(-8), 100) // before the start: a clock that went back
+	s.add(sec(-9), sec(-8), 100) // before the start, because the clock went back
 	if v := s.view(); v.BytesPerSecond[0] != 200 {
 		t.Errorf("%+v", v)
 	}
@@ -142,8 +143,8 @@ func TestSeries(t *testing.T) {
 	}
 }
 
-// TestClockAhead: what a server whose clock is ahead says of the future counts
-// as now.
+// TestClockAhead: if the clock of the server is ahead, its times in the future
+// count as now.
 func TestClockAhead(t *testing.T) {
 	s := newScript(t, Options{})
 	ahead := func(e *wire.Event) {

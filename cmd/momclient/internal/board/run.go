@@ -8,26 +8,25 @@ import (
 	"mom.internal/wire"
 )
 
-// Phase says how a run or a package stands.
+// Phase is the phase of a run or a package.
 type Phase string
 
-// The phases of a run; those of a package are Running, Completed, Failed and
-// Left.
+// The phases of a run. A package has Running, Completed, Failed or Left.
 const (
 	Running             Phase = "running"
 	Completed           Phase = "completed"
 	CompletedWithErrors Phase = "completedWithErrors"
 	Failed              Phase = "failed"
-	Lost                Phase = "lost" // ended unseen, or with its server
-	Left                Phase = "left" // a package whose run ended before it did
+	Lost                Phase = "lost" // its end was not seen and cannot come
+	Left                Phase = "left" // a package without an end in a run that has ended
 )
 
-// job is what is mirrored where, with its runs.
+// job is a job with its runs.
 type job struct {
 	id     uuid.UUID
 	name   string
-	runs   []*run // in the order in which they were first heard of; never empty
-	forgot int    // runs
+	runs   []*run // in the order of their first events; never empty
+	forgot int    // number of forgotten runs
 }
 
 func (j *job) latest() *run { return j.runs[len(j.runs)-1] }
@@ -38,12 +37,12 @@ type run struct {
 	id    uuid.UUID
 	epoch uuid.UUID
 	phase Phase
-	order uint64 // counts up with each run that begins or ends
+	order uint64 // Board.orders when the run last began or ended
 
 	seq        uint64 // of the last event
 	state      wire.State
-	started    time.Time // zero where the beginning was not seen
-	ended      time.Time // zero where the end was not seen
+	started    time.Time // zero if the beginning was not seen
+	ended      time.Time // zero if the end was not seen
 	lastChange time.Time
 	init       wire.InitializeData // texts cut
 	progress   wire.Progress
@@ -51,13 +50,13 @@ type run struct {
 	throughput series
 
 	packages map[int]*pack
-	first    *pack // the oldest of packages, which are linked
+	first    *pack // the first of the linked packages
 	last     *pack
-	forgot   int // packages
+	forgot   int // number of forgotten packages
 }
 
-// after reports whether r stands below other in the list of jobs: running ones
-// stand first, later ones before earlier ones.
+// after reports whether r is after other in the list of jobs: running ones come
+// first, and later ones before earlier ones.
 func (r *run) after(other *run) bool {
 	if a, b := r.phase == Running, other.phase == Running; a != b {
 		return b
@@ -65,9 +64,9 @@ func (r *run) after(other *run) bool {
 	return r.order < other.order
 }
 
-// take folds an event into its run, which runs again where it was lost. An
-// event that the run has had already, as a snapshot may bring, or that follows
-// the end, changes nothing. mu is held.
+// take folds an event into its run. A lost run runs again. An event that the
+// run had already, as from a snapshot, or an event after the end changes
+// nothing. mu is held.
 func (b *Board) take(r *run, e *wire.Event, now time.Time) {
 	if r.phase == Lost {
 		r.phase = Running
@@ -96,7 +95,7 @@ func (b *Board) take(r *run, e *wire.Event, now time.Time) {
 	}
 }
 
-// describe keeps what the event says of the run, and the job's name.
+// describe keeps the description of the run, and the name of the job.
 func (r *run) describe(i *wire.InitializeData) {
 	r.init = *i
 	for _, text := range []*string{&r.init.Name, &r.init.SourcePath, &r.init.DestinationPath, &r.init.DestinationRoot} {
@@ -108,8 +107,8 @@ func (r *run) describe(i *wire.InitializeData) {
 	}
 }
 
-// begin learns when the run began: from its first event, or from its last,
-// which spans it.
+// begin sets when the run began: from its first event, or from its last event,
+// which spans the run.
 func (r *run) begin(e *wire.Event, now time.Time) {
 	switch e.Data.Status.State {
 	case wire.JobInitialized, wire.JobCompleted, wire.ExportingError:
@@ -129,7 +128,8 @@ func endPhase(e *wire.Event) Phase {
 	return Failed
 }
 
-// meanRate is in bytes per second over the whole run; 0 where it is not known.
+// meanRate returns the bytes per second over the whole run, or 0 if it is
+// unknown.
 func (r *run) meanRate() int64 {
 	took := r.ended.Sub(r.started).Seconds()
 	if r.started.IsZero() || took <= 0 {
@@ -138,7 +138,8 @@ func (r *run) meanRate() int64 {
 	return int64(min(max(0, float64(r.progress.BytesDone)/took), 1<<62))
 }
 
-// fraction is how much is done, over bytes; 1 at a plain completion only.
+// fraction returns how much of the bytes is done. It is 1 only if the run
+// completed without errors.
 func (r *run) fraction() float64 {
 	if r.phase == Completed {
 		return 1
@@ -146,7 +147,7 @@ func (r *run) fraction() float64 {
 	return min(max(0, r.progress.Fraction()), 0.9999)
 }
 
-// timeLeft is in whole seconds, rounded up; 0 where it cannot be known.
+// timeLeft returns whole seconds, rounded up, or 0 if the time is unknown.
 func (r *run) timeLeft(rate int64) int64 {
 	left := r.progress.BytesTotal - r.progress.BytesDone
 	if r.phase != Running || rate <= 0 || left <= 0 || r.progress.BytesTotal <= 0 {
@@ -158,10 +159,11 @@ func (r *run) timeLeft(rate int64) int64 {
 	return 0
 }
 
-// maxTimeLeft is 30 days, in seconds: what is further off is no forecast.
+// maxTimeLeft is 30 days in seconds. A longer forecast means nothing.
 const maxTimeLeft = 30 * 24 * 3600
 
-// changed is when an event's change was over, by the server's clock.
+// changed returns when the change of an event was over, by the clock of the
+// server.
 func changed(s *wire.Status, now time.Time) time.Time {
 	for _, t := range []time.Time{sane(s.ReceivedTime), sane(s.SentTime)} {
 		if !t.IsZero() {
@@ -171,7 +173,7 @@ func changed(s *wire.Status, now time.Time) time.Time {
 	return now.UTC()
 }
 
-// past returns t, or now where t is yet to come by this machine's clock.
+// past returns t, or now if t is in the future by the clock of this machine.
 func past(t, now time.Time) time.Time {
 	if t.After(now) {
 		return now.UTC()
@@ -179,8 +181,8 @@ func past(t, now time.Time) time.Time {
 	return t
 }
 
-// sane returns t in UTC; zero where its year has not four digits, which JSON
-// cannot say.
+// sane returns t in UTC, or the zero time if the year of t does not have four
+// digits, because JSON cannot express it.
 func sane(t time.Time) time.Time {
 	if t = t.UTC(); t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}

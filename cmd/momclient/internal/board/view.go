@@ -9,19 +9,19 @@ import (
 	"mom.internal/wire"
 )
 
-// View is the board at one moment, for a screen: the latest run of each job.
-// It shares nothing with the board.
+// View is a copy of the board at one moment, for a screen: the last run of each
+// job.
 type View struct {
 	Now        time.Time  `json:"now"`
 	Version    uint64     `json:"version"`
 	Connection Connection `json:"connection"`
 	Counts     Counts     `json:"counts"`
-	Jobs       []Job      `json:"jobs"`      // running ones first; later ones before earlier ones
-	Forgotten  int        `json:"forgotten"` // jobs that the board had no room for
-	Problems   []LogEntry `json:"problems"`  // the latest warnings and errors, newest first
+	Jobs       []Job      `json:"jobs"`      // running ones first, and later ones before earlier ones
+	Forgotten  int        `json:"forgotten"` // number of jobs that the board has forgotten
+	Problems   []LogEntry `json:"problems"`  // the last warnings and errors, the newest first
 }
 
-// Counts counts the jobs by the phase of their latest run.
+// Counts has the number of jobs in each phase of their last run.
 type Counts struct {
 	Running             int `json:"running"`
 	Completed           int `json:"completed"`
@@ -30,37 +30,37 @@ type Counts struct {
 	Lost                int `json:"lost"`
 }
 
-// Job is a job with its latest run.
+// Job is a job with its last run.
 type Job struct {
 	ID      uuid.UUID `json:"id"`
 	Name    string    `json:"name"` // "" where no event has said it
 	Run     Run       `json:"run"`
-	Earlier int       `json:"earlier"` // runs before it that the board has
+	Earlier int       `json:"earlier"` // number of earlier runs on the board
 }
 
-// Run is a run so far.
+// Run is the state of a run.
 type Run struct {
 	ID              uuid.UUID     `json:"id"`
 	Epoch           uuid.UUID     `json:"epoch"`
-	Seq             uint64        `json:"seq"` // of its last event
+	Seq             uint64        `json:"seq"` // of the last event
 	Phase           Phase         `json:"phase"`
-	State           wire.State    `json:"state"`            // of its last event
+	State           wire.State    `json:"state"`            // of the last event
 	Started         time.Time     `json:"started,omitzero"` // zero where the beginning was not seen
 	LastChange      time.Time     `json:"lastChange"`
-	Ended           time.Time     `json:"ended,omitzero"`         // zero while it runs, and where it is lost
-	LastExecution   time.Time     `json:"lastExecution,omitzero"` // when the job's run before it ended
+	Ended           time.Time     `json:"ended,omitzero"`         // zero if the run is unfinished or lost
+	LastExecution   time.Time     `json:"lastExecution,omitzero"` // when the last run of the job ended
 	SourcePath      string        `json:"sourcePath,omitempty"`
 	DestinationPath string        `json:"destinationPath,omitempty"`
 	ContinueOnError bool          `json:"continueOnError,omitempty"`
 	Progress        wire.Progress `json:"progress"`
-	Fraction        float64       `json:"fraction"`     // done, from 0 to 1, over bytes; 1 only when completed
-	Rate            int64         `json:"rate"`         // bytes per second: smoothed, or of an ended run the mean; 0 where not known, or the server is away
-	TimeLeft        int64         `json:"timeLeft"`     // whole seconds, at least 1; 0 where it cannot be known
-	InFlight        []Package     `json:"inFlight"`     // packages that have not ended, the oldest first
-	MoreInFlight    int           `json:"moreInFlight"` // beyond MaxInFlight
+	Fraction        float64       `json:"fraction"`     // of the bytes that are done, from 0 to 1; 1 only if the run completed
+	Rate            int64         `json:"rate"`         // bytes per second, smoothed, or the mean of an ended run; 0 if it is unknown or the server is away
+	TimeLeft        int64         `json:"timeLeft"`     // whole seconds, at least 1; 0 if it is unknown
+	InFlight        []Package     `json:"inFlight"`     // unfinished packages, the oldest first
+	MoreInFlight    int           `json:"moreInFlight"` // number of packages beyond MaxInFlight
 }
 
-// Package is a package so far.
+// Package is the state of a package.
 type Package struct {
 	Number         int        `json:"number"`
 	Phase          Phase      `json:"phase"`
@@ -70,38 +70,38 @@ type Package struct {
 	Received       int64      `json:"received"`
 	Files          int        `json:"files"`
 	Pages          int        `json:"pages"`
-	Item           string     `json:"item,omitempty"` // what moved last
+	Item           string     `json:"item,omitempty"` // that moved last
 	TargetFilePath string     `json:"targetFilePath,omitempty"`
-	Steps          []Step     `json:"steps"` // in the order in which they began
+	Steps          []Step     `json:"steps"` // in the order of their beginnings
 }
 
-// JobDetail is a job with all its runs that the board has.
+// JobDetail is a job with all its runs on the board.
 type JobDetail struct {
 	Job
-	Runs      []Run `json:"runs"`      // the latest first; Job.Run is the first
-	Forgotten int   `json:"forgotten"` // runs that the board had no room for
+	Runs      []Run `json:"runs"`      // the last one first; Job.Run is the first
+	Forgotten int   `json:"forgotten"` // number of runs that the board has forgotten
 }
 
-// RunDetail is a run with everything that the board has of it.
+// RunDetail is a run with everything that is on the board.
 type RunDetail struct {
 	JobID             uuid.UUID  `json:"jobID"`
 	Name              string     `json:"name"` // of the job
 	Run               Run        `json:"run"`
-	Packages          []Package  `json:"packages"` // in the order in which they were first heard of
+	Packages          []Package  `json:"packages"` // in the order of their first events
 	PackagesForgotten int        `json:"packagesForgotten"`
 	Throughput        Throughput `json:"throughput"`
-	Log               []LogEntry `json:"log"` // of all severities, newest first
+	Log               []LogEntry `json:"log"` // of all severities, the newest first
 }
 
-// Throughput is how fast bytes came over the time of a run: each number is the
-// mean over one step, up to when the last bytes came.
+// Throughput is the rate over the time of a run. Each number is the mean over
+// one step. The series ends when the last bytes came.
 type Throughput struct {
 	Start          time.Time `json:"start,omitzero"`
 	Step           int64     `json:"step"` // seconds
 	BytesPerSecond []int64   `json:"bytesPerSecond"`
 }
 
-// View returns the board as it is now.
+// View returns a copy of the board.
 func (b *Board) View() View {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -162,16 +162,17 @@ func (b *Board) Run(id uuid.UUID) (RunDetail, bool) {
 	return d, true
 }
 
-// Log returns up to n entries of at least this severity of one job, of all for
-// a zero job, the newest first; everything that the board has for n of 0 or
-// less.
+// Log returns the last n entries of at least the severity, the newest first:
+// those of one job, or of all jobs if job is zero. If n is 0 or less, it
+// returns all entries that the board has.
 func (b *Board) Log(job uuid.UUID, severity wire.Severity, n int) []LogEntry {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.log.latest(n, severity, func(e *LogEntry) bool { return job == uuid.Nil || e.JobID == job })
 }
 
-// look returns the time, after what the time alone changes. mu is held.
+// look applies the changes that only time makes, and returns the time. mu is
+// held.
 func (b *Board) look() time.Time {
 	now := b.now()
 	if len(b.doubted) > 0 && now.Sub(b.doubtAt) >= settleAfter {

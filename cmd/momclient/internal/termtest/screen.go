@@ -1,6 +1,7 @@
-// Package termtest shows what a program draws on a terminal: a screen that reads
-// the bytes, and a pseudo-terminal for a process. The tests of momclient use it,
-// and the command picture below, which draws for README.
+// Package termtest shows what a program draws on a terminal. Screen interprets
+// the bytes, and Terminal runs a process on a pseudo-terminal. Only tests of
+// momclient use it, and the command picture below, which draws the terminal for
+// README.
 package termtest
 
 import (
@@ -12,11 +13,11 @@ import (
 	"mom.internal/cmd/momclient/internal/width"
 )
 
-// Cell is one place of the screen. The second column of a wide character has
-// an empty Text.
+// Cell is one cell of the screen. The second column of a wide character has an
+// empty Text.
 type Cell struct {
 	Text    string // a character with its combining marks; " " for nothing
-	Color   int    // 30 to 37 or 90 to 97, as SGR has them; 0 for the default
+	Color   int    // 30 to 37 or 90 to 97, as in the sequence SGR; 0 is the default
 	Bold    bool
 	Dim     bool
 	Reverse bool
@@ -29,7 +30,7 @@ type Screen struct {
 	Columns, Rows int
 	Cells         [][]Cell
 	Alternate     bool // the alternate screen is shown
-	Hidden        bool // the cursor is
+	Hidden        bool // the cursor is hidden
 	NoWrap        bool
 	Syncing       bool // between the two marks of a synchronized update
 	Unknown       []string
@@ -59,7 +60,7 @@ func (s *Screen) blank() [][]Cell {
 	return cells
 }
 
-// Resize changes the size, and keeps what fits.
+// Resize changes the size. Cells within the new size stay.
 func (s *Screen) Resize(columns, rows int) {
 	old := s.Cells
 	s.Columns, s.Rows = columns, rows
@@ -70,7 +71,7 @@ func (s *Screen) Resize(columns, rows int) {
 	s.row, s.col = min(s.row, rows-1), min(s.col, columns)
 }
 
-// Write takes what the program wrote. It returns no error.
+// Write interprets the output of a program. It returns no error.
 func (s *Screen) Write(p []byte) (int, error) {
 	data := append(s.rest, p...)
 	for len(data) > 0 {
@@ -84,8 +85,8 @@ func (s *Screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// one takes one character or sequence, and returns its length; 0 where it is
-// not whole.
+// one interprets one character or sequence, and returns its length, or 0 if it
+// is incomplete.
 func (s *Screen) one(data []byte) int {
 	switch data[0] {
 	case '\r':
@@ -108,7 +109,7 @@ func (s *Screen) one(data []byte) int {
 	return 1
 }
 
-// escape takes a control sequence.
+// escape interprets a control sequence.
 func (s *Screen) escape(data []byte) int {
 	if len(data) < 2 {
 		return 0
@@ -163,7 +164,7 @@ func (s *Screen) control(final byte, args string) {
 	}
 }
 
-// clamp turns a place that counts from 1, 0 being 1 too, into an index.
+// clamp turns a position that counts from 1 into an index. 0 means 1.
 func clamp(n, limit int) int { return min(max(n, 1), limit) - 1 }
 
 func (s *Screen) mode(n int, on bool) {
@@ -226,8 +227,8 @@ func (s *Screen) lineFeed() {
 	s.erase(s.Rows-1, 0, s.Columns)
 }
 
-// put draws a character at the cursor. In the last column without wrapping it
-// replaces what is there.
+// put draws a character at the cursor. Without wrapping, it replaces the
+// character in the last column.
 func (s *Screen) put(r rune) {
 	w := width.Rune(r)
 	if w == 0 {

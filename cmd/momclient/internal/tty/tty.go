@@ -1,20 +1,20 @@
-// Package tty asks a terminal for its size, reads keys without waiting, and
-// puts it back as it was. It works on Linux, macOS and the BSDs; elsewhere no
-// file is a terminal.
+// Package tty reads the size and the keys of a terminal without waiting, and
+// restores its modes. It works on Linux, macOS and the BSDs. On other systems
+// no file is a terminal. Package screen draws with it.
 package tty
 
 import "os"
 
-// Terminal is the terminal that a program writes on. Its methods are for one
+// Terminal is the terminal on which a program writes. Its methods are for one
 // goroutine at a time.
 type Terminal struct {
 	out   *os.File
-	keys  *os.File // nil where keys come from elsewhere
-	saved *modes   // of keys, as they were; nil while they are so
+	keys  *os.File // nil if keys do not come from a terminal
+	saved *modes   // the original modes of keys; nil while they are in force
 }
 
-// Open returns the terminal behind out, nil where out is none. Keys are read
-// from in, if it is a terminal too.
+// Open returns the terminal out, or nil if out is none. If in is a terminal,
+// too, keys are read from it.
 func Open(in, out *os.File) *Terminal {
 	if out == nil || !isTerminal(out) {
 		return nil
@@ -29,7 +29,7 @@ func Open(in, out *os.File) *Terminal {
 // Write writes to the terminal.
 func (t *Terminal) Write(p []byte) (int, error) { return t.out.Write(p) }
 
-// Size returns columns and rows; 80 and 24 where the terminal does not know.
+// Size returns the size, or 80 and 24 if the terminal does not know it.
 func (t *Terminal) Size() (columns, rows int) {
 	columns, rows = size(t.out)
 	if columns <= 0 || rows <= 0 {
@@ -38,18 +38,18 @@ func (t *Terminal) Size() (columns, rows int) {
 	return min(columns, maxSide), min(rows, maxSide)
 }
 
-// maxSide bounds a frame, whatever a terminal says of its size.
+// maxSide bounds the size, whatever the terminal reports.
 const maxSide = 1000
 
-// Foreground reports whether the program may draw: a shell has not put it into
-// the background.
+// Foreground reports whether the program may draw, because no shell has put it
+// into the background.
 func (t *Terminal) Foreground() bool { return foreground(t.out) }
 
-// HasKeys reports whether Key can give anything.
+// HasKeys reports whether Key can return a key.
 func (t *Terminal) HasKeys() bool { return t.keys != nil }
 
-// Listen lets keys come at once and unseen, until Restore. Ctrl-C, Ctrl-Z and
-// Ctrl-\ remain signals.
+// Listen makes keys available at once, without an echo, until Restore. Ctrl-C,
+// Ctrl-Z and Ctrl-\ remain signals.
 func (t *Terminal) Listen() error {
 	if t.keys == nil || t.saved != nil {
 		return nil
@@ -73,10 +73,10 @@ func (t *Terminal) Key() (key byte, ok bool) {
 	return readKey(t.keys)
 }
 
-// Restore puts the terminal back as Listen found it.
+// Restore restores the modes from before Listen.
 func (t *Terminal) Restore() {
 	if t.saved != nil {
-		setModes(t.keys, t.saved) // a terminal that is gone needs none
+		setModes(t.keys, t.saved) // no error matters if the terminal is gone
 		t.saved = nil
 	}
 }

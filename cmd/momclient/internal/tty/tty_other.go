@@ -15,10 +15,10 @@ func size(*os.File) (columns, rows int)    { return 0, 0 }
 func foreground(*os.File) bool             { return true }
 func readKey(*os.File) (key byte, ok bool) { return 0, false }
 
-// Notify tells nothing here.
+// Notify does nothing on this system.
 func Notify(resizes, suspends, crashes chan<- os.Signal) (stop func()) { return func() {} }
 
-// Suspend does nothing here.
+// Suspend does nothing on this system.
 func Suspend() {}
 
 // Crash ends the program.

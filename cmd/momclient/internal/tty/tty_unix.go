@@ -12,9 +12,9 @@ import (
 
 type modes syscall.Termios
 
-// Ioctl makes a request to a terminal; arg points to the value that the request
-// reads or sets. Afterwards Close still ends a Read of f, which it would not
-// after [os.File.Fd].
+// Ioctl makes a request to a terminal. arg points to the value that the request
+// reads or sets. After Ioctl, unlike after [os.File.Fd], Close still ends a
+// Read of f.
 func Ioctl(f *os.File, request uintptr, arg unsafe.Pointer) error {
 	conn, err := f.SyscallConn()
 	if err != nil {
@@ -37,8 +37,8 @@ func getModes(f *os.File) (*modes, error) {
 
 func setModes(f *os.File, m *modes) error { return Ioctl(f, setTermios, unsafe.Pointer(m)) }
 
-// listening returns m with keys that come one by one, are not echoed, and are
-// not waited for.
+// listening returns m changed so that single keys are read at once, without
+// waiting and without an echo.
 func (m *modes) listening() *modes {
 	l := *m
 	l.Lflag &^= syscall.ICANON | syscall.ECHO
@@ -59,8 +59,8 @@ func size(f *os.File) (columns, rows int) {
 	return int(ws.columns), int(ws.rows)
 }
 
-// foreground is true as well for a terminal that is not the program's own,
-// which has no job control over it.
+// foreground also returns true for a terminal that does not control the
+// program.
 func foreground(f *os.File) bool {
 	var group int32
 	if Ioctl(f, syscall.TIOCGPGRP, unsafe.Pointer(&group)) != nil {
@@ -80,9 +80,9 @@ func readKey(f *os.File) (key byte, ok bool) {
 	return buf[0], err == nil && n == 1
 }
 
-// Notify tells resizes when the size of the terminal may have changed, suspends
-// when the user wants the program to stop for a while, by Ctrl-Z, and crashes
-// of signals that are to end it with a trace of all goroutines; until stop.
+// Notify sends to resizes when the size of the terminal may have changed, to
+// suspends when the user has pressed Ctrl-Z, and to crashes the signals that
+// end the program with a trace of all goroutines. It does so until stop.
 func Notify(resizes, suspends, crashes chan<- os.Signal) (stop func()) {
 	signal.Notify(resizes, syscall.SIGWINCH)
 	signal.Notify(suspends, syscall.SIGTSTP)
@@ -94,13 +94,13 @@ func Notify(resizes, suspends, crashes chan<- os.Signal) (stop func()) {
 	}
 }
 
-// stopsWithin is more than the kernel takes to stop the program.
+// stopsWithin is longer than the kernel takes to stop the program.
 const stopsWithin = time.Second
 
-// Suspend stops the program, as Ctrl-Z would have, and returns when it has been
-// continued. SIGSTOP does it, because Go keeps its handler of SIGTSTP for good.
-// Where no shell would continue the program it returns at once, as the kernel
-// ignores SIGTSTP there.
+// Suspend stops the program, as Ctrl-Z would, and returns when it has been
+// continued. It uses SIGSTOP, because Go never gives up its handler of SIGTSTP.
+// If no shell could continue the program, Suspend returns at once, as the
+// kernel would ignore SIGTSTP.
 func Suspend() {
 	if !hasShell() {
 		return
@@ -115,15 +115,15 @@ func Suspend() {
 	}
 }
 
-// hasShell reports whether the parent is of the same session, as a shell is
-// and a terminal emulator or sshd is not.
+// hasShell reports whether the parent is in the same session. A shell is, and a
+// terminal emulator or sshd is not.
 func hasShell() bool {
 	mine, _, errno := syscall.RawSyscall(syscall.SYS_GETSID, 0, 0, 0)
 	parents, _, errno2 := syscall.RawSyscall(syscall.SYS_GETSID, uintptr(syscall.Getppid()), 0, 0)
 	return errno == 0 && errno2 == 0 && mine == parents
 }
 
-// Crash does what the signal would have done.
+// Crash ends the program as the signal would.
 func Crash(s os.Signal) {
 	signal.Reset(s)
 	syscall.Kill(syscall.Getpid(), s.(syscall.Signal))

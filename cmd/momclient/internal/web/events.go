@@ -12,15 +12,15 @@ import (
 	"mom.internal/wire"
 )
 
-// events keeps the last events as they were delivered, encoded.
+// events keeps the last events, encoded.
 type events struct {
-	mu    sync.Mutex // guards all below
-	first uint64     // the number of kept[0]; the first event's is 1
+	mu    sync.Mutex // guards the fields below
+	first uint64     // the number of kept[0]; the first event has 1
 	kept  [][]byte
 	size  int
 }
 
-// Event keeps e for /api/events. The board is told of it by whoever made it.
+// Event keeps e for /api/events. The caller gives e to the board.
 func (s *Server) Event(e *wire.Event) error {
 	text, err := s.json(e)
 	if err != nil {
@@ -41,13 +41,14 @@ func (r *events) add(text []byte) {
 	for len(r.kept) > MaxEvents || r.size > MaxEventBytes && len(r.kept) > 1 {
 		r.size -= len(r.kept[0])
 		r.kept[0] = nil
-		r.kept = r.kept[1:] // append makes a new array when this one's end is reached
+		r.kept = r.kept[1:] // append makes a new array at the end of this one
 		r.first++
 	}
 }
 
-// after returns up to limit events behind the n-th, how many of those are gone,
-// the number of the last event returned or gone, and whether there are more.
+// after returns up to limit events after event n, how many of those are no
+// longer kept, the number of the last event that is returned or gone, and
+// whether there are more.
 func (r *events) after(n uint64, limit int) (found []json.RawMessage, missed, last uint64, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,13 +70,13 @@ func (r *events) after(n uint64, limit int) (found []json.RawMessage, missed, la
 	return found, missed, n, false
 }
 
-// answer is what /api/events says.
+// answer is the answer to /api/events.
 type answer struct {
-	Events    []json.RawMessage `json:"events"`              // as -o json writes them
-	Next      string            `json:"next"`                // to ask for what follows, with after=
-	More      bool              `json:"more"`                // there is something already
-	Missed    uint64            `json:"missed"`              // events between after= and the first here that are not kept any more
-	Restarted bool              `json:"restarted,omitempty"` // after= is of a monitor before this one, of whose events nothing is known here
+	Events    []json.RawMessage `json:"events"`              // as -o json prints them
+	Next      string            `json:"next"`                // the cursor for the next request
+	More      bool              `json:"more"`                // there are more events
+	Missed    uint64            `json:"missed"`              // events after the cursor of the request that are no longer kept
+	Restarted bool              `json:"restarted,omitempty"` // the cursor of the request is from an earlier monitor, whose events are not here
 }
 
 // serveEvents answers /api/events?after=CURSOR&limit=N.
@@ -104,13 +105,13 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	a.Events, a.Missed, after, a.More = s.events.after(after, limit)
 	if query.Get("after") == "" || a.Restarted {
-		a.Missed = 0 // whoever begins has missed nothing
+		a.Missed = 0 // a first request has missed nothing
 	}
 	a.Next = cursor(s.life, after)
 	writeJSON(w, http.StatusOK, a)
 }
 
-// cursor names a place in something that has a name of its own.
+// cursor returns the cursor of event or frame n.
 func cursor(life string, n uint64) string { return life + "-" + strconv.FormatUint(n, 10) }
 
 func parseCursor(text string) (life string, n uint64, ok bool) {

@@ -9,7 +9,7 @@ import (
 	"mom.internal/wire"
 )
 
-// seqs are the events of an answer.
+// seqs returns the sequence numbers of an answer.
 func seqs(t *testing.T, a *answer) (all []uint64) {
 	t.Helper()
 	for _, text := range a.Events {
@@ -22,9 +22,9 @@ func seqs(t *testing.T, a *answer) (all []uint64) {
 	return all
 }
 
-// TestEvents pages through the events, and goes on where others came since.
+// TestEvents pages through the events, and goes on with later ones.
 func TestEvents(t *testing.T) {
-	r := newRig(t)
+	r := newTestPage(t)
 	var a answer
 	r.get("/api/events", &a)
 	if len(a.Events) > 0 || a.More || a.Next == "" {
@@ -60,10 +60,10 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestEventsMissed says how many are not kept any more, and that another
-// monitor is at work.
+// TestEventsMissed reports how many events are no longer kept, and that the
+// monitor was restarted.
 func TestEventsMissed(t *testing.T) {
-	r := newRig(t)
+	r := newTestPage(t)
 	r.event(1, wire.Transferring)
 	var a answer
 	r.get("/api/events", &a)
@@ -91,9 +91,9 @@ func TestEventsMissed(t *testing.T) {
 	}
 }
 
-// TestEventsBad refuses what no answer gave.
+// TestEventsBad refuses cursors that no answer has.
 func TestEventsBad(t *testing.T) {
-	r := newRig(t)
+	r := newTestPage(t)
 	for _, query := range []string{"limit=0", "limit=-1", "limit=1001", "limit=many", "after=x", "after=-1", "after=X-", "after=X--1", "after=X-99999999999999999999"} {
 		var e struct{ Error string }
 		if w := r.get("/api/events?"+query, &e); w.Code != http.StatusBadRequest || !strings.Contains(e.Error, "want") {
@@ -102,9 +102,9 @@ func TestEventsBad(t *testing.T) {
 	}
 }
 
-// TestEventsBytes bounds what is kept, and each answer.
+// TestEventsBytes bounds the events that are kept, and each answer.
 func TestEventsBytes(t *testing.T) {
-	r := newRig(t)
+	r := newTestPage(t)
 	long := strings.Repeat("x", 1<<20)
 	for range 20 {
 		r.event(1, wire.Transferring, func(e *wire.Event) { e.Data.Initialize.Name = long })

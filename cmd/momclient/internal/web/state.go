@@ -9,13 +9,13 @@ import (
 	"mom.internal/wire"
 )
 
-// Of what a page shows.
+// Limits of a page.
 const (
-	maxInFlight = 5   // packages under their job in the overview
+	maxInFlight = 5   // packages of a job in the overview
 	maxLog      = 300 // log entries of each severity on a job's page
 )
 
-// overview is the state of the page of all jobs.
+// overview fills the state of the page of all jobs.
 func (s *Server) overview(state map[string]any) {
 	v := s.board.View()
 	state["build"] = build
@@ -32,7 +32,7 @@ func (s *Server) overview(state map[string]any) {
 	putLog(state, v.Problems, board.MaxProblems)
 }
 
-// brief is the job without what the overview does not show.
+// brief returns the job without the fields that the overview does not show.
 func brief(j *board.Job) *board.Job {
 	r := &j.Run
 	if over := len(r.InFlight) - maxInFlight; over > 0 {
@@ -45,8 +45,8 @@ func brief(j *board.Job) *board.Job {
 	return j
 }
 
-// jobState returns the state of a job's page: of the run, or with a zero one of
-// its latest.
+// jobState returns a function that fills the state of the page of a job with
+// the run, or with the last run if run is zero.
 func (s *Server) jobState(job, run uuid.UUID) func(map[string]any) {
 	return func(state map[string]any) {
 		state["build"] = build
@@ -61,7 +61,7 @@ func (s *Server) jobState(job, run uuid.UUID) func(map[string]any) {
 		order := make([]uuid.UUID, 0, len(j.Runs))
 		for i := range j.Runs {
 			r := &j.Runs[i]
-			r.InFlight = nil // its packages are shown
+			r.InFlight = nil // the page has all packages of the run
 			order = append(order, r.ID)
 			state["run/"+r.ID.String()] = r
 		}
@@ -74,7 +74,7 @@ func (s *Server) jobState(job, run uuid.UUID) func(map[string]any) {
 	}
 }
 
-// runState puts what is shown of one run of the job.
+// runState adds one run of the job to the state.
 func (s *Server) runState(state map[string]any, job, run uuid.UUID) {
 	d, ok := s.board.Run(run)
 	if !ok || d.JobID != job {
@@ -93,7 +93,7 @@ func (s *Server) runState(state map[string]any, job, run uuid.UUID) {
 	putLog(state, d.Log, maxLog)
 }
 
-// putLog puts the newest entries, at most n of each severity.
+// putLog adds the newest entries, at most n of each severity.
 func putLog(state map[string]any, entries []board.LogEntry, n int) {
 	var of [wire.SeverityError + 1]int
 	left := 0

@@ -12,19 +12,19 @@ import (
 	"github.com/google/uuid"
 )
 
-// topicKey names a page: the overview where it is zero, a job's page, or that
-// of one run of it.
+// topicKey names a page: the overview if it is zero, the page of a job, or that
+// of one of its runs.
 type topicKey struct{ job, run uuid.UUID }
 
-// streams are the pages that are open.
+// streams has the pages that are open.
 type streams struct {
-	mu     sync.Mutex // guards all below
+	mu     sync.Mutex // guards the fields below
 	open   int
 	topics map[topicKey]*topic
 }
 
-// live answers /api/live?job=ID&run=ID with server-sent events: frames of the
-// page's state, each with the cursor as its id.
+// live answers /api/live?job=ID&run=ID with server-sent events. Each is a frame
+// with the state of the page, and has a cursor as its ID.
 func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	key, err := parseKey(query.Get("job"), query.Get("run"))
@@ -47,7 +47,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	head.Set("Content-Type", "text/event-stream")
 	last := r.Header.Get("Last-Event-ID")
 	if last == "" {
-		last = query.Get("last") // from a page that had to begin a stream anew
+		last = query.Get("last") // from a page that had to begin another stream
 	}
 	s.follow(r.Context(), http.NewResponseController(w), w, t, last)
 }
@@ -66,8 +66,8 @@ func parseKey(job, run string) (key topicKey, err error) {
 	return key, nil
 }
 
-// follow sends frames until the browser goes, or takes no more, or the server
-// is to end.
+// follow sends frames until the browser goes away or reads no more, or the
+// server ends.
 func (s *Server) follow(ctx context.Context, ctl *http.ResponseController, w http.ResponseWriter, t *topic, last string) {
 	tick := time.NewTicker(FrameTime)
 	defer tick.Stop()
@@ -109,7 +109,7 @@ func send(ctl *http.ResponseController, w http.ResponseWriter, text []byte) erro
 	return ctl.Flush()
 }
 
-// enter returns the page's topic; nil where too many are open.
+// enter returns the topic of a page, or nil if too many pages are open.
 func (s *Server) enter(key topicKey) *topic {
 	all := &s.streams
 	all.mu.Lock()
@@ -131,7 +131,8 @@ func (s *Server) enter(key topicKey) *topic {
 	return t
 }
 
-// leave keeps the topic for whoever comes back, unless too many are kept.
+// leave keeps the topic for a browser that comes back, unless too many are
+// kept.
 func (s *Server) leave(key topicKey, t *topic) {
 	all := &s.streams
 	all.mu.Lock()

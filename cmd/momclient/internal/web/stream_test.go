@@ -15,15 +15,16 @@ import (
 	"mom.internal/wire/wiretest"
 )
 
-// inBubble runs a test of a rig behind an HTTP server on a network in memory.
-func inBubble(t *testing.T, test func(*testing.T, *rig, *wiretest.Network)) {
+// inBubble runs a test of a testPage behind an HTTP server on a network in
+// memory.
+func inBubble(t *testing.T, test func(*testing.T, *testPage, *wiretest.Network)) {
 	synctest.Test(t, func(t *testing.T) {
 		var network wiretest.Network
 		l, err := network.Listen("page")
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := newRig(t)
+		r := newTestPage(t)
 		ctx, cancel := context.WithCancel(context.Background())
 		srv := &http.Server{Handler: r.s, WriteTimeout: time.Minute, BaseContext: func(net.Listener) context.Context { return ctx }}
 		go srv.Serve(l)
@@ -37,14 +38,14 @@ func inBubble(t *testing.T, test func(*testing.T, *rig, *wiretest.Network)) {
 	})
 }
 
-// streams returns how many streams are open, and how many states are kept.
-func (r *rig) streams() (open, kept int) {
+// streams returns how many streams are open, and how many topics are kept.
+func (r *testPage) streams() (open, kept int) {
 	r.s.streams.mu.Lock()
 	defer r.s.streams.mu.Unlock()
 	return r.s.streams.open, len(r.s.streams.topics)
 }
 
-// stream is a browser's end of a stream.
+// stream is the browser's end of a stream.
 type stream struct {
 	reader
 	t     *testing.T
@@ -54,7 +55,7 @@ type stream struct {
 	beats int
 }
 
-// open begins a stream, and reads the answer's head.
+// open begins a stream, and reads the header of the answer.
 func open(t *testing.T, network *wiretest.Network, query, last string) *stream {
 	t.Helper()
 	nc, err := network.DialContext(t.Context(), "tcp", "page")
@@ -62,7 +63,7 @@ func open(t *testing.T, network *wiretest.Network, query, last string) *stream {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	ask := "GET /api/live" + query + " HTTP/1.0\r\nHost: localhost\r\n" // 1.0: no chunks in between
+	ask := "GET /api/live" + query + " HTTP/1.0\r\nHost: localhost\r\n" // HTTP 1.0 has no chunks
 	if last != "" {
 		ask += "Last-Event-ID: " + last + "\r\n"
 	}
@@ -104,10 +105,10 @@ func (s *stream) next() frame {
 	}
 }
 
-// TestLive sends all, then what changes, a frame for many events; and what is
-// missing to who comes back.
+// TestLive sends the whole state, then changes, many events in one frame, and
+// to a browser that comes back the changes that it lacks.
 func TestLive(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *rig, network *wiretest.Network) {
+	inBubble(t, func(t *testing.T, r *testPage, network *wiretest.Network) {
 		r.connect()
 		for run := range 5 {
 			r.event(run, wire.JobInitialized)
@@ -142,10 +143,10 @@ func TestLive(t *testing.T) {
 	})
 }
 
-// TestLivePace sends at most a frame each FrameTime under a flood, and a beat
-// now and then where nothing happens.
+// TestLivePace sends at most one frame per FrameTime during a flood, and a
+// heartbeat now and then if nothing happens.
 func TestLivePace(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *rig, network *wiretest.Network) {
+	inBubble(t, func(t *testing.T, r *testPage, network *wiretest.Network) {
 		r.connect()
 		s := open(t, network, "", "")
 		s.next()
@@ -164,7 +165,7 @@ func TestLivePace(t *testing.T) {
 		if most := int(time.Second/FrameTime) + 1; frames > most || frames < 3 {
 			t.Errorf("%d frames in a second", frames)
 		}
-		for s.beats == 0 { // rates fade for a while
+		for s.beats == 0 { // rates fall for a while
 			time.Sleep(BeatTime)
 			r.event(1, wire.Transferring)
 			s.next()
@@ -172,9 +173,9 @@ func TestLivePace(t *testing.T) {
 	})
 }
 
-// TestLiveJob follows a job's latest run, or the one that is asked for.
+// TestLiveJob follows the last run of a job, or the run in the request.
 func TestLiveJob(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *rig, network *wiretest.Network) {
+	inBubble(t, func(t *testing.T, r *testPage, network *wiretest.Network) {
 		r.event(1, wire.JobInitialized)
 		r.event(1, wire.PackageInitialized, of(7), logged(wire.SeverityWarning, "careful"))
 		r.event(1, wire.Transferred, of(7))
@@ -205,16 +206,16 @@ func TestLiveJob(t *testing.T) {
 	})
 }
 
-// TestLiveStalled ends the stream of a browser that does not read, after
-// exactly WriteTimeout, and keeps nothing for it meanwhile.
+// TestLiveStalled ends the stream of a browser that does not read after exactly
+// WriteTimeout, and queues nothing for it.
 func TestLiveStalled(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *rig, network *wiretest.Network) {
+	inBubble(t, func(t *testing.T, r *testPage, network *wiretest.Network) {
 		r.connect()
 		s := open(t, network, "", "")
 		s.next()
 		time.Sleep(FrameTime / 2)
 		r.event(1, wire.Transferring)
-		time.Sleep(FrameTime / 2) // with this frame it stands still
+		time.Sleep(FrameTime / 2) // this frame blocks
 		for left := WriteTimeout - time.Nanosecond; left > 0; left -= min(left, FrameTime) {
 			time.Sleep(min(left, FrameTime))
 			r.event(1, wire.Transferring)
@@ -231,10 +232,10 @@ func TestLiveStalled(t *testing.T) {
 	})
 }
 
-// TestLiveMany refuses streams over the bound, and keeps few states of pages
+// TestLiveMany refuses streams over the bound, and keeps few topics of pages
 // that nobody has open.
 func TestLiveMany(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *rig, network *wiretest.Network) {
+	inBubble(t, func(t *testing.T, r *testPage, network *wiretest.Network) {
 		r.event(1, wire.JobInitialized)
 		var all []*stream
 		for i := range MaxStreams {
@@ -257,9 +258,9 @@ func TestLiveMany(t *testing.T) {
 	})
 }
 
-// TestLiveBad refuses what is no ID.
+// TestLiveBad refuses values that are no ID.
 func TestLiveBad(t *testing.T) {
-	r := newRig(t)
+	r := newTestPage(t)
 	for _, query := range []string{"?job=site", "?run=" + id(1).String(), "?job=" + id(1).String() + "&run=x"} {
 		var e struct{ Error string }
 		if w := r.get("/api/live"+query, &e); w.Code != http.StatusBadRequest || !strings.Contains(e.Error, "want") {
@@ -269,9 +270,9 @@ func TestLiveBad(t *testing.T) {
 }
 
 // TestLogBound keeps the newest entries of each severity, so that notes do not
-// push out errors.
+// displace errors.
 func TestLogBound(t *testing.T) {
-	r := newRig(t)
+	r := newTestPage(t)
 	r.event(1, wire.JobInitialized, logged(wire.SeverityError, "the only error"))
 	for range 2 * maxLog {
 		r.event(1, wire.Transferring, logged(wire.SeverityProcessing, "a note"))

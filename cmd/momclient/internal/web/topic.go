@@ -9,43 +9,44 @@ import (
 	"time"
 )
 
-// maxTombs is how many frames long a part that went is remembered. Whoever had
-// no frame for longer gets everything.
+// maxTombs is the number of frames for which a removed part is remembered. A
+// browser without a frame for longer gets the whole state.
 const maxTombs = 500
 
-// topic is the state of one page, in parts that change one by one. It is made
-// anew when somebody asks, not more often than each FrameTime whoever asks.
+// topic is the state of one page, in parts that change separately. The state is
+// computed when a browser asks, but at most once per FrameTime, however many
+// browsers ask.
 type topic struct {
 	life string
-	fill func(map[string]any) // puts all parts as they are now
+	fill func(map[string]any) // adds all parts
 
-	mu    sync.Mutex // guards all below
-	frame uint64     // counts up with each change
-	base  uint64     // who has had no frame since this one gets everything
+	mu    sync.Mutex // guards the fields below
+	frame uint64     // the number of changes
+	base  uint64     // a browser without a frame since this one gets the whole state
 	parts map[string]*part
 	made  time.Time
-	of    uint64 // the board's version, when it was made
+	of    uint64 // the version of the board at the last update
 
-	// Guarded by the mutex of streams.
-	open int // streams
+	// The mutex of streams guards the fields below.
+	open int // number of streams
 	idle time.Time
 }
 
-// part is a piece of a page's state.
+// part is a part of the state of a page.
 type part struct {
-	frame uint64 // in which it changed last
-	json  []byte // nil for one that went
+	frame uint64 // the frame of its last change
+	json  []byte // nil if the part was removed
 }
 
-// fixed is a part that never changes while it is there: it is encoded once.
+// fixed is a part that never changes, so it is encoded once.
 type fixed struct{ v any }
 
 func newTopic(fill func(map[string]any)) *topic {
 	return &topic{life: newName(), fill: fill, parts: make(map[string]*part)}
 }
 
-// refresh makes the state anew where the board has changed, or a second has
-// passed, with which rates fade. mu is held.
+// refresh updates the state if the board has changed, or if a second has
+// passed, because rates fall with time. mu is held.
 func (t *topic) refresh(now time.Time, version uint64) {
 	if age := now.Sub(t.made); !t.made.IsZero() && (age < FrameTime/2 || t.of == version && age < time.Second) {
 		return
@@ -69,7 +70,7 @@ func (t *topic) update(state map[string]any) {
 		}
 		text, err := json.Marshal(v)
 		if err != nil {
-			continue // the board gives nothing that JSON cannot say
+			continue // the board has no values that JSON cannot express
 		}
 		if p == nil {
 			p = new(part)
@@ -91,9 +92,9 @@ func (t *topic) update(state map[string]any) {
 	}
 }
 
-// since returns the data of a frame that brings whoever had the last one up to
-// date, and the frame's cursor; nil where nothing changed. Whoever had none, or
-// one of a topic before this, gets everything.
+// since returns a frame with the changes since the last one of a browser, and
+// the cursor of the frame. It returns nil if nothing has changed. A browser
+// with no last frame, or with one of an earlier topic, gets the whole state.
 func (t *topic) since(last string, now time.Time, version uint64) (id string, data []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,7 +107,8 @@ func (t *topic) since(last string, now time.Time, version uint64) (id string, da
 	return id, t.encode(full, n, now)
 }
 
-// encode writes the parts that changed after frame n, or all. mu is held.
+// encode encodes the parts that changed after frame n, or all of them. mu is
+// held.
 func (t *topic) encode(full bool, n uint64, now time.Time) []byte {
 	keys := make([]string, 0, len(t.parts))
 	for key, p := range t.parts {
@@ -114,7 +116,7 @@ func (t *topic) encode(full bool, n uint64, now time.Time) []byte {
 			keys = append(keys, key)
 		}
 	}
-	slices.Sort(keys) // so that the same state is the same bytes
+	slices.Sort(keys) // so that equal states have equal bytes
 	var b bytes.Buffer
 	b.WriteString(`{"now":` + strconv.FormatInt(now.UnixMilli(), 10))
 	if full {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// frame is what a browser reads.
+// frame is a frame as a browser decodes it.
 type frame struct {
 	Now  int64
 	Full bool
@@ -18,15 +18,14 @@ type frame struct {
 	Gone []string
 }
 
-// reader is a browser's copy of a topic.
+// reader is the copy of a topic in a browser.
 type reader struct {
 	last  string
 	state map[string]string
-	got   frame // the last
+	got   frame // the last frame
 }
 
-// read brings the copy up to date as of now, and reports whether there was
-// something new.
+// read updates the copy, and reports whether there was something new.
 func (r *reader) read(t *testing.T, of *topic, now time.Time, version uint64) bool {
 	t.Helper()
 	id, data := of.since(r.last, now, version)
@@ -49,8 +48,8 @@ func (r *reader) read(t *testing.T, of *topic, now time.Time, version uint64) bo
 	return true
 }
 
-// TestTopic brings readers that read at random times, and some from the start,
-// to the same state, and sends each part as often as it changes.
+// TestTopic: readers that read at random times, some of them from the start,
+// come to the same state, and each part is sent as often as it changes.
 func TestTopic(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -88,7 +87,8 @@ func TestTopic(t *testing.T) {
 	}
 }
 
-// astray is a reader that lost its place, or has one that never was.
+// astray returns a reader that has lost its cursor, or has one that never
+// existed.
 func astray(r *rand.Rand, was *reader) reader {
 	return reader{last: []string{"", "junk", "OTHER-5", was.last + "999"}[r.IntN(4)], state: map[string]string{"part/junk": "1"}}
 }
@@ -101,8 +101,8 @@ func equal(state map[string]string, truth map[string]any) bool {
 	return maps.Equal(state, want)
 }
 
-// TestTopicTombs sends everything to who comes back after so long that it is
-// not known any more what went.
+// TestTopicTombs sends the whole state to a reader that comes back so late that
+// removed parts are forgotten.
 func TestTopicTombs(t *testing.T) {
 	truth := map[string]any{"stays": 1, "goes": 1}
 	topic := newTopic(func(state map[string]any) { maps.Copy(state, truth) })
@@ -129,19 +129,20 @@ func TestTopicTombs(t *testing.T) {
 	}
 }
 
-// TestTopicPace makes the state anew no more often than it may, whoever asks.
+// TestTopicPace computes the state at most once per FrameTime, however many
+// ask.
 func TestTopicPace(t *testing.T) {
 	made := 0
 	topic := newTopic(func(map[string]any) { made++ })
 	now := time.Now()
-	for i := range 1000 { // over a second
+	for i := range 1000 { // in a second
 		topic.since("", now.Add(time.Duration(i)*time.Millisecond), uint64(i))
 	}
 	if made != int(time.Second/(FrameTime/2)) {
 		t.Errorf("made %d times", made)
 	}
 	made = 0
-	for i := range 1000 { // nothing is new, but what fades
+	for i := range 1000 { // only rates change
 		topic.since("", now.Add(time.Minute+time.Duration(i)*time.Millisecond), 999)
 	}
 	if made != 1 {

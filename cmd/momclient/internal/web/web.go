@@ -1,20 +1,19 @@
-// Package web shows a board in a browser: one page, which is embedded, and
-// beside it the jobs, the events and the health as JSON.
+// Package web shows a board in a browser. It has one page, which is embedded, and
+// the jobs, the events and the health as JSON. Only momclient uses it.
 //
-// # What a browser gets
+// # Frames
 //
-// The page is told of changes by server-sent events, a frame at most each
-// [FrameTime] however many events there are: what changed since the frame that
-// the browser had last, which it names itself, by Last-Event-ID when it comes
-// back. Nothing is queued for a browser, so one that reads slowly gets fewer
-// and larger frames, and one that does not read loses its connection after
-// [WriteTimeout]. Neither holds up the events.
+// The page receives changes by server-sent events, at most one frame per
+// [FrameTime], however many events there are. A frame has the changes since the
+// last frame that the browser has; a browser that comes back names that frame by
+// Last-Event-ID. Nothing is queued for a browser. So a browser that reads slowly
+// gets fewer and larger frames, and one that does not read loses its connection
+// after [WriteTimeout]. Neither delays the events.
 //
-// # Who gets it
+// # Access
 //
-// Whoever can reach the address and is no foreign page: wrap the handler by
-// guard.Handler. Nothing can be changed by way of it: only GET and HEAD are
-// answered.
+// Every program that can reach the handler may read, so serve it by package pages.
+// Nothing can be changed: the handler answers only GET and HEAD.
 //
 // # Bounds
 //
@@ -38,23 +37,23 @@ import (
 
 // The bounds of a Server.
 const (
-	FrameTime    = 200 * time.Millisecond // between two frames of a page
-	BeatTime     = 4 * time.Second        // a page without news is told so
-	WriteTimeout = 10 * time.Second       // a frame must be on its way by then
-	MaxStreams   = 48                     // pages open at once
-	maxIdle      = 8                      // states kept of pages that nobody has open, for who comes back
+	FrameTime    = 200 * time.Millisecond // the time between two frames of a page
+	BeatTime     = 4 * time.Second        // a page without news gets a heartbeat
+	WriteTimeout = 10 * time.Second       // for the write of a frame
+	MaxStreams   = 48                     // pages that are open at once
+	maxIdle      = 8                      // topics that are kept of pages that nobody has open, for browsers that come back
 
-	MaxEvents     = 10_000   // kept for /api/events, as many as the server itself keeps
-	MaxEventBytes = 16 << 20 // of these, as JSON
+	MaxEvents     = 10_000   // events kept for /api/events, as many as a server caches
+	MaxEventBytes = 16 << 20 // bytes of these events as JSON
 	maxAnswer     = 1000     // events in an answer
-	maxAnswerSize = 4 << 20  // bytes of events in an answer, unless one alone has more
+	maxAnswerSize = 4 << 20  // bytes of events in an answer, unless a single event has more
 )
 
 // Options sets up a Server.
 type Options struct {
-	// Board is what is shown.
+	// Board is the board to show.
 	Board *board.Board
-	// JSON encodes an event as the monitor does elsewhere.
+	// JSON encodes an event as -o json does.
 	JSON func(*wire.Event) ([]byte, error)
 }
 
@@ -63,14 +62,14 @@ type Options struct {
 type Server struct {
 	board *board.Board
 	json  func(*wire.Event) ([]byte, error)
-	life  string // names this process in cursors
+	life  string // the name of this process in cursors
 	mux   *http.ServeMux
 
 	events  events
 	streams streams
 }
 
-// New returns a Server that has seen no event.
+// New returns a Server without events.
 func New(opts Options) *Server {
 	s := &Server{board: opts.Board, json: opts.JSON, life: newName(), mux: http.NewServeMux()}
 	s.streams.topics = make(map[topicKey]*topic)
@@ -86,7 +85,8 @@ func New(opts Options) *Server {
 	return s
 }
 
-// ServeHTTP answers GET and HEAD, with headers that keep the page to itself.
+// ServeHTTP answers GET and HEAD, with headers that protect the page from other
+// sites.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	head := w.Header()
 	head.Set("Content-Security-Policy", policy)
@@ -98,21 +98,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	head.Set("Cache-Control", "no-store")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		head.Set("Allow", "GET, HEAD")
-		http.Error(w, "only GET and HEAD: nothing can be changed here", http.StatusMethodNotAllowed)
+		http.Error(w, "only GET and HEAD are allowed", http.StatusMethodNotAllowed)
 		return
 	}
 	s.mux.ServeHTTP(w, r)
 }
 
-// policy lets the page use what comes from here, and nothing else. Texts cannot
-// become markup, as far as the browser knows of trusted types.
+// policy lets the page load only its own files. Texts cannot become markup in
+// browsers that support trusted types.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 //go:embed page
 var page embed.FS
 
-// build names the version of the page.
+// build is a hash of the page, so that an open page finds out that the monitor
+// has another version.
 var build = func() string {
 	sum := sha256.New()
 	files, _ := page.ReadDir("page")
@@ -144,12 +145,12 @@ func asset(name string) http.Handler {
 	})
 }
 
-// jobs answers /api/jobs: everything that the overview shows.
+// jobs answers /api/jobs with the view of the board.
 func (s *Server) jobs(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, s.board.View())
 }
 
-// health answers /healthz: 200 while events come.
+// health answers /healthz, with 200 while events come.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	c := s.board.Connection()
 	code, status := http.StatusServiceUnavailable, "down"
@@ -165,7 +166,7 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 func writeJSON(w http.ResponseWriter, code int, v any) {
 	text, err := json.Marshal(v)
 	if err != nil {
-		http.Error(w, "this cannot be said in JSON: "+err.Error(), http.StatusInternalServerError)
+		http.Error(w, "cannot be encoded as JSON: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -174,12 +175,12 @@ func writeJSON(w http.ResponseWriter, code int, v any) {
 	w.Write(append(text, '\n'))
 }
 
-// writeError answers a question that cannot be answered.
+// writeError answers a bad request.
 func writeError(w http.ResponseWriter, code int, message string) {
 	writeJSON(w, code, struct {
 		Error string `json:"error"`
 	}{message})
 }
 
-// newName returns a name that no process has had.
+// newName returns a random name for this process.
 func newName() string { return rand.Text()[:12] }

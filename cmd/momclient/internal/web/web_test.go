@@ -18,29 +18,29 @@ import (
 	"mom.internal/wire"
 )
 
-// rig is a server that shows a board, driven by hand.
-type rig struct {
+// testPage is a Server with a board, which the test drives.
+type testPage struct {
 	t *testing.T
 	b *board.Board
 	s *Server
 	n uint64
 }
 
-func newRig(t *testing.T) *rig {
+func newTestPage(t *testing.T) *testPage {
 	b := board.New(board.Options{})
 	encode := func(e *wire.Event) ([]byte, error) { return json.Marshal(e) }
-	return &rig{t: t, b: b, s: New(Options{Board: b, JSON: encode})}
+	return &testPage{t: t, b: b, s: New(Options{Board: b, JSON: encode})}
 }
 
 func id(n int) uuid.UUID { return uuid.MustParse(fmt.Sprintf("00000000-0000-4000-8000-%012d", n)) }
 
-// connect tells the board that events come.
-func (r *rig) connect() {
+// connect gives the board a connection.
+func (r *testPage) connect() {
 	r.b.Status(momclient.ConnectionStatus{Kind: momclient.Connected, Time: time.Now(), Server: "mirror.example:7420", Epoch: id(1000)})
 }
 
-// event is the next event, of a run of the job of the same number.
-func (r *rig) event(run int, state wire.State, set ...func(*wire.Event)) {
+// event adds the next event, of a run of the job with the same number.
+func (r *testPage) event(run int, state wire.State, set ...func(*wire.Event)) {
 	r.t.Helper()
 	r.n++
 	now := time.Now()
@@ -66,8 +66,8 @@ func logged(severity wire.Severity, message string) func(*wire.Event) {
 	}
 }
 
-// get asks, and reads the answer's JSON into value.
-func (r *rig) get(target string, value any) *httptest.ResponseRecorder {
+// get requests target, and decodes the answer's JSON into value.
+func (r *testPage) get(target string, value any) *httptest.ResponseRecorder {
 	r.t.Helper()
 	w := httptest.NewRecorder()
 	r.s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))
@@ -79,9 +79,9 @@ func (r *rig) get(target string, value any) *httptest.ResponseRecorder {
 	return w
 }
 
-// TestHeaders keeps every answer to this origin, refusals too.
+// TestHeaders checks the headers of all answers, including errors.
 func TestHeaders(t *testing.T) {
-	r := newRig(t)
+	r := newTestPage(t)
 	for _, target := range []string{"/", "/app.js", "/style.css", "/icon.svg", "/api/jobs", "/api/events", "/healthz", "/none", "/api/live?job=none"} {
 		head := r.get(target, nil).Header()
 		for name, want := range map[string]string{
@@ -104,9 +104,9 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// TestMethods answers GET and HEAD, and nothing else.
+// TestMethods allows only GET and HEAD.
 func TestMethods(t *testing.T) {
-	r := newRig(t)
+	r := newTestPage(t)
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch, "NONSENSE"} {
 		w := httptest.NewRecorder()
 		r.s.ServeHTTP(w, httptest.NewRequest(method, "/api/jobs", nil))
@@ -116,16 +116,16 @@ func TestMethods(t *testing.T) {
 	}
 	for _, target := range []string{"/", "/api/jobs", "/api/live", "/healthz"} {
 		w := httptest.NewRecorder()
-		r.s.ServeHTTP(w, httptest.NewRequest(http.MethodHead, target, nil)) // of a stream it would not return
+		r.s.ServeHTTP(w, httptest.NewRequest(http.MethodHead, target, nil)) // GET of a stream would not return
 		if w.Code == http.StatusMethodNotAllowed {
 			t.Errorf("HEAD %s: %d", target, w.Code)
 		}
 	}
 }
 
-// TestPage serves each file as what it is, and lets browsers keep it.
+// TestPage serves each file with its type, and lets browsers cache it.
 func TestPage(t *testing.T) {
-	r := newRig(t)
+	r := newTestPage(t)
 	for target, kind := range map[string]string{"/": "text/html", "/app.js": "text/javascript", "/words.js": "text/javascript", "/style.css": "text/css", "/icon.svg": "image/svg+xml"} {
 		w := r.get(target, nil)
 		if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) || w.Body.Len() == 0 {
@@ -145,8 +145,8 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestPageAlone has nothing in the page that comes from elsewhere, stands in
-// markup, or makes markup of texts.
+// TestPageAlone: the page loads nothing from elsewhere, has no scripts and
+// styles in its markup, and makes no markup of texts.
 func TestPageAlone(t *testing.T) {
 	files, err := page.ReadDir("page")
 	if err != nil || len(files) < 5 {
@@ -166,9 +166,9 @@ func TestPageAlone(t *testing.T) {
 	}
 }
 
-// TestHealth is 200 while events come, and 503 otherwise.
+// TestHealth answers with 200 while events come, and with 503 otherwise.
 func TestHealth(t *testing.T) {
-	r := newRig(t)
+	r := newTestPage(t)
 	var health struct {
 		Status     string
 		Connection board.Connection
@@ -186,9 +186,9 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestJobs says what the board says, names as they are.
+// TestJobs answers with the view of the board, with names as they are.
 func TestJobs(t *testing.T) {
-	r := newRig(t)
+	r := newTestPage(t)
 	r.connect()
 	r.event(1, wire.JobInitialized, func(e *wire.Event) { e.Data.Initialize.Name = `<img src=x onerror="alert(1)">` })
 	var view board.View

@@ -1,13 +1,15 @@
-// Package width says how many columns of a terminal a text takes.
+// Package width computes how many columns of a terminal a text takes. Packages
+// output and screen use it.
 //
 // # Limits
 //
-// Each character stands for itself: a combining mark adds nothing, an East
-// Asian wide character or an emoji takes two columns, every other one. Terminals
-// do not agree on sequences: two letters of a flag, an emoji with a tone of
-// skin or a variation selector. Whoever draws columns should move to each by
-// its number rather than count on the width of the text before it.
-// Characters of ambiguous width take one column, as outside East Asia.
+// Each character counts by itself: a combining mark takes no column, an East
+// Asian wide character or an emoji takes two, and every other character takes
+// one. Characters of ambiguous width take one column, as outside of East Asia.
+//
+// Terminals do not agree on sequences: the two letters of a flag, or an emoji
+// with a skin tone or a variation selector. A program that draws columns should
+// move the cursor to each column by its number.
 package width
 
 import (
@@ -15,10 +17,10 @@ import (
 	"unicode"
 )
 
-// Rune returns the columns of one character: 0, 1 or 2.
+// Rune returns the columns of a character: 0, 1 or 2.
 func Rune(r rune) int {
 	switch {
-	case r < 0x300: // the most frequent
+	case r < 0x300: // the most frequent characters
 		return 1
 	case unicode.In(r, unicode.Mn, unicode.Me), 0x1160 <= r && r <= 0x11ff, 0xd7b0 <= r && r <= 0xd7ff:
 		return 0 // marks, and the vowels and finals of Hangul
@@ -28,7 +30,7 @@ func Rune(r rune) int {
 	return 1
 }
 
-// String returns the columns of a text without control characters.
+// String returns the columns of a text, which must have no control characters.
 func String(s string) int {
 	n := 0
 	for _, r := range s {
@@ -37,8 +39,8 @@ func String(s string) int {
 	return n
 }
 
-// Clip returns s where it fits into n columns, else as much of it as leaves
-// room for the ellipsis, and that. The second result is the columns taken.
+// Clip returns s if it fits into n columns, or else as much of s as leaves room
+// for the ellipsis, and the ellipsis. It also returns the number of columns.
 func Clip(s string, n int, ellipsis string) (string, int) {
 	if full := String(s); full <= n {
 		return s, full
@@ -57,8 +59,8 @@ func Clip(s string, n int, ellipsis string) (string, int) {
 	return s, taken
 }
 
-// wide is what Unicode's East Asian Width calls W or F, in ranges that take in
-// what is not assigned between.
+// wide has the characters whose East Asian Width in Unicode is W or F. The
+// ranges include unassigned characters between them.
 var wide = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{0x1100, 0x115f, 1}, {0x231a, 0x231b, 1}, {0x2329, 0x232a, 1}, {0x23e9, 0x23ec, 1}, {0x23f0, 0x23f3, 3},

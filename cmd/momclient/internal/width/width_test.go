@@ -38,7 +38,7 @@ func TestClip(t *testing.T) {
 		{"harbour", 6, "harbo…", 6},
 		{"日本語", 6, "日本語", 6},
 		{"日本語", 5, "日本…", 5},
-		{"日本語", 4, "日…", 3}, // no half of a character
+		{"日本語", 4, "日…", 3}, // half a character cannot be shown
 		{"ao\u0308bc", 3, "ao\u0308…", 3},
 		{"harbour", 1, "…", 1},
 		{"harbour", 0, "", 0},
@@ -54,7 +54,8 @@ func TestClip(t *testing.T) {
 	}
 }
 
-// TestTable: unicode.Is finds nothing in a table that is out of order.
+// TestTable checks the order of the table, because unicode.Is finds nothing in
+// a table that is out of order.
 func TestTable(t *testing.T) {
 	last := rune(0)
 	for _, r := range wide.R16 {

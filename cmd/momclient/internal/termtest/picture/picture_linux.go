@@ -1,6 +1,6 @@
-// Command picture runs a program on a terminal and draws what it shows there,
-// when it shows it, as SVG. The pictures of the README are made by it, from a
-// real run: see .ci/pictures.
+// Command picture runs a program on a terminal, and draws the screen as SVG when
+// it matches an expression. It draws the pictures of README from a real run: see
+// .ci/pictures.
 //
 //	picture -o terminal.svg -size 80x24 -until 66% momclient -addr …
 package main
@@ -43,7 +43,7 @@ func main() {
 	}
 }
 
-// watch runs the program until its screen has the match, and returns that.
+// watch runs the program until its screen matches, and returns the screen.
 func watch(args []string, columns, rows int, until string, wait time.Duration) (*termtest.Screen, error) {
 	match, err := regexp.Compile(until)
 	if err != nil {
@@ -71,8 +71,7 @@ func watch(args []string, columns, rows int, until string, wait time.Duration) (
 	return read(master, termtest.NewScreen(columns, rows), match, wait)
 }
 
-// read draws on the screen what comes from the terminal, until a whole frame
-// has the match.
+// read draws the output of the program until a whole frame matches.
 func read(master *os.File, screen *termtest.Screen, match *regexp.Regexp, wait time.Duration) (*termtest.Screen, error) {
 	if err := master.SetReadDeadline(time.Now().Add(wait)); err != nil {
 		return nil, err
@@ -82,7 +81,7 @@ func read(master *os.File, screen *termtest.Screen, match *regexp.Regexp, wait t
 		n, err := master.Read(buf)
 		screen.Write(buf[:n])
 		if len(screen.Unknown) > 0 {
-			return screen, fmt.Errorf("the program wrote %q, which is not known here", screen.Unknown)
+			return screen, fmt.Errorf("the program wrote %q, which is not supported here", screen.Unknown)
 		}
 		if !screen.Syncing && match.MatchString(screen.Text()) {
 			return screen, nil

@@ -7,7 +7,7 @@ import (
 	"mom.internal/cmd/momclient/internal/termtest"
 )
 
-// Measures of the picture, in pixels.
+// Dimensions of the picture, in pixels.
 const (
 	cellWidth  = 8.4
 	cellHeight = 18
@@ -16,7 +16,7 @@ const (
 	margin     = 14
 )
 
-// Colours of the picture: those of a dark terminal.
+// Colours of a dark terminal.
 const (
 	background = "#16181d"
 	foreground = "#d6d9de"
@@ -26,9 +26,9 @@ var palette = map[int]string{
 	31: "#ff7b72", 32: "#7ee787", 33: "#e3b341", 34: "#79c0ff", 35: "#d2a8ff", 36: "#56d4dd",
 }
 
-// svg draws the cells. Each run of one style is a text of its own, stretched to
-// its columns, so that they stand where they stood whatever font is at hand;
-// what bars are made of is drawn.
+// svg draws the cells. Each span of one style is a text element of its own,
+// which is stretched to its columns, so that the columns line up in any font.
+// Bars are drawn as rectangles.
 func svg(s *termtest.Screen) []byte {
 	var b strings.Builder
 	w, h := float64(s.Columns)*cellWidth+2*margin, s.Rows*cellHeight+2*margin
@@ -45,7 +45,7 @@ func svg(s *termtest.Screen) []byte {
 	return []byte(b.String())
 }
 
-// span returns how many cells from the first on are drawn at once.
+// span returns how many of the first cells are drawn as one element.
 func span(cells []termtest.Cell) int {
 	n := 1
 	for n < len(cells) && cells[n].Text == "" { // the rest of a wide character
@@ -62,7 +62,7 @@ func span(cells []termtest.Cell) int {
 
 func style(c termtest.Cell) termtest.Cell { c.Text = ""; return c }
 
-// kind is the character for what is drawn, one for all text.
+// kind returns the character of a bar, or "text" for all others.
 func kind(c termtest.Cell) string {
 	if c.Text == "█" || c.Text == "░" {
 		return c.Text

@@ -14,7 +14,7 @@ import (
 	"mom.internal/cmd/momclient/internal/termtest"
 )
 
-// texts reads a picture as XML, and returns what is written in it.
+// texts reads a picture as XML, and returns its texts.
 func texts(t *testing.T, picture []byte) string {
 	t.Helper()
 	var all []string
@@ -47,7 +47,7 @@ func TestSVG(t *testing.T) {
 	}
 }
 
-// TestWatch takes the picture of a real program, at the moment it is asked for.
+// TestWatch draws a real program when its screen matches.
 func TestWatch(t *testing.T) {
 	screen, err := watch([]string{"sh", "-c", "printf one; read x"}, 20, 4, "one", time.Minute)
 	if err != nil || screen.Text() != "one\n" {
@@ -56,13 +56,13 @@ func TestWatch(t *testing.T) {
 	if _, err := watch([]string{"sh", "-c", "printf one"}, 20, 4, "two", time.Minute); err == nil || !strings.Contains(err.Error(), `no "two"`) {
 		t.Errorf("%v", err)
 	}
-	if _, err := watch([]string{"sh", "-c", "printf '\\033[99x'; read x"}, 20, 4, "one", time.Minute); err == nil || !strings.Contains(err.Error(), "not known") {
+	if _, err := watch([]string{"sh", "-c", "printf '\\033[99x'; read x"}, 20, 4, "one", time.Minute); err == nil || !strings.Contains(err.Error(), "not supported") {
 		t.Errorf("%v", err)
 	}
 }
 
-// TestPictures holds the pictures in the repository to their size, and to being
-// whole.
+// TestPictures checks that the pictures in the repository are small and
+// complete.
 func TestPictures(t *testing.T) {
 	dir := filepath.Join("..", "..", "..", "..", "..", "testdata", "pictures")
 	paths, err := filepath.Glob(filepath.Join(dir, "terminal*.svg"))

@@ -1,14 +1,14 @@
 // The page: which part of it is shown, the state that the monitor streams to
-// it, and how it stands with the monitor and with the server.
+// the page, and the connections to the monitor and to the server.
 
 import { el, setAttr, setHidden, setText } from './draw.js';
 import { jobPage } from './job.js';
 import { overview } from './overview.js';
 import * as word from './words.js';
 
-const silence = 10_000; // without a word for so long the monitor is not there
+const silence = 10_000; // a monitor that sends nothing for this long is away
 const retry = 2_000;
-const hideAfter = 60_000; // a page that nobody sees gives its connection free
+const hideAfter = 60_000; // a page that is hidden for this long closes its connection
 
 const main = document.getElementById('main');
 const linkNode = document.getElementById('link');
@@ -18,9 +18,9 @@ const said = document.getElementById('said');
 let source, last = '', again, hiding;
 let state = new Map();
 let shown, route;
-let skew = 0; // of this machine's clock, in milliseconds, behind the monitor's
-let heard = Date.now(); // when the monitor spoke last
-let away = 0; // since when it does not answer
+let skew = 0; // by how many milliseconds the clock of the browser is behind that of the monitor
+let heard = Date.now(); // when the monitor last sent something
+let away = 0; // since when the monitor has not answered
 let build;
 
 const now = () => Date.now() + skew;
@@ -43,7 +43,7 @@ function go() {
   if (!first) shown.focus();
 }
 
-// listen begins a stream for what is shown, from the last frame on.
+// listen begins a stream for the part that is shown, from the last frame on.
 function listen() {
   clearTimeout(again);
   source?.close();
@@ -73,7 +73,7 @@ function answer(time) {
   }
 }
 
-// take brings the state up to date by a frame.
+// take applies a frame to the state.
 function take(frame, id) {
   answer(frame.now);
   last = id;
@@ -81,7 +81,7 @@ function take(frame, id) {
   for (const key in frame.set) state.set(key, frame.set[key]);
   for (const key of frame.gone ?? []) state.delete(key);
   build ??= state.get('build');
-  if (state.get('build') !== build) return location.reload(); // the monitor is another version
+  if (state.get('build') !== build) return location.reload(); // the monitor has another version
   setTitle();
   soon();
 }
@@ -91,7 +91,7 @@ function setTitle() {
   if (document.title !== title) document.title = title;
 }
 
-// soon draws at the next frame of the screen.
+// soon draws with the next frame of the screen.
 let waits = false;
 function soon() {
   if (waits) return;
@@ -127,7 +127,7 @@ function drawLink() {
   if (state.size || away) setText(said, `${text}.`);
 }
 
-// standing says how the monitor stands with the server.
+// standing describes the connection of the monitor to the server.
 function standing(c) {
   const server = word.visible(c.server);
   if (c.state === 'draining' && c.connected) return ['wait', `${server} is shutting down`];
@@ -138,23 +138,23 @@ function standing(c) {
   return ['down', c.epoch ? `Lost ${server}` : `No answer from ${server}`];
 }
 
-// lostText says what is with the server, and why.
+// lostText describes why there is no connection to the server.
 function lostText(c) {
   const why = c.error ? ' ' + word.visible(c.error) : '';
-  if (c.final) return ['The server refused the monitor, which does not try again: mend it, and start momclient anew.', why];
+  if (c.final) return ['The server refused the monitor, which does not try again. Correct the error, and start momclient again.', why];
   if (c.state === 'connecting') return ['', ''];
   const wait = c.nextTry ? Math.ceil((Date.parse(c.nextTry) - now()) / 1000) : 0;
   const next = ` Trying again ${wait > 0 ? 'in ' + word.left(wait) : 'now'}.`;
   if (!c.epoch) return [`No answer since ${word.clock(c.since, now())}.${next}`, why];
-  return [`The server has been away since ${word.clock(c.since, now())}; what is shown is from then.${next}`, why];
+  return [`The server has been away since ${word.clock(c.since, now())}; the page shows the state of that time.${next}`, why];
 }
 
 function awayText() {
   const from = state.size ? ' What is shown is from then.' : '';
-  return `momclient has not answered since ${word.clock(away, Date.now())}: it has ended, or cannot be reached.${from} Trying again.`;
+  return `momclient has not answered since ${word.clock(away, Date.now())}. It has ended, or cannot be reached.${from} Trying again.`;
 }
 
-// A second's turn: ages change, and a stream may be dead without an error.
+// Once a second, because ages change, and a stream may be dead without an error.
 setInterval(() => {
   if (source && Date.now() - heard > silence && source.readyState !== EventSource.CLOSED) {
     away ||= heard;
@@ -178,7 +178,7 @@ document.addEventListener('visibilitychange', () => {
 });
 
 document.querySelector('.skip').addEventListener('click', (e) => {
-  e.preventDefault(); // #main is no route
+  e.preventDefault(); // #main is not a route
   main.focus();
 });
 addEventListener('hashchange', go);

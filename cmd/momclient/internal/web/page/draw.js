@@ -1,5 +1,5 @@
-// Elements, and the pieces that both pages have. Texts become text nodes,
-// whatever they hold: nothing here makes markup of them.
+// Elements, and the parts that both pages share. All texts become text nodes, and
+// never markup.
 
 import * as word from './words.js';
 
@@ -18,7 +18,7 @@ export function svg(tag, attributes = {}, ...children) {
   return node;
 }
 
-// The setters touch the page only where something changes.
+// The setters change the page only if the value is new.
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -34,9 +34,9 @@ export function setHidden(node, hidden) {
 
 const rowsOf = new WeakMap();
 
-// keyed keeps parent's children, behind a table's head, in step with the keys:
-// makes what is new, removes what went, moves what stands elsewhere. make
-// returns an object with the node.
+// keyed updates the children of parent, after the head of a table, to match the
+// keys: it makes, removes and moves children. make returns an object with the
+// node.
 export function keyed(parent, keys, make, update) {
   const rows = rowsOf.get(parent) ?? new Map();
   rowsOf.set(parent, rows);
@@ -56,11 +56,11 @@ export function keyed(parent, keys, make, update) {
   }
 }
 
-// name returns an element that shows a text from elsewhere by itself.
+// name returns an element that isolates a text from a job.
 export const name = (text, attributes) => el('bdi', attributes, word.visible(text));
 export const setName = (node, text) => setText(node, word.visible(text));
 
-// bar is a bar of progress.
+// bar returns a progress bar.
 export function bar(label) {
   const fill = el('i');
   const node = el('div', { class: 'bar', role: 'progressbar', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': 100 }, fill);
@@ -74,8 +74,8 @@ export function bar(label) {
   };
 }
 
-// logRow is a line of the log, which was logged so many times; of a job's own
-// where alone is set.
+// logRow returns a line of the log, with how often it was logged. If alone is set,
+// the line is on the page of its job.
 export function logRow(e, now, alone, times = 1) {
   const where = [];
   if (!alone) where.push(e.jobID ? el('a', { class: 'job', href: `#/job/${e.jobID}/run/${e.runID}` }, name(e.job || e.jobID)) : el('span', { class: 'job' }, 'the stream'));

@@ -11,11 +11,11 @@ export function jobPage(main, route) {
   const dot = el('span', { class: 'phase' }), progress = bar('Progress'), done = el('b');
   const facts = el('dl', { class: 'facts' });
   const chart = throughput(), rows = timeline(), list = log(), runs = runTable(route.job);
-  const missing = el('div', { class: 'empty' }, el('h2', {}, 'This job is not known here'), el('p', {}, 'The monitor has not heard of it since it began, or does not keep it any more.'));
-  const lost = el('div', { class: 'empty' }, el('h2', {}, 'This run is not kept any more'), el('p', {}, el('a', { href: `#/job/${route.job}` }, 'The latest run')));
+  const missing = el('div', { class: 'empty' }, el('h2', {}, 'This job is unknown'), el('p', {}, 'The monitor has received no event of this job, or has forgotten the job.'));
+  const lost = el('div', { class: 'empty' }, el('h2', {}, 'The monitor has forgotten this run'), el('p', {}, el('a', { href: `#/job/${route.job}` }, 'The latest run')));
   const shown = el('div', {}, el('div', { class: 'card strip' }, dot, progress.node, done, facts), el('div', { class: 'pair' }, chart.node, runs.node), rows.node, list.node);
   const top = el('div', { class: 'title' }, title, paths);
-  main.replaceChildren(el('nav', { class: 'crumbs', 'aria-label': 'Where this is' }, el('a', { href: '#/' }, '‹ All jobs')), top, earlier, shown, lost, missing);
+  main.replaceChildren(el('nav', { class: 'crumbs', 'aria-label': 'Breadcrumb' }, el('a', { href: '#/' }, '‹ All jobs')), top, earlier, shown, lost, missing);
 
   return {
     title(state) {
@@ -66,7 +66,7 @@ function drawFacts(node, r, now) {
     ['Packages', (word.countOf(p.packagesDone, p.packagesTotal) || '0') + (p.packagesFailed ? `, ${p.packagesFailed} failed` : '')],
     ['Files', word.countOf(p.filesDone, p.filesTotal) || '0'],
     [running ? 'Rate' : 'Mean rate', word.rate(r.rate) || '–'],
-    running ? ['Time left', word.left(r.timeLeft) || 'not known'] : ['Took', took || 'not known'],
+    running ? ['Time left', word.left(r.timeLeft) || 'unknown'] : ['Took', took || 'unknown'],
     ['Started', r.started ? word.clock(r.started, now) : 'not seen'],
     running ? ['For', took || '–'] : ['Ended', r.ended ? word.clock(r.ended, now) : 'not seen'],
     ['Warnings', word.count(p.warnings), p.warnings ? 'warning' : ''],
@@ -82,7 +82,7 @@ function drawFacts(node, r, now) {
   });
 }
 
-// throughput draws bytes per second over the run's time.
+// throughput draws the bytes per second over the time of the run.
 function throughput() {
   const area = svg('path', { class: 'area' }), line = svg('path', { class: 'line' });
   const drawing = svg('svg', { viewBox: '0 0 100 100', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
@@ -110,8 +110,8 @@ function throughput() {
   };
 }
 
-// round returns the next round number, with a round half, in the unit that n is
-// shown in.
+// round returns the next number that is round, as is half of it, in the unit in
+// which n is shown.
 function round(n) {
   let unit = 1;
   while (n / unit >= 1024) unit *= 1024;
@@ -158,7 +158,7 @@ function log() {
   };
 }
 
-// runTable lists the job's runs, the latest first.
+// runTable lists the runs of the job, the last one first.
 function runTable(job) {
   const body = el('tbody');
   const older = el('p', { class: 'soft' });

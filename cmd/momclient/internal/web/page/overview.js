@@ -72,7 +72,7 @@ export function overview(main) {
       setHidden(search, order.length < 8 && !chosen.text);
       drawEmpty(empty, order.length, shown.length, state.get('connection'));
       const forgotten = state.get('forgotten') ?? 0;
-      setText(more, forgotten ? `${word.plural(forgotten, 'job')} ended longer ago and are not kept any more.` : '');
+      setText(more, forgotten ? `${word.plural(forgotten, 'job')} forgotten, because they ended longer ago.` : '');
       const log = grouped(state);
       keyed(problems, [...log.keys()], (key) => logRow(state.get(key), now, false, log.get(key)));
       setHidden(calm, log.size > 0);
@@ -82,8 +82,8 @@ export function overview(main) {
   };
 }
 
-// grouped returns the keys of the log's lines, the newest first, with how often
-// each was logged: of what a job says again and again there is one line.
+// grouped returns the keys of the lines of the log, the newest first, with how
+// often each was logged, so that a repeated entry of a job has one line.
 function grouped(state) {
   const keys = [...state.keys()].filter((key) => key.startsWith('log/')).sort((a, b) => b.slice(4) - a.slice(4));
   const first = new Map(), times = new Map();
@@ -165,10 +165,10 @@ function makeFlight(key) {
 function drawEmpty(node, jobs, shown, connection) {
   setHidden(node, shown > 0 || !connection);
   if (!connection) return;
-  let head = 'No job fits', text = 'There is none of that name or state. Take the filter away to see all.';
+  let head = 'No job matches', text = 'No job has this name and state. Remove the filter to see all jobs.';
   if (jobs === 0 && connection.connected) {
     head = 'No job yet';
-    text = `Connected to ${word.visible(connection.server)}. A job shows up here as soon as it begins.`;
+    text = `Connected to ${word.visible(connection.server)}. A job appears here as soon as it begins.`;
   } else if (jobs === 0) {
     head = 'Waiting for the server';
     text = `${word.visible(connection.server || 'The server')} has not answered yet. Is momserver running there? The monitor goes on trying.`;

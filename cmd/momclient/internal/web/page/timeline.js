@@ -1,17 +1,17 @@
-// The packages of a run over its time: a row each, from the start of its first
-// change to the end of its last.
+// The packages of a run over time: a row for each package, from the start of its
+// first change to the end of its last.
 
 import { el, keyed, setAttr, setHidden, setStyle, setText } from './draw.js';
 import * as word from './words.js';
 
-// of says which part of a package's way a state belongs to.
+// of maps a state to a part of the row of a package.
 const of = {
   MirroringPackageInitialized: 'export', ExportingError: 'export', Transferring: 'transfer', Transferred: 'transfer', TransferringError: 'transfer',
   MirroringPackageCompleted: 'import', ImportingError: 'import',
 };
 const legend = [['export', 'export'], ['transfer', 'transfer'], ['import', 'import'], ['failed', 'failed']];
 
-// nice are the lengths of the axis, in seconds: it changes seldom, and its
+// nice has the lengths of the axis in seconds. So the axis changes seldom, and its
 // quarters are round.
 const nice = [0.4, 0.8, 1.2, 2, 4, 8, 12, 20, 28, 40, 60, 80, 120, 180, 240, 360, 480, 720, 1200, 1800, 2400, 3600, 4800, 7200, 9600, 14400];
 
@@ -20,7 +20,7 @@ function axis(seconds) {
   return Math.ceil(seconds / 14400) * 14400;
 }
 
-// parts returns the parts of a package's way, [kind, from, to, failed], in
+// parts returns the parts of the row of a package, [kind, from, to, failed], in
 // milliseconds.
 function parts(p) {
   const found = new Map();
@@ -66,7 +66,7 @@ export function timeline() {
       });
       const forgotten = state.get('packagesForgotten') ?? 0;
       setText(older, forgotten ? `${word.plural(forgotten, 'earlier package')} not kept` : '');
-      setText(none, run.phase === 'running' ? 'No package yet.' : 'Nothing was to be mirrored.');
+      setText(none, run.phase === 'running' ? 'No package yet.' : 'There was nothing to mirror.');
       setHidden(none, packages.length > 0);
       setHidden(ticks, packages.length === 0);
       if (atEnd && run.phase === 'running') scroll.scrollTop = scroll.scrollHeight;

@@ -1,7 +1,7 @@
-// Words for what the board says, as the terminal has them.
+// Words for the values of the board, the same as on the terminal.
 
-// visible escapes what has no picture of its own: control characters, marks of
-// direction. A name cannot pose as another.
+// visible escapes invisible characters, such as control characters and marks of
+// direction, so that a name cannot look like another.
 export function visible(text) {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu, (c) => '\\u{' + c.codePointAt(0).toString(16) + '}');
 }
@@ -33,8 +33,7 @@ export const plural = (n, one, many = one + 's') => `${count(n)} ${n === 1 ? one
 
 const two = (n) => String(n).padStart(2, '0');
 
-// span says how long so many milliseconds are: 40ms, 0.4s, 12s, 3m05s, 2h07m,
-// 3d04h.
+// span formats a time in milliseconds: 40ms, 0.4s, 12s, 3m05s, 2h07m, 3d04h.
 export function span(ms) {
   if (ms < 95) return `${Math.max(0, Math.round(ms))}ms`;
   const s = ms / 1000;
@@ -46,10 +45,10 @@ export function span(ms) {
   return `${Math.floor(n / 86400)}d${two(Math.floor(n / 3600) % 24)}h`;
 }
 
-// moment is a round time from a start, in seconds, without a needless nought.
+// moment formats a round time since a start, in seconds, without a needless zero.
 export const moment = (seconds) => (seconds < 10 ? `${+seconds.toFixed(1)}s` : span(seconds * 1000).replace(/(?<=[hm])00[ms]$/, ''));
 
-// age is a span that changes each second at most.
+// age formats a span that changes at most once a second.
 export function age(ms) {
   const s = Math.floor(Math.max(0, ms) / 1000);
   if (s < 60) return `${s}s`;
@@ -63,7 +62,7 @@ export const left = (seconds) => (seconds > 0 ? span(Math.ceil(seconds) * 1000).
 // percent never rounds up to 100.
 export const percent = (fraction) => `${Math.floor(fraction * 100 + 1e-9)}%`;
 
-// clock is the time of day here, with the day where it is not today.
+// clock formats the time of day, with the day if it is not today.
 export function clock(text, now) {
   const t = new Date(text), today = new Date(now);
   const time = `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}`;
@@ -83,7 +82,7 @@ export function runWord(run) {
   return phases[run.phase] ?? running[run.state] ?? 'running';
 }
 
-const packed = { MirroringPackageInitialized: 'made', Transferring: 'transferring', Transferred: 'importing', MirroringPackageCompleted: 'imported' };
+const packed = { MirroringPackageInitialized: 'prepared', Transferring: 'transferring', Transferred: 'importing', MirroringPackageCompleted: 'imported' };
 
 export function packageWord(p) {
   return p.phase === 'left' ? 'left behind' : (failed[p.state] ?? packed[p.state] ?? 'running');
