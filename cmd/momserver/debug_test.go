@@ -25,7 +25,7 @@ func TestDebug(t *testing.T) {
 	}
 }
 
-// TestDebugAddressInUse exits 1, and says so, before anything is mirrored.
+// TestDebugAddressInUse exits with 1 and says so, before anything is mirrored.
 func TestDebugAddressInUse(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

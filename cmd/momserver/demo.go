@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// demoBandwidth makes the sample site take some seconds.
+// demoBandwidth makes the run of the sample site take some seconds.
 const demoBandwidth = 60_000
 
-// demo reports whether no paths were given, so that the sample is mirrored.
+// demo reports whether the sample is mirrored, because no paths are given.
 func (c *config) demo() bool { return c.sample || len(c.paths) == 0 }
 
-// prepareDemo finds the sample site and makes a destination for it. clean
-// removes that.
+// prepareDemo finds the sample site and makes a destination for it, which clean
+// removes.
 func (c *config) prepareDemo() (clean func(), err error) {
 	site, err := findSite()
 	if err != nil {
@@ -30,8 +30,8 @@ func (c *config) prepareDemo() (clean func(), err error) {
 	return func() { os.RemoveAll(dir) }, nil
 }
 
-// findSite looks for testdata/site in the working directory and those above it,
-// up to the top of this module.
+// findSite looks for testdata/site in the working directory and its parents, up
+// to the root of this module.
 func findSite() (string, error) {
 	wd, err := os.Getwd()
 	if err != nil {
@@ -46,12 +46,12 @@ func findSite() (string, error) {
 			}
 		}
 		if dir == filepath.Dir(dir) {
-			return "", usagef("the sample testdata/site is not at hand from %s: name SRC and DST", wd)
+			return "", usagef("there is no sample testdata/site in %s or above it: name SRC and DST", wd)
 		}
 	}
 }
 
-// emptyDir removes what is in a directory.
+// emptyDir removes the content of a directory.
 func emptyDir(dir string, log *slog.Logger) {
 	names, err := os.ReadDir(dir)
 	if err != nil {

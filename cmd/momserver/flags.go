@@ -18,15 +18,15 @@ import (
 	"mom.internal/wire/protocol"
 )
 
-// config is what the flags say.
+// config has the values of the flags.
 type config struct {
 	addr   string
 	debug  string // where the debug pages are; "" for nowhere
 	once   bool
 	every  time.Duration
-	wait   int // subscribers
+	wait   int // number of subscribers
 	paths  []string
-	sample bool // paths are the sample's
+	sample bool // paths are those of the sample
 	mirror mirror.Options
 	server momserver.Config
 
@@ -35,10 +35,10 @@ type config struct {
 	logFormat, logLevel    string
 	tokenFile              string
 	tlsCert, tlsKey, tlsCA string
-	badTLS                 func(error) // is told of files that changed and cannot be used
+	badTLS                 func(error) // receives the error of a file that has changed and cannot be used
 }
 
-// usageError is a fault of the command line.
+// usageError is an error of the command line.
 type usageError struct{ error }
 
 func isUsage(err error) bool { return errors.As(err, new(usageError)) }
@@ -50,44 +50,44 @@ func usagef(format string, args ...any) error {
 // flagSet returns the flags with their defaults, to be parsed into c.
 func flagSet(c *config) *flag.FlagSet {
 	fs := flag.NewFlagSet("momserver", flag.ContinueOnError)
-	fs.SetOutput(io.Discard) // errors are printed by run
+	fs.SetOutput(io.Discard) // run prints errors
 	fs.Usage = func() {}
 
-	fs.BoolVar(&c.once, "once", false, "run each pair once; end when subscribers have all of it")
+	fs.BoolVar(&c.once, "once", false, "run each pair once; end when subscribers have it all")
 	fs.DurationVar(&c.every, "every", 5*time.Second, "run each pair again after a pause of `TIME`")
-	fs.IntVar(&c.wait, "wait", 0, "begin when `N` subscribers are there")
-	fs.BoolVar(&c.mirror.Delete, "delete", false, "delete at DST what is not at SRC")
-	fs.BoolVar(&c.mirror.ContinueOnError, "continue-on-error", false, "go on past failed packages and unreadable files")
+	fs.IntVar(&c.wait, "wait", 0, "begin when there are `N` subscribers")
+	fs.BoolVar(&c.mirror.Delete, "delete", false, "delete files at DST that SRC does not have")
+	fs.BoolVar(&c.mirror.ContinueOnError, "continue-on-error", false, "go on after failed packages and unreadable files")
 
 	fs.IntVar(&c.mirror.PackageFiles, "package-files", 40, "at most `N` files in a package")
-	fs.Int64Var(&c.mirror.PackageBytes, "package-bytes", 8388608, "at most `N` bytes of files in one")
+	fs.Int64Var(&c.mirror.PackageBytes, "package-bytes", 8388608, "at most `N` bytes of files in a package")
 	fs.Int64Var(&c.mirror.Bandwidth, "bandwidth", 0, "transfer at most `N` bytes a second, for each pair")
-	fs.DurationVar(&c.server.ProgressInterval, "progress-interval", 250*time.Millisecond, "tell progress every `T`")
+	fs.DurationVar(&c.server.ProgressInterval, "progress-interval", 250*time.Millisecond, "publish progress every `T`")
 
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "listen on `ADDR`, HOST:PORT")
-	fs.StringVar(&c.tokenFile, "token-file", "", "want the token in `FILE`, else that in $MOM_TOKEN")
-	fs.StringVar(&c.tlsCert, "tls-cert", "", "speak TLS with the certificate in `FILE` (PEM)")
-	fs.StringVar(&c.tlsKey, "tls-key", "", "the certificate's key, in `FILE` (PEM)")
-	fs.StringVar(&c.tlsCA, "tls-client-ca", "", "want client certificates, signed by one in `FILE`")
-	fs.IntVar(&c.server.MaxSubscribers, "max-subscribers", 10000, "take at most `N` subscribers")
-	fs.IntVar(&c.server.MaxConns, "max-conns", 12000, "take at most `N` connections")
-	fs.IntVar(&c.server.MaxConnsPerAddr, "max-conns-per-addr", 0, "and `N` from one address; 0 for all")
-	fs.IntVar(&c.server.CacheEvents, "cache-events", 10000, "keep `N` events for who lags or returns")
-	fs.DurationVar(&c.server.CallTimeout, "call-timeout", 5*time.Second, "drop who leaves a call unanswered for `TIME`")
+	fs.StringVar(&c.tokenFile, "token-file", "", "require the token in `FILE`, or else that in $MOM_TOKEN")
+	fs.StringVar(&c.tlsCert, "tls-cert", "", "use TLS with the certificate in `FILE` (PEM)")
+	fs.StringVar(&c.tlsKey, "tls-key", "", "the key of the certificate, in `FILE` (PEM)")
+	fs.StringVar(&c.tlsCA, "tls-client-ca", "", "require client certificates signed by one in `FILE`")
+	fs.IntVar(&c.server.MaxSubscribers, "max-subscribers", 10000, "accept at most `N` subscribers")
+	fs.IntVar(&c.server.MaxConns, "max-conns", 12000, "accept at most `N` connections")
+	fs.IntVar(&c.server.MaxConnsPerAddr, "max-conns-per-addr", 0, "at most `N` from one address; 0 for any number")
+	fs.IntVar(&c.server.CacheEvents, "cache-events", 10000, "cache `N` events for clients that lag")
+	fs.DurationVar(&c.server.CallTimeout, "call-timeout", 5*time.Second, "drop a client if a call takes over `TIME`")
 	fs.DurationVar(&c.server.Heartbeat, "heartbeat", 3*time.Second, "call an idle subscriber every `TIME`")
 
 	fs.StringVar(&c.debug, "debug", "", "metrics, health, profiles on `ADDR`; :PORT is loopback")
 	fs.StringVar(&c.logFormat, "log-format", "text", "log to stderr as `FORMAT`, text or json")
 	fs.StringVar(&c.logLevel, "log-level", "info", "from `LEVEL` up: debug, info, warn, error")
-	fs.BoolVar(&c.version, "version", false, "print the version, and exit")
+	fs.BoolVar(&c.version, "version", false, "print the version and exit")
 	return fs
 }
 
-// errVersion reports that only the version is asked for.
+// errVersion reports that -version is given.
 var errVersion = errors.New("-version")
 
-// parseFlags reads the command line and the files that it names. The error is
-// flag.ErrHelp, errVersion, or a usageError that names the flag.
+// parseFlags reads the command line and the files that the flags name. The
+// error is flag.ErrHelp, errVersion, or a usageError that names the flag.
 func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	c := &config{badTLS: func(error) {}}
 	fs := flagSet(c)
@@ -121,7 +121,8 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 // named finds the flag in an error of the flag package.
 var named = regexp.MustCompile(`.* -([a-z-]+)(?::|$)`)
 
-// wanted says what the flag wants that err is about; "" where there is none.
+// wanted returns the form of the flag that err names, or "" if err names no
+// flag.
 func wanted(fs *flag.FlagSet, err error) string {
 	m := named.FindStringSubmatch(err.Error())
 	if m == nil || fs.Lookup(m[1]) == nil {
@@ -140,7 +141,7 @@ func wanted(fs *flag.FlagSet, err error) string {
 	return fmt.Sprintf("; want -%s %s", f.Name, arg)
 }
 
-// check refuses what cannot be meant.
+// check refuses values and combinations that make no sense.
 func (c *config) check() error {
 	for _, bound := range []struct {
 		flag         string
@@ -202,7 +203,7 @@ func (c *config) checkPaths() error {
 		case p == "":
 			return usagef("an empty path: want SRC DST, or several such pairs")
 		case strings.HasPrefix(p, "-"):
-			return usagef("%s stands behind the paths: flags come first; a path of that name is ./%s", p, p)
+			return usagef("%s stands after the paths: flags come first; ./%s is a path of that name", p, p)
 		}
 	}
 	if len(c.paths)%2 != 0 {
@@ -211,21 +212,22 @@ func (c *config) checkPaths() error {
 	return nil
 }
 
-// readTLS reads the certificates; the files are read again when they change.
+// readTLS reads the certificates. A file that changes is read again for the
+// next connection.
 func (c *config) readTLS() error {
 	if (c.tlsCert == "") != (c.tlsKey == "") {
 		return usagef("-tls-cert and -tls-key go together; name a file with each")
 	}
 	if c.tlsCert == "" {
 		if c.tlsCA != "" {
-			return usagef("-tls-client-ca wants -tls-cert and -tls-key; name those too")
+			return usagef("-tls-client-ca needs -tls-cert and -tls-key; name those too")
 		}
 		return nil
 	}
 	report := func(err error) { c.badTLS(err) }
 	own, err := tlsfiles.ReadPair(c.tlsCert, c.tlsKey, report)
 	if err != nil {
-		return usagef("-tls-cert, -tls-key: %w; want a certificate and the key that belongs to it, as PEM", err)
+		return usagef("-tls-cert, -tls-key: %w; want a certificate and its key, as PEM", err)
 	}
 	var clients *tlsfiles.Pool
 	if c.tlsCA != "" {

@@ -24,7 +24,7 @@ func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// TestVersion prints the version on stdout, whatever else the flags say.
+// TestVersion prints the version on stdout, whatever other flags are given.
 func TestVersion(t *testing.T) {
 	for _, args := range [][]string{{"-version"}, {"--version"}, {"-wait", "-1", "-version", "SRC"}} {
 		if code, out, errs := command(t, args...); code != exitOK || !strings.HasPrefix(out, "momserver mom.internal ") || strings.Count(out, "\n") != 1 || errs != "" {
@@ -33,8 +33,8 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestBadFlags exits 2 before anything runs, and says which flag is wrong and
-// what would be right.
+// TestBadFlags exits with 2 before anything runs, and says which flag is wrong
+// and what would be right.
 func TestBadFlags(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -76,8 +76,8 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"src"}, []string{"src has no destination", "SRC DST"}},
 		{[]string{"src", "b", "c"}, []string{"c has no destination"}},
 		{[]string{"src", ""}, []string{"an empty path", "SRC DST"}},
-		{[]string{"src", "b", "-once"}, []string{"-once stands behind the paths", "flags come first"}},
-		{[]string{"src", "b", "-addr", ":1"}, []string{"-addr stands behind the paths", "./-addr"}},
+		{[]string{"src", "b", "-once"}, []string{"-once stands after the paths", "flags come first"}},
+		{[]string{"src", "b", "-addr", ":1"}, []string{"-addr stands after the paths", "./-addr"}},
 		{[]string{"src", "src"}, []string{"same directory", filepath.Join(dir, "src")}},
 		{[]string{"-delete", "src", "."}, []string{"inside the destination", "-delete would delete it"}},
 		{[]string{"src", "b", "other", "./b/"}, []string{"two pairs have the same destination", filepath.Join(dir, "b")}},
@@ -86,7 +86,7 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-token-file", "missing"}, []string{"-token-file", "missing", "no such file", "name a file"}},
 		{[]string{"-tls-cert", "junk"}, []string{"-tls-cert and -tls-key go together"}},
 		{[]string{"-tls-key", "junk"}, []string{"-tls-cert and -tls-key go together"}},
-		{[]string{"-tls-client-ca", "junk"}, []string{"-tls-client-ca", "wants -tls-cert and -tls-key"}},
+		{[]string{"-tls-client-ca", "junk"}, []string{"-tls-client-ca", "needs -tls-cert and -tls-key"}},
 		{[]string{"-tls-cert", "junk", "-tls-key", "junk"}, []string{"-tls-cert", "PEM"}},
 		{[]string{"-tls-cert", "missing", "-tls-key", "junk"}, []string{"-tls-cert", "missing"}},
 	} {
@@ -102,7 +102,7 @@ func TestBadFlags(t *testing.T) {
 	}
 }
 
-// TestDashPath takes a path that begins with a dash where it cannot be a flag.
+// TestDashPath accepts a path that begins with a dash, if it cannot be a flag.
 func TestDashPath(t *testing.T) {
 	if c, err := parseFlags([]string{"./-src", "./--"}, noEnv); err != nil || len(c.paths) != 2 {
 		t.Error(err)
@@ -120,7 +120,7 @@ func writePair(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
-// TestTLSFlags reads certificates, and refuses a CA file without any and a key
+// TestTLSFlags reads certificates, and refuses a CA file without one and a key
 // of another certificate.
 func TestTLSFlags(t *testing.T) {
 	authority := wiretest.NewAuthority()

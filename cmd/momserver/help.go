@@ -15,15 +15,16 @@ var groups = []help.Group{
 	{Title: "Operation", Flags: "debug log-format log-level version"},
 }
 
-const helpHead = `momserver mirrors directories, and tells subscribers live how it goes.
+const helpHead = `momserver mirrors directories, and publishes live events about that.
 
 Usage: momserver [flags] [SRC DST ...]  (without paths: a sample site, slowly)
 
 `
 
 const helpTail = `
-Exit codes: 0 all mirrored, or ended by a signal without -once; 1 with -once a
-run failed, was broken off or had errors; or no server; 2 bad flags or files.
+Exit codes: 0 everything was mirrored, or ended by a signal without -once; 1
+the server failed, or with -once a run failed, stopped or had errors; 2 wrong
+flags or files.
 
 Examples:
   momserver /srv/site /mnt/staging                   mirror now and every 5 s

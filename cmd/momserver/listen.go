@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// announced is a listener that says when it is first accepted from: then the
+// announced is a listener that reports the first call of Accept, when the
 // server serves.
 type announced struct {
 	net.Listener
-	accepting chan struct{} // closed then
+	accepting chan struct{} // closed by the first call of Accept
 	announce  func()
 }
 

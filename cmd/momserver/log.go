@@ -6,7 +6,7 @@ import (
 	"regexp"
 )
 
-// logLevels are what -log-level takes.
+// logLevels has the values of -log-level.
 var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 
 // newLogger returns the logger of -log-format and -log-level.
@@ -18,17 +18,17 @@ func (c *config) newLogger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, opts))
 }
 
-// settings matches a name that the library has for a bound, in what it says
-// about it.
+// settings matches the name of a setting in a message of the server library.
 var settings = regexp.MustCompile(` \(Config\.(\w+)\)`)
 
-// flagsOf are the flags that set them.
+// flagsOf has the flags of these settings.
 var flagsOf = map[string]string{
 	"CacheEvents": "cache-events", "MaxSubscribers": "max-subscribers", "MaxConns": "max-conns",
 	"MaxConnsPerAddr": "max-conns-per-addr", "CallTimeout": "call-timeout", "Heartbeat": "heartbeat",
 }
 
-// byFlags has texts and errors name flags, and no setting that has none.
+// byFlags replaces settings in texts and errors by flags. A setting without a
+// flag is removed.
 func byFlags(_ []string, a slog.Attr) slog.Attr {
 	var text string
 	switch v := a.Value.Any().(type) {
@@ -43,7 +43,7 @@ func byFlags(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// flagged returns a setting's name as a flag, "" where there is none.
+// flagged returns a setting as a flag, or "" if it has none.
 func flagged(setting string) string {
 	if name := flagsOf[settings.FindStringSubmatch(setting)[1]]; name != "" {
 		return " (-" + name + ")"

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestLogJSON has every line be an object, that which says why it failed too.
+// TestLogJSON writes every line as an object, even the error at the end.
 func TestLogJSON(t *testing.T) {
 	paths := sites(t, 1)
 	for _, tc := range []struct {
@@ -27,7 +27,7 @@ func TestLogJSON(t *testing.T) {
 			t.Errorf("%v: exit %d\n%s", tc.args, code, stderr)
 		}
 		if tc.last == "" {
-			continue // the flags themselves are wrong: plain text, for a person
+			continue // wrong flags are reported as text, for a person
 		}
 		last := ""
 		for line := range strings.Lines(stderr) {
@@ -64,7 +64,7 @@ func TestLogLevel(t *testing.T) {
 	}
 }
 
-// TestLogNamesFlags has lines name the command's flags, not the library's settings.
+// TestLogNamesFlags names flags of the command, and no setting of the library.
 func TestLogNamesFlags(t *testing.T) {
 	for name, flag := range flagsOf {
 		if flagSet(new(config)).Lookup(flag) == nil {

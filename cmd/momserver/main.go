@@ -1,5 +1,5 @@
-// Command momserver mirrors directories and tells whoever subscribes how it
-// goes: a mirroring server with a MoM server in it.
+// Command momserver mirrors directories, and publishes events about that to its
+// subscribers: it is a mirroring server with a MoM server.
 //
 // See momserver -h for the flags and the exit codes.
 package main
@@ -24,17 +24,18 @@ import (
 
 // The exit codes.
 const (
-	exitOK     = 0 // all was mirrored; or, without -once, ended by a signal
-	exitFailed = 1 // with -once a run failed, was interrupted or left something out; or the server could not run
-	exitUsage  = 2 // flags, or a file that they name
+	exitOK     = 0 // everything was mirrored; or without -once a signal ended it
+	exitFailed = 1 // with -once a run failed, was interrupted or had errors; or the server could not run
+	exitUsage  = 2 // a flag, or a file that a flag names, is wrong
 )
 
-// drainTime bounds how long subscribers have at the end to get what is cached.
+// drainTime bounds the time that subscribers have at the end to receive the
+// cached events.
 const drainTime = 10 * time.Second
 
 func main() {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
@@ -42,7 +43,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-// run is the command, but for the process around it.
+// run is the command without its process.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	c, err := parseFlags(args, getenv)
 	switch {
@@ -60,7 +61,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		ok, err = serve(ctx, c, notifier{getenv("NOTIFY_SOCKET"), log}, log)
 	}
 	switch {
-	case err != nil && log != nil && c.logFormat == "json": // whoever reads JSON reads nothing else
+	case err != nil && log != nil && c.logFormat == "json": // a program that reads JSON cannot read text
 		log.Error(err.Error())
 	case isUsage(err):
 		fmt.Fprintf(stderr, "momserver: %v\nmomserver -h shows the flags.\n", err)
@@ -76,8 +77,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return exitOK
 }
 
-// serve runs the server and the mirrors until they are through, with -once, or
-// ctx is done. It reports whether every run mirrored all.
+// serve runs the server and the mirrors until ctx is done, or with -once until
+// all runs have ended. It reports whether every run mirrored everything.
 func serve(ctx context.Context, c *config, manager notifier, log *slog.Logger) (ok bool, err error) {
 	if c.demo() {
 		clean, err := c.prepareDemo()
@@ -88,7 +89,7 @@ func serve(ctx context.Context, c *config, manager notifier, log *slog.Logger) (
 	}
 	cfg := c.server
 	cfg.Logger = log
-	c.badTLS = func(err error) { log.Warn("the certificates as they were stay in force", "error", err) }
+	c.badTLS = func(err error) { log.Warn("the earlier certificates stay in force", "error", err) }
 	srv := momserver.New(cfg)
 	mirrors, err := c.mirrors(srv)
 	if err != nil {
@@ -113,13 +114,13 @@ func serve(ctx context.Context, c *config, manager notifier, log *slog.Logger) (
 	ok = c.mirrorAll(ctx, srv, mirrors, log)
 	stopping()
 	if ctx.Err() != nil {
-		log.Info("ending when subscribers have everything; a second signal ends at once")
+		log.Info("ending when subscribers have received everything; a second signal ends at once")
 	}
 
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	if err := srv.Shutdown(drain); err != nil {
-		log.Warn("not everybody has got everything", "error", err)
+		log.Warn("some subscribers have not received everything", "error", err)
 	}
 	if err := <-served; !errors.Is(err, momserver.ErrServerClosed) {
 		return ok, err
@@ -127,8 +128,8 @@ func serve(ctx context.Context, c *config, manager notifier, log *slog.Logger) (
 	return ok, nil
 }
 
-// mirrorAll runs every mirror, all at once, and reports whether every run
-// mirrored all.
+// mirrorAll runs all mirrors at once, and reports whether every run mirrored
+// everything.
 func (c *config) mirrorAll(ctx context.Context, srv *momserver.Server, mirrors []*mirror.Mirror, log *slog.Logger) bool {
 	if c.wait > 0 {
 		log.Info("waiting for subscribers", "want", c.wait)
@@ -150,7 +151,8 @@ func (c *config) mirrorAll(ctx context.Context, srv *momserver.Server, mirrors [
 	return true
 }
 
-// waitSubscribers waits for -wait subscribers; false when ctx is done.
+// waitSubscribers waits for the subscribers of -wait. It returns false if ctx
+// is done.
 func (c *config) waitSubscribers(ctx context.Context, srv *momserver.Server) bool {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -164,8 +166,8 @@ func (c *config) waitSubscribers(ctx context.Context, srv *momserver.Server) boo
 	return true
 }
 
-// repeat runs a mirror once, or every interval until ctx is done, and reports
-// whether the last run mirrored all.
+// repeat runs a mirror once, or again and again until ctx is done. It reports
+// whether the last run mirrored everything.
 func (c *config) repeat(ctx context.Context, m *mirror.Mirror, log *slog.Logger) bool {
 	var before string
 	for {
@@ -181,16 +183,16 @@ func (c *config) repeat(ctx context.Context, m *mirror.Mirror, log *slog.Logger)
 			timer.Stop()
 			return ok
 		}
-		if c.demo() { // so that there is something to see
+		if c.demo() { // so that the next run has something to mirror
 			emptyDir(m.Destination(), log)
 		}
 	}
 }
 
-// runOnce runs a mirror and says how it went: a line for each thing worth a
-// warning, and one for the run. A run that did nothing and was like the one
-// before is worth no more than a debugging line. It returns what it said, to be
-// given to the next.
+// runOnce runs a mirror and logs the result: a line for each warning and error,
+// and a line for the run. If the result is the same as before, a run with
+// nothing to do logs only at level debug. runOnce returns the result as a text,
+// for the next call.
 func runOnce(ctx context.Context, m *mirror.Mirror, before string, log *slog.Logger) (ok bool, said string) {
 	r, err := m.Run(ctx)
 	said = fmt.Sprint(r, err)

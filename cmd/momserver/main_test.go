@@ -33,7 +33,7 @@ func sites(t *testing.T, n int) []string {
 	return paths
 }
 
-// once runs the command with -once on a free port.
+// once runs the command with -once at a free port.
 func once(t *testing.T, args ...string) (code int, stderr string) {
 	t.Helper()
 	code, out, stderr := command(t, append([]string{"-addr", "127.0.0.1:0", "-once"}, args...)...)
@@ -50,8 +50,8 @@ func mirrored(src, dst string) bool {
 	return err == nil && gerr == nil && string(want) == string(got)
 }
 
-// TestOnce exits 0 when all pairs are mirrored, and again when there is nothing
-// to do.
+// TestOnce exits with 0 when all pairs are mirrored, and again when there is
+// nothing to do.
 func TestOnce(t *testing.T) {
 	paths := sites(t, 2)
 	for _, want := range []string{"msg=mirrored", "nothing to mirror"} {
@@ -65,7 +65,7 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-// TestOnceFails exits 1 when one of the pairs fails; the other is mirrored.
+// TestOnceFails exits with 1 if one of the pairs fails. The other is mirrored.
 func TestOnceFails(t *testing.T) {
 	paths := sites(t, 2)
 	if err := os.WriteFile(paths[3], []byte("x"), 0o600); err != nil {
@@ -83,7 +83,8 @@ func TestOnceFails(t *testing.T) {
 	}
 }
 
-// TestOnceWithErrors exits 1 when -continue-on-error went past something.
+// TestOnceWithErrors exits with 1 if -continue-on-error has gone on after an
+// error.
 func TestOnceWithErrors(t *testing.T) {
 	paths := sites(t, 1)
 	if err := os.MkdirAll(filepath.Join(paths[1], "another", "below"), 0o755); err != nil {
@@ -101,7 +102,7 @@ func TestOnceWithErrors(t *testing.T) {
 	}
 }
 
-// TestAddressInUse exits 1, and says so, before anything is mirrored.
+// TestAddressInUse exits with 1 and says so, before anything is mirrored.
 func TestAddressInUse(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -119,7 +120,8 @@ func TestAddressInUse(t *testing.T) {
 	}
 }
 
-// TestDemo mirrors the sample site without paths, and leaves nothing behind.
+// TestDemo mirrors the sample site if no paths are given, and leaves nothing
+// behind.
 func TestDemo(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)

@@ -9,25 +9,27 @@ import (
 	"time"
 )
 
-// notifier tells the service manager how the service stands, in systemd's
-// protocol: datagrams of NAME=value lines to the Unix socket that it names in
-// $NOTIFY_SOCKET, a path or, with @ for its first byte, an abstract name.
-// Without a name there is nobody to tell.
+// notifier tells the service manager the state of the service, in the protocol
+// of systemd: datagrams of NAME=value lines to the Unix socket in
+// $NOTIFY_SOCKET. That is a path, or with @ as its first byte an abstract name.
+// If it is empty, there is no manager to tell.
 type notifier struct {
 	socket string
 	log    *slog.Logger
 }
 
-// ready tells that the service is, at an address. It returns what tells, once,
-// that the service stops, as the end of ctx does by itself.
+// ready tells the manager that the service is ready at an address. stopping
+// tells it that the service stops. The end of ctx does so too, and the manager
+// is told only once.
 func (n notifier) ready(ctx context.Context, addr net.Addr) (stopping func()) {
 	n.tell("READY=1", "STATUS=mirroring; subscribers at "+addr.String())
-	stopping = sync.OnceFunc(func() { n.tell("STOPPING=1", "STATUS=ending when subscribers have everything") })
+	stopping = sync.OnceFunc(func() { n.tell("STOPPING=1", "STATUS=ending when subscribers have received everything") })
 	context.AfterFunc(ctx, stopping)
 	return stopping
 }
 
-// tell sends the lines. That it cannot is logged, and no more: the service runs.
+// tell sends the lines. An error is only logged, because the service can run
+// without its manager.
 func (n notifier) tell(lines ...string) {
 	if n.socket == "" {
 		return

@@ -17,7 +17,7 @@ import (
 
 const unitFile = "../../testdata/systemd/momserver.service"
 
-// readUnit returns the unit as a text, and its settings.
+// readUnit returns the text of the unit, and its settings.
 func readUnit(t *testing.T) (text string, settings map[string]string) {
 	t.Helper()
 	data, err := os.ReadFile(unitFile)
@@ -37,9 +37,8 @@ func readUnit(t *testing.T) (text string, settings map[string]string) {
 	return string(data), settings
 }
 
-// TestUnit holds the unit to what the command takes and needs: its flags, the
-// token as it hands it over, the drain, the socket to the manager, the bits that
-// are mirrored.
+// TestUnit compares the unit with the command: its flags, the token, the time
+// of the drain, the socket of the manager, and the mode bits that are mirrored.
 func TestUnit(t *testing.T) {
 	text, unit := readUnit(t)
 	credentials := t.TempDir()
@@ -68,7 +67,7 @@ func TestUnit(t *testing.T) {
 	}
 }
 
-// TestUnitVerified has systemd read the unit.
+// TestUnitVerified lets systemd check the unit.
 func TestUnitVerified(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {

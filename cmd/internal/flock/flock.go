@@ -1,8 +1,8 @@
-// Package flock locks files, where the system has advisory locks: they keep
-// nobody from a file but those who ask.
+// Package flock locks files, if the system has advisory locks. Such a lock
+// stops only programs that ask for it. Packages cursorfile and mirror use it.
 package flock
 
 import "errors"
 
-// ErrTaken is a file that somebody else has locked.
+// ErrTaken reports that another file descriptor has the lock.
 var ErrTaken = errors.New("it is locked")

@@ -4,5 +4,5 @@ package flock
 
 import "os"
 
-// Try locks nothing.
+// Try locks nothing on this system.
 func Try(*os.File) error { return nil }

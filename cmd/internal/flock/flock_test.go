@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestTry keeps a second one off, until the first is closed.
+// TestTry refuses a second lock until the first file is closed.
 func TestTry(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	open := func() *os.File {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestFewConns closes connections over the bound, and takes others when there
+// TestFewConns closes connections over the bound, and accepts others when there
 // is room again.
 func TestFewConns(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

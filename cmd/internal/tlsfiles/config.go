@@ -10,8 +10,8 @@ import (
 // Pair is a certificate and its key.
 type Pair struct{ files *watched[*tls.Certificate] }
 
-// ReadPair reads a certificate, which its chain may follow, and its key.
-// report is told of later files that cannot be used; it must not block.
+// ReadPair reads a certificate, which its chain may follow, and its key. report
+// receives the errors of later versions of the files. It must not block.
 func ReadPair(cert, key string, report func(error)) (*Pair, error) {
 	files, err := watch(report, func() (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(cert, key)
@@ -23,7 +23,7 @@ func ReadPair(cert, key string, report func(error)) (*Pair, error) {
 	return &Pair{files}, err
 }
 
-// Pool is the certificates of authorities.
+// Pool is a set of certificates of authorities.
 type Pool struct{ files *watched[*x509.CertPool] }
 
 // ReadPool reads the certificates in a file, at least one.
@@ -42,8 +42,8 @@ func ReadPool(path string, report func(error)) (*Pool, error) {
 	return &Pool{files}, err
 }
 
-// Server returns the configuration of a server with the certificate. It wants
-// clients with certificates of the authorities, unless these are nil.
+// Server returns the configuration of a server with the certificate. If clients
+// is not nil, the server requires certificates that its authorities signed.
 func Server(own *Pair, clients *Pool) *tls.Config {
 	cfg := &tls.Config{
 		MinVersion:     tls.VersionTLS13,
@@ -62,20 +62,20 @@ func Server(own *Pair, clients *Pool) *tls.Config {
 	return cfg
 }
 
-// Client returns the configuration of a client of the server at host. It trusts
-// the authorities, those of the system where servers is nil, and presents the
-// certificate, unless own is nil.
+// Client returns the configuration of a client of the server at host. The
+// client trusts the authorities of servers, or those of the system if servers
+// is nil. It presents own, unless own is nil.
 func Client(host string, own *Pair, servers *Pool) *tls.Config {
 	if host == "" {
-		host = "localhost" // what is dialled, and never no name at all
+		host = "localhost" // an empty host dials localhost; a name is required
 	}
 	cfg := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: host}
 	if own != nil {
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own.files.get(), nil }
 	}
 	if servers != nil {
-		// crypto/tls has no hook for authorities that change, so its own check
-		// gives way to the same one with those of the moment.
+		// crypto/tls has no hook for authorities that change. So
+		// VerifyConnection makes the same check with the current authorities.
 		cfg.InsecureSkipVerify = true
 		cfg.VerifyConnection = func(state tls.ConnectionState) error {
 			return verify(state.PeerCertificates, host, servers.files.get())
@@ -84,7 +84,7 @@ func Client(host string, own *Pair, servers *Pool) *tls.Config {
 	return cfg
 }
 
-// verify checks a server's chain as crypto/tls does.
+// verify checks the chain of a server as crypto/tls does.
 func verify(chain []*x509.Certificate, host string, roots *x509.CertPool) error {
 	opts := x509.VerifyOptions{Roots: roots, DNSName: host, Intermediates: x509.NewCertPool()}
 	for _, cert := range chain[1:] {

@@ -19,11 +19,11 @@ import (
 	"mom.internal/wire/wiretest"
 )
 
-// files are the PEM files of a server and a client.
+// files has the PEM files of a server and a client.
 type files struct {
 	t    *testing.T
 	dir  string
-	said []string // what was reported
+	said []string // the reported errors
 }
 
 func (f *files) path(name string) string { return filepath.Join(f.dir, name) }
@@ -65,8 +65,8 @@ func (f *files) pool(name string) *Pool {
 	return p
 }
 
-// TestRenewal replaces every file under a server and a client that run: who is
-// subscribed stays, who comes later meets the new certificates, both ways.
+// TestRenewal replaces every file of a running server and client. Subscribers
+// stay, and later connections use the new certificates on both sides.
 func TestRenewal(t *testing.T) {
 	f := &files{t: t, dir: t.TempDir()}
 	old, renewed := wiretest.NewAuthority(), wiretest.NewAuthority()
@@ -113,7 +113,7 @@ func TestRenewal(t *testing.T) {
 	if err := subscribe(fourth); !errors.Is(err, wire.BadCertificate) {
 		t.Errorf("who has a certificate of the old authority: %v", err)
 	}
-	// Nobody was dropped.
+	// No subscriber was dropped.
 	srv.Run(context.Background(), uuid.New(), wire.InitializeData{}, func(context.Context, *momserver.Job) error { return nil })
 	if e := <-events; e.Seq != 1 {
 		t.Errorf("event %d", e.Seq)
@@ -124,7 +124,8 @@ func TestRenewal(t *testing.T) {
 	}
 }
 
-// TestDamaged files leave what was read before in force, and are reported once.
+// TestDamaged: if a file is damaged, the earlier version stays in force, and
+// the error is reported once.
 func TestDamaged(t *testing.T) {
 	f := &files{t: t, dir: t.TempDir()}
 	a := wiretest.NewAuthority()
@@ -167,7 +168,7 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// TestTriedAgain: a change that could not be read at first is not forgotten.
+// TestTriedAgain reads a changed file again if the first attempt failed.
 func TestTriedAgain(t *testing.T) {
 	f := &files{t: t, dir: t.TempDir()}
 	f.put("x", []byte("old"))
@@ -194,8 +195,8 @@ func TestTriedAgain(t *testing.T) {
 	}
 }
 
-// TestClientVerifies as crypto/tls would: its own check is off where the
-// authorities come from a file.
+// TestClientVerifies: with authorities from a file the client verifies the
+// server as crypto/tls does.
 func TestClientVerifies(t *testing.T) {
 	f := &files{t: t, dir: t.TempDir()}
 	a, stranger := wiretest.NewAuthority(), wiretest.NewAuthority()

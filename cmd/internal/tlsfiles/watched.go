@@ -1,7 +1,7 @@
-// Package tlsfiles makes TLS configurations of PEM files, and reads the files
-// again when they change: for the connections that come after, so that nobody
-// is dropped. A file that is damaged, half written or gone leaves what was read
-// before in force.
+// Package tlsfiles makes TLS configurations from PEM files. It reads a file
+// again if it has changed, for the connections that follow, so that no
+// connection is dropped. If a file is damaged, incomplete or gone, its earlier
+// version stays in force. Both commands use it.
 package tlsfiles
 
 import (
@@ -10,17 +10,17 @@ import (
 	"sync"
 )
 
-// watched is what was read from files, and is read again when one of them is
-// another than before.
+// watched is a value from files, which is read again if one of them has
+// changed.
 type watched[T any] struct {
 	paths  []string
 	read   func() (T, error)
-	report func(error) // of files that changed and cannot be read; once a change
+	report func(error) // receives the error of a changed file, once per change
 
 	mu     sync.Mutex // guards the fields below
 	value  T
-	seen   []fs.FileInfo // of paths, as they were when value was read
-	failed []fs.FileInfo // as they were when reading failed last; nil for never
+	seen   []fs.FileInfo // of paths, when value was read
+	failed []fs.FileInfo // of paths, when reading last failed; nil if it never did
 }
 
 // watch reads the files for the first time.
@@ -32,7 +32,7 @@ func watch[T any](report func(error), read func() (T, error), paths ...string) (
 	return w, err
 }
 
-// get returns what the files hold.
+// get returns the current value.
 func (w *watched[T]) get() T {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -41,19 +41,20 @@ func (w *watched[T]) get() T {
 		return w.value
 	}
 	value, err := w.read()
-	if err != nil { // tried again next time: it may be for want of descriptors
+	if err != nil { // tried again next time, because descriptors may be short
 		if w.failed == nil || !same(now, w.failed) {
 			w.failed = now
 			w.report(err)
 		}
 		return w.value
 	}
-	// Looked at before they were read: a change in between is seen next time.
+	// now is from before the read, so that a change in between is seen next
+	// time.
 	w.value, w.seen, w.failed = value, now, nil
 	return value
 }
 
-// look returns what the files are; nil for one that is not there.
+// look returns the state of the files, with nil for one that does not exist.
 func (w *watched[T]) look() []fs.FileInfo {
 	infos := make([]fs.FileInfo, len(w.paths))
 	for i, path := range w.paths {

@@ -1,5 +1,5 @@
 // Package version prints the version of the module from which a command was
-// built. Both commands import it.
+// built. Both commands use it.
 package version
 
 import (
@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// module is the path of the commands' module.
+// module is the path of this module.
 const module = "mom.internal"
 
-// archived is the commit from which git archive has packed the source, as a
-// version for a module proxy; in a checkout it is a placeholder.
+// archived is the commit of a source that git archive has packed as a version for
+// a module proxy. In a checkout it is a placeholder.
 //
 //go:embed commit.txt
 var archived string
@@ -31,7 +31,7 @@ func Write(w io.Writer, command string) {
 	fmt.Fprintln(w, line(command, info, archived))
 }
 
-// pseudo matches a version that the go command made of a commit.
+// pseudo matches a version that the go command has made from a commit.
 var pseudo = regexp.MustCompile(`[-.][0-9]{14}-([0-9a-f]{12})(?:\+|$)`)
 
 func line(command string, info *debug.BuildInfo, archived string) string {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestLine prints the version and the commit as far as the go command has
-// recorded them, for an installed version, a checkout, and a dependency.
+// TestLine prints the version and the commit that the go command has recorded,
+// for an installed version, a checkout and a dependency.
 func TestLine(t *testing.T) {
 	const commit = "0123456789abcdef0123456789abcdef01234567"
 	setting := func(key, value string) debug.BuildSetting { return debug.BuildSetting{Key: key, Value: value} }
