@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 )
 
-// modeBits are the bits of a mode that are mirrored.
+// modeBits are the mode bits that are mirrored.
 const modeBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
 
-// modeOf returns the mode that a file or directory of the source is to have at
-// the destination.
+// modeOf returns the mode that a file or a directory of the source gets at the
+// destination.
 func modeOf(info fs.FileInfo) fs.FileMode {
 	mode := info.Mode() & modeBits
 	if info.Mode().IsRegular() && !ownerRuns(info) {
@@ -21,15 +21,17 @@ func modeOf(info fs.FileInfo) fs.FileMode {
 	return mode
 }
 
-// changes returns the entries that the destination lacks or has otherwise.
-// Directories that exist are none: their modes and times are set at the end.
+// changes returns the entries that are missing or different at the destination.
+// A directory that exists is not among them, because its mode and time are set
+// at the end.
 func changes(ctx context.Context, t *tree, dest *os.Root) ([]entry, error) {
 	if dest == nil {
 		return t.entries, nil
 	}
 	var changed []entry
-	// What is in a directory that is new is new. Asking would be wrong: where
-	// a link stands in its place, the answer would come from behind it.
+	// All that is in a new directory is new. Stat would be wrong: if a link
+	// stands in place of the directory, it would look at the target of the
+	// link.
 	fresh := make(map[string]bool)
 	for _, e := range t.entries {
 		if err := interrupted(ctx); err != nil {
@@ -46,7 +48,7 @@ func changes(ctx context.Context, t *tree, dest *os.Root) ([]entry, error) {
 	return changed, nil
 }
 
-// same reports whether the destination has the entry as it is: for a file by
+// same reports whether the destination has the entry. A file is compared by
 // size, time and mode.
 func same(e entry, dest *os.Root) bool {
 	name := filepath.FromSlash(e.path)

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// deleteGone deletes what the source does not have. What the source has but
-// could not be read stays.
+// deleteGone deletes entries that the source does not have. An entry that the
+// source has but that could not be read stays.
 func (r *run) deleteGone(ctx context.Context) error {
 	unread := make(map[string]bool)
 	for _, e := range r.tree.unreadable {
@@ -53,7 +53,7 @@ func (r *run) deleteIn(ctx context.Context, dir string, unread map[string]bool) 
 }
 
 func (r *run) deleteOne(dir, p string) error {
-	err := r.makeDir(dir) // so that it can be written to
+	err := r.makeDir(dir) // so that entries can be removed from it
 	if err == nil {
 		err = r.removeAll(p)
 	}
@@ -64,7 +64,7 @@ func (r *run) deleteOne(dir, p string) error {
 	return nil
 }
 
-// removeAll removes p with all in it, read-only directories too.
+// removeAll removes p and everything in it, read-only directories too.
 func (r *run) removeAll(p string) error {
 	err := r.dest.RemoveAll(filepath.FromSlash(p))
 	if !errors.Is(err, fs.ErrPermission) {
@@ -76,7 +76,7 @@ func (r *run) removeAll(p string) error {
 	return r.dest.RemoveAll(filepath.FromSlash(p))
 }
 
-// openAll sees that p and the directories in it can be written to.
+// openAll makes p and the directories in it writable.
 func (r *run) openAll(p string) error {
 	info, err := r.dest.Lstat(filepath.FromSlash(p))
 	if err != nil || !info.IsDir() {

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 )
 
-// makeDir makes a directory and those above it, in place of files and links,
-// and sees that it can be written to. Its mode and time are set at the end;
-// until then a new one is for this process only.
+// makeDir makes a directory and its parents, in place of files and links, and
+// makes it writable. Its mode and time are set at the end. Until then only this
+// process may use a new directory.
 func (r *run) makeDir(name string) error {
 	if name == "." {
 		return nil
@@ -30,7 +30,7 @@ func (r *run) makeDir(name string) error {
 	return r.dest.Mkdir(local, 0o700)
 }
 
-// openUp sees that a directory can be read and written to.
+// openUp makes a directory readable and writable.
 func (r *run) openUp(name string, info fs.FileInfo) error {
 	if info.Mode().Perm()&0o700 == 0o700 {
 		return nil
@@ -38,8 +38,7 @@ func (r *run) openUp(name string, info fs.FileInfo) error {
 	return r.dest.Chmod(filepath.FromSlash(name), info.Mode()&modeBits|0o700)
 }
 
-// settle gives the directories the modes and times of the source's, the
-// deepest first.
+// settle sets the modes and times of the directories, the deepest first.
 func (r *run) settle() error {
 	dirs, err := r.standing()
 	if err != nil {
@@ -61,9 +60,9 @@ func (r *run) settle() error {
 	return nil
 }
 
-// standing returns the source's directories that are directories at the
-// destination. Some vanished, and where a package failed a file or a link may
-// stand in their place, which is not to be followed.
+// standing returns the directories of the source that are directories at the
+// destination. Others have vanished, or a package failed and a file or a link
+// stands in their place, which must not be followed.
 func (r *run) standing() ([]entry, error) {
 	var dirs []entry
 	stands := map[string]bool{".": true}
@@ -75,7 +74,7 @@ func (r *run) standing() ([]entry, error) {
 		if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
 			continue
 		}
-		if err == nil && info.Mode().Perm()&0o500 != 0o500 { // to see what is in it
+		if err == nil && info.Mode().Perm()&0o500 != 0o500 { // so that it can be read
 			err = r.openUp(e.path, info)
 		}
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// checkRun holds one run's events to what all runs promise.
+// checkRun checks the events of one run for what is true of all runs.
 func checkRun(t testing.TB, events []wire.Event, job uuid.UUID, result Result, err error) {
 	t.Helper()
 	if len(events) == 0 {
@@ -47,7 +47,7 @@ func checkRun(t testing.TB, events []wire.Event, job uuid.UUID, result Result, e
 	checkEnd(t, events[len(events)-1], packages, result, err)
 }
 
-// checkPackage takes an event of a package, whose state so far is in packages.
+// checkPackage follows an event of a package. packages has the states so far.
 func checkPackage(t testing.TB, packages map[int]wire.State, e wire.Event) {
 	t.Helper()
 	h, state := e.Data.Header, e.Data.Status.State
@@ -91,8 +91,8 @@ func checkEnd(t testing.TB, end wire.Event, packages map[int]wire.State, result 
 	}
 }
 
-// wantFailure wants the last event to be the error, about the item, and its
-// message to have the text.
+// wantFailure checks that the last event is an error about the item, and that
+// its message has the text.
 func wantFailure(t testing.TB, events []wire.Event, state wire.State, item, text string) {
 	t.Helper()
 	end := events[len(events)-1]
@@ -112,14 +112,14 @@ func wantError(t testing.TB, e wire.Event, state wire.State, item, text string) 
 	t.Errorf("got %v with %+v\nwant %v about %q: …%s…", e.Data.Status.State, log, state, item, text)
 }
 
-// wantWarning wants a warning about the item.
+// wantWarning checks that there is a warning about the item.
 func wantWarning(t testing.TB, events []wire.Event, item, text string) {
 	t.Helper()
 	wantEntry(t, events, wire.SeverityWarning, item, text)
 }
 
-// wantLeftOut wants an error about an item that did not end the run, which
-// then completes with errors.
+// wantLeftOut checks that there is an error about an item that did not end the
+// run, and that the run completed with errors.
 func wantLeftOut(t testing.TB, events []wire.Event, item, text string) {
 	t.Helper()
 	wantEntry(t, events, wire.SeverityError, item, text)

@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// exported is a package as a file.
+// exported is a package in a file.
 type exported struct {
 	file   *os.File
 	size   int64
-	batch  batch   // what is in it
-	starts []int64 // where each of these begins
+	batch  batch   // the entries in the file
+	starts []int64 // the offsets of the entries
 }
 
-// leftOut is why an entry is left for the next run: it is not as the scan found
-// it, which is nobody's fault.
+// leftOut is the reason why an entry is left for the next run: it is not as the
+// scan found it. That is not an error.
 type leftOut string
 
 func (l leftOut) Error() string { return string(l) }
@@ -32,9 +32,9 @@ const (
 	changing leftOut = "it changes while it is read; left for the next run"
 )
 
-// export writes the entries of b as a tar file. What vanishes or keeps changing
-// is left out; what cannot be read ends the run, or, with ContinueOnError, is left
-// out too.
+// export writes the entries of b as a tar file. It leaves out entries that
+// vanish or keep changing. An entry that cannot be read ends the run, or is
+// left out too with ContinueOnError.
 func (r *run) export(ctx context.Context, b batch) (*exported, error) {
 	f, err := r.spool.empty()
 	if err != nil {
@@ -49,8 +49,8 @@ func (r *run) export(ctx context.Context, b batch) (*exported, error) {
 	return x, about(b[len(b)-1].path, x.finish())
 }
 
-// mayLeave reports whether the run goes on without the entry, and says so to
-// the job.
+// mayLeave reports whether the run goes on without the entry, and adds that to
+// the log of the job.
 func (r *run) mayLeave(e entry, err error) bool {
 	var left leftOut
 	var spool *spoolError
@@ -67,10 +67,10 @@ func (r *run) mayLeave(e entry, err error) bool {
 	return true
 }
 
-// attempts is how often a file that changes while it is read is read.
+// attempts is how often a file is read that changes while it is read.
 const attempts = 4
 
-// exportEntry appends one entry, whole or not at all.
+// exportEntry appends an entry completely or not at all.
 func (r *run) exportEntry(ctx context.Context, x *exported, e entry) error {
 	for range attempts {
 		whole, err := r.appendEntry(ctx, x, e)
@@ -87,8 +87,8 @@ func (r *run) exportEntry(ctx context.Context, x *exported, e entry) error {
 	return changing
 }
 
-// appendEntry writes the entry as it is now. It reports whether it was the
-// same before and after.
+// appendEntry writes the entry. It reports whether the entry was the same
+// before and after.
 func (r *run) appendEntry(ctx context.Context, x *exported, e entry) (whole bool, err error) {
 	if err := interrupted(ctx); err != nil {
 		return false, err
@@ -105,7 +105,7 @@ func (r *run) appendEntry(ctx context.Context, x *exported, e entry) (whole bool
 		}
 		return err == nil, err
 	}
-	// Not blocking: it may have become a FIFO just now.
+	// O_NONBLOCK, because the file may have become a FIFO.
 	f, err := r.source.OpenFile(filepath.FromSlash(e.path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return false, r.lost(e, err)
@@ -114,7 +114,7 @@ func (r *run) appendEntry(ctx context.Context, x *exported, e entry) (whole bool
 	return r.appendFile(ctx, tw, f, info, e)
 }
 
-// look returns what the entry is now, where that is what the scan found.
+// look returns the state of the entry, if it is as the scan found it.
 func (r *run) look(e entry) (fs.FileInfo, error) {
 	name := filepath.FromSlash(e.path)
 	info, err := r.source.Lstat(name)
@@ -131,7 +131,7 @@ func (r *run) look(e entry) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// lost returns vanished in place of err where the entry is gone.
+// lost returns vanished instead of err if the entry is gone.
 func (r *run) lost(e entry, err error) error {
 	if gone(r.source, e.path, err) {
 		return vanished
@@ -160,7 +160,7 @@ func (r *run) appendFile(ctx context.Context, tw *tar.Writer, f *os.File, seen f
 	}
 	n, err := io.CopyN(tw, untilDone{ctx, f}, before.Size())
 	if errors.Is(err, io.EOF) && n < before.Size() {
-		return false, nil // it shrank
+		return false, nil // the file has become shorter
 	}
 	if err != nil {
 		return false, err
@@ -173,14 +173,14 @@ func (r *run) appendFile(ctx context.Context, tw *tar.Writer, f *os.File, seen f
 		return false, nil
 	}
 	if before.Mode()&modeBits != modeOf(before) {
-		r.warn(e.path, "its setuid and setgid bits stay behind: its owner is not who mirrors it")
+		r.warn(e.path, "its setuid and setgid bits are not mirrored, because another user owns it")
 	}
-	return true, tw.Flush() // pads; the next entry has a writer of its own
+	return true, tw.Flush() // writes the padding; the next entry has a writer of its own
 }
 
-// tick is longer than the steps of the clock that files' times are taken from.
-// A file that changed within it may change again without a change of its time,
-// and what was read of it before would pass for the whole for ever.
+// tick is longer than the steps of the clock for the times of files. A file
+// that has changed within a tick may change again without a new time. Then the
+// content that was read before would be taken for the whole file for ever.
 const tick = 20 * time.Millisecond
 
 // pause waits for d, or until ctx is done.
@@ -195,7 +195,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// keep takes what was written as the entry.
+// keep adds the entry that was written.
 func (x *exported) keep(e entry) error {
 	end, err := x.file.Seek(0, io.SeekCurrent)
 	if err != nil {
@@ -207,7 +207,7 @@ func (x *exported) keep(e entry) error {
 	return nil
 }
 
-// rewind takes back what was written of an entry.
+// rewind removes an incomplete entry.
 func (x *exported) rewind() error {
 	err := x.file.Truncate(x.size)
 	if err == nil {
@@ -231,7 +231,7 @@ func (x *exported) finish() error {
 	return nil
 }
 
-// at returns the entry that stands at an offset.
+// at returns the entry at an offset.
 func (x *exported) at(offset int64) string {
 	item := ""
 	for i, start := range x.starts {

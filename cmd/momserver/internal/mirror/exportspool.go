@@ -5,15 +5,15 @@ import (
 	"os"
 )
 
-// exportSpool is the file that packages are made in, one after the other. It
-// has no name, so that nothing is left of it when the process is killed.
+// exportSpool is the file in which packages are made, one after the other. It
+// has no name, so that nothing is left if the process is killed.
 type exportSpool struct {
 	file  *os.File // nil before the first package
-	named bool     // where open files cannot be removed
+	named bool     // the system cannot remove open files
 }
 
-// spoolError is a failure of the export spool, which is no fault of the entry
-// that was being written.
+// spoolError is an error of the export spool, and not of the entry that was
+// being written.
 type spoolError struct{ err error }
 
 func (e *spoolError) Error() string {
@@ -49,8 +49,8 @@ func (s *exportSpool) close() {
 	}
 }
 
-// spoolWriter marks the spool's errors, so that they are not taken for the
-// entry's.
+// spoolWriter marks errors of the spool, so that they are not taken for errors
+// of the entry.
 type spoolWriter struct{ f *os.File }
 
 func (w spoolWriter) Write(p []byte) (int, error) {

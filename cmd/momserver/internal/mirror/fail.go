@@ -11,7 +11,7 @@ import (
 // errInterrupted ends a run whose context is done.
 var errInterrupted = errors.New("interrupted: the mirroring was stopped")
 
-// interrupted returns errInterrupted when ctx is done.
+// interrupted returns errInterrupted if ctx is done.
 func interrupted(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return errInterrupted
@@ -41,7 +41,7 @@ type itemError struct {
 func (e *itemError) Error() string { return e.item + ": " + e.err.Error() }
 func (e *itemError) Unwrap() error { return e.err }
 
-// about returns err as one about item. An interruption is about none.
+// about returns err as an error about item. An interruption is about no item.
 func about(item string, err error) error {
 	var e *itemError
 	if err == nil || errors.Is(err, errInterrupted) || errors.As(err, &e) {
@@ -50,8 +50,8 @@ func about(item string, err error) error {
 	return &itemError{item, plain(err)}
 }
 
-// itemOf returns the file that err is about, "" for none, and the error
-// without it.
+// itemOf returns the item that err is about, or "", and the error without the
+// item.
 func itemOf(err error) (string, error) {
 	var e *itemError
 	if errors.As(err, &e) {

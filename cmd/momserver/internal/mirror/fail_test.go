@@ -11,7 +11,7 @@ import (
 	"mom.internal/wire"
 )
 
-// TestImpossible ends runs that cannot begin by an ExportingError that names
+// TestImpossible ends a run that cannot begin with an ExportingError that names
 // the directory.
 func TestImpossible(t *testing.T) {
 	for _, tc := range []struct {
@@ -46,7 +46,7 @@ func TestImpossible(t *testing.T) {
 	wantFailure(t, events, wire.ExportingError, "/below a file", "not a directory")
 }
 
-// TestPairs refuses what would mirror or delete itself.
+// TestPairs refuses pairs that would mirror or delete themselves.
 func TestPairs(t *testing.T) {
 	p := newPair(t, Options{})
 	alias := filepath.Join(filepath.Dir(p.src), "alias")
@@ -74,8 +74,8 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// TestNested mirrors into a directory of the source, run after run without
-// mirroring what it mirrored, and out of one of the destination.
+// TestNested mirrors into a directory of the source without mirroring the
+// mirror, and from a directory of the destination.
 func TestNested(t *testing.T) {
 	p := newPair(t, Options{Delete: true})
 	plant(t, p.src, file("f", "x"), dir("d"), file("d/g", "y"))
@@ -105,8 +105,8 @@ func TestNested(t *testing.T) {
 	}
 }
 
-// TestContinueOnError goes past a package that cannot be imported: the rest
-// is mirrored, nothing is deleted, and the run is completed with errors.
+// TestContinueOnError goes on after a package that cannot be imported. The rest
+// is mirrored, nothing is deleted, and the run completes with errors.
 func TestContinueOnError(t *testing.T) {
 	for _, going := range []bool{false, true} {
 		p := newPair(t, Options{ContinueOnError: going, PackageFiles: 1, PackageBytes: 1000})
@@ -135,8 +135,8 @@ func TestContinueOnError(t *testing.T) {
 	}
 }
 
-// TestNoDeleteAfterFailure deletes nothing where a package failed: what is gone
-// may be what that package has.
+// TestNoDeleteAfterFailure deletes nothing after a package has failed, because
+// an entry that is gone may be in that package under another name.
 func TestNoDeleteAfterFailure(t *testing.T) {
 	p := newPair(t, Options{ContinueOnError: true, Delete: true, PackageFiles: 1, PackageBytes: 1000})
 	plant(t, p.src, file("renamed", text(500)), file("z", "z"))
@@ -164,7 +164,7 @@ func damage(dst, name string) {
 	}
 }
 
-// TestDamaged refuses a package that was damaged or cut on its way.
+// TestDamaged refuses a package that was damaged or cut on the way.
 func TestDamaged(t *testing.T) {
 	for _, tc := range []struct {
 		text string
@@ -194,8 +194,8 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// TestSpoolUnwritable tells a package that cannot be made from a file that
-// cannot be read: ContinueOnError does not go past it.
+// TestSpoolUnwritable distinguishes a package that cannot be made from a file
+// that cannot be read. ContinueOnError does not go on after the former.
 func TestSpoolUnwritable(t *testing.T) {
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "not there"))
 	p := newPair(t, Options{ContinueOnError: true})
@@ -204,7 +204,8 @@ func TestSpoolUnwritable(t *testing.T) {
 	wantFailure(t, events, wire.ExportingError, "f", "cannot keep the package in "+os.Getenv("TMPDIR"))
 }
 
-// TestTaken keeps a second run off a destination, and its spool in place.
+// TestTaken refuses a second run at a destination, and keeps the spool of the
+// first.
 func TestTaken(t *testing.T) {
 	p := newPair(t, Options{})
 	plant(t, p.src, file("f", text(99_000)))
@@ -236,8 +237,8 @@ func TestTaken(t *testing.T) {
 	other.mirrored() // the destination is free again
 }
 
-// TestLinkStays leaves alone what is behind a link that a directory was to
-// replace, where the package with the directory failed.
+// TestLinkStays: if the package fails that would replace a link by a directory,
+// the target of the link stays as it is.
 func TestLinkStays(t *testing.T) {
 	p := newPair(t, Options{ContinueOnError: true, PackageFiles: 2, PackageBytes: 1000})
 	plant(t, p.src, dir("d").with(0o700), dir("d/e").with(0o700), file("z", "z"))
@@ -251,9 +252,9 @@ func TestLinkStays(t *testing.T) {
 	compare(t, before, tell(t, p.dst), false)
 }
 
-// TestDamagedAnywhere damages one byte of a package, wherever and whenever,
-// after it was looked at too: the run fails, or what it has put in place is
-// what was sent.
+// TestDamagedAnywhere damages any byte of a package at any time, even after the
+// package was checked. Either the run fails, or it has put in place what was
+// sent.
 func TestDamagedAnywhere(t *testing.T) {
 	t.Parallel()
 	const content = 70_000

@@ -27,12 +27,12 @@ import (
 // item is a file, a directory or a link of a generated tree.
 type item struct {
 	path    string
-	mode    fs.FileMode // with its type
-	content string      // a link's target
+	mode    fs.FileMode // includes the type
+	content string      // or the target of a link
 	time    time.Time
 }
 
-// longAgo is the time of items that name none.
+// longAgo is the default time of items.
 var longAgo = time.Date(2019, 5, 17, 8, 30, 12, 345678901, time.UTC)
 
 func file(path, content string) item { return item{path, 0o644, content, longAgo} }
@@ -45,8 +45,8 @@ func (i item) with(mode fs.FileMode) item { i.mode = i.mode.Type() | mode; retur
 // at returns the item with another time.
 func (i item) at(when time.Time) item { i.time = when; return i }
 
-// plant makes items below root, in place of what is there, and directories
-// above them where none is named.
+// plant makes items below root, in place of other files, and the directories
+// above them.
 func plant(t testing.TB, root string, items ...item) {
 	t.Helper()
 	ok := func(err error) {
@@ -55,7 +55,7 @@ func plant(t testing.TB, root string, items ...item) {
 			t.Fatal(err)
 		}
 	}
-	top, err := os.OpenRoot(root) // takes longer paths than the system does
+	top, err := os.OpenRoot(root) // accepts longer paths than the system
 	ok(err)
 	defer top.Close()
 	for _, i := range items {
@@ -71,7 +71,7 @@ func plant(t testing.TB, root string, items ...item) {
 			ok(top.WriteFile(i.path, []byte(i.content), 0o600))
 		}
 	}
-	for n := len(items) - 1; n >= 0; n-- { // a directory's time is set when all is in it
+	for n := len(items) - 1; n >= 0; n-- { // the time of a directory is set after its entries are made
 		if i := items[n]; i.mode&fs.ModeSymlink == 0 {
 			ok(top.Chmod(i.path, i.mode&^fs.ModeDir))
 			ok(top.Chtimes(i.path, i.time, i.time))
@@ -79,7 +79,7 @@ func plant(t testing.TB, root string, items ...item) {
 	}
 }
 
-// tell describes all below root, by path: type, mode, time, content.
+// tell describes everything below root, by path: type, mode, time and content.
 func tell(t testing.TB, root string) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
@@ -122,7 +122,8 @@ func tellDir(t testing.TB, top *os.Root, dir string, all map[string]string) {
 	}
 }
 
-// compare reports where got is not as want; extras in got only when exact.
+// compare reports where got differs from want. If exact is false, got may have
+// more.
 func compare(t testing.TB, want, got map[string]string, exact bool) {
 	t.Helper()
 	var off []string
@@ -142,8 +143,8 @@ func compare(t testing.TB, want, got map[string]string, exact bool) {
 	}
 }
 
-// pair is a source and a destination, and a server with somebody who asks it
-// over a socket for what happened.
+// pair is a source and a destination, and a server with a client that asks for
+// the events over a socket.
 type pair struct {
 	t        testing.TB
 	src, dst string
@@ -187,8 +188,8 @@ func openTree(top string) {
 	})
 }
 
-// run mirrors once, checks the events for what holds of all runs, and that no
-// spool is left, and returns the events.
+// run mirrors once, checks the events and that no spool is left, and returns
+// the events.
 func (p *pair) run(ctx context.Context) (Result, []wire.Event, error) {
 	p.t.Helper()
 	m, err := New(p.srv, p.src, p.dst, p.opts)
@@ -206,7 +207,7 @@ func (p *pair) run(ctx context.Context) (Result, []wire.Event, error) {
 	return result, events, err
 }
 
-// events returns what was published since it was asked last.
+// events returns the events since the last call.
 func (p *pair) events() []wire.Event {
 	p.t.Helper()
 	var all []wire.Event
@@ -223,7 +224,7 @@ func (p *pair) events() []wire.Event {
 	}
 }
 
-// mirrored runs once, and wants all of it mirrored.
+// mirrored runs once, and checks that everything is mirrored.
 func (p *pair) mirrored() []wire.Event {
 	p.t.Helper()
 	result, events, err := p.run(p.t.Context())
@@ -234,7 +235,7 @@ func (p *pair) mirrored() []wire.Event {
 	return events
 }
 
-// upToDate runs once more, and wants nothing to do.
+// upToDate runs once, and checks that there is nothing to do.
 func (p *pair) upToDate() {
 	p.t.Helper()
 	result, events, err := p.run(p.t.Context())

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// TestLookalikeSpool mirrors, and leaves alone, what only begins like a spool.
+// TestLookalikeSpool mirrors a file whose name only begins as that of a spool,
+// and does not delete it.
 func TestLookalikeSpool(t *testing.T) {
 	p := newPair(t, Options{})
 	plant(t, p.src, dir(".momspool-notes"), file(".momspool-notes/x", "hi"), file(".momspool-", "y"))
@@ -25,8 +26,8 @@ func TestLookalikeSpool(t *testing.T) {
 	}
 }
 
-// TestNoDeleteOfWhatWasRenamed keeps, with Delete, what may be a file that was
-// left out under its new name.
+// TestNoDeleteOfWhatWasRenamed: if a file was left out, Delete keeps other
+// files, one of which may be that file under its old name.
 func TestNoDeleteOfWhatWasRenamed(t *testing.T) {
 	p := newPair(t, Options{Delete: true})
 	plant(t, p.src, file("a", text(90_000)))
@@ -34,7 +35,7 @@ func TestNoDeleteOfWhatWasRenamed(t *testing.T) {
 	if err := os.Rename(filepath.Join(p.src, "a"), filepath.Join(p.src, "b")); err != nil {
 		t.Fatal(err)
 	}
-	_, events, err := p.run(&moments{Context: t.Context(), do: func(n int) { // so that it is always changing
+	_, events, err := p.run(&moments{Context: t.Context(), do: func(n int) { // so that the file changes all the time
 		now := time.Now().Add(time.Duration(n) * -time.Hour)
 		os.Chtimes(filepath.Join(p.src, "b"), now, now)
 	}})
@@ -74,8 +75,8 @@ func TestSpoolsBelow(t *testing.T) {
 	}
 }
 
-// TestDeletesFrom finds the pairs of which one would delete what the other
-// mirrors from.
+// TestDeletesFrom finds pairs of which one would delete the source of the
+// other.
 func TestDeletesFrom(t *testing.T) {
 	root := t.TempDir()
 	make := func(src, dst string, del bool) *Mirror {

@@ -11,10 +11,12 @@ type limiter struct {
 	next      time.Time
 }
 
-// maxChunk is the most that is moved at once; less where the bandwidth is small.
+// maxChunk is the most bytes that are moved at once. With a small bandwidth it
+// is less.
 const maxChunk = 32 << 10
 
-// chunk is what to move at once: a tenth of a second's worth, maxChunk at most.
+// chunk returns how many bytes to move at once: those of a tenth of a second,
+// at most maxChunk.
 func (l *limiter) chunk() int {
 	if l.perSecond <= 0 {
 		return maxChunk

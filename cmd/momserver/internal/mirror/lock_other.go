@@ -7,5 +7,6 @@ import (
 	"os"
 )
 
-// lockDir locks nothing: keep other runs off the destination yourself.
+// lockDir locks nothing on this system. Only the operator can keep other runs
+// off the destination.
 func lockDir(*os.Root) (io.Closer, error) { return io.NopCloser(nil), nil }

@@ -9,8 +9,8 @@ import (
 	"mom.internal/cmd/internal/flock"
 )
 
-// lockDir locks a directory until the result is closed or the process ends.
-// File systems without locks are taken as they are.
+// lockDir locks a directory until the result is closed or the process ends. On
+// a file system without locks it does nothing.
 func lockDir(dir *os.Root) (io.Closer, error) {
 	f, err := dir.Open(".")
 	if err != nil {

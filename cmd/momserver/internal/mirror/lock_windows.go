@@ -13,14 +13,14 @@ const (
 	sharingViolation  = syscall.Errno(32)
 )
 
-// handle is a file of Windows.
+// handle is a file handle of Windows.
 type handle syscall.Handle
 
 func (h handle) Close() error { return syscall.CloseHandle(syscall.Handle(h)) }
 
-// lockDir locks a directory by a file in it that nobody else may open, until
-// the result is closed or the process ends. Where no file can be made, nothing
-// can be mirrored either, and the run says so.
+// lockDir locks a directory by a file in it that no other process may open,
+// until the result is closed or the process ends. If the file cannot be made,
+// the run cannot mirror anything either, and reports that.
 func lockDir(dir *os.Root) (io.Closer, error) {
 	name, err := syscall.UTF16PtrFromString(filepath.Join(dir.Name(), spoolPrefix+"lock"))
 	if err != nil {

@@ -1,25 +1,26 @@
 // Package mirror mirrors one directory to another through the nine states of a
-// MoM job: it scans both, exports what changed into packages (tar files),
-// transfers each to a spool at the destination, imports it from there, and
-// deletes what is gone when told to.
+// MoM job. It scans both, exports changed files into packages (tar files),
+// transfers each package to a spool at the destination, imports it from there, and
+// deletes entries that are gone, if Options say so. Only momserver uses it.
 //
-// At the destination a file is written aside in the spool, checked, given its
-// mode and time, and renamed into place, so that at any moment the destination
-// holds whole files only, old or new, also when the process is killed.
-// Everything there goes through an os.Root: no path in a package reaches
-// outside. One run at a time works on a destination.
+// At the destination a file is written in the spool, checked, given its mode and
+// time, and renamed into place. So the destination has only whole files at any
+// moment, old or new, even if the process is killed. All access is by an os.Root,
+// so that no path in a package reaches outside. Only one run at a time works on a
+// destination.
 //
-// Mirrored are regular files, directories and symbolic links (as links, never
-// followed), with permissions and modification times. Owners, hard links as
-// such, extended attributes, the times of links, and the mode and time of the
-// destination itself are not. Setuid and setgid bits of files are, where the
-// file's owner is who runs the mirroring; else they would lend a stranger's
-// file its rights. Sockets, devices and the like are skipped with a warning.
+// The package mirrors regular files, directories and symbolic links (as links,
+// never followed), with permissions and modification times. It does not mirror
+// owners, hard links as such, extended attributes, the times of links, nor the mode
+// and time of the destination itself. It mirrors setuid and setgid bits only of
+// files that the user of this process owns, because otherwise another user's file
+// would get the rights of this user. Sockets, devices and the like are skipped with
+// a warning.
 //
-// A file counts as unchanged by its size, time and mode. So a destination whose
-// file system rounds times gets every file again in every run. Nothing is
-// synced to disk: what the destination holds after its machine has crashed is
-// up to its file system.
+// A file counts as unchanged if its size, time and mode are the same. So a
+// destination whose file system rounds times gets every file again in every run.
+// Nothing is synced to the disk: after a crash of the machine, the content of the
+// destination depends on its file system.
 package mirror
 
 import (
@@ -33,33 +34,33 @@ import (
 	"mom.internal/momserver"
 )
 
-// Options sets how a pair is mirrored. All bounds must be set.
+// Options configure a Mirror. All bounds must be set.
 type Options struct {
-	PackageFiles    int   // entries of one package
-	PackageBytes    int64 // bytes of the files of one package; a larger file is a package of its own
-	Bandwidth       int64 // bytes a second of the transfer; 0 for no limit
-	Delete          bool  // delete at the destination what is not at the source
-	ContinueOnError bool  // go on past a failed package, and past what cannot be read
+	PackageFiles    int   // entries in a package
+	PackageBytes    int64 // bytes of the files in a package; a larger file gets a package of its own
+	Bandwidth       int64 // bytes per second of the transfer; 0 for no limit
+	Delete          bool  // delete files at the destination that the source does not have
+	ContinueOnError bool  // go on after failed packages and unreadable files
 }
 
 // Mirror mirrors one source to one destination, run after run.
 type Mirror struct {
 	srv  *momserver.Server
 	opts Options
-	src  string // absolute
-	dst  string // absolute
+	src  string // absolute path
+	dst  string // absolute path
 	last time.Time
 }
 
-// Result is what a run did.
+// Result is the result of a run.
 type Result struct {
-	Packages int    // imported
+	Packages int    // packages imported
 	Failed   int    // packages that failed
 	Skipped  int    // entries that kept changing or, with ContinueOnError, could not be read
 	Files    int    // files and links imported
 	Bytes    int64  // bytes transferred
-	Deleted  int    // entries deleted, directories with all in them as one
-	Notes    []Note // what subscribers were warned of, the first of it
+	Deleted  int    // entries deleted; a directory counts once, with everything in it
+	Notes    []Note // the first warnings and errors for subscribers
 }
 
 // Note is a warning, or an error that did not end the run.
@@ -69,10 +70,10 @@ type Note struct {
 	Error   bool
 }
 
-// maxNotes bounds a Result's notes.
+// maxNotes bounds the notes of a Result.
 const maxNotes = 20
 
-// Clean reports whether all was mirrored.
+// Clean reports whether everything was mirrored.
 func (r Result) Clean() bool { return r.Failed == 0 && r.Skipped == 0 }
 
 // New returns a Mirror from src to dst. It refuses pairs that would mirror or
@@ -95,7 +96,7 @@ func New(srv *momserver.Server, src, dst string, opts Options) (*Mirror, error) 
 	return m, nil
 }
 
-// resolve returns path absolute and without links, as far as it exists.
+// resolve returns path as an absolute path without links, as far as it exists.
 func resolve(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -113,7 +114,7 @@ func resolve(path string) (string, error) {
 	}
 }
 
-// within returns path relative to dir, and whether it lies inside it.
+// within returns path relative to dir, and whether path is inside dir.
 func within(dir, path string) (string, bool) {
 	rel, err := filepath.Rel(dir, path)
 	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) || rel == "." {
@@ -122,39 +123,40 @@ func within(dir, path string) (string, bool) {
 	return filepath.ToSlash(rel), true
 }
 
-// excluded is the destination's path inside the source, "" where it is not.
+// excluded returns the path of the destination inside the source, or "" if it
+// is not inside.
 func (m *Mirror) excluded() string {
 	rel, _ := within(m.src, m.dst)
 	return rel
 }
 
-// Overlaps reports whether the two have one destination, or one in the other's,
-// so that each would replace or delete what the other mirrors.
+// Overlaps reports whether the two have the same destination, or one
+// destination is inside the other, so that each would replace or delete files
+// of the other.
 func (m *Mirror) Overlaps(other *Mirror) bool {
 	_, inside := within(m.dst, other.dst)
 	_, around := within(other.dst, m.dst)
 	return inside || around || m.dst == other.dst
 }
 
-// DeletesFrom reports whether the mirror, which deletes, would delete the
-// other's source, or what is in it.
+// DeletesFrom reports whether m would delete files of the other's source.
 func (m *Mirror) DeletesFrom(other *Mirror) bool {
 	_, inside := within(m.dst, other.src)
 	_, around := within(other.src, m.dst)
 	return m.opts.Delete && (inside || around || m.dst == other.src)
 }
 
-// Source returns the source, absolute.
+// Source returns the absolute path of the source.
 func (m *Mirror) Source() string { return m.src }
 
-// Destination returns the destination, absolute.
+// Destination returns the absolute path of the destination.
 func (m *Mirror) Destination() string { return m.dst }
 
-// Name is the job's name, as "site to staging".
+// Name returns the name of the job, as "site to staging".
 func (m *Mirror) Name() string { return filepath.Base(m.src) + " to " + filepath.Base(m.dst) }
 
-// JobID is the same for the same source and destination, whenever and by
-// whichever process.
+// JobID returns the ID of the job, which depends only on the source and the
+// destination.
 func (m *Mirror) JobID() uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("mom:"+m.src+"\x00"+m.dst))
 }

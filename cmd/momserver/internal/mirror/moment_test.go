@@ -15,8 +15,8 @@ import (
 	"mom.internal/wire"
 )
 
-// moments is a context whose every check by a run is a moment at which a test
-// can do something. A run checks before each directory, entry and piece of a
+// moments is a context in which a test can act at every moment at which a run
+// checks the context. A run does so before each directory, entry and piece of a
 // file that it reads, sends or unpacks.
 type moments struct {
 	context.Context
@@ -32,7 +32,7 @@ func (m *moments) Err() error {
 	return m.Context.Err()
 }
 
-// at returns a context that does something at the nth moment.
+// at returns a context that calls do at the nth moment.
 func at(t testing.TB, n int, do func()) *moments {
 	return &moments{Context: t.Context(), do: func(now int) {
 		if now == n {
@@ -41,8 +41,8 @@ func at(t testing.TB, n int, do func()) *moments {
 	}}
 }
 
-// oldSite and newSite are two states of one source. Contents differ in length
-// and letter, so that a mixture shows.
+// oldSite and newSite are two states of one source. Their contents differ in
+// length and letters, so that a mixture shows.
 var (
 	oldSite = []item{
 		dir("d"), file("d/same", "same"), file("d/changes", strings.Repeat("o", 70_000)), file("link now", "o"), link("to file", "x"),
@@ -54,7 +54,8 @@ var (
 	}
 )
 
-// onTheWay is a pair whose destination holds oldSite and whose source newSite.
+// onTheWay returns a pair with oldSite at its destination and newSite at its
+// source.
 func onTheWay(t testing.TB, opts Options) *pair {
 	t.Helper()
 	p := newPair(t, opts)
@@ -66,8 +67,9 @@ func onTheWay(t testing.TB, opts Options) *pair {
 	return p
 }
 
-// wholeOnly holds a destination to have nothing but what one of two trees has,
-// whole. Directories get their modes and times last.
+// wholeOnly checks that a destination has only entries of the trees, each of
+// them whole. Modes and times of directories may differ, because they are set
+// last.
 func wholeOnly(t testing.TB, got map[string]string, trees ...map[string]string) {
 	t.Helper()
 	for p, about := range got {
@@ -84,14 +86,14 @@ func wholeOnly(t testing.TB, got map[string]string, trees ...map[string]string) 
 	}
 }
 
-// TestInterrupted stops a run at every moment, sees whole files only and a run
-// that ended by an error, and completes it by the next run.
+// TestInterrupted stops a run at every moment. The destination has only whole
+// files, the run ends with an error, and the next run completes it.
 func TestInterrupted(t *testing.T) {
 	for _, opts := range []Options{{Delete: true}, {Delete: true, ContinueOnError: true}} {
 		t.Run(fmt.Sprintf("continue %t", opts.ContinueOnError), func(t *testing.T) {
 			t.Parallel()
 			p := onTheWay(t, opts)
-			plant(t, p.src, dir("d").with(0o555)) // the last, for the comparison
+			plant(t, p.src, dir("d").with(0o555)) // the last one, for the comparison
 			old, now := tell(t, p.dst), tell(t, p.src)
 			ctx := &moments{Context: t.Context()}
 			if _, _, err := p.run(ctx); err != nil {
@@ -153,13 +155,13 @@ func TestInterruptedTransfer(t *testing.T) {
 	wantFailure(t, p.events(), wire.TransferringError, "", "interrupted")
 }
 
-// TestChanging changes the source at every moment of a run, in many ways, and
-// sees whole files only; the next run has it all.
+// TestChanging changes the source in many ways at every moment of a run. The
+// destination has only whole files, and the next run completes it.
 func TestChanging(t *testing.T) {
 	tall := func(letter string, n int) string { return strings.Repeat(letter, n) }
-	const size = 90_000 // several pieces
+	const size = 90_000 // larger than a piece
 	source := []item{dir("d"), file("d/f", tall("a", size)), file("d/g", "g"), link("d/l", "f"), dir("d/e"), file("d/e/h", "h"), file("z", "z")}
-	over := func(p *pair, content string) { // in place, as an editor of logs does
+	over := func(p *pair, content string) { // overwrites the file, as a log is
 		f, err := os.OpenFile(filepath.Join(p.src, "d/f"), os.O_WRONLY, 0)
 		if err != nil {
 			t.Error(err)
@@ -211,8 +213,8 @@ func TestChanging(t *testing.T) {
 	}
 }
 
-// TestAlwaysChanging leaves a file out that changes whenever it is read, with a
-// warning, and what the destination had of it stays.
+// TestAlwaysChanging leaves out a file that changes whenever it is read, with
+// an error, and keeps the file of the destination.
 func TestAlwaysChanging(t *testing.T) {
 	p := newPair(t, Options{})
 	plant(t, p.src, file("f", text(90_000)), file("g", "g"))
@@ -220,7 +222,7 @@ func TestAlwaysChanging(t *testing.T) {
 	plant(t, p.dst, file("f", "old"))
 	old := tell(t, p.dst)["f"]
 	result, events, err := p.run(&moments{Context: t.Context(), do: func(n int) {
-		now := time.Now().Add(time.Duration(n) * -time.Hour) // with a time that differs, and is no news
+		now := time.Now().Add(time.Duration(n) * -time.Hour) // a different time, and not a recent one
 		os.Chtimes(filepath.Join(p.src, "f"), now, now)
 	}})
 	if err != nil || result.Skipped != 1 || result.Clean() {
@@ -233,8 +235,8 @@ func TestAlwaysChanging(t *testing.T) {
 	p.mirrored()
 }
 
-// TestFreshFile waits with a file that changed a moment ago until a further
-// change would show.
+// TestFreshFile waits before it reads a file that has just changed, until a
+// further change would show in the time.
 func TestFreshFile(t *testing.T) {
 	p := newPair(t, Options{})
 	plant(t, p.src, file("f", "x").at(time.Now()), file("future", "x").at(time.Now().Add(time.Hour)))

@@ -34,8 +34,8 @@ func readOnly(t *testing.T, dir string, on bool) {
 	}
 }
 
-// TestFull fills the destination: while the package is sent, and while it is
-// unpacked. What is there stays whole, and there is room again afterwards.
+// TestFull fills the destination while the package is sent, and while it is
+// unpacked. The files there stay whole, and afterwards there is room again.
 func TestFull(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -72,8 +72,8 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// TestFullSpool fills the directory that packages are made in, which is no
-// fault of the file's, and nothing to continue from.
+// TestFullSpool fills the directory in which packages are made. That is no
+// error of a file, so ContinueOnError does not go on.
 func TestFullSpool(t *testing.T) {
 	for _, going := range []bool{false, true} {
 		p := newPair(t, Options{ContinueOnError: going})
@@ -89,7 +89,7 @@ func TestFullSpool(t *testing.T) {
 	}
 }
 
-// TestReadOnly has a destination on a read-only file system.
+// TestReadOnly mirrors to a read-only file system.
 func TestReadOnly(t *testing.T) {
 	for _, going := range []bool{false, true} {
 		p := newPair(t, Options{ContinueOnError: going, Delete: true, PackageFiles: 1, PackageBytes: 1000})
@@ -97,7 +97,7 @@ func TestReadOnly(t *testing.T) {
 		plant(t, p.src, dir("d"), file("d/f", "x"), file("g", "x"))
 		p.mirrored()
 		readOnly(t, p.dst, true)
-		p.upToDate() // which writes nothing
+		p.upToDate() // a run with nothing to do writes nothing
 
 		plant(t, p.src, file("g", "new").at(longAgo.Add(1)), file("h", "new"))
 		before := tell(t, p.dst)
@@ -112,15 +112,15 @@ func TestReadOnly(t *testing.T) {
 		os.Remove(filepath.Join(p.src, "h"))
 		plant(t, p.src, file("g", "x"))
 		os.RemoveAll(filepath.Join(p.src, "d"))
-		_, events, _ = p.run(t.Context()) // only to delete
+		_, events, _ = p.run(t.Context()) // this run would only delete
 		wantFailure(t, events, wire.ExportingError, "/staging/d", "cannot delete: read-only file system")
 		readOnly(t, p.dst, false)
 		p.mirrored()
 	}
 }
 
-// TestMountPoint does not take a mounted file system for a directory that can
-// make way.
+// TestMountPoint does not replace a directory on which a file system is
+// mounted.
 func TestMountPoint(t *testing.T) {
 	p := newPair(t, Options{Delete: true})
 	plant(t, p.src, file("f", "file"))

@@ -4,5 +4,5 @@ package mirror
 
 import "io/fs"
 
-// ownerRuns is true: there are no setuid bits to be careful with.
+// ownerRuns returns true, because this system has no setuid bits.
 func ownerRuns(fs.FileInfo) bool { return true }

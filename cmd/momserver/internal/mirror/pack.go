@@ -14,8 +14,8 @@ import (
 // batch is the entries of one package.
 type batch []entry
 
-// divide puts entries into packages, in their order, bounded by count and by
-// the bytes of their files.
+// divide divides entries into packages, in their order. Their number and the
+// bytes of their files are bounded.
 func divide(entries []entry, maxFiles int, maxBytes int64) []batch {
 	var all []batch
 	var now batch
@@ -34,7 +34,7 @@ func divide(entries []entry, maxFiles int, maxBytes int64) []batch {
 	return all
 }
 
-// size is the bytes of the entry's content.
+// size returns the number of bytes in the entry.
 func (e *entry) size() int64 {
 	if e.info.Mode().IsRegular() {
 		return e.info.Size()
@@ -42,7 +42,7 @@ func (e *entry) size() int64 {
 	return 0
 }
 
-// header is the entry in a tar file. Owners stay behind.
+// header returns the entry for a tar file, without the owner.
 func (e *entry) header(info fs.FileInfo) (*tar.Header, error) {
 	h, err := tar.FileInfoHeader(info, e.link)
 	if err != nil {
@@ -61,7 +61,7 @@ func (e *entry) header(info fs.FileInfo) (*tar.Header, error) {
 	return h, nil
 }
 
-// counter counts what is written to it.
+// counter counts the bytes that are written to it.
 type counter int64
 
 func (c *counter) Write(p []byte) (int, error) {
@@ -69,10 +69,10 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// tarBlock is what tar rounds up to; a file ends with two blocks of zeros.
+// tarBlock is the unit of a tar file, which ends with two blocks of zeros.
 const tarBlock = 512
 
-// tarSize is the size of the package when all goes as planned.
+// tarSize returns the expected size of the package.
 func (b batch) tarSize() int64 {
 	n := counter(2 * tarBlock)
 	for _, e := range b {
@@ -84,7 +84,7 @@ func (b batch) tarSize() int64 {
 	return int64(n)
 }
 
-// body counts the entries: files and links, and the pages among them.
+// body counts the files and links, and the pages among them.
 func (b batch) body() wire.PackageBody {
 	var body wire.PackageBody
 	for _, e := range b {

@@ -11,10 +11,10 @@ import (
 )
 
 // TestPackages bounds packages by count and bytes, in the order of the tree,
-// and gives a larger file one of its own.
+// and gives a larger file a package of its own.
 func TestPackages(t *testing.T) {
 	p := newPair(t, Options{PackageFiles: 3, PackageBytes: 1000})
-	plant(t, p.src, file("a", text(400)), file("b", text(600)), file("c", text(1)), // full by bytes after b
+	plant(t, p.src, file("a", text(400)), file("b", text(600)), file("c", text(1)), // after b the package is full
 		file("d.html", text(1001)), file("e", ""), file("f.HTM", text(1)), dir("g"), link("h", "x"), file("i", text(1000)), file("j", text(1001)))
 	events := p.mirrored()
 	var got []string
@@ -33,7 +33,7 @@ func TestPackages(t *testing.T) {
 	}
 }
 
-// TestDivide holds any division to its bounds.
+// TestDivide checks the bounds of random divisions.
 func TestDivide(t *testing.T) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))

@@ -12,7 +12,7 @@ import (
 	"mom.internal/wire"
 )
 
-// TestTreesAsNobody is TestTrees where permissions count.
+// TestTreesAsNobody is TestTrees for a user to whom permissions apply.
 func TestTreesAsNobody(t *testing.T) {
 	if !asNobody(t) {
 		return
@@ -43,7 +43,7 @@ func TestTreesAsNobody(t *testing.T) {
 	}
 }
 
-// openUnreadable makes directories that are only at the destination readable.
+// openUnreadable makes directories readable that only the destination has.
 func openUnreadable(dst string, source map[string]string) {
 	filepath.WalkDir(dst, func(p string, d fs.DirEntry, err error) error {
 		rel, _ := filepath.Rel(dst, p)
@@ -54,9 +54,9 @@ func openUnreadable(dst string, source map[string]string) {
 	})
 }
 
-// TestUnreadable has a file and a directory that may not be read: an error
-// that names it, or with ContinueOnError a warning, and what the destination
-// has of it stays.
+// TestUnreadable mirrors a file and a directory that cannot be read. The run
+// fails with an error that names the entry, or with ContinueOnError goes on.
+// Either way the destination keeps its entry.
 func TestUnreadable(t *testing.T) {
 	if !asNobody(t) {
 		return
@@ -86,15 +86,15 @@ func TestUnreadable(t *testing.T) {
 				continue
 			}
 			wantLeftOut(t, events, "secret", "not mirrored: permission denied")
-			if err != nil || result.Skipped != 1 || result.Clean() || got["a"] == "" || got["z"] == "" || got["gone"] == "" { // what is gone may be what is unreadable
+			if err != nil || result.Skipped != 1 || result.Clean() || got["a"] == "" || got["z"] == "" || got["gone"] == "" { // the entry that is gone may be the unreadable one
 				t.Error(err, result, got)
 			}
 		}
 	}
 }
 
-// TestUnreadableSource mirrors nothing from a source that may not be read, and
-// deletes nothing.
+// TestUnreadableSource mirrors and deletes nothing if the source cannot be
+// read.
 func TestUnreadableSource(t *testing.T) {
 	if !asNobody(t) {
 		return
@@ -112,7 +112,7 @@ func TestUnreadableSource(t *testing.T) {
 	}
 }
 
-// TestUnwritable has a destination that may not be written to, or not made.
+// TestUnwritable mirrors to a destination that cannot be written or made.
 func TestUnwritable(t *testing.T) {
 	if !asNobody(t) {
 		return
@@ -127,8 +127,8 @@ func TestUnwritable(t *testing.T) {
 	wantFailure(t, events, wire.TransferringError, "/staging/new", "permission denied")
 }
 
-// TestModesAfterFailure leaves no directory with the mode that it had for the
-// import, also where the run failed half way.
+// TestModesAfterFailure: after a failure no directory keeps the mode that it
+// had for the import.
 func TestModesAfterFailure(t *testing.T) {
 	p := newPair(t, Options{PackageFiles: 2, PackageBytes: 1000})
 	plant(t, p.src, dir("ro").with(0o555), file("ro/a", "a"), dir("ro/shared").with(0o755), file("ro/shared/b", "b"), file("x", "x"))
@@ -142,8 +142,8 @@ func TestModesAfterFailure(t *testing.T) {
 	compare(t, want, tell(t, p.dst), false)
 }
 
-// TestStrangersSetuid mirrors a setuid file of somebody else's without the bit,
-// which would lend it the rights of who runs the mirroring.
+// TestStrangersSetuid mirrors a setuid file of another user without the bit,
+// which would give that file the rights of the user who mirrors.
 func TestStrangersSetuid(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can have a stranger's setuid file at hand")

@@ -17,10 +17,10 @@ import (
 	"mom.internal/momserver"
 )
 
-// The environment that makes this test binary something else.
+// Environment variables that give this test binary another task.
 const (
-	envNobody = "MOM_TEST_NOBODY" // gives up root first
-	envSource = "MOM_TEST_SOURCE" // mirrors, to envDest, and tells every moment by a byte
+	envNobody = "MOM_TEST_NOBODY" // drop root first
+	envSource = "MOM_TEST_SOURCE" // mirror to envDest, and write a byte at every moment
 	envDest   = "MOM_TEST_DEST"
 )
 
@@ -39,8 +39,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// asNobody reports whether the test runs as somebody whom permissions stop. As
-// root it runs the test again, as nobody, and the caller is to return.
+// asNobody reports whether permissions apply to this user. For root it runs the
+// test again as nobody, and the caller must return.
 func asNobody(t *testing.T) bool {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -63,7 +63,7 @@ func asNobody(t *testing.T) bool {
 	return false
 }
 
-// mirrorAndTell mirrors in this process and writes a byte to stdout at every
+// mirrorAndTell mirrors in this process, and writes a byte to stdout at every
 // moment.
 func mirrorAndTell(src, dst string) int {
 	m, err := New(momserver.New(momserver.Config{}), src, dst, Options{PackageFiles: 4, PackageBytes: 100_000, Delete: true})
@@ -77,11 +77,11 @@ func mirrorAndTell(src, dst string) int {
 	return 0
 }
 
-// slow reports whether to run all of a test that is long.
+// slow reports whether to run long tests completely.
 func slow() bool { return os.Getenv("MOM_TEST_SLOW") != "" }
 
-// TestKilled kills a process that mirrors, at many moments. The destination
-// has whole files only; the next run completes it and leaves nothing behind.
+// TestKilled kills a process that mirrors, at many moments. The destination has
+// only whole files, and the next run completes it and leaves nothing behind.
 func TestKilled(t *testing.T) {
 	p := onTheWay(t, Options{Delete: true})
 	old, now := tell(t, p.dst), tell(t, p.src)
@@ -117,7 +117,7 @@ func TestKilled(t *testing.T) {
 	compare(t, now, tell(t, p.dst), true)
 	spools, kills := 0, 24
 	if slow() {
-		kills = total // at each
+		kills = total // at each moment
 	}
 	for n := range kills {
 		openTree(p.dst)
@@ -131,7 +131,8 @@ func TestKilled(t *testing.T) {
 			spools++
 		}
 		if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
-			// A kill between making the file and taking its name leaves it, empty.
+			// A process that is killed after it has made the file and before it
+			// has removed the name leaves an empty file.
 			for _, l := range left {
 				if info, err := l.Info(); err == nil && info.Size() > 0 {
 					t.Errorf("the killed process left %v of %d bytes", l, info.Size())
@@ -149,7 +150,8 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestStaleSpool removes a dead run's spool though there is nothing to mirror.
+// TestStaleSpool removes the spool of a dead run even if there is nothing to
+// mirror.
 func TestStaleSpool(t *testing.T) {
 	p := newPair(t, Options{})
 	plant(t, p.src, file("f", "x"))

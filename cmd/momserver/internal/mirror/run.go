@@ -13,15 +13,15 @@ import (
 	"mom.internal/wire"
 )
 
-// run is one run in progress.
+// run is a run in progress.
 type run struct {
 	m       *Mirror
 	job     *momserver.Job
 	result  Result
 	source  *os.Root
-	tree    *tree // of the source
+	tree    *tree // the source
 	todo    []batch
-	bytes   int64 // that the packages are expected to have
+	bytes   int64 // expected size of the packages
 	limit   limiter
 	spool   exportSpool
 	dest    *os.Root  // nil until the destination exists
@@ -30,8 +30,8 @@ type run struct {
 	settled bool
 }
 
-// Run mirrors once. The error is why the run ended early; a run that went past
-// failed packages returns nil and a Result that is not Clean.
+// Run mirrors once. The error says why the run ended early. If the run went on
+// after failed packages, the error is nil and the Result is not Clean.
 func (m *Mirror) Run(ctx context.Context) (Result, error) {
 	r := &run{m: m}
 	defer r.close()
@@ -56,7 +56,7 @@ func (m *Mirror) Run(ctx context.Context) (Result, error) {
 	return r.result, job.Complete()
 }
 
-// plan scans the source and decides what goes into which package.
+// plan scans the source and divides the changes into packages.
 func (r *run) plan(ctx context.Context) (err error) {
 	r.limit.perSecond = r.m.opts.Bandwidth
 	if r.source, err = openSource(r.m.src); err != nil {
@@ -66,7 +66,7 @@ func (r *run) plan(ctx context.Context) (err error) {
 		return err
 	}
 	for _, e := range r.tree.unreadable {
-		if e.item == "." { // nothing at all was read
+		if e.item == "." { // the source itself cannot be read
 			return &itemError{r.m.src, e.err}
 		}
 		if !r.m.opts.ContinueOnError {
@@ -87,7 +87,7 @@ func (r *run) plan(ctx context.Context) (err error) {
 	return nil
 }
 
-// lookAtDest opens the destination where it exists.
+// lookAtDest opens the destination if it exists.
 func (r *run) lookAtDest() error {
 	info, err := os.Stat(r.m.dst)
 	switch {
@@ -105,7 +105,7 @@ func (r *run) lookAtDest() error {
 	return nil
 }
 
-// describe returns what is known when the run begins.
+// describe returns what is known at the beginning of the run.
 func (r *run) describe() wire.InitializeData {
 	init := wire.InitializeData{
 		Name: r.m.Name(), SourcePath: r.m.src, DestinationPath: r.m.dst, DestinationRoot: filepath.Dir(r.m.dst),
@@ -119,7 +119,7 @@ func (r *run) describe() wire.InitializeData {
 	return init
 }
 
-// tellPlan logs what the scan found that will not be mirrored.
+// tellPlan logs the entries that the scan found and that will not be mirrored.
 func (r *run) tellPlan() {
 	for _, e := range r.tree.skipped {
 		r.warn(e.item, e.err.Error())
@@ -135,15 +135,15 @@ func (r *run) tellPlan() {
 	}
 }
 
-// skip leaves an entry out that should have been mirrored: the run completes
-// with errors.
+// skip records that an entry is not mirrored, so that the run completes with
+// errors.
 func (r *run) skip(item, why string) {
 	r.result.Skipped++
 	r.job.Error(item, why)
 	r.note(Note{item, why, true})
 }
 
-// warn warns subscribers, and whoever asked for the run.
+// warn adds a warning for subscribers and for the caller of Run.
 func (r *run) warn(item, message string) {
 	r.job.Warn(item, message)
 	r.note(Note{item, message, false})
@@ -155,12 +155,13 @@ func (r *run) note(n Note) {
 	}
 }
 
-// finish deletes what is gone and sets what directories have.
+// finish deletes entries that are gone, and sets modes and times of
+// directories.
 func (r *run) finish(ctx context.Context) error {
 	if r.job.Ended() {
 		return nil
 	}
-	if r.dest == nil { // the source is empty, or all of it was left out
+	if r.dest == nil { // the source is empty, or everything was left out
 		if err := r.makeDest(); err != nil {
 			return about(r.m.dst, err)
 		}
@@ -169,7 +170,8 @@ func (r *run) finish(ctx context.Context) error {
 		return err
 	}
 	if r.m.opts.Delete && !r.result.Clean() {
-		// What is gone may be what was not mirrored, under another name.
+		// An entry that is gone from the source may be one that was not
+		// mirrored, under its old name.
 		r.warn("", "nothing is deleted, because not everything was mirrored")
 	} else if r.m.opts.Delete {
 		if err := r.deleteGone(ctx); err != nil {
@@ -181,12 +183,12 @@ func (r *run) finish(ctx context.Context) error {
 	return r.settle()
 }
 
-// close lets go of everything, whatever the end was.
+// close releases everything, whether or not the run succeeded.
 func (r *run) close() {
 	r.closePool()
 	if r.lock != nil {
 		if !r.settled {
-			r.settle() // as well as it goes: the run has failed already
+			r.settle() // the run has already failed, so an error does not matter
 		}
 		r.lock.Close()
 	}

@@ -10,18 +10,19 @@ import (
 	"slices"
 )
 
-// entry is one file, directory or link of a tree.
+// entry is a file, a directory or a link of a tree.
 type entry struct {
 	path string // relative to the root, with slashes
 	info fs.FileInfo
-	link string // a link's target
+	link string // the target of a link
 }
 
-// tree is what a scan found, parents before children, in the order of names.
+// tree is the result of a scan: entries sorted by name, parents before
+// children.
 type tree struct {
 	entries    []entry
 	known      map[string]bool // paths of entries
-	skipped    []*itemError    // what is neither file, directory nor link
+	skipped    []*itemError    // neither files, directories nor links
 	unreadable []*itemError
 }
 
@@ -43,8 +44,8 @@ func openSource(dir string) (*os.Root, error) {
 	return root, nil
 }
 
-// scan reads the tree under root, without the subtree at exclude. What cannot
-// be read is listed, and does not end the scan.
+// scan reads the tree at root, without the subtree at exclude. It lists entries
+// that cannot be read, and goes on.
 func scan(ctx context.Context, root *os.Root, exclude string) (*tree, error) {
 	t := &tree{known: make(map[string]bool)}
 	return t, t.readDir(ctx, root, ".", exclude)
@@ -63,7 +64,7 @@ func (t *tree) readDir(ctx context.Context, root *os.Root, dir, exclude string) 
 	}
 	for _, name := range names {
 		p := path.Join(dir, name)
-		if p == exclude || isSpool(name) { // of a destination, which may be this one or lie below
+		if p == exclude || isSpool(name) { // the spool of this destination or of one inside the source
 			continue
 		}
 		if err := t.add(ctx, root, p, exclude); err != nil {
@@ -73,7 +74,7 @@ func (t *tree) readDir(ctx context.Context, root *os.Root, dir, exclude string) 
 	return nil
 }
 
-// readNames returns a directory's names, sorted.
+// readNames returns the sorted names in a directory.
 func readNames(root *os.Root, dir string) ([]string, error) {
 	f, err := root.Open(filepath.FromSlash(dir))
 	if err != nil {
@@ -85,8 +86,8 @@ func readNames(root *os.Root, dir string) ([]string, error) {
 	return names, err
 }
 
-// gone reports whether err, of a look at p, is because p has vanished since its
-// name was read, or is no longer below a directory.
+// gone reports whether err, from a look at p, means that p has vanished since
+// its name was read, or that its parent is no longer a directory.
 func gone(root *os.Root, p string, err error) bool {
 	for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
 		if info, err := root.Lstat(filepath.FromSlash(dir)); err == nil && !info.IsDir() {

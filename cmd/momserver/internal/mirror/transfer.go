@@ -29,10 +29,11 @@ func (r *run) packages(ctx context.Context) error {
 	return nil
 }
 
-// move transfers and imports one package, through its states. Its error has
-// been published, and has ended the run where no package can follow.
+// move transfers and imports one package, through its states. If it returns an
+// error, the error has been published, and the run has ended if no package can
+// follow.
 func (r *run) move(ctx context.Context, number int, x *exported) error {
-	opened := r.openPool()
+	opened := r.openSpool()
 	arrived := path.Join(r.pool, packageName(number))
 	p, err := r.job.StartPackage(wire.PackageHeader{Number: number, FileSize: x.size, TargetFilePath: r.where(arrived)}, x.batch.body())
 	if err != nil {
@@ -73,7 +74,8 @@ func (r *run) carry(ctx context.Context, p *momserver.Package, x *exported, arri
 	return r.importPackage(ctx, arrived, x.size, sum)
 }
 
-// transfer copies the package and returns the digest of what was sent.
+// transfer copies the package, and returns the digest of the bytes that were
+// sent.
 func (r *run) transfer(ctx context.Context, p *momserver.Package, x *exported, arrived string) ([]byte, error) {
 	out, err := r.dest.OpenFile(filepath.FromSlash(arrived), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -106,5 +108,5 @@ func (r *run) transfer(ctx context.Context, p *momserver.Package, x *exported, a
 	return digest.Sum(nil), out.Close()
 }
 
-// where is a path at the destination as a person would look for it.
+// where returns the path of an entry at the destination, for messages.
 func (r *run) where(p string) string { return filepath.Join(r.m.dst, filepath.FromSlash(p)) }

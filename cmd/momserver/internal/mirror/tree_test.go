@@ -18,11 +18,11 @@ import (
 var (
 	longName = strings.Repeat("n", 255)
 	deepPath = strings.Repeat("a directory of 25 letters/", 6) + "leaf"
-	// Longer than the system takes in one call.
+	// This path is longer than the system accepts in one call.
 	tooDeep = strings.Repeat(strings.Repeat("d", 200)+"/", 25) + "leaf"
 )
 
-// trees are sources, and what stands at the destination before.
+// trees are sources, and what the destination has before.
 var trees = []struct {
 	name   string
 	source []item
@@ -40,7 +40,7 @@ var trees = []struct {
 		before: []item{link("link to file", "/etc"), file("file to link", "was a file"), file("file to dir", "was a file"), link("link to link", "old"), dir("dir that stays").with(0o700), file("dir that stays/f", "g").at(longAgo.Add(-1))},
 	},
 	{
-		// What is behind the link is the same, and must not count.
+		// The target of the link has the same content, which must not count.
 		name:   "directory in place of a link inside",
 		source: []item{dir("d"), file("d/f", "same"), dir("d/e"), file("d/e/g", "same too"), dir("other"), file("other/f", "same"), dir("other/e"), file("other/e/g", "same too")},
 		before: []item{dir("other"), file("other/f", "same"), dir("other/e"), file("other/e/g", "same too"), link("d", "other")},
@@ -94,7 +94,7 @@ var trees = []struct {
 func text(n int) string { return strings.Repeat("All work and no play. ", n/22+1)[:n] }
 
 // TestTrees mirrors every tree, with and without Delete, to a destination that
-// was not there and to one that was, and finds nothing to do afterwards.
+// does not exist and to one that does. The next run has nothing to do.
 func TestTrees(t *testing.T) {
 	for _, tree := range trees {
 		for _, opts := range []Options{{}, {Delete: true}} {
@@ -117,8 +117,9 @@ func TestTrees(t *testing.T) {
 	}
 }
 
-// TestDirectoryInPlace has a directory with something in it where the source
-// has a file or a link: it goes with Delete, and stays, with an error, without.
+// TestDirectoryInPlace: the destination has a full directory where the source
+// has a file or a link. With Delete it is replaced, and otherwise it stays and
+// the run fails.
 func TestDirectoryInPlace(t *testing.T) {
 	for _, source := range []item{file("x", "file"), link("x", "link")} {
 		p := newPair(t, Options{})
@@ -127,7 +128,7 @@ func TestDirectoryInPlace(t *testing.T) {
 		plant(t, p.dst, dir("x").with(0o500), dir("x/y").with(0o500), file("x/y/z", "old"))
 		before := tell(t, p.dst)
 		_, events, _ := p.run(t.Context())
-		wantFailure(t, events, wire.ImportingError, "x", "a directory that is not empty stands in its place; -delete would replace it")
+		wantFailure(t, events, wire.ImportingError, "x", "a directory that is not empty is in its place; -delete would replace it")
 		compare(t, before, tell(t, p.dst), false)
 
 		p.opts.Delete = true
@@ -136,8 +137,8 @@ func TestDirectoryInPlace(t *testing.T) {
 	}
 }
 
-// TestDestinationMode gives a destination that it makes the source's mode, so
-// that a private source does not become public.
+// TestDestinationMode gives a new destination the mode of the source, so that a
+// private source does not become public.
 func TestDestinationMode(t *testing.T) {
 	p := newPair(t, Options{})
 	plant(t, p.src, file("secret", "x"))
@@ -157,7 +158,7 @@ func TestHardLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.mirrored()
-	// The destination's own hard links do not share what is replaced.
+	// A hard link of the destination keeps its content when the file is replaced.
 	outside := filepath.Join(filepath.Dir(p.dst), "outside")
 	if err := os.Link(filepath.Join(p.dst, "a"), outside); err != nil {
 		t.Fatal(err)
@@ -169,8 +170,8 @@ func TestHardLinks(t *testing.T) {
 	}
 }
 
-// TestSkipped leaves out what is neither file, directory nor link, and keeps
-// what the destination has under its name.
+// TestSkipped skips entries that are neither files, directories nor links, and
+// keeps what the destination has under their names.
 func TestSkipped(t *testing.T) {
 	p := newPair(t, Options{Delete: true})
 	plant(t, p.src, file("f", "x"))
@@ -182,7 +183,7 @@ func TestSkipped(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer syscall.Close(fd)
-	t.Chdir(p.src) // a socket's path is short
+	t.Chdir(p.src) // the path of a socket must be short
 	if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: "socket"}); err != nil {
 		t.Fatal(err)
 	}

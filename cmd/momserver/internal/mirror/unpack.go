@@ -12,7 +12,8 @@ import (
 	"strings"
 )
 
-// importPackage checks the package that arrived and puts its entries in place.
+// importPackage checks the package that has arrived, and puts its entries in
+// place.
 func (r *run) importPackage(ctx context.Context, arrived string, size int64, sum []byte) error {
 	f, err := r.dest.Open(filepath.FromSlash(arrived))
 	if err != nil {
@@ -55,15 +56,15 @@ func (r *run) importPackage(ctx context.Context, arrived string, size int64, sum
 	}
 }
 
-// inDestination reports whether a package may have an entry of that name: a
-// plain path below the destination, and not in the spool.
+// inDestination reports whether a package may have an entry with the name: a
+// plain path inside the destination and outside the spool.
 func inDestination(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
 	return name != "." && name == path.Clean(name) && filepath.IsLocal(filepath.FromSlash(name)) && !isSpool(first)
 }
 
-// place puts one entry in place of what is there. check says whether it is as
-// it was sent, when its content has been read.
+// place puts one entry in place. check reports whether the entry is as it was
+// sent; place calls it when it has read the content.
 func (r *run) place(content io.Reader, h *tar.Header, name string, check func() error) error {
 	if h.Typeflag != tar.TypeReg {
 		if err := check(); err != nil {
@@ -74,7 +75,7 @@ func (r *run) place(content io.Reader, h *tar.Header, name string, check func() 
 		return err
 	}
 	aside := filepath.FromSlash(path.Join(r.pool, "aside"))
-	defer r.dest.Remove(aside) // there no longer unless something failed
+	defer r.dest.Remove(aside) // the file is still there only after an error
 	switch h.Typeflag {
 	case tar.TypeDir:
 		return r.makeDir(name)
@@ -95,7 +96,7 @@ func (r *run) place(content io.Reader, h *tar.Header, name string, check func() 
 	return r.replace(aside, name)
 }
 
-// writeAside writes a file in the spool, whole, with its mode and time.
+// writeAside writes a whole file in the spool, with its mode and time.
 func (r *run) writeAside(aside string, content io.Reader, h *tar.Header) error {
 	f, err := r.dest.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -117,9 +118,9 @@ func (r *run) writeAside(aside string, content io.Reader, h *tar.Header) error {
 	return err
 }
 
-// replace puts what was written aside where it belongs. A directory makes way
-// for it when it is empty, or when what is gone from the source is to be
-// deleted; then it goes whole, and comes back where the file cannot follow.
+// replace renames the file from the spool into place. It replaces a directory
+// that is empty, or any directory with Delete. If the file then cannot be
+// renamed, the directory comes back whole.
 func (r *run) replace(aside, name string) error {
 	local := filepath.FromSlash(name)
 	info, err := r.dest.Lstat(local)
@@ -128,11 +129,11 @@ func (r *run) replace(aside, name string) error {
 	}
 	if !r.m.opts.Delete {
 		if names, err := readNames(r.dest, name); err != nil || len(names) > 0 {
-			return errors.New("a directory that is not empty stands in its place; -delete would replace it")
+			return errors.New("a directory that is not empty is in its place; -delete would replace it")
 		}
 	}
 	gone := filepath.FromSlash(path.Join(r.pool, "gone"))
-	if err := r.makeDir(name); err != nil { // so that it can be moved
+	if err := r.makeDir(name); err != nil { // so that it can be renamed
 		return err
 	}
 	if err := r.dest.Rename(local, gone); err != nil {

@@ -34,7 +34,7 @@ func unpack(t *testing.T, dst string, headers ...*tar.Header) error {
 	r := &run{m: &Mirror{dst: dst}, dest: root}
 	defer r.close()
 	r.settled = true
-	if err := r.openPool(); err != nil {
+	if err := r.openSpool(); err != nil {
 		t.Fatal(err)
 	}
 	if err := root.WriteFile(filepath.Join(r.pool, "p"), buf.Bytes(), 0o600); err != nil {
@@ -44,8 +44,8 @@ func unpack(t *testing.T, dst string, headers ...*tar.Header) error {
 	return r.importPackage(t.Context(), r.pool+"/p", int64(buf.Len()), sum[:])
 }
 
-// TestOutside refuses packages that reach out of the destination, by name or
-// through a link, and touches nothing there.
+// TestOutside refuses packages that reach outside of the destination, by name
+// or through a link, and changes nothing there.
 func TestOutside(t *testing.T) {
 	for _, name := range []string{"../victim", "/victim", "a/../../victim", "..", ".", "", "a/..", "./a", "a//b", spoolPrefix + "7b0d5b1e-6d2f-4b1c-9a55-0c6f0a2f3a11/a", spoolPrefix + "7b0d5b1e-6d2f-4b1c-9a55-0c6f0a2f3a11"} {
 		dst := filepath.Join(t.TempDir(), "dst")
@@ -63,8 +63,8 @@ func TestOutside(t *testing.T) {
 	}
 }
 
-// TestOutsideByLink follows no link, neither one that stands at the destination
-// nor one of the package's own.
+// TestOutsideByLink follows no link, neither one at the destination nor one in
+// the package.
 func TestOutsideByLink(t *testing.T) {
 	top := t.TempDir()
 	dst, outside := filepath.Join(top, "dst"), filepath.Join(top, "outside")
@@ -93,7 +93,7 @@ func TestOutsideByLink(t *testing.T) {
 	}
 }
 
-// TestStrangeEntries refuses entries that no package of ours has.
+// TestStrangeEntries refuses entries that no package of this program has.
 func TestStrangeEntries(t *testing.T) {
 	for _, kind := range []byte{tar.TypeLink, tar.TypeFifo, tar.TypeBlock, tar.TypeChar} {
 		if err := unpack(t, t.TempDir(), &tar.Header{Typeflag: kind, Name: "x", Linkname: "y"}); err == nil || !strings.HasPrefix(err.Error(), "x: ") {

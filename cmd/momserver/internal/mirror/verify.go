@@ -11,22 +11,23 @@ import (
 	"io"
 )
 
-// verify.go compares what arrived with what was sent. A package is read twice:
-// whole, before anything of it is put in place, and again to put it there. So
-// that nothing can change in between, the first reading seals each entry.
+// This file compares a package that has arrived with the one that was sent. The
+// package is read twice: completely, before any entry is put in place, and then
+// to put entries in place. The first reading seals each entry, so that a change in
+// between is found.
 
 var errDamaged = errors.New("the package was damaged on its way: other bytes arrived than were sent")
 
 // seal is the digest of an entry: its header and its content.
 type seal [sha256.Size]byte
 
-// verify compares the package with the size and digest of what was sent, and
-// returns the seals of its entries.
+// verify compares the package with the size and the digest of the bytes that
+// were sent, and returns the seals of its entries.
 func verify(ctx context.Context, f io.Reader, size int64, sum []byte) ([]seal, error) {
 	digest := &counted{Hash: sha256.New()}
 	in := io.TeeReader(untilDone{ctx, f}, digest)
 	seals := sealAll(in)
-	_, err := io.Copy(io.Discard, in) // what lies behind the last entry, and behind what is none
+	_, err := io.Copy(io.Discard, in) // reads the rest after the last entry that can be read
 	switch {
 	case err != nil:
 		return nil, err
@@ -54,7 +55,7 @@ func sealAll(in io.Reader) (seals []seal) {
 	}
 }
 
-// counted is a digest of so many bytes.
+// counted is a digest and the number of its bytes.
 type counted struct {
 	hash.Hash
 	n int64
@@ -65,7 +66,7 @@ func (c *counted) Write(p []byte) (int, error) {
 	return c.Hash.Write(p)
 }
 
-// sealed is the content of an entry, whose digest is made as it is read.
+// sealed is the content of an entry. Reading it updates its digest.
 type sealed struct {
 	io.Reader
 	digest hash.Hash
@@ -82,7 +83,7 @@ func (s *sealed) sum() (sum seal) {
 	return sum
 }
 
-// check compares the entry, read whole, with its seal.
+// check compares an entry that was read completely with its seal.
 func (s *sealed) check(want seal) error {
 	if s.sum() != want {
 		return errDamaged

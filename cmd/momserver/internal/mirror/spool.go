@@ -10,24 +10,25 @@ import (
 	"github.com/google/uuid"
 )
 
-// pool.go keeps the spool at the destination, and the destination to one run.
+// This file has the spool at the destination, and the lock of the destination.
 
-// spoolPrefix begins the name of a spool at the top of a destination; a UUID
+// spoolPrefix is the beginning of the name of a spool in a destination. A UUID
 // follows.
 const spoolPrefix = ".momspool-"
 
-// isSpool reports whether name is one that only a spool has. What else begins so
-// is somebody's own.
+// isSpool reports whether only a spool can have the name. A user may have other
+// names with the prefix.
 func isSpool(name string) bool {
 	id, ok := strings.CutPrefix(name, spoolPrefix)
 	return ok && len(id) == 36 && uuid.Validate(id) == nil
 }
 
-// errTaken is a destination that another run works on, of whichever process.
+// errTaken reports that another run, perhaps of another process, works on the
+// destination.
 var errTaken = errors.New("another run mirrors to this destination now")
 
-// openPool makes the destination and a spool in it.
-func (r *run) openPool() error {
+// openSpool makes the destination and a spool in it.
+func (r *run) openSpool() error {
 	if r.pool != "" {
 		return nil
 	}
@@ -47,7 +48,8 @@ func (r *run) openPool() error {
 	return nil
 }
 
-// makeDest makes the destination, open to no more people than the source is.
+// makeDest makes the destination. It is open to no more users than the source
+// is.
 func (r *run) makeDest() error {
 	info, err := r.source.Stat(".")
 	if err != nil {
@@ -63,8 +65,8 @@ func (r *run) makeDest() error {
 	return err
 }
 
-// takeDest keeps other runs off the destination until the end of this one, and
-// removes what a run that was killed has left there.
+// takeDest keeps other runs off the destination until this one ends, and
+// removes spools that killed runs have left.
 func (r *run) takeDest() error {
 	if r.lock != nil {
 		return nil
