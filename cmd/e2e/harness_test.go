@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -54,6 +55,7 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // so that the commands do not inherit an ignored SIGHUP, as from nohup
 	args := []string{"build", "-buildvcs=false", "-o", dir, "../momserver", "../momclient"}
 	if raceDetector() {
 		args = slices.Insert(args, 1, "-race")

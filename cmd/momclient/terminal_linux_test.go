@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"regexp"
 	"strings"
 	"syscall"
@@ -22,6 +23,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envMain) != "" {
 		main()
 	}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // so that the command does not inherit an ignored SIGHUP, as from nohup
 	os.Exit(m.Run())
 }
 
