@@ -170,7 +170,11 @@ func (j *Job) Complete() error {
 			p.PackagesTotal, p.FilesTotal, p.BytesTotal = p.PackagesDone, p.FilesDone, p.BytesDone
 		}
 		if p.PackagesFailed > 0 || p.Errors > 0 {
-			j.logLocked(wire.SeverityProcessing, "", fmt.Sprintf("completed with errors: %d of %d packages failed, %d errors in all", p.PackagesFailed, j.numbers, p.Errors))
+			errs := "errors"
+			if p.Errors == 1 {
+				errs = "error"
+			}
+			j.logLocked(wire.SeverityProcessing, "", fmt.Sprintf("completed with errors: %d of %d packages failed, %d %s in all", p.PackagesFailed, j.numbers, p.Errors, errs))
 		}
 	})
 }

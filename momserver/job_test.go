@@ -157,7 +157,7 @@ func TestCompletedWithErrors(t *testing.T) {
 		if p := last.Data.Progress; p.PackagesFailed != 1 || p.PackagesDone != 1 || p.PackagesTotal != 2 || p.BytesDone != 100 || p.BytesTotal != 200 || p.Fraction() == 1 {
 			t.Errorf("progress at the end: %+v", p)
 		}
-		checkLog(t, last, "Processing : completed with errors: 1 of 2 packages failed, 1 errors in all")
+		checkLog(t, last, "Processing : completed with errors: 1 of 2 packages failed, 1 error in all")
 	})
 }
 
@@ -338,7 +338,7 @@ func TestErrorEntries(t *testing.T) {
 		if !last.CompletedWithErrors() || last.Data.Progress.Errors != 1 || last.Data.Progress.Fraction() != 1 || len(told) != 1 || told[0].Seq != last.Seq {
 			t.Errorf("the end: %+v; told of %d", last.Data, len(told))
 		}
-		checkLog(t, last, "Processing : completed with errors: 0 of 1 packages failed, 1 errors in all")
+		checkLog(t, last, "Processing : completed with errors: 0 of 1 packages failed, 1 error in all")
 		log := events[1].Data.Status.Log
 		if len(log) != 1 || log[0].Severity != wire.SeverityError || len(log[0].Item) > 260 || !strings.HasSuffix(log[0].Item, "deep/file.txt") {
 			t.Errorf("the log: %+v", log)
