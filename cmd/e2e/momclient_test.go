@@ -185,7 +185,7 @@ func TestStdoutStuck(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGINT)
-	p.exits(1, "ended while stdout took no more")
+	p.exits(1, "ended because stdout accepts no more")
 	if got := kept(t, path); got != at {
 		t.Errorf("the cursor is %v", got)
 	}

@@ -326,7 +326,7 @@ func TestPageStop(t *testing.T) {
 	}
 	monitor.signal(syscall.SIGINT)
 	monitor.exits(0)
-	if strings.Contains(monitor.stderr.String(), "ended while") {
+	if strings.Contains(monitor.stderr.String(), "ended because") {
 		t.Errorf("it had to be ended: %s", &monitor.stderr)
 	}
 }

@@ -123,7 +123,7 @@ func TestNeverThere(t *testing.T) {
 	inBubble(t, func(s *testPair) {
 		s.srv.Close()
 		s.watch("-exit-when-done", "-wait", "7s")
-		s.exits(exitLost, 7*time.Second, "waiting for "+memAddr, "momclient: no connection within 7s, which is -wait: cannot connect to mem:7420: ")
+		s.exits(exitLost, 7*time.Second, "waiting for "+memAddr, "momclient: no connection within 7s (-wait): cannot connect to mem:7420: ")
 	})
 }
 
@@ -142,7 +142,7 @@ func TestComesLate(t *testing.T) {
 		want := "momclient: cannot connect to mem:7420: dial mem mem:7420: connection refused\n" +
 			"momclient: waiting for mem:7420, and trying again\n" +
 			"momclient: connected mem:7420\n" +
-			"momclient: no job is named \"site\" so far; there is none yet\n"
+			"momclient: no job is named \"site\" so far; there are no jobs yet\n"
 		if got := s.stderr.String(); got != want {
 			t.Errorf("stderr\n%swant\n%s", got, want)
 		}
@@ -155,7 +155,7 @@ func TestLostInRun(t *testing.T) {
 		s.watch("-exit-when-done", "-wait", "1m")
 		s.job("site")
 		s.kill()
-		s.exits(exitLost, time.Minute, "waiting for "+memAddr, "momclient: no connection within 1m0s, which is -wait: cannot connect to mem:7420: ")
+		s.exits(exitLost, time.Minute, "waiting for "+memAddr, "momclient: no connection within 1m0s (-wait): cannot connect to mem:7420: ")
 	})
 }
 
@@ -169,7 +169,7 @@ func TestFullForLong(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.watch("-exit-when-done", "-wait", "2s")
-		s.exits(exitLost, 2*time.Second, "momclient: no place at the server within 2s, which is -wait: ", "Config.MaxSubscribers")
+		s.exits(exitLost, 2*time.Second, "momclient: no place at the server within 2s (-wait): ", "Config.MaxSubscribers")
 		other.Close()
 	})
 }
@@ -246,7 +246,7 @@ func TestEndMissed(t *testing.T) {
 			other := s.job("other")
 			failPackage(t, other)
 			time.Sleep(time.Second)
-			s.exits(exitLost, 0, "ended unseen")
+			s.exits(exitLost, 0, "was not seen")
 			if !strings.Contains(s.stdout.String(), "--- missed ") {
 				t.Error(&s.stdout)
 			}
@@ -370,7 +370,7 @@ func TestEndInGap(t *testing.T) {
 				s.job("other").Complete()
 			}
 			if ends {
-				s.exitsBy(exitLost, time.Second, "ended unseen")
+				s.exitsBy(exitLost, time.Second, "was not seen")
 				return
 			}
 			time.Sleep(5 * time.Second)

@@ -71,8 +71,8 @@ func TestBadFiles(t *testing.T) {
 		args []string
 		want []string // in the message
 	}{
-		{[]string{"-cursor", "dir"}, []string{"-cursor: dir", "no regular file"}},
-		{[]string{"-cursor", "none/cursor"}, []string{"-cursor: none/cursor", "cannot be kept", "no such file", "name a file"}},
+		{[]string{"-cursor", "dir"}, []string{"-cursor: dir", "not a regular file"}},
+		{[]string{"-cursor", "none/cursor"}, []string{"-cursor: none/cursor", "cannot be written", "no such file", "name a file"}},
 		{[]string{"-cursor", "junk"}, []string{"-cursor: junk is damaged", "want EPOCH/SEQ", "left as it is", "remove it"}},
 		{[]string{"-token-file", "missing"}, []string{"-token-file", "missing", "no such file"}},
 		{[]string{"-tls-ca", "missing"}, []string{"-tls-ca", "missing", "no such file"}},

@@ -50,7 +50,7 @@ func main() {
 	case code := <-done:
 		os.Exit(code)
 	case <-time.After(grace):
-		fmt.Fprintln(os.Stderr, "momclient: ended while stdout took no more; the event being written may be cut off")
+		fmt.Fprintln(os.Stderr, "momclient: ended because stdout accepts no more; the last event may be cut off")
 		os.Exit(exitFailed)
 	}
 }

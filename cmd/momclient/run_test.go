@@ -89,7 +89,7 @@ func TestPerhapsNoMoMServer(t *testing.T) {
 				go serveEach(l, tc.serve)
 				s.watch("-exit-when-done", "-wait", "7s", "-period", "1s")
 				s.exits(exitLost, 7*time.Second)
-				want := "momclient: " + memAddr + tc.want + "\nmomclient: waiting for " + memAddr + ", and trying again\nmomclient: no connection within 7s, which is -wait: " + memAddr + tc.want + "\n"
+				want := "momclient: " + memAddr + tc.want + "\nmomclient: waiting for " + memAddr + ", and trying again\nmomclient: no connection within 7s (-wait): " + memAddr + tc.want + "\n"
 				if got := s.stderr.String(); got != want {
 					t.Errorf("stderr\n%swant\n%s", got, want)
 				}
@@ -239,7 +239,7 @@ func TestUnknownJob(t *testing.T) {
 		s.job("odd to wo").Complete()
 		s.watch("-exit-when-done", "-job", "odd", "-period", "1s")
 		s.running()
-		const want = "momclient: connected mem:7420\nmomclient: no job is named \"odd\" so far; there are \"odd to wo\"\n"
+		const want = "momclient: connected mem:7420\nmomclient: no job is named \"odd\" so far; the jobs are \"odd to wo\"\n"
 		if got := s.stderr.String(); got != want {
 			t.Errorf("stderr %q, want %q", got, want)
 		}

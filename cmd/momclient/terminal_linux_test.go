@@ -245,7 +245,7 @@ func TestWatchServerLost(t *testing.T) {
 	p.Shows("lost for", "cannot connect to")
 	srv, _ = serve(addr)
 	defer srv.Close()
-	p.Shows("connected since", "resumed 1", "restarted 1", "1 lost", "the run's end was not seen")
+	p.Shows("connected since", "resumed 1", "restarted 1", "1 lost", "the end of the run was not seen")
 	p.Type("q")
 	p.Exits(exitOK)
 }

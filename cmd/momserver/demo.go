@@ -23,7 +23,7 @@ func (c *config) prepareDemo() (clean func(), err error) {
 	}
 	dir, err := os.MkdirTemp("", "mom-demo-")
 	if err != nil {
-		return nil, fmt.Errorf("no place to mirror the sample to: %w; set TMPDIR, or name SRC and DST", err)
+		return nil, fmt.Errorf("there is no directory for the mirrored sample: %w; set TMPDIR, or name SRC and DST", err)
 	}
 	c.sample = true
 	c.paths = []string{site, filepath.Join(dir, "staging")}

@@ -41,6 +41,6 @@ func (n notifier) tell(lines ...string) {
 		_, err = conn.Write([]byte(strings.Join(lines, "\n")))
 	}
 	if err != nil {
-		n.log.Warn("cannot tell the service manager; Type=notify in its unit would wait in vain", "told", lines[0], "error", err)
+		n.log.Warn("cannot tell the service manager; a unit with Type=notify does not become ready", "told", lines[0], "error", err)
 	}
 }

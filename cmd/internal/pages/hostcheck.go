@@ -19,9 +19,9 @@ func checkHost(name, flag string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !ownHost(r.Host, name):
-			http.Error(w, "ask by an IP address or localhost, or start it with "+flag+" NAME:PORT", http.StatusForbidden)
+			http.Error(w, "use an IP address or localhost, or start the command with "+flag+" NAME:PORT", http.StatusForbidden)
 		case isForeign(r.Header):
-			http.Error(w, "asked for by another site's page; open it by itself", http.StatusForbidden)
+			http.Error(w, "requested by a page of another site; open this page directly", http.StatusForbidden)
 		default:
 			h.ServeHTTP(w, r)
 		}

@@ -177,7 +177,7 @@ func (b *Board) lose(runs map[*run]struct{}, now time.Time) {
 
 func (b *Board) loseRun(r *run, now time.Time) {
 	b.stop(r, Lost, time.Time{})
-	b.log.add(r.entry(LogEntry{Time: now.UTC(), Severity: wire.SeverityWarning, Message: "the run's end was not seen"}))
+	b.log.add(r.entry(LogEntry{Time: now.UTC(), Severity: wire.SeverityWarning, Message: "the end of the run was not seen"}))
 }
 
 // stop ends a run. mu is held.

@@ -244,7 +244,7 @@ func TestEpoch(t *testing.T) {
 		}
 		messages := 0
 		for _, e := range s.b.Log(id(1), 0, 0) {
-			if e.Message == "the run's end was not seen" {
+			if e.Message == "the end of the run was not seen" {
 				messages++
 			}
 		}

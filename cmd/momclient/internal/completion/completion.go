@@ -27,7 +27,7 @@ const (
 )
 
 // ErrRunLost reports that the end of a watched run will never be seen.
-var ErrRunLost = errors.New("a watched run ended unseen, or with a server that was restarted")
+var ErrRunLost = errors.New("the end of a watched run was not seen: it was in a gap, or the server was restarted")
 
 // Verdict is how the command ends.
 type Verdict struct {
@@ -246,7 +246,7 @@ func (e *awayError) Error() string {
 	if errors.Is(e.why, wire.Full) || errors.Is(e.why, wire.Busy) {
 		what = "no place at the server"
 	}
-	text := fmt.Sprintf("%s within %v, which is -wait", what, e.wait)
+	text := fmt.Sprintf("%s within %v (-wait)", what, e.wait)
 	if e.why == nil {
 		return text + ": the server has not answered yet"
 	}

@@ -30,10 +30,10 @@ func TestAwayCause(t *testing.T) {
 		statuses []momclient.ConnectionStatus
 		want     string
 	}{
-		{[]momclient.ConnectionStatus{{Kind: momclient.Connecting}}, "no connection within 1h0m0s, which is -wait: the server has not answered yet"},
-		{[]momclient.ConnectionStatus{{Kind: momclient.Lost, Err: errors.New("reset")}, {Kind: momclient.Connecting}}, "no connection within 1h0m0s, which is -wait: reset"},
-		{[]momclient.ConnectionStatus{{Kind: momclient.Refused, Err: wire.Errorf(wire.Full, "full")}}, "no place at the server within 1h0m0s, which is -wait: full"},
-		{[]momclient.ConnectionStatus{{Kind: momclient.Connected}, {Kind: momclient.Connecting}}, "no connection within 1h0m0s, which is -wait: the server has not answered yet"},
+		{[]momclient.ConnectionStatus{{Kind: momclient.Connecting}}, "no connection within 1h0m0s (-wait): the server has not answered yet"},
+		{[]momclient.ConnectionStatus{{Kind: momclient.Lost, Err: errors.New("reset")}, {Kind: momclient.Connecting}}, "no connection within 1h0m0s (-wait): reset"},
+		{[]momclient.ConnectionStatus{{Kind: momclient.Refused, Err: wire.Errorf(wire.Full, "full")}}, "no place at the server within 1h0m0s (-wait): full"},
+		{[]momclient.ConnectionStatus{{Kind: momclient.Connected}, {Kind: momclient.Connecting}}, "no connection within 1h0m0s (-wait): the server has not answered yet"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := &Completion{wait: time.Hour, cancel: func() {}}

@@ -105,9 +105,9 @@ func unknownJobs(f *wire.Filter, events []wire.Event) string {
 	if len(missing) == 0 {
 		return ""
 	}
-	there := "; there is none yet"
+	there := "; there are no jobs yet"
 	if len(names) > 0 {
-		there = "; there are " + someNames(names)
+		there = "; the jobs are " + someNames(names)
 	}
 	return some(missing) + " so far" + there
 }

@@ -30,12 +30,12 @@ func TestUnknownJobs(t *testing.T) {
 		want   string
 	}{
 		{wire.Filter{Names: []string{"a"}}, named("b", "a"), ""},
-		{wire.Filter{Names: []string{"a", "c"}}, named("a", "a"), `no job is named "c" so far; there are "a"`},
-		{wire.Filter{Names: []string{"a"}}, nil, `no job is named "a" so far; there is none yet`},
-		{wire.Filter{Names: []string{"a"}, Jobs: []uuid.UUID{odd}}, named("b"), `no job is named "a", no job has the ID ` + odd.String() + ` so far; there are "b"`},
-		{wire.Filter{Names: many}, named("x\x1b[2J\n"), `no job is named "0", no job is named "1", no job is named "2", no job is named "3", no job is named "4", … so far; there are "x\x1b[2J\n"`},
-		{wire.Filter{Names: []string{"a"}}, named(many...), `no job is named "a" so far; there are "0", "1", "2", "3", "4", …`},
-		{wire.Filter{Names: []string{"a"}}, named(strings.Repeat("n", 1000)), `no job is named "a" so far; there are "` + strings.Repeat("n", maxSomeName) + `…"`},
+		{wire.Filter{Names: []string{"a", "c"}}, named("a", "a"), `no job is named "c" so far; the jobs are "a"`},
+		{wire.Filter{Names: []string{"a"}}, nil, `no job is named "a" so far; there are no jobs yet`},
+		{wire.Filter{Names: []string{"a"}, Jobs: []uuid.UUID{odd}}, named("b"), `no job is named "a", no job has the ID ` + odd.String() + ` so far; the jobs are "b"`},
+		{wire.Filter{Names: many}, named("x\x1b[2J\n"), `no job is named "0", no job is named "1", no job is named "2", no job is named "3", no job is named "4", … so far; the jobs are "x\x1b[2J\n"`},
+		{wire.Filter{Names: []string{"a"}}, named(many...), `no job is named "a" so far; the jobs are "0", "1", "2", "3", "4", …`},
+		{wire.Filter{Names: []string{"a"}}, named(strings.Repeat("n", 1000)), `no job is named "a" so far; the jobs are "` + strings.Repeat("n", maxSomeName) + `…"`},
 	} {
 		if got := unknownJobs(&tc.filter, tc.events); got != tc.want {
 			t.Errorf("got  %s\nwant %s", got, tc.want)

@@ -38,7 +38,7 @@ type File struct {
 	err   error
 }
 
-// maxSize bounds the bytes that are read. No cursor takes so many.
+// maxSize bounds the bytes that are read. No cursor is longer.
 const maxSize = 256
 
 // Open reads the cursor, if there is a file, and checks that the file can be
@@ -56,7 +56,7 @@ func Open(path string) (*File, error) {
 	if err := f.probe(); errors.Is(err, errShared) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	} else if err != nil {
-		return nil, fmt.Errorf("%s cannot be kept: %w; name a file that can be written, in a directory that can be written", path, err)
+		return nil, fmt.Errorf("%s cannot be written: %w; name a file that can be written, in a directory that can be written", path, err)
 	}
 	return f, nil
 }
@@ -87,7 +87,7 @@ func (f *File) load() error {
 	}
 	f.was = info
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file", f.path)
+		return fmt.Errorf("%s is not a regular file", f.path)
 	}
 	file, err := os.Open(f.path)
 	if err != nil {
@@ -115,13 +115,13 @@ func (f *File) load() error {
 	return nil
 }
 
-// aside returns the path where the first line is written before the file is
-// renamed, so that nobody sees an empty file. The name is fixed, so that a
-// monitor that is killed leaves at most one such file.
-func (f *File) aside() string { return f.path + ".tmp" }
+// temp returns the path of a temporary file. The first line is written there
+// before the file is renamed, so that nobody sees an empty file. The name is
+// fixed, so that a monitor that is killed leaves at most one such file.
+func (f *File) temp() string { return f.path + ".tmp" }
 
 // probe opens the file to be written, if it has a line that Save wrote.
-// Otherwise it creates the file aside and removes it again.
+// Otherwise it creates the temporary file and removes it again.
 func (f *File) probe() (err error) {
 	if !f.cursor.IsZero() {
 		file, err := openLocked(f.path)
@@ -134,12 +134,12 @@ func (f *File) probe() (err error) {
 		}
 		file.Close()
 	}
-	file, err := createNew(f.aside())
+	file, err := createNew(f.temp())
 	if err != nil {
 		return err
 	}
 	file.Close()
-	return os.Remove(f.aside())
+	return os.Remove(f.temp())
 }
 
 // errShared reports that another monitor uses the cursor file.
@@ -206,32 +206,32 @@ func (f *File) write(c wire.Cursor) error {
 		_, err := f.file.WriteAt(line(c), 0)
 		return err
 	}
-	err := writeFile(f.aside(), line(c))
+	err := writeFile(f.temp(), line(c))
 	if err == nil {
 		err = f.replace()
 	}
 	if errors.Is(err, errShared) {
-		return err // the file aside may belong to the other monitor
+		return err // the temporary file may belong to the other monitor
 	}
 	if err != nil {
-		os.Remove(f.aside())
+		os.Remove(f.temp())
 		return err
 	}
 	f.file, err = openLocked(f.path)
 	return err
 }
 
-// replace renames the file aside, in place of the file that Open found. If
+// replace renames the temporary file, in place of the file that Open found. If
 // another file is there, it belongs to another monitor.
 func (f *File) replace() error {
 	now, err := os.Stat(f.path)
 	if err == nil && !os.SameFile(f.was, now) {
-		os.Remove(f.aside())
+		os.Remove(f.temp())
 		return errShared
 	}
-	err = os.Rename(f.aside(), f.path)
+	err = os.Rename(f.temp(), f.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return errShared // the other monitor has renamed the file aside
+		return errShared // the other monitor has renamed the temporary file
 	}
 	return err
 }

@@ -150,13 +150,13 @@ func TestCursorRefused(t *testing.T) {
 	}
 }
 
-// TestCursorNoFile refuses a path that is no regular file, without waiting.
+// TestCursorNoFile refuses a path that is not a regular file, without waiting.
 func TestCursorNoFile(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), dir+" is no regular file") {
+	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), dir+" is not a regular file") {
 		t.Errorf("a directory: %v", err)
 	}
-	if _, err := Open(os.DevNull); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+	if _, err := Open(os.DevNull); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("a device: %v", err)
 	}
 	for _, path := range []string{filepath.Join(dir, "none", "cursor"), filepath.Join(os.DevNull, "cursor")} {
@@ -167,7 +167,7 @@ func TestCursorNoFile(t *testing.T) {
 }
 
 // TestCursorLink keeps a symbolic link and writes to its target, even to one
-// that does not exist yet. The file aside is written through no link.
+// that does not exist yet. The temporary file is written through no link.
 func TestCursorLink(t *testing.T) {
 	dir := t.TempDir()
 	target, path := filepath.Join(dir, "below", "target"), filepath.Join(dir, "cursor")
@@ -239,12 +239,12 @@ func TestCursorUnwritable(t *testing.T) {
 	path := filepath.Join(dir, "cursor")
 	write(t, path, string(line(cursor(1))))
 	os.Chmod(path, 0o400)
-	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), path+" cannot be kept") {
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), path+" cannot be written") {
 		t.Errorf("a file only to be read: %v", err)
 	}
 	os.Chmod(dir, 0o500)
 	defer os.Chmod(dir, 0o700)
-	if _, err := Open(filepath.Join(dir, "new")); err == nil || !strings.Contains(err.Error(), "cannot be kept") {
+	if _, err := Open(filepath.Join(dir, "new")); err == nil || !strings.Contains(err.Error(), "cannot be written") {
 		t.Errorf("a directory only to be read: %v", err)
 	}
 }

@@ -26,13 +26,13 @@ func TestCursorLocked(t *testing.T) {
 	open(t, path)
 }
 
-// TestCursorAsideLocked leaves the file aside to a monitor that writes it, but
+// TestCursorTempLocked leaves the temporary file to a monitor that writes it, but
 // takes the file of one that was killed.
-func TestCursorAsideLocked(t *testing.T) {
+func TestCursorTempLocked(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "cursor")
 	f := open(t, path)
-	aside, err := createNew(path + ".tmp")
+	temp, err := createNew(path + ".tmp")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestCursorAsideLocked(t *testing.T) {
 	if err := f.Save(cursor(1)); !errors.Is(err, errShared) || names(t, dir) != "cursor.tmp" {
 		t.Errorf("%v, there are %s", err, names(t, dir))
 	}
-	aside.Close()
+	temp.Close()
 	if err := open(t, path).Save(cursor(1)); err != nil || names(t, dir) != "cursor" {
 		t.Errorf("%v, there are %s", err, names(t, dir))
 	}

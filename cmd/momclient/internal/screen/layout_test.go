@@ -20,7 +20,7 @@ import (
 	"mom.internal/wire"
 )
 
-var update = flag.Bool("update", false, "write the screens of testdata anew")
+var update = flag.Bool("update", false, "write the screens in testdata")
 
 // scene drives a board with a clock of its own.
 type scene struct {

@@ -96,7 +96,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if text := query.Get("after"); text != "" {
 		life, n, ok := parseCursor(text)
 		if !ok {
-			writeError(w, http.StatusBadRequest, "after: want what an answer before this one gave as next")
+			writeError(w, http.StatusBadRequest, "after: want the next of an earlier answer")
 			return
 		}
 		if a.Restarted = life != s.life; !a.Restarted {

@@ -78,7 +78,7 @@ func TestEventsMissed(t *testing.T) {
 	}
 	a = answer{}
 	if r.get("/api/events?limit=1", &a); a.Missed != 0 {
-		t.Errorf("whoever begins missed %d", a.Missed)
+		t.Errorf("a first request has missed %d", a.Missed)
 	}
 	a = answer{}
 	r.get("/api/events?limit=2&after=ANOTHERLIFE-77", &a)

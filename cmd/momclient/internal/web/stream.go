@@ -55,12 +55,12 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 func parseKey(job, run string) (key topicKey, err error) {
 	if job != "" {
 		if key.job, err = uuid.Parse(job); err != nil {
-			return key, errors.New("job: want a job's ID")
+			return key, errors.New("job: want the ID of a job")
 		}
 	}
 	if run != "" {
 		if key.run, err = uuid.Parse(run); err != nil || key.job == uuid.Nil {
-			return key, errors.New("run: want a run's ID, and its job's with job=")
+			return key, errors.New("run: want the ID of a run, and the ID of its job in job=")
 		}
 	}
 	return key, nil

@@ -15,19 +15,19 @@ import (
 
 // run is a run in progress.
 type run struct {
-	m       *Mirror
-	job     *momserver.Job
-	result  Result
-	source  *os.Root
-	tree    *tree // the source
-	todo    []batch
-	bytes   int64 // expected size of the packages
-	limit   limiter
-	spool   exportSpool
-	dest    *os.Root  // nil until the destination exists
-	lock    io.Closer // on dest; nil before the run works on it
-	pool    string    // the spool at the destination, relative to dest; "" before there is one
-	settled bool
+	m         *Mirror
+	job       *momserver.Job
+	result    Result
+	source    *os.Root
+	tree      *tree // the source
+	todo      []batch
+	bytes     int64 // expected size of the packages
+	limit     limiter
+	spool     exportSpool
+	dest      *os.Root  // nil until the destination exists
+	lock      io.Closer // on dest; nil before the run works on it
+	destSpool string    // the spool at the destination, relative to dest; "" before there is one
+	settled   bool
 }
 
 // Run mirrors once. The error says why the run ended early. If the run went on

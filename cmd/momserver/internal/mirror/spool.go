@@ -29,7 +29,7 @@ var errTaken = errors.New("another run mirrors to this destination now")
 
 // openSpool makes the destination and a spool in it.
 func (r *run) openSpool() error {
-	if r.pool != "" {
+	if r.destSpool != "" {
 		return nil
 	}
 	if r.dest == nil {
@@ -44,7 +44,7 @@ func (r *run) openSpool() error {
 	if err := r.dest.Mkdir(pool, 0o700); err != nil {
 		return about(r.m.dst, err)
 	}
-	r.pool = pool
+	r.destSpool = pool
 	return nil
 }
 
@@ -86,8 +86,8 @@ func (r *run) takeDest() error {
 }
 
 func (r *run) closePool() {
-	if r.pool != "" {
-		r.removeAll(r.pool)
-		r.pool = ""
+	if r.destSpool != "" {
+		r.removeAll(r.destSpool)
+		r.destSpool = ""
 	}
 }

@@ -34,7 +34,7 @@ func (r *run) packages(ctx context.Context) error {
 // follow.
 func (r *run) move(ctx context.Context, number int, x *exported) error {
 	opened := r.openSpool()
-	arrived := path.Join(r.pool, packageName(number))
+	arrived := path.Join(r.destSpool, packageName(number))
 	p, err := r.job.StartPackage(wire.PackageHeader{Number: number, FileSize: x.size, TargetFilePath: r.where(arrived)}, x.batch.body())
 	if err != nil {
 		return r.fail(err)

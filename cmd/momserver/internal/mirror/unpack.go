@@ -74,7 +74,7 @@ func (r *run) place(content io.Reader, h *tar.Header, name string, check func() 
 	if err := r.makeDir(path.Dir(name)); err != nil {
 		return err
 	}
-	aside := filepath.FromSlash(path.Join(r.pool, "aside"))
+	aside := filepath.FromSlash(path.Join(r.destSpool, "aside"))
 	defer r.dest.Remove(aside) // the file is still there only after an error
 	switch h.Typeflag {
 	case tar.TypeDir:
@@ -132,7 +132,7 @@ func (r *run) replace(aside, name string) error {
 			return errors.New("a directory that is not empty is in its place; -delete would replace it")
 		}
 	}
-	gone := filepath.FromSlash(path.Join(r.pool, "gone"))
+	gone := filepath.FromSlash(path.Join(r.destSpool, "gone"))
 	if err := r.makeDir(name); err != nil { // so that it can be renamed
 		return err
 	}
@@ -142,5 +142,5 @@ func (r *run) replace(aside, name string) error {
 	if err := r.dest.Rename(aside, local); err != nil {
 		return errors.Join(err, r.dest.Rename(gone, local))
 	}
-	return r.removeAll(path.Join(r.pool, "gone"))
+	return r.removeAll(path.Join(r.destSpool, "gone"))
 }

@@ -37,11 +37,11 @@ func unpack(t *testing.T, dst string, headers ...*tar.Header) error {
 	if err := r.openSpool(); err != nil {
 		t.Fatal(err)
 	}
-	if err := root.WriteFile(filepath.Join(r.pool, "p"), buf.Bytes(), 0o600); err != nil {
+	if err := root.WriteFile(filepath.Join(r.destSpool, "p"), buf.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256(buf.Bytes())
-	return r.importPackage(t.Context(), r.pool+"/p", int64(buf.Len()), sum[:])
+	return r.importPackage(t.Context(), r.destSpool+"/p", int64(buf.Len()), sum[:])
 }
 
 // TestOutside refuses packages that reach outside of the destination, by name

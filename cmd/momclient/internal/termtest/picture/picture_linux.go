@@ -23,7 +23,7 @@ func main() {
 	size := flag.String("size", "80x24", "`COLUMNSxROWS` of the terminal")
 	until := flag.String("until", "", "wait until the screen has a match of `REGEXP`")
 	text := flag.Bool("text", false, "print the screen as text, too")
-	wait := flag.Duration("wait", time.Minute, "give up after so long")
+	wait := flag.Duration("wait", time.Minute, "give up after this time")
 	flag.Parse()
 	var columns, rows int
 	if _, err := fmt.Sscanf(*size, "%dx%d", &columns, &rows); err != nil || flag.NArg() == 0 || *out == "" {

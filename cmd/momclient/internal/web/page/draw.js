@@ -83,7 +83,7 @@ export function logRow(e, now, alone, times = 1) {
   const what = el('span', { class: 'what' });
   if (e.item) what.append(name(e.item, { class: 'item' }), ' ');
   what.append(name(e.message, { class: 'message' }));
-  if (times > 1) what.append(' ', el('span', { class: 'times', title: 'logged so many times of late' }, `${times}×`));
+  if (times > 1) what.append(' ', el('span', { class: 'times', title: 'how often it was logged lately' }, `${times}×`));
   return {
     node: el('li', { class: e.severity },
       el('time', { datetime: e.time, title: e.time }, word.clock(e.time, now)),
