@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mom.internal/wire"
 )
 
 // unpack imports a package of the entries into dst.
@@ -99,5 +101,45 @@ func TestStrangeEntries(t *testing.T) {
 		if err := unpack(t, t.TempDir(), &tar.Header{Typeflag: kind, Name: "x", Linkname: "y"}); err == nil || !strings.HasPrefix(err.Error(), "x: ") {
 			t.Errorf("%c: %v", kind, err)
 		}
+	}
+}
+
+// TestDirectoryInPlace: the destination has a full directory where the source
+// has a file or a link. With Delete it is replaced, and otherwise it stays and
+// the run fails.
+func TestDirectoryInPlace(t *testing.T) {
+	for _, source := range []item{file("x", "file"), link("x", "link")} {
+		p := newPair(t, Options{})
+		plant(t, p.src, file("a", "a"), source)
+		os.Mkdir(p.dst, 0o755)
+		plant(t, p.dst, dir("x").with(0o500), dir("x/y").with(0o500), file("x/y/z", "old"))
+		before := tell(t, p.dst)
+		_, events, _ := p.run(t.Context())
+		wantFailure(t, events, wire.ImportingError, "x", "a directory that is not empty is in its place; -delete would replace it")
+		compare(t, before, tell(t, p.dst), false)
+
+		p.opts.Delete = true
+		p.mirrored()
+		p.upToDate()
+	}
+}
+
+// TestHardLinks mirrors hard links as files of their own.
+func TestHardLinks(t *testing.T) {
+	p := newPair(t, Options{})
+	plant(t, p.src, file("a", "shared"))
+	if err := os.Link(filepath.Join(p.src, "a"), filepath.Join(p.src, "b")); err != nil {
+		t.Fatal(err)
+	}
+	p.mirrored()
+	// A hard link of the destination keeps its content when the file is replaced.
+	outside := filepath.Join(filepath.Dir(p.dst), "outside")
+	if err := os.Link(filepath.Join(p.dst, "a"), outside); err != nil {
+		t.Fatal(err)
+	}
+	plant(t, p.src, file("a", "changed"))
+	p.mirrored()
+	if data, _ := os.ReadFile(outside); string(data) != "shared" {
+		t.Errorf("a file that shared its content with the destination became %q", data)
 	}
 }

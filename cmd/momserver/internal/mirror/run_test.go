@@ -3,12 +3,13 @@
 package mirror
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ var trees = []struct {
 	source []item
 	before []item
 }{
+
 	{name: "empty"},
 	{name: "empty files and directories", source: []item{dir("a"), dir("a/b"), dir("a/b/c"), file("a/empty", ""), file("empty", "")}},
 	{name: "links", source: []item{
@@ -117,85 +119,93 @@ func TestTrees(t *testing.T) {
 	}
 }
 
-// TestDirectoryInPlace: the destination has a full directory where the source
-// has a file or a link. With Delete it is replaced, and otherwise it stays and
-// the run fails.
-func TestDirectoryInPlace(t *testing.T) {
-	for _, source := range []item{file("x", "file"), link("x", "link")} {
-		p := newPair(t, Options{})
-		plant(t, p.src, file("a", "a"), source)
-		os.Mkdir(p.dst, 0o755)
-		plant(t, p.dst, dir("x").with(0o500), dir("x/y").with(0o500), file("x/y/z", "old"))
-		before := tell(t, p.dst)
-		_, events, _ := p.run(t.Context())
-		wantFailure(t, events, wire.ImportingError, "x", "a directory that is not empty is in its place; -delete would replace it")
-		compare(t, before, tell(t, p.dst), false)
-
-		p.opts.Delete = true
-		p.mirrored()
-		p.upToDate()
+// TestImpossible ends a run that cannot begin with an ExportingError that names
+// the directory.
+func TestImpossible(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		prepare func(p *pair)
+		item    string
+		text    string
+	}{
+		{"no source", func(p *pair) { os.Remove(p.src) }, "/site", "the source does not exist"},
+		{"source is a file", func(p *pair) { os.Remove(p.src); os.WriteFile(p.src, nil, 0o600) }, "/site", "the source is not a directory"},
+		{"destination is a file", func(p *pair) { os.WriteFile(p.dst, []byte("precious"), 0o600) }, "/staging", "the destination is not a directory"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for _, going := range []bool{false, true} {
+				p := newPair(t, Options{ContinueOnError: going, Delete: true})
+				plant(t, p.src, file("f", "x"))
+				os.RemoveAll(filepath.Join(p.src, "f"))
+				tc.prepare(p)
+				_, events, err := p.run(t.Context())
+				wantFailure(t, events, wire.ExportingError, tc.item, tc.text)
+				if err == nil || !strings.Contains(err.Error(), tc.item) {
+					t.Error(err)
+				}
+			}
+		})
 	}
-}
-
-// TestDestinationMode gives a new destination the mode of the source, so that a
-// private source does not become public.
-func TestDestinationMode(t *testing.T) {
-	p := newPair(t, Options{})
-	plant(t, p.src, file("secret", "x"))
-	os.Chmod(p.src, 0o700)
-	p.dst = filepath.Join(p.dst, "deeper", "down")
-	p.mirrored()
-	if info, err := os.Stat(p.dst); err != nil || info.Mode().Perm() != 0o700 {
-		t.Error(info.Mode(), err)
-	}
-}
-
-// TestHardLinks mirrors hard links as files of their own.
-func TestHardLinks(t *testing.T) {
-	p := newPair(t, Options{})
-	plant(t, p.src, file("a", "shared"))
-	if err := os.Link(filepath.Join(p.src, "a"), filepath.Join(p.src, "b")); err != nil {
-		t.Fatal(err)
-	}
-	p.mirrored()
-	// A hard link of the destination keeps its content when the file is replaced.
-	outside := filepath.Join(filepath.Dir(p.dst), "outside")
-	if err := os.Link(filepath.Join(p.dst, "a"), outside); err != nil {
-		t.Fatal(err)
-	}
-	plant(t, p.src, file("a", "changed"))
-	p.mirrored()
-	if data, _ := os.ReadFile(outside); string(data) != "shared" {
-		t.Errorf("a file that shared its content with the destination became %q", data)
-	}
-}
-
-// TestSkipped skips entries that are neither files, directories nor links, and
-// keeps what the destination has under their names.
-func TestSkipped(t *testing.T) {
-	p := newPair(t, Options{Delete: true})
+	p := newPair(t, Options{ContinueOnError: true})
 	plant(t, p.src, file("f", "x"))
-	if err := syscall.Mkfifo(filepath.Join(p.src, "fifo"), 0o600); err != nil {
-		t.Fatal(err)
+	os.WriteFile(p.dst, nil, 0o600)
+	p.dst = filepath.Join(p.dst, "below a file")
+	_, events, _ := p.run(t.Context())
+	wantFailure(t, events, wire.ExportingError, "/below a file", "not a directory")
+}
+
+// TestEmptySource makes an empty destination.
+func TestEmptySource(t *testing.T) {
+	p := newPair(t, Options{})
+	os.MkdirAll(p.src, 0o755)
+	p.dst = filepath.Join(p.dst, "fresh")
+	p.mirrored()
+	if names, err := os.ReadDir(p.dst); err != nil || len(names) > 0 {
+		t.Error(names, err)
 	}
-	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Close(fd)
-	t.Chdir(p.src) // the path of a socket must be short
-	if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: "socket"}); err != nil {
-		t.Fatal(err)
-	}
-	os.Mkdir(p.dst, 0o755)
-	plant(t, p.dst, file("fifo", "kept"))
-	result, events, err := p.run(t.Context())
-	if err != nil || !result.Clean() {
-		t.Error(result, err)
-	}
-	wantWarning(t, events, "fifo", "neither file, directory nor link")
-	wantWarning(t, events, "socket", "neither file, directory nor link")
-	if got := tell(t, p.dst); len(got) != 2 || !strings.Contains(got["fifo"], "4 bytes") {
-		t.Error(got)
+}
+
+// TestInterrupted stops a run at every moment. The destination has only whole
+// files, the run ends with an error, and the next run completes it.
+func TestInterrupted(t *testing.T) {
+	for _, opts := range []Options{{Delete: true}, {Delete: true, ContinueOnError: true}} {
+		t.Run(fmt.Sprintf("continue %t", opts.ContinueOnError), func(t *testing.T) {
+			t.Parallel()
+			p := onTheWay(t, opts)
+			plant(t, p.src, dir("d").with(0o555)) // the last one, for the comparison
+			old, now := tell(t, p.dst), tell(t, p.src)
+			ctx := &moments{Context: t.Context()}
+			if _, _, err := p.run(ctx); err != nil {
+				t.Fatal(err)
+			}
+			total, states := ctx.n, make(map[wire.State]int)
+			for n := 1; n <= total; n += 6 {
+				openTree(p.dst)
+				os.RemoveAll(p.dst)
+				os.Mkdir(p.dst, 0o755)
+				plant(t, p.dst, oldSite...)
+				stopping, cancel := context.WithCancel(t.Context())
+				ctx := &moments{Context: stopping, do: func(now int) {
+					if now == n {
+						cancel()
+					}
+				}}
+				_, events, err := p.run(ctx)
+				if !errors.Is(err, errInterrupted) {
+					t.Fatalf("interrupted at moment %d of %d: %v", n, total, err)
+				}
+				end := events[len(events)-1]
+				wantError(t, end, end.Data.Status.State, "", "interrupted")
+				states[end.Data.Status.State]++
+				wholeOnly(t, tell(t, p.dst), old, now)
+				p.mirrored()
+				if t.Failed() {
+					t.Fatalf("interrupted at moment %d of %d", n, total)
+				}
+			}
+			if states[wire.ExportingError] == 0 || !opts.ContinueOnError && (states[wire.TransferringError] == 0 || states[wire.ImportingError] == 0) {
+				t.Errorf("the runs ended with %v", states)
+			}
+		})
 	}
 }

@@ -1,0 +1,56 @@
+//go:build unix
+
+package mirror
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestSpoolsBelow leaves out the spool of another destination inside the source.
+func TestSpoolsBelow(t *testing.T) {
+	p := newPair(t, Options{})
+	spool := "sub/" + spoolPrefix + "7b0d5b1e-6d2f-4b1c-9a55-0c6f0a2f3a11"
+	plant(t, p.src, dir("sub"), dir(spool), file(spool+"/package-0001.tar", "half"), file("sub/x", "x"))
+	if _, _, err := p.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name := range tell(t, p.dst) {
+		if strings.Contains(name, spoolPrefix) {
+			t.Errorf("mirrored %s", name)
+		}
+	}
+}
+
+// TestSkipped skips entries that are neither files, directories nor links, and
+// keeps what the destination has under their names.
+func TestSkipped(t *testing.T) {
+	p := newPair(t, Options{Delete: true})
+	plant(t, p.src, file("f", "x"))
+	if err := syscall.Mkfifo(filepath.Join(p.src, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	t.Chdir(p.src) // the path of a socket must be short
+	if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: "socket"}); err != nil {
+		t.Fatal(err)
+	}
+	os.Mkdir(p.dst, 0o755)
+	plant(t, p.dst, file("fifo", "kept"))
+	result, events, err := p.run(t.Context())
+	if err != nil || !result.Clean() {
+		t.Error(result, err)
+	}
+	wantWarning(t, events, "fifo", "neither file, directory nor link")
+	wantWarning(t, events, "socket", "neither file, directory nor link")
+	if got := tell(t, p.dst); len(got) != 2 || !strings.Contains(got["fifo"], "4 bytes") {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,66 @@
+//go:build unix
+
+package mirror
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+
+	"mom.internal/wire"
+)
+
+// TestContinueOnError goes on after a package that cannot be imported. The rest
+// is mirrored, nothing is deleted, and the run completes with errors.
+func TestContinueOnError(t *testing.T) {
+	for _, going := range []bool{false, true} {
+		p := newPair(t, Options{ContinueOnError: going, PackageFiles: 1, PackageBytes: 1000})
+		plant(t, p.src, file("a", "a"), file("b", "b"), file("c", "c"))
+		os.Mkdir(p.dst, 0o755)
+		plant(t, p.dst, dir("b"), file("b/in the way", "x"), file("gone", "x"))
+		result, events, err := p.run(t.Context())
+		failed := in(events, wire.ImportingError)
+		if len(failed) != 1 {
+			t.Fatal(events)
+		}
+		wantError(t, failed[0], wire.ImportingError, "b", "a directory that is not empty")
+		got := tell(t, p.dst)
+		if (got["c"] != "") != going || got["a"] == "" || got["gone"] == "" || got["b/in the way"] == "" {
+			t.Error(got)
+		}
+		if !going {
+			if err == nil {
+				t.Error("no error")
+			}
+			continue
+		}
+		if end := events[len(events)-1]; err != nil || result.Clean() || result.Packages != 2 || result.Failed != 1 || !end.CompletedWithErrors() {
+			t.Error(err, result, end)
+		}
+	}
+}
+
+// TestInterruptedTransfer stops a run that waits for its bandwidth.
+func TestInterruptedTransfer(t *testing.T) {
+	p := newPair(t, Options{Bandwidth: 1000})
+	plant(t, p.src, file("f", "x"))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		m, _ := New(p.srv, p.src, p.dst, p.opts)
+		_, err := m.Run(ctx)
+		ended <- err
+	}()
+	for e := range p.client.Events(t.Context()) {
+		if e.Data.Status.State == wire.Transferring {
+			cancel()
+			break
+		}
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, errInterrupted) {
+		t.Error(err)
+	}
+	wantFailure(t, p.events(), wire.TransferringError, "", "interrupted")
+}
