@@ -94,7 +94,6 @@ func statSources() error {
 	return nil
 }
 
-// process is a running process, usually one of the two commands.
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -120,7 +119,6 @@ func (b *buffer) String() string {
 	return b.buf.String()
 }
 
-// start starts one of the commands.
 func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
 	return launch(t, sameNamespace, command(name, args...))
@@ -188,7 +186,6 @@ func serveHere(t *testing.T, cfg momserver.Config) (srv *momserver.Server, addr 
 	return srv, l.Addr().String()
 }
 
-// jobID returns the ID of the job with the name.
 func jobID(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
 
 // restartable returns an address for a server that the test starts again at the

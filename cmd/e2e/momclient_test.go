@@ -45,7 +45,6 @@ func runs(t *testing.T, srv *momserver.Server, n int) {
 	}
 }
 
-// pipe returns a stdout and its reader.
 func pipe(t *testing.T) (r, w *os.File) {
 	t.Helper()
 	r, w, err := os.Pipe()

@@ -17,7 +17,6 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// mqttEvents is the number of events that TestMQTT sends in one run.
 const mqttEvents = 12_000
 
 // startBroker starts mosquitto on loopback, and returns its port. Its queue has no

@@ -64,7 +64,6 @@ func startNotifying(t *testing.T, socket string, args ...string) *process {
 	return launch(t, sameNamespace, cmd)
 }
 
-// get gets a page.
 func get(t *testing.T, url string) (code int, body string) {
 	t.Helper()
 	resp, err := http.Get(url)

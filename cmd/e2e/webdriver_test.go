@@ -162,7 +162,6 @@ const (
 	keySpace = "\ue00d"
 )
 
-// press presses keys one after another.
 func (b *browser) press(keys ...string) {
 	b.t.Helper()
 	var strokes []object
@@ -243,7 +242,6 @@ func (b *browser) href(selector string) (href string) {
 	return href
 }
 
-// quiet checks that the browser has no complaints.
 func (b *browser) quiet() {
 	b.t.Helper()
 	for _, c := range b.complaints() {

@@ -19,7 +19,6 @@ import (
 	"mom.internal/wire/wiretest"
 )
 
-// noEnv is an environment without anything.
 func noEnv(string) string { return "" }
 
 // buffer is a bytes.Buffer for several goroutines.
@@ -187,10 +186,8 @@ func (s *testPair) startWith(init wire.InitializeData) *momserver.Job {
 	return j
 }
 
-// jobID returns the ID of the job with the name.
 func jobID(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
 
-// failPackage starts a package in j and fails it.
 func failPackage(t *testing.T, j *momserver.Job) {
 	t.Helper()
 	p, err := j.StartPackage(wire.PackageHeader{FileSize: 10}, wire.PackageBody{Files: 1})

@@ -36,7 +36,6 @@ func serveTCP(t *testing.T, cfg momserver.Config) (srv *momserver.Server, addr s
 	return srv, l.Addr().String()
 }
 
-// pemFiles writes a certificate and its key.
 func pemFiles(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -174,7 +174,6 @@ func TestFull(t *testing.T) {
 	})
 }
 
-// failing is a stdout that fails.
 type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }

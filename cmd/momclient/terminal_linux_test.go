@@ -77,9 +77,6 @@ func TestWatch(t *testing.T) {
 	}
 	p.Start([]string{envMain + "=1"}, "-addr", addr)
 	p.Shows(addr+"  connected since", "1 running", "q quits", "site to staging", "transferring", "25%", "#1/2", "50%", "visit/map.pdf")
-	if !p.Drawing() {
-		t.Error("the normal screen is shown, or a cursor")
-	}
 	j.Warn("visit/map.pdf", "left out")
 	j.Fail(errors.New("the disk is full"))
 	p.Shows("1 failed", "export failed"[7:], "error", "the disk is full", "warning", "left out")

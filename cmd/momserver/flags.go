@@ -239,7 +239,6 @@ func (c *config) readTLS() error {
 	return nil
 }
 
-// mirrors returns a mirror for each pair of paths.
 func (c *config) mirrors(srv *momserver.Server) ([]*mirror.Mirror, error) {
 	var all []*mirror.Mirror
 	for i := 0; i+1 < len(c.paths); i += 2 {

@@ -13,7 +13,6 @@ import (
 	"mom.internal/wire/wiretest"
 )
 
-// noEnv is an environment without anything.
 func noEnv(string) string { return "" }
 
 // command runs the command in this process.
@@ -109,7 +108,6 @@ func TestDashPath(t *testing.T) {
 	}
 }
 
-// writePair writes a certificate and its key as PEM files.
 func writePair(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -14,7 +14,6 @@ type announced struct {
 	announce  func()
 }
 
-// listen listens on the address of -addr.
 func (c *config) listen() (*announced, error) {
 	l, err := net.Listen("tcp", c.addr)
 	if err != nil {

@@ -25,13 +25,11 @@ type LogEntry struct {
 	Message  string        `json:"message"`
 }
 
-// logs has the last entries of each severity.
 type logs struct {
 	number uint64
 	rings  [wire.SeverityError + 1]ring
 }
 
-// ring has the last MaxLog entries.
 type ring struct {
 	entries []LogEntry
 	next    int // the index of the next entry, once the ring is full

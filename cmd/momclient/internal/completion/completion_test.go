@@ -12,7 +12,6 @@ import (
 	"mom.internal/wire"
 )
 
-// id returns the ID for a name.
 func id(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
 
 // event returns an event of a run of the job with the name.

@@ -181,7 +181,6 @@ func createNew(path string) (*os.File, error) {
 // seqDigits is the number of digits of the Seq in a line.
 const seqDigits = 20
 
-// line returns the line for c.
 func line(c wire.Cursor) []byte { return fmt.Appendf(nil, "%v/%0*d\n", c.Epoch, seqDigits, c.Seq) }
 
 // Save writes c to the file. A cursor before the last one, in the same epoch,

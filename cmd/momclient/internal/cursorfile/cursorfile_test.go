@@ -15,7 +15,6 @@ import (
 	"mom.internal/wire/wiretest"
 )
 
-// id returns the ID for a name.
 func id(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
 
 func cursor(seq uint64) wire.Cursor { return wire.Cursor{Epoch: id("epoch"), Seq: seq} }
@@ -47,7 +46,6 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
-// names returns the names of the entries of a directory.
 func names(t *testing.T, dir string) string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

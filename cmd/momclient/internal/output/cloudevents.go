@@ -13,7 +13,6 @@ import (
 // in mom.mirroring.JobInitialized.
 const cloudType = "mom.mirroring."
 
-// cloudEvent is an event in the JSON format of CloudEvents 1.0.
 type cloudEvent struct {
 	SpecVersion     string      `json:"specversion"`
 	ID              string      `json:"id"`     // EPOCH/SEQ: the same for all subscribers, and in a snapshot

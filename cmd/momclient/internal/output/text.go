@@ -52,7 +52,6 @@ func (p *textPrinter) Print(e *wire.Event) error {
 	return err
 }
 
-// line returns the line of an event.
 func (p *textPrinter) line(e *wire.Event) string {
 	name := Clean(e.Name())
 	if name == "" {

@@ -15,7 +15,6 @@ import (
 // at is the time of the events.
 var at = time.Date(2026, 11, 23, 10, 24, 3, 262_000_000, time.UTC)
 
-// id returns the ID for a name.
 func id(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
 
 // event returns an event of a run of the job "site to staging", with three

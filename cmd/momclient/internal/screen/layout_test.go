@@ -58,7 +58,6 @@ func (s *scene) event(name string, state wire.State, change func(*wire.Event)) {
 	}))
 }
 
-// id returns the ID for a name.
 func id(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
 
 func event(seq uint64, job string, state wire.State, change func(*wire.Event)) *wire.Event {
@@ -90,7 +89,6 @@ func (s *scene) begin(name string, n int64) {
 	})
 }
 
-// end ends the run.
 func (s *scene) end(name string, state wire.State, change func(*wire.Event)) {
 	s.event(name, state, func(e *wire.Event) {
 		e.Data.Progress = wire.Progress{PackagesDone: 3, PackagesTotal: 3, FilesDone: 120, FilesTotal: 120, BytesDone: 3 << 20, BytesTotal: 3 << 20}

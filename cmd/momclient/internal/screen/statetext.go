@@ -50,7 +50,6 @@ func failedWord(s wire.State, short bool) string {
 	return "failed"
 }
 
-// packageWord describes the state of a package.
 func packageWord(p *board.Package) string {
 	switch p.State {
 	case wire.PackageInitialized:
@@ -163,7 +162,6 @@ func clock(t, now time.Time, loc *time.Location) string {
 	return t.Format("Jan 2 15:04")
 }
 
-// jobName returns the name of the job on the screen.
 func jobName(j *board.Job) string {
 	if name := output.Clean(j.Name); name != "" {
 		return name

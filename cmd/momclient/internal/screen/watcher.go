@@ -126,7 +126,6 @@ func (w *Watcher) turn(now time.Time) error {
 	return w.paint.paint(w.layout.render(&v, cols, rows), cols, rows, idle)
 }
 
-// enter takes over the screen.
 func (w *Watcher) enter() error {
 	if w.entered {
 		return nil
@@ -140,7 +139,6 @@ func (w *Watcher) enter() error {
 	return err
 }
 
-// leave restores the terminal.
 func (w *Watcher) leave() {
 	if !w.entered {
 		return

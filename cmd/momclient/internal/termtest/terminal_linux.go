@@ -171,14 +171,6 @@ func (p *Terminal) Wait() (code int) {
 	return p.Cmd.ProcessState.ExitCode()
 }
 
-// Drawing reports whether the program has the alternate screen, without a
-// cursor.
-func (p *Terminal) Drawing() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.screen.Alternate && p.screen.Hidden
-}
-
 // Restored checks that the modes and the screen of the terminal are as they were
 // before. No other process may write to the terminal then. The terminal may
 // still hold output, so Restored writes a bell, which nothing else writes, and

@@ -140,7 +140,6 @@ func wantEntry(t testing.TB, events []wire.Event, severity wire.Severity, item, 
 	t.Errorf("no %v about %q: …%s…", severity, item, text)
 }
 
-// in returns the events of one state.
 func in(events []wire.Event, state wire.State) []wire.Event {
 	var some []wire.Event
 	for _, e := range events {

@@ -183,7 +183,6 @@ func (r *run) appendFile(ctx context.Context, tw *tar.Writer, f *os.File, seen f
 // content that was read before would be taken for the whole file for ever.
 const tick = 20 * time.Millisecond
 
-// pause waits for d, or until ctx is done.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -219,7 +218,6 @@ func (x *exported) rewind() error {
 	return nil
 }
 
-// finish ends the tar file.
 func (x *exported) finish() error {
 	if err := tar.NewWriter(spoolWriter{x.file}).Close(); err != nil {
 		return err

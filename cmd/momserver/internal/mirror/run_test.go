@@ -92,7 +92,6 @@ var trees = []struct {
 	},
 }
 
-// text returns n bytes.
 func text(n int) string { return strings.Repeat("All work and no play. ", n/22+1)[:n] }
 
 // TestTrees mirrors every tree, with and without Delete, to a destination that
