@@ -88,6 +88,6 @@ func TestEndpoint(t *testing.T) {
 	if a, b := <-got, <-got; a != 1 || b != 2 {
 		t.Errorf("events %d, %d", a, b)
 	}
-	callee.nc.Close() // and the other goes with it
+	callee.nc.Close() // ends the other connection too
 	ended(t, s.nc)
 }

@@ -32,7 +32,7 @@ type response struct {
 
 type nothing struct{ Unused bool }
 
-// id is a UUID: a type of gob's that encodes itself, to 16 bytes.
+// id is a UUID, which encodes itself as 16 bytes.
 type id [16]byte
 
 func (u id) MarshalBinary() ([]byte, error) { return u[:], nil }
@@ -146,25 +146,26 @@ type logRecord struct {
 	Item, Message string
 }
 
-// event is a record with what its definitions say.
+// event is a record with its definitions.
 type event struct {
 	record
 	run  *runDefinition
 	pack *packageDefinition
 }
 
-// reader reads a stream of events. It keeps all definitions; the protocol asks
-// for the latest 512.
+// reader reads a stream of events, and forgets definitions as PROTOCOL.md says.
 type reader struct {
-	in   bytes.Buffer
-	dec  *gob.Decoder
-	defs map[uint64]event
+	in    bytes.Buffer
+	dec   *gob.Decoder
+	defs  map[uint64]event
+	bytes int // of defs
 }
 
 func newReader(types []byte) *reader {
 	r := &reader{defs: make(map[uint64]event)}
 	r.in.Write(types)
 	r.dec = gob.NewDecoder(&r.in)
+	r.dec.DecodeValue(reflect.Value{}) // reads the types, and finds no value
 	return r
 }
 
@@ -172,25 +173,44 @@ func newReader(types []byte) *reader {
 func (r *reader) next() (event, error) {
 	for {
 		var e event
+		left := r.in.Len()
 		if err := r.dec.Decode(&e.record); err != nil {
 			return e, err
 		}
-		switch {
-		case e.Run != nil:
-			e.run = e.Run
-			r.defs[e.Of] = e
-		case e.Package != nil:
-			e.run, e.pack = r.defs[e.Package.Run].run, e.Package
-			r.defs[e.Of] = e
-		default:
-			def, ok := r.defs[e.Of]
-			if !ok || def.run == nil {
-				return e, fmt.Errorf("event %d refers to definition %d, which has not come", e.Seq, e.Of)
+		of := e.Of
+		if e.Package != nil {
+			of = e.Package.Run
+		}
+		if e.run = e.Run; e.run == nil {
+			def, ok := r.defs[of]
+			if !ok {
+				return e, fmt.Errorf("record %d refers to definition %d, which is not kept", e.Seq, of)
 			}
 			e.run, e.pack = def.run, def.pack
+		}
+		switch {
+		case e.Package != nil:
+			e.pack = e.Package
+		case e.Run == nil:
 			return e, nil
 		}
+		if err := r.keep(&e, left-r.in.Len()); err != nil {
+			return e, err
+		}
 	}
+}
+
+// keep keeps a definition of so many bytes.
+func (r *reader) keep(def *event, size int) error {
+	if _, ok := r.defs[def.Of]; ok {
+		return fmt.Errorf("definition %d comes again, and is kept", def.Of)
+	}
+	if r.bytes += size; len(r.defs) == 4096 || r.bytes > 512<<10 {
+		clear(r.defs)
+		r.bytes = size
+	}
+	r.defs[def.Of] = *def
+	return nil
 }
 
 // stream is one gob stream that is cut into frames.

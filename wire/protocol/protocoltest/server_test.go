@@ -20,7 +20,7 @@ import (
 
 var serverEpoch = id{0xe9, 0x0c, 15: 1}
 
-// server is the minimal server's end of one connection with a real client.
+// server is the minimal server's end of a connection with a real client.
 type server struct {
 	*frames
 	t       *testing.T
@@ -60,7 +60,7 @@ func newServer(t *testing.T, nc net.Conn) *server {
 	return s
 }
 
-// welcome is what the server answers; it says more than this version knows.
+// welcome is the server's answer. It has a field that this version does not know.
 func welcome() []byte {
 	body := binary.BigEndian.AppendUint32(serverEpoch[:], 60_000)
 	body = append(binary.BigEndian.AppendUint32(body, 1<<20), "tomorrow"...)
@@ -97,7 +97,7 @@ func (s *server) awaitSubscribe() {
 	}
 }
 
-// encode returns the types, where they are new, and the events.
+// encode returns the types, the first time, and the events.
 func (s *server) encode(seqs ...uint64) (types, events []byte) {
 	if s.typeLen == 0 { // what the first of two equal values has over the second
 		s.enc.Encode(&record{})
@@ -108,7 +108,7 @@ func (s *server) encode(seqs ...uint64) (types, events []byte) {
 		s.typeLen = len(types)
 	}
 	s.events.Reset()
-	if len(seqs) > 0 { // said again in each batch; once would do
+	if len(seqs) > 0 { // in each batch, although once is enough
 		s.enc.Encode(&record{Of: 1, Run: &runDefinition{JobID: id{1}, RunID: id{2}}})
 	}
 	for _, seq := range seqs {
@@ -193,6 +193,33 @@ func TestClient(t *testing.T) {
 		t.Errorf("a batch that goes back is taken: %q", failed)
 	}
 	ended(t, s.nc)
+}
+
+// TestPageBound gives a real client a page of more events than a page has.
+func TestPageBound(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := momclient.New(l.Addr().String(), momclient.Options{})
+	defer c.Close()
+	for count, bound := range map[uint32]bool{65536: false, 65537: true} {
+		asked := make(chan error, 1)
+		go func() {
+			_, _, err := c.History(context.Background(), wire.Cursor{}, 0)
+			asked <- err
+		}()
+		s := accept(t, l, welcome())
+		s.serve = func(_ *request, in *gob.Decoder) (any, string) {
+			in.Decode(&historyArgs{})
+			return &page{Count: count}, ""
+		}
+		s.step(nil)
+		if err := <-asked; !errors.Is(err, wire.ProtocolError) || strings.Contains(err.Error(), "at most 65536") != bound {
+			t.Errorf("a page of %d events: %v", count, err)
+		}
+	}
 }
 
 // TestClientRefused gives the client each kind of refusal.

@@ -2,6 +2,7 @@ package protocoltest
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -46,7 +47,7 @@ func TestGreeting(t *testing.T) {
 	}
 }
 
-// TestRefusedFull is told to wait.
+// TestRefusedFull: a client over the bound is told how long to wait.
 func TestRefusedFull(t *testing.T) {
 	_, addr := serving(t, momserver.Config{MaxConns: 1})
 	connect(t, addr, "")
@@ -80,7 +81,7 @@ func TestSubscribe(t *testing.T) {
 	ev := c.events[1]
 	if ev.run.RunID != id(run) || ev.run.JobID != id(uuid.NameSpaceDNS) || ev.run.Initialize.Name != "site" ||
 		ev.run.Initialize.FilesInPackages != 7 || ev.run.LastExecution != 1e18+5 || ev.pack != nil ||
-		ev.State != 4 || ev.Log[0] != (logRecord{Severity: 2, Message: "odd"}) || ev.BytesDone != 1<<40 {
+		ev.State != 4 || ev.Log[0] != (logRecord{Severity: 2, Message: "\xff, odd"}) || ev.BytesDone != 1<<40 {
 		t.Errorf("the event: %+v", ev)
 	}
 	empty := c.emptyBatches
@@ -107,8 +108,8 @@ func TestSubscribe(t *testing.T) {
 	}
 }
 
-// TestCreditAndGap gives no credit until the events have left the cache; then it gets
-// the count, the snapshot in parts, and goes on.
+// TestCreditAndGap gives no credit until the events have left the cache. Then the
+// client gets the number of missed events, the snapshot in parts, and events.
 func TestCreditAndGap(t *testing.T) {
 	srv, addr := serving(t, momserver.Config{CacheEvents: 5, Heartbeat: 20 * time.Millisecond})
 	c := connect(t, addr, "")
@@ -160,47 +161,94 @@ func TestCreditAndGap(t *testing.T) {
 	c.call("MoM.Ping", &nothing{}, &nothing{})
 }
 
-// TestCursors goes on at a cursor, with and without Renew, and from elsewhere.
-func TestCursors(t *testing.T) {
-	srv, addr := serving(t, momserver.Config{CacheEvents: 3})
+// TestForgottenDefinitions: the server sends a definition again if, and only if,
+// a receiver has forgotten it, for the number or for the bytes of those that
+// came after it.
+func TestForgottenDefinitions(t *testing.T) {
+	for _, tc := range []struct {
+		runs, name int
+		kept       bool // the first run's definition, when all runs have been defined
+	}{{4096, 1, true}, {600, 1000, false}} {
+		srv, addr := serving(t, momserver.Config{})
+		for i := range tc.runs + 3 {
+			n := i
+			if i == tc.runs || i == tc.runs+2 {
+				n = 0
+			}
+			run := uuid.UUID{byte(n), byte(n >> 8), 1}
+			err := srv.Publish(wire.Event{JobID: run, RunID: run, Data: wire.TransferData{
+				Initialize: &wire.InitializeData{Name: strings.Repeat("n", tc.name)},
+				Status:     wire.Status{State: wire.Transferring},
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := connect(t, addr, "")
+		c.credit = 10_000
+		c.must("MoM.Subscribe", &subscribeArgs{From: 1, Credit: credit{10_000, 1 << 30}}, &subscribed{})
+		c.until("the last event", func() bool { return len(c.events) == tc.runs+3 })
+		first, again, last := c.events[0].run, c.events[tc.runs].run, c.events[tc.runs+2].run
+		if (first == again) != tc.kept || first == last || first.RunID != again.RunID || first.RunID != last.RunID {
+			t.Errorf("%d runs: %p, %p, %p", tc.runs, first, again, last)
+		}
+	}
+}
+
+// TestPlaces subscribes at each place of PROTOCOL.md's table, with and without
+// Renew. The oldest cached event is 4 and the newest one 6.
+func TestPlaces(t *testing.T) {
+	srv, addr := serving(t, momserver.Config{CacheEvents: 3, Heartbeat: 20 * time.Millisecond})
 	run := uuid.New()
 	for range 6 {
 		publish(t, srv, run, wire.Transferring)
 	}
 	epoch := id(srv.Epoch())
 	for _, tc := range []struct {
-		name string
-		args subscribeArgs
-		sub  subscribed
-		want string
+		name  string
+		args  subscribeArgs
+		sub   subscribed
+		want  string
+		renew *subscribed // with Renew; nil for the same
+		again string      // what then comes
 	}{
-		{"now", subscribeArgs{From: 0}, subscribed{cursor{epoch, 6}, 6, 0, 1}, "snapshot 6"},
-		{"oldest", subscribeArgs{From: 1}, subscribed{cursor{epoch, 3}, 6, 0, 1}, "snapshot 3, event 4, event 5, event 6"},
-		{"cursor", subscribeArgs{From: 2, Cursor: cursor{epoch, 4}}, subscribed{cursor{epoch, 4}, 6, 0, 0}, "event 5, event 6"},
-		{"gap", subscribeArgs{From: 2, Cursor: cursor{epoch, 1}}, subscribed{cursor{epoch, 3}, 6, 2, 1}, "missed 2, snapshot 3, event 4, event 5, event 6"},
-		{"other epoch", subscribeArgs{From: 2, Cursor: cursor{id{1}, 5}}, subscribed{cursor{epoch, 3}, 6, 3, 1}, "missed 3, snapshot 3, event 4, event 5, event 6"},
-		{"renew, there", subscribeArgs{From: 2, Cursor: cursor{epoch, 3}, Renew: true}, subscribed{cursor{epoch, 3}, 6, 0, 1}, "snapshot 3, event 4, event 5, event 6"},
-		{"renew, gone", subscribeArgs{From: 2, Cursor: cursor{epoch, 4}, Renew: true}, subscribed{cursor{epoch, 6}, 6, 2, 1}, "missed 2, snapshot 6"},
-		{"filtered", subscribeArgs{From: 1, Filter: filter{States: []uint8{6}}}, subscribed{cursor{epoch, 3}, 6, 0, 1}, ""},
+		{name: "now", args: subscribeArgs{From: 0}, sub: subscribed{cursor{epoch, 6}, 6, 0, 1}, want: "snapshot 6"},
+		{name: "oldest", args: subscribeArgs{From: 1}, sub: subscribed{cursor{epoch, 3}, 6, 0, 1}, want: "snapshot 3, event 4, event 5, event 6"},
+		{"newest", subscribeArgs{From: 2, Cursor: cursor{epoch, 6}}, subscribed{cursor{epoch, 6}, 6, 0, 0}, "", &subscribed{cursor{epoch, 6}, 6, 0, 1}, "snapshot 6"},
+		{"in the cache", subscribeArgs{From: 2, Cursor: cursor{epoch, 4}}, subscribed{cursor{epoch, 4}, 6, 0, 0}, "event 5, event 6", &subscribed{cursor{epoch, 6}, 6, 2, 1}, "missed 2, snapshot 6"},
+		{"just before the cache", subscribeArgs{From: 2, Cursor: cursor{epoch, 3}}, subscribed{cursor{epoch, 3}, 6, 0, 0}, "event 4, event 5, event 6", &subscribed{cursor{epoch, 3}, 6, 0, 1}, "snapshot 3, event 4, event 5, event 6"},
+		{name: "older", args: subscribeArgs{From: 2, Cursor: cursor{epoch, 1}}, sub: subscribed{cursor{epoch, 3}, 6, 2, 1}, want: "missed 2, snapshot 3, event 4, event 5, event 6"},
+		{name: "other epoch", args: subscribeArgs{From: 2, Cursor: cursor{id{1}, 5}}, sub: subscribed{cursor{epoch, 3}, 6, 3, 1}, want: "missed 3, snapshot 3, event 4, event 5, event 6"},
+		{name: "filtered", args: subscribeArgs{From: 1, Filter: filter{States: []uint8{6}}}, sub: subscribed{cursor{epoch, 3}, 6, 0, 1}},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			c := connect(t, addr, "")
-			c.credit, tc.args.Credit = 100, credit{100, 1 << 30}
-			var sub subscribed
-			c.must("MoM.Subscribe", &tc.args, &sub)
-			if sub != tc.sub {
-				t.Errorf("subscribed %+v; want %+v", sub, tc.sub)
-			}
-			c.until("the head", func() bool { return c.next == 7 && c.pending == 0 })
-			c.took(tc.want)
-		})
+		for _, renew := range []bool{false, true} {
+			t.Run(fmt.Sprint(tc.name, ", renew ", renew), func(t *testing.T) {
+				if renew && tc.renew != nil {
+					tc.sub, tc.want = *tc.renew, tc.again
+				}
+				c := connect(t, addr, "")
+				c.credit, tc.args.Credit, tc.args.Renew = 100, credit{100, 1 << 30}, renew
+				var sub subscribed
+				c.must("MoM.Subscribe", &tc.args, &sub)
+				if sub != tc.sub {
+					t.Errorf("subscribed %+v; want %+v", sub, tc.sub)
+				}
+				c.until("the head", func() bool { return c.next == 7 && c.pending == 0 })
+				c.took(tc.want)
+			})
+		}
 	}
+}
+
+// TestBadRequests: the server refuses them, and the connection remains.
+func TestBadRequests(t *testing.T) {
+	srv, addr := serving(t, momserver.Config{})
 	c := connect(t, addr, "")
 	for name, args := range map[string]*subscribeArgs{
-		"cursor ahead": {From: 2, Cursor: cursor{epoch, 7}}, "no place": {From: 3},
-		"long name": {Name: strings.Repeat("n", 129)}, "no state": {Filter: filter{States: []uint8{10}}},
+		"cursor ahead": {From: 2, Cursor: cursor{id(srv.Epoch()), 1}}, "no place": {From: 3},
+		"long name": {Name: strings.Repeat("n", 129)}, "name not in UTF-8": {Name: "\xff"}, "no state": {Filter: filter{States: []uint8{10}}},
 		"no severity": {Filter: filter{Severity: 4}}, "long filter": {Filter: filter{Names: make([]string, 1025)}},
-		"short ticket": {CallbackAddr: "127.0.0.1:1", Ticket: make([]byte, 31)},
+		"short ticket": {CallbackAddr: "127.0.0.1:1", Ticket: make([]byte, 31)}, "no port": {CallbackAddr: "127.0.0.1:0", Ticket: make([]byte, 32)},
 	} {
 		if failed, err := c.call("MoM.Subscribe", args, &subscribed{}); !strings.HasPrefix(failed, "mom:bad-request:0:") || err != nil {
 			t.Errorf("%s: %q, %v", name, failed, err)
@@ -214,7 +262,8 @@ func TestCursors(t *testing.T) {
 	c.must("MoM.Ping", &nothing{}, &nothing{})
 }
 
-// TestFrameTooLong is closed on, and so is a frame of another kind.
+// TestFrameTooLong: a frame over the bound, or of an unknown kind, ends the
+// connection.
 func TestFrameTooLong(t *testing.T) {
 	_, addr := serving(t, momserver.Config{MaxMessage: 1000})
 	for _, head := range [][]byte{{1, 0, 0, 3, 233}, {0, 0, 0, 0, 0}, {3, 0, 0, 0, 0}, {255, 255, 255, 255, 255}} {

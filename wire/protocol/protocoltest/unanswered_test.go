@@ -8,7 +8,7 @@ import (
 	"mom.internal/momserver"
 )
 
-// holding keeps what is written.
+// holding keeps the bytes that are written.
 type holding struct {
 	net.Conn
 	held []byte
