@@ -16,8 +16,9 @@ import (
 
 	"mom.internal/momclient"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 	"mom.internal/wire/wiretest/invariant"
+	"mom.internal/wire/wiretest/source"
 )
 
 // bound says how a number or a time of Options is held: at the limit, where
@@ -43,7 +44,7 @@ var bounds = map[string]bound{
 // TestEachBound holds every bound of Options at its limit, and one past it.
 func TestEachBound(t *testing.T) {
 	settings := reflect.TypeFor[momclient.Options]()
-	for _, name := range wiretest.Numbers(settings) {
+	for _, name := range source.Numbers(settings) {
 		if b := bounds[name]; len(b.holds) == 0 && b.none == "" {
 			t.Errorf("nothing holds Options.%s, or says why it is no bound", name)
 		}
@@ -205,7 +206,7 @@ func holdsMaxMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	lie := notify(batch{Next: 2, Count: 1, Types: enc.Types(), Events: append(known.Append(nil, def), data...)})
-	size := len(lie) - len(wiretest.Frame(1, nil)) - len(welcomed())
+	size := len(lie) - len(attack.Frame(1, nil)) - len(welcomed())
 	for over := range 2 {
 		inBubble(t, func(s *site) {
 			s.ledger = invariant.Unknown()

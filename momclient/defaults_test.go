@@ -4,7 +4,7 @@ import (
 	"reflect"
 	"testing"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/source"
 )
 
 // largest returns the largest value of a field's type.
@@ -14,11 +14,11 @@ func largest(field reflect.Value) int64 { return 1<<(field.Type().Bits()-1) - 1 
 // comment names, for zero and below, and for the largest what the comment has
 // as the most.
 func TestDefaults(t *testing.T) {
-	said := wiretest.Comments(t, "options.go", "Options")
+	said := source.Comments(t, "options.go", "Options")
 	for _, sign := range []int64{0, -1, 1} {
 		var opts Options
 		settings := reflect.ValueOf(&opts).Elem()
-		names := wiretest.Numbers(settings.Type())
+		names := source.Numbers(settings.Type())
 		for _, name := range names {
 			if f := settings.FieldByName(name); f.CanInt() {
 				f.SetInt(sign * largest(f))

@@ -18,7 +18,7 @@ import (
 
 	"mom.internal/momclient"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // batches returns n batches as calls, the first with types.
@@ -26,7 +26,7 @@ func batches(n int, b batch) []byte {
 	b.Types = protocol.NewEventEncoder().Types()
 	first := notify(b)
 	b.Types = nil
-	return append(first, bytes.Repeat(wiretest.Frame(1, wiretest.NextCall("Callback.Notify", &b)), n-1)...)
+	return append(first, bytes.Repeat(attack.Frame(1, attack.NextCall("Callback.Notify", &b)), n-1)...)
 }
 
 // TestFloodOfBatches without news is refused at once.
@@ -34,7 +34,7 @@ func TestFloodOfBatches(t *testing.T) {
 	s := newLiar(t)
 	flood := batches(100_000, batch{Next: 2})
 	var err error
-	c := wiretest.Refused(t, "batches", func() { err = attacked(t, "batches", s, flood) })
+	c := attack.Refused(t, "batches", func() { err = attacked(t, "batches", s, flood) })
 	if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "sends batches without news") {
 		t.Error(err)
 	}
@@ -110,7 +110,7 @@ func TestUntoldBytes(t *testing.T) {
 		lie := notify(batch{Next: 2, Count: 1, Types: enc.Types(), Events: append(known.Append(nil, def), data...)})
 		for i := range n {
 			b := batch{Next: uint64(i + 3), Count: 1, Events: make([]byte, large)}
-			lie = append(lie, wiretest.Frame(1, wiretest.NextCall("Callback.Notify", &b))...)
+			lie = append(lie, attack.Frame(1, attack.NextCall("Callback.Notify", &b))...)
 		}
 		c := momclient.New(s.l.Addr().String(), momclient.Options{QueueBytes: 2 * large, MaxMessage: 2*large + 4096})
 		c.OnEvent(func(wire.Event) { <-handling })
@@ -119,7 +119,7 @@ func TestUntoldBytes(t *testing.T) {
 				ended <- st.Err
 			}
 		})
-		s.send <- append(lie, wiretest.Frame(7, nil)...) // no kind of frame ends it at last
+		s.send <- append(lie, attack.Frame(7, nil)...) // no kind of frame ends it at last
 		c.Subscribe(context.Background())
 		if err := <-ended; !errors.Is(err, wire.ProtocolError) || strings.Contains(err.Error(), "Options.QueueBytes") != more {
 			t.Errorf("%d batches: %v", n, err)

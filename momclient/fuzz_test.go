@@ -14,7 +14,7 @@ import (
 
 	"mom.internal/momclient"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -55,18 +55,18 @@ func FuzzClient(f *testing.F) {
 		Code, Message string
 		AfterMillis   uint32
 	}
-	f.Add(after(append(welcomed(), wiretest.Frame(1, wiretest.Call("Callback.Goodbye", &goodbye{"draining", "bye", 1 << 31}))...)))
-	for _, a := range wiretest.Attacks("Callback.Notify") {
-		f.Add(after(append(welcomed(), wiretest.Frame(1, a.Payload)...)))
-		f.Add(after(wiretest.Frame(2, a.Payload)))
+	f.Add(after(append(welcomed(), attack.Frame(1, attack.Call("Callback.Goodbye", &goodbye{"draining", "bye", 1 << 31}))...)))
+	for _, a := range attack.Attacks("Callback.Notify") {
+		f.Add(after(append(welcomed(), attack.Frame(1, a.Payload)...)))
+		f.Add(after(attack.Frame(2, a.Payload)))
 		f.Add(after(notify(batch{Next: 2, Count: 1, Types: enc.Types(), Events: a.Payload})))
 	}
-	f.Add(after(wiretest.Frame(2, wiretest.Encode(&struct {
+	f.Add(after(attack.Frame(2, attack.Encode(&struct {
 		ServiceMethod string
 		Seq           uint64
 		Error         string
 	}{}, &protocol.Page{Next: 4, Count: 3, Types: enc.Types(), Events: events}))))
-	for _, replies := range wiretest.Streams(f, "..", ".frames") {
+	for _, replies := range attack.Streams(f, "..", ".frames") {
 		f.Add(after(replies))
 	}
 
@@ -74,7 +74,7 @@ func FuzzClient(f *testing.F) {
 		if len(data) > 1<<20 {
 			return
 		}
-		wiretest.Bounded(t, len(data), func() { listen(t, data) })
+		attack.Bounded(t, len(data), func() { listen(t, data) })
 	})
 }
 
@@ -85,7 +85,7 @@ func listen(t *testing.T, data []byte) {
 	over := false
 	ended := make(chan struct{}, 1)
 	c := momclient.New("server:1", momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) {
-		return wiretest.NewScript(data), nil
+		return attack.NewScript(data), nil
 	}})
 	c.OnEvent(func(e wire.Event) {
 		mu.Lock()
@@ -119,7 +119,7 @@ func listen(t *testing.T, data []byte) {
 	defer mu.Unlock()
 	over = true
 	ask := momclient.New("server:1", momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) {
-		return wiretest.NewScript(data), nil
+		return attack.NewScript(data), nil
 	}})
 	if events, _, err := ask.History(context.Background(), wire.Cursor{}, 3); len(events) > 3 {
 		t.Errorf("%d events of 3: %v", len(events), err)

@@ -16,7 +16,7 @@ import (
 
 	"mom.internal/momclient"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // liar is a server that greets well, takes the call of Subscribe, and then
@@ -86,11 +86,11 @@ func welcomed() []byte {
 		Error         string
 	}
 	type subscribed struct{ Head uint64 }
-	return wiretest.Frame(2, wiretest.Encode(&response{Seq: 0}, &subscribed{Head: 1}))
+	return attack.Frame(2, attack.Encode(&response{Seq: 0}, &subscribed{Head: 1}))
 }
 
 func notify(b batch) []byte {
-	return append(welcomed(), wiretest.Frame(1, wiretest.Call("Callback.Notify", &b))...)
+	return append(welcomed(), attack.Frame(1, attack.Call("Callback.Notify", &b))...)
 }
 
 // attacked is a client that subscribes to a liar. It returns why that ended.
@@ -125,35 +125,35 @@ func attackedWith(t *testing.T, opts momclient.Options, name string, s *liar, li
 // to it, at once and cheaply, and leaves nothing running.
 func TestClientUnderAttack(t *testing.T) {
 	s := newLiar(t)
-	worst := wiretest.Cost{}
+	worst := attack.Cost{}
 	check := func(name string, lie []byte) {
 		t.Helper()
 		var err error
-		c := wiretest.Refused(t, name, func() { err = attacked(t, name, s, lie) })
+		c := attack.Refused(t, name, func() { err = attacked(t, name, s, lie) })
 		if !errors.Is(err, wire.ProtocolError) && !errors.Is(err, wire.TooLarge) {
 			t.Errorf("%s: %v", name, err)
 		}
 		t.Logf("%-46s %7d bytes sent, %6d allocated, %v", name, len(lie), c.Bytes, c.Time)
-		worst = wiretest.Cost{Time: max(worst.Time, c.Time), Bytes: max(worst.Bytes, c.Bytes)}
+		worst = attack.Cost{Time: max(worst.Time, c.Time), Bytes: max(worst.Bytes, c.Bytes)}
 	}
 	types := protocol.NewEventEncoder().Types()
-	for _, a := range wiretest.Attacks("Callback.Notify") {
-		check(a.Name, append(welcomed(), wiretest.Frame(1, a.Payload)...))
-		check(a.Name+", as a reply", wiretest.Frame(2, a.Payload))
+	for _, a := range attack.Attacks("Callback.Notify") {
+		check(a.Name, append(welcomed(), attack.Frame(1, a.Payload)...))
+		check(a.Name+", as a reply", attack.Frame(2, a.Payload))
 		if len(a.Payload) > 0 {
 			check(a.Name+", as types", notify(batch{Next: 2, Count: 1, Types: a.Payload, Events: []byte{0}}))
 		}
 		check(a.Name+", as events", notify(batch{Next: 2, Count: 1, Types: types, Events: a.Payload}))
 	}
-	for _, a := range wiretest.LongAttacks("Callback.Notify") {
-		check(a.Name, append(welcomed(), wiretest.Frame(1, a.Payload)...))
-		check(a.Name+", as a reply", wiretest.Frame(2, a.Payload))
+	for _, a := range attack.LongAttacks("Callback.Notify") {
+		check(a.Name, append(welcomed(), attack.Frame(1, a.Payload)...))
+		check(a.Name+", as a reply", attack.Frame(2, a.Payload))
 	}
 	check("a frame of 4 GiB", []byte{1, 0xff, 0xff, 0xff, 0xff})
 	check("more events than there is room for", notify(batch{Next: 1 << 30, Count: 1 << 30, Types: types, Events: []byte{0}}))
 	check("more events than an int has", notify(batch{Next: 1 << 32, Count: 1<<32 - 1, Types: types, Events: []byte{0}}))
 	twice := batch{Next: 2, Missed: 1, Types: types}
-	check("types twice", append(notify(twice), wiretest.Frame(1, wiretest.NextCall("Callback.Notify", &twice))...))
+	check("types twice", append(notify(twice), attack.Frame(1, attack.NextCall("Callback.Notify", &twice))...))
 	check("a log of 60,000 entries", notify(batch{Next: 2, Count: 1, Types: types, Events: longLog(t, 60_000)}))
 	check("events before types", notify(batch{Next: 2, Count: 1, Events: []byte{0}}))
 	check("a place before the beginning", notify(batch{Types: types}))
@@ -181,7 +181,7 @@ func TestServersOfAnotherKind(t *testing.T) {
 		{"half a message", momclient.Options{CallTimeout: 200 * time.Millisecond}, half, string(append(welcomed(), 1, 0, 0x3f, 0xff, 0xff, 1, 2, 3)), wire.Stalled},
 	} {
 		says, err := []byte(tc.says), error(nil)
-		c := wiretest.Refused(t, tc.name, func() { err = attackedWith(t, tc.opts, tc.name, tc.s, says) })
+		c := attack.Refused(t, tc.name, func() { err = attackedWith(t, tc.opts, tc.name, tc.s, says) })
 		if !errors.Is(err, tc.is) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
@@ -209,7 +209,7 @@ func TestMoreHistory(t *testing.T) {
 			}
 			page.Events = append(known.Append(page.Events, def), data...)
 		}
-		s.send <- wiretest.Frame(2, wiretest.Encode(&response{}, &page))
+		s.send <- attack.Frame(2, attack.Encode(&response{}, &page))
 		c := momclient.New(s.l.Addr().String(), momclient.Options{})
 		events, _, err := c.History(context.Background(), wire.Cursor{}, 2)
 		if !errors.Is(err, is) || err == nil && len(events) != 2 {
@@ -220,7 +220,7 @@ func TestMoreHistory(t *testing.T) {
 	// Nor a page of more than any server sends, where no number was asked for;
 	// one of as many is decoded, and found to have none.
 	for count, says := range map[uint32]string{1<<16 + 1: "a page of 65537 events", 1 << 16: "cut off"} {
-		s.send <- wiretest.Frame(2, wiretest.Encode(&response{}, &protocol.Page{Next: 1, Count: count}))
+		s.send <- attack.Frame(2, attack.Encode(&response{}, &protocol.Page{Next: 1, Count: count}))
 		c := momclient.New(s.l.Addr().String(), momclient.Options{})
 		defer c.Close()
 		_, _, err := c.History(context.Background(), wire.Cursor{}, 0)
@@ -246,5 +246,5 @@ func longLog(t *testing.T, n int) []byte {
 	}
 	value := append(data[:len(data)-3:len(data)-3], 0xfd, byte(n>>16), byte(n>>8), byte(n))
 	value = append(value, make([]byte, n+1)...)
-	return wiretest.Resized(value)
+	return attack.Resized(value)
 }

@@ -18,6 +18,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/wire"
 	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
 )
 
 // TestRefusedAttempts: after a full server has refused a thousand attempts of
@@ -246,7 +247,7 @@ func TestServerName(t *testing.T) {
 		{"a MinVersion in Options", "mem-server", &tls.Config{MinVersion: tls.VersionTLS13}, nil, 0},
 	} {
 		inBubble(t, func(s *site) {
-			authority := wiretest.NewAuthority() // of the bubble's time
+			authority := certs.NewAuthority() // of the bubble's time
 			cert := authority.Issue("server", time.Hour, test.of)
 			lis, err := s.net.Listen(memAddr)
 			if err != nil {

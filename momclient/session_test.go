@@ -16,7 +16,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/faultnet"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -25,9 +25,9 @@ import (
 // silent is lost after two and a half heartbeats.
 func TestDialBackSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var network wiretest.FaultNetwork
-		link := network.Link("10.0.0.1", wiretest.Shape{Latency: time.Millisecond, Buffer: 1 << 16, Pieces: 1, Grid: time.Millisecond}, 1)
-		back := network.Link("10.0.0.1", wiretest.Shape{Latency: time.Millisecond, Buffer: 1 << 16, Pieces: 1, Grid: time.Millisecond}, 1)
+		var network faultnet.Network
+		link := network.Link("10.0.0.1", faultnet.Shape{Latency: time.Millisecond, Buffer: 1 << 16, Pieces: 1, Grid: time.Millisecond}, 1)
+		back := network.Link("10.0.0.1", faultnet.Shape{Latency: time.Millisecond, Buffer: 1 << 16, Pieces: 1, Grid: time.Millisecond}, 1)
 		srv := momserver.New(momserver.Config{CallTimeout: time.Hour, DialContext: back.DialBack})
 		l, err := network.Listen(memAddr)
 		if err != nil {
@@ -47,7 +47,7 @@ func TestDialBackSilence(t *testing.T) {
 		if got := statuses.take(); got != "connecting connected" || srv.Subscribers()[0].Callback == "" {
 			t.Errorf("after an hour: %s, %+v", got, srv.Subscribers())
 		}
-		back.Block(wiretest.Down)
+		back.Block(faultnet.Down)
 		go func() { // on the client's own connection the server is heard
 			for range 100 {
 				time.Sleep(time.Second)

@@ -18,8 +18,9 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 	"mom.internal/wire/wiretest/invariant"
+	"mom.internal/wire/wiretest/source"
 )
 
 // bound says how a number or a time of Config is held: at the limit, where
@@ -69,7 +70,7 @@ var bounds = map[string]bound{
 // TestEachBound holds every bound of Config at its limit, and one past it.
 func TestEachBound(t *testing.T) {
 	settings := reflect.TypeFor[momserver.Config]()
-	for _, name := range wiretest.Numbers(settings) {
+	for _, name := range source.Numbers(settings) {
 		if b := bounds[name]; b.here == nil && b.there == nil && b.none == "" {
 			t.Errorf("nothing holds Config.%s, or says why it is no bound", name)
 		}
@@ -267,13 +268,13 @@ func holdsMaxMessage(t *testing.T) {
 		}
 		call := func(n int) (payload []byte) {
 			for pad := n; len(payload) != n; pad-- {
-				payload = wiretest.NextCall(protocol.MethodSubscribe, &args{"long", strings.Repeat("x", pad)})
+				payload = attack.NextCall(protocol.MethodSubscribe, &args{"long", strings.Repeat("x", pad)})
 			}
-			return wiretest.Frame(1, payload)
+			return attack.Frame(1, payload)
 		}
 		nc := w.rawConn()
 		go io.Copy(io.Discard, nc)
-		nc.Write(wiretest.Frame(1, wiretest.Call(protocol.MethodSubscribe, &args{"long", "x"})))
+		nc.Write(attack.Frame(1, attack.Call(protocol.MethodSubscribe, &args{"long", "x"})))
 		nc.Write(call(most))
 		synctest.Wait()
 		if n := w.srv.Stats().Subscribers; n != 1 {

@@ -19,7 +19,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -53,7 +53,7 @@ func listen(t *testing.T, addr string) net.Listener {
 // TestCallbackEndpoint subscribes with an endpoint of the client's own, plain
 // and with TLS, and gets events there until either connection ends.
 func TestCallbackEndpoint(t *testing.T) {
-	authority := wiretest.NewAuthority()
+	authority := certs.NewAuthority()
 	for _, secured := range []bool{false, true} {
 		cfg, opts := momserver.Config{}, momclient.Options{CallbackAddr: "127.0.0.1:0", Name: "apart"}
 		if secured {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/source"
 )
 
 // largest returns the largest value of a field's type.
@@ -24,9 +24,9 @@ func TestShortestHeartbeat(t *testing.T) {
 // comment names, for zero and below, and for the largest what the comment has
 // as the most.
 func TestDefaults(t *testing.T) {
-	said := wiretest.Comments(t, "config.go", "Config")
+	said := source.Comments(t, "config.go", "Config")
 	said["MaxConnsPerAddr"] = said["MaxConns"] // as its comment says
-	names := wiretest.Numbers(reflect.TypeFor[Config]())
+	names := source.Numbers(reflect.TypeFor[Config]())
 	for _, sign := range []int64{0, -1, 1} {
 		var cfg Config
 		settings := reflect.ValueOf(&cfg).Elem()

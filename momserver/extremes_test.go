@@ -12,7 +12,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/source"
 )
 
 // TestExtremeBounds: a server works even if every number and time of its
@@ -20,7 +20,7 @@ import (
 func TestExtremeBounds(t *testing.T) {
 	var cfg momserver.Config
 	settings := reflect.ValueOf(&cfg).Elem()
-	for _, name := range wiretest.Numbers(settings.Type()) {
+	for _, name := range source.Numbers(settings.Type()) {
 		field := settings.FieldByName(name)
 		field.SetInt(1<<(field.Type().Bits()-1) - 1)
 	}

@@ -13,7 +13,7 @@ import (
 
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // flooded is a server with a full cache of events that make the largest pages, a
@@ -54,8 +54,8 @@ func (f *flooded) connect() *net.TCPConn {
 
 // calls returns n calls as frames, the first with the definitions.
 func calls(n int, method string, args any) []byte {
-	first := wiretest.Frame(1, wiretest.Call(method, args))
-	return append(first, bytes.Repeat(wiretest.Frame(1, wiretest.NextCall(method, args)), n-1)...)
+	first := attack.Frame(1, attack.Call(method, args))
+	return append(first, bytes.Repeat(attack.Frame(1, attack.NextCall(method, args)), n-1)...)
 }
 
 // The arguments, as a stranger has them.
@@ -78,7 +78,7 @@ func TestFloodOfCalls(t *testing.T) {
 		for way, after := range map[string]func(*net.TCPConn){
 			"": func(*net.TCPConn) {}, ", half-closed": func(nc *net.TCPConn) { nc.CloseWrite() }, ", read": func(nc *net.TCPConn) { heard(t, name, nc) },
 		} {
-			c := wiretest.Refused(t, name+way, func() {
+			c := attack.Refused(t, name+way, func() {
 				nc := f.connect()
 				nc.Write(flood)
 				after(nc)
@@ -100,16 +100,16 @@ func paddedCalls(n int, method string, args any) []byte {
 	}
 	var out []byte
 	padding := make([]byte, 200)
-	first := wiretest.Encode(&request{method, 1, padding}, args)
-	out = append(out, wiretest.Frame(1, first)...)
-	return append(out, bytes.Repeat(wiretest.Frame(1, wiretest.WithoutDefinitions(first)), n-1)...)
+	first := attack.Encode(&request{method, 1, padding}, args)
+	out = append(out, attack.Frame(1, first)...)
+	return append(out, bytes.Repeat(attack.Frame(1, attack.WithoutDefinitions(first)), n-1)...)
 }
 
 // TestUnreadReplies: who calls on, a little at a time, while its replies do not
 // leave any more is refused as soon. What it costs is the replies that left.
 func TestUnreadReplies(t *testing.T) {
 	f := underFlood(t)
-	limit := wiretest.Cost{Time: 10 * wiretest.MaxRefusal.Time, Bytes: wiretest.MaxRefusal.Bytes}
+	limit := attack.Cost{Time: 10 * attack.MaxRefusal.Time, Bytes: attack.MaxRefusal.Bytes}
 	for name, flood := range map[string][]byte{
 		"large replies": paddedCalls(2_000, protocol.MethodHistory, &asks{}),
 		"all jobs":      paddedCalls(2_000, protocol.MethodJobs, &protocol.JobsArgs{}),
@@ -117,7 +117,7 @@ func TestUnreadReplies(t *testing.T) {
 		for way, after := range map[string]func(*net.TCPConn){
 			"": func(*net.TCPConn) {}, ", half-closed": func(nc *net.TCPConn) { nc.CloseWrite() },
 		} {
-			c := wiretest.Within(t, name+way, limit, func() {
+			c := attack.Within(t, name+way, limit, func() {
 				nc := f.connect()
 				nc.Write(flood)
 				after(nc)
@@ -135,7 +135,7 @@ func TestUnreadReplies(t *testing.T) {
 func TestUnreadPages(t *testing.T) {
 	f := underFlood(t)
 	sixteen := calls(16, protocol.MethodHistory, &asks{})
-	wiretest.Within(t, "pages", wiretest.Cost{Time: 10 * wiretest.MaxRefusal.Time, Bytes: wiretest.MaxRefusal.Bytes}, func() {
+	attack.Within(t, "pages", attack.Cost{Time: 10 * attack.MaxRefusal.Time, Bytes: attack.MaxRefusal.Bytes}, func() {
 		nc := f.connect()
 		nc.Write(sixteen)
 		nc.CloseWrite()

@@ -13,7 +13,7 @@ import (
 
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // oneConn is a listener to which one client comes.
@@ -56,11 +56,11 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	f.Add(hello[:9])
 	f.Add(hello)
-	for _, a := range wiretest.Attacks("MoM.Subscribe") {
-		f.Add(append(bytes.Clone(hello), wiretest.Frame(1, a.Payload)...))
-		f.Add(append(bytes.Clone(hello), wiretest.Frame(2, a.Payload)...))
+	for _, a := range attack.Attacks("MoM.Subscribe") {
+		f.Add(append(bytes.Clone(hello), attack.Frame(1, a.Payload)...))
+		f.Add(append(bytes.Clone(hello), attack.Frame(2, a.Payload)...))
 	}
-	for _, calls := range wiretest.Streams(f, "..", ".frames") {
+	for _, calls := range attack.Streams(f, "..", ".frames") {
 		f.Add(append(bytes.Clone(hello), calls...))
 	}
 	for _, args := range []protocol.SubscribeArgs{
@@ -70,22 +70,22 @@ func FuzzServer(f *testing.F) {
 		{From: wire.FromCursor, Cursor: wire.Cursor{Seq: 3}, Credit: protocol.Credit{Events: 100, Bytes: 1 << 40}},
 		{CallbackAddr: "127.0.0.1:25", Ticket: make([]byte, protocol.TicketSize)},
 	} {
-		f.Add(append(bytes.Clone(hello), wiretest.Frame(1, wiretest.Call(protocol.MethodSubscribe, &args))...))
+		f.Add(append(bytes.Clone(hello), attack.Frame(1, attack.Call(protocol.MethodSubscribe, &args))...))
 	}
-	f.Add(append(bytes.Clone(hello), wiretest.Frame(1, wiretest.Call(protocol.MethodHistory, &protocol.HistoryArgs{Max: 2}))...))
-	f.Add(append(bytes.Clone(hello), wiretest.Frame(1, wiretest.LongMethod(1000))...))
+	f.Add(append(bytes.Clone(hello), attack.Frame(1, attack.Call(protocol.MethodHistory, &protocol.HistoryArgs{Max: 2}))...))
+	f.Add(append(bytes.Clone(hello), attack.Frame(1, attack.LongMethod(1000))...))
 
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 1<<20 {
 			return
 		}
-		wiretest.Bounded(t, len(data), func() {
+		attack.Bounded(t, len(data), func() {
 			srv := momserver.New(momserver.Config{Token: token, MaxSubscribers: 2, CacheEvents: 5})
 			id := uuid.New()
 			for range 7 {
 				srv.Publish(wire.Event{JobID: id, RunID: id, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}})
 			}
-			script := wiretest.NewScript(data)
+			script := attack.NewScript(data)
 			served := make(chan error, 1)
 			go func() { served <- srv.Serve(newOneConn(script)) }()
 			select {
@@ -130,7 +130,7 @@ func FuzzTokens(f *testing.F) {
 			asked = true
 			return momserver.Grant{}, nil
 		}})
-		script := wiretest.NewScript(append([]byte{'M', 'o', 'M', 1, 1, byte(len(said) >> 8), byte(len(said))}, said...))
+		script := attack.NewScript(append([]byte{'M', 'o', 'M', 1, 1, byte(len(said) >> 8), byte(len(said))}, said...))
 		go srv.Serve(newOneConn(script))
 		<-script.Over()
 		srv.Close()

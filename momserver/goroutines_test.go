@@ -3,7 +3,7 @@ package momserver_test
 import (
 	"testing"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/source"
 )
 
-func TestGoroutinesListed(t *testing.T) { wiretest.Goroutines(t, ".") }
+func TestGoroutinesListed(t *testing.T) { source.Goroutines(t, ".") }

@@ -17,7 +17,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -91,26 +91,26 @@ func heard(t *testing.T, name string, nc net.Conn) []byte {
 func TestServerUnderAttack(t *testing.T) {
 	srv, addr := loopback(t, momserver.Config{FailuresPerMinute: 1000})
 	by := newBystander(t, srv, addr)
-	worst := wiretest.Cost{}
+	worst := attack.Cost{}
 	check := func(name string, send []byte) {
 		t.Helper()
-		c := wiretest.Refused(t, name, func() {
+		c := attack.Refused(t, name, func() {
 			nc := greeted(t, addr)
 			nc.Write(send)
 			heard(t, name, nc)
 		})
 		t.Logf("%-36s %6d bytes sent, %6d allocated, %v with connecting", name, len(send), c.Bytes, c.Time)
-		worst = wiretest.Cost{Time: max(worst.Time, c.Time), Bytes: max(worst.Bytes, c.Bytes)}
+		worst = attack.Cost{Time: max(worst.Time, c.Time), Bytes: max(worst.Bytes, c.Bytes)}
 		by.check(name)
 	}
-	for _, a := range wiretest.Attacks("MoM.Subscribe") {
-		check(a.Name, wiretest.Frame(1, a.Payload))
-		check(a.Name+", as a reply", wiretest.Frame(2, a.Payload))
+	for _, a := range attack.Attacks("MoM.Subscribe") {
+		check(a.Name, attack.Frame(1, a.Payload))
+		check(a.Name+", as a reply", attack.Frame(2, a.Payload))
 	}
-	check("gob without frames", wiretest.Attacks("MoM.Ping")[0].Payload)
+	check("gob without frames", attack.Attacks("MoM.Ping")[0].Payload)
 	check("a frame of 4 GiB", []byte{1, 0xff, 0xff, 0xff, 0xff})
-	check("a frame over MaxMessage", wiretest.Frame(1, make([]byte, 64<<10+1)))
-	check("a method of 1 MB", wiretest.Frame(1, wiretest.LongMethod(1<<20)))
+	check("a frame over MaxMessage", attack.Frame(1, make([]byte, 64<<10+1)))
+	check("a method of 1 MB", attack.Frame(1, attack.LongMethod(1<<20)))
 	t.Logf("worst: %d bytes, %v", worst.Bytes, worst.Time)
 	if d := srv.Stats().Drops; len(d) > 0 {
 		t.Errorf("dropped: %v", d)
@@ -128,7 +128,7 @@ func TestStrangersAtTheDoor(t *testing.T) {
 		strings.Repeat("\x00", 1<<20), "\x7f",
 	} {
 		name, sent := word[:min(len(word), 8)], []byte(word)
-		wiretest.Refused(t, name, func() {
+		attack.Refused(t, name, func() {
 			nc := dialRaw(t, addr)
 			nc.Write(sent)
 			nc.SetReadDeadline(time.Now().Add(20 * time.Second))
@@ -144,8 +144,8 @@ func TestStrangersAtTheDoor(t *testing.T) {
 func TestLongMethod(t *testing.T) {
 	srv, addr := loopback(t, momserver.Config{})
 	by := newBystander(t, srv, addr)
-	call := wiretest.Frame(1, wiretest.LongMethod(60_000))
-	wiretest.Refused(t, "method", func() {
+	call := attack.Frame(1, attack.LongMethod(60_000))
+	attack.Refused(t, "method", func() {
 		nc := greeted(t, addr)
 		defer nc.Close()
 		nc.Write(call)
@@ -167,7 +167,7 @@ func TestLongMethod(t *testing.T) {
 func TestHalfAMessage(t *testing.T) {
 	srv, addr := loopback(t, momserver.Config{MaxMessage: 64 << 20, MessageTimeout: 50 * time.Millisecond})
 	by := newBystander(t, srv, addr)
-	wiretest.Refused(t, "half", func() {
+	attack.Refused(t, "half", func() {
 		nc := greeted(t, addr)
 		nc.Write(append([]byte{1, 3, 0, 0, 0}, make([]byte, 100)...)) // of 48 MiB
 		heard(t, "half", nc)

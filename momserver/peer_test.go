@@ -15,7 +15,7 @@ import (
 	"mom.internal/wire/protocol"
 
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
 )
 
 // connected has a server take a connection from the address, and returns the
@@ -174,7 +174,7 @@ func TestPeerCloses(t *testing.T) {
 // for a moment, so that its alert is not lost. After other failures of a
 // handshake it does not.
 func TestLingersAfterAlert(t *testing.T) {
-	authority := wiretest.NewAuthority()
+	authority := certs.NewAuthority()
 	server := &tls.Config{
 		Certificates: []tls.Certificate{authority.Issue("server", time.Hour, "127.0.0.1")},
 		ClientCAs:    authority.Pool(), ClientAuth: tls.RequireAndVerifyClientCert, SessionTicketsDisabled: true,

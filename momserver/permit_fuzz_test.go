@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // FuzzCallback: what may be dialled is the subscriber's own address, however it
@@ -28,7 +28,7 @@ func FuzzCallback(f *testing.F) {
 		return true
 	}})
 	f.Fuzz(func(t *testing.T, source, addr string) {
-		wiretest.Bounded(t, len(source)+len(addr), func() {
+		attack.Bounded(t, len(source)+len(addr), func() {
 			if err := checkCallback(addr); err == nil {
 				if host, port, err := net.SplitHostPort(addr); err != nil || port == "0" || len(host) > 255+2 {
 					t.Errorf("%q is taken for an address", addr)

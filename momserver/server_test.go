@@ -18,7 +18,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/faultnet"
 )
 
 // rawClient is a callback endpoint that waits before each answer, and always
@@ -77,13 +77,13 @@ func TestShutdownWithoutProgress(t *testing.T) {
 			w.subscribe(new(rawClient), protocol.SubscribeArgs{Filter: wire.Filter{States: []wire.State{wire.Transferring}}})
 		}, 0, "and was not sent 31 events"},
 		{"a heartbeat that is always unanswered", func(w *world) {
-			var far wiretest.FaultNetwork
+			var far faultnet.Network
 			l, err := far.Listen(memAddr)
 			if err != nil {
 				w.t.Fatal(err)
 			}
 			go w.srv.Serve(l)
-			link := far.Link("client", wiretest.Shape{Latency: 1600 * time.Millisecond, Buffer: 64 << 10, Grid: time.Millisecond}, 1)
+			link := far.Link("client", faultnet.Shape{Latency: 1600 * time.Millisecond, Buffer: 64 << 10, Grid: time.Millisecond}, 1)
 			if err := w.client(momclient.Options{DialTimeout: time.Minute, DialContext: link.DialContext}).Subscribe(context.Background()); err != nil {
 				w.t.Fatal(err)
 			}

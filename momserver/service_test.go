@@ -21,7 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // addrConn is a connection whose remote address is set by the test.
@@ -257,7 +257,7 @@ func TestWindowLeavesRoomForReplies(t *testing.T) {
 			if srv.sender.open(sub) || sub.behindBy(srv.hist.Head()) == 0 {
 				t.Fatalf("the window is open, with %d bytes in it", sub.inflightBytes)
 			}
-			far.Write(wiretest.Frame(1, wiretest.Call(protocol.MethodPing, &protocol.Nothing{})))
+			far.Write(attack.Frame(1, attack.Call(protocol.MethodPing, &protocol.Nothing{})))
 			synctest.Wait()
 			if err := callee.Err(); err != nil {
 				t.Errorf("%+v: %v", cfg, err)

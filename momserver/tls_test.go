@@ -15,18 +15,18 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
 )
 
 // authority signs what the tests need.
 type authority struct {
-	*wiretest.Authority
+	*certs.Authority
 	server *tls.Config // of a server at 127.0.0.1
 	client *tls.Config // trusts it; without a certificate
 }
 
 func newAuthority() *authority {
-	a := &authority{Authority: wiretest.NewAuthority()}
+	a := &authority{Authority: certs.NewAuthority()}
 	a.server = certified(a.Issue("server", time.Hour, "127.0.0.1"))
 	a.client = &tls.Config{RootCAs: a.Pool()}
 	return a
@@ -53,7 +53,7 @@ func (a *authority) mutual() *tls.Config {
 // TestTLSErrors says on both sides which of TLS, its absence and the
 // certificates is at fault.
 func TestTLSErrors(t *testing.T) {
-	a, stranger := newAuthority(), wiretest.NewAuthority()
+	a, stranger := newAuthority(), certs.NewAuthority()
 	old := a.client.Clone()
 	old.MaxVersion, old.MinVersion = tls.VersionTLS12, tls.VersionTLS12
 	for _, test := range []struct {
@@ -162,7 +162,7 @@ func TestTLSVersion(t *testing.T) {
 // TestIdentity shows the name of a verified certificate in Subscribers and to
 // Authorize, with dial-back too, and never that of one that was not verified.
 func TestIdentity(t *testing.T) {
-	a, stranger := newAuthority(), wiretest.NewAuthority()
+	a, stranger := newAuthority(), certs.NewAuthority()
 	asks := a.server.Clone()
 	asks.ClientAuth = tls.RequestClientCert
 	for _, tc := range []struct {
@@ -199,7 +199,7 @@ func TestIdentity(t *testing.T) {
 // TestDialBackTLS: what goes wrong with TLS on the callback connection is told
 // to both ends.
 func TestDialBackTLS(t *testing.T) {
-	a, stranger := newAuthority(), wiretest.NewAuthority()
+	a, stranger := newAuthority(), certs.NewAuthority()
 	for name, tc := range map[string]struct {
 		server *tls.Config
 		end    func(nc net.Conn) (net.Conn, error) // secures the endpoint's

@@ -9,19 +9,19 @@ import (
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/faultnet"
 )
 
 // faulty is a world whose client is behind a link that fails.
-func faulty(t *testing.T, cfg momserver.Config, opts momclient.Options, test func(w *world, link *wiretest.Link, c *watcher)) {
+func faulty(t *testing.T, cfg momserver.Config, opts momclient.Options, test func(w *world, link *faultnet.Link, c *watcher)) {
 	inBubble(t, cfg, func(w *world) {
-		var net wiretest.FaultNetwork
+		var net faultnet.Network
 		l, err := net.Listen(memAddr)
 		if err != nil {
 			t.Fatal(err)
 		}
 		go w.srv.Serve(l)
-		link := net.Link("client", wiretest.Shape{Latency: time.Millisecond, Buffer: 64 << 10, Grid: time.Millisecond}, 1)
+		link := net.Link("client", faultnet.Shape{Latency: time.Millisecond, Buffer: 64 << 10, Grid: time.Millisecond}, 1)
 		opts.DialContext = link.DialContext
 		c := w.client(opts)
 		defer c.Close()
@@ -42,10 +42,10 @@ func TestVanished(t *testing.T) {
 		{momserver.Config{}, 10 * time.Second},
 		{momserver.Config{Heartbeat: 400 * time.Millisecond, CallTimeout: time.Second}, 2 * time.Second},
 	} {
-		for ways, blocked := range map[string][]wiretest.Way{"both": {wiretest.Up, wiretest.Down}, "up": {wiretest.Up}, "down": {wiretest.Down}} {
+		for ways, blocked := range map[string][]faultnet.Way{"both": {faultnet.Up, faultnet.Down}, "up": {faultnet.Up}, "down": {faultnet.Down}} {
 			for _, busy := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%v/%s/busy %v", tc.notice, ways, busy), func(t *testing.T) {
-					faulty(t, tc.cfg, momclient.Options{}, func(w *world, link *wiretest.Link, c *watcher) {
+					faulty(t, tc.cfg, momclient.Options{}, func(w *world, link *faultnet.Link, c *watcher) {
 						// The worst instant is just after an answer.
 						time.Sleep(7*time.Second + 50*time.Millisecond)
 						start := time.Now()
@@ -86,11 +86,11 @@ func TestVanished(t *testing.T) {
 // attempt, and is told of all that it has missed.
 func TestTwoDays(t *testing.T) {
 	opts := momclient.Options{AutoReconnect: true, Period: 4 * time.Second}
-	faulty(t, momserver.Config{CacheEvents: 100}, opts, func(w *world, link *wiretest.Link, c *watcher) {
+	faulty(t, momserver.Config{CacheEvents: 100}, opts, func(w *world, link *faultnet.Link, c *watcher) {
 		w.publish(10)
 		time.Sleep(time.Second)
-		link.Block(wiretest.Up)
-		link.Block(wiretest.Down)
+		link.Block(faultnet.Up)
+		link.Block(faultnet.Down)
 		for range 48 {
 			w.publish(10)
 			time.Sleep(time.Hour)

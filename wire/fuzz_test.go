@@ -3,7 +3,7 @@ package wire
 import (
 	"testing"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // FuzzWords parses the texts that people write.
@@ -18,7 +18,7 @@ func FuzzWords(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		wiretest.Bounded(t, len(text), func() {
+		attack.Bounded(t, len(text), func() {
 			if s, err := ParseState(text); err == nil {
 				if again, err := ParseState(s.String()); err != nil || again != s || !s.Valid() {
 					t.Errorf("%q is %v, and that %v: %v", text, s, again, err)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
 )
 
 // certFiles are the flags of the two commands that name certificate files, and
@@ -38,7 +38,7 @@ func newCerts(t *testing.T, secured bool, hosts ...string) certFiles {
 	if !secured {
 		return certFiles{}
 	}
-	dir, authority := t.TempDir(), wiretest.NewAuthority()
+	dir, authority := t.TempDir(), certs.NewAuthority()
 	file := func(name string, content []byte) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -47,7 +47,7 @@ func newCerts(t *testing.T, secured bool, hosts ...string) certFiles {
 		return path
 	}
 	pair := func(name string, c tls.Certificate) []string {
-		cert, key := wiretest.PEM(c)
+		cert, key := certs.PEM(c)
 		return []string{"-tls-cert", file(name+".pem", cert), "-tls-key", file(name+".key", key)}
 	}
 	ca := file("ca.pem", authority.PEM())

@@ -16,7 +16,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
 )
 
 // idleConn is a connection to a server of its own, which makes no calls on it.
@@ -56,7 +56,7 @@ func newIdleConns(t *testing.T, l *netnsLab, first int) []*idleConn {
 		{name: "greeted, waiting for an answer", ways: fromServer, greets: true, asks: true},
 	}
 	if len(secure()) > 1 {
-		authority := wiretest.NewAuthority()
+		authority := certs.NewAuthority()
 		trust := &tls.Config{RootCAs: authority.Pool(), ServerName: "server"}
 		cfg.TLS = &tls.Config{Certificates: []tls.Certificate{authority.Issue("server", time.Hour, "server")}}
 		conns = append(conns,

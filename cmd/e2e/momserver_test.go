@@ -16,12 +16,11 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"mom.internal/momclient"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/certs"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -266,19 +265,19 @@ func TestSecured(t *testing.T) {
 	if len(secure()) == 1 {
 		t.Skip("the wall clock steps")
 	}
-	certs, token := newCerts(t, true, "127.0.0.1"), filepath.Join(t.TempDir(), "token")
+	files, token := newCerts(t, true, "127.0.0.1"), filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	own := certs.trust.Certificates[0]
+	own := files.trust.Certificates[0]
 	src, dst := tree(t, 1)
-	p, addr := serve(t, "", append(certs.server, "-token-file", token, src, dst)...)
+	p, addr := serve(t, "", append(files.server, "-token-file", token, src, dst)...)
 	for _, tc := range []struct {
 		token string
 		cert  tls.Certificate
 		ok    bool
-	}{{"secret", own, true}, {"wrong", own, false}, {"secret", tls.Certificate{}, false}, {"secret", wiretest.NewAuthority().Issue("client", time.Hour), false}} {
-		secure := &tls.Config{RootCAs: certs.trust.RootCAs, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &tc.cert, nil }}
+	}{{"secret", own, true}, {"wrong", own, false}, {"secret", tls.Certificate{}, false}, {"secret", certs.NewAuthority().Issue("client", time.Hour), false}} {
+		secure := &tls.Config{RootCAs: files.trust.RootCAs, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &tc.cert, nil }}
 		c := momclient.New(addr, momclient.Options{Token: tc.token, TLS: secure})
 		if _, err := c.Jobs(t.Context()); (err == nil) != tc.ok {
 			t.Errorf("token %q, %d certificates: %v", tc.token, len(tc.cert.Certificate), err)

@@ -11,7 +11,7 @@ import (
 
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
 )
 
 // TestTokenFile takes the token from the file that -token-file names.
@@ -40,7 +40,7 @@ func pemFiles(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
 	t.Helper()
 	dir := t.TempDir()
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	cert, key := wiretest.PEM(c)
+	cert, key := certs.PEM(c)
 	write(t, certFile, string(cert))
 	write(t, keyFile, string(key))
 	return certFile, keyFile
@@ -50,7 +50,7 @@ func pemFiles(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
 // wrong if only one side uses TLS.
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	authority := wiretest.NewAuthority()
+	authority := certs.NewAuthority()
 	cert, own := authority.Issue("server", time.Hour, "127.0.0.1"), authority.Issue("client", time.Hour)
 	ca, _ := pemFiles(t, cert) // a trusted certificate need not be signed
 	certFile, keyFile := pemFiles(t, own)

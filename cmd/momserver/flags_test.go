@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
 )
 
 func noEnv(string) string { return "" }
@@ -112,7 +112,7 @@ func writePair(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
 	t.Helper()
 	dir := t.TempDir()
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	cert, key := wiretest.PEM(c)
+	cert, key := certs.PEM(c)
 	os.WriteFile(certFile, cert, 0o600)
 	os.WriteFile(keyFile, key, 0o600)
 	return certFile, keyFile
@@ -121,7 +121,7 @@ func writePair(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
 // TestTLSFlags reads certificates, and refuses a CA file without one and a key
 // of another certificate.
 func TestTLSFlags(t *testing.T) {
-	authority := wiretest.NewAuthority()
+	authority := certs.NewAuthority()
 	cert, key := writePair(t, authority.Issue("server", time.Hour, "127.0.0.1"))
 	other, _ := writePair(t, authority.Issue("client", time.Hour))
 	c, err := parseFlags([]string{"-tls-cert", cert, "-tls-key", key, "-tls-client-ca", other}, noEnv)

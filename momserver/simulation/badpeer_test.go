@@ -11,7 +11,7 @@ import (
 	"mom.internal/wire/protocol"
 
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/faultnet"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -19,7 +19,7 @@ import (
 // are made.
 type badPeer struct {
 	*entity
-	link *wiretest.Link
+	link *faultnet.Link
 }
 
 // badIP is where it comes from.
@@ -95,10 +95,10 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 	case boasts:
 		conn.Call(ctx, protocol.MethodCredit, &protocol.Credit{Events: 1 << 40, Bytes: 1 << 40}, &protocol.Nothing{})
 	case dawdles:
-		b.link.Throttle(wiretest.Up, 5)
+		b.link.Throttle(faultnet.Up, 5)
 		defer b.link.Heal()
 	case neverRead:
-		b.link.Block(wiretest.Down)
+		b.link.Block(faultnet.Down)
 		defer b.link.Heal()
 		for range 30 {
 			conn.Client().Go(protocol.MethodPing, &protocol.Nothing{}, &protocol.Nothing{}, nil)

@@ -9,7 +9,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/faultnet"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -124,21 +124,21 @@ func (w *world) checkDrops(st momserver.Stats, stopping time.Time) {
 
 func (w *world) rightReason(d momserver.Drop, stopping time.Time) bool {
 	seen := w.seen(d)
-	some := func(is func(wiretest.Seen) bool) bool { return slices.ContainsFunc(seen, is) }
-	ended := some(func(s wiretest.Seen) bool { return !s.Ended.IsZero() && s.Ended.Before(d.Time) })
-	impaired := func(within time.Duration) func(wiretest.Seen) bool {
-		return func(s wiretest.Seen) bool { return s.Impaired.After(d.Time.Add(-within - time.Second)) }
+	some := func(is func(faultnet.Seen) bool) bool { return slices.ContainsFunc(seen, is) }
+	ended := some(func(s faultnet.Seen) bool { return !s.Ended.IsZero() && s.Ended.Before(d.Time) })
+	impaired := func(within time.Duration) func(faultnet.Seen) bool {
+		return func(s faultnet.Seen) bool { return s.Impaired.After(d.Time.Add(-within - time.Second)) }
 	}
 	switch d.Reason {
 	case momserver.ReasonUnsubscribed:
 		return d.Name == unsubscribed || !isRaw(d.Name) && w.subscriber(d.Name).hasLeft(d.Time)
 	case momserver.ReasonConnectionLost:
-		return some(func(s wiretest.Seen) bool { return !s.Ended.IsZero() && !s.Ended.After(d.Time) })
+		return some(func(s faultnet.Seen) bool { return !s.Ended.IsZero() && !s.Ended.After(d.Time) })
 	case momserver.ReasonCallTimeout:
 		// Of the connection that the server calls on: the last of them.
 		return !ended && (impaired(w.cfg.CallTimeout)(seen[len(seen)-1]) || d.Name == neverAcks)
 	case momserver.ReasonWriteTimeout:
-		return !ended && some(func(s wiretest.Seen) bool { return s.WriteTimedOut.Equal(d.Time) })
+		return !ended && some(func(s faultnet.Seen) bool { return s.WriteTimedOut.Equal(d.Time) })
 	case momserver.ReasonStalled:
 		return !ended && some(impaired(w.cfg.MessageTimeout))
 	case momserver.ReasonProtocol:
@@ -151,8 +151,8 @@ func (w *world) rightReason(d momserver.Drop, stopping time.Time) bool {
 
 // seen returns what the server was told of the subscriber's connections: its
 // own, and the callback connection where there is one.
-func (w *world) seen(d momserver.Drop) []wiretest.Seen {
-	seen := []wiretest.Seen{w.net.Seen(d.Addr)}
+func (w *world) seen(d momserver.Drop) []faultnet.Seen {
+	seen := []faultnet.Seen{w.net.Seen(d.Addr)}
 	if !isRaw(d.Name) {
 		if at := w.subscriber(d.Name).endpoint.of(d.Addr); at != "" {
 			seen = append(seen, w.net.Seen(at))

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/faultnet"
 )
 
 // driver makes the faults. Each lasts for a while, on one link; several may
@@ -14,12 +14,12 @@ type driver struct {
 	*entity
 	victims []victim
 	lasting []lasting // by their end
-	blocked map[*wiretest.Link][2]int
+	blocked map[*faultnet.Link][2]int
 }
 
 // victim is a link on which faults are made.
 type victim struct {
-	*wiretest.Link
+	*faultnet.Link
 	name string
 }
 
@@ -30,7 +30,7 @@ type lasting struct {
 }
 
 func newDriver(w *world) *driver {
-	d := &driver{entity: w.entity("driver"), blocked: make(map[*wiretest.Link][2]int)}
+	d := &driver{entity: w.entity("driver"), blocked: make(map[*faultnet.Link][2]int)}
 	for _, s := range w.subscribers {
 		if !s.healthy {
 			d.victims = append(d.victims, victim{s.link, s.name})
@@ -86,7 +86,7 @@ func (d *driver) fault() {
 		d.restart()
 		return
 	}
-	l, way := d.victims[d.rand.IntN(len(d.victims))], one(d.entity, wiretest.Up, wiretest.Down)
+	l, way := d.victims[d.rand.IntN(len(d.victims))], one(d.entity, faultnet.Up, faultnet.Down)
 	what := ""
 	switch d.rand.IntN(11) {
 	case 0, 1:
@@ -102,9 +102,9 @@ func (d *driver) fault() {
 		d.block(l.Link, way)
 		what = fmt.Sprint("blocked ", way, " for ", d.last(10*time.Millisecond, 12*time.Second, func() { d.unblock(l.Link, way) }))
 	case 6:
-		d.block(l.Link, wiretest.Up)
-		d.block(l.Link, wiretest.Down)
-		what = fmt.Sprint("partitioned for ", d.last(10*time.Millisecond, 12*time.Second, func() { d.unblock(l.Link, wiretest.Up); d.unblock(l.Link, wiretest.Down) }))
+		d.block(l.Link, faultnet.Up)
+		d.block(l.Link, faultnet.Down)
+		what = fmt.Sprint("partitioned for ", d.last(10*time.Millisecond, 12*time.Second, func() { d.unblock(l.Link, faultnet.Up); d.unblock(l.Link, faultnet.Down) }))
 	case 7:
 		l.Throttle(way, one(d.entity, 15, 30, 300, 3000))
 		what = fmt.Sprint("slow ", way, " for ", d.last(time.Second, 10*time.Second, func() { l.Throttle(way, 0) }))
@@ -118,28 +118,28 @@ func (d *driver) fault() {
 		what = fmt.Sprint("connects twice for ", d.last(time.Second, 10*time.Second, func() { l.Twice(false) }))
 		l.Cut()
 	case 10:
-		d.block(l.Link, wiretest.Up)
-		d.block(l.Link, wiretest.Down)
+		d.block(l.Link, faultnet.Up)
+		d.block(l.Link, faultnet.Down)
 		l.Forget()
-		what = fmt.Sprint("gone for ", d.last(10*time.Millisecond, 9*time.Second, func() { d.unblock(l.Link, wiretest.Up); d.unblock(l.Link, wiretest.Down) }))
+		what = fmt.Sprint("gone for ", d.last(10*time.Millisecond, 9*time.Second, func() { d.unblock(l.Link, faultnet.Up); d.unblock(l.Link, faultnet.Down) }))
 	}
 	d.did("%s %s", l.name, what)
 }
 
 // block and unblock count, because faults may overlap.
-func (d *driver) block(l *wiretest.Link, way wiretest.Way) {
+func (d *driver) block(l *faultnet.Link, way faultnet.Way) {
 	d.count(l, way, 1)
 	l.Block(way)
 }
 
-func (d *driver) unblock(l *wiretest.Link, way wiretest.Way) {
+func (d *driver) unblock(l *faultnet.Link, way faultnet.Way) {
 	if d.count(l, way, -1) == 0 {
 		l.Unblock(way)
 	}
 }
 
 // count returns how many faults block the way.
-func (d *driver) count(l *wiretest.Link, way wiretest.Way, more int) int {
+func (d *driver) count(l *faultnet.Link, way faultnet.Way, more int) int {
 	blocked := d.blocked[l]
 	blocked[way] += more
 	d.blocked[l] = blocked
@@ -165,9 +165,9 @@ func (d *driver) restart() {
 	h.start()
 }
 
-func (d *driver) all(do func(*wiretest.Link, wiretest.Way)) {
+func (d *driver) all(do func(*faultnet.Link, faultnet.Way)) {
 	for _, l := range d.w.links {
-		for _, way := range wiretest.Ways {
+		for _, way := range faultnet.Ways {
 			do(l, way)
 		}
 	}

@@ -5,14 +5,14 @@ import (
 	"net"
 	"sync"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/faultnet"
 )
 
 // endpoint is where the server dials back to a subscriber: over a link of its
 // own, on which faults are made as on any other.
 type endpoint struct {
 	*entity
-	main, back *wiretest.Link
+	main, back *faultnet.Link
 
 	mu        sync.Mutex        // guards all below
 	from      string            // the address of the client's own connection, the latest

@@ -13,7 +13,7 @@ import (
 
 // grid is the distance of the instants at which one entity acts. Each acts at
 // an offset of its own within, so that no two ever act at once; see
-// wiretest.Shape.
+// faultnet.Shape.
 const grid = 100 * time.Microsecond
 
 // entity is somebody or something that acts in a simulation: it draws from a

@@ -12,7 +12,7 @@ import (
 	"mom.internal/wire/protocol"
 
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/faultnet"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -21,7 +21,7 @@ import (
 
 // greet connects to the server and greets it. The connection serves nothing
 // before its Serve is called.
-func (w *world) greet(ctx context.Context, e *entity, l *wiretest.Link) (*duplex.Conn, protocol.Welcome, error) {
+func (w *world) greet(ctx context.Context, e *entity, l *faultnet.Link) (*duplex.Conn, protocol.Welcome, error) {
 	nc, err := l.DialContext(ctx, "mem", address)
 	if err != nil {
 		return nil, protocol.Welcome{}, err
@@ -52,7 +52,7 @@ func (w *world) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
 // guest comes again and again.
 type guest struct {
 	*entity
-	link *wiretest.Link
+	link *faultnet.Link
 }
 
 func newGuest(w *world) *guest {
@@ -126,12 +126,12 @@ func (g *guest) stay(conn *duplex.Conn) {
 func (g *guest) stall(conn *duplex.Conn) {
 	const asked = 12 // of the 16 calls that may be unanswered
 	answers := make(chan *rpc.Call, asked)
-	g.link.Block(wiretest.Down)
+	g.link.Block(faultnet.Down)
 	for range asked {
 		conn.Client().Go(protocol.MethodHistory, &protocol.HistoryArgs{}, &protocol.Page{}, answers)
 	}
 	g.sleep(g.between(100*time.Millisecond, 1500*time.Millisecond))
-	g.link.Unblock(wiretest.Down)
+	g.link.Unblock(faultnet.Down)
 	timer := time.NewTimer(time.Second)
 	defer timer.Stop()
 	for n := range asked {
@@ -160,14 +160,14 @@ func (n *newcomers) live() {
 	for !n.w.healed() {
 		n.rest(n.between(100*time.Millisecond, 3*time.Second))
 		n.n++
-		link := n.w.net.Link(fmt.Sprintf("10.1.%d.%d", n.n/250, n.n%250), wiretest.Shape{
+		link := n.w.net.Link(fmt.Sprintf("10.1.%d.%d", n.n/250, n.n%250), faultnet.Shape{
 			Latency: grid, Buffer: 4 << 10, TLS: n.w.keys != nil, Grid: grid, Offset: n.offset,
 		}, n.rand.Uint64())
 		n.visit(link)
 	}
 }
 
-func (n *newcomers) visit(link *wiretest.Link) {
+func (n *newcomers) visit(link *faultnet.Link) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second+n.entity.offset)
 	defer cancel()
 	if !n.odds(3) { // says nothing

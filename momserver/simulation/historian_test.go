@@ -6,7 +6,7 @@ import (
 
 	"mom.internal/momclient"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/faultnet"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -15,7 +15,7 @@ import (
 type historian struct {
 	*entity
 	client *momclient.Client
-	link   *wiretest.Link
+	link   *faultnet.Link
 	at     wire.Cursor // how far it has read
 }
 

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
 )
 
 // keys are for TLS on all connections of a world. What is drawn by crypto/tls
@@ -18,7 +18,7 @@ func drawKeys(seed uint64) *keys {
 	if rand.New(rand.NewPCG(seed, hash("keys"))).IntN(4) > 0 {
 		return nil
 	}
-	a := wiretest.NewAuthority()
+	a := certs.NewAuthority()
 	return &keys{
 		server: &tls.Config{Certificates: []tls.Certificate{a.Issue("server", time.Hour, "server")}},
 		client: &tls.Config{RootCAs: a.Pool()},

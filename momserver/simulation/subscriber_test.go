@@ -13,7 +13,7 @@ import (
 
 	"mom.internal/momclient"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/faultnet"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -23,7 +23,7 @@ type subscriber struct {
 	*entity
 	traits
 	ip       string
-	link     *wiretest.Link
+	link     *faultnet.Link
 	endpoint *endpoint // where the server dials back to; nil for not
 	stream   *invariant.Stream
 	handler  *entity // what draws and acts in the handler

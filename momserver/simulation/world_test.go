@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"mom.internal/momserver"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/faultnet"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -25,7 +25,7 @@ type world struct {
 	entities []*entity
 	report   invariant.Report
 
-	net    wiretest.FaultNetwork
+	net    faultnet.Network
 	keys   *keys // of TLS on all connections; nil for none
 	ledger invariant.Ledger
 	cfg    momserver.Config
@@ -38,7 +38,7 @@ type world struct {
 	guest       *guest
 	newcomers   *newcomers
 	historian   *historian
-	links       []*wiretest.Link
+	links       []*faultnet.Link
 
 	working sync.WaitGroup // the goroutines of publishers, subscribers and other peers
 	healing chan struct{}  // closed when all faults have ended
@@ -98,8 +98,8 @@ func (w *world) populate() {
 }
 
 // link returns a new link for the entity, which is at the IP address.
-func (w *world) link(e *entity, ip string, latency, jitter time.Duration, buffer, pieces int) *wiretest.Link {
-	l := w.net.Link(ip, wiretest.Shape{
+func (w *world) link(e *entity, ip string, latency, jitter time.Duration, buffer, pieces int) *faultnet.Link {
+	l := w.net.Link(ip, faultnet.Shape{
 		Latency: latency.Truncate(grid), Jitter: jitter.Truncate(grid), Buffer: buffer, Pieces: pieces, TLS: w.keys != nil,
 		Grid: grid, Offset: w.entity(e.name + "/link").offset,
 	}, e.rand.Uint64())

@@ -15,7 +15,7 @@ import (
 
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -108,7 +108,7 @@ func replayBed(t *testing.T, secured bool, callee string) *bed {
 		Logger: slog.New(&b.book), LogPerSecond: 1_000_000,
 	}
 	if secured {
-		authority := wiretest.NewAuthority()
+		authority := certs.NewAuthority()
 		b.own = &tls.Config{Certificates: []tls.Certificate{authority.Issue("server", time.Hour, "127.0.0.1")}}
 		b.tls = &tls.Config{RootCAs: authority.Pool(), ServerName: "127.0.0.1"}
 		cfg.TLS = b.own

@@ -11,12 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/attack"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -65,7 +64,7 @@ func (p *halfPeer) subscribe() {
 	p.b.t.Helper()
 	p.greet()
 	args := &protocol.SubscribeArgs{Name: "half", From: wire.FromOldest, Credit: protocol.Credit{Events: 1000, Bytes: 1 << 40}}
-	p.says(wiretest.Frame(1, wiretest.Call(protocol.MethodSubscribe, args))...)
+	p.says(attack.Frame(1, attack.Call(protocol.MethodSubscribe, args))...)
 }
 
 // halfClose ends what it says: by an alert of TLS, or the stream under it.

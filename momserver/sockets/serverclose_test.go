@@ -15,7 +15,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
 )
 
 // What Close may take, and what it may take on top on a machine that has other
@@ -51,7 +51,7 @@ func closes(t *testing.T, what string, limit time.Duration, end func() error) {
 // TestServerClose closes servers whose every peer is stuck, each way in which
 // one can be, and one whose peers are well.
 func TestServerClose(t *testing.T) {
-	authority := wiretest.NewAuthority()
+	authority := certs.NewAuthority()
 	ticket := make([]byte, protocol.TicketSize)
 	subscribed := func(b *bed) func() bool {
 		return func() bool { return len(b.srv.Subscribers()) == each() }

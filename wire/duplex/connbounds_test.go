@@ -20,7 +20,7 @@ import (
 	"mom.internal/wire"
 
 	"mom.internal/wire/internal/gob"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // list keeps the numbers that it was called with, in the order of serving.
@@ -121,7 +121,7 @@ func callOf(t *testing.T, method string, behind ...byte) []byte {
 		ServiceMethod string
 		Seq           uint64
 	}
-	return append(wiretest.Encode(&request{method, 1}, 5), behind...)
+	return append(attack.Encode(&request{method, 1}, 5), behind...)
 }
 
 // TestRepliesNobodyAskedFor: a reply to no call is passed over, and one more than
@@ -180,7 +180,7 @@ func TestBrokenFrames(t *testing.T) {
 		{"a byte behind", frame(frameCall, callOf(t, "Test.Twice", 3, 4, 0, 2)), wire.ProtocolError, "4 bytes behind a message"},
 		{"no arguments", frame(frameCall, good[:len(good)-4]), wire.ProtocolError, "cut off"},
 		{"half a call", frame(frameCall, good[:len(good)-1]), wire.ProtocolError, "cut off"},
-		{"arguments of another type", frame(frameCall, wiretest.Encode(struct{ ServiceMethod string }{"Test.Twice"}, "text")), wire.ProtocolError, "type int cannot hold"},
+		{"arguments of another type", frame(frameCall, attack.Encode(struct{ ServiceMethod string }{"Test.Twice"}, "text")), wire.ProtocolError, "type int cannot hold"},
 		{"no gob", frame(frameCall, []byte("GET / HTTP/1.1\r\n\r\n")), wire.ProtocolError, "cut off"},
 	} {
 		after, err := servedTo(t, testConfig, func(far net.Conn) { far.Write(tc.sent) })
@@ -253,7 +253,7 @@ func TestMessageTimeout(t *testing.T) {
 
 // TestPrecheck refuses a long call by its beginning: the rest need not come.
 func TestPrecheck(t *testing.T) {
-	begin := wiretest.Encode(&struct {
+	begin := attack.Encode(&struct {
 		ServiceMethod string
 		L             []uint64
 	}{"Test.Twice", make([]uint64, 5000)})
@@ -276,7 +276,7 @@ func TestPrecheckOfReplies(t *testing.T) {
 		go io.Copy(io.Discard, far)
 		c.Client().Go("Test.Twice", new(int), new(int), make(chan *rpc.Call, 1))
 		synctest.Wait()
-		begin := wiretest.Encode(rpc.Response{}, make([]uint64, 5000))
+		begin := attack.Encode(rpc.Response{}, make([]uint64, 5000))
 		far.Write(append([]byte{byte(frameReply), 0, 0x10, 0, 0}, append(begin, make([]byte, max(0, frameStep-len(begin)))...)...))
 		synctest.Wait()
 		if err := c.Err(); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "elements") {
@@ -289,7 +289,7 @@ func TestPrecheckOfReplies(t *testing.T) {
 
 // TestGobOnConn refuses a definition of a map in either kind of frame.
 func TestGobOnConn(t *testing.T) {
-	stream := wiretest.Encode(&struct {
+	stream := attack.Encode(&struct {
 		ServiceMethod string
 		M             map[int]int
 	}{"T", map[int]int{}})

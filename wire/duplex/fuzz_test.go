@@ -7,7 +7,7 @@ import (
 
 	"mom.internal/wire"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // twice is a service for frames.
@@ -24,18 +24,18 @@ func (twice) Filter(f *wire.Filter, reply *int) error {
 
 // FuzzFrames serves whatever frames come on a connection, to its end.
 func FuzzFrames(f *testing.F) {
-	for _, a := range wiretest.Attacks("Test.Filter") {
-		f.Add(wiretest.Frame(1, a.Payload))
-		f.Add(wiretest.Frame(2, a.Payload))
+	for _, a := range attack.Attacks("Test.Filter") {
+		f.Add(attack.Frame(1, a.Payload))
+		f.Add(attack.Frame(2, a.Payload))
 	}
-	call := wiretest.Frame(1, wiretest.Call("Test.Twice", 21))
-	f.Add(append(call, wiretest.Frame(1, wiretest.NextCall("Test.Twice", 21))...))
-	f.Add(wiretest.Frame(1, wiretest.Call("Test.Filter", &wire.Filter{Names: []string{"a"}, States: []wire.State{1}})))
+	call := attack.Frame(1, attack.Call("Test.Twice", 21))
+	f.Add(append(call, attack.Frame(1, attack.NextCall("Test.Twice", 21))...))
+	f.Add(attack.Frame(1, attack.Call("Test.Filter", &wire.Filter{Names: []string{"a"}, States: []wire.State{1}})))
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff})
 	f.Add(append(call, 2, 0, 0))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		wiretest.Bounded(t, len(data), func() {
-			script := wiretest.NewScript(data)
+		attack.Bounded(t, len(data), func() {
+			script := attack.NewScript(data)
 			c := NewConn(script, testConfig)
 			c.Client().Go("Test.Twice", new(int), new(int), make(chan *rpc.Call, 1)) // for replies
 			err := c.Serve("Test", twice{})
@@ -53,7 +53,7 @@ func FuzzParseError(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		wiretest.Bounded(t, len(text), func() {
+		attack.Bounded(t, len(text), func() {
 			e := ParseError(text)
 			if again := ParseError(FormatError(e)); again.Code != e.Code && strings.Contains(text, "mom:") && e.Code != wire.ProtocolError || again.After != e.After || len(e.Message) > 600 {
 				t.Errorf("%q is %+v, and that %+v", text, e, again)

@@ -17,7 +17,8 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
+	"mom.internal/wire/wiretest/source"
 )
 
 // TestGoroutinesEnd runs all there is over real sockets, and looks at the
@@ -28,8 +29,8 @@ func TestGoroutinesEnd(t *testing.T) {
 	if before := libraryGoroutines(); len(before) > 0 {
 		t.Fatalf("goroutines of other tests are left: %v", before)
 	}
-	listed := slices.Concat(wiretest.Goroutines(t, "."), wiretest.Goroutines(t, "../../momserver"), wiretest.Goroutines(t, "../../momclient"))
-	authority := wiretest.NewAuthority()
+	listed := slices.Concat(source.Goroutines(t, "."), source.Goroutines(t, "../../momserver"), source.Goroutines(t, "../../momclient"))
+	authority := certs.NewAuthority()
 	serverTLS := &tls.Config{Certificates: []tls.Certificate{authority.Issue("server", time.Hour, "127.0.0.1")}}
 	clientTLS := &tls.Config{RootCAs: authority.Pool()}
 	for _, end := range []string{"Shutdown", "Close"} {

@@ -4,11 +4,10 @@ import (
 	"net/rpc"
 	"testing"
 
-	"mom.internal/wire"
-
 	"github.com/google/uuid"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // TestGobStreams holds the protocol's own streams to what is said of them.
@@ -18,13 +17,13 @@ func TestGobStreams(t *testing.T) {
 		Filter: wire.Filter{Jobs: []uuid.UUID{{1}}, Names: []string{"n"}, States: []wire.State{1}, Severity: 1},
 	}
 	for name, stream := range map[string][]byte{
-		"a client's calls":   wiretest.Encode(&rpc.Request{}, &full, &Nothing{}, &Credit{}, &HistoryArgs{}, &JobsArgs{}),
-		"a server's replies": wiretest.Encode(&rpc.Response{}, &Subscribed{}, &Nothing{}, &Page{}),
-		"a server's calls":   wiretest.Encode(&rpc.Request{}, &Batch{}, &Goodbye{}),
-		"a client's replies": wiretest.Encode(&rpc.Response{}, &Ack{}, &Nothing{}),
+		"a client's calls":   attack.Encode(&rpc.Request{}, &full, &Nothing{}, &Credit{}, &HistoryArgs{}, &JobsArgs{}),
+		"a server's replies": attack.Encode(&rpc.Response{}, &Subscribed{}, &Nothing{}, &Page{}),
+		"a server's calls":   attack.Encode(&rpc.Request{}, &Batch{}, &Goodbye{}),
+		"a client's replies": attack.Encode(&rpc.Response{}, &Ack{}, &Nothing{}),
 		"events":             NewEventEncoder().Types(),
 	} {
-		if types, bytes := wiretest.Definitions(stream); types > 16 || bytes > 1024 {
+		if types, bytes := attack.Definitions(stream); types > 16 || bytes > 1024 {
 			t.Errorf("%s: %d types in %d bytes", name, types, bytes)
 		}
 	}

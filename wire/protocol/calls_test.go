@@ -16,7 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire/internal/gob"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // crossing are the types that cross the wire by themselves; what they are made
@@ -167,7 +167,7 @@ func TestWireTypesAreFlat(t *testing.T) {
 		}
 		// What is flat is taken.
 		stream := new(gob.Stream)
-		stream.Take(wiretest.Encode(reflect.New(typ).Interface()))
+		stream.Take(attack.Encode(reflect.New(typ).Interface()))
 		if err := stream.Decode(nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -21,7 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire/internal/gob"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // Streams captured in testdata/streams must decode for ever, to what stands
@@ -207,7 +207,7 @@ func fixed[E any](n int) []*E {
 	all := make([]*E, n)
 	for i := range all {
 		all[i] = new(E)
-		wiretest.Fill(rng, reflect.ValueOf(all[i]).Elem())
+		attack.Fill(rng, reflect.ValueOf(all[i]).Elem())
 	}
 	return all
 }
@@ -312,7 +312,7 @@ func said(kind byte, bodies ...any) (frames []byte) {
 		if err := errors.Join(w.Encode(&payload, head), w.Encode(&payload, body)); err != nil {
 			panic(err)
 		}
-		frames = append(frames, wiretest.Frame(kind, payload.Bytes())...)
+		frames = append(frames, attack.Frame(kind, payload.Bytes())...)
 	}
 	return frames
 }

@@ -9,7 +9,7 @@ import (
 
 	"mom.internal/wire"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // withLog returns an event with n log entries in bytes, which Encode would
@@ -34,9 +34,9 @@ func TestDecodeLog(t *testing.T) {
 		4097:                   "more than 4096 elements",
 	} {
 		dec, data := NewEventDecoder(enc.Types()), withLog(enc, n)
-		before := wiretest.Allocated()
+		before := attack.Allocated()
 		err := dec.Decode(data, 1, func(*wire.Event) {})
-		if cost := wiretest.Allocated() - before; !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), words) || cost > 16<<10 {
+		if cost := attack.Allocated() - before; !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), words) || cost > 16<<10 {
 			t.Errorf("%d entries: %v, with %d bytes allocated", n, err, cost)
 		}
 	}
@@ -52,8 +52,8 @@ func TestDecodeReferences(t *testing.T) {
 	data := bytes.Clone(enc.encode())
 	retyped := func(value []byte) []byte { // as a value of the next type, whose number has as many bytes
 		value = bytes.Clone(value)
-		_, n := wiretest.Number(value)
-		_, id := wiretest.Number(value[n:])
+		_, n := attack.Number(value)
+		_, id := attack.Number(value[n:])
 		value[n+id-1] += 2
 		return value
 	}

@@ -4,18 +4,17 @@ import (
 	"reflect"
 	"testing"
 
-	"mom.internal/wire"
-
 	"github.com/google/uuid"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // TestDefinitionsForgotten interleaves more runs and packages than a receiver
 // keeps definitions of: both ends forget the same, so every event comes through
 // whole, and a definition is sent again only after it was forgotten.
 func TestDefinitionsForgotten(t *testing.T) {
-	rng := wiretest.Random(t)
+	rng := attack.Random(t)
 	const runs, packages = 2000, 3
 	type stream struct {
 		common RunDefs

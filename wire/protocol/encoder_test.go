@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // fullEvent has every field set.
@@ -42,7 +42,7 @@ func fullEvent() wire.Event {
 
 // randomEvent returns an event with every field set.
 func randomEvent(rng *rand.Rand) (ev wire.Event) {
-	wiretest.Fill(rng, reflect.ValueOf(&ev).Elem())
+	attack.Fill(rng, reflect.ValueOf(&ev).Elem())
 	return ev
 }
 
@@ -79,7 +79,7 @@ func decoded(t *testing.T, dec *EventDecoder, data []byte, count int) (events []
 // TestStreamRoundTrip sends random events in batches to two decoders, one of
 // which begins later.
 func TestStreamRoundTrip(t *testing.T) {
-	rng := wiretest.Random(t)
+	rng := attack.Random(t)
 	enc := NewEventEncoder()
 	early, late := NewEventDecoder(enc.Types()), (*EventDecoder)(nil)
 	for range 100 {
@@ -115,11 +115,11 @@ func TestStreamRoundTrip(t *testing.T) {
 // TestTypesOnce: no event carries definitions, and no decoder takes them twice.
 func TestTypesOnce(t *testing.T) {
 	enc := NewEventEncoder()
-	if types, bytes := wiretest.Definitions(enc.Types()); types < 8 || bytes != len(enc.Types()) {
+	if types, bytes := attack.Definitions(enc.Types()); types < 8 || bytes != len(enc.Types()) {
 		t.Errorf("%d types in %d bytes of %d", types, bytes, len(enc.Types()))
 	}
 	for range 10 {
-		if types, _ := wiretest.Definitions(encoded(t, enc, fullEvent())); types > 0 {
+		if types, _ := attack.Definitions(encoded(t, enc, fullEvent())); types > 0 {
 			t.Errorf("%d types among events", types)
 		}
 	}
@@ -163,9 +163,9 @@ func TestEventLimit(t *testing.T) {
 	if _, _, err := enc.Encode(&over, new(RunDefs), 1<<20); !errors.Is(err, wire.TooLarge) || !strings.Contains(err.Error(), "1025 log entries; at most 1024") {
 		t.Errorf("a log over its bound: %v", err)
 	}
-	huge, before := wire.Event{Data: wire.TransferData{Initialize: &wire.InitializeData{Name: strings.Repeat("n", 10<<20)}}}, wiretest.Allocated()
-	if _, _, err := enc.Encode(&huge, new(RunDefs), 1<<20); !errors.Is(err, wire.TooLarge) || wiretest.Allocated()-before > 1<<20 {
-		t.Errorf("10 MiB of text: %v, with %d bytes allocated", err, wiretest.Allocated()-before)
+	huge, before := wire.Event{Data: wire.TransferData{Initialize: &wire.InitializeData{Name: strings.Repeat("n", 10<<20)}}}, attack.Allocated()
+	if _, _, err := enc.Encode(&huge, new(RunDefs), 1<<20); !errors.Is(err, wire.TooLarge) || attack.Allocated()-before > 1<<20 {
+		t.Errorf("10 MiB of text: %v, with %d bytes allocated", err, attack.Allocated()-before)
 	}
 	if n := textSize(&text); n > len(encoded(t, enc, text)) {
 		t.Errorf("textSize is %d, over the size", n)
@@ -211,15 +211,15 @@ func TestDecodeRefuses(t *testing.T) {
 
 // TestDecodeMutations never panics and never hangs; its errors stay short.
 func TestDecodeMutations(t *testing.T) {
-	rng := wiretest.Random(t)
+	rng := attack.Random(t)
 	enc := NewEventEncoder()
 	data := slices.Clone(encoded(t, enc, randomEvent(rng), randomEvent(rng)))
 	for i := range 3000 {
 		types, events := enc.Types(), data
 		if i%2 == 0 {
-			types = wiretest.Mutated(rng, types)
+			types = attack.Mutated(rng, types)
 		} else {
-			events = wiretest.Mutated(rng, events)
+			events = attack.Mutated(rng, events)
 		}
 		err := NewEventDecoder(types).Decode(events, 2, func(*wire.Event) {})
 		if err != nil && (!errors.Is(err, wire.ProtocolError) || len(err.Error()) > 400) {

@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire/internal/gob"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // TestTails: bodies whose events went past the encoder decode as what they are,
@@ -87,7 +87,7 @@ func payloads(frames []byte) (all []byte) {
 // TestFieldsAsGob: whatever is set, the bytes are those that encoding/gob would
 // write in this process. A field that has come to a type must be written, too.
 func TestFieldsAsGob(t *testing.T) {
-	rng := wiretest.Random(t)
+	rng := attack.Random(t)
 	for _, zero := range []gob.Fielder{&Batch{}, &Ack{}, &Page{}} {
 		var ours, gobs bytes.Buffer
 		w, enc := gob.NewWriter(), stdgob.NewEncoder(&gobs)
@@ -95,7 +95,7 @@ func TestFieldsAsGob(t *testing.T) {
 			v := reflect.New(reflect.TypeOf(zero).Elem())
 			for i := range v.Elem().NumField() {
 				if f := v.Elem().Field(i); f.CanSet() && rng.IntN(3) > 0 {
-					wiretest.Fill(rng, f)
+					attack.Fill(rng, f)
 				}
 			}
 			ours.Reset()

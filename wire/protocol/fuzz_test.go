@@ -9,14 +9,14 @@ import (
 	"mom.internal/wire"
 
 	"mom.internal/wire/internal/gob"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // fuzz_test.go holds the targets of this package. Their seeds are the attacks
 // and the captured streams; what was found stands in testdata/fuzz.
 
 func addAttacks(f *testing.F, method string) {
-	for _, a := range wiretest.Attacks(method) {
+	for _, a := range attack.Attacks(method) {
 		f.Add(a.Payload)
 	}
 }
@@ -30,15 +30,15 @@ func FuzzGreeting(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		wiretest.Bounded(t, len(data), func() {
-			hello, err := ReadHello(wiretest.NewScript(data))
+		attack.Bounded(t, len(data), func() {
+			hello, err := ReadHello(attack.NewScript(data))
 			switch {
 			case err == nil && (len(hello.Token) > wire.MaxTokenBytes || hello.Version != Version):
 				t.Errorf("taken: %+v", hello)
 			case err != nil && len(err.Error()) > 300:
 				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
-			script := wiretest.NewScript(data)
+			script := attack.NewScript(data)
 			welcome, err := Greet(script, Hello{Version: Version, Token: "token"}, time.Second)
 			switch {
 			case err == nil && !bytes.HasPrefix(data, []byte(greetMagic+"\x01\x00")):
@@ -58,17 +58,17 @@ func FuzzEventDecoder(f *testing.F) {
 	types, events := benchBatch()
 	f.Add(types, events, 100)
 	f.Add(types, events[:len(events)/2], 50)
-	for _, a := range wiretest.Attacks("X") {
+	for _, a := range attack.Attacks("X") {
 		f.Add(a.Payload, events, 1)
 		f.Add(types, a.Payload, 1)
 	}
-	for _, data := range wiretest.Streams(f, "../..", ".gob") {
+	for _, data := range attack.Streams(f, "../..", ".gob") {
 		f.Add(types, data, 2)
 	}
 	enc := NewEventEncoder()
 	f.Add(enc.Types(), encoded(f, enc, fullEvent(), fullEvent()), 2)
 	f.Fuzz(func(t *testing.T, types, events []byte, count int) {
-		wiretest.Bounded(t, len(types)+len(events), func() {
+		attack.Bounded(t, len(types)+len(events), func() {
 			n := 0
 			err := NewEventDecoder(types).Decode(events, count, func(e *wire.Event) {
 				if n++; len(e.Data.Status.Log) > wire.MaxLogEntries {
@@ -88,12 +88,12 @@ func FuzzEventDecoder(f *testing.F) {
 // FuzzFilter decodes a filter as a server does, and matches by it.
 func FuzzFilter(f *testing.F) {
 	ev := fullEvent()
-	f.Add(wiretest.Encode(&wire.Filter{}))
-	f.Add(wiretest.Encode(&wire.Filter{Names: []string{"site"}, States: []wire.State{wire.Transferring}, Severity: wire.SeverityWarning}))
-	f.Add(wiretest.Encode(&wire.Filter{Names: make([]string, wire.MaxFilterItems+1)}))
+	f.Add(attack.Encode(&wire.Filter{}))
+	f.Add(attack.Encode(&wire.Filter{Names: []string{"site"}, States: []wire.State{wire.Transferring}, Severity: wire.SeverityWarning}))
+	f.Add(attack.Encode(&wire.Filter{Names: make([]string, wire.MaxFilterItems+1)}))
 	addAttacks(f, "X")
 	f.Fuzz(func(t *testing.T, data []byte) {
-		wiretest.Bounded(t, len(data), func() {
+		attack.Bounded(t, len(data), func() {
 			s, filter := new(gob.Stream), new(wire.Filter)
 			if s.Take(data); s.Decode(filter) != nil {
 				return
@@ -120,12 +120,12 @@ func FuzzDialBack(f *testing.F) {
 	nonce := make([]byte, nonceSize)
 	f.Add(append(append(bytes.Clone(endpointOpening), nonce...), proof(ticketB, "endpoint", nonce)...))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		wiretest.Bounded(t, len(data), func() {
-			script := wiretest.NewScript(data)
+		attack.Bounded(t, len(data), func() {
+			script := attack.NewScript(data)
 			if _, err := TakeEndpoint(script, ticketA, time.Second, plain); err == nil || len(script.Heard()) > 0 {
 				t.Errorf("%v, and the victim heard %q", err, script.Heard())
 			}
-			if _, err := OfferEndpoint(wiretest.NewScript(data), ticketA, time.Second, plain); err == nil {
+			if _, err := OfferEndpoint(attack.NewScript(data), ticketA, time.Second, plain); err == nil {
 				t.Error("taken for the server")
 			}
 		})

@@ -16,7 +16,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
 )
 
 // files has the PEM files of a server and a client.
@@ -40,7 +40,7 @@ func (f *files) put(name string, data []byte) {
 }
 
 func (f *files) putPair(name string, c tls.Certificate) {
-	cert, key := wiretest.PEM(c)
+	cert, key := certs.PEM(c)
 	f.put(name+".pem", cert)
 	f.put(name+".key", key)
 }
@@ -69,8 +69,8 @@ func (f *files) pool(name string) *Pool {
 // stay, and later connections use the new certificates on both sides.
 func TestRenewal(t *testing.T) {
 	f := &files{t: t, dir: t.TempDir()}
-	old, renewed := wiretest.NewAuthority(), wiretest.NewAuthority()
-	renew := func(a *wiretest.Authority, client string) {
+	old, renewed := certs.NewAuthority(), certs.NewAuthority()
+	renew := func(a *certs.Authority, client string) {
 		f.put("ca.pem", a.PEM())
 		f.putPair("server", a.Issue("server", time.Hour, "127.0.0.1"))
 		f.putPair("client", a.Issue(client, time.Hour))
@@ -128,7 +128,7 @@ func TestRenewal(t *testing.T) {
 // server as crypto/tls does.
 func TestClientVerifies(t *testing.T) {
 	f := &files{t: t, dir: t.TempDir()}
-	a, stranger := wiretest.NewAuthority(), wiretest.NewAuthority()
+	a, stranger := certs.NewAuthority(), certs.NewAuthority()
 	f.put("ca.pem", a.PEM())
 	for name, tc := range map[string]struct {
 		cert tls.Certificate

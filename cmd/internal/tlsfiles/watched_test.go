@@ -7,20 +7,20 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/certs"
 )
 
 // TestDamaged: if a file is damaged, the earlier version stays in force, and
 // the error is reported once.
 func TestDamaged(t *testing.T) {
 	f := &files{t: t, dir: t.TempDir()}
-	a := wiretest.NewAuthority()
+	a := certs.NewAuthority()
 	good, other := a.Issue("good", time.Hour), a.Issue("other", time.Hour)
 	f.putPair("x", good)
 	f.put("ca.pem", a.PEM())
 	pair, pool := f.pair("x"), f.pool("ca.pem")
 	roots := pool.files.get()
-	cert, key := wiretest.PEM(other)
+	cert, key := certs.PEM(other)
 	for name, damage := range map[string]func(){
 		"half a certificate": func() { f.put("x.pem", cert[:len(cert)/2]) },
 		"an empty one":       func() { f.put("x.pem", nil) },

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // FuzzGaps plays a script of publishing, reading and beginning anew, against
@@ -22,7 +22,7 @@ func FuzzGaps(f *testing.F) {
 		if len(script) == 0 || len(script) > 500 { // each byte is up to 63 events: more costs what it must
 			return
 		}
-		wiretest.Bounded(t, 64*len(script), func() { playGaps(t, int(script[0])%41+1, script[1:]) })
+		attack.Bounded(t, 64*len(script), func() { playGaps(t, int(script[0])%41+1, script[1:]) })
 	})
 }
 

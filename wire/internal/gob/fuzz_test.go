@@ -8,22 +8,22 @@ import (
 	"reflect"
 	"testing"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // FuzzGuard: whatever the bytes, they are taken or refused cheaply, and what is
 // taken is what gob takes, who reads them after they have been found harmless.
 func FuzzGuard(f *testing.F) {
-	for _, a := range wiretest.Attacks("Test.Method") {
+	for _, a := range attack.Attacks("Test.Method") {
 		f.Add(a.Payload)
 	}
 	for _, v := range lists {
-		f.Add(wiretest.Encode(v))
+		f.Add(attack.Encode(v))
 	}
 	call := fullArgs()
-	f.Add(wiretest.Call("Test.Method", &call))
+	f.Add(attack.Call("Test.Method", &call))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		wiretest.Bounded(t, len(data), func() {
+		attack.Bounded(t, len(data), func() {
 			s := new(Stream)
 			var head rpc.Request
 			var body args

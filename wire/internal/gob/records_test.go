@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // sample is a record with fields that it points to itself, and a list with a
@@ -39,8 +39,8 @@ func (shortList) Bound(n int) error {
 
 // definitionsOf returns the two parts of a stream.
 func definitionsOf(v any) (definitions, values []byte) {
-	stream := wiretest.Encode(v)
-	values = wiretest.WithoutDefinitions(stream)
+	stream := attack.Encode(v)
+	values = attack.WithoutDefinitions(stream)
 	return stream[:len(stream)-len(values)], values
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 type (
@@ -81,21 +81,21 @@ func sameBothWays(t *testing.T, stream []byte, typ reflect.Type) {
 
 // TestReadsAsGob: values of every kind, into the same type and into another.
 func TestReadsAsGob(t *testing.T) {
-	rng := wiretest.Random(t)
+	rng := attack.Random(t)
 	for range 500 {
 		v := reflect.New(reflect.TypeFor[readAll]()).Elem()
 		for i := range v.NumField() {
 			if rng.IntN(4) > 0 { // zeros are not sent
-				wiretest.Fill(rng, v.Field(i))
+				attack.Fill(rng, v.Field(i))
 			}
 		}
 		v.FieldByName("Never").SetZero() // no wire type has one
-		data := wiretest.Encode(v.Interface())
+		data := attack.Encode(v.Interface())
 		sameBothWays(t, data, withoutComplex)
 		sameBothWays(t, data, reflect.TypeFor[readOther]())
 	}
 	for _, v := range []any{-5, uint8(5), "text", true, 1.5, []string{"a", ""}, []byte{1}, [][]int{{1}, {}}, uuid.UUID{7}, time.Unix(5, 6).UTC()} {
-		sameBothWays(t, wiretest.Encode(v), reflect.TypeOf(v))
+		sameBothWays(t, attack.Encode(v), reflect.TypeOf(v))
 	}
 }
 
@@ -145,7 +145,7 @@ func TestReadRefuses(t *testing.T) {
 		"no struct at all": {5, new(a[int])},
 		"a struct for int": {a[int]{1}, new(int)},
 	} {
-		data := wiretest.Encode(tc.sent)
+		data := attack.Encode(tc.sent)
 		if err := readFrame(data, tc.into); !errors.As(err, new(Error)) {
 			t.Errorf("%s: %v, and %+v", name, err, tc.into)
 		}
@@ -154,7 +154,7 @@ func TestReadRefuses(t *testing.T) {
 		}
 	}
 	for _, n := range []any{int8(-128), int32(1<<31 - 1), uint8(255)} {
-		sameBothWays(t, wiretest.Encode(n), reflect.TypeOf(n))
+		sameBothWays(t, attack.Encode(n), reflect.TypeOf(n))
 	}
 }
 
@@ -166,10 +166,10 @@ func fullArgs() (a args) {
 
 // TestReadOnMutations: whatever the bytes, what is taken is what gob takes.
 func TestReadOnMutations(t *testing.T) {
-	rng, taken := wiretest.Random(t), 0
-	good := wiretest.Encode(fullArgs())
+	rng, taken := attack.Random(t), 0
+	good := attack.Encode(fullArgs())
 	for range 20_000 {
-		data := wiretest.Mutated(rng, good)
+		data := attack.Mutated(rng, good)
 		var ours, gobs args
 		if readFrame(data, &ours) != nil {
 			continue
@@ -215,7 +215,7 @@ func TestBorrowed(t *testing.T) {
 		{batch{Next: 1 << 60, Missed: 1 << 60, Types: make([]byte, 5), Events: small}, 0, false},
 		{batch{Next: 1}, 0, false},
 	} {
-		data := wiretest.Encode(tc.batch)
+		data := attack.Encode(tc.batch)
 		data = append(make([]byte, 0, len(data)+tc.room), data...)
 		s, got := new(Stream), batch{}
 		s.Take(data)
@@ -241,7 +241,7 @@ func TestBorrowed(t *testing.T) {
 func TestWordsAreShort(t *testing.T) {
 	type texts struct{ A, B, C string }
 	s, got := new(Stream), texts{}
-	s.Take(wiretest.Encode(texts{strings.Repeat("a", 40_000), "b", strings.Repeat("c", maxWords)}))
+	s.Take(attack.Encode(texts{strings.Repeat("a", 40_000), "b", strings.Repeat("c", maxWords)}))
 	if err := s.Decode(&got); err != nil || len(got.A) != 40_000 || got.B != "b" || len(got.C) != maxWords {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestPlansAreBounded(t *testing.T) {
 	s, all := new(Stream), many(16, maxFields/16, "F")
 	perType := maxFields / 16
 	for i, v := range all { // each by itself, and passed over
-		s.Take(wiretest.Encode(v))
+		s.Take(attack.Encode(v))
 		s.types = *new(typeTable) // another stream's, of which s has the plans
 		if err := s.Decode(nil); i == 0 && (err != nil || s.steps != 1+perType) {
 			t.Fatalf("%d steps, %v", s.steps, err)
@@ -265,13 +265,13 @@ func TestPlansAreBounded(t *testing.T) {
 	}
 	s.steps = 2*maxFields - 1 - perType
 	s.types = *new(typeTable)
-	s.Take(wiretest.Encode(all[0]))
+	s.Take(attack.Encode(all[0]))
 	if err := s.Decode(nil); err != nil {
 		t.Errorf("at the bound: %v", err)
 	}
 	s = new(Stream)
 	s.steps = 2*maxFields - perType
-	s.Take(wiretest.Encode(all[0]))
+	s.Take(attack.Encode(all[0]))
 	if err := s.Decode(nil); !errors.As(err, new(Error)) || !strings.Contains(err.Error(), "4096 fields") {
 		t.Errorf("one more: %v", err)
 	}
@@ -302,8 +302,8 @@ func TestPrecheck(t *testing.T) {
 		ServiceMethod string
 		L             []bigElement
 	}
-	elements := func(n int) []byte { return wiretest.Encode(list{"Test.Twice", make([]bigElement, n)}) }
-	head := func(n int) []byte { return wiretest.Encode(&rpc.Request{ServiceMethod: strings.Repeat("m", n)}) }
+	elements := func(n int) []byte { return attack.Encode(list{"Test.Twice", make([]bigElement, n)}) }
+	head := func(n int) []byte { return attack.Encode(&rpc.Request{ServiceMethod: strings.Repeat("m", n)}) }
 	over := maxFrameHead - 2 // of a name so long, with its type, field, length and end
 	for over > 0 && headSize(head(over)) > maxFrameHead {
 		over--
@@ -319,8 +319,8 @@ func TestPrecheck(t *testing.T) {
 		"definitions":        {definitions(t, many(16, maxFields/16, "F")...), ""},
 		"a definition more":  {definitions(t, many(17, maxFields/16, "F")...), "2048 fields"},
 		"definitions' bytes": {definitions(t, many(20, 50, strings.Repeat("X", 30))...), "bytes of gob type definitions"},
-		"a head and a body":  {wiretest.Encode(1, 2), ""},
-		"a value more":       {wiretest.Encode(1, 2, 3), "more than a head and a body"},
+		"a head and a body":  {attack.Encode(1, 2), ""},
+		"a value more":       {attack.Encode(1, 2, 3), "more than a head and a body"},
 		"no gob":             {bytes.Repeat([]byte{0x81}, 100), ""}, // decode will tell
 		"a length of 2 GiB":  {[]byte{0xfc, 0x80, 0, 0, 0, 2, 2, 3}, "head of a call"},
 		"nothing":            {nil, ""},
@@ -332,7 +332,7 @@ func TestPrecheck(t *testing.T) {
 		}
 	}
 	// Cut anywhere, what is good goes on.
-	whole := wiretest.Encode(rpc.Request{ServiceMethod: "Test.Twice"}, fullArgs())
+	whole := attack.Encode(rpc.Request{ServiceMethod: "Test.Twice"}, fullArgs())
 	for n := range whole {
 		if err := new(Stream).Precheck(whole[:n]); err != nil {
 			t.Errorf("cut at %d: %v", n, err)
@@ -343,14 +343,14 @@ func TestPrecheck(t *testing.T) {
 // TestHeadSize: the bound of a head is exact: a head of maxFrameHead bytes is
 // read, and one byte more is refused; a body may be longer.
 func TestHeadSize(t *testing.T) {
-	head := func(n int) []byte { return wiretest.Encode(&rpc.Request{ServiceMethod: strings.Repeat("m", n)}) }
+	head := func(n int) []byte { return attack.Encode(&rpc.Request{ServiceMethod: strings.Repeat("m", n)}) }
 	n := maxFrameHead
 	for headSize(head(n)) > maxFrameHead {
 		n--
 	}
 	var r rpc.Request
 	s := new(Stream)
-	s.Take(wiretest.Encode(&rpc.Request{ServiceMethod: strings.Repeat("m", n)}, strings.Repeat("b", 2*maxFrameHead)))
+	s.Take(attack.Encode(&rpc.Request{ServiceMethod: strings.Repeat("m", n)}, strings.Repeat("b", 2*maxFrameHead)))
 	if err := s.Decode(&r); err != nil || len(r.ServiceMethod) != n {
 		t.Errorf("at the limit: %v", err)
 	}
@@ -367,7 +367,7 @@ func TestHeadSize(t *testing.T) {
 // definitions returns what defines the types of the values, and not these.
 func definitions(t *testing.T, values ...any) (stream []byte) {
 	t.Helper()
-	for d := (valueReader{in: reader{b: wiretest.Encode(values...)}}); d.in.left() > 0; {
+	for d := (valueReader{in: reader{b: attack.Encode(values...)}}); d.in.left() > 0; {
 		start := d.in.at
 		if _, id, err := d.message(); err != nil {
 			t.Fatal(err)
@@ -405,13 +405,13 @@ func TestGlanceChangesNothing(t *testing.T) {
 // their types.
 func TestPrecheckIsCheap(t *testing.T) {
 	wide := many(1, maxFields/2, "F")[0]
-	stream := wiretest.Encode(wide)
+	stream := attack.Encode(wide)
 	typ, _, _ := lastMessage(stream)
 	value := append(append([]byte{byte(len(typ) + 1)}, typ...), 0) // all fields zero
 	stream = append(stream, bytes.Repeat(value, (64<<10)/len(value))...)
-	before := wiretest.Allocated()
-	if err := new(Stream).Precheck(stream); !errors.As(err, new(Error)) || wiretest.Allocated()-before > 4<<20 {
-		t.Errorf("%v after %d bytes", err, wiretest.Allocated()-before)
+	before := attack.Allocated()
+	if err := new(Stream).Precheck(stream); !errors.As(err, new(Error)) || attack.Allocated()-before > 4<<20 {
+		t.Errorf("%v after %d bytes", err, attack.Allocated()-before)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // walk takes in the definitions of a whole gob stream and passes over its
@@ -86,24 +86,24 @@ func TestGuardRefuses(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"map":                   {wiretest.Encode(withMap{}), "map"},
-		"map at the top":        {wiretest.Encode(map[int]int{1: 1}), "map"},
-		"map within":            {wiretest.Encode(withDeep{}), "map"},
-		"array":                 {wiretest.Encode(withPair{}), "array"},
-		"interface":             {wiretest.Encode(withAny{}), "interface"},
-		"slice of interface":    {wiretest.Encode([]any{}), "interface"},
-		"contains itself":       {wiretest.Encode(node{}), "itself"},
-		"contains itself later": {wiretest.Encode(ring2{}), "itself"},
-		"too many types":        {wiretest.Encode(deep(maxTypes + 1)), "types"},
-		"too many fields":       {wiretest.Encode(many(22, 100, "X")...), "types"},
-		"too many bytes":        {wiretest.Encode(many(20, 50, strings.Repeat("X", 30))...), "bytes"},
+		"map":                   {attack.Encode(withMap{}), "map"},
+		"map at the top":        {attack.Encode(map[int]int{1: 1}), "map"},
+		"map within":            {attack.Encode(withDeep{}), "map"},
+		"array":                 {attack.Encode(withPair{}), "array"},
+		"interface":             {attack.Encode(withAny{}), "interface"},
+		"slice of interface":    {attack.Encode([]any{}), "interface"},
+		"contains itself":       {attack.Encode(node{}), "itself"},
+		"contains itself later": {attack.Encode(ring2{}), "itself"},
+		"too many types":        {attack.Encode(deep(maxTypes + 1)), "types"},
+		"too many fields":       {attack.Encode(many(22, 100, "X")...), "types"},
+		"too many bytes":        {attack.Encode(many(20, 50, strings.Repeat("X", 30))...), "bytes"},
 		"cut length":            {[]byte{0xfe, 1}, "cut off"},
 		"length and no more":    {[]byte{0xfc, 0x3f, 0xff, 0xff, 0xff}, "cut off"},
 		"length of nine bytes":  {[]byte{0xf7, 1, 2, 3, 4, 5, 6, 7, 8, 9}, "cut off"},
 		"empty message":         {[]byte{0}, "cut off"},
 		"gob's own type":        {[]byte{3, 32, 1, 0}, "type that is not taken"},
 		"interface value":       {[]byte{2, 16, 0}, "type that is not taken"},
-		"defined twice":         {append(wiretest.Encode(wide{}), wiretest.Encode(wide{})...), "already"},
+		"defined twice":         {append(attack.Encode(wide{}), attack.Encode(wide{})...), "already"},
 	} {
 		// A stream that is longer than one payload may come in pieces.
 		err := walked(tc.data)
@@ -115,10 +115,10 @@ func TestGuardRefuses(t *testing.T) {
 
 // TestGuardTakes what is harmless.
 func TestGuardTakes(t *testing.T) {
-	if err := walked(wiretest.Encode(rpc.Request{}, rpc.Response{}, args{}, wide{}, 5, "text", struct{}{})); err != nil {
+	if err := walked(attack.Encode(rpc.Request{}, rpc.Response{}, args{}, wide{}, 5, "text", struct{}{})); err != nil {
 		t.Error(err)
 	}
-	if err := walked(wiretest.Encode(deep(maxTypes))); err != nil {
+	if err := walked(attack.Encode(deep(maxTypes))); err != nil {
 		t.Errorf("at the bound: %v", err)
 	}
 }
@@ -132,9 +132,9 @@ func TestGuardOnMutations(t *testing.T) {
 			t.Fatalf("seed %d: %v", seed, v)
 		}
 	}()
-	good := wiretest.Encode(readAll{I: 1}, args{}, node{}, withMap{})
+	good := attack.Encode(readAll{I: 1}, args{}, node{}, withMap{})
 	for range 20_000 {
-		data := wiretest.Mutated(rng, good)
+		data := attack.Mutated(rng, good)
 		guard := new(typeTable)
 		walk(guard, data)
 		if len(guard.byID) > maxTypes {
@@ -147,15 +147,15 @@ func TestGuardOnMutations(t *testing.T) {
 // see TestGuardTakes.
 func TestGuardBounds(t *testing.T) {
 	fields := many(16, maxFields/16, "F")
-	if err := walked(wiretest.Encode(fields...)); err != nil {
+	if err := walked(attack.Encode(fields...)); err != nil {
 		t.Errorf("%d fields: %v", maxFields, err)
 	}
-	err := walked(wiretest.Encode(append(fields, many(1, 1, "G")...)...))
+	err := walked(attack.Encode(append(fields, many(1, 1, "G")...)...))
 	if !errors.As(err, new(Error)) || !strings.Contains(err.Error(), "2048 fields in all") {
 		t.Errorf("a field more: %v", err)
 	}
 
-	named := func(n int) []byte { return wiretest.Encode(many(1, 1, strings.Repeat("N", n))...) }
+	named := func(n int) []byte { return attack.Encode(many(1, 1, strings.Repeat("N", n))...) }
 	guard := new(typeTable)
 	if err := walk(guard, named(30_000)); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // claim returns a stream of one value of a type with a list, in which the list
@@ -19,7 +19,7 @@ import (
 // empty field M and a list L of one element that takes one byte, behind M.
 func claim(t *testing.T, v any, n uint64, behind int) []byte {
 	t.Helper()
-	data := wiretest.Encode(v)
+	data := attack.Encode(v)
 	end := bytes.LastIndex(data, []byte{1, 1, 'T', 1, 1})
 	if end < 0 {
 		t.Fatalf("no list in % x", data)
@@ -87,16 +87,16 @@ func TestGuardCounts(t *testing.T) {
 		}
 		for _, n := range []uint64{2, 12, most, 1 << 16, 1 << 62, 1<<64 - 1} {
 			data := claim(t, v, n, 0)
-			before := wiretest.Allocated()
+			before := attack.Allocated()
 			err := walked(data)
-			if !errors.As(err, new(Error)) || wiretest.Allocated()-before > 64<<10 {
-				t.Errorf("%d %s claimed: %v after %d bytes", n, name, err, wiretest.Allocated()-before)
+			if !errors.As(err, new(Error)) || attack.Allocated()-before > 64<<10 {
+				t.Errorf("%d %s claimed: %v after %d bytes", n, name, err, attack.Allocated()-before)
 			}
 			// What the guard is for: gob makes room for what is claimed.
 			if n == most && name == "structs" {
-				before = wiretest.Allocated()
+				before = attack.Allocated()
 				gob.NewDecoder(bytes.NewReader(data)).Decode(new(listOfBig))
-				if room := wiretest.Allocated() - before; room < uint64(reflect.TypeFor[bigElement]().Size())*most {
+				if room := attack.Allocated() - before; room < uint64(reflect.TypeFor[bigElement]().Size())*most {
 					t.Errorf("gob made room of only %d bytes: the guard is not needed any more", room)
 				}
 			}
@@ -112,25 +112,25 @@ func TestGuardCountsTogether(t *testing.T) {
 	}
 	half := make([]string, maxElements/2)
 	v := both{A: half, B: half}
-	if err := walked(wiretest.Encode(v)); err != nil {
+	if err := walked(attack.Encode(v)); err != nil {
 		t.Error(err)
 	}
 	v.C = make([]struct{ D [][]int }, 1)
-	if err := walked(wiretest.Encode(v)); !errors.As(err, new(Error)) {
+	if err := walked(attack.Encode(v)); !errors.As(err, new(Error)) {
 		t.Errorf("one more: %v", err)
 	}
 	v.A = half[:len(half)-4]
 	v.C[0].D = [][]int{{1}, {}}
-	if err := walked(wiretest.Encode(v)); err != nil {
+	if err := walked(attack.Encode(v)); err != nil {
 		t.Errorf("four within: %v", err)
 	}
 	v.C[0].D[1] = []int{1}
-	if err := walked(wiretest.Encode(v)); !errors.As(err, new(Error)) {
+	if err := walked(attack.Encode(v)); !errors.As(err, new(Error)) {
 		t.Errorf("five within: %v", err)
 	}
 	// Not of all values of a stream.
 	v.C = nil
-	if err := walked(wiretest.Encode(v, v, v)); err != nil {
+	if err := walked(attack.Encode(v, v, v)); err != nil {
 		t.Error(err)
 	}
 }
@@ -138,7 +138,7 @@ func TestGuardCountsTogether(t *testing.T) {
 // TestGuardWalks values of every form up to the end, so that what stands
 // behind a list is not taken for one.
 func TestGuardWalks(t *testing.T) {
-	rng := wiretest.Random(t)
+	rng := attack.Random(t)
 	type inner struct {
 		F    float64
 		C    complex128
@@ -159,24 +159,24 @@ func TestGuardWalks(t *testing.T) {
 		var v all
 		rv := reflect.ValueOf(&v).Elem()
 		for i := range rv.NumField() {
-			wiretest.Fill(rng, rv.Field(i))
+			attack.Fill(rng, rv.Field(i))
 		}
-		if err := walked(wiretest.Encode(v)); err != nil {
+		if err := walked(attack.Encode(v)); err != nil {
 			t.Fatalf("%v: %+v", err, v)
 		}
 	}
 	// A list by itself, too.
-	if err := walked(wiretest.Encode(make([]inner, maxElements))); err != nil {
+	if err := walked(attack.Encode(make([]inner, maxElements))); err != nil {
 		t.Error(err)
 	}
-	if err := walked(wiretest.Encode(make([]inner, maxElements+1))); !errors.As(err, new(Error)) {
+	if err := walked(attack.Encode(make([]inner, maxElements+1))); !errors.As(err, new(Error)) {
 		t.Errorf("a list by itself: %v", err)
 	}
 }
 
 // TestGuardOfUndefined types and of field numbers beyond all.
 func TestGuardOfUndefined(t *testing.T) {
-	whole := wiretest.Encode(listOfBig{"T", make([]bigElement, 1)})
+	whole := attack.Encode(listOfBig{"T", make([]bigElement, 1)})
 	first := reader{b: whole}
 	first.string() // the definition of the struct; that of its list is left out
 	_, start, _ := lastMessage(whole)
@@ -258,7 +258,7 @@ func (panicky) MarshalBinary() ([]byte, error) { return []byte{1}, nil }
 func TestReadPanics(t *testing.T) {
 	type holder struct{ P panicky }
 	s := new(Stream)
-	s.Take(wiretest.Encode(holder{1}))
+	s.Take(attack.Encode(holder{1}))
 	if err := s.Decode(new(holder)); !errors.As(err, new(Error)) || !strings.Contains(err.Error(), "boom") || len(err.Error()) > 400 {
 		t.Error(err)
 	}

@@ -9,13 +9,13 @@ import (
 	"reflect"
 	"testing"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/attack"
 )
 
 // TestWritesAsGob: whatever is set, the bytes are those that encoding/gob would
 // write in this process. A field that has come to a type must be written, too.
 func TestWritesAsGob(t *testing.T) {
-	rng := wiretest.Random(t)
+	rng := attack.Random(t)
 	for _, zero := range []any{&rpc.Request{}, &rpc.Response{}, &batch{}} {
 		var ours, gobs bytes.Buffer
 		w, enc := NewWriter(), gob.NewEncoder(&gobs)
@@ -23,7 +23,7 @@ func TestWritesAsGob(t *testing.T) {
 			v := reflect.New(reflect.TypeOf(zero).Elem())
 			for i := range v.Elem().NumField() {
 				if f := v.Elem().Field(i); f.CanSet() && rng.IntN(3) > 0 {
-					wiretest.Fill(rng, f)
+					attack.Fill(rng, f)
 				}
 			}
 			ours.Reset()

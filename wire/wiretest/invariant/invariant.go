@@ -5,6 +5,8 @@
 // The checkers know what was published from a [Ledger] that the test keeps,
 // never from the server. They may be used from several goroutines, where their
 // comments do not say otherwise.
+//
+// It supports the tests of this module only. Nothing in it is promised.
 package invariant
 
 import (

@@ -1,4 +1,8 @@
-package wiretest
+// Package faultnet is a network in memory that fails as real networks do, for
+// tests inside a testing/synctest bubble.
+//
+// It supports the tests of this module only. Nothing in it is promised.
+package faultnet
 
 import (
 	"fmt"
@@ -8,7 +12,7 @@ import (
 	"time"
 )
 
-// FaultNetwork is a network in memory that fails as real ones do. Each client
+// Network is the network. Each client
 // is behind a [Link], where latency is set and faults are made. Time is that of
 // package time, so that in a testing/synctest bubble it is simulated; nothing
 // here blocks but on channels and timers.
@@ -18,11 +22,11 @@ import (
 // the same effects. Two messages of one flow never arrive at one instant.
 //
 // Its zero value is ready.
-type FaultNetwork struct {
+type Network struct {
 	mu        sync.Mutex // guards all below, and all of links, pairs and flows; never held while blocking
-	listeners map[string]*faultListener
-	open      map[*faultConn]struct{} // ends that are not closed
-	pairs     map[string]*pair        // all that were made, but from nobody, by the client's address
+	listeners map[string]*listener
+	open      map[*conn]struct{} // ends that are not closed
+	pairs     map[string]*pair   // all that were made, but from nobody, by the client's address
 }
 
 // Seen is what the server's end of a connection has been told by the network.
@@ -34,7 +38,7 @@ type Seen struct {
 
 // Seen returns what the server's end knows of the connection whose client's end
 // has the address. A connection that the network does not know is zero.
-func (n *FaultNetwork) Seen(address string) Seen {
+func (n *Network) Seen(address string) Seen {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	p := n.pairs[address]
@@ -49,7 +53,7 @@ func (n *FaultNetwork) Seen(address string) Seen {
 
 // Open returns how many listeners and ends of connections are not closed, the
 // clients' and the servers'.
-func (n *FaultNetwork) Open() (clients, servers int) {
+func (n *Network) Open() (clients, servers int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for c := range n.open {
@@ -69,28 +73,28 @@ func (n *FaultNetwork) Open() (clients, servers int) {
 const backlog = 128
 
 // Listen opens a server's listener on the address.
-func (n *FaultNetwork) Listen(address string) (net.Listener, error) {
+func (n *Network) Listen(address string) (net.Listener, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.listen(address, false)
 }
 
 // listen opens a listener, a client's or a server's. mu is held.
-func (n *FaultNetwork) listen(address string, client bool) (net.Listener, error) {
+func (n *Network) listen(address string, client bool) (net.Listener, error) {
 	if n.listeners[address] != nil {
 		return nil, opError("listen", addr(address), syscall.EADDRINUSE)
 	}
 	if n.listeners == nil {
-		n.listeners = make(map[string]*faultListener)
+		n.listeners = make(map[string]*listener)
 	}
-	l := &faultListener{net: n, addr: addr(address), client: client, conns: make(chan *faultConn, backlog), done: make(chan struct{})}
+	l := &listener{net: n, addr: addr(address), client: client, conns: make(chan *conn, backlog), done: make(chan struct{})}
 	n.listeners[address] = l
 	return l, nil
 }
 
 // connect makes a connection over the link, the way, to the listener at
 // address, and returns the end that dialled. mu is held.
-func (n *FaultNetwork) connect(l *Link, way Way, address string) (*faultConn, error) {
+func (n *Network) connect(l *Link, way Way, address string) (*conn, error) {
 	at := n.listeners[address]
 	if at == nil {
 		return nil, opError("dial", addr(address), syscall.ECONNREFUSED)
@@ -108,7 +112,7 @@ func (n *FaultNetwork) connect(l *Link, way Way, address string) (*faultConn, er
 		return nil, opError("dial", addr(address), syscall.ECONNREFUSED)
 	}
 	if n.open == nil {
-		n.open, n.pairs = make(map[*faultConn]struct{}), make(map[string]*pair)
+		n.open, n.pairs = make(map[*conn]struct{}), make(map[string]*pair)
 	}
 	for _, end := range p.ends {
 		n.open[end] = struct{}{}
@@ -117,21 +121,27 @@ func (n *FaultNetwork) connect(l *Link, way Way, address string) (*faultConn, er
 	return dialled, nil
 }
 
+// addr is an address of a Network.
+type addr string
+
+func (a addr) Network() string { return "mem" }
+func (a addr) String() string  { return string(a) }
+
 func opError(op string, at net.Addr, err error) error {
 	return &net.OpError{Op: op, Net: "mem", Addr: at, Err: err}
 }
 
-// faultListener is a listener of a FaultNetwork.
-type faultListener struct {
-	net    *FaultNetwork
+// listener is a listener of a Network.
+type listener struct {
+	net    *Network
 	addr   addr
 	client bool // a client listens, for a server to dial back
-	conns  chan *faultConn
+	conns  chan *conn
 	once   sync.Once
 	done   chan struct{}
 }
 
-func (l *faultListener) Accept() (net.Conn, error) {
+func (l *listener) Accept() (net.Conn, error) {
 	select {
 	case <-l.done: // first, so that nothing is accepted after Close
 	default:
@@ -145,7 +155,7 @@ func (l *faultListener) Accept() (net.Conn, error) {
 }
 
 // Close closes the listener. Connections that wait for Accept are reset.
-func (l *faultListener) Close() error {
+func (l *listener) Close() error {
 	l.once.Do(func() {
 		l.net.mu.Lock()
 		defer l.net.mu.Unlock()
@@ -164,4 +174,4 @@ func (l *faultListener) Close() error {
 	return nil
 }
 
-func (l *faultListener) Addr() net.Addr { return l.addr }
+func (l *listener) Addr() net.Addr { return l.addr }

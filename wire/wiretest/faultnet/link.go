@@ -1,4 +1,4 @@
-package wiretest
+package faultnet
 
 import (
 	"math/rand/v2"
@@ -35,7 +35,7 @@ type Shape struct {
 // Link is the way between one client and a network. All its faults are made
 // here. Faults without end last until Heal.
 type Link struct {
-	net   *FaultNetwork
+	net   *Network
 	name  string
 	shape Shape
 	seed  uint64
@@ -53,7 +53,7 @@ type Link struct {
 
 // Link returns a new link of a client to the network. name is what the
 // client's addresses begin with.
-func (n *FaultNetwork) Link(name string, shape Shape, seed uint64) *Link {
+func (n *Network) Link(name string, shape Shape, seed uint64) *Link {
 	return &Link{net: n, name: name, shape: shape, seed: seed, pairs: make(map[*pair]struct{}), changed: make(chan struct{})}
 }
 

@@ -1,4 +1,4 @@
-package wiretest
+package attack
 
 import (
 	"math/rand/v2"

@@ -1,4 +1,9 @@
-package wiretest
+// Package source compares what this module's sources say with what they do: the
+// defaults and bounds in the comments of a configuration, and the tables of
+// goroutines.
+//
+// It supports the tests of this module only. Nothing in it is promised.
+package source
 
 import (
 	"go/ast"

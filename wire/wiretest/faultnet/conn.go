@@ -1,4 +1,4 @@
-package wiretest
+package faultnet
 
 import (
 	"io"
@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// faultConn is one end of a connection.
-type faultConn struct {
+// conn is one end of a connection.
+type conn struct {
 	pair          *pair
 	out           Way
 	local, remote addr
@@ -43,25 +43,25 @@ func (h *half) waitFor() <-chan struct{} {
 	return h.news
 }
 
-func (c *faultConn) LocalAddr() net.Addr  { return c.local }
-func (c *faultConn) RemoteAddr() net.Addr { return c.remote }
+func (c *conn) LocalAddr() net.Addr  { return c.local }
+func (c *conn) RemoteAddr() net.Addr { return c.remote }
 
-func (c *faultConn) wake() {
+func (c *conn) wake() {
 	c.reading.wake()
 	c.writing.wake()
 }
 
 // peer returns the other end.
-func (c *faultConn) peer() *faultConn { return c.pair.ends[1-c.out] }
+func (c *conn) peer() *conn { return c.pair.ends[1-c.out] }
 
 // reset breaks the connection at this end.
-func (c *faultConn) reset() {
+func (c *conn) reset() {
 	c.broken = true
 	c.wake()
 }
 
 // resetAt has the reset come later.
-func (c *faultConn) resetAt(at time.Time) {
+func (c *conn) resetAt(at time.Time) {
 	if c.told {
 		return
 	}
@@ -79,7 +79,7 @@ const slack = 7 * time.Nanosecond
 
 // attempt calls try, with the network's mu held, until it is done or the
 // deadline has come. try returns how long to wait for at most.
-func (c *faultConn) attempt(op string, half *half, try func(now time.Time) (done bool, wait time.Duration, err error)) error {
+func (c *conn) attempt(op string, half *half, try func(now time.Time) (done bool, wait time.Duration, err error)) error {
 	mu := &c.pair.link.net.mu
 	mu.Lock()
 	for {
@@ -129,7 +129,7 @@ func pause(wait time.Duration, news <-chan struct{}) {
 }
 
 // see keeps what the server's end is told.
-func (c *faultConn) see(err error, op string, now time.Time) {
+func (c *conn) see(err error, op string, now time.Time) {
 	seen := &c.pair.seen
 	switch {
 	case err == nil || c.out == Up:
@@ -144,7 +144,7 @@ func (c *faultConn) see(err error, op string, now time.Time) {
 
 // Read reads what has arrived. After a reset nothing more is read, but for
 // what came before a tear.
-func (c *faultConn) Read(to []byte) (n int, err error) {
+func (c *conn) Read(to []byte) (n int, err error) {
 	in := c.pair.flows[1-c.out]
 	err = c.attempt("read", &c.reading, func(now time.Time) (bool, time.Duration, error) {
 		if c.broken {
@@ -170,7 +170,7 @@ func (c *faultConn) Read(to []byte) (n int, err error) {
 }
 
 // Write waits while the buffer of the way is full.
-func (c *faultConn) Write(data []byte) (n int, err error) {
+func (c *conn) Write(data []byte) (n int, err error) {
 	out := c.pair.flows[c.out]
 	err = c.attempt("write", &c.writing, func(now time.Time) (bool, time.Duration, error) {
 		left := data[n:]
@@ -204,7 +204,7 @@ func (c *faultConn) Write(data []byte) (n int, err error) {
 
 // Close closes this end. The other one reads what was written, and then the
 // end.
-func (c *faultConn) Close() error {
+func (c *conn) Close() error {
 	mu := &c.pair.link.net.mu
 	mu.Lock()
 	defer mu.Unlock()
@@ -215,7 +215,7 @@ func (c *faultConn) Close() error {
 	return nil
 }
 
-func (c *faultConn) close() {
+func (c *conn) close() {
 	if c.closed {
 		return
 	}
@@ -233,22 +233,22 @@ func (c *faultConn) close() {
 }
 
 // SetDeadline sets both deadlines.
-func (c *faultConn) SetDeadline(t time.Time) error {
+func (c *conn) SetDeadline(t time.Time) error {
 	c.setDeadline(&c.reading, t)
 	return c.setDeadline(&c.writing, t)
 }
 
 // SetReadDeadline sets the deadline of Read, also of one that waits.
-func (c *faultConn) SetReadDeadline(t time.Time) error {
+func (c *conn) SetReadDeadline(t time.Time) error {
 	return c.setDeadline(&c.reading, t)
 }
 
 // SetWriteDeadline sets the deadline of Write, also of one that waits.
-func (c *faultConn) SetWriteDeadline(t time.Time) error {
+func (c *conn) SetWriteDeadline(t time.Time) error {
 	return c.setDeadline(&c.writing, t)
 }
 
-func (c *faultConn) setDeadline(half *half, t time.Time) error {
+func (c *conn) setDeadline(half *half, t time.Time) error {
 	mu := &c.pair.link.net.mu
 	mu.Lock()
 	defer mu.Unlock()

@@ -1,4 +1,7 @@
-package wiretest
+// Package certs makes certificates.
+//
+// It supports the tests of this module only. Nothing in it is promised.
+package certs
 
 import (
 	"crypto/ed25519"

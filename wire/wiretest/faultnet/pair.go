@@ -1,13 +1,13 @@
-package wiretest
+package faultnet
 
 import "time"
 
 // pair is one connection: two flows, two ends. The network's mu guards it.
 type pair struct {
 	link      *Link
-	ends      [2]*faultConn // by the Way that they write: the client's, the server's
-	flows     [2]*flow      // by Way
-	forgotten bool          // half-open
+	ends      [2]*conn // by the Way that they write: the client's, the server's
+	flows     [2]*flow // by Way
+	forgotten bool     // half-open
 	seen      Seen
 }
 
@@ -15,7 +15,7 @@ type pair struct {
 func newPair(l *Link, dialled Way, from, to addr) *pair {
 	p := &pair{link: l}
 	for _, way := range Ways {
-		end := &faultConn{pair: p, out: way, local: from, remote: to}
+		end := &conn{pair: p, out: way, local: from, remote: to}
 		if way != dialled {
 			end.local, end.remote = to, from
 		}

@@ -1,5 +1,5 @@
 //go:build !race
 
-package wiretest
+package attack
 
 const raceFactor = 1

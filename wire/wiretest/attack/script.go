@@ -1,4 +1,4 @@
-package wiretest
+package attack
 
 import (
 	"bytes"
@@ -8,13 +8,13 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 )
 
 // Script is a connection whose peer says what was written down, takes whatever
 // it is told, and hangs up at the end.
 type Script struct {
-	says *bytes.Reader
+	net.Conn // a pipe's, for its addresses and deadlines: a script never stalls
+	says     *bytes.Reader
 
 	mu     sync.Mutex // guards the fields below
 	heard  bytes.Buffer
@@ -24,7 +24,8 @@ type Script struct {
 
 // NewScript returns a connection to a peer that says data.
 func NewScript(data []byte) *Script {
-	return &Script{says: bytes.NewReader(data), over: make(chan struct{})}
+	pipe, _ := net.Pipe()
+	return &Script{Conn: pipe, says: bytes.NewReader(data), over: make(chan struct{})}
 }
 
 // Read reads what the peer says.
@@ -67,21 +68,6 @@ func (s *Script) Close() error {
 
 // Over is closed with the connection.
 func (s *Script) Over() <-chan struct{} { return s.over }
-
-// LocalAddr names this end.
-func (s *Script) LocalAddr() net.Addr { return addr("mem-here:1") }
-
-// RemoteAddr names the peer.
-func (s *Script) RemoteAddr() net.Addr { return addr("mem-peer:1") }
-
-// SetDeadline does nothing: a script never stalls.
-func (s *Script) SetDeadline(time.Time) error { return nil }
-
-// SetReadDeadline does nothing.
-func (s *Script) SetReadDeadline(time.Time) error { return nil }
-
-// SetWriteDeadline does nothing.
-func (s *Script) SetWriteDeadline(time.Time) error { return nil }
 
 // Streams returns the captured streams in testdata/streams whose names have the
 // ending, as seeds. top is where the repository begins.

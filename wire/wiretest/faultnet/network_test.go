@@ -1,4 +1,4 @@
-package wiretest_test
+package faultnet_test
 
 import (
 	"bytes"
@@ -12,23 +12,23 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/faultnet"
 )
 
 // plain is a link on which everything takes 10 ms a way.
-var plain = wiretest.Shape{Latency: 10*time.Millisecond - time.Microsecond, Buffer: 1000, Grid: time.Microsecond}
+var plain = faultnet.Shape{Latency: 10*time.Millisecond - time.Microsecond, Buffer: 1000, Grid: time.Microsecond}
 
 // connected runs test, in a bubble, with both ends of a connection.
-func connected(t *testing.T, shape wiretest.Shape, test func(l *wiretest.Link, client, server net.Conn)) {
+func connected(t *testing.T, shape faultnet.Shape, test func(l *faultnet.Link, client, server net.Conn)) {
 	t.Helper()
 	connectedBy(t, shape, false, test)
 }
 
 // connectedBy runs test as connected does, where the server has dialled back.
-func connectedBy(t *testing.T, shape wiretest.Shape, back bool, test func(l *wiretest.Link, client, server net.Conn)) {
+func connectedBy(t *testing.T, shape faultnet.Shape, back bool, test func(l *faultnet.Link, client, server net.Conn)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		var n wiretest.FaultNetwork
+		var n faultnet.Network
 		l := n.Link("client", shape, 1)
 		at, err := n.Listen("server:1")
 		dial := l.DialContext
@@ -94,7 +94,7 @@ func write(c net.Conn) func() (int, error) {
 }
 
 func TestLatency(t *testing.T) {
-	connected(t, plain, func(_ *wiretest.Link, client, server net.Conn) {
+	connected(t, plain, func(_ *faultnet.Link, client, server net.Conn) {
 		client.Write([]byte("hello"))
 		if got := readIn(t, server, 5, 10*time.Millisecond); string(got) != "hello" {
 			t.Errorf("%q", got)
@@ -105,7 +105,7 @@ func TestLatency(t *testing.T) {
 // TestBackPressure has a writer wait for a reader that does not read, up to
 // its deadline.
 func TestBackPressure(t *testing.T) {
-	connected(t, plain, func(_ *wiretest.Link, client, server net.Conn) {
+	connected(t, plain, func(_ *faultnet.Link, client, server net.Conn) {
 		client.SetWriteDeadline(time.Now().Add(time.Second))
 		n, err := client.Write(make([]byte, 3000))
 		if n != 1000 || !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -119,7 +119,7 @@ func TestBackPressure(t *testing.T) {
 }
 
 func TestReadDeadline(t *testing.T) {
-	connected(t, plain, func(_ *wiretest.Link, client, server net.Conn) {
+	connected(t, plain, func(_ *faultnet.Link, client, server net.Conn) {
 		server.SetReadDeadline(time.Now().Add(time.Minute))
 		go func() {
 			time.Sleep(time.Second)
@@ -134,16 +134,16 @@ func TestReadDeadline(t *testing.T) {
 
 // TestBlock holds one way, and lets the other work.
 func TestBlock(t *testing.T) {
-	connected(t, plain, func(l *wiretest.Link, client, server net.Conn) {
+	connected(t, plain, func(l *faultnet.Link, client, server net.Conn) {
 		client.Write([]byte("before"))
-		l.Block(wiretest.Up)
+		l.Block(faultnet.Up)
 		client.Write([]byte("within"))
 		server.Write([]byte("down"))
 		readIn(t, client, 4, 10*time.Millisecond)
 		server.SetReadDeadline(time.Now().Add(time.Minute))
 		fails(t, read(server), os.ErrDeadlineExceeded, time.Minute)
 		server.SetReadDeadline(time.Time{})
-		l.Unblock(wiretest.Up)
+		l.Unblock(faultnet.Up)
 		if got := readIn(t, server, 12, 10*time.Millisecond); string(got) != "beforewithin" {
 			t.Errorf("%q", got)
 		}
@@ -151,8 +151,8 @@ func TestBlock(t *testing.T) {
 }
 
 func TestThrottle(t *testing.T) {
-	connected(t, plain, func(l *wiretest.Link, client, server net.Conn) {
-		l.Throttle(wiretest.Up, 100)
+	connected(t, plain, func(l *faultnet.Link, client, server net.Conn) {
+		l.Throttle(faultnet.Up, 100)
 		client.Write(make([]byte, 1000))
 		start := time.Now()
 		io.ReadFull(server, make([]byte, 500))
@@ -165,7 +165,7 @@ func TestThrottle(t *testing.T) {
 }
 
 func TestCut(t *testing.T) {
-	connected(t, plain, func(l *wiretest.Link, client, server net.Conn) {
+	connected(t, plain, func(l *faultnet.Link, client, server net.Conn) {
 		client.Write([]byte("lost"))
 		l.Cut()
 		fails(t, read(server), syscall.ECONNRESET, 0)
@@ -177,7 +177,7 @@ func TestCut(t *testing.T) {
 // client, and the network knows the connection by the client's address.
 func TestDialBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var n wiretest.FaultNetwork
+		var n faultnet.Network
 		l := n.Link("10.0.0.1", plain, 1)
 		at, err := l.Listen("tcp", ":0")
 		if err != nil {
@@ -201,7 +201,7 @@ func TestDialBack(t *testing.T) {
 		if client.LocalAddr() != at.Addr() || server.RemoteAddr() != at.Addr() || client.RemoteAddr() != server.LocalAddr() {
 			t.Errorf("%v-%v and %v-%v", client.LocalAddr(), client.RemoteAddr(), server.LocalAddr(), server.RemoteAddr())
 		}
-		l.Block(wiretest.Down)
+		l.Block(faultnet.Down)
 		client.Write(make([]byte, 53))
 		readIn(t, server, 53, 10*time.Millisecond)
 		l.Heal()
@@ -225,23 +225,23 @@ func TestMessages(t *testing.T) {
 	hello, frame := []byte{'M', 'o', 'M', 1, 1, 0, 1, 'x'}, []byte{1, 0, 0, 0, 2, 7, 7}
 	for _, c := range []struct {
 		tls, back bool
-		way       wiretest.Way
+		way       faultnet.Way
 		says      [][]byte
 	}{
-		{false, false, wiretest.Up, [][]byte{hello, frame, frame}},
-		{false, false, wiretest.Down, [][]byte{{'M', 'o', 'M', 1, 1, 0, 0, 1, 'x'}, frame, frame}},
-		{false, true, wiretest.Up, [][]byte{proof, frame, frame}},
-		{false, true, wiretest.Down, [][]byte{proof[:32], frame, frame}},
-		{true, false, wiretest.Up, [][]byte{record, record}},
-		{true, false, wiretest.Down, [][]byte{record, record}},
-		{true, true, wiretest.Up, [][]byte{proof, record, record}},
-		{true, true, wiretest.Down, [][]byte{record, record}},
+		{false, false, faultnet.Up, [][]byte{hello, frame, frame}},
+		{false, false, faultnet.Down, [][]byte{{'M', 'o', 'M', 1, 1, 0, 0, 1, 'x'}, frame, frame}},
+		{false, true, faultnet.Up, [][]byte{proof, frame, frame}},
+		{false, true, faultnet.Down, [][]byte{proof[:32], frame, frame}},
+		{true, false, faultnet.Up, [][]byte{record, record}},
+		{true, false, faultnet.Down, [][]byte{record, record}},
+		{true, true, faultnet.Up, [][]byte{proof, record, record}},
+		{true, true, faultnet.Down, [][]byte{record, record}},
 	} {
 		shape := plain
 		shape.TLS = c.tls
-		connectedBy(t, shape, c.back, func(_ *wiretest.Link, client, server net.Conn) {
+		connectedBy(t, shape, c.back, func(_ *faultnet.Link, client, server net.Conn) {
 			from, to := client, server
-			if c.way == wiretest.Down {
+			if c.way == faultnet.Down {
 				from, to = server, client
 			}
 			from.Write(bytes.Join(c.says, nil))
@@ -258,11 +258,11 @@ func TestMessages(t *testing.T) {
 
 // TestTear gives half of a frame and then a reset.
 func TestTear(t *testing.T) {
-	connected(t, plain, func(l *wiretest.Link, client, server net.Conn) {
+	connected(t, plain, func(l *faultnet.Link, client, server net.Conn) {
 		greeting := []byte{'M', 'o', 'M', 1, 1, 0, 0}
 		client.Write(greeting)
 		readIn(t, server, len(greeting), 10*time.Millisecond)
-		l.Tear(wiretest.Up)
+		l.Tear(faultnet.Up)
 		client.Write(append([]byte{1, 0, 0, 0, 95}, bytes.Repeat([]byte{7}, 95)...))
 		readIn(t, server, 50, 10*time.Millisecond)
 		fails(t, read(server), syscall.ECONNRESET, 0)
@@ -273,23 +273,23 @@ func TestTear(t *testing.T) {
 // TestForget makes a connection half-open: nothing comes, and who writes is
 // told late.
 func TestForget(t *testing.T) {
-	connected(t, plain, func(l *wiretest.Link, client, server net.Conn) {
+	connected(t, plain, func(l *faultnet.Link, client, server net.Conn) {
 		l.Forget()
 		client.SetReadDeadline(time.Now().Add(time.Minute))
 		fails(t, read(client), os.ErrDeadlineExceeded, time.Minute)
 		client.SetReadDeadline(time.Time{})
-		l.Block(wiretest.Down)
+		l.Block(faultnet.Down)
 		if _, err := server.Write([]byte("vanishes")); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(time.Minute)
-		l.Unblock(wiretest.Down)
+		l.Unblock(faultnet.Down)
 		fails(t, read(server), syscall.ECONNRESET, 20*time.Millisecond)
 	})
 }
 
 func TestEnd(t *testing.T) {
-	connected(t, plain, func(_ *wiretest.Link, client, server net.Conn) {
+	connected(t, plain, func(_ *faultnet.Link, client, server net.Conn) {
 		client.Write([]byte("bye"))
 		client.Close()
 		fails(t, read(client), net.ErrClosed, 0)
@@ -304,7 +304,7 @@ func TestEnd(t *testing.T) {
 // TestDial dials nobody, over a blocked link, and too late.
 func TestDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var n wiretest.FaultNetwork
+		var n faultnet.Network
 		l := n.Link("client", plain, 1)
 		dial := func() (int, error) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -317,7 +317,7 @@ func TestDial(t *testing.T) {
 		}
 		fails(t, dial, syscall.ECONNREFUSED, 20*time.Millisecond)
 		at, _ := n.Listen("server:1")
-		l.Block(wiretest.Down)
+		l.Block(faultnet.Down)
 		fails(t, dial, context.DeadlineExceeded, time.Second)
 		l.Late(true)
 		fails(t, dial, context.DeadlineExceeded, time.Second)

@@ -1,4 +1,4 @@
-package wiretest
+package faultnet
 
 import "encoding/binary"
 

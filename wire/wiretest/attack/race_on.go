@@ -1,6 +1,6 @@
 //go:build race
 
-package wiretest
+package attack
 
 // raceFactor is how much more all may cost under the race detector, which is
 // slow, and has pools throw away what they are given.
