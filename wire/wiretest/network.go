@@ -1,6 +1,21 @@
-// Package wiretest is a network in memory for tests of MoM servers and
-// clients: listeners and connections without sockets, which also work inside a
-// testing/synctest bubble.
+// Package wiretest helps applications to test what they build on momserver and
+// momclient. [NewPair] returns a server and a client of it, which talk over a
+// [Network] in memory. Both also work inside a testing/synctest bubble, where
+// synctest.Wait waits until the handlers have had all events:
+//
+//	func TestHandler(t *testing.T) {
+//		synctest.Test(t, func(t *testing.T) {
+//			srv, client := wiretest.NewPair(t, momserver.Config{}, momclient.Options{})
+//			client.OnEvent(handle) // the handler that is tested
+//			client.Subscribe(t.Context())
+//			srv.Run(t.Context(), jobID, wire.InitializeData{}, mirror)
+//			synctest.Wait()
+//			// Check what handle has done.
+//		})
+//	}
+//
+// The packages below this one support the tests of this module only. Nothing
+// in them is promised.
 package wiretest
 
 import (
