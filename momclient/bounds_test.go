@@ -10,13 +10,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
+	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/attack"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 	"mom.internal/wire/wiretest/source"
 )
@@ -63,7 +64,7 @@ func TestEachBound(t *testing.T) {
 type ending struct{ errs chan error }
 
 // endingOf has the client tell how its connection ends.
-func endingOf(c *follower) *ending {
+func endingOf(c *harness.Client) *ending {
 	e := &ending{make(chan error, 10)}
 	c.OnConnection(func(s momclient.ConnectionStatus) {
 		if s.Kind == momclient.Lost {
@@ -90,27 +91,26 @@ func hit(err, is error, name string) bool {
 }
 
 func holdsName(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 		name := strings.Repeat("n", wire.MaxNameBytes)
-		if err := s.client(momclient.Options{Name: name}).Subscribe(context.Background()); err != nil || s.srv.Subscribers()[0].Name != name {
+		if err := s.Client(momclient.Options{Name: name}).Subscribe(context.Background()); err != nil || s.Subscribers()[0].Name != name {
 			t.Errorf("at the limit: %v", err)
 		}
-		if err := s.client(momclient.Options{Name: name + "n"}).Subscribe(context.Background()); !errors.Is(err, wire.BadRequest) || !strings.Contains(err.Error(), "a name of 129 bytes") {
+		if err := s.Client(momclient.Options{Name: name + "n"}).Subscribe(context.Background()); !errors.Is(err, wire.BadRequest) || !strings.Contains(err.Error(), "a name of 129 bytes") {
 			t.Errorf("over: %v", err)
 		}
 	})
 }
 
 func holdsToken(t *testing.T) {
-	inBubble(t, func(s *site) {
+	harness.Bubble(t, func(s *harness.Server) {
 		token := strings.Repeat("t", wire.MaxTokenBytes)
-		s.cfg.Token = token
-		s.start()
-		if err := s.client(momclient.Options{Token: token}).Subscribe(context.Background()); err != nil {
+		s.Config.Token = token
+		s.Start()
+		if err := s.Client(momclient.Options{Token: token}).Subscribe(context.Background()); err != nil {
 			t.Errorf("at the limit: %v", err)
 		}
-		if err := s.client(momclient.Options{Token: token + "t"}).Subscribe(context.Background()); !errors.Is(err, wire.BadRequest) || !strings.Contains(err.Error(), "a token of 1025 bytes") {
+		if err := s.Client(momclient.Options{Token: token + "t"}).Subscribe(context.Background()); !errors.Is(err, wire.BadRequest) || !strings.Contains(err.Error(), "a token of 1025 bytes") {
 			t.Errorf("over: %v", err)
 		}
 	})
@@ -119,12 +119,12 @@ func holdsToken(t *testing.T) {
 // holdsQueue fills the queue behind a handler that does not return: what the
 // server was told there is room for is taken, and one more ends the connection.
 func holdsQueue(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.ledger = invariant.Unknown()
-		c := s.client(momclient.Options{Queue: 3})
+	harness.Bubble(t, func(s *harness.Server) {
+		s.Ledger = invariant.Unknown()
+		c := s.Client(momclient.Options{Queue: 3})
 		goOn, end := make(chan struct{}), endingOf(c)
 		c.OnEvent(func(wire.Event) { <-goOn })
-		l := s.batches(func(l *batcher) {
+		l := serveBatches(s, func(l *batcher) {
 			l.send(1, 1, nil) // which the handler has
 			time.Sleep(time.Second)
 			l.send(2, 3, nil)
@@ -140,9 +140,7 @@ func holdsQueue(t *testing.T) {
 			}
 			close(goOn)
 		})
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c.MustSubscribe()
 		<-goOn
 		if credit := l.asked[0].Credit; credit.Events != 3 {
 			t.Errorf("the server was given %+v", credit)
@@ -154,21 +152,19 @@ func holdsQueue(t *testing.T) {
 func holdsQueueBytes(t *testing.T) {
 	size := 0
 	third := func(bytes int) (err error) {
-		inBubble(t, func(s *site) {
-			s.ledger = invariant.Unknown()
-			c := s.client(momclient.Options{QueueBytes: bytes})
+		harness.Bubble(t, func(s *harness.Server) {
+			s.Ledger = invariant.Unknown()
+			c := s.Client(momclient.Options{QueueBytes: bytes})
 			goOn, end, sent := make(chan struct{}), endingOf(c), make(chan struct{})
 			c.OnEvent(func(wire.Event) { <-goOn })
-			s.batches(func(l *batcher) {
+			serveBatches(s, func(l *batcher) {
 				defer close(sent)
 				l.send(1, 1, nil) // which the handler has
 				l.send(2, 2, func(b *protocol.Batch) { size = len(b.Events) })
 				l.send(3, 3, nil)
 				err = end.is()
 			})
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+			c.MustSubscribe()
 			<-sent
 			close(goOn)
 		})
@@ -184,13 +180,13 @@ func holdsQueueBytes(t *testing.T) {
 }
 
 // batches serves with batches that send sends, once a client has subscribed.
-func (s *site) batches(send func(*batcher)) *batcher {
-	s.t.Helper()
-	lis, err := s.net.Listen(memAddr)
+func serveBatches(s *harness.Server, send func(*batcher)) *batcher {
+	s.T.Helper()
+	lis, err := s.Net.Listen(harness.MemAddr)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	s.t.Cleanup(func() { lis.Close() })
+	s.T.Cleanup(func() { lis.Close() })
 	l := &batcher{enc: protocol.NewEventEncoder(), batches: func(l *batcher, _ int) { send(l) }}
 	go l.serve(lis)
 	return l
@@ -208,9 +204,9 @@ func holdsMaxMessage(t *testing.T) {
 	lie := notify(batch{Next: 2, Count: 1, Types: enc.Types(), Events: append(known.Append(nil, def), data...)})
 	size := len(lie) - len(attack.Frame(1, nil)) - len(welcomed())
 	for over := range 2 {
-		inBubble(t, func(s *site) {
-			s.ledger = invariant.Unknown()
-			lis, err := s.net.Listen(memAddr)
+		harness.Bubble(t, func(s *harness.Server) {
+			s.Ledger = invariant.Unknown()
+			lis, err := s.Net.Listen(harness.MemAddr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -221,11 +217,11 @@ func holdsMaxMessage(t *testing.T) {
 					server.lie(nc)
 				}
 			}()
-			c := s.client(momclient.Options{MaxMessage: size - over})
+			c := s.Client(momclient.Options{MaxMessage: size - over})
 			end := endingOf(c)
 			c.Subscribe(context.Background())
 			err = end.is()
-			c.wasTold(invariant.Told{Fresh: 1 - over, Last: uint64(1 - over)})
+			c.WantTold(invariant.Told{Fresh: 1 - over, Last: uint64(1 - over)})
 			if over == 0 && err != nil || over == 1 && (!hit(err, wire.TooLarge, "MaxMessage") || !strings.Contains(err.Error(), fmt.Sprintf("of %d bytes; at most %d", size, size-1))) {
 				t.Errorf("%d over: %v", over, err)
 			}

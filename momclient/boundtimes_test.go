@@ -10,13 +10,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -33,14 +33,14 @@ type slow struct {
 }
 
 // slow serves one connection.
-func (s *site) slow(l *slow) {
-	s.t.Helper()
-	s.ledger = invariant.Unknown()
-	lis, err := s.net.Listen(memAddr)
+func serveSlowly(s *harness.Server, l *slow) {
+	s.T.Helper()
+	s.Ledger = invariant.Unknown()
+	lis, err := s.Net.Listen(harness.MemAddr)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	s.t.Cleanup(func() { lis.Close() })
+	s.T.Cleanup(func() { lis.Close() })
 	go func() {
 		if l.nc, err = lis.Accept(); err != nil {
 			return
@@ -53,7 +53,7 @@ func (s *site) slow(l *slow) {
 		if protocol.Accept(l.nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: protocol.MaxHeartbeat, MaxMessage: 1 << 16}) != nil {
 			return
 		}
-		l.conn = duplex.NewConn(l.nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		l.conn = duplex.NewConn(l.nc, harness.LongTimes)
 		l.conn.Serve(protocol.ServerService, l)
 	}()
 }
@@ -122,8 +122,8 @@ func holdsPeriodOfWaits(t *testing.T) {
 		200*time.Millisecond - time.Nanosecond:  "[199.999999ms 199.999999ms 199.999999ms 199.999999ms 199.999999ms]",
 		24 * time.Hour:                          "[200ms 400ms 800ms 1.6s 3.2s]",
 	} {
-		inBubble(t, func(s *site) {
-			c := s.client(momclient.Options{AutoReconnect: true, Period: period, Jitter: func(time.Duration) time.Duration { return 0 }})
+		harness.Bubble(t, func(s *harness.Server) {
+			c := s.Client(momclient.Options{AutoReconnect: true, Period: period, Jitter: func(time.Duration) time.Duration { return 0 }})
 			var waits []time.Duration
 			ctx, cancel := context.WithCancel(context.Background())
 			c.OnConnection(func(st momclient.ConnectionStatus) {
@@ -145,13 +145,11 @@ func holdsPeriodOfWaits(t *testing.T) {
 // holdsPeriodOfPings asks whether the server is alive, and takes it for dead
 // when the answer to the second time has not come in a period.
 func holdsPeriodOfPings(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.slow(&slow{pings: 1})
-		c := s.client(momclient.Options{AutoReconnect: true, Period: 7 * time.Second})
+	harness.Bubble(t, func(s *harness.Server) {
+		serveSlowly(s, &slow{pings: 1})
+		c := s.Client(momclient.Options{AutoReconnect: true, Period: 7 * time.Second})
 		end := endingOf(c)
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c.MustSubscribe()
 		onTheDot(t, "two pings", 21*time.Second, wire.Timeout, "Period", func() error { return <-end.errs })
 		c.Close()
 		time.Sleep(2 * time.Hour)
@@ -169,18 +167,18 @@ var slowPhases = map[string]momclient.Options{
 func holdsDialTimeout(t *testing.T) {
 	const d = 7 * time.Second
 	for name, opts := range slowPhases {
-		inBubble(t, func(s *site) {
-			s.slow(&slow{greets: time.Hour})
+		harness.Bubble(t, func(s *harness.Server) {
+			serveSlowly(s, &slow{greets: time.Hour})
 			opts.DialTimeout = d
-			c := s.client(opts)
+			c := s.Client(opts)
 			onTheDot(t, name, d, wire.Timeout, "DialTimeout", func() error { return c.Subscribe(context.Background()) })
 			c.Close()
 			time.Sleep(2 * time.Hour)
 		})
 	}
-	inBubble(t, func(s *site) {
-		s.slow(&slow{greets: d - time.Nanosecond})
-		c := s.client(momclient.Options{DialTimeout: d})
+	harness.Bubble(t, func(s *harness.Server) {
+		serveSlowly(s, &slow{greets: d - time.Nanosecond})
+		c := s.Client(momclient.Options{DialTimeout: d})
 		if err := c.Subscribe(context.Background()); err != nil {
 			t.Errorf("just in time: %v", err)
 		}
@@ -190,15 +188,15 @@ func holdsDialTimeout(t *testing.T) {
 
 func holdsCallTimeout(t *testing.T) {
 	const d = 7 * time.Second
-	inBubble(t, func(s *site) {
-		s.slow(&slow{subscribes: time.Hour})
-		c := s.client(momclient.Options{CallTimeout: d})
+	harness.Bubble(t, func(s *harness.Server) {
+		serveSlowly(s, &slow{subscribes: time.Hour})
+		c := s.Client(momclient.Options{CallTimeout: d})
 		onTheDot(t, "Subscribe", d, wire.Timeout, "CallTimeout", func() error { return c.Subscribe(context.Background()) })
 		time.Sleep(time.Hour)
 	})
-	inBubble(t, func(s *site) {
-		s.slow(&slow{subscribes: d - time.Nanosecond})
-		c := s.client(momclient.Options{CallTimeout: d})
+	harness.Bubble(t, func(s *harness.Server) {
+		serveSlowly(s, &slow{subscribes: d - time.Nanosecond})
+		c := s.Client(momclient.Options{CallTimeout: d})
 		if err := c.Subscribe(context.Background()); err != nil {
 			t.Errorf("just in time: %v", err)
 		}
@@ -209,9 +207,9 @@ func holdsCallTimeout(t *testing.T) {
 // holdsCallTimeoutOfPages has a server give page after page, without end.
 func holdsCallTimeoutOfPages(t *testing.T) {
 	const d = 7 * time.Second
-	inBubble(t, func(s *site) {
-		s.slow(&slow{pages: 2 * time.Second})
-		c := s.client(momclient.Options{CallTimeout: d})
+	harness.Bubble(t, func(s *harness.Server) {
+		serveSlowly(s, &slow{pages: 2 * time.Second})
+		c := s.Client(momclient.Options{CallTimeout: d})
 		onTheDot(t, "History", d, wire.Timeout, "CallTimeout", func() error {
 			_, _, err := c.History(context.Background(), wire.Cursor{}, 0)
 			return err
@@ -219,10 +217,10 @@ func holdsCallTimeoutOfPages(t *testing.T) {
 		time.Sleep(time.Minute)
 	})
 	for name, opts := range slowPhases {
-		inBubble(t, func(s *site) {
-			s.slow(&slow{greets: time.Hour})
+		harness.Bubble(t, func(s *harness.Server) {
+			serveSlowly(s, &slow{greets: time.Hour})
 			opts.CallTimeout, opts.DialTimeout = d, d+1
-			c := s.client(opts)
+			c := s.Client(opts)
 			onTheDot(t, "Jobs, "+name, d, wire.Timeout, "CallTimeout", func() error {
 				_, err := c.Jobs(context.Background())
 				return err
@@ -230,9 +228,9 @@ func holdsCallTimeoutOfPages(t *testing.T) {
 			time.Sleep(2 * time.Hour)
 		})
 	}
-	inBubble(t, func(s *site) {
-		s.slow(&slow{pages: d - time.Nanosecond})
-		c := s.client(momclient.Options{CallTimeout: d})
+	harness.Bubble(t, func(s *harness.Server) {
+		serveSlowly(s, &slow{pages: d - time.Nanosecond})
+		c := s.Client(momclient.Options{CallTimeout: d})
 		if events, _, err := c.History(context.Background(), wire.Cursor{}, 1); err != nil || len(events) != 1 {
 			t.Errorf("just in time: %d events, %v", len(events), err)
 		}
@@ -243,13 +241,11 @@ func holdsCallTimeoutOfPages(t *testing.T) {
 // was subscribed to, and not end it.
 func holdsCallTimeoutOfMessages(t *testing.T) {
 	const d = 7 * time.Second
-	inBubble(t, func(s *site) {
-		s.slow(&slow{half: true})
-		c := s.client(momclient.Options{CallTimeout: d})
+	harness.Bubble(t, func(s *harness.Server) {
+		serveSlowly(s, &slow{half: true})
+		c := s.Client(momclient.Options{CallTimeout: d})
 		end := endingOf(c)
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c.MustSubscribe()
 		time.Sleep(time.Second)
 		onTheDot(t, "half a message", d, wire.Stalled, "CallTimeout", func() error { return <-end.errs })
 		c.Close()

@@ -9,10 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
-
-	"mom.internal/wire"
 )
 
 // live returns a client's live session, without a connection.

@@ -14,12 +14,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
+	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -44,7 +45,7 @@ func (r *record) take() string {
 	return lines
 }
 
-func (r *record) statuses(c *follower) {
+func (r *record) statuses(c *harness.Client) {
 	c.OnConnection(func(s momclient.ConnectionStatus) {
 		switch s.Kind {
 		case momclient.Resumed:
@@ -60,8 +61,8 @@ func (r *record) statuses(c *follower) {
 // TestStatusesInOrder follows a client through a server's life, and the next
 // one's.
 func TestStatusesInOrder(t *testing.T) {
-	inBubble(t, func(s *site) {
-		c := s.client(momclient.Options{AutoReconnect: true})
+	harness.Bubble(t, func(s *harness.Server) {
+		c := s.Client(momclient.Options{AutoReconnect: true})
 		var statuses record
 		statuses.statuses(c)
 		subscribed := make(chan error, 1)
@@ -70,7 +71,7 @@ func TestStatusesInOrder(t *testing.T) {
 		if got := statuses.take(); got != "connecting lost reconnecting" {
 			t.Errorf("without a server: %s", got)
 		}
-		s.start()
+		s.Start()
 		if err := <-subscribed; err != nil {
 			t.Fatal(err)
 		}
@@ -78,22 +79,22 @@ func TestStatusesInOrder(t *testing.T) {
 		if got := statuses.take(); !strings.HasSuffix(got, "reconnecting connecting connected") && got != "connecting connected" {
 			t.Errorf("with one: %s", got)
 		}
-		s.publish(3)
+		s.PublishN(3)
 		synctest.Wait()
-		s.net.Cut()
-		s.publish(2)
+		s.Net.Cut()
+		s.PublishN(2)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if got := statuses.take(); got != "lost reconnecting connecting resumed(2,0,false)" {
 			t.Errorf("after a cut: %s", got)
 		}
-		s.srv.Shutdown(context.Background())
+		s.Shutdown(context.Background())
 		synctest.Wait()
 		if got := statuses.take(); got != "draining lost reconnecting" {
 			t.Errorf("after a shutdown: %s", got)
 		}
-		s.start()
-		s.publish(4)
+		s.Start()
+		s.PublishN(4)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if got := statuses.take(); !strings.HasSuffix(got, "connecting resumed(4,0,true)") {
@@ -104,16 +105,15 @@ func TestStatusesInOrder(t *testing.T) {
 		if got := statuses.take(); got != "closed" {
 			t.Errorf("after Close: %s", got)
 		}
-		c.wasTold(invariant.Told{Fresh: 9, Last: 4}) // five of the one epoch, four of the other
+		c.WantTold(invariant.Told{Fresh: 9, Last: 4}) // five of the one epoch, four of the other
 	})
 }
 
 // TestOwnReconnect is the first of the two ways: the application is told, and
 // subscribes again itself.
 func TestOwnReconnect(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		c := s.client(momclient.Options{})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{})
 		lost := make(chan error, 1)
 		c.OnConnection(func(st momclient.ConnectionStatus) {
 			if st.Kind == momclient.Lost {
@@ -123,26 +123,23 @@ func TestOwnReconnect(t *testing.T) {
 				}
 			}
 		})
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		s.publish(2)
+		c.MustSubscribe()
+		s.PublishN(2)
 		synctest.Wait()
-		s.net.Cut()
-		s.publish(2)
+		s.Net.Cut()
+		s.PublishN(2)
 		if err := <-lost; err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		c.wasTold(invariant.Told{Fresh: 4, Last: 4})
+		c.WantTold(invariant.Told{Fresh: 4, Last: 4})
 	})
 }
 
 // TestFromInsideHandlers calls everything from inside the handlers.
 func TestFromInsideHandlers(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		c := s.client(momclient.Options{})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{})
 		ctx := context.Background()
 		c.OnEvent(func(e wire.Event) {
 			switch e.Seq {
@@ -171,11 +168,11 @@ func TestFromInsideHandlers(t *testing.T) {
 		if err := c.Subscribe(ctx); err != nil {
 			t.Fatal(err)
 		}
-		s.publish(9)
+		s.PublishN(9)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		c.wasTold(invariant.Told{Fresh: 5, Last: 5})
-		if n := s.srv.Stats().Subscribers; n != 0 {
+		c.WantTold(invariant.Told{Fresh: 5, Last: 5})
+		if n := s.Stats().Subscribers; n != 0 {
 			t.Errorf("%d subscribers left", n)
 		}
 	})
@@ -187,27 +184,29 @@ func TestFromInsideHandlers(t *testing.T) {
 func TestSubscribeErrors(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		end   func(s *site, c *follower, cancel context.CancelCauseFunc)
+		end   func(s *harness.Server, c *harness.Client, cancel context.CancelCauseFunc)
 		is    error
 		isToo error
 		text  string
 	}{
-		{"no server in time", func(*site, *follower, context.CancelCauseFunc) {}, context.DeadlineExceeded, wire.Lost,
+		{"no server in time", func(*harness.Server, *harness.Client, context.CancelCauseFunc) {}, context.DeadlineExceeded, wire.Lost,
 			"context deadline exceeded; at last: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
-		{"no server, and the caller gives up", func(_ *site, _ *follower, cancel context.CancelCauseFunc) { cancel(errors.New("the user has gone")) }, context.Canceled, wire.Lost,
+		{"no server, and the caller gives up", func(_ *harness.Server, _ *harness.Client, cancel context.CancelCauseFunc) {
+			cancel(errors.New("the user has gone"))
+		}, context.Canceled, wire.Lost,
 			"context canceled: the user has gone; at last: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
-		{"no server, and unsubscribed", func(_ *site, c *follower, _ context.CancelCauseFunc) { c.Unsubscribe() }, wire.Closed, nil,
+		{"no server, and unsubscribed", func(_ *harness.Server, c *harness.Client, _ context.CancelCauseFunc) { c.Unsubscribe() }, wire.Closed, nil,
 			"momclient: unsubscribed"},
-		{"no server, and then one that refuses for good", func(s *site, _ *follower, _ context.CancelCauseFunc) {
-			s.calls(func(*caller, *protocol.SubscribeArgs) error { return wire.Errorf(wire.Forbidden, "not you") })
+		{"no server, and then one that refuses for good", func(s *harness.Server, _ *harness.Client, _ context.CancelCauseFunc) {
+			calls(s, func(*caller, *protocol.SubscribeArgs) error { return wire.Errorf(wire.Forbidden, "not you") })
 		}, wire.Forbidden, nil, "not you"},
-		{"a server that does not answer", func(s *site, _ *follower, _ context.CancelCauseFunc) {
-			s.calls(func(*caller, *protocol.SubscribeArgs) error { time.Sleep(time.Hour); return nil })
+		{"a server that does not answer", func(s *harness.Server, _ *harness.Client, _ context.CancelCauseFunc) {
+			calls(s, func(*caller, *protocol.SubscribeArgs) error { time.Sleep(time.Hour); return nil })
 		}, context.DeadlineExceeded, wire.Lost, // for an hour, of which Subscribe waits a minute
 			"context deadline exceeded; at last: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
 	} {
-		inBubble(t, func(s *site) {
-			c := s.client(momclient.Options{AutoReconnect: true, CallTimeout: 2 * time.Hour, Period: 2 * time.Hour})
+		harness.Bubble(t, func(s *harness.Server) {
+			c := s.Client(momclient.Options{AutoReconnect: true, CallTimeout: 2 * time.Hour, Period: 2 * time.Hour})
 			ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 			defer stop()
 			ctx, cancel := context.WithCancelCause(ctx)
@@ -224,9 +223,9 @@ func TestSubscribeErrors(t *testing.T) {
 		})
 	}
 	// Without a failed attempt there is the one reason.
-	inBubble(t, func(s *site) {
-		s.slow(&slow{greets: time.Hour})
-		c := s.client(momclient.Options{DialTimeout: 2 * time.Hour})
+	harness.Bubble(t, func(s *harness.Server) {
+		serveSlowly(s, &slow{greets: time.Hour})
+		c := s.Client(momclient.Options{DialTimeout: 2 * time.Hour})
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := c.Subscribe(ctx); err != context.DeadlineExceeded {
@@ -239,10 +238,9 @@ func TestSubscribeErrors(t *testing.T) {
 // TestSubscribeClosed: Subscribe of a closed client fails at once, makes no
 // connection, and reports no status.
 func TestSubscribeClosed(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		conns := openConns{dial: s.net.DialContext}
-		c := s.client(momclient.Options{DialContext: conns.DialContext})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		conns := openConns{dial: s.Net.DialContext}
+		c := s.Client(momclient.Options{DialContext: conns.DialContext})
 		var statuses record
 		statuses.statuses(c)
 		c.Close()
@@ -265,11 +263,10 @@ func TestSubscribeClosed(t *testing.T) {
 // TestClosedComesLast: Closed is reported when nothing of the client is left,
 // not even a call of History.
 func TestClosedComesLast(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 		subscribed := false
-		c := s.client(momclient.Options{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			nc, err := s.net.DialContext(ctx, network, addr)
+		c := s.Client(momclient.Options{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := s.Net.DialContext(ctx, network, addr)
 			if subscribed {
 				nc = slowToClose{nc}
 			}
@@ -281,9 +278,7 @@ func TestClosedComesLast(t *testing.T) {
 				closed = st.Time
 			}
 		})
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c.MustSubscribe()
 		subscribed = true
 		go c.History(context.Background(), wire.Cursor{}, 0)
 		synctest.Wait() // its connection is being closed, which takes a second
@@ -316,43 +311,43 @@ func (c stubborn) Read(p []byte) (int, error) {
 // Jobs return, nobody reads from their connection any more.
 func TestGoroutinesGone(t *testing.T) {
 	ctx := context.Background()
-	for name, do := range map[string]func(c *follower) error{
-		"Unsubscribe": func(c *follower) error {
+	for name, do := range map[string]func(c *harness.Client) error{
+		"Unsubscribe": func(c *harness.Client) error {
 			defer c.Unsubscribe()
 			return c.Subscribe(ctx)
 		},
-		"Close": func(c *follower) error {
+		"Close": func(c *harness.Client) error {
 			defer c.Close()
 			return c.Subscribe(ctx)
 		},
-		"History": func(c *follower) error {
+		"History": func(c *harness.Client) error {
 			_, _, err := c.History(ctx, wire.Cursor{}, 0)
 			return err
 		},
-		"Jobs": func(c *follower) error {
+		"Jobs": func(c *harness.Client) error {
 			_, err := c.Jobs(ctx)
 			return err
 		},
-		"a refused Subscribe": func(c *follower) error {
+		"a refused Subscribe": func(c *harness.Client) error {
 			if err := c.Subscribe(ctx); !errors.Is(err, wire.Full) {
 				return fmt.Errorf("not refused: %w", err)
 			}
 			return nil
 		},
 	} {
-		inBubble(t, func(s *site) {
+		harness.Bubble(t, func(s *harness.Server) {
 			if name == "a refused Subscribe" {
-				s.cfg.MaxSubscribers = 1
-				s.start()
-				if err := s.client(momclient.Options{}).Subscribe(ctx); err != nil {
+				s.Config.MaxSubscribers = 1
+				s.Start()
+				if err := s.Client(momclient.Options{}).Subscribe(ctx); err != nil {
 					t.Fatal(err)
 				}
 			} else {
-				s.start()
+				s.Start()
 			}
 			var reading atomic.Int32
-			c := s.client(momclient.Options{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				nc, err := s.net.DialContext(ctx, network, addr)
+			c := s.Client(momclient.Options{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				nc, err := s.Net.DialContext(ctx, network, addr)
 				return stubborn{nc, &reading}, err
 			}})
 			if err := do(c); err != nil {
@@ -380,8 +375,7 @@ func TestPanic(t *testing.T) {
 		{"Logger", false, true, "", "event 2: ouch OnConnection handler panicked: oh", ""},
 		{"neither", false, false, "", "", "event 2: ouch OnConnection handler panicked: oh"},
 	} {
-		inBubble(t, func(s *site) {
-			s.start()
+		harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 			var told, logged, byDefault record
 			slog.SetDefault(slog.New(panicLog{&byDefault}))
 			var opts momclient.Options
@@ -397,7 +391,7 @@ func TestPanic(t *testing.T) {
 			if test.logger {
 				opts.Logger = slog.New(panicLog{&logged})
 			}
-			c := s.client(opts)
+			c := s.Client(opts)
 			c.OnEvent(func(e wire.Event) {
 				if e.Seq == 2 {
 					panic("ouch")
@@ -409,9 +403,9 @@ func TestPanic(t *testing.T) {
 				}
 			})
 			c.Subscribe(context.Background())
-			s.publish(3)
+			s.PublishN(3)
 			synctest.Wait()
-			c.wasTold(invariant.Told{Fresh: 3, Last: 3})
+			c.WantTold(invariant.Told{Fresh: 3, Last: 3})
 			c.Close()
 			synctest.Wait()
 			for what, is := range map[string][2]string{"OnPanic": {told.take(), test.told}, "Logger": {logged.take(), test.logged}, "slog.Default": {byDefault.take(), test.byDefault}} {
@@ -450,10 +444,9 @@ func (l panicLog) Handle(_ context.Context, r slog.Record) error {
 // TestEvents is the stream as a range loop: broken off, gone on with, and
 // ended by its context.
 func TestEvents(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		c := s.client(momclient.Options{From: wire.FromOldest})
-		s.publish(5)
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{From: wire.FromOldest})
+		s.PublishN(5)
 		for e, err := range c.Events(context.Background()) {
 			if err != nil {
 				t.Fatal(err)
@@ -468,19 +461,19 @@ func TestEvents(t *testing.T) {
 		if at := c.Cursor().Seq; at != 3 {
 			t.Errorf("broken off at event 3 the cursor is at %d", at)
 		}
-		c.wasTold(invariant.Told{Fresh: 3, Last: 3})
+		c.WantTold(invariant.Told{Fresh: 3, Last: 3})
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		var end error
 		for _, err := range c.Events(ctx) {
 			end = err
 		}
-		c.wasTold(invariant.Told{Fresh: 2, Last: 5})
+		c.WantTold(invariant.Told{Fresh: 2, Last: 5})
 		if !errors.Is(end, context.DeadlineExceeded) {
 			t.Errorf("ended by %v", end)
 		}
 		synctest.Wait() // until the server knows
-		if s.srv.Stats().Subscribers != 0 {
+		if s.Stats().Subscribers != 0 {
 			t.Error("still subscribed")
 		}
 	})
@@ -489,10 +482,9 @@ func TestEvents(t *testing.T) {
 // TestEventsEnd without AutoReconnect when the connection is lost, after all
 // that came before.
 func TestEventsEnd(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		c := s.client(momclient.Options{From: wire.FromOldest})
-		s.publish(1)
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{From: wire.FromOldest})
+		s.PublishN(1)
 		n := 0
 		var end error
 		for _, err := range c.Events(context.Background()) {
@@ -501,13 +493,13 @@ func TestEventsEnd(t *testing.T) {
 				continue
 			}
 			if n++; n == 1 {
-				s.publish(4)
+				s.PublishN(4)
 				synctest.Wait()
-				s.net.Cut()
+				s.Net.Cut()
 				synctest.Wait()
 			}
 		}
-		c.wasTold(invariant.Told{Fresh: 5, Last: 5})
+		c.WantTold(invariant.Told{Fresh: 5, Last: 5})
 		if !errors.Is(end, wire.Lost) {
 			t.Errorf("ended by %v", end)
 		}
@@ -525,8 +517,8 @@ func TestRefusedForGood(t *testing.T) {
 		{"HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", wire.NotMoM},
 		{"SSH", "SSH-2.0-OpenSSH_9.2\r\n", wire.NotMoM},
 	} {
-		inBubble(t, func(s *site) {
-			l, err := s.net.Listen(memAddr)
+		harness.Bubble(t, func(s *harness.Server) {
+			l, err := s.Net.Listen(harness.MemAddr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -537,7 +529,7 @@ func TestRefusedForGood(t *testing.T) {
 					io.WriteString(nc, test.answer)
 				}
 			}()
-			c := s.client(momclient.Options{AutoReconnect: true})
+			c := s.Client(momclient.Options{AutoReconnect: true})
 			var statuses record
 			statuses.statuses(c)
 			if err := c.Subscribe(context.Background()); !errors.Is(err, test.want) {
@@ -554,19 +546,17 @@ func TestRefusedForGood(t *testing.T) {
 // TestSilence takes the connection for dead two and a half heartbeats after
 // the last word, and not a nanosecond before.
 func TestSilence(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start() // a heartbeat every 3 s
+	harness.Bubble(t, func(s *harness.Server) {
+		s.Start() // a heartbeat every 3 s
 		var stalled stallable
-		c := s.client(momclient.Options{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			nc, err := s.net.DialContext(ctx, network, addr)
+		c := s.Client(momclient.Options{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := s.Net.DialContext(ctx, network, addr)
 			stalled.Conn = nc
 			return &stalled, err
 		}})
 		var statuses record
 		statuses.statuses(c)
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c.MustSubscribe()
 		synctest.Wait()
 		statuses.take()
 		stalled.stall()
@@ -611,34 +601,32 @@ func (s *stallable) Read(p []byte) (int, error) {
 
 // TestLaggardReconnects grants room anew in each session.
 func TestLaggardReconnects(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		c := s.client(momclient.Options{AutoReconnect: true, Queue: 4})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{AutoReconnect: true, Queue: 4})
 		c.OnEvent(func(wire.Event) { time.Sleep(time.Millisecond) })
 		c.Subscribe(context.Background())
-		s.publish(100)
+		s.PublishN(100)
 		time.Sleep(50 * time.Millisecond)
-		s.net.Cut()
+		s.Net.Cut()
 		time.Sleep(300 * time.Millisecond)
 		start := time.Now()
-		s.publish(100)
-		for s.srv.Subscribers()[0].Lag > 0 {
+		s.PublishN(100)
+		for s.Subscribers()[0].Lag > 0 {
 			time.Sleep(time.Millisecond)
 		}
 		if d := time.Since(start); d > 250*time.Millisecond {
 			t.Errorf("100 events took %v; room is told of only by heartbeats?", d)
 		}
 		time.Sleep(time.Second)
-		c.wasTold(invariant.Told{Fresh: 200, Last: 200})
+		c.WantTold(invariant.Told{Fresh: 200, Last: 200})
 	})
 }
 
 // TestHistory asks for cached events without subscribing, in pages.
 func TestHistory(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		s.publish(5000)
-		c := s.client(momclient.Options{})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		s.PublishN(5000)
+		c := s.Client(momclient.Options{})
 		ctx := context.Background()
 		all, end, err := c.History(ctx, wire.Cursor{}, 0)
 		if err != nil || len(all) != 5000 || all[4999].Seq != 5000 || end.Seq != 5000 {
@@ -659,7 +647,7 @@ func TestHistory(t *testing.T) {
 		if err != nil || len(other) != 1 || other[0].Seq != 1 {
 			t.Errorf("after one of another epoch: %v, %v", other, err)
 		}
-		s.publish(10_001)
+		s.PublishN(10_001)
 		gone, _, err := c.History(ctx, all[9].Cursor(), 1)
 		if err != nil || len(gone) != 1 || gone[0].Missed != 4991 || gone[0].Seq != 5002 {
 			t.Errorf("after a gap: %+v, %v", gone, err)

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"mom.internal/momclient"
+	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -19,21 +21,20 @@ import (
 func TestTakeOver(t *testing.T) {
 	const events = 200
 	for round := range 100 {
-		inBubble(t, func(s *site) {
-			s.start()
-			s.publish(events)
+		harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+			s.PublishN(events)
 			var mu sync.Mutex // guards seen
 			seen := make(map[uint64]int)
 			note := func(e wire.Event) {
 				mu.Lock()
 				defer mu.Unlock()
 				seen[e.Seq]++
-				if e.Missed > 0 || e.RunID != s.run || e.Data.Status.State != wire.Transferring {
+				if e.Missed > 0 || e.RunID != s.RunID || e.Data.Status.State != wire.Transferring {
 					t.Errorf("round %d: event %d is %+v", round, e.Seq, e)
 				}
 			}
 			lost := make(chan struct{}, 1)
-			c := momclient.New(memAddr, momclient.Options{From: wire.FromOldest, DialContext: s.net.DialContext})
+			c := momclient.New(harness.MemAddr, momclient.Options{From: wire.FromOldest, DialContext: s.Net.DialContext})
 			defer c.Close()
 			c.OnConnection(func(st momclient.ConnectionStatus) {
 				if st.Kind == momclient.Lost {
@@ -47,7 +48,7 @@ func TestTakeOver(t *testing.T) {
 				t.Fatal(err)
 			}
 			<-handled // the rest is in the queue
-			s.net.Cut()
+			s.Net.Cut()
 			<-lost
 			taken := 0
 			loop, cancel := context.WithTimeout(ctx, time.Second) // for the round in which the handler was first
@@ -89,50 +90,43 @@ func TestDuringHandler(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		opts   momclient.Options
-		during func(s *site, c *follower)
+		during func(s *harness.Server, c *harness.Client)
 		told   uint64 // of four events, of which the handler of the second blocks
 	}{
-		{"a reconnect", momclient.Options{AutoReconnect: true}, func(s *site, c *follower) { s.net.Cut() }, 4},
-		{"two reconnects", momclient.Options{AutoReconnect: true}, func(s *site, c *follower) {
-			s.net.Cut()
+		{"a reconnect", momclient.Options{AutoReconnect: true}, func(s *harness.Server, c *harness.Client) { s.Net.Cut() }, 4},
+		{"two reconnects", momclient.Options{AutoReconnect: true}, func(s *harness.Server, c *harness.Client) {
+			s.Net.Cut()
 			time.Sleep(time.Second)
-			s.net.Cut()
+			s.Net.Cut()
 		}, 4},
-		{"Unsubscribe", momclient.Options{}, func(s *site, c *follower) { c.Unsubscribe() }, 2},
-		{"Close", momclient.Options{}, func(s *site, c *follower) { c.Close() }, 2},
-		{"another subscription", momclient.Options{}, func(s *site, c *follower) {
+		{"Unsubscribe", momclient.Options{}, func(s *harness.Server, c *harness.Client) { c.Unsubscribe() }, 2},
+		{"Close", momclient.Options{}, func(s *harness.Server, c *harness.Client) { c.Close() }, 2},
+		{"another subscription", momclient.Options{}, func(s *harness.Server, c *harness.Client) {
 			c.Unsubscribe()
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Error(err)
-			}
+			c.MustSubscribe()
 		}, 4},
-		{"a loss and another subscription", momclient.Options{}, func(s *site, c *follower) {
-			s.net.Cut()
+		{"a loss and another subscription", momclient.Options{}, func(s *harness.Server, c *harness.Client) {
+			s.Net.Cut()
 			synctest.Wait()
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Error(err)
-			}
+			c.MustSubscribe()
 		}, 4},
 	} {
-		inBubble(t, func(s *site) {
-			s.start()
+		harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 			test.opts.From = wire.FromOldest
-			c := s.client(test.opts)
+			c := s.Client(test.opts)
 			c.OnEvent(func(e wire.Event) {
 				if e.Seq == 2 {
 					time.Sleep(time.Minute)
 				}
 			})
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
-			s.publish(3)
+			c.MustSubscribe()
+			s.PublishN(3)
 			synctest.Wait()
 			test.during(s, c)
-			s.publish(1)
+			s.PublishN(1)
 			time.Sleep(2 * time.Minute)
 			synctest.Wait()
-			c.wasTold(invariant.Told{Fresh: int(test.told), Last: test.told})
+			c.WantTold(invariant.Told{Fresh: int(test.told), Last: test.told})
 			if at := c.Cursor().Seq; at != test.told {
 				t.Errorf("%s: the cursor is at %d; want %d", test.name, at, test.told)
 			}
@@ -150,40 +144,39 @@ func TestBacklog(t *testing.T) {
 		defer cancel()
 		try(ctx)
 	}
-	fails := func(ctx context.Context, t *testing.T, c *follower) {
+	fails := func(ctx context.Context, t *testing.T, c *harness.Client) {
 		if err := c.Subscribe(ctx); err == nil {
 			t.Error("subscribed without a server")
 		}
 	}
-	loops := func(ctx context.Context, t *testing.T, c *follower) {
+	loops := func(ctx context.Context, t *testing.T, c *harness.Client) {
 		for _, err := range c.Events(ctx) {
 			if err == nil {
 				t.Error("an event without a server")
 			}
 		}
 	}
-	for name, between := range map[string]func(t *testing.T, c *follower){
-		"nothing":     func(*testing.T, *follower) {},
-		"Unsubscribe": func(_ *testing.T, c *follower) { c.Unsubscribe() },
-		"a Subscribe that fails": func(t *testing.T, c *follower) {
+	for name, between := range map[string]func(t *testing.T, c *harness.Client){
+		"nothing":     func(*testing.T, *harness.Client) {},
+		"Unsubscribe": func(_ *testing.T, c *harness.Client) { c.Unsubscribe() },
+		"a Subscribe that fails": func(t *testing.T, c *harness.Client) {
 			within(time.Second, func(ctx context.Context) { fails(ctx, t, c) })
 		},
-		"a Subscribe that is given up": func(t *testing.T, c *follower) {
+		"a Subscribe that is given up": func(t *testing.T, c *harness.Client) {
 			within(0, func(ctx context.Context) { fails(ctx, t, c) })
 		},
-		"a loop that fails": func(t *testing.T, c *follower) {
+		"a loop that fails": func(t *testing.T, c *harness.Client) {
 			within(time.Second, func(ctx context.Context) { loops(ctx, t, c) })
 		},
-		"a loop that is given up": func(t *testing.T, c *follower) {
+		"a loop that is given up": func(t *testing.T, c *harness.Client) {
 			within(0, func(ctx context.Context) { loops(ctx, t, c) })
 		},
 	} {
 		for _, auto := range []bool{false, true} {
 			for _, looped := range []bool{false, true} {
-				inBubble(t, func(s *site) {
-					s.start()
-					first := s.srv.Epoch()
-					c := s.client(momclient.Options{AutoReconnect: auto})
+				harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+					first := s.Epoch()
+					c := s.Client(momclient.Options{AutoReconnect: auto})
 					c.OnEvent(func(e wire.Event) {
 						if e.Seq == 1 && e.Epoch == first {
 							time.Sleep(time.Minute)
@@ -193,16 +186,16 @@ func TestBacklog(t *testing.T) {
 					if err := c.Subscribe(ctx); err != nil {
 						t.Fatal(err)
 					}
-					s.publish(1 + waiting)
+					s.PublishN(1 + waiting)
 					synctest.Wait()
-					s.srv.Close()
+					s.Close()
 					synctest.Wait()
 					if auto {
 						c.Unsubscribe()
 					}
 					between(t, c)
-					s.start() // another epoch
-					s.publish(1)
+					s.Start() // another epoch
+					s.PublishN(1)
 					if looped {
 						ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 						defer cancel()
@@ -216,7 +209,7 @@ func TestBacklog(t *testing.T) {
 					}
 					time.Sleep(2 * time.Minute)
 					synctest.Wait()
-					if told := c.stream.Told(); told.Fresh != waiting+2 || told.Missed > 0 || told.Last != 1 {
+					if told := c.Told(); told.Fresh != waiting+2 || told.Missed > 0 || told.Last != 1 {
 						t.Errorf("%s, AutoReconnect %v, a loop %v: told %+v", name, auto, looped, told)
 					}
 				})
@@ -229,10 +222,9 @@ func TestBacklog(t *testing.T) {
 // before the connection was lost, to the handler and to a loop.
 func TestUnsubscribeAfterLoss(t *testing.T) {
 	for _, looped := range []bool{false, true} {
-		inBubble(t, func(s *site) {
-			s.start()
-			s.publish(5)
-			c := s.client(momclient.Options{From: wire.FromOldest})
+		harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+			s.PublishN(5)
+			c := s.Client(momclient.Options{From: wire.FromOldest})
 			first := func(e wire.Event) {
 				if e.Seq == 1 {
 					time.Sleep(time.Minute)
@@ -249,23 +241,19 @@ func TestUnsubscribeAfterLoss(t *testing.T) {
 				}()
 			} else {
 				c.OnEvent(first)
-				if err := c.Subscribe(context.Background()); err != nil {
-					t.Fatal(err)
-				}
+				c.MustSubscribe()
 			}
 			synctest.Wait()
-			s.net.Cut()
+			s.Net.Cut()
 			synctest.Wait()
 			c.Unsubscribe()
 			time.Sleep(time.Hour)
-			if told := c.stream.Told(); told.Fresh != 1 {
+			if told := c.Told(); told.Fresh != 1 {
 				t.Errorf("a loop %v: told %+v", looped, told)
 			}
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+			c.MustSubscribe()
 			synctest.Wait()
-			if told := c.stream.Told(); told.Fresh != 4 || told.Last != 5 {
+			if told := c.Told(); told.Fresh != 4 || told.Last != 5 {
 				t.Errorf("a loop %v: later told %+v", looped, told)
 			}
 		})
@@ -275,10 +263,9 @@ func TestUnsubscribeAfterLoss(t *testing.T) {
 // TestOldLoop: the body of a loop that was unsubscribed still runs beside the
 // next loop, and the old loop takes no further event.
 func TestOldLoop(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		s.publish(1)
-		c := momclient.New(memAddr, momclient.Options{From: wire.FromOldest, DialContext: s.net.DialContext})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		s.PublishN(1)
+		c := momclient.New(harness.MemAddr, momclient.Options{From: wire.FromOldest, DialContext: s.Net.DialContext})
 		defer c.Close()
 		body := make(chan struct{})
 		var before, after []uint64
@@ -302,7 +289,7 @@ func TestOldLoop(t *testing.T) {
 		synctest.Wait()
 		close(body)
 		synctest.Wait()
-		s.publish(3)
+		s.PublishN(3)
 		synctest.Wait()
 		c.Unsubscribe()
 		synctest.Wait()

@@ -13,23 +13,22 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // TestListen: Options.Listen is asked for the callback address. A failure for
 // want of a descriptor, or of any free port, may pass; a port that is taken, or
 // may not be listened on, is final, because no later attempt would do better.
 func TestListen(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 		for _, test := range []struct {
 			addr   string
 			failed error
@@ -42,7 +41,7 @@ func TestListen(t *testing.T) {
 			{"10.0.0.1:7421", syscall.EMFILE, wire.CallbackFailed},
 		} {
 			var asked string
-			c := s.client(momclient.Options{CallbackAddr: test.addr, Listen: func(network, addr string) (net.Listener, error) {
+			c := s.Client(momclient.Options{CallbackAddr: test.addr, Listen: func(network, addr string) (net.Listener, error) {
 				asked = network + " " + addr
 				return nil, &net.OpError{Op: "listen", Err: test.failed}
 			}})
@@ -67,25 +66,22 @@ type caller struct {
 
 // calls serves one connection after the other on the site's network, each with
 // a caller.
-func (s *site) calls(subscribed func(l *caller, args *protocol.SubscribeArgs) error) {
-	s.t.Helper()
-	lis, err := s.net.Listen(memAddr)
+func calls(s *harness.Server, subscribed func(l *caller, args *protocol.SubscribeArgs) error) {
+	s.T.Helper()
+	lis, err := s.Net.Listen(harness.MemAddr)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	s.t.Cleanup(func() { lis.Close() })
+	s.T.Cleanup(func() { lis.Close() })
 	go func() {
 		for nc, err := lis.Accept(); err == nil; nc, err = lis.Accept() {
 			protocol.ReadHello(nc)
 			protocol.Accept(nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
-			l := &caller{t: s.t, net: &s.net, conn: duplex.NewConn(nc, longTimes), subscribed: subscribed}
+			l := &caller{t: s.T, net: &s.Net, conn: duplex.NewConn(nc, harness.LongTimes), subscribed: subscribed}
 			go l.conn.Serve(protocol.ServerService, l)
 		}
 	}()
 }
-
-// longTimes bounds the connections of test servers that are slow.
-var longTimes = duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour}
 
 func (l *caller) Subscribe(args *protocol.SubscribeArgs, _ *protocol.Subscribed) error {
 	return duplex.RunMethod(nil, func() error { return l.subscribed(l, args) })
@@ -122,14 +118,14 @@ func ends(nc net.Conn) error {
 }
 
 // dialledBack is a client whose endpoint is on the site's network.
-func (s *site) dialledBack(opts momclient.Options) *follower {
+func dialledBack(s *harness.Server, opts momclient.Options) *harness.Client {
 	if opts.CallbackAddr == "" {
 		opts.CallbackAddr = "callback:1"
 	}
 	if opts.Listen == nil {
-		opts.Listen = func(_, _ string) (net.Listener, error) { return s.net.Listen("callback:1") }
+		opts.Listen = func(_, _ string) (net.Listener, error) { return s.Net.Listen("callback:1") }
 	}
-	return s.client(opts)
+	return s.Client(opts)
 }
 
 // TestCallbackHost: the client gives the server the host that Options name or,
@@ -144,13 +140,13 @@ func TestCallbackHost(t *testing.T) {
 		"0.0.0.0:0":          "mem-client:1",
 		"[::]:0":             "mem-client:1",
 	} {
-		inBubble(t, func(s *site) {
+		harness.Bubble(t, func(s *harness.Server) {
 			var got string
-			s.calls(func(_ *caller, args *protocol.SubscribeArgs) error {
+			calls(s, func(_ *caller, args *protocol.SubscribeArgs) error {
 				got = args.CallbackAddr
 				return wire.Errorf(wire.Forbidden, "it is known now")
 			})
-			s.dialledBack(momclient.Options{CallbackAddr: addr}).Subscribe(context.Background())
+			dialledBack(s, momclient.Options{CallbackAddr: addr}).Subscribe(context.Background())
 			if got != want {
 				t.Errorf("at %s the server is told %s; want %s", addr, got, want)
 			}
@@ -162,16 +158,16 @@ func TestCallbackHost(t *testing.T) {
 // stranger who has seen one cannot use it at the endpoint of another
 // subscription.
 func TestTickets(t *testing.T) {
-	inBubble(t, func(s *site) {
+	harness.Bubble(t, func(s *harness.Server) {
 		seen := map[string]bool{string(make([]byte, protocol.TicketSize)): true}
-		s.calls(func(_ *caller, args *protocol.SubscribeArgs) error {
+		calls(s, func(_ *caller, args *protocol.SubscribeArgs) error {
 			if seen[string(args.Ticket)] || len(args.Ticket) != protocol.TicketSize {
 				t.Errorf("the ticket % x again", args.Ticket)
 			}
 			seen[string(args.Ticket)] = true
 			return wire.Errorf(wire.Forbidden, "it is known now")
 		})
-		c := s.dialledBack(momclient.Options{})
+		c := dialledBack(s, momclient.Options{})
 		for range 3 {
 			c.Subscribe(context.Background())
 		}
@@ -185,10 +181,10 @@ func TestTickets(t *testing.T) {
 // The next connection is closed without an answer, and the server gets in as
 // soon as one stranger leaves. The others are then cut off, and hold up nobody.
 func TestSilentStrangers(t *testing.T) {
-	inBubble(t, func(s *site) {
+	harness.Bubble(t, func(s *harness.Server) {
 		const places = 8
 		var strangers []net.Conn
-		s.calls(func(l *caller, args *protocol.SubscribeArgs) error {
+		calls(s, func(l *caller, args *protocol.SubscribeArgs) error {
 			for range places {
 				nc := l.dial(args)
 				if _, err := io.ReadFull(nc, make([]byte, 53)); err != nil { // the endpoint's opening
@@ -203,14 +199,12 @@ func TestSilentStrangers(t *testing.T) {
 			}
 			strangers[0].Close()
 			synctest.Wait()
-			go duplex.NewConn(l.prove(args), longTimes).Serve("", nil)
+			go duplex.NewConn(l.prove(args), harness.LongTimes).Serve("", nil)
 			return nil
 		})
-		c := s.dialledBack(momclient.Options{})
+		c := dialledBack(s, momclient.Options{})
 		began := time.Now()
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c.MustSubscribe()
 		if took := time.Since(began); took != 0 {
 			t.Errorf("the strangers hold up the subscription for %v", took)
 		}
@@ -226,10 +220,10 @@ func TestSilentStrangers(t *testing.T) {
 // TestProvenTwice has a server dial back twice, and prove itself each time: the
 // endpoint takes one connection, and closes the other when it closes itself.
 func TestProvenTwice(t *testing.T) {
-	inBubble(t, func(s *site) {
+	harness.Bubble(t, func(s *harness.Server) {
 		var second net.Conn
-		s.calls(func(l *caller, args *protocol.SubscribeArgs) error {
-			first := duplex.NewConn(l.prove(args), longTimes)
+		calls(s, func(l *caller, args *protocol.SubscribeArgs) error {
+			first := duplex.NewConn(l.prove(args), harness.LongTimes)
 			go first.Serve("", nil)
 			synctest.Wait()
 			second = l.prove(args)
@@ -239,10 +233,8 @@ func TestProvenTwice(t *testing.T) {
 			}
 			return nil
 		})
-		c := s.dialledBack(momclient.Options{})
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c := dialledBack(s, momclient.Options{})
+		c.MustSubscribe()
 		if err := ends(second); err != io.EOF {
 			t.Errorf("the second connection: %v", err)
 		}
@@ -290,11 +282,11 @@ func TestEndpointThatCannotAccept(t *testing.T) {
 		syscall.EMFILE:                    101, // in ten milliseconds each, and at first
 		errors.New("the network is gone"): 1,
 	} {
-		inBubble(t, func(s *site) {
-			s.calls(func(*caller, *protocol.SubscribeArgs) error { return nil })
+		harness.Bubble(t, func(s *harness.Server) {
+			calls(s, func(*caller, *protocol.SubscribeArgs) error { return nil })
 			l := &brokenListener{err: failed}
-			c := s.dialledBack(momclient.Options{CallTimeout: time.Second + time.Millisecond, Listen: func(_, addr string) (lis net.Listener, err error) {
-				l.Listener, err = s.net.Listen(addr)
+			c := dialledBack(s, momclient.Options{CallTimeout: time.Second + time.Millisecond, Listen: func(_, addr string) (lis net.Listener, err error) {
+				l.Listener, err = s.Net.Listen(addr)
 				return l, err
 			}})
 			err := c.Subscribe(context.Background())
@@ -311,21 +303,19 @@ func TestEndpointThatCannotAccept(t *testing.T) {
 // TestEndpointGone: when Subscribe returns, nothing is left of the endpoint, so
 // that another subscription can listen at the same address.
 func TestEndpointGone(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.calls(func(l *caller, args *protocol.SubscribeArgs) error {
-			go duplex.NewConn(l.prove(args), longTimes).Serve("", nil)
+	harness.Bubble(t, func(s *harness.Server) {
+		calls(s, func(l *caller, args *protocol.SubscribeArgs) error {
+			go duplex.NewConn(l.prove(args), harness.LongTimes).Serve("", nil)
 			return nil
 		})
 		var l *brokenListener
-		c := s.dialledBack(momclient.Options{Listen: func(_, addr string) (net.Listener, error) {
-			lis, err := s.net.Listen(addr)
+		c := dialledBack(s, momclient.Options{Listen: func(_, addr string) (net.Listener, error) {
+			lis, err := s.Net.Listen(addr)
 			l = &brokenListener{Listener: lis}
 			return l, err
 		}})
 		for range 2 {
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+			c.MustSubscribe()
 			if n := l.accepting.Load(); n != 0 {
 				t.Error("the endpoint still accepts")
 			}
@@ -340,22 +330,22 @@ func TestEndpointGone(t *testing.T) {
 // with that reason. If the server does not answer, the error is that of the
 // call, not of the endpoint.
 func TestCalledBackAtLast(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.calls(func(l *caller, args *protocol.SubscribeArgs) error {
+	harness.Bubble(t, func(s *harness.Server) {
+		calls(s, func(l *caller, args *protocol.SubscribeArgs) error {
 			time.AfterFunc(time.Second, func() { l.conn.Close(wire.Errorf(wire.Closed, "enough")) })
 			return nil
 		})
 		began := time.Now()
-		if err := s.dialledBack(momclient.Options{}).Subscribe(context.Background()); !errors.Is(err, wire.Lost) || time.Since(began) != time.Second {
+		if err := dialledBack(s, momclient.Options{}).Subscribe(context.Background()); !errors.Is(err, wire.Lost) || time.Since(began) != time.Second {
 			t.Errorf("closed: after %v %v", time.Since(began), err)
 		}
 	})
-	inBubble(t, func(s *site) {
-		s.calls(func(*caller, *protocol.SubscribeArgs) error {
+	harness.Bubble(t, func(s *harness.Server) {
+		calls(s, func(*caller, *protocol.SubscribeArgs) error {
 			time.Sleep(time.Minute)
 			return nil
 		})
-		if err := s.dialledBack(momclient.Options{}).Subscribe(context.Background()); !hit(err, wire.Timeout, "CallTimeout") || !strings.Contains(err.Error(), "Subscribe") {
+		if err := dialledBack(s, momclient.Options{}).Subscribe(context.Background()); !hit(err, wire.Timeout, "CallTimeout") || !strings.Contains(err.Error(), "Subscribe") {
 			t.Errorf("unanswered: %v", err)
 		}
 		time.Sleep(time.Minute)
@@ -365,9 +355,8 @@ func TestCalledBackAtLast(t *testing.T) {
 // TestCallbackAddrNonsense refuses a CallbackAddr that is not an address, and
 // names it.
 func TestCallbackAddrNonsense(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		c := s.client(momclient.Options{CallbackAddr: "nonsense", Listen: func(string, string) (net.Listener, error) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{CallbackAddr: "nonsense", Listen: func(string, string) (net.Listener, error) {
 			t.Error("it listens all the same")
 			return nil, net.ErrClosed
 		}})
@@ -398,7 +387,7 @@ func TestStrangersAtTheEndpoint(t *testing.T) {
 	c := momclient.New(l.Addr().String(), momclient.Options{CallbackAddr: "127.0.0.1:0"})
 	defer c.Close()
 	if err := c.Subscribe(context.Background()); err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
 }
 

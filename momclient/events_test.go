@@ -7,7 +7,9 @@ import (
 	"testing/synctest"
 
 	"mom.internal/momclient"
+	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -15,8 +17,8 @@ import (
 // error that Subscribe would have returned, so that the loop does not end in
 // silence.
 func TestEventsFail(t *testing.T) {
-	inBubble(t, func(s *site) {
-		c := s.client(momclient.Options{})
+	harness.Bubble(t, func(s *harness.Server) {
+		c := s.Client(momclient.Options{})
 		turns := 0
 		for e, err := range c.Events(context.Background()) {
 			if turns++; e.Seq != 0 || !errors.Is(err, wire.Lost) {
@@ -33,10 +35,9 @@ func TestEventsFail(t *testing.T) {
 // are left, and gets the server's reason last. Until then the loop owns the
 // stream: a second subscription would take events from it.
 func TestEventsDrain(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		c := s.client(momclient.Options{From: wire.FromOldest})
-		s.publish(3)
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{From: wire.FromOldest})
+		s.PublishN(3)
 		ctx := context.Background()
 		var end error
 		for e, err := range c.Events(ctx) {
@@ -45,9 +46,9 @@ func TestEventsDrain(t *testing.T) {
 				continue
 			}
 			if e.Seq == 1 {
-				s.srv.Shutdown(ctx)
+				s.Shutdown(ctx)
 				synctest.Wait()
-				s.start()
+				s.Start()
 			}
 			if err := c.Subscribe(ctx); !errors.Is(err, wire.AlreadySubscribed) {
 				t.Errorf("while event %d is handled: %v", e.Seq, err)
@@ -56,7 +57,7 @@ func TestEventsDrain(t *testing.T) {
 		if !errors.Is(end, wire.Draining) {
 			t.Errorf("ended by %v", end)
 		}
-		c.wasTold(invariant.Told{Fresh: 3, Last: 3})
+		c.WantTold(invariant.Told{Fresh: 3, Last: 3})
 		if err := c.Subscribe(ctx); err != nil {
 			t.Errorf("after the loop: %v", err)
 		}

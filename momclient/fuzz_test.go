@@ -8,12 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/attack"
 	"mom.internal/wire/wiretest/invariant"
 )

@@ -1,7 +1,6 @@
 package momclient_test
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,7 +8,9 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
+	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -17,41 +18,31 @@ import (
 // while: its count waits for the next event, and is not lost, whoever ends
 // meanwhile.
 func TestGapBeforeAnEvent(t *testing.T) {
-	for name, meanwhile := range map[string]func(s *site, c *follower, opts momclient.Options) *follower{
-		"nothing": func(_ *site, c *follower, _ momclient.Options) *follower { return c },
-		"unsubscribed": func(s *site, c *follower, _ momclient.Options) *follower {
+	for name, meanwhile := range map[string]func(s *harness.Server, c *harness.Client, opts momclient.Options) *harness.Client{
+		"nothing": func(_ *harness.Server, c *harness.Client, _ momclient.Options) *harness.Client { return c },
+		"unsubscribed": func(s *harness.Server, c *harness.Client, _ momclient.Options) *harness.Client {
 			c.Unsubscribe()
-			if err := c.Subscribe(context.Background()); err != nil {
-				s.t.Error(err)
-			}
+			c.MustSubscribe()
 			return c
 		},
-		"another client": func(s *site, c *follower, opts momclient.Options) *follower {
+		"another client": func(s *harness.Server, c *harness.Client, opts momclient.Options) *harness.Client {
 			opts.Cursor = c.Cursor()
 			c.Close()
-			next := s.client(opts)
-			if err := next.Subscribe(context.Background()); err != nil {
-				s.t.Error(err)
-			}
+			next := s.Client(opts)
+			next.MustSubscribe()
 			return next
 		},
 	} {
-		inBubble(t, func(s *site) {
-			s.cfg.CacheEvents = 100
-			s.start()
+		harness.Serve(t, momserver.Config{CacheEvents: 100}, func(s *harness.Server) {
 			opts := momclient.Options{Filter: wire.Filter{States: []wire.State{wire.JobCompleted}}}
-			c := s.client(opts)
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
-			s.publish(10)
+			c := s.Client(opts)
+			c.MustSubscribe()
+			s.PublishN(10)
 			time.Sleep(5 * time.Second) // a heartbeat tells that they were filtered out
 			before := c.Cursor()
 			c.Unsubscribe()
-			s.publish(400)
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+			s.PublishN(400)
+			c.MustSubscribe()
 			synctest.Wait()
 			if got := c.Cursor(); before.Seq != 10 || got != before {
 				t.Errorf("%s: the cursor went from %v to %v before anybody was told", name, before, got)
@@ -59,10 +50,10 @@ func TestGapBeforeAnEvent(t *testing.T) {
 			c = meanwhile(s, c, opts)
 			synctest.Wait()
 			for range 2 {
-				s.send(wire.Event{JobID: s.run, RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted}}})
+				s.Must(wire.Event{JobID: s.RunID, RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted}}})
 			}
 			synctest.Wait()
-			c.wasTold(invariant.Told{Fresh: 2, Gaps: 1, Missed: 300, Last: 412})
+			c.WantTold(invariant.Told{Fresh: 2, Gaps: 1, Missed: 300, Last: 412})
 			if c.Cursor().Seq != 412 {
 				t.Errorf("%s: at %v in the end", name, c.Cursor())
 			}

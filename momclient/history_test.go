@@ -13,13 +13,14 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
+	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // slowToClose is a connection whose Close takes a second.
@@ -58,14 +59,14 @@ func TestCallsEnded(t *testing.T) {
 	for name, call := range calls {
 		for _, greeted := range []bool{true, false} {
 			for _, end := range ends {
-				inBubble(t, func(s *site) {
+				harness.Bubble(t, func(s *harness.Server) {
 					l := &slow{pages: time.Hour}
 					if !greeted {
 						l.greets = time.Hour
 					}
-					s.slow(l)
-					c := momclient.New(memAddr, momclient.Options{CallTimeout: 2 * time.Hour, DialTimeout: 2 * time.Hour, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-						nc, err := s.net.DialContext(ctx, network, addr)
+					serveSlowly(s, l)
+					c := momclient.New(harness.MemAddr, momclient.Options{CallTimeout: 2 * time.Hour, DialTimeout: 2 * time.Hour, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+						nc, err := s.Net.DialContext(ctx, network, addr)
 						return slowToClose{nc}, err
 					}})
 					defer c.Close()
@@ -98,7 +99,7 @@ func TestCallsEnded(t *testing.T) {
 
 // TestCallsOfClosed: calls after Close are refused, and make no connection.
 func TestCallsOfClosed(t *testing.T) {
-	c := momclient.New(memAddr, momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) {
+	c := momclient.New(harness.MemAddr, momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		t.Error("it connects")
 		return nil, net.ErrClosed
 	}})
@@ -111,10 +112,9 @@ func TestCallsOfClosed(t *testing.T) {
 // TestHistoryOfPages: History returns as many events as were asked for, even if
 // they come in several pages.
 func TestHistoryOfPages(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		s.publish(5000)
-		c := s.client(momclient.Options{})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		s.PublishN(5000)
+		c := s.Client(momclient.Options{})
 		for _, n := range []int{1, 2000, 4999, 5000, 5001} {
 			events, end, err := c.History(context.Background(), wire.Cursor{}, n)
 			want := min(n, 5000)
@@ -134,8 +134,8 @@ func (tardy) Deadline() (time.Time, bool) { return time.Now().Add(-time.Second),
 // TestCallsAtDeadline: the deadline of the caller ends a call, whether the
 // context or a dialer is first to notice it.
 func TestCallsAtDeadline(t *testing.T) {
-	inBubble(t, func(s *site) {
-		c := s.client(momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) {
+	harness.Bubble(t, func(s *harness.Server) {
+		c := s.Client(momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
 		}})
 		_, _, err := c.History(tardy{context.Background()}, wire.Cursor{}, 0)
@@ -148,14 +148,13 @@ func TestCallsAtDeadline(t *testing.T) {
 // TestHistoryOfNothing: the place after the last event of a server without
 // events is before its first, which a later History returns.
 func TestHistoryOfNothing(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		c := s.client(momclient.Options{})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{})
 		events, end, err := c.History(context.Background(), wire.Cursor{}, 0)
-		if err != nil || len(events) != 0 || end != (wire.Cursor{Epoch: s.srv.Epoch()}) {
+		if err != nil || len(events) != 0 || end != (wire.Cursor{Epoch: s.Epoch()}) {
 			t.Fatalf("%d events up to %v, %v", len(events), end, err)
 		}
-		s.publish(1)
+		s.PublishN(1)
 		if events, end, err := c.History(context.Background(), end, 0); err != nil || len(events) != 1 || end.Seq != 1 {
 			t.Errorf("after that: %d events up to %v, %v", len(events), end, err)
 		}
@@ -206,13 +205,13 @@ func pageOf(t *testing.T, first, last uint64, more bool) protocol.Page {
 }
 
 // asks serves one connection with pages.
-func (s *site) asks(pages ...protocol.Page) *pager {
-	s.t.Helper()
-	lis, err := s.net.Listen(memAddr)
+func asks(s *harness.Server, pages ...protocol.Page) *pager {
+	s.T.Helper()
+	lis, err := s.Net.Listen(harness.MemAddr)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	s.t.Cleanup(func() { lis.Close() })
+	s.T.Cleanup(func() { lis.Close() })
 	p := &pager{pages: pages}
 	go func() {
 		nc, err := lis.Accept()
@@ -221,7 +220,7 @@ func (s *site) asks(pages ...protocol.Page) *pager {
 		}
 		protocol.ReadHello(nc)
 		protocol.Accept(nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
-		duplex.NewConn(nc, longTimes).Serve(protocol.ServerService, p)
+		duplex.NewConn(nc, harness.LongTimes).Serve(protocol.ServerService, p)
 	}()
 	return p
 }
@@ -270,9 +269,9 @@ func TestPages(t *testing.T) {
 		}, true, 0, []string{"0", "2"}, 2, nil, ""},
 		{"broken jobs", func(*testing.T) []protocol.Page { return []protocol.Page{broken} }, true, 0, []string{"0"}, 0, wire.ProtocolError, ""},
 	} {
-		inBubble(t, func(s *site) {
-			p := s.asks(test.pages(t)...)
-			c := s.client(momclient.Options{})
+		harness.Bubble(t, func(s *harness.Server) {
+			p := asks(s, test.pages(t)...)
+			c := s.Client(momclient.Options{})
 			var events []wire.Event
 			var err error
 			if test.jobs {
@@ -294,11 +293,10 @@ func TestPages(t *testing.T) {
 // caller gives up or closes the client while the connection is being closed.
 func TestCallEndsWithItsAnswer(t *testing.T) {
 	for _, end := range []string{"cancelled", "closed"} {
-		inBubble(t, func(s *site) {
-			s.start()
-			s.publish(1)
-			c := s.client(momclient.Options{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				nc, err := s.net.DialContext(ctx, network, addr)
+		harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+			s.PublishN(1)
+			c := s.Client(momclient.Options{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				nc, err := s.Net.DialContext(ctx, network, addr)
 				return slowToClose{nc}, err
 			}})
 			ctx, cancel := context.WithCancel(context.Background())
@@ -319,7 +317,7 @@ func TestCallEndsWithItsAnswer(t *testing.T) {
 // the calls that have ended.
 func TestCallsKeepNothing(t *testing.T) {
 	const calls = 100
-	c := momclient.New(memAddr, momclient.Options{CallTimeout: time.Hour, DialContext: func(context.Context, string, string) (net.Conn, error) {
+	c := momclient.New(harness.MemAddr, momclient.Options{CallTimeout: time.Hour, DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return nil, net.ErrClosed
 	}})
 	defer c.Close()

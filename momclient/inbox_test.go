@@ -9,12 +9,11 @@ import (
 	"sync"
 	"testing"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 )
 
 // testInbox is an inbox, with the state of the sessions that push to it.

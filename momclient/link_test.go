@@ -13,12 +13,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"mom.internal/momclient"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest"
 	"mom.internal/wire/wiretest/certs"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // TestRefusedAttempts: after a full server has refused a thousand attempts of
@@ -27,7 +27,7 @@ import (
 func TestRefusedAttempts(t *testing.T) {
 	const attempts = 1000
 	var network wiretest.Network
-	l, err := network.Listen(memAddr)
+	l, err := network.Listen(harness.MemAddr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestRefusedAttempts(t *testing.T) {
 	}()
 	var made, collected atomic.Int64
 	enough := make(chan struct{})
-	c := momclient.New(memAddr, momclient.Options{AutoReconnect: true, Period: time.Microsecond, DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+	c := momclient.New(harness.MemAddr, momclient.Options{AutoReconnect: true, Period: time.Microsecond, DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
 		if made.Load() == attempts {
 			close(enough)
 			<-ctx.Done() // the subscription goes on, and makes no more
@@ -147,11 +147,11 @@ func TestFailedConnections(t *testing.T) {
 		}, wire.Forbidden, "not you"},
 		{"a refused subscription", momclient.Options{Name: strings.Repeat("n", wire.MaxNameBytes+1)}, nil, wire.BadRequest, "a name of"},
 	} {
-		inBubble(t, func(s *site) {
+		harness.Bubble(t, func(s *harness.Server) {
 			if test.server == nil {
-				s.start()
+				s.Start()
 			} else {
-				lis, err := s.net.Listen(memAddr)
+				lis, err := s.Net.Listen(harness.MemAddr)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -162,9 +162,9 @@ func TestFailedConnections(t *testing.T) {
 					}
 				}()
 			}
-			conns := openConns{dial: s.net.DialContext}
+			conns := openConns{dial: s.Net.DialContext}
 			test.opts.DialContext = conns.DialContext
-			c := s.client(test.opts)
+			c := s.Client(test.opts)
 			if err := c.Subscribe(context.Background()); !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%s: %v", test.name, err)
 			}
@@ -181,14 +181,14 @@ func TestFailedConnections(t *testing.T) {
 func TestGivenUpConnecting(t *testing.T) {
 	for name, opts := range slowPhases {
 		for _, end := range []string{"the context of History", "Unsubscribe", "Close"} {
-			inBubble(t, func(s *site) {
-				s.slow(&slow{greets: time.Hour})
-				conns, opts := openConns{dial: s.net.DialContext}, opts
+			harness.Bubble(t, func(s *harness.Server) {
+				serveSlowly(s, &slow{greets: time.Hour})
+				conns, opts := openConns{dial: s.Net.DialContext}, opts
 				if opts.DialContext == nil {
 					opts.DialContext = conns.DialContext
 				}
 				opts.DialTimeout, opts.CallTimeout = time.Hour, 2*time.Hour
-				c := s.client(opts)
+				c := s.Client(opts)
 				ctx, cancel := context.WithCancel(context.Background())
 				ended := make(chan error, 1)
 				go func() {
@@ -246,10 +246,10 @@ func TestServerName(t *testing.T) {
 		{"TLS 1.2, which Options allow", "mem-server", &tls.Config{MinVersion: tls.VersionTLS12}, nil, tls.VersionTLS12},
 		{"a MinVersion in Options", "mem-server", &tls.Config{MinVersion: tls.VersionTLS13}, nil, 0},
 	} {
-		inBubble(t, func(s *site) {
+		harness.Bubble(t, func(s *harness.Server) {
 			authority := certs.NewAuthority() // of the bubble's time
 			cert := authority.Issue("server", time.Hour, test.of)
-			lis, err := s.net.Listen(memAddr)
+			lis, err := s.Net.Listen(harness.MemAddr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -268,7 +268,7 @@ func TestServerName(t *testing.T) {
 			cfg := test.cfg.Clone()
 			cfg.RootCAs = authority.Pool()
 			want := cfg.Clone()
-			c := s.client(momclient.Options{TLS: cfg})
+			c := s.Client(momclient.Options{TLS: cfg})
 			is := test.is
 			if is == nil {
 				is = wire.Forbidden

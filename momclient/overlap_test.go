@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"mom.internal/momclient"
+	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -16,16 +18,13 @@ import (
 // follows the later one, and nothing is delivered again.
 func TestLoopOvertakesHandler(t *testing.T) {
 	for _, first := range []string{"the handler", "the loop"} {
-		inBubble(t, func(s *site) {
-			s.start()
-			c := s.client(momclient.Options{From: wire.FromOldest})
+		harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+			c := s.Client(momclient.Options{From: wire.FromOldest})
 			took := map[string]time.Duration{"the handler": 20 * time.Second, "the loop": 20 * time.Second}
 			took[first] = 10 * time.Second
 			c.OnEvent(func(wire.Event) { time.Sleep(took["the handler"]) })
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
-			s.publish(3)
+			c.MustSubscribe()
+			s.PublishN(3)
 			synctest.Wait()
 			c.Unsubscribe()
 			for range c.Events(context.Background()) {
@@ -39,7 +38,7 @@ func TestLoopOvertakesHandler(t *testing.T) {
 			for range c.Events(context.Background()) {
 				break
 			}
-			c.wasTold(invariant.Told{Fresh: 3, Last: 3})
+			c.WantTold(invariant.Told{Fresh: 3, Last: 3})
 		})
 	}
 }

@@ -8,15 +8,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/faultnet"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -29,13 +29,13 @@ func TestDialBackSilence(t *testing.T) {
 		link := network.Link("10.0.0.1", faultnet.Shape{Latency: time.Millisecond, Buffer: 1 << 16, Pieces: 1, Grid: time.Millisecond}, 1)
 		back := network.Link("10.0.0.1", faultnet.Shape{Latency: time.Millisecond, Buffer: 1 << 16, Pieces: 1, Grid: time.Millisecond}, 1)
 		srv := momserver.New(momserver.Config{CallTimeout: time.Hour, DialContext: back.DialBack})
-		l, err := network.Listen(memAddr)
+		l, err := network.Listen(harness.MemAddr)
 		if err != nil {
 			t.Fatal(err)
 		}
 		go srv.Serve(l)
 		defer srv.Close()
-		c := momclient.New(memAddr, momclient.Options{CallbackAddr: "10.0.0.1:0", DialContext: link.DialContext, Listen: back.Listen})
+		c := momclient.New(harness.MemAddr, momclient.Options{CallbackAddr: "10.0.0.1:0", DialContext: link.DialContext, Listen: back.Listen})
 		defer c.Close()
 		var statuses record
 		c.OnConnection(func(s momclient.ConnectionStatus) { statuses.add("%v", s.Kind) })
@@ -72,12 +72,12 @@ func TestBackAfterResume(t *testing.T) {
 		"a batch that goes back":               func(l *batcher) { l.send(1, 2, func(b *protocol.Batch) { b.Types = l.enc.Types() }) },
 		"a batch that begins before the place": func(l *batcher) { l.send(2, 5, func(b *protocol.Batch) { b.Types = l.enc.Types() }) },
 	} {
-		inBubble(t, func(s *site) {
-			s.ledger = invariant.Unknown()
-			c := s.client(momclient.Options{AutoReconnect: true, From: wire.FromOldest})
+		harness.Bubble(t, func(s *harness.Server) {
+			s.Ledger = invariant.Unknown()
+			c := s.Client(momclient.Options{AutoReconnect: true, From: wire.FromOldest})
 			var statuses record
 			statuses.statuses(c)
-			lis, err := s.net.Listen(memAddr)
+			lis, err := s.Net.Listen(harness.MemAddr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +86,7 @@ func TestBackAfterResume(t *testing.T) {
 				switch subscription {
 				case 1:
 					l.send(1, 3, nil)
-					s.net.Cut()
+					s.Net.Cut()
 				case 2:
 					again(l)
 				case 3:
@@ -94,9 +94,7 @@ func TestBackAfterResume(t *testing.T) {
 				}
 			}}
 			go l.serve(lis)
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+			c.MustSubscribe()
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			var from []uint64
@@ -106,7 +104,7 @@ func TestBackAfterResume(t *testing.T) {
 			if !slices.Equal(from, []uint64{0, 3, 3}) {
 				t.Errorf("%s: it was asked for the events after %v", name, from)
 			}
-			c.wasTold(invariant.Told{Fresh: 6, Last: 6})
+			c.WantTold(invariant.Told{Fresh: 6, Last: 6})
 			c.Close()
 		})
 	}
@@ -131,20 +129,20 @@ func (g *greeter) Ping(*protocol.Nothing, *protocol.Nothing) error { g.pings++; 
 func (g *greeter) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error { return nil }
 
 // accepts serves one connection after the other with replies.
-func (s *site) accepts(reply protocol.Subscribed) *greeter {
-	s.t.Helper()
-	s.ledger = invariant.Unknown()
-	lis, err := s.net.Listen(memAddr)
+func accepts(s *harness.Server, reply protocol.Subscribed) *greeter {
+	s.T.Helper()
+	s.Ledger = invariant.Unknown()
+	lis, err := s.Net.Listen(harness.MemAddr)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	s.t.Cleanup(func() { lis.Close() })
+	s.T.Cleanup(func() { lis.Close() })
 	g := &greeter{reply: reply}
 	go func() {
 		for nc, err := lis.Accept(); err == nil; nc, err = lis.Accept() {
 			protocol.ReadHello(nc)
 			protocol.Accept(nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: protocol.MaxHeartbeat, MaxMessage: 1 << 16})
-			go duplex.NewConn(nc, longTimes).Serve(protocol.ServerService, g)
+			go duplex.NewConn(nc, harness.LongTimes).Serve(protocol.ServerService, g)
 		}
 	}()
 	return g
@@ -154,14 +152,12 @@ func (s *site) accepts(reply protocol.Subscribed) *greeter {
 // it accepted the subscription: events that were published since then are not
 // lost.
 func TestLostBeforeTheFirstBatch(t *testing.T) {
-	inBubble(t, func(s *site) {
+	harness.Bubble(t, func(s *harness.Server) {
 		place := wire.Cursor{Epoch: uuid.NameSpaceOID, Seq: 7}
-		g := s.accepts(protocol.Subscribed{Cursor: place, Head: 7})
-		c := s.client(momclient.Options{AutoReconnect: true})
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		s.net.Cut()
+		g := accepts(s, protocol.Subscribed{Cursor: place, Head: 7})
+		c := s.Client(momclient.Options{AutoReconnect: true})
+		c.MustSubscribe()
+		s.Net.Cut()
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if len(g.asked) != 2 || g.asked[1].From != wire.FromCursor || g.asked[1].Cursor != place {
@@ -175,12 +171,10 @@ func TestLostBeforeTheFirstBatch(t *testing.T) {
 // client sends no ping, because the application decides how long to wait.
 func TestPings(t *testing.T) {
 	for auto, want := range map[bool]int{true: 5, false: 0} {
-		inBubble(t, func(s *site) {
-			g := s.accepts(protocol.Subscribed{})
-			c := s.client(momclient.Options{AutoReconnect: auto, Period: 7 * time.Second})
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+		harness.Bubble(t, func(s *harness.Server) {
+			g := accepts(s, protocol.Subscribed{})
+			c := s.Client(momclient.Options{AutoReconnect: auto, Period: 7 * time.Second})
+			c.MustSubscribe()
 			time.Sleep(36 * time.Second)
 			synctest.Wait()
 			if g.pings != want {
@@ -195,19 +189,16 @@ func TestPings(t *testing.T) {
 // the closed connection that follows.
 func TestReasonOfTheEnd(t *testing.T) {
 	for name, test := range map[string]struct {
-		end func(s *site)
+		end func(s *harness.Server)
 		is  error
 	}{
-		"a shutdown": {func(s *site) { s.srv.Shutdown(context.Background()) }, wire.Draining},
-		"a cut":      {func(s *site) { s.net.Cut() }, wire.Lost},
+		"a shutdown": {func(s *harness.Server) { s.Shutdown(context.Background()) }, wire.Draining},
+		"a cut":      {func(s *harness.Server) { s.Net.Cut() }, wire.Lost},
 	} {
-		inBubble(t, func(s *site) {
-			s.start()
-			c := s.client(momclient.Options{})
+		harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+			c := s.Client(momclient.Options{})
 			end := endingOf(c)
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+			c.MustSubscribe()
 			test.end(s)
 			if err := end.is(); !errors.Is(err, test.is) {
 				t.Errorf("%s: %v", name, err)

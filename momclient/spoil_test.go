@@ -1,20 +1,19 @@
 package momclient_test
 
 import (
-	"context"
 	"net"
 	"net/rpc"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -70,7 +69,7 @@ func (l *batcher) serve(lis net.Listener) {
 			panic(err)
 		}
 		protocol.Accept(nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
-		l.conn = duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		l.conn = duplex.NewConn(nc, harness.LongTimes)
 		l.conn.Serve(protocol.ServerService, l)
 	}
 }
@@ -88,9 +87,9 @@ func TestBadBatch(t *testing.T) {
 		"half a snapshot":     func(b *protocol.Batch) { b.Snapshot = 1 },
 		"more than the room":  func(b *protocol.Batch) { b.Count = 1 << 30 },
 	} {
-		inBubble(t, func(s *site) {
-			s.ledger = invariant.Unknown()
-			lis, err := s.net.Listen(memAddr)
+		harness.Bubble(t, func(s *harness.Server) {
+			s.Ledger = invariant.Unknown()
+			lis, err := s.Net.Listen(harness.MemAddr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,15 +104,13 @@ func TestBadBatch(t *testing.T) {
 				l.send(after+1, 8, nil)
 			}
 			go l.serve(lis)
-			c := s.client(momclient.Options{AutoReconnect: true, From: wire.FromOldest})
+			c := s.Client(momclient.Options{AutoReconnect: true, From: wire.FromOldest})
 			var statuses record
 			statuses.statuses(c)
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+			c.MustSubscribe()
 			time.Sleep(time.Minute)
 			synctest.Wait()
-			c.wasTold(invariant.Told{Fresh: 8, Last: 8})
+			c.WantTold(invariant.Told{Fresh: 8, Last: 8})
 			if got := statuses.take(); got != "connecting connected lost reconnecting connecting resumed(0,0,false)" {
 				t.Errorf("%s: statuses %s", name, got)
 			}

@@ -1,36 +1,33 @@
 package momclient_test
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
+	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
 
 // TestAttempts counts the attempts since the last connection that held for
 // longer than a Period, and waits longer before each, up to a Period.
 func TestAttempts(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 		const period = time.Second
-		c := s.client(momclient.Options{AutoReconnect: true, Period: period, Jitter: func(time.Duration) time.Duration { return 0 }})
+		c := s.Client(momclient.Options{AutoReconnect: true, Period: period, Jitter: func(time.Duration) time.Duration { return 0 }})
 		var next momclient.ConnectionStatus
 		c.OnConnection(func(st momclient.ConnectionStatus) {
 			if st.Kind == momclient.Reconnecting {
 				next = st
 			}
 		})
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c.MustSubscribe()
 		for i, step := range []struct {
 			held    time.Duration
 			attempt int
@@ -47,7 +44,7 @@ func TestAttempts(t *testing.T) {
 			{time.Hour, 1, 200 * time.Millisecond},
 		} {
 			time.Sleep(step.held)
-			s.net.Cut()
+			s.Net.Cut()
 			synctest.Wait()
 			if next.Attempt != step.attempt || next.Delay != step.delay {
 				t.Errorf("step %d, after a connection of %v: attempt %d in %v; want %d in %v", i, step.held, next.Attempt, next.Delay, step.attempt, step.delay)
@@ -61,15 +58,12 @@ func TestAttempts(t *testing.T) {
 // TestClosedOnce: Closed is reported once when a subscription ends, and once
 // when the client does.
 func TestClosedOnce(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		c := s.client(momclient.Options{})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{})
 		var statuses record
 		statuses.statuses(c)
 		for _, end := range []func(){c.Unsubscribe, func() { c.Close() }} {
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+			c.MustSubscribe()
 			synctest.Wait()
 			statuses.take()
 			end()
@@ -85,11 +79,9 @@ func TestClosedOnce(t *testing.T) {
 // number of events that are replayed and that were missed: from Options.Cursor,
 // after a reconnect, and when another server has taken over.
 func TestResumed(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.cfg.CacheEvents = 10
-		s.start()
-		s.publish(30)
-		epoch := s.srv.Epoch()
+	harness.Serve(t, momserver.Config{CacheEvents: 10}, func(s *harness.Server) {
+		s.PublishN(30)
+		epoch := s.Epoch()
 		for _, test := range []struct {
 			cursor wire.Cursor
 			want   string
@@ -100,30 +92,25 @@ func TestResumed(t *testing.T) {
 			{wire.Cursor{Epoch: epoch, Seq: 30}, "connecting connected resumed(0,0,false)", invariant.Told{}},
 			{wire.Cursor{Epoch: epoch, Seq: 13}, "connecting connected resumed(10,7,false)", invariant.Told{Fresh: 10, Snapshots: 1, Gaps: 1, Missed: 7, Last: 30}},
 		} {
-			c := s.client(momclient.Options{Cursor: test.cursor})
+			c := s.Client(momclient.Options{Cursor: test.cursor})
 			var statuses record
 			statuses.statuses(c)
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+			c.MustSubscribe()
 			synctest.Wait()
 			if got := statuses.take(); got != test.want {
 				t.Errorf("from %d: %s; want %s", test.cursor.Seq, got, test.want)
 			}
-			c.wasTold(test.told)
+			c.WantTold(test.told)
 			c.Close()
 		}
 	})
-	inBubble(t, func(s *site) {
-		s.start()
-		s.publish(3)
-		s.ledger = invariant.Unknown() // of the other server's events nothing is known
-		c := s.client(momclient.Options{Cursor: wire.Cursor{Epoch: uuid.New(), Seq: 17}})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		s.PublishN(3)
+		s.Ledger = invariant.Unknown() // of the other server's events nothing is known
+		c := s.Client(momclient.Options{Cursor: wire.Cursor{Epoch: uuid.New(), Seq: 17}})
 		var statuses record
 		statuses.statuses(c)
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c.MustSubscribe()
 		synctest.Wait()
 		if got := statuses.take(); got != "connecting connected resumed(3,0,true)" {
 			t.Errorf("from a place of another server: %s", got)
@@ -131,15 +118,13 @@ func TestResumed(t *testing.T) {
 	})
 	// Even if there is no place to go on from, because the first connection was
 	// lost before anything came.
-	inBubble(t, func(s *site) {
-		s.accepts(protocol.Subscribed{})
-		c := s.client(momclient.Options{AutoReconnect: true})
+	harness.Bubble(t, func(s *harness.Server) {
+		accepts(s, protocol.Subscribed{})
+		c := s.Client(momclient.Options{AutoReconnect: true})
 		var statuses record
 		statuses.statuses(c)
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		s.net.Cut()
+		c.MustSubscribe()
+		s.Net.Cut()
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if got := statuses.take(); got != "connecting connected lost reconnecting connecting resumed(0,0,false)" {
@@ -152,17 +137,14 @@ func TestResumed(t *testing.T) {
 // TestUnsubscribeDuringPause ends the wait for the next attempt: none is made,
 // and the last status is Closed.
 func TestUnsubscribeDuringPause(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.start()
-		conns := openConns{dial: s.net.DialContext}
-		c := s.client(momclient.Options{AutoReconnect: true, DialContext: conns.DialContext})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		conns := openConns{dial: s.Net.DialContext}
+		c := s.Client(momclient.Options{AutoReconnect: true, DialContext: conns.DialContext})
 		var statuses record
 		statuses.statuses(c)
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c.MustSubscribe()
 		synctest.Wait()
-		s.net.Cut()
+		s.Net.Cut()
 		synctest.Wait()
 		began := time.Now()
 		c.Unsubscribe()

@@ -1,7 +1,6 @@
 package momclient_test
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -18,24 +18,20 @@ import (
 // takes: its place stays before the gap, so that it is told of all of it after
 // Unsubscribe, and a client that goes on from its cursor is, too.
 func TestUntoldGap(t *testing.T) {
-	inBubble(t, func(s *site) {
-		s.cfg = momserver.Config{CacheEvents: 10}
-		s.start()
+	harness.Serve(t, momserver.Config{CacheEvents: 10}, func(s *harness.Server) {
 		wanted := wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted}}}
 		opts := momclient.Options{From: wire.FromOldest, Filter: wire.Filter{Jobs: []uuid.UUID{wanted.JobID}}}
-		c := s.client(opts)
-		subscribe := func(c *follower) {
+		c := s.Client(opts)
+		subscribe := func(c *harness.Client) {
 			t.Helper()
-			if err := c.Subscribe(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+			c.MustSubscribe()
 			synctest.Wait()
 		}
 		subscribe(c)
-		s.send(wanted)
+		s.Must(wanted)
 		synctest.Wait()
 		c.Unsubscribe()
-		s.publish(30) // 2 to 31, of which 22 to 31 are cached
+		s.PublishN(30) // 2 to 31, of which 22 to 31 are cached
 		subscribe(c)
 		time.Sleep(time.Minute)
 		if at := c.Cursor(); at.Seq != 1 {
@@ -44,12 +40,12 @@ func TestUntoldGap(t *testing.T) {
 		c.Unsubscribe()
 		subscribe(c)
 		opts.Cursor = c.Cursor()
-		next := s.client(opts)
+		next := s.Client(opts)
 		wanted.RunID = uuid.New()
-		s.send(wanted)
+		s.Must(wanted)
 		synctest.Wait()
 		subscribe(next)
-		c.wasTold(invariant.Told{Fresh: 2, Gaps: 1, Missed: 20, Last: 32})
-		next.wasTold(invariant.Told{Fresh: 1, Gaps: 1, Missed: 21, Last: 32})
+		c.WantTold(invariant.Told{Fresh: 2, Gaps: 1, Missed: 20, Last: 32})
+		next.WantTold(invariant.Told{Fresh: 1, Gaps: 1, Missed: 21, Last: 32})
 	})
 }

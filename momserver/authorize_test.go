@@ -20,6 +20,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // all lets everybody see everything.
@@ -47,7 +48,7 @@ func TestAuthorizeNarrows(t *testing.T) {
 	}}
 	only := func(jobs ...uuid.UUID) wire.Filter { return wire.Filter{Jobs: append(jobs, uuid.Nil)} } // of which nobody publishes
 	for token, want := range sees {
-		inBubble(t, cfg, func(w *world) {
+		harness.Serve(t, cfg, func(s *harness.Server) {
 			runs := map[uuid.UUID]uuid.UUID{mine: uuid.New(), named: uuid.New(), other: uuid.New()}
 			publish := func() {
 				for _, job := range []uuid.UUID{mine, named, other} {
@@ -55,20 +56,18 @@ func TestAuthorizeNarrows(t *testing.T) {
 					if job == named {
 						data.Initialize = &wire.InitializeData{Name: "named"}
 					}
-					if err := w.send(wire.Event{JobID: job, RunID: runs[job], Data: data}); err != nil {
-						t.Fatal(err)
-					}
+					s.Must(wire.Event{JobID: job, RunID: runs[job], Data: data})
 				}
 			}
 			for range 5 {
 				publish()
 			}
-			c := w.subscribed(momclient.Options{Token: token, From: wire.FromNow}, only(want...))
+			c := s.Subscribed(momclient.Options{Token: token, From: wire.FromNow}, only(want...))
 			for range 5 {
 				publish()
 			}
 			synctest.Wait()
-			got := c.take()
+			got := c.Take()
 			seen := make(map[uuid.UUID]int)
 			for _, e := range got {
 				seen[e.JobID]++
@@ -84,7 +83,7 @@ func TestAuthorizeNarrows(t *testing.T) {
 			if len(seen) != len(want) {
 				t.Errorf("%s: it sees %d jobs; want %d", token, len(seen), len(want))
 			}
-			info := w.srv.Subscribers()[0]
+			info := s.Subscribers()[0]
 			if info.Lag != 0 || info.Missed != 0 || info.Identity != grants[token].Identity {
 				t.Errorf("%s: the operator sees %+v", token, info)
 			}
@@ -94,10 +93,10 @@ func TestAuthorizeNarrows(t *testing.T) {
 			if token == "everything" {
 				both = only(other)
 			}
-			narrow := w.subscribed(momclient.Options{Token: token, Filter: wire.Filter{Jobs: []uuid.UUID{other}}}, both)
+			narrow := s.Subscribed(momclient.Options{Token: token, Filter: wire.Filter{Jobs: []uuid.UUID{other}}}, both)
 			publish()
 			synctest.Wait()
-			for _, e := range narrow.take() {
+			for _, e := range narrow.Take() {
 				if e.JobID != other || token != "everything" {
 					t.Errorf("%s: with a filter for another job it sees %v", token, e.JobID)
 				}
@@ -129,8 +128,8 @@ func TestAuthorizeAfterGap(t *testing.T) {
 	cfg := momserver.Config{CacheEvents: 10, Authorize: func(context.Context, momserver.Applicant) (momserver.Grant, error) {
 		return momserver.Grant{Jobs: []uuid.UUID{mine}}, nil
 	}}
-	inBubble(t, cfg, func(w *world) {
-		c := w.subscribed(momclient.Options{Queue: 1}, wire.Filter{Jobs: []uuid.UUID{mine}})
+	harness.Serve(t, cfg, func(s *harness.Server) {
+		c := s.Subscribed(momclient.Options{Queue: 1}, wire.Filter{Jobs: []uuid.UUID{mine}})
 		block := make(chan struct{})
 		c.OnEvent(func(wire.Event) { <-block })
 		for i := range 40 {
@@ -138,12 +137,12 @@ func TestAuthorizeAfterGap(t *testing.T) {
 			if i%2 == 1 {
 				job = other
 			}
-			w.send(wire.Event{JobID: job, RunID: job, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}})
+			s.Publish(wire.Event{JobID: job, RunID: job, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}})
 			synctest.Wait()
 		}
 		close(block)
 		synctest.Wait()
-		if sum := c.told(); sum.Missed == 0 || sum.Snapshots != 1 {
+		if sum := c.Told(); sum.Missed == 0 || sum.Snapshots != 1 {
 			t.Errorf("%+v: there was no gap to look at", sum)
 		}
 	})
@@ -175,7 +174,7 @@ func TestAuthorizeRefuses(t *testing.T) {
 		}
 		return momserver.Grant{AllJobs: true}, nil
 	}}
-	inBubble(t, cfg, func(w *world) {
+	harness.Serve(t, cfg, func(s *harness.Server) {
 		var wg sync.WaitGroup
 		for _, tc := range []struct {
 			token string
@@ -190,7 +189,7 @@ func TestAuthorizeRefuses(t *testing.T) {
 			{"tok-hangs", wire.Busy, "could not decide in time", 5 * time.Second},
 			{"tok-late", wire.Busy, "could not decide in time", 5 * time.Second},
 		} {
-			c := w.client(momclient.Options{Token: tc.token, DialTimeout: time.Minute})
+			c := s.Client(momclient.Options{Token: tc.token, DialTimeout: time.Minute})
 			wg.Go(func() {
 				start := time.Now()
 				err := c.Subscribe(context.Background())
@@ -220,13 +219,13 @@ func TestAuthorizeAtClose(t *testing.T) {
 		<-ctx.Done()
 		return momserver.Grant{}, ctx.Err()
 	}}
-	inBubble(t, cfg, func(w *world) {
-		c := w.client(momclient.Options{})
+	harness.Serve(t, cfg, func(s *harness.Server) {
+		c := s.Client(momclient.Options{})
 		done := make(chan error, 1)
 		go func() { done <- c.Subscribe(context.Background()) }()
 		synctest.Wait()
 		start := time.Now()
-		w.srv.Close()
+		s.Close()
 		if waited := time.Since(start); waited > lingerTime {
 			t.Errorf("Close took %v", waited)
 		}
@@ -244,8 +243,8 @@ func TestAuthorizeContext(t *testing.T) {
 		asked = ctx
 		return momserver.Grant{AllJobs: true}, ctx.Err()
 	}}
-	inBubble(t, cfg, func(w *world) {
-		w.subscribed(momclient.Options{})
+	harness.Serve(t, cfg, func(s *harness.Server) {
+		s.Subscribed(momclient.Options{})
 		if err := asked.Err(); err != context.Canceled {
 			t.Errorf("afterwards: %v", err)
 		}
@@ -263,19 +262,19 @@ func TestTokenFirst(t *testing.T) {
 		calls++
 		return momserver.Grant{AllJobs: true}, nil
 	}}
-	inBubble(t, cfg, func(w *world) {
+	harness.Serve(t, cfg, func(s *harness.Server) {
 		for _, token := range []string{"", "not-sesame", "open-sesam", "open-sesame "} {
-			c := w.client(momclient.Options{Token: token, AutoReconnect: true})
+			c := s.Client(momclient.Options{Token: token, AutoReconnect: true})
 			if err := c.Subscribe(context.Background()); !errors.Is(err, wire.Unauthorized) {
 				t.Errorf("%q: %v", token, err)
 			}
 			synctest.Wait()
-			if kinds := c.kinds(); len(kinds) != 2 || kinds[1] != momclient.Refused { // final, once
+			if kinds := c.Kinds(); len(kinds) != 2 || kinds[1] != momclient.Refused { // final, once
 				t.Errorf("%q: %v", token, kinds)
 			}
 			c.Close()
 		}
-		w.subscribed(momclient.Options{Token: "open-sesame"}).Close()
+		s.Subscribed(momclient.Options{Token: "open-sesame"}).Close()
 	})
 	if strings.Contains(log.String(), "sesam") || !strings.Contains(log.String(), "the token is missing or wrong") {
 		t.Errorf("the log:\n%s", log)

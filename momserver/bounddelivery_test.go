@@ -8,12 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // unhurried is a subscriber that answers when it may, and keeps what each batch
@@ -28,10 +28,10 @@ type unhurried struct {
 }
 
 // unhurried subscribes one with credit for that many events.
-func (w *world) unhurried(credit uint64) *unhurried {
-	w.t.Helper()
+func newUnhurried(s *harness.Server, credit uint64) *unhurried {
+	s.T.Helper()
 	u := &unhurried{may: make(chan struct{})}
-	u.conn = duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	u.conn = s.Peer()
 	go u.conn.Serve(protocol.CallbackService, u)
 	u.conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{Credit: protocol.Credit{Events: credit, Bytes: 1 << 40}}, &protocol.Subscribed{}, nil)
 	synctest.Wait()
@@ -67,9 +67,9 @@ func patient(cfg momserver.Config) momserver.Config {
 // just so many bytes, or else in two.
 func holdsBatchBytes(t *testing.T) {
 	three := func(most int) (counts, bytes []int) {
-		inBubble(t, momserver.Config{BatchBytes: most}, func(w *world) {
-			u := w.unhurried(0)
-			w.publish(3)
+		harness.Serve(t, momserver.Config{BatchBytes: most}, func(s *harness.Server) {
+			u := newUnhurried(s, 0)
+			s.PublishN(3)
 			synctest.Wait()
 			close(u.may) // and its first answer has room
 			counts, bytes = u.got()
@@ -89,12 +89,12 @@ func holdsBatchBytes(t *testing.T) {
 // the end, of which the first has none of them.
 func inFlight(t *testing.T, cfg momserver.Config, events, want int) {
 	t.Helper()
-	inBubble(t, patient(cfg), func(w *world) {
-		u := w.unhurried(100)
+	harness.Serve(t, patient(cfg), func(s *harness.Server) {
+		u := newUnhurried(s, 100)
 		for i := range events {
-			w.publish(1)
+			s.PublishN(1)
 			synctest.Wait()
-			sub := w.srv.Subscribers()[0]
+			sub := s.Subscribers()[0]
 			if n := min(i+2, want); sub.InFlight != n || sub.Lag != uint64(i+2-n) {
 				t.Errorf("after event %d: %d calls unanswered, %d events not sent; want %d calls", i+1, sub.InFlight, sub.Lag, n)
 			}
@@ -103,7 +103,7 @@ func inFlight(t *testing.T, cfg momserver.Config, events, want int) {
 		if counts, _ := u.got(); len(counts) < want-1 {
 			t.Errorf("batches of %v events", counts)
 		}
-		if sub := w.srv.Subscribers()[0]; sub.InFlight != 0 || sub.Lag != 0 {
+		if sub := s.Subscribers()[0]; sub.InFlight != 0 || sub.Lag != 0 {
 			t.Errorf("answered: %d calls unanswered, %d events not sent", sub.InFlight, sub.Lag)
 		}
 		u.conn.Close(wire.Errorf(wire.Closed, "enough"))
@@ -114,11 +114,11 @@ func holdsWindow(t *testing.T) { inFlight(t, momserver.Config{Window: 3}, 5, 3) 
 
 func holdsWindowBytes(t *testing.T) {
 	var first, next int // bytes of a batch with one event
-	inBubble(t, patient(momserver.Config{}), func(w *world) {
-		u := w.unhurried(100)
+	harness.Serve(t, patient(momserver.Config{}), func(s *harness.Server) {
+		u := newUnhurried(s, 100)
 		close(u.may)
 		for range 2 {
-			w.publish(1)
+			s.PublishN(1)
 			synctest.Wait()
 		}
 		_, bytes := u.got()
@@ -131,18 +131,18 @@ func holdsWindowBytes(t *testing.T) {
 
 // holdsHeartbeat calls who is idle on the dot.
 func holdsHeartbeat(t *testing.T) {
-	inBubble(t, momserver.Config{Heartbeat: 7 * time.Second}, func(w *world) {
-		w.subscribed(momclient.Options{})
-		calls := w.srv.Stats().Calls
+	harness.Serve(t, momserver.Config{Heartbeat: 7 * time.Second}, func(s *harness.Server) {
+		s.Subscribed(momclient.Options{})
+		calls := s.Stats().Calls
 		for beat := range uint64(3) {
 			time.Sleep(7*time.Second - time.Nanosecond)
 			synctest.Wait()
-			if n := w.srv.Stats().Calls - calls; n != beat {
+			if n := s.Stats().Calls - calls; n != beat {
 				t.Errorf("a nanosecond before beat %d: %d calls", beat+1, n)
 			}
 			time.Sleep(time.Nanosecond)
 			synctest.Wait()
-			if n := w.srv.Stats().Calls - calls; n != beat+1 {
+			if n := s.Stats().Calls - calls; n != beat+1 {
 				t.Errorf("at beat %d: %d calls", beat+1, n)
 			}
 		}

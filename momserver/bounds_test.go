@@ -11,14 +11,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/attack"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 	"mom.internal/wire/wiretest/source"
 )
@@ -93,13 +93,13 @@ func transferring(job, run uuid.UUID) wire.Event {
 // keeps wants a server to have n events for who asks from the beginning, and of
 // one more the oldest gone and counted.
 func keeps(t *testing.T, cfg momserver.Config, n int) {
-	inBubble(t, cfg, func(w *world) {
+	harness.Serve(t, cfg, func(s *harness.Server) {
 		for missed := range uint64(2) {
-			w.publish(1)
+			s.PublishN(1)
 			if missed == 0 {
-				w.publish(n - 1)
+				s.PublishN(n - 1)
 			}
-			events, _, err := w.client(momclient.Options{}).History(context.Background(), wire.Cursor{Epoch: w.srv.Epoch()}, 0)
+			events, _, err := s.Client(momclient.Options{}).History(context.Background(), wire.Cursor{Epoch: s.Epoch()}, 0)
 			if err != nil || len(events) != n || events[0].Missed != missed || events[0].Seq != missed+1 {
 				t.Errorf("%d are missed, and of %d events: %v; want %d and %d", events[0].Missed, len(events), err, missed, n)
 			}
@@ -109,20 +109,20 @@ func keeps(t *testing.T, cfg momserver.Config, n int) {
 
 func holdsCacheBytes(t *testing.T) {
 	var size int
-	inBubble(t, momserver.Config{}, func(w *world) {
-		w.publish(5)
-		size = w.srv.Stats().CachedBytes
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		s.PublishN(5)
+		size = s.Stats().CachedBytes
 	})
 	keeps(t, momserver.Config{CacheBytes: size}, 5)
 	keeps(t, momserver.Config{CacheBytes: size - 1}, 4)
 }
 
 func holdsMaxEventBytes(t *testing.T) {
-	inBubble(t, momserver.Config{MaxEventBytes: 1000}, func(w *world) {
-		ev, last := transferring(w.job, w.run), error(nil)
+	harness.Serve(t, momserver.Config{MaxEventBytes: 1000}, func(s *harness.Server) {
+		ev, last := transferring(s.JobID, s.RunID), error(nil)
 		for n := 1000; ; n-- {
 			ev.Data.Body = &wire.PackageBody{Item: strings.Repeat("x", n)}
-			err := w.send(ev)
+			err := s.Publish(ev)
 			if err == nil {
 				break
 			}
@@ -131,38 +131,36 @@ func holdsMaxEventBytes(t *testing.T) {
 		if !errors.Is(last, wire.TooLarge) || !strings.Contains(last.Error(), "of 1001 bytes; at most 1000 (Config.MaxEventBytes)") {
 			t.Errorf("a byte more than is taken: %v", last)
 		}
-		if events := w.published(); len(events) != 1 {
+		if events := published(s); len(events) != 1 {
 			t.Errorf("%d events are published", len(events))
 		}
 	})
 }
 
 func holdsMaxRuns(t *testing.T) {
-	inBubble(t, momserver.Config{MaxRuns: 3}, func(w *world) {
+	harness.Serve(t, momserver.Config{MaxRuns: 3}, func(s *harness.Server) {
 		for range 3 {
-			w.run = uuid.New()
-			w.publish(2)
+			s.RunID = uuid.New()
+			s.PublishN(2)
 		}
-		if err := w.send(transferring(w.job, uuid.New())); !errors.Is(err, wire.Full) || !strings.Contains(err.Error(), "3 unfinished runs already (Config.MaxRuns)") {
+		if err := s.Publish(transferring(s.JobID, uuid.New())); !errors.Is(err, wire.Full) || !strings.Contains(err.Error(), "3 unfinished runs already (Config.MaxRuns)") {
 			t.Errorf("over: %v", err)
 		}
-		w.publish(1) // of a run that is there
-		if n := w.srv.Stats().Published; n != 7 {
+		s.PublishN(1) // of a run that is there
+		if n := s.Stats().Published; n != 7 {
 			t.Errorf("%d events are published", n)
 		}
 	})
 }
 
 func holdsMaxJobs(t *testing.T) {
-	inBubble(t, momserver.Config{MaxJobs: 3}, func(w *world) {
+	harness.Serve(t, momserver.Config{MaxJobs: 3}, func(s *harness.Server) {
 		jobs := make(map[uuid.UUID]int)
 		for i := range 4 {
 			id := uuid.New()
 			jobs[id] = i
-			if err := w.send(transferring(id, id)); err != nil {
-				t.Fatal(err)
-			}
-			kept := w.srv.Jobs()
+			s.Must(transferring(id, id))
+			kept := s.Jobs()
 			if len(kept) != min(i+1, 3) {
 				t.Errorf("%d jobs are kept of %d", len(kept), i+1)
 			}
@@ -180,29 +178,27 @@ func holdsMaxJobs(t *testing.T) {
 // client gets a gap.
 func holdsMaxSnapshotEvents(t *testing.T) {
 	for missed, bound := range []int{3, 2} { // one event waits, and two after the first batch
-		inBubble(t, momserver.Config{MaxSnapshotEvents: bound}, func(w *world) {
+		harness.Serve(t, momserver.Config{MaxSnapshotEvents: bound}, func(s *harness.Server) {
 			for range 4 {
-				w.run = uuid.New()
-				w.publish(1)
+				s.RunID = uuid.New()
+				s.PublishN(1)
 			}
 			goOn := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
-			var clients [2]*watcher
+			var clients [2]*harness.Client
 			for i := range clients {
-				clients[i] = w.client(momclient.Options{Queue: 2})
+				clients[i] = s.Client(momclient.Options{Queue: 2})
 				clients[i].OnEvent(func(wire.Event) { <-goOn[i] })
-				if err := clients[i].Subscribe(context.Background()); err != nil {
-					t.Fatal(err)
-				}
+				clients[i].MustSubscribe()
 				synctest.Wait()
 			}
-			w.publish(1)
+			s.PublishN(1)
 			synctest.Wait()
 			for i := range goOn { // the second first, so that the first, which begins again, does not need its place
 				close(goOn[1-i])
 				time.Sleep(time.Minute)
 			}
 			for i, c := range clients {
-				told := c.told()
+				told := c.Told()
 				if want := uint64(missed * (1 - i)); told.Missed != want || told.Fresh != 1-int(want) {
 					t.Errorf("with %d, client %d: %+v", bound, i, told)
 				}
@@ -214,29 +210,29 @@ func holdsMaxSnapshotEvents(t *testing.T) {
 // holdsMaxRunSilence has a run give way, and a subscriber gets the event that
 // ends it.
 func holdsMaxRunSilence(t *testing.T) {
-	inBubble(t, momserver.Config{MaxRuns: 1, MaxRunSilence: 7 * time.Minute}, func(w *world) {
-		c := w.subscribed(momclient.Options{})
-		w.publish(1)
-		next := transferring(w.job, uuid.New())
+	harness.Serve(t, momserver.Config{MaxRuns: 1, MaxRunSilence: 7 * time.Minute}, func(s *harness.Server) {
+		c := s.Subscribed(momclient.Options{})
+		s.PublishN(1)
+		next := transferring(s.JobID, uuid.New())
 		time.Sleep(7*time.Minute - time.Nanosecond)
-		if err := w.send(next); !errors.Is(err, wire.Full) {
+		if err := s.Publish(next); !errors.Is(err, wire.Full) {
 			t.Errorf("too early: %v", err)
 		}
 		time.Sleep(time.Nanosecond)
-		w.ledger.Publish(invariant.Mark{JobID: w.job, Name: "job", RunID: w.run, State: wire.ExportingError, Severity: wire.SeverityError, Final: true})
-		if err := w.send(next); err != nil {
+		s.Ledger.Publish(invariant.Mark{JobID: s.JobID, Name: "job", RunID: s.RunID, State: wire.ExportingError, Severity: wire.SeverityError, Final: true})
+		if err := s.Publish(next); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
-		if sum := c.told(); sum.Fresh != 3 {
+		if sum := c.Told(); sum.Fresh != 3 {
 			t.Errorf("%+v", sum)
 		}
 	})
 }
 
 func holdsMaxOpenPackages(t *testing.T) {
-	inBubble(t, momserver.Config{MaxOpenPackages: 2}, func(w *world) {
-		j, err := w.srv.StartJob(w.job, wire.InitializeData{Name: "job"})
+	harness.Serve(t, momserver.Config{MaxOpenPackages: 2}, func(s *harness.Server) {
+		j, err := s.StartJob(s.JobID, wire.InitializeData{Name: "job"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,12 +240,12 @@ func holdsMaxOpenPackages(t *testing.T) {
 		if _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); !errors.Is(err, wire.Full) || !strings.Contains(err.Error(), `2 open packages of job "job" already (Config.MaxOpenPackages)`) {
 			t.Errorf("over: %v", err)
 		}
-		if n := w.srv.Stats().Published; n != 3 {
+		if n := s.Stats().Published; n != 3 {
 			t.Errorf("%d events are published", n)
 		}
 	})
-	inBubble(t, momserver.Config{MaxOpenPackages: 1}, func(w *world) { // an end makes room
-		j, err := w.srv.StartJob(w.job, wire.InitializeData{ContinueOnError: true})
+	harness.Serve(t, momserver.Config{MaxOpenPackages: 1}, func(s *harness.Server) { // an end makes room
+		j, err := s.StartJob(s.JobID, wire.InitializeData{ContinueOnError: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -261,7 +257,7 @@ func holdsMaxOpenPackages(t *testing.T) {
 // which is answered, and one of a byte more.
 func holdsMaxMessage(t *testing.T) {
 	const most = 3000
-	inBubble(t, momserver.Config{MaxMessage: most}, func(w *world) {
+	harness.Serve(t, momserver.Config{MaxMessage: most}, func(s *harness.Server) {
 		type args struct {
 			Name    string
 			Padding string // which a server does not know
@@ -272,17 +268,17 @@ func holdsMaxMessage(t *testing.T) {
 			}
 			return attack.Frame(1, payload)
 		}
-		nc := w.rawConn()
+		nc := s.Greeted()
 		go io.Copy(io.Discard, nc)
 		nc.Write(attack.Frame(1, attack.Call(protocol.MethodSubscribe, &args{"long", "x"})))
 		nc.Write(call(most))
 		synctest.Wait()
-		if n := w.srv.Stats().Subscribers; n != 1 {
+		if n := s.Stats().Subscribers; n != 1 {
 			t.Errorf("%d subscribers, within", n)
 		}
 		nc.Write(call(most + 1))
 		synctest.Wait()
-		st := w.srv.Stats()
+		st := s.Stats()
 		if st.Drops[momserver.ReasonProtocol] != 1 || !strings.Contains(st.Dropped[0].Detail, "a message of 3001 bytes; at most 3000 (Config.MaxMessage)") {
 			t.Errorf("over: %+v", st.Dropped)
 		}
@@ -293,19 +289,19 @@ func holdsMaxMessage(t *testing.T) {
 // over, and one not at all: that one hears nothing.
 func holdsHandshakeTimeout(t *testing.T) {
 	log := new(logged)
-	inBubble(t, momserver.Config{HandshakeTimeout: 7 * time.Second, Logger: log.logger()}, func(w *world) {
-		last, silent := w.dial(), w.dial()
+	harness.Serve(t, momserver.Config{HandshakeTimeout: 7 * time.Second, Logger: log.logger()}, func(s *harness.Server) {
+		last, silent := s.Dial(), s.Dial()
 		time.Sleep(7*time.Second - time.Nanosecond)
 		if _, err := protocol.Greet(last, protocol.Hello{Version: protocol.Version}, time.Second); err != nil {
 			t.Errorf("just in time: %v", err)
 		}
 		synctest.Wait()
-		if n := w.srv.Stats().Connections; n != 2 {
+		if n := s.Stats().Connections; n != 2 {
 			t.Errorf("%d connections, a nanosecond before", n)
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		if n := w.srv.Stats().Connections; n != 1 || !strings.Contains(log.String(), "the greeting did not come in time (Config.HandshakeTimeout)") {
+		if n := s.Stats().Connections; n != 1 || !strings.Contains(log.String(), "the greeting did not come in time (Config.HandshakeTimeout)") {
 			t.Errorf("%d connections when it is over; the log is %s", n, log)
 		}
 		if said, err := io.ReadAll(silent); len(said) > 0 || err != nil {
@@ -316,9 +312,9 @@ func holdsHandshakeTimeout(t *testing.T) {
 
 func holdsToken(t *testing.T) {
 	token := strings.Repeat("t", wire.MaxTokenBytes)
-	inBubble(t, momserver.Config{Token: token}, func(w *world) {
-		w.subscribed(momclient.Options{Token: token})
-		err := w.client(momclient.Options{Token: token + "t"}).Subscribe(context.Background())
+	harness.Serve(t, momserver.Config{Token: token}, func(s *harness.Server) {
+		s.Subscribed(momclient.Options{Token: token})
+		err := s.Client(momclient.Options{Token: token + "t"}).Subscribe(context.Background())
 		if !errors.Is(err, wire.BadRequest) || !strings.Contains(err.Error(), fmt.Sprintf("a token of %d bytes; at most %d", wire.MaxTokenBytes+1, wire.MaxTokenBytes)) {
 			t.Errorf("over: %v", err)
 		}

@@ -9,11 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // dialRaw connects to a real server, and closes with the test.
@@ -70,14 +70,11 @@ func TestCaps(t *testing.T) {
 
 // TestGreetingsPerSecond come back with time, exactly.
 func TestGreetingsPerSecond(t *testing.T) {
-	inBubble(t, momserver.Config{GreetingsPerSecond: 4}, func(w *world) {
+	harness.Serve(t, momserver.Config{GreetingsPerSecond: 4}, func(s *harness.Server) {
 		greet := func() error {
-			nc, err := w.net.DialContext(context.Background(), "tcp", memAddr)
-			if err != nil {
-				t.Fatal(err)
-			}
+			nc := s.Dial()
 			defer nc.Close()
-			_, err = protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Second)
+			_, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Second)
 			return err
 		}
 		expect := func(ok bool) {
@@ -158,15 +155,12 @@ func TestWhatFails(t *testing.T) {
 // TestRefusalsAreBounded: those that there is no room for are told so, but not
 // more than so many in a second; over that they are closed without a word.
 func TestRefusalsAreBounded(t *testing.T) {
-	inBubble(t, momserver.Config{MaxConns: 1}, func(w *world) {
-		w.rawConn()
+	harness.Serve(t, momserver.Config{MaxConns: 1}, func(s *harness.Server) {
+		s.Greeted()
 		told, closed := 0, 0
 		for range 150 {
-			nc, err := w.net.DialContext(context.Background(), "tcp", memAddr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Second)
+			nc := s.Dial()
+			_, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Second)
 			nc.Close()
 			switch {
 			case errors.Is(err, wire.Full):

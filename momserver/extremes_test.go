@@ -12,6 +12,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/source"
 )
 
@@ -26,12 +27,12 @@ func TestExtremeBounds(t *testing.T) {
 	}
 	log := new(logged)
 	cfg.Logger = log.logger()
-	inBubble(t, cfg, func(w *world) {
-		c := w.subscribed(momclient.Options{Queue: math.MaxInt, QueueBytes: math.MaxInt, MaxMessage: 1 << 30})
-		w.publish(1000)
+	harness.Serve(t, cfg, func(s *harness.Server) {
+		c := s.Subscribed(momclient.Options{Queue: math.MaxInt, QueueBytes: math.MaxInt, MaxMessage: 1 << 30})
+		s.PublishN(1000)
 		synctest.Wait()
-		if sum := c.told(); sum.Fresh != 1000 {
-			t.Errorf("%+v: %s, %+v", sum, dump(c), w.srv.Stats().Dropped)
+		if sum := c.Told(); sum.Fresh != 1000 {
+			t.Errorf("%+v: %s, %+v", sum, c.Statuses(), s.Stats().Dropped)
 		}
 	})
 	if !strings.Contains(log.String(), "momserver: subscribed") {
@@ -42,9 +43,9 @@ func TestExtremeBounds(t *testing.T) {
 // TestLongDescription refuses a run whose end might not fit an event; one that
 // is accepted can be ended, in every way.
 func TestLongDescription(t *testing.T) {
-	inBubble(t, momserver.Config{MaxEventBytes: 8 << 10}, func(w *world) {
+	harness.Serve(t, momserver.Config{MaxEventBytes: 8 << 10}, func(s *harness.Server) {
 		for _, size := range []int{4 << 10, 4<<10 + 1, 8 << 10} {
-			j, err := w.srv.StartJob(w.job, wire.InitializeData{Name: strings.Repeat("n", size)})
+			j, err := s.StartJob(s.JobID, wire.InitializeData{Name: strings.Repeat("n", size)})
 			if accepted := size <= 4<<10; (err == nil) != accepted || err != nil && !errors.Is(err, wire.TooLarge) {
 				t.Fatalf("%d bytes: %v", size, err)
 			}
@@ -62,13 +63,13 @@ func TestLongDescription(t *testing.T) {
 
 // TestAbsurdCounts refuses numbers that count nothing, and publishes nothing.
 func TestAbsurdCounts(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 		for _, init := range []wire.InitializeData{{Packages: -1}, {Bytes: -1}, {FilesInPackages: -1}, {PagesInPackages: -1}} {
-			if _, err := w.srv.StartJob(w.job, init); !errors.Is(err, wire.BadRequest) {
+			if _, err := s.StartJob(s.JobID, init); !errors.Is(err, wire.BadRequest) {
 				t.Errorf("%+v: %v", init, err)
 			}
 		}
-		j, _ := w.srv.StartJob(w.job, wire.InitializeData{ContinueOnError: true})
+		j, _ := s.StartJob(s.JobID, wire.InitializeData{ContinueOnError: true})
 		for _, h := range []wire.PackageHeader{{Number: -1}, {FileSize: -1}} {
 			if _, err := j.StartPackage(h, wire.PackageBody{}); !errors.Is(err, wire.BadRequest) {
 				t.Errorf("%+v: %v", h, err)
@@ -93,10 +94,10 @@ func TestAbsurdCounts(t *testing.T) {
 		if err := j.Fail(nil); err != nil {
 			t.Error(err)
 		}
-		if got := states(t, w.published()); got != "JobInitialized PackageInitialized Transferring TransferringError ExportingError" {
+		if got := states(t, published(s)); got != "JobInitialized PackageInitialized Transferring TransferringError ExportingError" {
 			t.Error(got)
 		}
-		if err := w.srv.Run(context.Background(), w.job, wire.InitializeData{}, func(_ context.Context, j *momserver.Job) error { return j.Fail(nil) }); err == nil {
+		if err := s.Run(context.Background(), s.JobID, wire.InitializeData{}, func(_ context.Context, j *momserver.Job) error { return j.Fail(nil) }); err == nil {
 			t.Error("a run that failed without a reason is none that failed")
 		}
 	})

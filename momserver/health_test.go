@@ -9,6 +9,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // TestHealth follows a server's life.
@@ -18,29 +19,27 @@ func TestHealth(t *testing.T) {
 		t.Errorf("before Serve: %v", err)
 	}
 	fresh.Close()
-	inBubble(t, momserver.Config{}, func(w *world) {
-		if err := w.srv.Health(); err != nil {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		if err := s.Health(); err != nil {
 			t.Errorf("serving: %v", err)
 		}
-		c := w.client(momclient.Options{Queue: 1})
+		c := s.Client(momclient.Options{Queue: 1})
 		release := make(chan struct{})
 		c.OnEvent(func(wire.Event) { <-release })
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		w.publish(10)
+		c.MustSubscribe()
+		s.PublishN(10)
 		synctest.Wait()
 		ended := make(chan error, 1)
-		go func() { ended <- w.srv.Shutdown(context.Background()) }()
+		go func() { ended <- s.Shutdown(context.Background()) }()
 		synctest.Wait()
-		if err := w.srv.Health(); !errors.Is(err, wire.Draining) {
+		if err := s.Health(); !errors.Is(err, wire.Draining) {
 			t.Errorf("during Shutdown: %v", err)
 		}
 		close(release)
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if err := w.srv.Health(); err != momserver.ErrServerClosed {
+		if err := s.Health(); err != momserver.ErrServerClosed {
 			t.Errorf("after Shutdown: %v", err)
 		}
 	})

@@ -16,15 +16,16 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
 
 // published returns all cached events of the world's server.
-func (w *world) published() []wire.Event {
-	w.t.Helper()
-	events, _, err := w.client(momclient.Options{}).History(context.Background(), wire.Cursor{}, 0)
+func published(s *harness.Server) []wire.Event {
+	s.T.Helper()
+	events, _, err := s.Client(momclient.Options{}).History(context.Background(), wire.Cursor{}, 0)
 	if err != nil {
-		w.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return events
 }
@@ -127,17 +128,17 @@ func TestJobScripts(t *testing.T) {
 			want: "JobInitialized PackageInitialized Transferring ExportingError"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inBubble(t, momserver.Config{}, func(w *world) {
-				j, err := w.srv.StartJob(w.job, wire.InitializeData{Name: "job", ContinueOnError: test.goesOn})
+			harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+				j, err := s.StartJob(s.JobID, wire.InitializeData{Name: "job", ContinueOnError: test.goesOn})
 				if err != nil {
 					t.Fatal(err)
 				}
 				play(t, j, test.script)
-				if got := states(t, w.published()); got != test.want {
+				if got := states(t, published(s)); got != test.want {
 					t.Errorf("published\n%s; want\n%s", got, test.want)
 				}
-				if w.srv.Stats().Runs != 0 {
-					t.Errorf("%d runs unfinished", w.srv.Stats().Runs)
+				if s.Stats().Runs != 0 {
+					t.Errorf("%d runs unfinished", s.Stats().Runs)
 				}
 			})
 		})
@@ -146,10 +147,10 @@ func TestJobScripts(t *testing.T) {
 
 // TestCompletedWithErrors is visible as such, and never as plain success.
 func TestCompletedWithErrors(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		j, _ := w.srv.StartJob(w.job, wire.InitializeData{ContinueOnError: true, Packages: 2, Bytes: 200})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		j, _ := s.StartJob(s.JobID, wire.InitializeData{ContinueOnError: true, Packages: 2, Bytes: 200})
 		play(t, j, "start:A fail:A start:B half:B rest:B transferred:B complete:B complete")
-		events := w.published()
+		events := published(s)
 		last := events[len(events)-1]
 		if !last.CompletedWithErrors() || last.Severity() != wire.SeverityError {
 			t.Errorf("the end: %+v", last.Data)
@@ -176,9 +177,9 @@ func checkLog(t *testing.T, e wire.Event, want ...string) {
 // TestTotalsAtTheEnd sets the totals of a run that was completed to what was
 // done, whatever was expected at its beginning.
 func TestTotalsAtTheEnd(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 		for _, expected := range []int{0, 5} {
-			j, err := w.srv.StartJob(w.job, wire.InitializeData{Packages: expected, FilesInPackages: 10 * expected, Bytes: int64(1000 * expected)})
+			j, err := s.StartJob(s.JobID, wire.InitializeData{Packages: expected, FilesInPackages: 10 * expected, Bytes: int64(1000 * expected)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -187,7 +188,7 @@ func TestTotalsAtTheEnd(t *testing.T) {
 			}
 			play(t, j, "start:A half:A rest:A transferred:A complete:A start:B half:B rest:B transferred:B complete:B complete")
 			want := wire.Progress{PackagesDone: 2, PackagesTotal: 2, FilesDone: 4, FilesTotal: 4, BytesDone: 200, BytesTotal: 200}
-			events := w.published()
+			events := published(s)
 			last := events[len(events)-1]
 			if got := last.Data.Progress; got != want || got != j.Progress() {
 				t.Errorf("%d packages were expected: %+v; want %+v", expected, got, want)
@@ -199,7 +200,7 @@ func TestTotalsAtTheEnd(t *testing.T) {
 
 // TestSeverities of the entries that each way of reporting leaves in the log.
 func TestSeverities(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 		why := errors.New("no")
 		for name, tc := range map[string]struct {
 			report func(*momserver.Job, *momserver.Package) error
@@ -213,7 +214,7 @@ func TestSeverities(t *testing.T) {
 			"Package.Warn":      {func(_ *momserver.Job, p *momserver.Package) error { p.Warn("item", "text"); return p.Fail(why) }, []string{"Warning item: text", "Error : no"}},
 			"Package.FailItem":  {func(_ *momserver.Job, p *momserver.Package) error { return p.FailItem("item", why) }, []string{"Error item: no"}},
 		} {
-			j, err := w.srv.StartJob(w.job, wire.InitializeData{})
+			j, err := s.StartJob(s.JobID, wire.InitializeData{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -224,7 +225,7 @@ func TestSeverities(t *testing.T) {
 			if err := tc.report(j, p); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			events := w.published()
+			events := published(s)
 			checkLog(t, events[len(events)-1], tc.want...)
 		}
 	})
@@ -233,8 +234,8 @@ func TestSeverities(t *testing.T) {
 // TestLeftPackages names each open package of a run that its owner left, the
 // item that it was at, and the state that it was in.
 func TestLeftPackages(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		j, err := w.srv.StartJob(w.job, wire.InitializeData{})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		j, err := s.StartJob(s.JobID, wire.InitializeData{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +248,7 @@ func TestLeftPackages(t *testing.T) {
 			p.Item("file.txt")
 		}
 		j.Close()
-		events := w.published()
+		events := published(s)
 		last := events[len(events)-1]
 		slices.SortFunc(last.Data.Status.Log, func(a, b wire.LogEntry) int { return strings.Compare(a.Message, b.Message) }) // the packages are in no order
 		checkLog(t, last,
@@ -262,7 +263,7 @@ func TestLeftPackages(t *testing.T) {
 
 // TestAfterTheEnd refuses changes, and says how the run has ended.
 func TestAfterTheEnd(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 		for script, how := range map[string]string{
 			"complete": "it was completed",
 			"start:A transferred:A complete:A complete": "it was completed",
@@ -270,7 +271,7 @@ func TestAfterTheEnd(t *testing.T) {
 			"start:A fail:A": "no",
 			"close":          "momserver: the owner left the run without ending it",
 		} {
-			j, err := w.srv.StartJob(w.job, wire.InitializeData{Name: "job"})
+			j, err := s.StartJob(s.JobID, wire.InitializeData{Name: "job"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -325,15 +326,15 @@ func TestDescriptionBound(t *testing.T) {
 // TestErrorEntries makes a run that went past errors other than failed packages
 // one that completed with errors, for a filter too.
 func TestErrorEntries(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		c := w.subscribed(momclient.Options{Filter: wire.Filter{Severity: wire.SeverityError, States: []wire.State{wire.JobCompleted}}})
-		j, _ := w.srv.StartJob(w.job, wire.InitializeData{Packages: 1, Bytes: 100})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Subscribed(momclient.Options{Filter: wire.Filter{Severity: wire.SeverityError, States: []wire.State{wire.JobCompleted}}})
+		j, _ := s.StartJob(s.JobID, wire.InitializeData{Packages: 1, Bytes: 100})
 		j.Error(strings.Repeat("deep/", 100)+"file.txt", "it cannot be read")
 		play(t, j, "start:A half:A rest:A transferred:A complete:A complete")
 		synctest.Wait()
-		w.ran(j, "", wire.JobInitialized, wire.PackageInitialized, wire.Transferring, wire.Transferring, wire.Transferred, wire.PackageCompleted)
-		w.ledger.Publish(invariant.Mark{JobID: j.JobID(), RunID: j.RunID(), State: wire.JobCompleted, Severity: wire.SeverityError, Final: true})
-		told, events := c.take(), w.published()
+		s.Ran(j, "", wire.JobInitialized, wire.PackageInitialized, wire.Transferring, wire.Transferring, wire.Transferred, wire.PackageCompleted)
+		s.Ledger.Publish(invariant.Mark{JobID: j.JobID(), RunID: j.RunID(), State: wire.JobCompleted, Severity: wire.SeverityError, Final: true})
+		told, events := c.Take(), published(s)
 		last := events[len(events)-1]
 		if !last.CompletedWithErrors() || last.Data.Progress.Errors != 1 || last.Data.Progress.Fraction() != 1 || len(told) != 1 || told[0].Seq != last.Seq {
 			t.Errorf("the end: %+v; told of %d", last.Data, len(told))
@@ -349,11 +350,11 @@ func TestErrorEntries(t *testing.T) {
 // TestProgressInterval publishes Transferring at most every interval, exactly,
 // and the last always.
 func TestProgressInterval(t *testing.T) {
-	inBubble(t, momserver.Config{ProgressInterval: time.Second}, func(w *world) {
-		j, _ := w.srv.StartJob(w.job, wire.InitializeData{Bytes: 1000})
+	harness.Serve(t, momserver.Config{ProgressInterval: time.Second}, func(s *harness.Server) {
+		j, _ := s.StartJob(s.JobID, wire.InitializeData{Bytes: 1000})
 		p, _ := j.StartPackage(wire.PackageHeader{FileSize: 1000}, wire.PackageBody{})
 		transferring := func() (n int, bytes int64) {
-			for _, e := range w.published() {
+			for _, e := range published(s) {
 				if e.Data.Status.State == wire.Transferring {
 					n, bytes = n+1, e.Data.Header.SizeOfReceivedData
 				}
@@ -386,7 +387,7 @@ func TestProgressInterval(t *testing.T) {
 		expect(4, 1000)
 		p.Complete()
 		j.Complete()
-		if last := w.published(); last[len(last)-1].Data.Progress.Fraction() != 1 {
+		if last := published(s); last[len(last)-1].Data.Progress.Fraction() != 1 {
 			t.Errorf("ends at %+v", last[len(last)-1].Data.Progress)
 		}
 	})
@@ -394,15 +395,15 @@ func TestProgressInterval(t *testing.T) {
 
 // TestWarnings travel with the run's next event, and are bounded.
 func TestWarnings(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		j, _ := w.srv.StartJob(w.job, wire.InitializeData{})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		j, _ := s.StartJob(s.JobID, wire.InitializeData{})
 		for range 50 {
 			j.Warn(strings.Repeat("å", 1000), "skipped")
 		}
 		if err := j.Complete(); err != nil {
 			t.Fatal(err)
 		}
-		events := w.published()
+		events := published(s)
 		end := events[1]
 		log := end.Data.Status.Log
 		if len(log) != 33 || log[32].Message != "18 more log entries" || len(log[0].Item) > 260 {
@@ -438,19 +439,19 @@ func TestRun(t *testing.T) {
 		{"ends it itself", func(_ context.Context, j *momserver.Job) error { return j.Complete() }, "JobInitialized JobCompleted", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inBubble(t, momserver.Config{}, func(w *world) {
+			harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 				func() {
 					defer func() {
 						if v := recover(); (v != nil) != (test.name == "panics") {
 							t.Errorf("recovered %v", v)
 						}
 					}()
-					err := w.srv.Run(context.Background(), w.job, wire.InitializeData{}, test.run)
+					err := s.Run(context.Background(), s.JobID, wire.InitializeData{}, test.run)
 					if failed := test.says == "boom" || strings.HasSuffix(test.name, "an error"); (err != nil) != failed || err != nil && !errors.Is(err, boom) {
 						t.Error(err)
 					}
 				}()
-				events := w.published()
+				events := published(s)
 				if got := states(t, events); got != test.want {
 					t.Errorf("published %s; want %s", got, test.want)
 				}
@@ -482,13 +483,13 @@ func TestRunRefused(t *testing.T) {
 
 // TestRunGoexit ends a run whose goroutine ends within it.
 func TestRunGoexit(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		go w.srv.Run(context.Background(), w.job, wire.InitializeData{}, func(context.Context, *momserver.Job) error {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		go s.Run(context.Background(), s.JobID, wire.InitializeData{}, func(context.Context, *momserver.Job) error {
 			runtime.Goexit()
 			return nil
 		})
 		synctest.Wait()
-		events := w.published()
+		events := published(s)
 		if got := states(t, events); got != "JobInitialized ExportingError" {
 			t.Fatalf("published %s", got)
 		}
@@ -498,22 +499,22 @@ func TestRunGoexit(t *testing.T) {
 
 // TestShutdownEndsRuns with an error event, which subscribers get.
 func TestShutdownEndsRuns(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		c := w.subscribed(momclient.Options{})
-		j, _ := w.srv.StartJob(w.job, wire.InitializeData{})
-		if err := w.srv.Shutdown(context.Background()); err != nil {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Subscribed(momclient.Options{})
+		j, _ := s.StartJob(s.JobID, wire.InitializeData{})
+		if err := s.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait() // Shutdown waits for the client, not for its handler
-		w.ran(j, "", wire.JobInitialized, wire.ExportingError)
-		events := c.take()
+		s.Ran(j, "", wire.JobInitialized, wire.ExportingError)
+		events := c.Take()
 		if got := states(t, events); got != "JobInitialized ExportingError" || !strings.Contains(events[1].Data.Status.Log[0].Message, "shut down") {
 			t.Errorf("got %s: %+v", got, events)
 		}
 		if err := j.Complete(); !errors.Is(err, wire.RunEnded) {
 			t.Error(err)
 		}
-		if _, err := w.srv.StartJob(w.job, wire.InitializeData{}); !errors.Is(err, wire.Closed) {
+		if _, err := s.StartJob(s.JobID, wire.InitializeData{}); !errors.Is(err, wire.Closed) {
 			t.Error(err)
 		}
 	})
@@ -521,8 +522,8 @@ func TestShutdownEndsRuns(t *testing.T) {
 
 // TestPublishRefuses what is no event, and loses nothing by it.
 func TestPublishRefuses(t *testing.T) {
-	inBubble(t, momserver.Config{MaxEventBytes: 1000, MaxRuns: 2}, func(w *world) {
-		ok := wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.JobInitialized}}}
+	harness.Serve(t, momserver.Config{MaxEventBytes: 1000, MaxRuns: 2}, func(s *harness.Server) {
+		ok := wire.Event{JobID: s.JobID, RunID: s.RunID, Data: wire.TransferData{Status: wire.Status{State: wire.JobInitialized}}}
 		with := func(change func(*wire.Event)) wire.Event { e := ok; change(&e); return e }
 		for _, test := range []struct {
 			name string
@@ -541,12 +542,12 @@ func TestPublishRefuses(t *testing.T) {
 			{"its end", with(func(e *wire.Event) { e.Data.Status.State = wire.JobCompleted }), nil},
 			{"room for a third", with(func(e *wire.Event) { e.RunID = uuid.New() }), nil},
 		} {
-			if err := w.send(test.ev); !errors.Is(err, test.want) {
+			if err := s.Publish(test.ev); !errors.Is(err, test.want) {
 				t.Errorf("%s: %v; want %v", test.name, err, test.want)
 			}
 		}
-		stream := invariant.NewStream(&w.ledger, wire.Filter{}, invariant.Fails(t))
-		for _, e := range w.published() {
+		stream := invariant.NewStream(s.Ledger, wire.Filter{}, invariant.Fails(t))
+		for _, e := range published(s) {
 			stream.Event(e)
 		}
 		if sum := stream.Told(); sum.Fresh != 5 {

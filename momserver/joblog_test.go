@@ -7,12 +7,13 @@ import (
 
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // TestFullLog gives the last place to the latest error, and counts the others.
 func TestFullLog(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		j, err := w.srv.StartJob(w.job, wire.InitializeData{})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		j, err := s.StartJob(s.JobID, wire.InitializeData{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,7 +29,7 @@ func TestFullLog(t *testing.T) {
 		if _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); err != nil {
 			t.Fatal(err)
 		}
-		events := w.published()
+		events := published(s)
 		checkLog(t, events[1], append(want, "Processing : 3 more log entries")...)
 		if p := events[1].Data.Progress; p.Warnings != 33 || p.Errors != 2 {
 			t.Errorf("%+v", p)
@@ -39,8 +40,8 @@ func TestFullLog(t *testing.T) {
 // TestLogTexts leaves texts of 256 bytes as they are, and cuts longer ones, an
 // item at its beginning and a message at its end.
 func TestLogTexts(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		j, err := w.srv.StartJob(w.job, wire.InitializeData{})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		j, err := s.StartJob(s.JobID, wire.InitializeData{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,14 +52,14 @@ func TestLogTexts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkLog(t, w.published()[1],
+		checkLog(t, published(s)[1],
 			fmt.Sprintf("Warning %s: %s", text, text),
 			fmt.Sprintf("Warning %s: %s", "…"+text, wire.Clip(text+"y", 256)))
 		for _, item := range []string{text, "y" + text} {
 			p.Item(item)
 			p.Sent(1)
 			p.Transferred()
-			events := w.published()
+			events := published(s)
 			if got, want := events[len(events)-1].Data.Body.Item, strings.Replace(item, "y", "…", 1); got != want {
 				t.Errorf("item %q; want %q", got, want)
 			}
@@ -72,8 +73,8 @@ func TestLogTexts(t *testing.T) {
 // TestLogLeftOut publishes a change without its log if that is too large, and
 // with its severity.
 func TestLogLeftOut(t *testing.T) {
-	inBubble(t, momserver.Config{MaxEventBytes: 2000}, func(w *world) {
-		j, err := w.srv.StartJob(w.job, wire.InitializeData{})
+	harness.Serve(t, momserver.Config{MaxEventBytes: 2000}, func(s *harness.Server) {
+		j, err := s.StartJob(s.JobID, wire.InitializeData{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,6 +84,6 @@ func TestLogLeftOut(t *testing.T) {
 		if err := j.Complete(); err != nil {
 			t.Fatal(err)
 		}
-		checkLog(t, w.published()[1], "Warning : 20 log entries left out: the event would be too large")
+		checkLog(t, published(s)[1], "Warning : 20 log entries left out: the event would be too large")
 	})
 }

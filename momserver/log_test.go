@@ -2,7 +2,6 @@ package momserver_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -14,6 +13,7 @@ import (
 
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // logged is a log that a test reads.
@@ -59,13 +59,10 @@ func (l *logged) clear() {
 // counted.
 func TestLogPerSecond(t *testing.T) {
 	log := new(logged)
-	inBubble(t, momserver.Config{Logger: log.logger(), LogPerSecond: 3}, func(w *world) {
+	harness.Serve(t, momserver.Config{Logger: log.logger(), LogPerSecond: 3}, func(s *harness.Server) {
 		knock := func(n int) {
 			for range n {
-				nc, err := w.net.DialContext(context.Background(), "tcp", memAddr)
-				if err != nil {
-					t.Fatal(err)
-				}
+				nc := s.Dial()
 				nc.Write([]byte("SSH-2.0-x\r\n")[:4])
 				nc.Close()
 				synctest.Wait()

@@ -12,14 +12,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -29,58 +28,56 @@ import (
 
 // bad makes subscribers of every bad kind, which behave badly until the test
 // ends.
-func (w *world) bad() {
-	w.t.Helper()
-	w.subscribe(new(rawClient), protocol.SubscribeArgs{Name: "no credit", From: wire.FromOldest})
-	w.subscribe(&rawClient{delay: time.Hour, room: 1 << 20}, protocol.SubscribeArgs{Name: "no answer", Credit: protocol.Credit{Events: 1 << 20, Bytes: 1 << 40}})
-	w.subscribe(&rawClient{delay: time.Second, room: 1}, protocol.SubscribeArgs{Name: "slow", Credit: protocol.Credit{Events: 1, Bytes: 1 << 40}})
-	conn := duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+func bad(s *harness.Server) {
+	s.T.Helper()
+	subscribe(s, new(rawClient), protocol.SubscribeArgs{Name: "no credit", From: wire.FromOldest})
+	subscribe(s, &rawClient{delay: time.Hour, room: 1 << 20}, protocol.SubscribeArgs{Name: "no answer", Credit: protocol.Credit{Events: 1 << 20, Bytes: 1 << 40}})
+	subscribe(s, &rawClient{delay: time.Second, room: 1}, protocol.SubscribeArgs{Name: "slow", Credit: protocol.Credit{Events: 1, Bytes: 1 << 40}})
+	conn := s.Peer()
 	conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: "no reading", Credit: protocol.Credit{Events: 1 << 20, Bytes: 1 << 40}}, &protocol.Subscribed{}, nil)
-	w.dial() // says nothing
-	blocked := w.client(momclient.Options{Name: "blocked handler", Queue: 10})
+	s.Dial() // says nothing
+	blocked := s.Client(momclient.Options{Name: "blocked handler", Queue: 10})
 	blocked.OnEvent(func(wire.Event) { time.Sleep(24 * time.Hour) })
-	if err := blocked.Subscribe(context.Background()); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { conn.Close(wire.Errorf(wire.Closed, "the test is over")) })
+	blocked.MustSubscribe()
+	s.T.Cleanup(func() { conn.Close(wire.Errorf(wire.Closed, "the test is over")) })
 	synctest.Wait()
 }
 
 // over ends a world that has bad subscribers.
-func (w *world) over() {
-	w.srv.Close()
-	for _, c := range w.watchers {
+func over(s *harness.Server) {
+	s.Close()
+	for _, c := range s.Clients {
 		c.Close()
 	}
-	w.net.Cut()
+	s.Net.Cut()
 	time.Sleep(25 * time.Hour) // what is being handled ends
 }
 
 func TestPromise1PublishNeverWaits(t *testing.T) {
-	inBubble(t, momserver.Config{CacheEvents: 100}, func(w *world) {
-		w.bad()
+	harness.Serve(t, momserver.Config{CacheEvents: 100}, func(s *harness.Server) {
+		bad(s)
 		start := time.Now()
-		w.publish(20_000)
+		s.PublishN(20_000)
 		if took := time.Since(start); took > 0 {
 			t.Errorf("20,000 events took %v", took)
 		}
-		w.over()
+		over(s)
 	})
 }
 
 func TestPromise2OneOrder(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		c := w.subscribed(momclient.Options{AutoReconnect: true, Queue: 7})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Subscribed(momclient.Options{AutoReconnect: true, Queue: 7})
 		for range 20 {
-			w.publish(50)
-			w.net.Cut() // wherever the events are
-			w.publish(50)
+			s.PublishN(50)
+			s.Net.Cut() // wherever the events are
+			s.PublishN(50)
 			time.Sleep(time.Second)
 		}
 		time.Sleep(time.Minute) // the waits between attempts have grown
 		synctest.Wait()
 		var last uint64
-		for _, e := range c.take() { // the checkers look for repeats as well
+		for _, e := range c.Take() { // the checkers look for repeats as well
 			if e.Seq != last+1 {
 				t.Fatalf("event %d after event %d", e.Seq, last)
 			}
@@ -93,25 +90,23 @@ func TestPromise2OneOrder(t *testing.T) {
 }
 
 func TestPromise3NeverSilentLoss(t *testing.T) {
-	inBubble(t, momserver.Config{CacheEvents: 10}, func(w *world) {
-		c := w.client(momclient.Options{AutoReconnect: true, Queue: 1})
+	harness.Serve(t, momserver.Config{CacheEvents: 10}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{AutoReconnect: true, Queue: 1})
 		hold := make(chan struct{})
 		c.OnEvent(func(wire.Event) { <-hold })
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c.MustSubscribe()
 		for _, n := range []int{100, 3, 200, 11, 50, 1000} { // gap upon gap, some of them within a snapshot
-			w.publish(n)
+			s.PublishN(n)
 			synctest.Wait()
 			hold <- struct{}{}
 			synctest.Wait()
-			w.net.Cut()
+			s.Net.Cut()
 			time.Sleep(time.Second)
 		}
 		close(hold)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		told := c.told()
+		told := c.Told()
 		if uint64(told.Fresh)+told.Missed != 1364 || told.Missed == 0 || told.Last != 1364 || told.Snapshots == 0 {
 			t.Errorf("of 1,364 events: %+v", told)
 		}
@@ -119,60 +114,56 @@ func TestPromise3NeverSilentLoss(t *testing.T) {
 }
 
 func TestPromise4ABadSubscriberHarmsNobody(t *testing.T) {
-	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second}, func(w *world) {
-		healthy := w.client(momclient.Options{Name: "healthy"})
+	harness.Serve(t, momserver.Config{CallTimeout: 5 * time.Second}, func(s *harness.Server) {
+		healthy := s.Client(momclient.Options{Name: "healthy"})
 		var published, late atomic.Int64
 		healthy.OnEvent(func(wire.Event) {
 			if time.Now().UnixNano() > published.Load() {
 				late.Add(1)
 			}
 		})
-		if err := healthy.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		w.bad()
+		healthy.MustSubscribe()
+		bad(s)
 		for range 100 {
 			published.Store(time.Now().UnixNano())
-			w.publish(10)
+			s.PublishN(10)
 			time.Sleep(100 * time.Millisecond)
 		}
-		if told := healthy.told(); told.Fresh != 1000 || told.Missed > 0 || late.Load() > 0 {
+		if told := healthy.Told(); told.Fresh != 1000 || told.Missed > 0 || late.Load() > 0 {
 			t.Errorf("the healthy subscriber: %+v, %d of them late", told, late.Load())
 		}
 		dropped := make(map[string]momserver.Reason)
-		for _, d := range w.srv.Stats().Dropped {
+		for _, d := range s.Stats().Dropped {
 			dropped[d.Name] = d.Reason
 		}
 		if len(dropped) != 2 || dropped["no answer"] == 0 || dropped["no reading"] == 0 {
 			t.Errorf("dropped: %v", dropped)
 		}
-		w.over()
+		over(s)
 	})
 }
 
 func TestPromise5ASlowSubscriberIsNotADeadOne(t *testing.T) {
-	inBubble(t, momserver.Config{CacheEvents: 100}, func(w *world) {
-		c := w.client(momclient.Options{Queue: 10})
+	harness.Serve(t, momserver.Config{CacheEvents: 100}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{Queue: 10})
 		c.OnEvent(func(e wire.Event) {
 			if e.Seq == 1 {
 				time.Sleep(time.Hour)
 			}
 		})
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c.MustSubscribe()
 		for _, n := range []int{1, 10, 989} { // for the handler, for the client, and beyond
-			w.publish(n)
+			s.PublishN(n)
 			synctest.Wait()
 		}
 		time.Sleep(time.Hour - time.Second)
 		synctest.Wait()
-		if subs := w.srv.Subscribers(); len(subs) != 1 || subs[0].Lag != 989 || subs[0].Credit > 0 {
+		if subs := s.Subscribers(); len(subs) != 1 || subs[0].Lag != 989 || subs[0].Credit > 0 {
 			t.Errorf("after an hour: %+v", subs)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got, want := c.told(), (invariant.Told{Fresh: 111, Snapshots: 1, Gaps: 1, Missed: 889, Last: 1000}); got != want {
+		if got, want := c.Told(), (invariant.Told{Fresh: 111, Snapshots: 1, Gaps: 1, Missed: 889, Last: 1000}); got != want {
 			t.Errorf("%+v; want %+v", got, want)
 		}
 	})
@@ -183,7 +174,7 @@ func TestPromise5ASlowSubscriberIsNotADeadOne(t *testing.T) {
 // and one past it.
 func TestPromise6BoundedEverything(t *testing.T) {
 	cfg := momserver.Config{CacheEvents: 20, CacheBytes: 4 << 10, MaxEventBytes: 2 << 10, MaxRuns: 10, MaxJobs: 10, MaxOpenPackages: 10, MaxConns: 10, MaxSubscribers: 3}
-	inBubble(t, cfg, func(w *world) {
+	harness.Serve(t, cfg, func(s *harness.Server) {
 		refused := make(map[string]bool)
 		note := func(err error) {
 			for _, name := range []string{"MaxEventBytes", "MaxRuns", "MaxOpenPackages", "MaxConns", "MaxSubscribers"} {
@@ -193,19 +184,19 @@ func TestPromise6BoundedEverything(t *testing.T) {
 			}
 		}
 		for range 50 {
-			note(w.send(wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}))
+			note(s.Publish(wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}))
 		}
-		note(w.send(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Body: &wire.PackageBody{Item: strings.Repeat("x", 3<<10)}, Status: wire.Status{State: wire.JobCompleted}}}))
+		note(s.Publish(wire.Event{JobID: s.JobID, RunID: s.RunID, Data: wire.TransferData{Body: &wire.PackageBody{Item: strings.Repeat("x", 3<<10)}, Status: wire.Status{State: wire.JobCompleted}}}))
 		for range 20 {
-			note(w.client(momclient.Options{From: wire.FromOldest}).Subscribe(context.Background()))
+			note(s.Client(momclient.Options{From: wire.FromOldest}).Subscribe(context.Background()))
 		}
-		w.checkServer()
-		for _, c := range w.watchers {
+		s.Check()
+		for _, c := range s.Clients {
 			c.Close()
 		}
-		w.srv.Close()
-		w.start()
-		job, err := w.srv.StartJob(w.job, wire.InitializeData{Name: "job"})
+		s.Close()
+		s.Start()
+		job, err := s.StartJob(s.JobID, wire.InitializeData{Name: "job"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,14 +204,14 @@ func TestPromise6BoundedEverything(t *testing.T) {
 			_, err := job.StartPackage(wire.PackageHeader{}, wire.PackageBody{})
 			note(err)
 		}
-		w.net.Cut()
+		s.Net.Cut()
 		var conns []net.Conn
 		for range 20 {
-			conns = append(conns, w.dial())
+			conns = append(conns, s.Dial())
 		}
 		synctest.Wait()
-		w.checkServer()
-		c := momclient.New(memAddr, momclient.Options{DialContext: w.net.DialContext})
+		s.Check()
+		c := momclient.New(harness.MemAddr, momclient.Options{DialContext: s.Net.DialContext})
 		note(c.Subscribe(context.Background()))
 		c.Close()
 		for _, nc := range conns {
@@ -235,37 +226,37 @@ func TestPromise6BoundedEverything(t *testing.T) {
 // TestPromise7EverythingStops ends a server with bad subscribers: the bubble
 // fails if a goroutine is left.
 func TestPromise7EverythingStops(t *testing.T) {
-	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second}, func(w *world) {
-		healthy := w.subscribed(momclient.Options{})
-		w.bad()
-		job, err := w.srv.StartJob(w.job, wire.InitializeData{Name: "job"})
+	harness.Serve(t, momserver.Config{CallTimeout: 5 * time.Second}, func(s *harness.Server) {
+		healthy := s.Subscribed(momclient.Options{})
+		bad(s)
+		job, err := s.StartJob(s.JobID, wire.InitializeData{Name: "job"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.ran(job, "job", wire.JobInitialized, wire.ExportingError)
+		s.Ran(job, "job", wire.JobInitialized, wire.ExportingError)
 		start := time.Now()
-		if err := w.srv.Shutdown(context.Background()); err != nil {
+		if err := s.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(start); took > 2*5*time.Second {
 			t.Errorf("Shutdown took %v", took)
 		}
-		if told := healthy.told(); told.Fresh != 2 {
+		if told := healthy.Told(); told.Fresh != 2 {
 			t.Errorf("the healthy subscriber: %+v", told)
 		}
-		if err := w.srv.Publish(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.Closed) {
+		if err := s.Publish(wire.Event{JobID: s.JobID, RunID: s.RunID, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.Closed) {
 			t.Errorf("Publish after Shutdown: %v", err)
 		}
-		w.over()
+		over(s)
 	})
-	inBubble(t, momserver.Config{}, func(w *world) {
-		w.bad()
-		w.publish(1000)
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		bad(s)
+		s.PublishN(1000)
 		start := time.Now()
-		w.srv.Close()
+		s.Close()
 		if took := time.Since(start); took > 0 {
 			t.Errorf("Close took %v", took)
 		}
-		w.over()
+		over(s)
 	})
 }

@@ -10,15 +10,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/faultnet"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // rawClient is a callback endpoint that waits before each answer, and always
@@ -44,9 +44,9 @@ func (c *rawClient) Goodbye(*protocol.Goodbye, *protocol.Nothing) error {
 // subscribe serves callback on a connection of its own, and subscribes there.
 // It does not wait for the reply, because a call of the server may come first,
 // and callback may take as long as it likes to answer that.
-func (w *world) subscribe(callback any, args protocol.SubscribeArgs) *duplex.Conn {
-	w.t.Helper()
-	conn := duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+func subscribe(s *harness.Server, callback any, args protocol.SubscribeArgs) *duplex.Conn {
+	s.T.Helper()
+	conn := s.Peer()
 	go conn.Serve(protocol.CallbackService, callback)
 	conn.Client().Go(protocol.MethodSubscribe, &args, &protocol.Subscribed{}, nil)
 	synctest.Wait()
@@ -58,57 +58,53 @@ func (w *world) subscribe(callback any, args protocol.SubscribeArgs) *duplex.Con
 func TestShutdownWithoutProgress(t *testing.T) {
 	for _, tc := range []struct {
 		name      string
-		subscribe func(*world)
+		subscribe func(*harness.Server)
 		answer    time.Duration // how long its goodbye is unanswered
 		detail    string
 	}{
-		{"a handler that blocks", func(w *world) {
-			c := w.client(momclient.Options{Queue: 5})
+		{"a handler that blocks", func(s *harness.Server) {
+			c := s.Client(momclient.Options{Queue: 5})
 			c.OnEvent(func(wire.Event) { time.Sleep(24 * time.Hour) })
-			if err := c.Subscribe(context.Background()); err != nil {
-				w.t.Fatal(err)
-			}
+			c.MustSubscribe()
 		}, 0, "it made no progress for 5s (Config.CallTimeout) while the server shut down, and was not sent 24 events"},
-		{"no room for ever", func(w *world) {
-			w.subscribe(new(rawClient), protocol.SubscribeArgs{})
+		{"no room for ever", func(s *harness.Server) {
+			subscribe(s, new(rawClient), protocol.SubscribeArgs{})
 		}, 0, "and was not sent 30 events"},
-		{"no room for its snapshot", func(w *world) {
-			w.publish(30)
-			w.subscribe(new(rawClient), protocol.SubscribeArgs{Filter: wire.Filter{States: []wire.State{wire.Transferring}}})
+		{"no room for its snapshot", func(s *harness.Server) {
+			s.PublishN(30)
+			subscribe(s, new(rawClient), protocol.SubscribeArgs{Filter: wire.Filter{States: []wire.State{wire.Transferring}}})
 		}, 0, "and was not sent 31 events"},
-		{"a heartbeat that is always unanswered", func(w *world) {
+		{"a heartbeat that is always unanswered", func(s *harness.Server) {
 			var far faultnet.Network
-			l, err := far.Listen(memAddr)
+			l, err := far.Listen(harness.MemAddr)
 			if err != nil {
-				w.t.Fatal(err)
+				s.T.Fatal(err)
 			}
-			go w.srv.Serve(l)
+			go s.Serve(l)
 			link := far.Link("client", faultnet.Shape{Latency: 1600 * time.Millisecond, Buffer: 64 << 10, Grid: time.Millisecond}, 1)
-			if err := w.client(momclient.Options{DialTimeout: time.Minute, DialContext: link.DialContext}).Subscribe(context.Background()); err != nil {
-				w.t.Fatal(err)
-			}
+			s.Client(momclient.Options{DialTimeout: time.Minute, DialContext: link.DialContext}).MustSubscribe()
 		}, 3200 * time.Millisecond, "it was told that the server shuts down"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			inBubble(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: 3 * time.Second}, func(w *world) {
-				tc.subscribe(w)
-				w.publish(30)
+			harness.Serve(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: 3 * time.Second}, func(s *harness.Server) {
+				tc.subscribe(s)
+				s.PublishN(30)
 				time.Sleep(time.Minute + time.Second)
 				ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
 				defer cancel()
 				start := time.Now()
-				if err := w.srv.Shutdown(ctx); err != nil {
+				if err := s.Shutdown(ctx); err != nil {
 					t.Error(err)
 				}
 				// A momclient may hold its answers back for a moment.
 				if took, least := time.Since(start), 5*time.Second+tc.answer; took < least || took > least+50*time.Millisecond {
 					t.Errorf("it took %v", took)
 				}
-				st := w.srv.Stats()
+				st := s.Stats()
 				if len(st.Dropped) != 1 || st.Dropped[0].Reason != momserver.ReasonShutdown || !strings.HasSuffix(st.Dropped[0].Detail, tc.detail) {
 					t.Errorf("dropped: %+v", st.Dropped)
 				}
-				for _, c := range w.watchers {
+				for _, c := range s.Clients {
 					c.Close()
 				}
 				time.Sleep(25 * time.Hour) // what is being handled ends
@@ -120,12 +116,12 @@ func TestShutdownWithoutProgress(t *testing.T) {
 // TestShutdownWithProgress: a subscriber that makes progress, however slowly,
 // gets everything.
 func TestShutdownWithProgress(t *testing.T) {
-	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: protocol.MaxHeartbeat}, func(w *world) {
-		w.publish(100)
+	harness.Serve(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: protocol.MaxHeartbeat}, func(s *harness.Server) {
+		s.PublishN(100)
 		slow := &rawClient{delay: 5*time.Second - time.Nanosecond, room: 1}
-		w.subscribe(slow, protocol.SubscribeArgs{From: wire.FromOldest, Credit: protocol.Credit{Events: 1, Bytes: 1 << 40}})
+		subscribe(s, slow, protocol.SubscribeArgs{From: wire.FromOldest, Credit: protocol.Credit{Events: 1, Bytes: 1 << 40}})
 		start := time.Now()
-		if err := w.srv.Shutdown(context.Background()); err != nil {
+		if err := s.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(start); took != 101*slow.delay || slow.events != 100 { // each event, and the goodbye
@@ -155,15 +151,15 @@ func (c *reporting) Goodbye(*protocol.Goodbye, *protocol.Nothing) error { return
 // TestShutdownProgress: both an event that is sent and an event that is
 // acknowledged count as progress, if each comes just in time after the other.
 func TestShutdownProgress(t *testing.T) {
-	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: protocol.MaxHeartbeat}, func(w *world) {
-		w.publish(10)
+	harness.Serve(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: protocol.MaxHeartbeat}, func(s *harness.Server) {
+		s.PublishN(10)
 		c := &reporting{pause: 5*time.Second - time.Nanosecond}
-		c.conn = duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		c.conn = s.Peer()
 		go c.conn.Serve(protocol.CallbackService, c)
 		c.conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{From: wire.FromOldest, Credit: protocol.Credit{Events: 1, Bytes: 1 << 40}}, &protocol.Subscribed{}, nil)
 		synctest.Wait()
 		start := time.Now()
-		if err := w.srv.Shutdown(context.Background()); err != nil {
+		if err := s.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(start); c.events != 10 || took != 19*c.pause { // no report comes before the last answer
@@ -216,20 +212,20 @@ func (l *countingListener) Close() error {
 
 // TestListenerForgotten leaves a listener alone that Serve has returned from.
 func TestListenerForgotten(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		inner, err := w.net.Listen("another-server:7420")
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		inner, err := s.Net.Listen("another-server:7420")
 		if err != nil {
 			t.Fatal(err)
 		}
 		l := &countingListener{Listener: inner}
 		served := make(chan error, 1)
-		go func() { served <- w.srv.Serve(l) }()
+		go func() { served <- s.Serve(l) }()
 		synctest.Wait()
 		inner.Close()
 		if err := <-served; !errors.Is(err, net.ErrClosed) || errors.Is(err, momserver.ErrServerClosed) {
 			t.Error(err)
 		}
-		w.srv.Close()
+		s.Close()
 		if n := l.closed.Load(); n != 1 {
 			t.Errorf("closed %d times; want once, by Serve", n)
 		}
@@ -250,21 +246,21 @@ func TestListenAndServeError(t *testing.T) {
 // TestWhileDraining refuses events and further listeners as long as Shutdown
 // waits for a subscriber.
 func TestWhileDraining(t *testing.T) {
-	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second}, func(w *world) {
-		w.subscribe(new(rawClient), protocol.SubscribeArgs{})
-		w.publish(1)
+	harness.Serve(t, momserver.Config{CallTimeout: 5 * time.Second}, func(s *harness.Server) {
+		subscribe(s, new(rawClient), protocol.SubscribeArgs{})
+		s.PublishN(1)
 		over := make(chan error, 1)
-		go func() { over <- w.srv.Shutdown(context.Background()) }()
+		go func() { over <- s.Shutdown(context.Background()) }()
 		synctest.Wait()
-		if err := w.send(transferring(w.job, w.run)); !errors.Is(err, wire.Closed) {
+		if err := s.Publish(transferring(s.JobID, s.RunID)); !errors.Is(err, wire.Closed) {
 			t.Errorf("Publish: %v", err)
 		}
-		l, err := w.net.Listen("another-server:7420")
+		l, err := s.Net.Listen("another-server:7420")
 		if err != nil {
 			t.Fatal(err)
 		}
 		served := make(chan error, 1)
-		go func() { served <- w.srv.Serve(l) }()
+		go func() { served <- s.Serve(l) }()
 		synctest.Wait()
 		select {
 		case err := <-served:
@@ -307,14 +303,14 @@ func (c *waking) Goodbye(*protocol.Goodbye, *protocol.Nothing) error {
 // TestNothingAfterGoodbye sends no event and no second goodbye to a subscriber
 // that makes room when it is told that the server shuts down.
 func TestNothingAfterGoodbye(t *testing.T) {
-	inBubble(t, momserver.Config{CallTimeout: 5 * time.Second}, func(w *world) {
+	harness.Serve(t, momserver.Config{CallTimeout: 5 * time.Second}, func(s *harness.Server) {
 		c := new(waking)
-		c.conn = duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+		c.conn = s.Peer()
 		go c.conn.Serve(protocol.CallbackService, c)
 		c.conn.Client().Go(protocol.MethodSubscribe, &protocol.SubscribeArgs{}, &protocol.Subscribed{}, nil)
 		synctest.Wait()
-		w.publish(10)
-		if err := w.srv.Shutdown(context.Background()); err != nil {
+		s.PublishN(10)
+		if err := s.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 		if c.events != 0 || c.goodbyes != 1 {

@@ -2,7 +2,6 @@ package momserver_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"encoding/gob"
@@ -11,15 +10,13 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"mom.internal/wire/protocol"
 
 	"github.com/google/uuid"
 
-	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // slowly reads a kilobyte at a time, and one each millisecond.
@@ -34,44 +31,40 @@ func (s *slowly) Read(p []byte) (int, error) {
 // as it may, gets them all however slowly it reads, over TLS too.
 func TestSlowReader(t *testing.T) {
 	for _, secure := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			w := &world{t: t, cfg: momserver.Config{CallTimeout: time.Second}}
+		harness.Bubble(t, func(s *harness.Server) {
+			s.Config.CallTimeout = time.Second
 			var trusting *tls.Config
 			if secure {
 				a := newAuthority()
 				a.server.SessionTicketsDisabled = true // nobody reads them on a network without buffers
 				a.client.ServerName = "127.0.0.1"
-				w.cfg.TLS, trusting = a.server, a.client
+				s.Config.TLS, trusting = a.server, a.client
 			}
-			w.start()
-			defer w.srv.Close()
+			s.Start()
 			for range 50 {
-				err := w.srv.Publish(wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{
+				err := s.Publish(wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{
 					Initialize: &wire.InitializeData{Name: strings.Repeat("x", 47_000)}, Status: wire.Status{State: wire.JobCompleted},
 				}})
 				if err != nil {
 					t.Fatal(err)
 				}
 			}
-			readPages(t, w.slowConn(trusting))
+			readPages(t, slowConn(s, trusting))
 		})
 	}
 }
 
 // slowConn returns a greeted connection that reads slowly.
-func (w *world) slowConn(trusting *tls.Config) net.Conn {
-	nc, err := w.net.DialContext(context.Background(), "tcp", memAddr)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+func slowConn(s *harness.Server, trusting *tls.Config) net.Conn {
+	nc := s.Dial()
 	nc = &slowly{nc}
 	if trusting != nil {
 		nc = tls.Client(nc, trusting)
 	}
 	if _, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Minute); err != nil {
-		w.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	w.t.Cleanup(func() { nc.Close() })
+	s.T.Cleanup(func() { nc.Close() })
 	return nc
 }
 

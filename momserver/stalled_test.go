@@ -7,18 +7,18 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/momserver"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
-
-	"mom.internal/momserver"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // TestStalledMessage drops a subscriber that begins a message and does not end
 // it, and says that it was that and not a write.
 func TestStalledMessage(t *testing.T) {
-	inBubble(t, momserver.Config{MessageTimeout: 2 * time.Second}, func(w *world) {
-		nc := w.rawConn()
-		conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	harness.Serve(t, momserver.Config{MessageTimeout: 2 * time.Second}, func(s *harness.Server) {
+		nc := s.Greeted()
+		conn := duplex.NewConn(nc, harness.LongTimes)
 		go conn.Serve(protocol.CallbackService, &answering{})
 		if err := conn.Call(context.Background(), protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: "stalled", Credit: protocol.Credit{Events: 100, Bytes: 1 << 40}}, &protocol.Subscribed{}); err != nil {
 			t.Fatal(err)
@@ -27,12 +27,12 @@ func TestStalledMessage(t *testing.T) {
 		nc.Write([]byte{1, 0})
 		time.Sleep(2*time.Second - time.Nanosecond)
 		synctest.Wait()
-		if n := len(w.srv.Subscribers()); n != 1 {
+		if n := len(s.Subscribers()); n != 1 {
 			t.Fatalf("%d subscribers too early", n)
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		if st := w.srv.Stats(); st.Drops[momserver.ReasonStalled] != 1 || !strings.Contains(st.Dropped[0].Detail, "(Config.MessageTimeout)") {
+		if st := s.Stats(); st.Drops[momserver.ReasonStalled] != 1 || !strings.Contains(st.Dropped[0].Detail, "(Config.MessageTimeout)") {
 			t.Errorf("drops: %v, %+v", st.Drops, st.Dropped)
 		}
 		conn.Wait()

@@ -1,7 +1,6 @@
 package momserver_test
 
 import (
-	"context"
 	"errors"
 	"math/rand/v2"
 	"testing"
@@ -13,23 +12,24 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // TestCacheAge is the time since the oldest event was published that is still
 // cached, to the nanosecond.
 func TestCacheAge(t *testing.T) {
-	inBubble(t, momserver.Config{CacheEvents: 3}, func(w *world) {
-		if age := w.srv.Stats().CacheAge; age != 0 {
+	harness.Serve(t, momserver.Config{CacheEvents: 3}, func(s *harness.Server) {
+		if age := s.Stats().CacheAge; age != 0 {
 			t.Errorf("%v without an event", age)
 		}
 		for i := range 10 {
-			w.publish(1)
-			if age, want := w.srv.Stats().CacheAge, time.Duration(min(i, 2))*time.Second; age != want {
+			s.PublishN(1)
+			if age, want := s.Stats().CacheAge, time.Duration(min(i, 2))*time.Second; age != want {
 				t.Errorf("after %d events: %v; want %v", i+1, age, want)
 			}
 			time.Sleep(time.Second)
 		}
-		if age := w.srv.Stats().CacheAge; age != 3*time.Second {
+		if age := s.Stats().CacheAge; age != 3*time.Second {
 			t.Errorf("%v; want 3s", age)
 		}
 	})
@@ -38,7 +38,7 @@ func TestCacheAge(t *testing.T) {
 // TestJobStates holds the counts by state against the jobs themselves, after
 // each of many random events, with more jobs than are kept.
 func TestJobStates(t *testing.T) {
-	inBubble(t, momserver.Config{MaxJobs: 5}, func(w *world) {
+	harness.Serve(t, momserver.Config{MaxJobs: 5}, func(s *harness.Server) {
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -51,17 +51,15 @@ func TestJobStates(t *testing.T) {
 			e := wire.Event{JobID: jobs[r.IntN(len(jobs))], RunID: uuid.New()}
 			e.Data.Status.State = wire.States()[r.IntN(len(wire.States()))]
 			e.Data.Progress.PackagesFailed = r.IntN(2)
-			if err := w.send(e); err != nil {
-				t.Fatal(err)
-			}
+			s.Must(e)
 			want, faulty := make(map[wire.State]int), 0
-			for _, e := range w.srv.Jobs() {
+			for _, e := range s.Jobs() {
 				want[e.Data.Status.State]++
 				if e.CompletedWithErrors() {
 					faulty++
 				}
 			}
-			st := w.srv.Stats()
+			st := s.Stats()
 			for _, s := range wire.States() {
 				if n, ok := st.Jobs[s]; !ok || n != want[s] {
 					t.Fatalf("%v: %v; want %v", s, st.Jobs, want)
@@ -81,10 +79,10 @@ func TestJobStates(t *testing.T) {
 // TestPublishing counts the events that were published, and none that was
 // refused.
 func TestPublishing(t *testing.T) {
-	inBubble(t, momserver.Config{MaxRuns: 1}, func(w *world) {
-		w.publish(7)
-		err := w.send(wire.Event{JobID: w.job, RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobInitialized}}})
-		if st := w.srv.Stats(); !errors.Is(err, wire.Full) || st.Publishing.Count != 7 || st.Published != 7 {
+	harness.Serve(t, momserver.Config{MaxRuns: 1}, func(s *harness.Server) {
+		s.PublishN(7)
+		err := s.Publish(wire.Event{JobID: s.JobID, RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobInitialized}}})
+		if st := s.Stats(); !errors.Is(err, wire.Full) || st.Publishing.Count != 7 || st.Published != 7 {
 			t.Errorf("%d observed, %d published, %v", st.Publishing.Count, st.Published, err)
 		}
 	})
@@ -92,27 +90,25 @@ func TestPublishing(t *testing.T) {
 
 // TestMaxLag is the lag of the slowest of the subscribers.
 func TestMaxLag(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		w.subscribed(momclient.Options{})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		s.Subscribed(momclient.Options{})
 		slow := momclient.Options{Name: "slow", Queue: 4}
-		c := w.client(slow)
+		c := s.Client(slow)
 		release := make(chan struct{})
 		c.OnEvent(func(wire.Event) { <-release })
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		w.publish(100)
+		c.MustSubscribe()
+		s.PublishN(100)
 		synctest.Wait()
 		var want uint64
-		for _, sub := range w.srv.Subscribers() {
+		for _, sub := range s.Subscribers() {
 			want = max(want, sub.Lag)
 		}
-		if got := w.srv.Stats().MaxLag; got != want || got < 90 {
+		if got := s.Stats().MaxLag; got != want || got < 90 {
 			t.Errorf("%d; want %d", got, want)
 		}
 		close(release)
 		synctest.Wait()
-		if got := w.srv.Stats().MaxLag; got != 0 {
+		if got := s.Stats().MaxLag; got != 0 {
 			t.Errorf("%d where nobody lags", got)
 		}
 	})
@@ -120,15 +116,15 @@ func TestMaxLag(t *testing.T) {
 
 // TestDelivered counts each event for each subscriber that it was sent to.
 func TestDelivered(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 		for n := range uint64(3) {
-			w.publish(7)
+			s.PublishN(7)
 			synctest.Wait()
 			// Each has a snapshot of one event, and then all that are published.
-			if got, want := w.srv.Stats().Delivered, n+7*n*(n+1)/2; got != want {
+			if got, want := s.Stats().Delivered, n+7*n*(n+1)/2; got != want {
 				t.Errorf("%d delivered to %d subscribers; want %d", got, n, want)
 			}
-			w.subscribed(momclient.Options{})
+			s.Subscribed(momclient.Options{})
 		}
 	})
 }

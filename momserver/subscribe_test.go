@@ -9,30 +9,30 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // TestSnapshotAtStart tells a subscriber from now where the unfinished runs
 // stand, and nothing of the finished ones.
 func TestSnapshotAtStart(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		a, _ := w.srv.StartJob(w.job, wire.InitializeData{Name: "a"})
-		b, _ := w.srv.StartJob(w.job, wire.InitializeData{Name: "b"})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		a, _ := s.StartJob(s.JobID, wire.InitializeData{Name: "a"})
+		b, _ := s.StartJob(s.JobID, wire.InitializeData{Name: "b"})
 		a.StartPackage(wire.PackageHeader{FileSize: 1}, wire.PackageBody{})
 		b.Complete()
-		w.ran(a, "a", wire.JobInitialized)
-		w.ran(b, "b", wire.JobInitialized)
-		w.ran(a, "a", wire.PackageInitialized)
-		w.ran(b, "b", wire.JobCompleted)
-		c := w.subscribed(momclient.Options{})
-		events := c.take()
+		s.Ran(a, "a", wire.JobInitialized)
+		s.Ran(b, "b", wire.JobInitialized)
+		s.Ran(a, "a", wire.PackageInitialized)
+		s.Ran(b, "b", wire.JobCompleted)
+		c := s.Subscribed(momclient.Options{})
+		events := c.Take()
 		if len(events) != 1 || !events[0].Snapshot || events[0].Name() != "a" || events[0].Data.Status.State != wire.PackageInitialized {
 			t.Fatalf("the snapshot: %+v", events)
 		}
@@ -41,9 +41,9 @@ func TestSnapshotAtStart(t *testing.T) {
 		}
 		a.Complete()
 		a.Close()
-		w.ran(a, "a", wire.ExportingError) // with its package open it is not complete
+		s.Ran(a, "a", wire.ExportingError) // with its package open it is not complete
 		synctest.Wait()
-		if sum := c.told(); sum.Fresh != 1 {
+		if sum := c.Told(); sum.Fresh != 1 {
 			t.Errorf("%+v", sum)
 		}
 	})
@@ -51,14 +51,14 @@ func TestSnapshotAtStart(t *testing.T) {
 
 // TestFromOldest replays the cache.
 func TestFromOldest(t *testing.T) {
-	inBubble(t, momserver.Config{CacheEvents: 10}, func(w *world) {
-		w.publish(25)
-		c := w.subscribed(momclient.Options{From: wire.FromOldest})
-		events := c.take()
+	harness.Serve(t, momserver.Config{CacheEvents: 10}, func(s *harness.Server) {
+		s.PublishN(25)
+		c := s.Subscribed(momclient.Options{From: wire.FromOldest})
+		events := c.Take()
 		if len(events) != 11 || !events[0].Snapshot || events[0].Seq != 15 || events[0].Missed != 0 {
 			t.Fatalf("%d events, the first %+v", len(events), events[0])
 		}
-		if sum := c.told(); sum.Fresh != 10 || sum.Last != 25 {
+		if sum := c.Told(); sum.Fresh != 10 || sum.Last != 25 {
 			t.Errorf("%+v", sum)
 		}
 	})
@@ -67,25 +67,23 @@ func TestFromOldest(t *testing.T) {
 // TestFilter moves the cursor past what is filtered out, announces no loss,
 // and costs no call for it.
 func TestFilter(t *testing.T) {
-	inBubble(t, momserver.Config{CacheEvents: 50, Heartbeat: time.Minute}, func(w *world) {
-		c := w.subscribed(momclient.Options{Filter: wire.Filter{States: []wire.State{wire.JobCompleted}}})
+	harness.Serve(t, momserver.Config{CacheEvents: 50, Heartbeat: time.Minute}, func(s *harness.Server) {
+		c := s.Subscribed(momclient.Options{Filter: wire.Filter{States: []wire.State{wire.JobCompleted}}})
 		for range 30 {
-			w.publish(10)
+			s.PublishN(10)
 			synctest.Wait()
 		}
-		if err := w.send(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted}}}); err != nil {
-			t.Fatal(err)
-		}
+		s.Must(wire.Event{JobID: s.JobID, RunID: s.RunID, Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted}}})
 		synctest.Wait()
-		events := c.take()
+		events := c.Take()
 		if len(events) != 1 || events[0].Missed != 0 || events[0].Seq != 301 {
 			t.Errorf("got %+v", events)
 		}
 		for range 10 {
-			w.publish(10)
+			s.PublishN(10)
 			synctest.Wait()
 		}
-		if lag, calls := w.srv.Subscribers()[0].Lag, w.srv.Stats().Calls; lag > 100 || calls != 2 {
+		if lag, calls := s.Subscribers()[0].Lag, s.Stats().Calls; lag > 100 || calls != 2 {
 			t.Errorf("lags %d events after %d calls; want 2: the first and the one event", lag, calls)
 		}
 		time.Sleep(time.Minute) // the heartbeat tells where it is
@@ -98,20 +96,20 @@ func TestFilter(t *testing.T) {
 
 // TestFilterByJob takes a job by its ID or by its name.
 func TestFilterByJob(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		byID := w.subscribed(momclient.Options{Filter: wire.Filter{Jobs: []uuid.UUID{w.job}}})
-		byName := w.subscribed(momclient.Options{Filter: wire.Filter{Names: []string{"b"}}})
-		a, _ := w.srv.StartJob(w.job, wire.InitializeData{Name: "a"})
-		b, _ := w.srv.StartJob(uuid.New(), wire.InitializeData{Name: "b"})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		byID := s.Subscribed(momclient.Options{Filter: wire.Filter{Jobs: []uuid.UUID{s.JobID}}})
+		byName := s.Subscribed(momclient.Options{Filter: wire.Filter{Names: []string{"b"}}})
+		a, _ := s.StartJob(s.JobID, wire.InitializeData{Name: "a"})
+		b, _ := s.StartJob(uuid.New(), wire.InitializeData{Name: "b"})
 		a.Complete()
 		b.Complete()
-		w.ran(a, "a", wire.JobInitialized)
-		w.ran(b, "b", wire.JobInitialized)
-		w.ran(a, "a", wire.JobCompleted)
-		w.ran(b, "b", wire.JobCompleted)
+		s.Ran(a, "a", wire.JobInitialized)
+		s.Ran(b, "b", wire.JobInitialized)
+		s.Ran(a, "a", wire.JobCompleted)
+		s.Ran(b, "b", wire.JobCompleted)
 		synctest.Wait()
-		for name, c := range map[string]*watcher{"a": byID, "b": byName} {
-			events := c.take()
+		for name, c := range map[string]*harness.Client{"a": byID, "b": byName} {
+			events := c.Take()
 			if len(events) != 2 || events[0].Name() != name || events[1].Name() != name {
 				t.Errorf("for job %s: %+v", name, events)
 			}
@@ -122,30 +120,28 @@ func TestFilterByJob(t *testing.T) {
 // TestLaggard lags in the cache while its handler is stuck, and is told of the
 // gap exactly when it goes on; the one beside it notices nothing.
 func TestLaggard(t *testing.T) {
-	inBubble(t, momserver.Config{CacheEvents: 100}, func(w *world) {
-		c, healthy := w.client(momclient.Options{Queue: 10}), w.subscribed(momclient.Options{})
+	harness.Serve(t, momserver.Config{CacheEvents: 100}, func(s *harness.Server) {
+		c, healthy := s.Client(momclient.Options{Queue: 10}), s.Subscribed(momclient.Options{})
 		goOn := make(chan struct{})
 		c.OnEvent(func(wire.Event) { <-goOn })
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c.MustSubscribe()
 		for range 100 {
-			w.publish(10)
+			s.PublishN(10)
 			synctest.Wait()
 		}
-		if sum := healthy.told(); sum.Fresh != 1000 || sum.Missed != 0 {
+		if sum := healthy.Told(); sum.Fresh != 1000 || sum.Missed != 0 {
 			t.Errorf("the healthy one: %+v", sum)
 		}
 		close(goOn)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		w.publish(1)
+		s.PublishN(1)
 		synctest.Wait()
-		sum := c.told()
+		sum := c.Told()
 		if sum.Fresh+int(sum.Missed) != 1001 || sum.Gaps != 1 || sum.Snapshots != 1 {
 			t.Errorf("the laggard: %+v", sum)
 		}
-		if st := w.srv.Stats(); st.Missed != sum.Missed || st.Gaps != 1 {
+		if st := s.Stats(); st.Missed != sum.Missed || st.Gaps != 1 {
 			t.Errorf("the server counted %d gaps of %d", st.Gaps, st.Missed)
 		}
 	})
@@ -154,16 +150,16 @@ func TestLaggard(t *testing.T) {
 // TestManyRuns gives a snapshot of more events than the client has room for,
 // in parts.
 func TestManyRuns(t *testing.T) {
-	inBubble(t, momserver.Config{BatchBytes: 1000}, func(w *world) {
+	harness.Serve(t, momserver.Config{BatchBytes: 1000}, func(s *harness.Server) {
 		for range 100 {
-			w.run = uuid.New()
-			w.publish(1)
+			s.RunID = uuid.New()
+			s.PublishN(1)
 		}
-		c := w.subscribed(momclient.Options{Queue: 7})
+		c := s.Subscribed(momclient.Options{Queue: 7})
 		time.Sleep(time.Minute)
-		w.publish(1)
+		s.PublishN(1)
 		synctest.Wait()
-		if sum := c.told(); sum.Snapshots != 100 || sum.Fresh != 1 {
+		if sum := c.Told(); sum.Snapshots != 100 || sum.Fresh != 1 {
 			t.Errorf("%+v", sum)
 		}
 	})
@@ -172,34 +168,32 @@ func TestManyRuns(t *testing.T) {
 // TestCutInSnapshot loses the connection within a snapshot: what was skipped
 // is announced, and the snapshot comes again whole.
 func TestCutInSnapshot(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 		for range 20 {
-			w.run = uuid.New()
-			w.publish(1)
+			s.RunID = uuid.New()
+			s.PublishN(1)
 		}
 		goOn := make(chan struct{})
-		c := w.client(momclient.Options{Queue: 8, AutoReconnect: true})
+		c := s.Client(momclient.Options{Queue: 8, AutoReconnect: true})
 		var got []wire.Event
 		c.OnEvent(func(e wire.Event) {
 			if got = append(got, e); len(got) == 5 {
 				<-goOn
 			}
 		})
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		c.MustSubscribe()
 		synctest.Wait()
 		if !c.Cursor().IsZero() {
 			t.Errorf("a cursor within the first snapshot: %v", c.Cursor())
 		}
-		w.net.Cut()
-		w.publish(4)
+		s.Net.Cut()
+		s.PublishN(4)
 		time.Sleep(5 * time.Second)
 		close(goOn)
 		time.Sleep(time.Minute)
-		w.publish(1)
+		s.PublishN(1)
 		synctest.Wait()
-		sum := c.told()
+		sum := c.Told()
 		if sum.Fresh+int(sum.Missed) != 5 || sum.Missed != 4 {
 			t.Errorf("%+v", sum)
 		}
@@ -222,10 +216,10 @@ func TestBounds(t *testing.T) {
 		{"MaxSubscribers", momserver.Config{MaxSubscribers: 2}},
 		{"MaxConns", momserver.Config{MaxConns: 2}},
 	} {
-		inBubble(t, test.cfg, func(w *world) {
-			first := w.subscribed(momclient.Options{})
-			w.subscribed(momclient.Options{})
-			third := w.client(momclient.Options{})
+		harness.Serve(t, test.cfg, func(s *harness.Server) {
+			first := s.Subscribed(momclient.Options{})
+			s.Subscribed(momclient.Options{})
+			third := s.Client(momclient.Options{})
 			err := third.Subscribe(context.Background())
 			if !errors.Is(err, wire.Full) || !strings.Contains(err.Error(), test.bound) {
 				t.Errorf("the third: %v", err)
@@ -241,23 +235,23 @@ func TestBounds(t *testing.T) {
 
 // TestToken refuses a wrong token for good, before gob.
 func TestToken(t *testing.T) {
-	inBubble(t, momserver.Config{Token: "open sesame"}, func(w *world) {
+	harness.Serve(t, momserver.Config{Token: "open sesame"}, func(s *harness.Server) {
 		for _, token := range []string{"", "open sesam", "open sesame!", strings.Repeat("x", wire.MaxTokenBytes)} {
-			c := w.client(momclient.Options{Token: token, AutoReconnect: true})
+			c := s.Client(momclient.Options{Token: token, AutoReconnect: true})
 			if err := c.Subscribe(context.Background()); !errors.Is(err, wire.Unauthorized) {
 				t.Errorf("token %.20q: %v", token, err)
 			}
 		}
-		w.subscribed(momclient.Options{Token: "open sesame"})
+		s.Subscribed(momclient.Options{Token: "open sesame"})
 	})
 }
 
 // TestIdle closes a connection that asks for nothing, at IdleTimeout.
 func TestIdle(t *testing.T) {
 	log := new(logged)
-	inBubble(t, momserver.Config{IdleTimeout: 10 * time.Second, Logger: log.logger()}, func(w *world) {
-		nc := w.rawConn()
-		conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	harness.Serve(t, momserver.Config{IdleTimeout: 10 * time.Second, Logger: log.logger()}, func(s *harness.Server) {
+		nc := s.Greeted()
+		conn := duplex.NewConn(nc, harness.LongTimes)
 		go conn.Serve("", nil)
 		time.Sleep(4 * time.Second)
 		if err := conn.Call(context.Background(), protocol.MethodPing, &protocol.Nothing{}, &protocol.Nothing{}); err != nil {
@@ -282,29 +276,29 @@ func TestIdle(t *testing.T) {
 
 // TestShutdown delivers what is cached, says goodbye, and leaves nothing.
 func TestShutdown(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		c := w.subscribed(momclient.Options{})
-		slow := w.client(momclient.Options{Queue: 5})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Subscribed(momclient.Options{})
+		slow := s.Client(momclient.Options{Queue: 5})
 		slow.OnEvent(func(wire.Event) { time.Sleep(time.Second) })
 		slow.Subscribe(context.Background())
-		w.publish(30)
+		s.PublishN(30)
 		start := time.Now()
-		if err := w.srv.Shutdown(context.Background()); err != nil {
+		if err := s.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 		if d := time.Since(start); d < 20*time.Second || d > 40*time.Second {
 			t.Errorf("it waited %v for the slow one", d)
 		}
-		if sum := c.told(); sum.Fresh != 30 {
+		if sum := c.Told(); sum.Fresh != 30 {
 			t.Errorf("%+v", sum)
 		}
 		time.Sleep(time.Minute)
-		for _, c := range []*watcher{c, slow} {
-			if got := fmt.Sprint(c.kinds()); got != "[connecting connected draining lost]" {
-				t.Errorf("statuses %s: %s", got, dump(c))
+		for _, c := range []*harness.Client{c, slow} {
+			if got := fmt.Sprint(c.Kinds()); got != "[connecting connected draining lost]" {
+				t.Errorf("statuses %s: %s", got, c.Statuses())
 			}
 		}
-		if err := w.send(wire.Event{JobID: w.job, RunID: w.run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.Closed) {
+		if err := s.Publish(wire.Event{JobID: s.JobID, RunID: s.RunID, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.Closed) {
 			t.Error(err)
 		}
 	})
@@ -312,16 +306,16 @@ func TestShutdown(t *testing.T) {
 
 // TestShutdownGivesUp names whom it waited for when its context ends.
 func TestShutdownGivesUp(t *testing.T) {
-	inBubble(t, momserver.Config{}, func(w *world) {
-		stuck := w.client(momclient.Options{Queue: 5, Name: "stuck one"})
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		stuck := s.Client(momclient.Options{Queue: 5, Name: "stuck one"})
 		stuck.OnEvent(func(wire.Event) { time.Sleep(time.Hour) })
 		stuck.Subscribe(context.Background())
-		w.publish(30)
+		s.PublishN(30)
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()
 		start := time.Now()
-		err := w.srv.Shutdown(ctx)
+		err := s.Shutdown(ctx)
 		if time.Since(start) != 3*time.Second || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), `"stuck one"`) || !strings.Contains(err.Error(), " has not got 2") {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}

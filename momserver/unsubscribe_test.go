@@ -7,11 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // acker is a callback endpoint that takes everything.
@@ -27,8 +26,8 @@ func (acker) Goodbye(*protocol.Goodbye, *protocol.Nothing) error { return nil }
 // TestUnsubscribe answers before anything else happens to the connection,
 // which is idle from there on and cannot subscribe again.
 func TestUnsubscribe(t *testing.T) {
-	inBubble(t, momserver.Config{IdleTimeout: 10 * time.Second}, func(w *world) {
-		conn := duplex.NewConn(w.rawConn(), duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Hour, MessageTimeout: time.Hour})
+	harness.Serve(t, momserver.Config{IdleTimeout: 10 * time.Second}, func(s *harness.Server) {
+		conn := s.Peer()
 		go conn.Serve(protocol.CallbackService, acker{})
 		call := func(method string, args, reply any) error {
 			return conn.Call(context.Background(), method, args, reply)
@@ -36,13 +35,13 @@ func TestUnsubscribe(t *testing.T) {
 		if err := call(protocol.MethodSubscribe, &protocol.SubscribeArgs{Credit: protocol.Credit{Events: 1 << 20, Bytes: 1 << 40}}, &protocol.Subscribed{}); err != nil {
 			t.Fatal(err)
 		}
-		w.publish(3)
+		s.PublishN(3)
 		time.Sleep(time.Minute) // with a subscription it is not idle
 		if err := call(protocol.MethodUnsubscribe, &protocol.Nothing{}, &protocol.Nothing{}); err != nil {
 			t.Fatalf("unanswered: %v", err)
 		}
 		synctest.Wait()
-		if n := w.srv.Stats().Subscribers; n != 0 {
+		if n := s.Stats().Subscribers; n != 0 {
 			t.Errorf("%d subscribers", n)
 		}
 		if err := call(protocol.MethodSubscribe, &protocol.SubscribeArgs{}, &protocol.Subscribed{}); !errors.Is(err, wire.AlreadySubscribed) {

@@ -1,7 +1,6 @@
 package momserver_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -10,25 +9,24 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire/wiretest/faultnet"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // faulty is a world whose client is behind a link that fails.
-func faulty(t *testing.T, cfg momserver.Config, opts momclient.Options, test func(w *world, link *faultnet.Link, c *watcher)) {
-	inBubble(t, cfg, func(w *world) {
+func faulty(t *testing.T, cfg momserver.Config, opts momclient.Options, test func(s *harness.Server, link *faultnet.Link, c *harness.Client)) {
+	harness.Serve(t, cfg, func(s *harness.Server) {
 		var net faultnet.Network
-		l, err := net.Listen(memAddr)
+		l, err := net.Listen(harness.MemAddr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		go w.srv.Serve(l)
+		go s.Serve(l)
 		link := net.Link("client", faultnet.Shape{Latency: time.Millisecond, Buffer: 64 << 10, Grid: time.Millisecond}, 1)
 		opts.DialContext = link.DialContext
-		c := w.client(opts)
+		c := s.Client(opts)
 		defer c.Close()
-		if err := c.Subscribe(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		test(w, link, c)
+		c.MustSubscribe()
+		test(s, link, c)
 	})
 }
 
@@ -45,7 +43,7 @@ func TestVanished(t *testing.T) {
 		for ways, blocked := range map[string][]faultnet.Way{"both": {faultnet.Up, faultnet.Down}, "up": {faultnet.Up}, "down": {faultnet.Down}} {
 			for _, busy := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%v/%s/busy %v", tc.notice, ways, busy), func(t *testing.T) {
-					faulty(t, tc.cfg, momclient.Options{}, func(w *world, link *faultnet.Link, c *watcher) {
+					faulty(t, tc.cfg, momclient.Options{}, func(s *harness.Server, link *faultnet.Link, c *harness.Client) {
 						// The worst instant is just after an answer.
 						time.Sleep(7*time.Second + 50*time.Millisecond)
 						start := time.Now()
@@ -55,21 +53,21 @@ func TestVanished(t *testing.T) {
 						var dropped, lost time.Duration
 						for time.Since(start) < tc.notice {
 							if busy {
-								w.publish(1)
+								s.PublishN(1)
 							}
 							time.Sleep(10 * time.Millisecond)
 							synctest.Wait()
-							if dropped == 0 && len(w.srv.Subscribers()) == 0 {
+							if dropped == 0 && len(s.Subscribers()) == 0 {
 								dropped = time.Since(start)
 							}
-							if kinds := c.kinds(); lost == 0 && kinds[len(kinds)-1] == momclient.Lost {
+							if kinds := c.Kinds(); lost == 0 && kinds[len(kinds)-1] == momclient.Lost {
 								lost = time.Since(start)
 							}
 						}
 						if dropped == 0 || lost == 0 {
 							t.Errorf("after %v: dropped after %v, lost after %v; 0 is not yet", tc.notice, dropped, lost)
 						}
-						st := w.srv.Stats()
+						st := s.Stats()
 						if st.Drops[momserver.ReasonCallTimeout]+st.Drops[momserver.ReasonConnectionLost] != 1 {
 							t.Errorf("dropped for %v", st.Drops)
 						}
@@ -86,23 +84,23 @@ func TestVanished(t *testing.T) {
 // attempt, and is told of all that it has missed.
 func TestTwoDays(t *testing.T) {
 	opts := momclient.Options{AutoReconnect: true, Period: 4 * time.Second}
-	faulty(t, momserver.Config{CacheEvents: 100}, opts, func(w *world, link *faultnet.Link, c *watcher) {
-		w.publish(10)
+	faulty(t, momserver.Config{CacheEvents: 100}, opts, func(s *harness.Server, link *faultnet.Link, c *harness.Client) {
+		s.PublishN(10)
 		time.Sleep(time.Second)
 		link.Block(faultnet.Up)
 		link.Block(faultnet.Down)
 		for range 48 {
-			w.publish(10)
+			s.PublishN(10)
 			time.Sleep(time.Hour)
 		}
 		link.Heal()
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		sum := c.told()
+		sum := c.Told()
 		if sum.Missed != 380 || sum.Fresh != 110 || sum.Last != 490 || sum.Gaps != 1 {
 			t.Errorf("it was told %+v", sum)
 		}
-		if n := len(w.srv.Subscribers()); n != 1 {
+		if n := len(s.Subscribers()); n != 1 {
 			t.Errorf("%d subscribers", n)
 		}
 	})
