@@ -29,8 +29,8 @@ func TestCutAtEveryByte(t *testing.T) {
 	for _, secured := range secure() {
 		for _, callee := range []string{"", "127.0.0.1:0"} {
 			t.Run(fmt.Sprintf("TLS %v, callback %q", secured, callee), func(t *testing.T) {
-				b := replayBed(t, secured, callee)
-				b.replayCuts(places(secured), func(c *cut) route { return newMiddle(b.addr, c) })
+				srv := newReplayServer(t, secured, callee)
+				srv.replayCuts(places(secured), func(c *cut) route { return newProxy(srv.Addr, c) })
 			})
 		}
 	}
@@ -41,8 +41,8 @@ func TestCutAtEveryByte(t *testing.T) {
 func TestCutDialBackAtEveryByte(t *testing.T) {
 	for _, secured := range secure() {
 		t.Run(fmt.Sprintf("TLS %v", secured), func(t *testing.T) {
-			b := replayBed(t, secured, "127.0.0.1:0")
-			b.replayCuts(places(secured), func(c *cut) route { return newDetour(b, c) })
+			srv := newReplayServer(t, secured, "127.0.0.1:0")
+			srv.replayCuts(places(secured), func(c *cut) route { return newCallbackProxy(srv, c) })
 		})
 	}
 }
@@ -53,22 +53,22 @@ func TestSingleBytes(t *testing.T) {
 	t.Parallel()
 	for _, secured := range secure() {
 		for _, callee := range []string{"", "127.0.0.1:0"} {
-			b := replayBed(t, secured, callee)
-			m := newMiddle(b.addr, nil)
+			srv := newReplayServer(t, secured, callee)
+			m := newProxy(srv.Addr, nil)
 			m.pieces = true
 			routes := []route{m}
 			if callee != "" {
-				d := newDetour(b, nil)
+				d := newCallbackProxy(srv, nil)
 				d.pieces = true
 				routes = append(routes, d)
 			}
 			for _, r := range routes {
 				what := fmt.Sprintf("%T, TLS %v, callback %q", r, secured, callee)
-				b.replay(what, r.addr(), nil)
+				srv.replay(what, r.addr(), nil)
 				r.close()
 				t.Logf("%s: %d bytes up, %d down", what, r.length(up), r.length(down))
 			}
-			if st := b.srv.Stats(); st.Drops[momserver.ReasonUnsubscribed] != uint64(len(routes)) || len(st.Drops) != 1 {
+			if st := srv.Stats(); st.Drops[momserver.ReasonUnsubscribed] != uint64(len(routes)) || len(st.Drops) != 1 {
 				t.Errorf("TLS %v, callback %q: dropped for %v: %+v", secured, callee, st.Drops, st.Dropped)
 			}
 		}

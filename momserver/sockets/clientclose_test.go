@@ -8,14 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 )
 
 // stuckServer greets, takes a subscription where it is told to, and answers
@@ -144,18 +143,18 @@ func TestClientClose(t *testing.T) {
 		}
 	}
 
-	b := serve(t, momserver.Config{})
-	c := momclient.New(b.addr, momclient.Options{AutoReconnect: true})
+	srv := serve(t, momserver.Config{})
+	c := momclient.New(srv.Addr, momclient.Options{AutoReconnect: true})
 	handling, never := make(chan struct{}), make(chan struct{})
 	defer close(never)
 	c.OnEvent(func(wire.Event) { close(handling); <-never })
 	if err := c.Subscribe(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	b.publish(1, 1)
+	srv.PublishRuns(1, 1)
 	<-handling
 	closes(t, "within its handler", closeStuck, c.Close)
-	c = momclient.New(b.addr, momclient.Options{AutoReconnect: true})
+	c = momclient.New(srv.Addr, momclient.Options{AutoReconnect: true})
 	if err := c.Subscribe(context.Background()); err != nil {
 		t.Fatal(err)
 	}

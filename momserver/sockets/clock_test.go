@@ -104,10 +104,10 @@ func TestStepped(t *testing.T) {
 	if os.Getenv(envStepped) == "" {
 		t.Skip("the wall clock does not step")
 	}
-	b := serve(t, momserver.Config{Heartbeat: 100 * time.Millisecond, IdleTimeout: time.Hour})
-	idle := b.stuckPeer()
+	srv := serve(t, momserver.Config{Heartbeat: 100 * time.Millisecond, IdleTimeout: time.Hour})
+	idle := srv.stuckPeer()
 	idle.greet()
-	c := momclient.New(b.addr, momclient.Options{AutoReconnect: true, Period: time.Minute})
+	c := momclient.New(srv.Addr, momclient.Options{AutoReconnect: true, Period: time.Minute})
 	defer c.Close()
 	var lost atomic.Int64
 	c.OnConnection(func(s momclient.ConnectionStatus) {
@@ -128,9 +128,9 @@ func TestStepped(t *testing.T) {
 		last = now
 		return steps >= 20 || lost.Load() > 0
 	})
-	b.publish(1, 1)
-	eventually(t, "told", func() bool { return c.Cursor() == b.ledger.Latest() || lost.Load() > 0 })
-	if st := b.srv.Stats(); len(st.Drops) > 0 || st.Connections != 2 {
+	srv.PublishRuns(1, 1)
+	eventually(t, "told", func() bool { return c.Cursor() == srv.Ledger.Latest() || lost.Load() > 0 })
+	if st := srv.Stats(); len(st.Drops) > 0 || st.Connections != 2 {
 		t.Errorf("%d connections, dropped for %v", st.Connections, st.Drops)
 	}
 }

@@ -21,7 +21,7 @@ import (
 
 // halfPeer is a client that ends what it says, and goes on reading.
 type halfPeer struct {
-	b      *bed
+	srv    *testServer
 	name   string
 	nc     net.Conn // under TLS where the server speaks it
 	socket *net.TCPConn
@@ -29,39 +29,39 @@ type halfPeer struct {
 	told   chan wire.Cursor // the place after each event
 }
 
-func (b *bed) halfPeer(name string) *halfPeer {
-	b.t.Helper()
-	nc, err := net.Dial("tcp", b.addr)
+func (srv *testServer) halfPeer(name string) *halfPeer {
+	srv.T.Helper()
+	nc, err := net.Dial("tcp", srv.Addr)
 	if err != nil {
-		b.t.Fatal(err)
+		srv.T.Fatal(err)
 	}
-	p := &halfPeer{b: b, name: name, nc: nc, socket: nc.(*net.TCPConn), told: make(chan wire.Cursor, 1000)}
-	p.stream = invariant.NewStream(&b.ledger, wire.Filter{}, b.violated(name))
-	if b.tls != nil {
-		p.nc = tls.Client(nc, b.tls)
+	p := &halfPeer{srv: srv, name: name, nc: nc, socket: nc.(*net.TCPConn), told: make(chan wire.Cursor, 1000)}
+	p.stream = invariant.NewStream(srv.Ledger, wire.Filter{}, srv.violated(name))
+	if srv.tls != nil {
+		p.nc = tls.Client(nc, srv.tls)
 	}
 	return p
 }
 
 // greet does TLS, where there is any, and the greeting.
 func (p *halfPeer) greet() {
-	p.b.t.Helper()
+	p.srv.T.Helper()
 	if _, err := protocol.Greet(p.nc, protocol.Hello{Version: protocol.Version}, time.Minute); err != nil {
-		p.b.t.Fatalf("%s: %v", p.name, err)
+		p.srv.T.Fatalf("%s: %v", p.name, err)
 	}
 }
 
 // says does TLS, where there is any, and writes.
 func (p *halfPeer) says(bytes ...byte) {
-	p.b.t.Helper()
+	p.srv.T.Helper()
 	if _, err := p.nc.Write(bytes); err != nil {
-		p.b.t.Errorf("%s: %v", p.name, err)
+		p.srv.T.Errorf("%s: %v", p.name, err)
 	}
 }
 
 // subscribe asks for all that is cached, and has room for it.
 func (p *halfPeer) subscribe() {
-	p.b.t.Helper()
+	p.srv.T.Helper()
 	p.greet()
 	args := &protocol.SubscribeArgs{Name: "half", From: wire.FromOldest, Credit: protocol.Credit{Events: 1000, Bytes: 1 << 40}}
 	p.says(attack.Frame(1, attack.Call(protocol.MethodSubscribe, args))...)
@@ -69,13 +69,13 @@ func (p *halfPeer) subscribe() {
 
 // halfClose ends what it says: by an alert of TLS, or the stream under it.
 func (p *halfPeer) halfClose(alert bool) {
-	p.b.t.Helper()
+	p.srv.T.Helper()
 	end := p.socket.CloseWrite
 	if alert {
 		end = p.nc.(*tls.Conn).CloseWrite
 	}
 	if err := end(); err != nil {
-		p.b.t.Errorf("%s: %v", p.name, err)
+		p.srv.T.Errorf("%s: %v", p.name, err)
 	}
 }
 
@@ -106,13 +106,13 @@ func (e *halfEndpoint) Notify(b *protocol.Batch, _ *protocol.Ack) error {
 	e.missed += b.Missed
 	err := e.decoder.Decode(b.Events, int(b.Count), func(ev *wire.Event) {
 		told := *ev
-		told.Epoch, told.Snapshot, told.Missed = e.p.b.srv.Epoch(), b.Snapshot > 0, e.missed
+		told.Epoch, told.Snapshot, told.Missed = e.p.srv.Epoch(), b.Snapshot > 0, e.missed
 		e.missed = 0
 		e.p.stream.Event(told)
 		e.p.told <- told.Cursor()
 	})
 	if err != nil {
-		e.p.b.t.Errorf("%s: %v", e.p.name, err)
+		e.p.srv.T.Errorf("%s: %v", e.p.name, err)
 	}
 	return err
 }
@@ -163,16 +163,16 @@ func TestClientHalfCloses(t *testing.T) {
 				if tc.under != either && (tc.under != plain) != secured || alert && (tc.under == belowTLS || !secured) {
 					continue
 				}
-				b := replayBed(t, secured, "")
-				b.halfClosed(fmt.Sprintf("%s, TLS %v, by its alert %v", tc.stage, secured, alert), tc, alert)
+				srv := newReplayServer(t, secured, "")
+				srv.halfClosed(fmt.Sprintf("%s, TLS %v, by its alert %v", tc.stage, secured, alert), tc, alert)
 			}
 		}
 	}
 }
 
 // halfClosed has one client do so.
-func (b *bed) halfClosed(name string, at half, alert bool) {
-	t, p := b.t, b.halfPeer(name)
+func (srv *testServer) halfClosed(name string, at half, alert bool) {
+	t, p := srv.T, srv.halfPeer(name)
 	t.Helper()
 	defer p.socket.Close()
 	p.socket.SetDeadline(time.Now().Add(hangs))
@@ -199,20 +199,20 @@ func (b *bed) halfClosed(name string, at half, alert bool) {
 		}
 	}
 	p.socket.Close()
-	eventually(t, name+": closed", func() bool { st := b.srv.Stats(); return st.Connections == 0 && st.Subscribers == 0 })
-	b.droppedFor(name, at.drop)
-	b.settles(name)
+	eventually(t, name+": closed", func() bool { st := srv.Stats(); return st.Connections == 0 && st.Subscribers == 0 })
+	srv.droppedFor(name, at.drop)
+	srv.settles(name)
 }
 
 // droppedFor wants the only subscriber to have been dropped in these words; ""
 // for none that was.
-func (b *bed) droppedFor(name, words string) {
-	b.t.Helper()
-	drops := b.srv.Stats().Dropped
+func (srv *testServer) droppedFor(name, words string) {
+	srv.T.Helper()
+	drops := srv.Stats().Dropped
 	switch {
 	case words == "" && len(drops) == 0:
 	case words != "" && len(drops) == 1 && drops[0].Reason == momserver.ReasonConnectionLost && strings.HasSuffix(drops[0].Detail, words):
 	default:
-		b.violated(name)(invariant.Violation{Invariant: invariant.Reasons, Detail: fmt.Sprintf("dropped were %+v; want %q", drops, words)})
+		srv.violated(name)(invariant.Violation{Invariant: invariant.Reasons, Detail: fmt.Sprintf("dropped were %+v; want %q", drops, words)})
 	}
 }

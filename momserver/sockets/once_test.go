@@ -18,32 +18,32 @@ import (
 // of some.
 func TestCutOnce(t *testing.T) {
 	for _, secured := range secure() {
-		b := replayBed(t, secured, "")
+		srv := newReplayServer(t, secured, "")
 		for _, asks := range []bool{false, true} {
-			m := newMiddle(b.addr, nil)
-			b.once("whole", m.addr(), nil, asks)
+			m := newProxy(srv.Addr, nil)
+			srv.once("whole", m.addr(), nil, asks)
 			m.close()
 			for _, w := range []way{up, down} {
 				for _, n := range places(secured).of(m.length(w)) {
 					for _, how := range endings {
 						c := &cut{way: w, after: n, how: how}
-						m := newMiddle(b.addr, c)
-						b.once(fmt.Sprintf("%v, TLS %v, asks %v", c, secured, asks), m.addr(), c, asks)
+						m := newProxy(srv.Addr, c)
+						srv.once(fmt.Sprintf("%v, TLS %v, asks %v", c, secured, asks), m.addr(), c, asks)
 						m.close()
 					}
 				}
 			}
 		}
-		eventually(t, "no connection is left", func() bool { return b.srv.Stats().Connections == 0 })
-		b.settles("at the end")
+		eventually(t, "no connection is left", func() bool { return srv.Stats().Connections == 0 })
+		srv.settles("at the end")
 	}
 }
 
 // once has a client subscribe, or ask, and wants it to be told of the cut, or to
 // get what it wants.
-func (b *bed) once(name, addr string, c *cut, asks bool) {
-	b.t.Helper()
-	client := momclient.New(addr, momclient.Options{TLS: b.tls, From: wire.FromOldest, Name: name, Period: time.Hour, CallTimeout: time.Hour, DialTimeout: time.Hour})
+func (srv *testServer) once(name, addr string, c *cut, asks bool) {
+	srv.T.Helper()
+	client := momclient.New(addr, momclient.Options{TLS: srv.tls, From: wire.FromOldest, Name: name, Period: time.Hour, CallTimeout: time.Hour, DialTimeout: time.Hour})
 	defer client.Close()
 	lost := make(chan error, 1)
 	client.OnConnection(func(s momclient.ConnectionStatus) {
@@ -51,7 +51,7 @@ func (b *bed) once(name, addr string, c *cut, asks bool) {
 		case momclient.Lost:
 			lost <- s.Err
 		case momclient.Refused:
-			b.t.Errorf("%s: %v", name, s)
+			srv.T.Errorf("%s: %v", name, s)
 		}
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), hangs)
@@ -60,7 +60,7 @@ func (b *bed) once(name, addr string, c *cut, asks bool) {
 	if asks {
 		_, err = client.Jobs(ctx)
 	} else if err = client.Subscribe(ctx); err == nil {
-		end := b.ledger.Latest()
+		end := srv.Ledger.Latest()
 		for err == nil && !(client.Cursor() == end && !c.isDone()) {
 			select {
 			case err = <-lost:
@@ -71,6 +71,6 @@ func (b *bed) once(name, addr string, c *cut, asks bool) {
 		}
 	}
 	if err != nil && (!errors.Is(err, wire.Lost) || wire.IsFinal(err) || !c.isDone()) {
-		b.t.Errorf("%s: %v", name, err)
+		srv.T.Errorf("%s: %v", name, err)
 	}
 }

@@ -26,21 +26,21 @@ type replay struct {
 // replay runs one, whose name is what it goes through. It returns when the
 // client is at the newest event, has got over the cut, and is closed, and the
 // server has dropped it for its reasons.
-func (b *bed) replay(name, addr string, c *cut) {
-	b.t.Helper()
-	r := &replay{stream: invariant.NewStream(&b.ledger, wire.Filter{}, b.violated(name))}
-	begin, end := wire.Cursor{Epoch: b.srv.Epoch(), Seq: 1}, b.ledger.Latest()
+func (srv *testServer) replay(name, addr string, c *cut) {
+	srv.T.Helper()
+	r := &replay{stream: invariant.NewStream(srv.Ledger, wire.Filter{}, srv.violated(name))}
+	begin, end := wire.Cursor{Epoch: srv.Epoch(), Seq: 1}, srv.Ledger.Latest()
 	r.stream.Restarted(begin)
 	client := momclient.New(addr, momclient.Options{
 		AutoReconnect: true, Period: time.Hour, Jitter: soon, CallTimeout: time.Hour, DialTimeout: time.Hour, // it waits for no time
-		Queue: 6, Name: name, Cursor: begin, TLS: b.tls, CallbackAddr: b.callee,
+		Queue: 6, Name: name, Cursor: begin, TLS: srv.tls, CallbackAddr: srv.callee,
 	})
 	client.OnConnection(r.status)
 	client.OnEvent(r.stream.Event)
 	ctx, cancel := context.WithTimeout(context.Background(), hangs)
 	defer cancel()
 	if err := client.Subscribe(ctx); err != nil {
-		b.t.Errorf("%s: %v", name, err)
+		srv.T.Errorf("%s: %v", name, err)
 	}
 	cut := c.isDone() // before it is looked at what came of it
 	for !(client.Cursor() == end && r.over(cut)) && r.refused.Load() == nil && ctx.Err() == nil {
@@ -48,15 +48,15 @@ func (b *bed) replay(name, addr string, c *cut) {
 		cut = c.isDone()
 	}
 	if s := r.refused.Load(); s != nil {
-		b.t.Errorf("%s: refused for good: %v", name, s.Err)
+		srv.T.Errorf("%s: refused for good: %v", name, s.Err)
 	}
 	if !r.over(cut) {
-		b.violated(name)(invariant.Violation{Invariant: invariant.Liveness, Detail: "after the cut it is not subscribed again"})
+		srv.violated(name)(invariant.Violation{Invariant: invariant.Liveness, Detail: "after the cut it is not subscribed again"})
 	}
 	r.stream.Converged(end, client.Cursor())
 	client.Close()
-	eventually(b.t, name+" is dropped", func() bool { return b.book.over(name) })
-	b.book.check(name, !cut && c.isDone(), b.violated(name))
+	eventually(srv.T, name+" is dropped", func() bool { return srv.log.over(name) })
+	srv.log.check(name, !cut && c.isDone(), srv.violated(name))
 }
 
 // soon has a client come again after some milliseconds, however long it should
@@ -108,36 +108,36 @@ func (c cuts) of(length int64) (after []int64) {
 
 // replayCuts cuts sessions in each way at so many places. Then the server has
 // dropped each for its reason, and holds nothing of them.
-func (b *bed) replayCuts(at cuts, to func(*cut) route) {
-	t := b.t
+func (srv *testServer) replayCuts(at cuts, to func(*cut) route) {
+	t := srv.T
 	t.Helper()
-	idle := func() bool { return b.srv.Stats().Connections == 0 }
+	idle := func() bool { return srv.Stats().Connections == 0 }
 	r := to(nil)
-	b.replay("whole", r.addr(), nil)
+	srv.replay("whole", r.addr(), nil)
 	r.close()
 	for _, w := range []way{up, down} {
 		after := at.of(r.length(w))
-		made := b.replayEach(w, after, to)
+		made := srv.replayEach(w, after, to)
 		t.Logf("%v: a session of %d bytes, %d cuts", w, r.length(w), made)
 		if least := int64(len(after) * len(endings) * 7 / 10); made < least && !t.Failed() {
 			t.Errorf("%v: %d cuts; want %d at least", w, made, least)
 		}
 	}
 	eventually(t, "no connection is left", idle)
-	b.settles("at the end")
+	srv.settles("at the end")
 }
 
 // replayEach cuts one way after each of so many bytes, and returns how many of
 // the sessions were as long.
-func (b *bed) replayEach(w way, after []int64, to func(*cut) route) int64 {
-	b.t.Helper()
+func (srv *testServer) replayEach(w way, after []int64, to func(*cut) route) int64 {
+	srv.T.Helper()
 	next := make(chan *cut)
 	var made atomic.Int64
 	var replaying sync.WaitGroup
 	for range 8 { // most of the time they wait to connect again
 		replaying.Go(func() {
 			for c := range next {
-				if b.replayCut(c, to) {
+				if srv.replayCut(c, to) {
 					made.Add(1)
 				}
 			}
@@ -145,7 +145,7 @@ func (b *bed) replayEach(w way, after []int64, to func(*cut) route) int64 {
 	}
 	for _, n := range after {
 		for _, how := range endings {
-			if !b.t.Failed() {
+			if !srv.T.Failed() {
 				next <- &cut{way: w, after: n, how: how}
 			}
 		}
@@ -156,10 +156,10 @@ func (b *bed) replayEach(w way, after []int64, to func(*cut) route) int64 {
 }
 
 // replayCut replays through a cut, and reports whether the session was as long.
-func (b *bed) replayCut(c *cut, to func(*cut) route) bool {
-	b.t.Helper()
+func (srv *testServer) replayCut(c *cut, to func(*cut) route) bool {
+	srv.T.Helper()
 	r := to(c)
-	b.replay(c.String(), r.addr(), c)
+	srv.replay(c.String(), r.addr(), c)
 	r.close()
 	return c.isDone()
 }

@@ -6,35 +6,34 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
-
-	"mom.internal/wire"
 )
 
 // stuckPeer is a client that is no momclient.
 type stuckPeer struct {
 	t      *testing.T
-	b      *bed
+	srv    *testServer
 	nc     net.Conn // under TLS where the server speaks it
 	socket net.Conn
 }
 
-func (b *bed) stuckPeer() *stuckPeer {
-	b.t.Helper()
-	socket, err := net.Dial("tcp", b.addr)
+func (srv *testServer) stuckPeer() *stuckPeer {
+	srv.T.Helper()
+	socket, err := net.Dial("tcp", srv.Addr)
 	if err != nil {
-		b.t.Fatal(err)
+		srv.T.Fatal(err)
 	}
-	b.t.Cleanup(func() { socket.Close() })
-	return &stuckPeer{t: b.t, b: b, nc: socket, socket: socket}
+	srv.T.Cleanup(func() { socket.Close() })
+	return &stuckPeer{t: srv.T, srv: srv, nc: socket, socket: socket}
 }
 
 // greet does TLS, where there is any, and the greeting.
 func (p *stuckPeer) greet() {
 	p.t.Helper()
-	if p.b.tls != nil {
-		p.nc = tls.Client(p.socket, p.b.tls)
+	if p.srv.tls != nil {
+		p.nc = tls.Client(p.socket, p.srv.tls)
 	}
 	if _, err := protocol.Greet(p.nc, protocol.Hello{Version: protocol.Version}, time.Minute); err != nil {
 		p.t.Fatal(err)
@@ -79,7 +78,7 @@ func (p *stuckPeer) endpoint(ticket []byte) string {
 				return
 			}
 			p.t.Cleanup(func() { nc.Close() })
-			p.b.reached.Add(1)
+			p.srv.reached.Add(1)
 			if ticket != nil {
 				go protocol.OfferEndpoint(nc, ticket, time.Minute, func(nc net.Conn) (net.Conn, error) { return nc, nil })
 			}

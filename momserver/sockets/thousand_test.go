@@ -5,7 +5,6 @@ package sockets_test
 import (
 	"context"
 	"errors"
-	"net"
 	"runtime"
 	"slices"
 	"sync"
@@ -35,15 +34,16 @@ func thousand(t *testing.T) int {
 	return n
 }
 
-// follower is one of many clients.
-type follower struct {
+// fleetClient is one of many clients. It is no harness.Client, because it keeps
+// none of the events that it gets.
+type fleetClient struct {
 	*momclient.Client
 	stream *invariant.Stream
 }
 
-func (b *bed) follower(resumed *atomic.Int64) *follower {
-	f := &follower{stream: invariant.NewStream(&b.ledger, wire.Filter{}, func(v invariant.Violation) { b.t.Error(v) })}
-	f.Client = momclient.New(b.addr, momclient.Options{
+func (srv *testServer) client(resumed *atomic.Int64) *fleetClient {
+	f := &fleetClient{stream: invariant.NewStream(srv.Ledger, wire.Filter{}, func(v invariant.Violation) { srv.T.Error(v) })}
+	f.Client = momclient.New(srv.Addr, momclient.Options{
 		AutoReconnect: true,
 		Jitter:        func(limit time.Duration) time.Duration { return limit }, // all at once
 		OnPanic:       func(p *momclient.PanicError) { panic(p) },
@@ -57,24 +57,10 @@ func (b *bed) follower(resumed *atomic.Int64) *follower {
 			f.stream.Connected(s.Epoch)
 			resumed.Add(1)
 		case s.Final && !errors.Is(s.Err, wire.Closed):
-			b.t.Errorf("refused for good: %v", s.Err)
+			srv.T.Errorf("refused for good: %v", s.Err)
 		}
 	})
 	return f
-}
-
-// restart ends the server and starts another, at its port.
-func (b *bed) restart(cfg momserver.Config) {
-	b.t.Helper()
-	b.srv.Close()
-	b.srv = momserver.New(cfg)
-	b.ledger.Begin(b.srv.Epoch())
-	b.publish(20, 4) // before anybody is there
-	l, err := net.Listen("tcp", b.addr)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	go b.srv.Serve(l)
 }
 
 // heap returns the bytes that are in use.
@@ -106,15 +92,14 @@ const left = 1 << 20
 // at once: each is told all that either server published, and afterwards the
 // server is as small as before. Without MOM_TEST_SLOW they are fewer.
 func TestThousand(t *testing.T) {
-	b := serve(t, momserver.Config{})
-	defer func() { b.srv.Close() }()
-	b.publish(20, 4)
+	srv := serve(t, momserver.Config{})
+	srv.PublishRuns(20, 4)
 	n := thousand(t)
 	manyGoroutines(16 * n)
 	heapBefore, goroutinesBefore := heap(), runtime.NumGoroutine()
-	b.fleet(n)
-	eventually(t, "all have left", func() bool { st := b.srv.Stats(); return st.Connections == 0 && st.Subscribers == 0 })
-	if drops := b.srv.Stats().Drops; drops[momserver.ReasonUnsubscribed] != uint64(n) || len(drops) != 1 {
+	srv.fleet(n)
+	eventually(t, "all have left", func() bool { st := srv.Stats(); return st.Connections == 0 && st.Subscribers == 0 })
+	if drops := srv.Stats().Drops; drops[momserver.ReasonUnsubscribed] != uint64(n) || len(drops) != 1 {
 		t.Errorf("dropped for %v", drops)
 	}
 	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutinesBefore })
@@ -126,16 +111,16 @@ func TestThousand(t *testing.T) {
 }
 
 // fleet has n clients live through a restart.
-func (b *bed) fleet(n int) {
-	t := b.t
+func (srv *testServer) fleet(n int) {
+	t := srv.T
 	t.Helper()
 	var resumed atomic.Int64
-	followers := make([]*follower, n)
+	clients := make([]*fleetClient, n)
 	var subscribing sync.WaitGroup
-	for i := range followers {
-		f := b.follower(&resumed)
+	for i := range clients {
+		f := srv.client(&resumed)
 		defer f.Close()
-		followers[i] = f
+		clients[i] = f
 		subscribing.Go(func() {
 			if err := f.Subscribe(context.Background()); err != nil {
 				t.Error(err)
@@ -143,26 +128,26 @@ func (b *bed) fleet(n int) {
 		})
 	}
 	subscribing.Wait()
-	b.publish(20, 4)
+	srv.PublishRuns(20, 4)
 	all := func(what string) {
 		t.Helper()
-		end := b.ledger.Latest()
+		end := srv.Ledger.Latest()
 		eventually(t, what, func() bool {
-			return !slices.ContainsFunc(followers, func(f *follower) bool { return f.Cursor() != end })
+			return !slices.ContainsFunc(clients, func(f *fleetClient) bool { return f.Cursor() != end })
 		})
 	}
 	all("told")
 
-	b.restart(momserver.Config{})
+	srv.restart()
 	start := time.Now()
-	eventually(t, "back", func() bool { return resumed.Load() == int64(n) && len(b.srv.Subscribers()) == n })
+	eventually(t, "back", func() bool { return resumed.Load() == int64(n) && len(srv.Subscribers()) == n })
 	t.Logf("%d clients were back after %v, of which they waited %v", n, time.Since(start).Round(time.Millisecond), 100*time.Millisecond)
-	b.publish(20, 4)
+	srv.PublishRuns(20, 4)
 	all("told by the second server")
-	if st := b.srv.Stats(); len(st.Drops) > 0 || st.Missed > 0 || st.Subscribers != n {
+	if st := srv.Stats(); len(st.Drops) > 0 || st.Missed > 0 || st.Subscribers != n {
 		t.Errorf("%d subscribers, %d missed, dropped for %v", st.Subscribers, st.Missed, st.Drops)
 	}
-	for _, f := range followers {
-		f.stream.Converged(b.ledger.Latest(), f.Cursor())
+	for _, f := range clients {
+		f.stream.Converged(srv.Ledger.Latest(), f.Cursor())
 	}
 }

@@ -13,20 +13,20 @@ import (
 // dropped is the end of a subscription, in a server's words.
 type dropped struct{ reason, detail string }
 
-// journal is a server's log, that keeps how subscriptions began and ended, by
+// logRecorder is a server's log, that keeps how subscriptions began and ended, by
 // the names of their clients. Its zero value is empty.
-type journal struct {
+type logRecorder struct {
 	mu    sync.Mutex // guards all below
 	began map[string]int
 	ended map[string][]dropped
 }
 
-func (j *journal) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
-func (j *journal) WithAttrs([]slog.Attr) slog.Handler           { return j }
-func (j *journal) WithGroup(string) slog.Handler                { return j }
+func (j *logRecorder) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+func (j *logRecorder) WithAttrs([]slog.Attr) slog.Handler           { return j }
+func (j *logRecorder) WithGroup(string) slog.Handler                { return j }
 
 // Handle keeps the line, where it is of a subscription.
-func (j *journal) Handle(_ context.Context, line slog.Record) error {
+func (j *logRecorder) Handle(_ context.Context, line slog.Record) error {
 	said := make(map[string]string)
 	line.Attrs(func(a slog.Attr) bool { said[a.Key] = a.Value.String(); return true })
 	j.mu.Lock()
@@ -44,7 +44,7 @@ func (j *journal) Handle(_ context.Context, line slog.Record) error {
 }
 
 // over reports whether each subscription of a client that began has ended.
-func (j *journal) over(name string) bool {
+func (j *logRecorder) over(name string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return len(j.ended[name]) == j.began[name]
@@ -53,7 +53,7 @@ func (j *journal) over(name string) bool {
 // check wants the subscriptions of a client to have ended by the loss of their
 // connections, but for one, which it ended itself. Where the connection was cut
 // while it did, that may be lost, too.
-func (j *journal) check(name string, cut bool, report invariant.Report) {
+func (j *logRecorder) check(name string, cut bool, report invariant.Report) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	said, lost, other := 0, 0, 0

@@ -43,10 +43,9 @@ func TestFewDescriptors(t *testing.T) {
 	}{{"", 0}, {"127.0.0.1:0", 0}, {"127.0.0.1:0", 1}, {"127.0.0.1:0", 2}} {
 		t.Run(fmt.Sprintf("callback %q, %d left", tc.callback, tc.left), func(t *testing.T) {
 			cfg := momserver.Config{DialTimeout: 200 * time.Millisecond, DialsPerMinute: 10_000}
-			b := serve(t, cfg)
-			defer func() { b.srv.Close() }()
+			srv := serve(t, cfg)
 			cmd := exec.Command(os.Args[0], "-test.run", "^TestFewDescriptors$")
-			cmd.Env = append(os.Environ(), fewEnv+"="+b.addr, fewCallback+"="+tc.callback)
+			cmd.Env = append(os.Environ(), fewEnv+"="+srv.Addr, fewCallback+"="+tc.callback)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			orders, err := cmd.StdinPipe()
@@ -74,9 +73,9 @@ func TestFewDescriptors(t *testing.T) {
 			expect("connected", "")
 			fmt.Fprintln(orders, tc.left)
 			expect("few", "")
-			b.srv.Close()
+			srv.Close()
 			expect("lost", "")
-			b.restart(cfg)
+			srv.restart()
 			expect("failed", "lost")
 			t.Log(says.Text())
 			expect("failed", "")

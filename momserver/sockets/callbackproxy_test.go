@@ -9,11 +9,11 @@ import (
 	"sync"
 )
 
-// detour is the way of clients with a callback endpoint. It passes on what they
+// callbackProxy is the way of clients with a callback endpoint. It passes on what they
 // say, TLS or not, but for the address of the endpoint: the server dials a
-// middle before it. The first connection to a first endpoint is cut.
-type detour struct {
-	b      *bed
+// proxy before it. The first connection to a first endpoint is cut.
+type callbackProxy struct {
+	srv    *testServer
 	l      net.Listener
 	pieces bool // each byte is a segment of its own, on connections to endpoints
 	cut    *cut // nil for none
@@ -21,25 +21,25 @@ type detour struct {
 	conns sync.WaitGroup
 
 	mu    sync.Mutex // guards backs
-	backs []*middle
+	backs []*proxy
 }
 
-// newDetour returns a detour to a bed's server. It ends by close, with all its
+// newCallbackProxy returns a callbackProxy to a server. It ends by close, with all its
 // connections.
-func newDetour(b *bed, c *cut) *detour {
+func newCallbackProxy(srv *testServer, c *cut) *callbackProxy {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
-	d := &detour{b: b, l: l, cut: c}
+	d := &callbackProxy{srv: srv, l: l, cut: c}
 	d.conns.Go(d.accept)
 	return d
 }
 
-func (d *detour) addr() string { return d.l.Addr().String() }
+func (d *callbackProxy) addr() string { return d.l.Addr().String() }
 
 // length is that of the connections to endpoints.
-func (d *detour) length(w way) (n int64) {
+func (d *callbackProxy) length(w way) (n int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, m := range d.backs {
@@ -48,7 +48,7 @@ func (d *detour) length(w way) (n int64) {
 	return n
 }
 
-func (d *detour) close() {
+func (d *callbackProxy) close() {
 	d.l.Close()
 	d.conns.Wait()
 	for _, m := range d.backs {
@@ -56,7 +56,7 @@ func (d *detour) close() {
 	}
 }
 
-func (d *detour) accept() {
+func (d *callbackProxy) accept() {
 	for {
 		nc, err := d.l.Accept()
 		if err != nil {
@@ -67,16 +67,16 @@ func (d *detour) accept() {
 }
 
 // pass is a client's own connection. Whoever ends it ends it for both.
-func (d *detour) pass(near net.Conn) {
+func (d *callbackProxy) pass(near net.Conn) {
 	defer near.Close()
-	far, err := net.Dial("tcp", d.b.addr)
+	far, err := net.Dial("tcp", d.srv.Addr)
 	if err != nil {
 		return
 	}
 	defer far.Close()
 	client, server := near, far
-	if d.b.tls != nil {
-		client, server = tls.Server(near, d.b.own), tls.Client(far, d.b.tls)
+	if d.srv.tls != nil {
+		client, server = tls.Server(near, d.srv.own), tls.Client(far, d.srv.tls)
 	}
 	var back sync.WaitGroup
 	back.Go(func() {
@@ -97,7 +97,7 @@ var callbackAddr = regexp.MustCompile(`127\.0\.0\.1:\d{5}`)
 
 // divert passes on the greeting, without a token, and the first call, which is
 // Subscribe, with another address in it that is as long.
-func (d *detour) divert(server io.Writer, client io.Reader) error {
+func (d *callbackProxy) divert(server io.Writer, client io.Reader) error {
 	opening := make([]byte, 7+5) // a greeting, a frame's head
 	if _, err := io.ReadFull(client, opening[:7]); err != nil {
 		return err
@@ -115,21 +115,21 @@ func (d *detour) divert(server io.Writer, client io.Reader) error {
 	at := callbackAddr.Find(call)
 	m := d.before(string(at))
 	if told := copy(at, m.addr()); told != len(m.addr()) {
-		d.b.t.Errorf("no address %s in Subscribe, nor one as long: %q", m.addr(), call)
+		d.srv.T.Errorf("no address %s in Subscribe, nor one as long: %q", m.addr(), call)
 	}
 	_, err := server.Write(append(opening[7:], call...))
 	return err
 }
 
-// before returns a middle before an endpoint.
-func (d *detour) before(endpoint string) *middle {
+// before returns a proxy before an endpoint.
+func (d *callbackProxy) before(endpoint string) *proxy {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var c *cut
 	if len(d.backs) == 0 {
 		c = d.cut
 	}
-	m := newMiddle(endpoint, c)
+	m := newProxy(endpoint, c)
 	m.pieces = d.pieces
 	d.backs = append(d.backs, m)
 	return m

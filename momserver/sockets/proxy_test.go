@@ -20,7 +20,7 @@ import (
 // slow reports whether to run all of a test.
 func slow() bool { return os.Getenv("MOM_TEST_SLOW") != "" }
 
-// A way is a direction through a middle.
+// A way is a direction through a proxy.
 type way int
 
 const (
@@ -30,9 +30,9 @@ const (
 
 func (w way) String() string { return [...]string{"up", "down"}[w] }
 
-// middle passes connections on to a server, as TCP does or in the smallest
+// proxy passes connections on to a server, as TCP does or in the smallest
 // pieces, and cuts the first of them.
-type middle struct {
+type proxy struct {
 	l      net.Listener
 	to     string
 	pieces bool // each byte is a segment of its own
@@ -43,7 +43,7 @@ type middle struct {
 	carried [2]atomic.Int64 // bytes, of all connections
 }
 
-// An ending is how a middle ends a connection.
+// An ending is how a proxy ends a connection.
 type ending int
 
 const (
@@ -68,29 +68,29 @@ func (c *cut) isDone() bool { return c != nil && c.done.Load() }
 
 func (c *cut) String() string { return fmt.Sprintf("%v %v after %d bytes", c.how, c.way, c.after) }
 
-// newMiddle returns a middle before the server at the address. It ends by
+// newProxy returns a proxy before the server at the address. It ends by
 // close, with all its connections.
-func newMiddle(to string, c *cut) *middle {
+func newProxy(to string, c *cut) *proxy {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
-	m := &middle{l: l, to: to, cut: c}
+	m := &proxy{l: l, to: to, cut: c}
 	m.conns.Go(m.accept)
 	return m
 }
 
-func (m *middle) addr() string { return m.l.Addr().String() }
+func (m *proxy) addr() string { return m.l.Addr().String() }
 
-func (m *middle) length(w way) int64 { return m.carried[w].Load() }
+func (m *proxy) length(w way) int64 { return m.carried[w].Load() }
 
 // close waits for both ends of all connections to be closed by their owners.
-func (m *middle) close() {
+func (m *proxy) close() {
 	m.l.Close()
 	m.conns.Wait()
 }
 
-func (m *middle) accept() {
+func (m *proxy) accept() {
 	for {
 		client, err := m.l.Accept()
 		if err != nil {
@@ -117,9 +117,9 @@ func (m *middle) accept() {
 	}
 }
 
-// passage is one connection through a middle.
+// passage is one connection through a proxy.
 type passage struct {
-	m    *middle
+	m    *proxy
 	ends [2]*net.TCPConn // by the way that what comes from them goes
 	cut  *cut            // nil for none
 }
