@@ -13,13 +13,40 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
+	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 )
+
+// get asks a handler for a page.
+func get(h http.Handler, path string) *httptest.ResponseRecorder {
+	r := httptest.NewRecorder()
+	h.ServeHTTP(r, httptest.NewRequest(http.MethodGet, path, nil))
+	return r
+}
+
+// event returns an event of a job of its own.
+func event(state wire.State) wire.Event {
+	return harness.Event(uuid.New(), uuid.New(), "", state)
+}
+
+// slowClient subscribes a client with a queue of one event, whose handler
+// stands still until it is released.
+func slowClient(s *harness.Server, name string) (release func()) {
+	wait := make(chan struct{})
+	c := s.Client(momclient.Options{Name: name, Queue: 1})
+	c.OnEvent(func(wire.Event) { <-wait })
+	c.MustSubscribe()
+	synctest.Wait()
+	return func() { close(wait) }
+}
 
 // TestHealthz follows a server's life.
 func TestHealthz(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	harness.Bubble(t, func(s *harness.Server) {
 		expect := func(srv *momserver.Server, when string, code int, words string) {
 			t.Helper()
 			if r := get(Handler(srv), "/healthz"); r.Code != code || !strings.Contains(r.Body.String(), words) {
@@ -31,32 +58,30 @@ func TestHealthz(t *testing.T) {
 		fresh := momserver.New(momserver.Config{})
 		expect(fresh, "before Serve", http.StatusServiceUnavailable, "not serving yet")
 		fresh.Close()
-		b := newBed(t, momserver.Config{})
-		expect(b.srv, "serving", http.StatusOK, "ok")
-		slow := b.subscribe("slow", 1)
+		s.Start()
+		expect(s.Server, "serving", http.StatusOK, "ok")
+		release := slowClient(s, "slow")
 		for range 5 {
-			b.publish(wire.Transferring)
+			s.Must(event(wire.Transferring))
 		}
 		ended := make(chan error, 1)
-		go func() { ended <- b.srv.Shutdown(context.Background()) }()
+		go func() { ended <- s.Shutdown(context.Background()) }()
 		synctest.Wait()
-		expect(b.srv, "during Shutdown", http.StatusServiceUnavailable, "shutting down")
-		slow.release()
+		expect(s.Server, "during Shutdown", http.StatusServiceUnavailable, "shutting down")
+		release()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		expect(b.srv, "after Shutdown", http.StatusServiceUnavailable, "closed")
+		expect(s.Server, "after Shutdown", http.StatusServiceUnavailable, "closed")
 	})
 }
 
 // TestSubscribers shows who is there, how far each has got, and who has gone
 // and why, the latest first; names are text whatever they contain.
 func TestSubscribers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, momserver.Config{CacheEvents: 4, Authorize: func(context.Context, momserver.Applicant) (momserver.Grant, error) {
-			return momserver.Grant{AllJobs: true, Identity: "the shop"}, nil
-		}})
-		defer b.srv.Close()
+	harness.Serve(t, momserver.Config{CacheEvents: 4, Authorize: func(context.Context, momserver.Applicant) (momserver.Grant, error) {
+		return momserver.Grant{AllJobs: true, Identity: "the shop"}, nil
+	}}, func(s *harness.Server) {
 		type page struct {
 			Time        time.Time
 			Published   uint64
@@ -65,7 +90,7 @@ func TestSubscribers(t *testing.T) {
 		}
 		read := func() (p page, text string) {
 			t.Helper()
-			r := get(Handler(b.srv), "/subscribers")
+			r := get(Handler(s.Server), "/subscribers")
 			if err := json.Unmarshal(r.Body.Bytes(), &p); err != nil || r.Header().Get("Content-Type") != "application/json; charset=utf-8" {
 				t.Fatalf("%v %v", err, r.Header())
 			}
@@ -75,21 +100,21 @@ func TestSubscribers(t *testing.T) {
 			t.Errorf("with nobody there: %s", text)
 		}
 		for _, name := range []string{"first", "second"} {
-			b.subscribe(name, 0).Close()
+			s.Subscribed(momclient.Options{Name: name}).Close()
 			time.Sleep(time.Second)
 			synctest.Wait()
 		}
 		since := time.Now()
-		slow := b.subscribe(`<img src=x onerror="alert(1)">`, 1)
+		release := slowClient(s, `<img src=x onerror="alert(1)">`)
 		for range 10 {
-			b.publish(wire.Transferring)
+			s.Must(event(wire.Transferring))
 			synctest.Wait()
 		}
 		p, text := read()
 		if len(p.Subscribers) != 1 || len(p.Dropped) != 2 || p.Published != 10 || !p.Time.Equal(time.Now()) {
 			t.Fatal(text)
 		}
-		info, got := b.srv.Subscribers()[0], p.Subscribers[0]
+		info, got := s.Subscribers()[0], p.Subscribers[0]
 		for key, want := range map[string]any{
 			"name": `<img src=x onerror="alert(1)">`, "addr": info.Addr, "since": since.UTC().Format(time.RFC3339Nano), "next": float64(info.Next),
 			"lag": float64(info.Lag), "credit": float64(info.Credit), "delivered": float64(info.Delivered), "missed": float64(info.Missed),
@@ -107,10 +132,10 @@ func TestSubscribers(t *testing.T) {
 				t.Errorf("dropped: %v; want %s", d, name)
 			}
 		}
-		slow.release()
+		release()
 		synctest.Wait()
 		p, text = read()
-		if missed := b.srv.Subscribers()[0].Missed; missed == 0 || p.Subscribers[0]["missed"] != float64(missed) || p.Subscribers[0]["lag"] != 0.0 {
+		if missed := s.Subscribers()[0].Missed; missed == 0 || p.Subscribers[0]["missed"] != float64(missed) || p.Subscribers[0]["lag"] != 0.0 {
 			t.Errorf("when it has gone on, having missed %d: %s", missed, text)
 		}
 	})
@@ -120,8 +145,9 @@ func TestSubscribers(t *testing.T) {
 func TestVars(t *testing.T) {
 	srv := momserver.New(momserver.Config{})
 	defer srv.Close()
-	b := &bed{t: t, srv: srv}
-	b.publish(wire.JobCompleted)
+	if err := srv.Publish(event(wire.JobCompleted)); err != nil {
+		t.Fatal(err)
+	}
 	var p struct {
 		Cmdline    []string
 		Goroutines int

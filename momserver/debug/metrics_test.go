@@ -11,8 +11,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // scrape reads /metrics.
@@ -45,31 +47,27 @@ func want(t *testing.T, all map[string]*metric, family, sample string, value flo
 // TestMetrics reads every metric of a server with subscribers and jobs, and
 // compares each with what the server says of itself.
 func TestMetrics(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, momserver.Config{CacheEvents: 3})
-		defer b.srv.Close()
-		h := Handler(b.srv)
+	harness.Serve(t, momserver.Config{CacheEvents: 3}, func(s *harness.Server) {
+		h := Handler(s.Server)
 		want(t, scrape(t, h), "momserver_cache_age_seconds", "momserver_cache_age_seconds", 0)
-		b.subscribe("watching", 0)
-		slow := b.subscribe("slow", 1)
-		gone := b.subscribe("gone", 0)
+		s.Subscribed(momclient.Options{Name: "watching"})
+		release := slowClient(s, "slow")
+		gone := s.Subscribed(momclient.Options{Name: "gone"})
 		for range 4 {
-			b.publish(wire.Transferring)
+			s.Must(event(wire.Transferring))
 			time.Sleep(time.Second)
 		}
-		b.publish(wire.JobInitialized)
-		e := b.event(wire.JobCompleted)
+		s.Must(event(wire.JobInitialized))
+		e := event(wire.JobCompleted)
 		e.Data.Progress.PackagesFailed = 1
-		if err := b.srv.Publish(e); err != nil {
-			t.Fatal(err)
-		}
+		s.Must(e)
 		gone.Close()
 		time.Sleep(1500 * time.Millisecond)
 		synctest.Wait()
 
 		all := scrape(t, h)
 		one := func(family string, value float64) { t.Helper(); want(t, all, family, family, value) }
-		st := b.srv.Stats()
+		st := s.Stats()
 		one("momserver_start_time_seconds", float64(st.Since.UnixNano())/1e9)
 		one("momserver_serving", 1)
 		one("momserver_events_published_total", 6)
@@ -85,7 +83,7 @@ func TestMetrics(t *testing.T) {
 		one("momserver_events_missed_total", float64(st.Missed))
 		one("momserver_runs_unfinished", 5)
 		one("momserver_jobs_completed_with_errors", 1)
-		want(t, all, "momserver_epoch_info", fmt.Sprintf("momserver_epoch_info{epoch=%q}", b.srv.Epoch()), 1)
+		want(t, all, "momserver_epoch_info", fmt.Sprintf("momserver_epoch_info{epoch=%q}", s.Epoch()), 1)
 		want(t, all, "momserver_publish_duration_seconds", "momserver_publish_duration_seconds_count", 6)
 		for _, reason := range momserver.Reasons() {
 			want(t, all, "momserver_drops_total", fmt.Sprintf("momserver_drops_total{reason=%q}", reason), float64(st.Drops[reason]))
@@ -99,7 +97,7 @@ func TestMetrics(t *testing.T) {
 		if st.MaxLag == 0 || st.Delivered == 0 || st.Drops[momserver.ReasonUnsubscribed] != 1 {
 			t.Errorf("this test sees too little: %+v", st)
 		}
-		slow.release()
+		release()
 	})
 }
 
