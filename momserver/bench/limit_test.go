@@ -1,6 +1,6 @@
 //go:build unix
 
-package momserver_test
+package bench_test
 
 import (
 	"bufio"

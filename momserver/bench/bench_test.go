@@ -1,6 +1,10 @@
 //go:build unix
 
-package momserver_test
+// Package bench_test measures the server with its subscribers in processes of
+// their own. Every benchmark that compares the server with the limit runs both
+// in turn, as often as b.Loop says, and reports the median of the ratios: with
+// -benchtime 7x it runs seven rounds.
+package bench_test
 
 import (
 	"fmt"
@@ -15,10 +19,6 @@ import (
 	"mom.internal/momserver"
 	"mom.internal/wire"
 )
-
-// Every benchmark that compares with the limit runs both in turn, as often as
-// b.Loop says, and reports the median of the ratios. So -benchtime 7x means
-// seven rounds.
 
 // sample is the event of the benchmarks: a package's Transferring event, with
 // all its parts filled as the mirroring server fills them.
