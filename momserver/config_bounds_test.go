@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -319,4 +320,28 @@ func holdsToken(t *testing.T) {
 			t.Errorf("over: %v", err)
 		}
 	})
+}
+
+// TestExtremeBounds: a server works even if every number and time of its
+// configuration is the largest of its type.
+func TestExtremeBounds(t *testing.T) {
+	var cfg momserver.Config
+	settings := reflect.ValueOf(&cfg).Elem()
+	for _, name := range source.Numbers(settings.Type()) {
+		field := settings.FieldByName(name)
+		field.SetInt(1<<(field.Type().Bits()-1) - 1)
+	}
+	log := new(logged)
+	cfg.Logger = log.logger()
+	harness.Serve(t, cfg, func(s *harness.Server) {
+		c := s.Subscribed(momclient.Options{Queue: math.MaxInt, QueueBytes: math.MaxInt, MaxMessage: 1 << 30})
+		s.PublishN(1000)
+		synctest.Wait()
+		if sum := c.Told(); sum.Fresh != 1000 {
+			t.Errorf("%+v: %s, %+v", sum, c.Statuses(), s.Stats().Dropped)
+		}
+	})
+	if !strings.Contains(log.String(), "momserver: subscribed") {
+		t.Errorf("nothing is logged: %s", log)
+	}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -415,111 +415,6 @@ func TestWarnings(t *testing.T) {
 	})
 }
 
-// TestRun ends a run by what its function does.
-func TestRun(t *testing.T) {
-	boom := errors.New("boom")
-	for _, test := range []struct {
-		name string
-		run  func(context.Context, *momserver.Job) error
-		want string
-		says string // in the last event's log
-	}{
-		{"returns nil", func(context.Context, *momserver.Job) error { return nil }, "JobInitialized JobCompleted", ""},
-		{"returns an error", func(context.Context, *momserver.Job) error { return boom }, "JobInitialized ExportingError", "boom"},
-		{"panics", func(context.Context, *momserver.Job) error { panic("ouch") }, "JobInitialized ExportingError", "panicked: ouch"},
-		{"fails a package", func(_ context.Context, j *momserver.Job) error {
-			p, err := j.StartPackage(wire.PackageHeader{FileSize: 1}, wire.PackageBody{})
-			if err != nil {
-				return err
-			}
-			return p.Fail(boom)
-		}, "JobInitialized PackageInitialized TransferringError", "boom"},
-		{"fails it itself", func(_ context.Context, j *momserver.Job) error { return j.Fail(boom) }, "JobInitialized ExportingError", "boom"},
-		{"ends it itself, and returns an error", func(_ context.Context, j *momserver.Job) error { j.Complete(); return boom }, "JobInitialized JobCompleted", ""},
-		{"ends it itself", func(_ context.Context, j *momserver.Job) error { return j.Complete() }, "JobInitialized JobCompleted", ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
-				func() {
-					defer func() {
-						if v := recover(); (v != nil) != (test.name == "panics") {
-							t.Errorf("recovered %v", v)
-						}
-					}()
-					err := s.Run(context.Background(), s.JobID, wire.InitializeData{}, test.run)
-					if failed := test.says == "boom" || strings.HasSuffix(test.name, "an error"); (err != nil) != failed || err != nil && !errors.Is(err, boom) {
-						t.Error(err)
-					}
-				}()
-				events := published(s)
-				if got := states(t, events); got != test.want {
-					t.Errorf("published %s; want %s", got, test.want)
-				}
-				said := ""
-				for _, entry := range events[len(events)-1].Data.Status.Log {
-					said += entry.Message
-				}
-				if !strings.Contains(said, test.says) {
-					t.Errorf("the log says %q; want %q in it", said, test.says)
-				}
-			})
-		})
-	}
-}
-
-// TestRunRefused returns the error of a run that cannot begin, and does not
-// call its function.
-func TestRunRefused(t *testing.T) {
-	srv := momserver.New(momserver.Config{})
-	defer srv.Close()
-	err := srv.Run(context.Background(), uuid.Nil, wire.InitializeData{}, func(context.Context, *momserver.Job) error {
-		t.Error("it is run")
-		return nil
-	})
-	if !errors.Is(err, wire.BadRequest) {
-		t.Error(err)
-	}
-}
-
-// TestRunGoexit ends a run whose goroutine ends within it.
-func TestRunGoexit(t *testing.T) {
-	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
-		go s.Run(context.Background(), s.JobID, wire.InitializeData{}, func(context.Context, *momserver.Job) error {
-			runtime.Goexit()
-			return nil
-		})
-		synctest.Wait()
-		events := published(s)
-		if got := states(t, events); got != "JobInitialized ExportingError" {
-			t.Fatalf("published %s", got)
-		}
-		checkLog(t, events[1], "Error : the owner left the run without ending it")
-	})
-}
-
-// TestShutdownEndsRuns with an error event, which subscribers get.
-func TestShutdownEndsRuns(t *testing.T) {
-	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
-		c := s.Subscribed(momclient.Options{})
-		j, _ := s.StartJob(s.JobID, wire.InitializeData{})
-		if err := s.Shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-		synctest.Wait() // Shutdown waits for the client, not for its handler
-		s.Ran(j, "", wire.JobInitialized, wire.ExportingError)
-		events := c.Take()
-		if got := states(t, events); got != "JobInitialized ExportingError" || !strings.Contains(events[1].Data.Status.Log[0].Message, "shut down") {
-			t.Errorf("got %s: %+v", got, events)
-		}
-		if err := j.Complete(); !errors.Is(err, wire.RunEnded) {
-			t.Error(err)
-		}
-		if _, err := s.StartJob(s.JobID, wire.InitializeData{}); !errors.Is(err, wire.Closed) {
-			t.Error(err)
-		}
-	})
-}
-
 // TestPublishRefuses what is no event, and loses nothing by it.
 func TestPublishRefuses(t *testing.T) {
 	harness.Serve(t, momserver.Config{MaxEventBytes: 1000, MaxRuns: 2}, func(s *harness.Server) {
@@ -552,6 +447,69 @@ func TestPublishRefuses(t *testing.T) {
 		}
 		if sum := stream.Told(); sum.Fresh != 5 {
 			t.Errorf("%+v", sum)
+		}
+	})
+}
+
+// TestLongDescription refuses a run whose end might not fit an event; one that
+// is accepted can be ended, in every way.
+func TestLongDescription(t *testing.T) {
+	harness.Serve(t, momserver.Config{MaxEventBytes: 8 << 10}, func(s *harness.Server) {
+		for _, size := range []int{4 << 10, 4<<10 + 1, 8 << 10} {
+			j, err := s.StartJob(s.JobID, wire.InitializeData{Name: strings.Repeat("n", size)})
+			if accepted := size <= 4<<10; (err == nil) != accepted || err != nil && !errors.Is(err, wire.TooLarge) {
+				t.Fatalf("%d bytes: %v", size, err)
+			}
+			if err == nil {
+				for range 50 {
+					j.Warn(strings.Repeat("i", 300), strings.Repeat("m", 300))
+				}
+				if err := j.Complete(); err != nil {
+					t.Errorf("%d bytes: the end: %v", size, err)
+				}
+			}
+		}
+	})
+}
+
+// TestAbsurdCounts refuses numbers that count nothing, and publishes nothing.
+func TestAbsurdCounts(t *testing.T) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		for _, init := range []wire.InitializeData{{Packages: -1}, {Bytes: -1}, {FilesInPackages: -1}, {PagesInPackages: -1}} {
+			if _, err := s.StartJob(s.JobID, init); !errors.Is(err, wire.BadRequest) {
+				t.Errorf("%+v: %v", init, err)
+			}
+		}
+		j, _ := s.StartJob(s.JobID, wire.InitializeData{ContinueOnError: true})
+		for _, h := range []wire.PackageHeader{{Number: -1}, {FileSize: -1}} {
+			if _, err := j.StartPackage(h, wire.PackageBody{}); !errors.Is(err, wire.BadRequest) {
+				t.Errorf("%+v: %v", h, err)
+			}
+		}
+		if _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{Files: -1}); !errors.Is(err, wire.BadRequest) {
+			t.Error(err)
+		}
+		p, err := j.StartPackage(wire.PackageHeader{FileSize: 10}, wire.PackageBody{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Sent(math.MaxInt64 - 1)
+		for _, n := range []int64{-1, 2, math.MaxInt64} {
+			if err := p.Sent(n); !errors.Is(err, wire.BadRequest) {
+				t.Errorf("%d bytes more: %v", n, err)
+			}
+		}
+		if err := p.Fail(nil); err != nil {
+			t.Error(err)
+		}
+		if err := j.Fail(nil); err != nil {
+			t.Error(err)
+		}
+		if got := states(t, published(s)); got != "JobInitialized PackageInitialized Transferring TransferringError ExportingError" {
+			t.Error(got)
+		}
+		if err := s.Run(context.Background(), s.JobID, wire.InitializeData{}, func(_ context.Context, j *momserver.Job) error { return j.Fail(nil) }); err == nil {
+			t.Error("a run that failed without a reason is none that failed")
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/harness"
 )
@@ -175,5 +176,99 @@ func TestRefusalsAreBounded(t *testing.T) {
 		if told != 100 || closed != 50 {
 			t.Errorf("%d were told, %d closed", told, closed)
 		}
+	})
+}
+
+// TestBounds refuses over each bound with its name, and takes the client in
+// when there is room.
+func TestBounds(t *testing.T) {
+	for _, test := range []struct {
+		bound string
+		cfg   momserver.Config
+	}{
+		{"MaxSubscribers", momserver.Config{MaxSubscribers: 2}},
+		{"MaxConns", momserver.Config{MaxConns: 2}},
+	} {
+		harness.Serve(t, test.cfg, func(s *harness.Server) {
+			first := s.Subscribed(momclient.Options{})
+			s.Subscribed(momclient.Options{})
+			third := s.Client(momclient.Options{})
+			err := third.Subscribe(context.Background())
+			if !errors.Is(err, wire.Full) || !strings.Contains(err.Error(), test.bound) {
+				t.Errorf("the third: %v", err)
+			}
+			first.Unsubscribe()
+			synctest.Wait()
+			if err := third.Subscribe(context.Background()); err != nil {
+				t.Errorf("the third, with room: %v", err)
+			}
+		})
+	}
+}
+
+// TestToken refuses a wrong token for good, before gob.
+func TestToken(t *testing.T) {
+	harness.Serve(t, momserver.Config{Token: "open sesame"}, func(s *harness.Server) {
+		for _, token := range []string{"", "open sesam", "open sesame!", strings.Repeat("x", wire.MaxTokenBytes)} {
+			c := s.Client(momclient.Options{Token: token, AutoReconnect: true})
+			if err := c.Subscribe(context.Background()); !errors.Is(err, wire.Unauthorized) {
+				t.Errorf("token %.20q: %v", token, err)
+			}
+		}
+		s.Subscribed(momclient.Options{Token: "open sesame"})
+	})
+}
+
+// TestIdle closes a connection that asks for nothing, at IdleTimeout.
+func TestIdle(t *testing.T) {
+	log := new(logged)
+	harness.Serve(t, momserver.Config{IdleTimeout: 10 * time.Second, Logger: log.logger()}, func(s *harness.Server) {
+		nc := s.Greeted()
+		conn := duplex.NewConn(nc, harness.LongTimes)
+		go conn.Serve("", nil)
+		time.Sleep(4 * time.Second)
+		if err := conn.Call(context.Background(), protocol.MethodPing, &protocol.Nothing{}, &protocol.Nothing{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10*time.Second - time.Nanosecond)
+		synctest.Wait()
+		if conn.Err() != nil {
+			t.Errorf("too early: %v", conn.Err())
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if conn.Err() == nil {
+			t.Error("still open")
+		}
+		conn.Wait()
+		if !strings.Contains(log.String(), "(Config.IdleTimeout)") {
+			t.Errorf("the log does not say why: %s", log)
+		}
+	})
+}
+
+// TestStalledMessage drops a subscriber that begins a message and does not end
+// it, and says that it was that and not a write.
+func TestStalledMessage(t *testing.T) {
+	harness.Serve(t, momserver.Config{MessageTimeout: 2 * time.Second}, func(s *harness.Server) {
+		nc := s.Greeted()
+		conn := duplex.NewConn(nc, harness.LongTimes)
+		go conn.Serve(protocol.CallbackService, &rawClient{room: 1 << 20})
+		if err := conn.Call(context.Background(), protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: "stalled", Credit: protocol.Credit{Events: 100, Bytes: 1 << 40}}, &protocol.Subscribed{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		nc.Write([]byte{1, 0})
+		time.Sleep(2*time.Second - time.Nanosecond)
+		synctest.Wait()
+		if n := len(s.Subscribers()); n != 1 {
+			t.Fatalf("%d subscribers too early", n)
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if st := s.Stats(); st.Drops[momserver.ReasonStalled] != 1 || !strings.Contains(st.Dropped[0].Detail, "(Config.MessageTimeout)") {
+			t.Errorf("drops: %v, %+v", st.Drops, st.Dropped)
+		}
+		conn.Wait()
 	})
 }

@@ -2,12 +2,15 @@ package momserver_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
@@ -66,9 +69,8 @@ func TestAway(t *testing.T) {
 func TestCallTimeout(t *testing.T) {
 	harness.Serve(t, momserver.Config{CallTimeout: 7 * time.Second, Heartbeat: time.Minute}, func(s *harness.Server) {
 		healthy := s.Subscribed(momclient.Options{})
-		stuck := make(chan struct{})
 		start := time.Now()
-		conn := subscribe(s, &stuckCallback{stuck}, protocol.SubscribeArgs{Name: "stuck", Credit: protocol.Credit{Events: 100, Bytes: 1 << 40}})
+		conn := subscribe(s, &rawClient{delay: 8 * time.Second}, protocol.SubscribeArgs{Name: "stuck", Credit: protocol.Credit{Events: 100, Bytes: 1 << 40}})
 		time.Sleep(7*time.Second - time.Nanosecond)
 		synctest.Wait()
 		if n := len(s.Subscribers()); n != 2 {
@@ -85,14 +87,9 @@ func TestCallTimeout(t *testing.T) {
 		if sum := healthy.Told(); sum.Fresh != 3 {
 			t.Errorf("the healthy one: %+v", sum)
 		}
-		close(stuck)
 		conn.Wait()
 	})
 }
-
-type stuckCallback struct{ until chan struct{} }
-
-func (s *stuckCallback) Notify(*protocol.Batch, *protocol.Ack) error { <-s.until; return nil }
 
 // TestSlowHandler has a handler that sleeps for a minute: its client is not
 // dropped, and gets everything.
@@ -133,6 +130,122 @@ func TestServerRestart(t *testing.T) {
 		}
 		if !slices.Contains(c.Kinds(), momclient.Resumed) {
 			t.Errorf("statuses: %v", c.Statuses())
+		}
+	})
+}
+
+// TestLaggard lags in the cache while its handler is stuck, and is told of the
+// gap exactly when it goes on; the one beside it notices nothing.
+func TestLaggard(t *testing.T) {
+	harness.Serve(t, momserver.Config{CacheEvents: 100}, func(s *harness.Server) {
+		c, healthy := s.Client(momclient.Options{Queue: 10}), s.Subscribed(momclient.Options{})
+		goOn := make(chan struct{})
+		c.OnEvent(func(wire.Event) { <-goOn })
+		c.MustSubscribe()
+		for range 100 {
+			s.PublishN(10)
+			synctest.Wait()
+		}
+		if sum := healthy.Told(); sum.Fresh != 1000 || sum.Missed != 0 {
+			t.Errorf("the healthy one: %+v", sum)
+		}
+		close(goOn)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		s.PublishN(1)
+		synctest.Wait()
+		sum := c.Told()
+		if sum.Fresh+int(sum.Missed) != 1001 || sum.Gaps != 1 || sum.Snapshots != 1 {
+			t.Errorf("the laggard: %+v", sum)
+		}
+		if st := s.Stats(); st.Missed != sum.Missed || st.Gaps != 1 {
+			t.Errorf("the server counted %d gaps of %d", st.Gaps, st.Missed)
+		}
+	})
+}
+
+// TestManyRuns gives a snapshot of more events than the client has room for,
+// in parts.
+func TestManyRuns(t *testing.T) {
+	harness.Serve(t, momserver.Config{BatchBytes: 1000}, func(s *harness.Server) {
+		for range 100 {
+			s.RunID = uuid.New()
+			s.PublishN(1)
+		}
+		c := s.Subscribed(momclient.Options{Queue: 7})
+		time.Sleep(time.Minute)
+		s.PublishN(1)
+		synctest.Wait()
+		if sum := c.Told(); sum.Snapshots != 100 || sum.Fresh != 1 {
+			t.Errorf("%+v", sum)
+		}
+	})
+}
+
+// TestCutInSnapshot loses the connection within a snapshot: what was skipped
+// is announced, and the snapshot comes again whole.
+func TestCutInSnapshot(t *testing.T) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		for range 20 {
+			s.RunID = uuid.New()
+			s.PublishN(1)
+		}
+		goOn := make(chan struct{})
+		c := s.Client(momclient.Options{Queue: 8, AutoReconnect: true})
+		var got []wire.Event
+		c.OnEvent(func(e wire.Event) {
+			if got = append(got, e); len(got) == 5 {
+				<-goOn
+			}
+		})
+		c.MustSubscribe()
+		synctest.Wait()
+		if !c.Cursor().IsZero() {
+			t.Errorf("a cursor within the first snapshot: %v", c.Cursor())
+		}
+		s.Net.Cut()
+		s.PublishN(4)
+		time.Sleep(5 * time.Second)
+		close(goOn)
+		time.Sleep(time.Minute)
+		s.PublishN(1)
+		synctest.Wait()
+		sum := c.Told()
+		if sum.Fresh+int(sum.Missed) != 5 || sum.Missed != 4 {
+			t.Errorf("%+v", sum)
+		}
+		last := got[len(got)-21 : len(got)-1]
+		for i, e := range last {
+			if !e.Snapshot || i > 0 && e.Seq <= last[i-1].Seq {
+				t.Fatalf("the snapshot again: event %d is %d, snapshot %v", i, e.Seq, e.Snapshot)
+			}
+		}
+	})
+}
+
+// TestLargestEvents raises the bounds as far as they go: what the server then
+// sends is still taken by a client that knows nothing of it.
+func TestLargestEvents(t *testing.T) {
+	harness.Serve(t, momserver.Config{MaxEventBytes: 1 << 30, BatchBytes: 1 << 30, CacheBytes: 1 << 30}, func(s *harness.Server) {
+		c := s.Subscribed(momclient.Options{})
+		for i, size := range []int{1<<20 - 300, 1<<20 - 300, 1 << 20, 1<<20 - 300} {
+			err := s.Publish(wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{
+				Initialize: &wire.InitializeData{SourcePath: strings.Repeat("x", size)},
+				Status:     wire.Status{State: wire.JobInitialized},
+			}})
+			if want := size < 1<<20; (err == nil) != want || err != nil && !errors.Is(err, wire.TooLarge) {
+				t.Errorf("event %d of about %d bytes: %v", i, size, err)
+			}
+		}
+		synctest.Wait()
+		if sum := c.Told(); sum.Fresh != 3 {
+			t.Errorf("%+v; %s", sum, c.Statuses())
+		}
+		if events, _, err := c.History(context.Background(), wire.Cursor{}, 0); err != nil || len(events) != 3 {
+			t.Errorf("history of %d events: %v", len(events), err)
+		}
+		if events, err := c.Jobs(context.Background()); err != nil || len(events) != 3 {
+			t.Errorf("%d jobs: %v", len(events), err)
 		}
 	})
 }

@@ -22,16 +22,16 @@ import (
 	"mom.internal/wire"
 )
 
-// The environment that makes TestFewDescriptors a client that has few.
+// The environment that makes TestClientWithFewDescriptors a client that has few.
 const (
 	fewEnv      = "MOM_TEST_FEW"          // the server's address
 	fewCallback = "MOM_TEST_FEW_CALLBACK" // where it is called
 )
 
-// TestFewDescriptors restarts a server under a client in a process of its own
+// TestClientWithFewDescriptors restarts a server under a client in a process of its own
 // that has no descriptors left, or just too few for what it needs. It goes on
 // trying, and gets on when there are more.
-func TestFewDescriptors(t *testing.T) {
+func TestClientWithFewDescriptors(t *testing.T) {
 	if os.Getenv(fewEnv) != "" {
 		followWithFew(t, os.Getenv(fewEnv), os.Getenv(fewCallback))
 		return
@@ -44,7 +44,7 @@ func TestFewDescriptors(t *testing.T) {
 		t.Run(fmt.Sprintf("callback %q, %d left", tc.callback, tc.left), func(t *testing.T) {
 			cfg := momserver.Config{DialTimeout: 200 * time.Millisecond, DialsPerMinute: 10_000}
 			srv := serve(t, cfg)
-			cmd := exec.Command(os.Args[0], "-test.run", "^TestFewDescriptors$")
+			cmd := exec.Command(os.Args[0], "-test.run", "^TestClientWithFewDescriptors$")
 			cmd.Env = append(os.Environ(), fewEnv+"="+srv.Addr, fewCallback+"="+tc.callback)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr

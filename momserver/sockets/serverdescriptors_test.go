@@ -1,6 +1,6 @@
 //go:build unix
 
-package momserver_test
+package sockets_test
 
 import (
 	"bufio"
@@ -24,19 +24,19 @@ import (
 	"mom.internal/wire"
 )
 
-// fewEnv makes TestFewDescriptors a server that has few.
-const fewEnv = "MOM_FEW_DESCRIPTORS"
+// serverFewEnv makes TestServerWithFewDescriptors a server that has few.
+const serverFewEnv = "MOM_FEW_DESCRIPTORS"
 
-// TestFewDescriptors uses up the descriptors of a server in a process of its
+// TestServerWithFewDescriptors uses up the descriptors of a server in a process of its
 // own: who is subscribed gets events meanwhile, and when descriptors are free
 // again others get in, without a restart.
-func TestFewDescriptors(t *testing.T) {
-	if os.Getenv(fewEnv) != "" {
+func TestServerWithFewDescriptors(t *testing.T) {
+	if os.Getenv(serverFewEnv) != "" {
 		serveWithFew(t)
 		return
 	}
-	cmd := exec.Command(os.Args[0], "-test.run", "^TestFewDescriptors$")
-	cmd.Env = append(os.Environ(), fewEnv+"=1")
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestServerWithFewDescriptors$")
+	cmd.Env = append(os.Environ(), serverFewEnv+"=1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	orders, err := cmd.StdinPipe()
@@ -110,10 +110,10 @@ func serveWithFew(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	log := new(logged)
+	failing := make(acceptFailed, 1)
 	srv := momserver.New(momserver.Config{
 		HandshakeTimeout: time.Minute, FailuresPerMinute: 1000, // the strangers keep what they have
-		Logger: slog.New(slog.NewTextHandler(io.MultiWriter(log, os.Stderr), nil)),
+		Logger: slog.New(slog.NewTextHandler(io.MultiWriter(failing, os.Stderr), nil)),
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -124,9 +124,22 @@ func serveWithFew(t *testing.T) {
 	fmt.Println(l.Addr())
 	orders := bufio.NewScanner(os.Stdin)
 	for orders.Scan() {
-		log.until(t, "accept failed")
+		<-failing
 		id := uuid.New()
 		srv.Publish(wire.Event{JobID: id, RunID: id, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}})
 		fmt.Println("full")
 	}
+}
+
+// acceptFailed is sent to when the log says that accept failed.
+type acceptFailed chan struct{}
+
+func (c acceptFailed) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("accept failed")) {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+	return len(line), nil
 }
