@@ -182,14 +182,7 @@ func holdsQueueBytes(t *testing.T) {
 // batches serves with batches that send sends, once a client has subscribed.
 func serveBatches(s *harness.Server, send func(*batcher)) *batcher {
 	s.T.Helper()
-	lis, err := s.Net.Listen(harness.MemAddr)
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	s.T.Cleanup(func() { lis.Close() })
-	l := &batcher{enc: protocol.NewEventEncoder(), batches: func(l *batcher, _ int) { send(l) }}
-	go l.serve(lis)
-	return l
+	return newBatcher(s, func(l *batcher, _ int) { send(l) })
 }
 
 // holdsMaxMessage sends a message of as many bytes as are taken, and one of a
@@ -205,28 +198,18 @@ func holdsMaxMessage(t *testing.T) {
 	size := len(lie) - len(attack.Frame(1, nil)) - len(welcomed())
 	for over := range 2 {
 		harness.Bubble(t, func(s *harness.Server) {
-			s.Ledger = invariant.Unknown()
-			lis, err := s.Net.Listen(harness.MemAddr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			server := &liar{l: lis, send: make(chan []byte, 1)}
+			server := &liar{send: make(chan []byte, 1)}
 			server.send <- lie
-			go func() {
-				if nc, err := lis.Accept(); err == nil {
-					server.lie(nc)
-				}
-			}()
+			s.Play(server.lie)
 			c := s.Client(momclient.Options{MaxMessage: size - over})
 			end := endingOf(c)
 			c.Subscribe(context.Background())
-			err = end.is()
+			err := end.is()
 			c.WantTold(invariant.Told{Fresh: 1 - over, Last: uint64(1 - over)})
 			if over == 0 && err != nil || over == 1 && (!hit(err, wire.TooLarge, "MaxMessage") || !strings.Contains(err.Error(), fmt.Sprintf("of %d bytes; at most %d", size, size-1))) {
 				t.Errorf("%d over: %v", over, err)
 			}
 			c.Close()
-			lis.Close()
 		})
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/harness"
-	"mom.internal/wire/wiretest/invariant"
 )
 
 // slow is a server by the protocol that takes its time.
@@ -35,27 +34,19 @@ type slow struct {
 // slow serves one connection.
 func serveSlowly(s *harness.Server, l *slow) {
 	s.T.Helper()
-	s.Ledger = invariant.Unknown()
-	lis, err := s.Net.Listen(harness.MemAddr)
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	s.T.Cleanup(func() { lis.Close() })
-	go func() {
-		if l.nc, err = lis.Accept(); err != nil {
-			return
-		}
+	s.Play(func(nc net.Conn) {
+		l.nc = nc
 		if _, err := protocol.ReadHello(l.nc); err != nil {
 			io.Copy(io.Discard, l.nc)
 			return
 		}
 		time.Sleep(l.greets)
-		if protocol.Accept(l.nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: protocol.MaxHeartbeat, MaxMessage: 1 << 16}) != nil {
+		if protocol.Accept(l.nc, harness.Welcome) != nil {
 			return
 		}
 		l.conn = duplex.NewConn(l.nc, harness.LongTimes)
 		l.conn.Serve(protocol.ServerService, l)
-	}()
+	})
 }
 
 // Subscribe is what the client calls, as the others are.

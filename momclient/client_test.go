@@ -518,17 +518,10 @@ func TestRefusedForGood(t *testing.T) {
 		{"SSH", "SSH-2.0-OpenSSH_9.2\r\n", wire.NotMoM},
 	} {
 		harness.Bubble(t, func(s *harness.Server) {
-			l, err := s.Net.Listen(harness.MemAddr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			go func() {
-				for nc, err := l.Accept(); err == nil; nc, err = l.Accept() {
-					go io.Copy(io.Discard, nc)
-					io.WriteString(nc, test.answer)
-				}
-			}()
+			s.Play(func(nc net.Conn) {
+				go io.Copy(io.Discard, nc)
+				io.WriteString(nc, test.answer)
+			})
 			c := s.Client(momclient.Options{AutoReconnect: true})
 			var statuses record
 			statuses.statuses(c)

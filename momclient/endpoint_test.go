@@ -68,19 +68,9 @@ type caller struct {
 // a caller.
 func calls(s *harness.Server, subscribed func(l *caller, args *protocol.SubscribeArgs) error) {
 	s.T.Helper()
-	lis, err := s.Net.Listen(harness.MemAddr)
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	s.T.Cleanup(func() { lis.Close() })
-	go func() {
-		for nc, err := lis.Accept(); err == nil; nc, err = lis.Accept() {
-			protocol.ReadHello(nc)
-			protocol.Accept(nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
-			l := &caller{t: s.T, net: &s.Net, conn: duplex.NewConn(nc, harness.LongTimes), subscribed: subscribed}
-			go l.conn.Serve(protocol.ServerService, l)
-		}
-	}()
+	s.PlayService(func(conn *duplex.Conn) any {
+		return &caller{t: s.T, net: &s.Net, conn: conn, subscribed: subscribed}
+	})
 }
 
 func (l *caller) Subscribe(args *protocol.SubscribeArgs, _ *protocol.Subscribed) error {

@@ -204,24 +204,11 @@ func pageOf(t *testing.T, first, last uint64, more bool) protocol.Page {
 	return page
 }
 
-// asks serves one connection with pages.
+// asks has the test play a server of pages.
 func asks(s *harness.Server, pages ...protocol.Page) *pager {
 	s.T.Helper()
-	lis, err := s.Net.Listen(harness.MemAddr)
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	s.T.Cleanup(func() { lis.Close() })
 	p := &pager{pages: pages}
-	go func() {
-		nc, err := lis.Accept()
-		if err != nil {
-			return
-		}
-		protocol.ReadHello(nc)
-		protocol.Accept(nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
-		duplex.NewConn(nc, harness.LongTimes).Serve(protocol.ServerService, p)
-	}()
+	s.PlayService(func(*duplex.Conn) any { return p })
 	return p
 }
 

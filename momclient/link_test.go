@@ -151,16 +151,7 @@ func TestFailedConnections(t *testing.T) {
 			if test.server == nil {
 				s.Start()
 			} else {
-				lis, err := s.Net.Listen(harness.MemAddr)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer lis.Close()
-				go func() {
-					if nc, err := lis.Accept(); err == nil {
-						test.server(nc)
-					}
-				}()
+				s.Play(test.server)
 			}
 			conns := openConns{dial: s.Net.DialContext}
 			test.opts.DialContext = conns.DialContext
@@ -249,22 +240,13 @@ func TestServerName(t *testing.T) {
 		harness.Bubble(t, func(s *harness.Server) {
 			authority := certs.NewAuthority() // of the bubble's time
 			cert := authority.Issue("server", time.Hour, test.of)
-			lis, err := s.Net.Listen(harness.MemAddr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer lis.Close()
-			go func() {
-				nc, err := lis.Accept()
-				if err != nil {
-					return
-				}
+			s.Play(func(nc net.Conn) {
 				tc := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}, MaxVersion: test.server})
 				if _, err := protocol.ReadHello(tc); err == nil {
 					protocol.Refuse(tc, wire.Errorf(wire.Forbidden, "TLS is well"))
 				}
 				nc.Close()
-			}()
+			})
 			cfg := test.cfg.Clone()
 			cfg.RootCAs = authority.Pool()
 			want := cfg.Clone()

@@ -73,16 +73,7 @@ func TestBackAfterResume(t *testing.T) {
 		"a batch that begins before the place": func(l *batcher) { l.send(2, 5, func(b *protocol.Batch) { b.Types = l.enc.Types() }) },
 	} {
 		harness.Bubble(t, func(s *harness.Server) {
-			s.Ledger = invariant.Unknown()
-			c := s.Client(momclient.Options{AutoReconnect: true, From: wire.FromOldest})
-			var statuses record
-			statuses.statuses(c)
-			lis, err := s.Net.Listen(harness.MemAddr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer lis.Close()
-			l := &batcher{enc: protocol.NewEventEncoder(), batches: func(l *batcher, subscription int) {
+			l := newBatcher(s, func(l *batcher, subscription int) {
 				switch subscription {
 				case 1:
 					l.send(1, 3, nil)
@@ -92,8 +83,8 @@ func TestBackAfterResume(t *testing.T) {
 				case 3:
 					l.send(4, 6, nil)
 				}
-			}}
-			go l.serve(lis)
+			})
+			c := s.Client(momclient.Options{AutoReconnect: true, From: wire.FromOldest})
 			c.MustSubscribe()
 			time.Sleep(time.Minute)
 			synctest.Wait()
@@ -131,20 +122,8 @@ func (g *greeter) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error { retu
 // accepts serves one connection after the other with replies.
 func accepts(s *harness.Server, reply protocol.Subscribed) *greeter {
 	s.T.Helper()
-	s.Ledger = invariant.Unknown()
-	lis, err := s.Net.Listen(harness.MemAddr)
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	s.T.Cleanup(func() { lis.Close() })
 	g := &greeter{reply: reply}
-	go func() {
-		for nc, err := lis.Accept(); err == nil; nc, err = lis.Accept() {
-			protocol.ReadHello(nc)
-			protocol.Accept(nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: protocol.MaxHeartbeat, MaxMessage: 1 << 16})
-			go duplex.NewConn(nc, harness.LongTimes).Serve(protocol.ServerService, g)
-		}
-	}()
+	s.PlayService(func(*duplex.Conn) any { return g })
 	return g
 }
 

@@ -1,7 +1,6 @@
 package momclient_test
 
 import (
-	"net"
 	"net/rpc"
 	"testing"
 	"testing/synctest"
@@ -62,16 +61,12 @@ func (l *batcher) send(first, last uint64, spoil func(*protocol.Batch)) *protoco
 	return ack
 }
 
-// serve serves one connection after the other.
-func (l *batcher) serve(lis net.Listener) {
-	for nc, err := lis.Accept(); err == nil; nc, err = lis.Accept() {
-		if _, err := protocol.ReadHello(nc); err != nil {
-			panic(err)
-		}
-		protocol.Accept(nc, protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: time.Hour, MaxMessage: 1 << 16})
-		l.conn = duplex.NewConn(nc, harness.LongTimes)
-		l.conn.Serve(protocol.ServerService, l)
-	}
+// newBatcher has the test play a server that sends batches. batches is called
+// for each subscription, with its number.
+func newBatcher(s *harness.Server, batches func(l *batcher, subscription int)) *batcher {
+	l := &batcher{enc: protocol.NewEventEncoder(), batches: batches}
+	s.PlayService(func(conn *duplex.Conn) any { l.conn = conn; return l })
+	return l
 }
 
 // TestBadBatch gives the handler what came before, ends the connection, and
@@ -88,13 +83,7 @@ func TestBadBatch(t *testing.T) {
 		"more than the room":  func(b *protocol.Batch) { b.Count = 1 << 30 },
 	} {
 		harness.Bubble(t, func(s *harness.Server) {
-			s.Ledger = invariant.Unknown()
-			lis, err := s.Net.Listen(harness.MemAddr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			l := &batcher{enc: protocol.NewEventEncoder()}
-			l.batches = func(l *batcher, subscription int) {
+			l := newBatcher(s, func(l *batcher, subscription int) {
 				if subscription == 1 {
 					l.send(1, 3, nil)
 					l.send(4, 6, spoil)
@@ -102,8 +91,7 @@ func TestBadBatch(t *testing.T) {
 				}
 				after := l.asked[subscription-1].Cursor.Seq
 				l.send(after+1, 8, nil)
-			}
-			go l.serve(lis)
+			})
 			c := s.Client(momclient.Options{AutoReconnect: true, From: wire.FromOldest})
 			var statuses record
 			statuses.statuses(c)
@@ -118,7 +106,6 @@ func TestBadBatch(t *testing.T) {
 				t.Errorf("%s: asked for %d times, at last from %v", name, len(l.asked), again.Cursor)
 			}
 			c.Close()
-			lis.Close()
 		})
 	}
 }

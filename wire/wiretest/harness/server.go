@@ -249,3 +249,35 @@ func (s *Server) Peer() *duplex.Conn {
 	s.T.Helper()
 	return duplex.NewConn(s.Greeted(), LongTimes)
 }
+
+// Play has the test play the server: each connection is given to play, on a
+// goroutine of its own. Nothing is known of what such a server publishes.
+func (s *Server) Play(play func(net.Conn)) {
+	s.T.Helper()
+	s.Ledger = invariant.Unknown()
+	l, err := s.listen()
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.T.Cleanup(func() { l.Close() })
+	go func() {
+		for nc, err := l.Accept(); err == nil; nc, err = l.Accept() {
+			go play(nc)
+		}
+	}()
+}
+
+// PlayService has the test play the server by methods: each connection is
+// greeted, and served with what service returns for it.
+func (s *Server) PlayService(service func(*duplex.Conn) any) {
+	s.T.Helper()
+	s.Play(func(nc net.Conn) {
+		protocol.ReadHello(nc)
+		protocol.Accept(nc, Welcome)
+		conn := duplex.NewConn(nc, LongTimes)
+		conn.Serve(protocol.ServerService, service(conn))
+	})
+}
+
+// Welcome is the greeting of a server that the test plays.
+var Welcome = protocol.Welcome{Epoch: uuid.NameSpaceOID, Heartbeat: protocol.MaxHeartbeat, MaxMessage: 1 << 16}
