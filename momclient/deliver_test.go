@@ -2,7 +2,9 @@ package momclient_test
 
 import (
 	"context"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -297,4 +299,117 @@ func TestOldLoop(t *testing.T) {
 			t.Errorf("the first loop took %v, and the second %v", before, after)
 		}
 	})
+}
+
+// TestLoopOvertakesHandler has a range loop begin while the handler of an
+// earlier event is still running, and end each event after it: the cursor
+// follows the later one, and nothing is delivered again.
+func TestLoopOvertakesHandler(t *testing.T) {
+	for _, first := range []string{"the handler", "the loop"} {
+		harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+			c := s.Client(momclient.Options{From: wire.FromOldest})
+			took := map[string]time.Duration{"the handler": 20 * time.Second, "the loop": 20 * time.Second}
+			took[first] = 10 * time.Second
+			c.OnEvent(func(wire.Event) { time.Sleep(took["the handler"]) })
+			c.MustSubscribe()
+			s.PublishN(3)
+			synctest.Wait()
+			c.Unsubscribe()
+			for range c.Events(context.Background()) {
+				time.Sleep(took["the loop"])
+				break
+			}
+			time.Sleep(time.Minute)
+			if at := c.Cursor().Seq; at != 2 {
+				t.Errorf("%s returns first: the cursor is at %d; want 2", first, at)
+			}
+			for range c.Events(context.Background()) {
+				break
+			}
+			c.WantTold(invariant.Told{Fresh: 3, Last: 3})
+		})
+	}
+}
+
+// TestPanic reports a handler's panic, and the next event comes. OnPanic is
+// called. Without OnPanic the panic is logged, by slog.Default if there is no
+// Logger either, because otherwise the panic would be lost.
+func TestPanic(t *testing.T) {
+	defer slog.SetDefault(slog.Default())
+	for _, test := range []struct {
+		name                    string
+		onPanic, logger         bool
+		told, logged, byDefault string
+	}{
+		{"OnPanic", true, false, "2:ouch 0:oh", "", ""},
+		{"OnPanic and Logger", true, true, "2:ouch 0:oh", "", ""},
+		{"Logger", false, true, "", "event 2: ouch OnConnection handler panicked: oh", ""},
+		{"neither", false, false, "", "", "event 2: ouch OnConnection handler panicked: oh"},
+	} {
+		harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+			var told, logged, byDefault record
+			slog.SetDefault(slog.New(panicLog{&byDefault}))
+			var opts momclient.Options
+			if test.onPanic {
+				opts.OnPanic = func(p *momclient.PanicError) {
+					seq := uint64(0)
+					if p.Event != nil {
+						seq = p.Event.Seq
+					}
+					told.add("%d:%v", seq, p.Value)
+				}
+			}
+			if test.logger {
+				opts.Logger = slog.New(panicLog{&logged})
+			}
+			c := s.Client(opts)
+			c.OnEvent(func(e wire.Event) {
+				if e.Seq == 2 {
+					panic("ouch")
+				}
+			})
+			c.OnConnection(func(st momclient.ConnectionStatus) {
+				if st.Kind == momclient.Closed {
+					panic("oh")
+				}
+			})
+			c.Subscribe(context.Background())
+			s.PublishN(3)
+			synctest.Wait()
+			c.WantTold(invariant.Told{Fresh: 3, Last: 3})
+			c.Close()
+			synctest.Wait()
+			for what, is := range map[string][2]string{"OnPanic": {told.take(), test.told}, "Logger": {logged.take(), test.logged}, "slog.Default": {byDefault.take(), test.byDefault}} {
+				if is[0] != is[1] {
+					t.Errorf("with %s, %s was told %q; want %q", test.name, what, is[0], is[1])
+				}
+			}
+		})
+	}
+}
+
+// panicLog records what is logged about panics, each with its stack.
+type panicLog struct{ to *record }
+
+func (l panicLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l panicLog) WithAttrs([]slog.Attr) slog.Handler { return l }
+
+func (l panicLog) WithGroup(string) slog.Handler { return l }
+
+func (l panicLog) Handle(_ context.Context, r slog.Record) error {
+	if !strings.Contains(r.Message, "panicked") {
+		return nil
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "stack" && strings.Contains(a.Value.String(), "panic") {
+			_, what, _ := strings.Cut(r.Message, "panicked at ")
+			if what == "" {
+				_, what, _ = strings.Cut(r.Message, "the ")
+			}
+			l.to.add("%s", what)
+		}
+		return true
+	})
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
@@ -60,6 +61,71 @@ func TestEventsDrain(t *testing.T) {
 		c.WantTold(invariant.Told{Fresh: 3, Last: 3})
 		if err := c.Subscribe(ctx); err != nil {
 			t.Errorf("after the loop: %v", err)
+		}
+	})
+}
+
+// TestEvents is the stream as a range loop: broken off, gone on with, and
+// ended by its context.
+func TestEvents(t *testing.T) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{From: wire.FromOldest})
+		s.PublishN(5)
+		for e, err := range c.Events(context.Background()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at := c.Cursor().Seq; at != e.Seq-1 {
+				t.Errorf("the cursor is at %d while %d is handled", at, e.Seq)
+			}
+			if e.Seq == 3 {
+				break
+			}
+		}
+		if at := c.Cursor().Seq; at != 3 {
+			t.Errorf("broken off at event 3 the cursor is at %d", at)
+		}
+		c.WantTold(invariant.Told{Fresh: 3, Last: 3})
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		var end error
+		for _, err := range c.Events(ctx) {
+			end = err
+		}
+		c.WantTold(invariant.Told{Fresh: 2, Last: 5})
+		if !errors.Is(end, context.DeadlineExceeded) {
+			t.Errorf("ended by %v", end)
+		}
+		synctest.Wait() // until the server knows
+		if s.Stats().Subscribers != 0 {
+			t.Error("still subscribed")
+		}
+	})
+}
+
+// TestEventsEnd without AutoReconnect when the connection is lost, after all
+// that came before.
+func TestEventsEnd(t *testing.T) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{From: wire.FromOldest})
+		s.PublishN(1)
+		n := 0
+		var end error
+		for _, err := range c.Events(context.Background()) {
+			if err != nil {
+				end = err
+				continue
+			}
+			if n++; n == 1 {
+				s.PublishN(4)
+				synctest.Wait()
+				s.Net.Cut()
+				synctest.Wait()
+			}
+		}
+		c.WantTold(invariant.Told{Fresh: 5, Last: 5})
+		if !errors.Is(end, wire.Lost) {
+			t.Errorf("ended by %v", end)
 		}
 	})
 }

@@ -325,3 +325,40 @@ func TestCallsKeepNothing(t *testing.T) {
 		t.Errorf("the contexts of %d of %d calls are kept", left, calls)
 	}
 }
+
+// TestHistory asks for cached events without subscribing, in pages.
+func TestHistory(t *testing.T) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		s.PublishN(5000)
+		c := s.Client(momclient.Options{})
+		ctx := context.Background()
+		all, end, err := c.History(ctx, wire.Cursor{}, 0)
+		if err != nil || len(all) != 5000 || all[4999].Seq != 5000 || end.Seq != 5000 {
+			t.Fatalf("%d events up to %v, %v", len(all), end, err)
+		}
+		some, next, err := c.History(ctx, all[9].Cursor(), 7)
+		if err != nil || len(some) != 7 || some[0].Seq != 11 || next.Seq != 17 || some[0].Missed != 0 {
+			t.Errorf("7 after the 10th: %d from %d, next %v, %v", len(some), some[0].Seq, next, err)
+		}
+		none, next, err := c.History(ctx, end, 0)
+		if err != nil || len(none) != 0 || next != end {
+			t.Errorf("after the last: %d, %v, %v", len(none), next, err)
+		}
+		if _, _, err := c.History(ctx, wire.Cursor{Epoch: end.Epoch, Seq: 6000}, 0); !errors.Is(err, wire.BadRequest) {
+			t.Errorf("after one to come: %v", err)
+		}
+		other, _, err := c.History(ctx, wire.Cursor{Epoch: uuid.New(), Seq: 6000}, 1)
+		if err != nil || len(other) != 1 || other[0].Seq != 1 {
+			t.Errorf("after one of another epoch: %v, %v", other, err)
+		}
+		s.PublishN(10_001)
+		gone, _, err := c.History(ctx, all[9].Cursor(), 1)
+		if err != nil || len(gone) != 1 || gone[0].Missed != 4991 || gone[0].Seq != 5002 {
+			t.Errorf("after a gap: %+v, %v", gone, err)
+		}
+		jobs, err := c.Jobs(ctx)
+		if err != nil || len(jobs) != 1 || jobs[0].Seq != 15_001 {
+			t.Errorf("jobs: %v, %v", jobs, err)
+		}
+	})
+}

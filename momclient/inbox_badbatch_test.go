@@ -93,13 +93,11 @@ func TestBadBatch(t *testing.T) {
 				l.send(after+1, 8, nil)
 			})
 			c := s.Client(momclient.Options{AutoReconnect: true, From: wire.FromOldest})
-			var statuses record
-			statuses.statuses(c)
 			c.MustSubscribe()
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			c.WantTold(invariant.Told{Fresh: 8, Last: 8})
-			if got := statuses.take(); got != "connecting connected lost reconnecting connecting resumed(0,0,false)" {
+			if got := c.Statuses(); got != "connecting connected lost reconnecting connecting resumed(0,0,false)" {
 				t.Errorf("%s: statuses %s", name, got)
 			}
 			if again := l.asked[len(l.asked)-1]; len(l.asked) != 2 || again.From != wire.FromCursor || again.Cursor.Epoch != uuid.NameSpaceOID || again.Cursor.Seq < 3 || again.Cursor.Seq > 6 {

@@ -49,3 +49,50 @@ func TestUntoldGap(t *testing.T) {
 		next.WantTold(invariant.Told{Fresh: 1, Gaps: 1, Missed: 21, Last: 32})
 	})
 }
+
+// TestGapBeforeAnEvent has a gap after which the filter takes nothing for a
+// while: its count waits for the next event, and is not lost, whoever ends
+// meanwhile.
+func TestGapBeforeAnEvent(t *testing.T) {
+	for name, meanwhile := range map[string]func(s *harness.Server, c *harness.Client, opts momclient.Options) *harness.Client{
+		"nothing": func(_ *harness.Server, c *harness.Client, _ momclient.Options) *harness.Client { return c },
+		"unsubscribed": func(s *harness.Server, c *harness.Client, _ momclient.Options) *harness.Client {
+			c.Unsubscribe()
+			c.MustSubscribe()
+			return c
+		},
+		"another client": func(s *harness.Server, c *harness.Client, opts momclient.Options) *harness.Client {
+			opts.Cursor = c.Cursor()
+			c.Close()
+			next := s.Client(opts)
+			next.MustSubscribe()
+			return next
+		},
+	} {
+		harness.Serve(t, momserver.Config{CacheEvents: 100}, func(s *harness.Server) {
+			opts := momclient.Options{Filter: wire.Filter{States: []wire.State{wire.JobCompleted}}}
+			c := s.Client(opts)
+			c.MustSubscribe()
+			s.PublishN(10)
+			time.Sleep(5 * time.Second) // a heartbeat tells that they were filtered out
+			before := c.Cursor()
+			c.Unsubscribe()
+			s.PublishN(400)
+			c.MustSubscribe()
+			synctest.Wait()
+			if got := c.Cursor(); before.Seq != 10 || got != before {
+				t.Errorf("%s: the cursor went from %v to %v before anybody was told", name, before, got)
+			}
+			c = meanwhile(s, c, opts)
+			synctest.Wait()
+			for range 2 {
+				s.Must(wire.Event{JobID: s.RunID, RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted}}})
+			}
+			synctest.Wait()
+			c.WantTold(invariant.Told{Fresh: 2, Gaps: 1, Missed: 300, Last: 412})
+			if c.Cursor().Seq != 412 {
+				t.Errorf("%s: at %v in the end", name, c.Cursor())
+			}
+		})
+	}
+}

@@ -3,7 +3,9 @@ package momclient_test
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,4 +186,81 @@ func TestReasonOfTheEnd(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSilence takes the connection for dead two and a half heartbeats after
+// the last word, and not a nanosecond before.
+func TestSilence(t *testing.T) {
+	harness.Bubble(t, func(s *harness.Server) {
+		s.Start() // a heartbeat every 3 s
+		var stalled stallable
+		c := s.Client(momclient.Options{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := s.Net.DialContext(ctx, network, addr)
+			stalled.Conn = nc
+			return &stalled, err
+		}})
+		c.MustSubscribe()
+		synctest.Wait()
+		c.Statuses()
+		stalled.stall()
+		time.Sleep(7500*time.Millisecond - time.Nanosecond)
+		synctest.Wait()
+		if got := c.Statuses(); got != "" {
+			t.Errorf("too early: %s", got)
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if got := c.Statuses(); got != "lost" {
+			t.Errorf("at two and a half heartbeats: %s", got)
+		}
+	})
+}
+
+// stallable is a connection from which nothing comes any more once it is
+// stalled, though it stays open.
+type stallable struct {
+	net.Conn
+	mu      sync.Mutex // guards stalled
+	stalled bool
+}
+
+func (s *stallable) stall() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stalled = true
+}
+
+func (s *stallable) Read(p []byte) (int, error) {
+	for {
+		n, err := s.Conn.Read(p)
+		s.mu.Lock()
+		stalled := s.stalled
+		s.mu.Unlock()
+		if !stalled || err != nil {
+			return n, err
+		}
+	}
+}
+
+// TestLaggardReconnects grants room anew in each session.
+func TestLaggardReconnects(t *testing.T) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{AutoReconnect: true, Queue: 4})
+		c.OnEvent(func(wire.Event) { time.Sleep(time.Millisecond) })
+		c.Subscribe(context.Background())
+		s.PublishN(100)
+		time.Sleep(50 * time.Millisecond)
+		s.Net.Cut()
+		time.Sleep(300 * time.Millisecond)
+		start := time.Now()
+		s.PublishN(100)
+		for s.Subscribers()[0].Lag > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		if d := time.Since(start); d > 250*time.Millisecond {
+			t.Errorf("100 events took %v; room is told of only by heartbeats?", d)
+		}
+		time.Sleep(time.Second)
+		c.WantTold(invariant.Told{Fresh: 200, Last: 200})
+	})
 }

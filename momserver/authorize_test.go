@@ -269,8 +269,8 @@ func TestTokenFirst(t *testing.T) {
 				t.Errorf("%q: %v", token, err)
 			}
 			synctest.Wait()
-			if kinds := c.Kinds(); len(kinds) != 2 || kinds[1] != momclient.Refused { // final, once
-				t.Errorf("%q: %v", token, kinds)
+			if got := c.Statuses(); got != "connecting refused(true)" { // final, once
+				t.Errorf("%q: %s", token, got)
 			}
 			c.Close()
 		}

@@ -3,7 +3,6 @@ package momserver_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -128,8 +127,8 @@ func TestServerRestart(t *testing.T) {
 		if sum := c.Told(); sum.Fresh != 8 || sum.Last != 3 {
 			t.Errorf("%+v", sum)
 		}
-		if !slices.Contains(c.Kinds(), momclient.Resumed) {
-			t.Errorf("statuses: %v", c.Statuses())
+		if got := c.Statuses(); !strings.Contains(got, "resumed") {
+			t.Errorf("statuses: %s", got)
 		}
 	})
 }

@@ -3,7 +3,6 @@ package momserver_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -38,8 +37,8 @@ func TestShutdown(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		for _, c := range []*harness.Client{c, slow} {
-			if got := fmt.Sprint(c.Kinds()); got != "[connecting connected draining lost]" {
-				t.Errorf("statuses %s: %s", got, c.Statuses())
+			if got := c.Statuses(); got != "connecting connected draining lost" {
+				t.Errorf("statuses %s", got)
 			}
 		}
 		if err := s.Publish(wire.Event{JobID: s.JobID, RunID: s.RunID, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.Closed) {

@@ -2,8 +2,9 @@ package harness
 
 import (
 	"context"
+	"fmt"
 	"iter"
-	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -28,7 +29,7 @@ type Client struct {
 
 	mu       sync.Mutex // guards all below
 	steps    []step     // not checked yet
-	statuses []momclient.ConnectionStatus
+	statuses []string
 }
 
 // step is an event that came, and the client's cursor before it.
@@ -92,7 +93,7 @@ func (c *Client) OnConnection(handler func(momclient.ConnectionStatus)) {
 			c.stream.Connected(s.Epoch)
 		}
 		c.mu.Lock()
-		c.statuses = append(c.statuses, s)
+		c.statuses = append(c.statuses, textOf(s))
 		c.mu.Unlock()
 		if handler != nil {
 			handler(s)
@@ -186,18 +187,21 @@ func (c *Client) Converged() {
 	c.stream.Converged(c.server.Ledger.Latest(), c.Cursor())
 }
 
-// Statuses returns the connection statuses so far.
-func (c *Client) Statuses() []momclient.ConnectionStatus {
+// Statuses returns the connection statuses since it was last called, as text.
+func (c *Client) Statuses() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.statuses)
+	text := strings.Join(c.statuses, " ")
+	c.statuses = nil
+	return text
 }
 
-// Kinds returns the kinds of the statuses so far.
-func (c *Client) Kinds() []momclient.ConnectionKind {
-	var kinds []momclient.ConnectionKind
-	for _, s := range c.Statuses() {
-		kinds = append(kinds, s.Kind)
+func textOf(s momclient.ConnectionStatus) string {
+	switch s.Kind {
+	case momclient.Resumed:
+		return fmt.Sprintf("resumed(%d,%d,%v)", s.Replayed, s.Missed, s.NewEpoch)
+	case momclient.Refused:
+		return fmt.Sprintf("refused(%v)", s.Final)
 	}
-	return kinds
+	return s.Kind.String()
 }
