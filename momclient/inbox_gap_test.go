@@ -19,7 +19,7 @@ import (
 // Unsubscribe, and a client that goes on from its cursor is, too.
 func TestUntoldGap(t *testing.T) {
 	harness.Serve(t, momserver.Config{CacheEvents: 10}, func(s *harness.Server) {
-		wanted := wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted}}}
+		wanted := harness.Event(uuid.New(), uuid.New(), "", wire.JobCompleted)
 		opts := momclient.Options{From: wire.FromOldest, Filter: wire.Filter{Jobs: []uuid.UUID{wanted.JobID}}}
 		c := s.Client(opts)
 		subscribe := func(c *harness.Client) {
@@ -86,7 +86,7 @@ func TestGapBeforeAnEvent(t *testing.T) {
 			c = meanwhile(s, c, opts)
 			synctest.Wait()
 			for range 2 {
-				s.Must(wire.Event{JobID: s.RunID, RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted}}})
+				s.Must(harness.Event(s.RunID, uuid.New(), "", wire.JobCompleted))
 			}
 			synctest.Wait()
 			c.WantTold(invariant.Told{Fresh: 2, Gaps: 1, Missed: 300, Last: 412})

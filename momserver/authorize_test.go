@@ -137,7 +137,7 @@ func TestAuthorizeAfterGap(t *testing.T) {
 			if i%2 == 1 {
 				job = other
 			}
-			s.Publish(wire.Event{JobID: job, RunID: job, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}})
+			s.Publish(harness.Event(job, job, "", wire.Transferring))
 			synctest.Wait()
 		}
 		close(block)

@@ -86,11 +86,6 @@ func TestEachBound(t *testing.T) {
 	}
 }
 
-// transferring is an event of a run that goes on.
-func transferring(job, run uuid.UUID) wire.Event {
-	return wire.Event{JobID: job, RunID: run, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}
-}
-
 // keeps wants a server to have n events for who asks from the beginning, and of
 // one more the oldest gone and counted.
 func keeps(t *testing.T, cfg momserver.Config, n int) {
@@ -120,7 +115,7 @@ func holdsCacheBytes(t *testing.T) {
 
 func holdsMaxEventBytes(t *testing.T) {
 	harness.Serve(t, momserver.Config{MaxEventBytes: 1000}, func(s *harness.Server) {
-		ev, last := transferring(s.JobID, s.RunID), error(nil)
+		ev, last := harness.Event(s.JobID, s.RunID, "", wire.Transferring), error(nil)
 		for n := 1000; ; n-- {
 			ev.Data.Body = &wire.PackageBody{Item: strings.Repeat("x", n)}
 			err := s.Publish(ev)
@@ -144,7 +139,7 @@ func holdsMaxRuns(t *testing.T) {
 			s.RunID = uuid.New()
 			s.PublishN(2)
 		}
-		if err := s.Publish(transferring(s.JobID, uuid.New())); !errors.Is(err, wire.Full) || !strings.Contains(err.Error(), "3 unfinished runs already (Config.MaxRuns)") {
+		if err := s.Publish(harness.Event(s.JobID, uuid.New(), "", wire.Transferring)); !errors.Is(err, wire.Full) || !strings.Contains(err.Error(), "3 unfinished runs already (Config.MaxRuns)") {
 			t.Errorf("over: %v", err)
 		}
 		s.PublishN(1) // of a run that is there
@@ -160,7 +155,7 @@ func holdsMaxJobs(t *testing.T) {
 		for i := range 4 {
 			id := uuid.New()
 			jobs[id] = i
-			s.Must(transferring(id, id))
+			s.Must(harness.Event(id, id, "", wire.Transferring))
 			kept := s.Jobs()
 			if len(kept) != min(i+1, 3) {
 				t.Errorf("%d jobs are kept of %d", len(kept), i+1)
@@ -214,7 +209,7 @@ func holdsMaxRunSilence(t *testing.T) {
 	harness.Serve(t, momserver.Config{MaxRuns: 1, MaxRunSilence: 7 * time.Minute}, func(s *harness.Server) {
 		c := s.Subscribed(momclient.Options{})
 		s.PublishN(1)
-		next := transferring(s.JobID, uuid.New())
+		next := harness.Event(s.JobID, uuid.New(), "", wire.Transferring)
 		time.Sleep(7*time.Minute - time.Nanosecond)
 		if err := s.Publish(next); !errors.Is(err, wire.Full) {
 			t.Errorf("too early: %v", err)
@@ -233,10 +228,7 @@ func holdsMaxRunSilence(t *testing.T) {
 
 func holdsMaxOpenPackages(t *testing.T) {
 	harness.Serve(t, momserver.Config{MaxOpenPackages: 2}, func(s *harness.Server) {
-		j, err := s.StartJob(s.JobID, wire.InitializeData{Name: "job"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		j := s.MustStartJob(s.JobID, wire.InitializeData{Name: "job"})
 		play(t, j, "start:A start:B")
 		if _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); !errors.Is(err, wire.Full) || !strings.Contains(err.Error(), `2 open packages of job "job" already (Config.MaxOpenPackages)`) {
 			t.Errorf("over: %v", err)
@@ -246,10 +238,7 @@ func holdsMaxOpenPackages(t *testing.T) {
 		}
 	})
 	harness.Serve(t, momserver.Config{MaxOpenPackages: 1}, func(s *harness.Server) { // an end makes room
-		j, err := s.StartJob(s.JobID, wire.InitializeData{ContinueOnError: true})
-		if err != nil {
-			t.Fatal(err)
-		}
+		j := s.MustStartJob(s.JobID, wire.InitializeData{ContinueOnError: true})
 		play(t, j, "start:A transferred:A complete:A start:B fail:B start:A fail:A complete")
 	})
 }

@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/attack"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // oneConn is a listener to which one client comes.
@@ -83,7 +83,7 @@ func FuzzServer(f *testing.F) {
 			srv := momserver.New(momserver.Config{Token: token, MaxSubscribers: 2, CacheEvents: 5})
 			id := uuid.New()
 			for range 7 {
-				srv.Publish(wire.Event{JobID: id, RunID: id, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}})
+				srv.Publish(harness.Event(id, id, "", wire.Transferring))
 			}
 			script := attack.NewScript(data)
 			served := make(chan error, 1)

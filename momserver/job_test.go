@@ -129,10 +129,7 @@ func TestJobScripts(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
-				j, err := s.StartJob(s.JobID, wire.InitializeData{Name: "job", ContinueOnError: test.goesOn})
-				if err != nil {
-					t.Fatal(err)
-				}
+				j := s.MustStartJob(s.JobID, wire.InitializeData{Name: "job", ContinueOnError: test.goesOn})
 				play(t, j, test.script)
 				if got := states(t, published(s)); got != test.want {
 					t.Errorf("published\n%s; want\n%s", got, test.want)
@@ -179,10 +176,7 @@ func checkLog(t *testing.T, e wire.Event, want ...string) {
 func TestTotalsAtTheEnd(t *testing.T) {
 	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 		for _, expected := range []int{0, 5} {
-			j, err := s.StartJob(s.JobID, wire.InitializeData{Packages: expected, FilesInPackages: 10 * expected, Bytes: int64(1000 * expected)})
-			if err != nil {
-				t.Fatal(err)
-			}
+			j := s.MustStartJob(s.JobID, wire.InitializeData{Packages: expected, FilesInPackages: 10 * expected, Bytes: int64(1000 * expected)})
 			if got, want := j.Progress(), (wire.Progress{PackagesTotal: expected, FilesTotal: 10 * expected, BytesTotal: int64(1000 * expected)}); got != want {
 				t.Errorf("at the beginning: %+v; want %+v", got, want)
 			}
@@ -214,10 +208,7 @@ func TestSeverities(t *testing.T) {
 			"Package.Warn":      {func(_ *momserver.Job, p *momserver.Package) error { p.Warn("item", "text"); return p.Fail(why) }, []string{"Warning item: text", "Error : no"}},
 			"Package.FailItem":  {func(_ *momserver.Job, p *momserver.Package) error { return p.FailItem("item", why) }, []string{"Error item: no"}},
 		} {
-			j, err := s.StartJob(s.JobID, wire.InitializeData{})
-			if err != nil {
-				t.Fatal(err)
-			}
+			j := s.MustStartJob(s.JobID, wire.InitializeData{})
 			p, err := j.StartPackage(wire.PackageHeader{FileSize: 1}, wire.PackageBody{})
 			if err != nil {
 				t.Fatal(err)
@@ -235,10 +226,7 @@ func TestSeverities(t *testing.T) {
 // item that it was at, and the state that it was in.
 func TestLeftPackages(t *testing.T) {
 	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
-		j, err := s.StartJob(s.JobID, wire.InitializeData{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		j := s.MustStartJob(s.JobID, wire.InitializeData{})
 		play(t, j, "start:A half:A rest:A transferred:A complete:A")
 		for range 2 {
 			p, err := j.StartPackage(wire.PackageHeader{FileSize: 100}, wire.PackageBody{})
@@ -271,11 +259,9 @@ func TestAfterTheEnd(t *testing.T) {
 			"start:A fail:A": "no",
 			"close":          "momserver: the owner left the run without ending it",
 		} {
-			j, err := s.StartJob(s.JobID, wire.InitializeData{Name: "job"})
-			if err != nil {
-				t.Fatal(err)
-			}
+			j := s.MustStartJob(s.JobID, wire.InitializeData{Name: "job"})
 			var p *momserver.Package
+			var err error
 			if how != "it was completed" {
 				if p, err = j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); err != nil {
 					t.Fatal(err)
@@ -418,7 +404,7 @@ func TestWarnings(t *testing.T) {
 // TestPublishRefuses what is no event, and loses nothing by it.
 func TestPublishRefuses(t *testing.T) {
 	harness.Serve(t, momserver.Config{MaxEventBytes: 1000, MaxRuns: 2}, func(s *harness.Server) {
-		ok := wire.Event{JobID: s.JobID, RunID: s.RunID, Data: wire.TransferData{Status: wire.Status{State: wire.JobInitialized}}}
+		ok := harness.Event(s.JobID, s.RunID, "", wire.JobInitialized)
 		with := func(change func(*wire.Event)) wire.Event { e := ok; change(&e); return e }
 		for _, test := range []struct {
 			name string

@@ -13,10 +13,7 @@ import (
 // TestFullLog gives the last place to the latest error, and counts the others.
 func TestFullLog(t *testing.T) {
 	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
-		j, err := s.StartJob(s.JobID, wire.InitializeData{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		j := s.MustStartJob(s.JobID, wire.InitializeData{})
 		var want []string
 		for i := range 32 {
 			j.Warn("item", fmt.Sprint(i))
@@ -41,10 +38,7 @@ func TestFullLog(t *testing.T) {
 // item at its beginning and a message at its end.
 func TestLogTexts(t *testing.T) {
 	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
-		j, err := s.StartJob(s.JobID, wire.InitializeData{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		j := s.MustStartJob(s.JobID, wire.InitializeData{})
 		text := "begin" + strings.Repeat("x", 256-len("begin")-len("end")) + "end"
 		j.Warn(text, text)
 		j.Warn("y"+text, text+"y")
@@ -74,10 +68,7 @@ func TestLogTexts(t *testing.T) {
 // with its severity.
 func TestLogLeftOut(t *testing.T) {
 	harness.Serve(t, momserver.Config{MaxEventBytes: 2000}, func(s *harness.Server) {
-		j, err := s.StartJob(s.JobID, wire.InitializeData{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		j := s.MustStartJob(s.JobID, wire.InitializeData{})
 		for range 20 {
 			j.Warn(strings.Repeat("x", 256), "skipped")
 		}

@@ -10,14 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/attack"
+	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
 
@@ -48,7 +48,7 @@ func newBystander(t *testing.T, srv *momserver.Server, addr string) *bystander {
 func (b *bystander) check(name string) {
 	b.t.Helper()
 	b.seq++
-	err := b.srv.Publish(wire.Event{JobID: b.job, RunID: b.job, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}})
+	err := b.srv.Publish(harness.Event(b.job, b.job, "", wire.Transferring))
 	if err != nil {
 		b.t.Fatal(err)
 	}

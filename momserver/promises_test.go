@@ -184,7 +184,7 @@ func TestPromise6BoundedEverything(t *testing.T) {
 			}
 		}
 		for range 50 {
-			note(s.Publish(wire.Event{JobID: uuid.New(), RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}))
+			note(s.Publish(harness.Event(uuid.New(), uuid.New(), "", wire.Transferring)))
 		}
 		note(s.Publish(wire.Event{JobID: s.JobID, RunID: s.RunID, Data: wire.TransferData{Body: &wire.PackageBody{Item: strings.Repeat("x", 3<<10)}, Status: wire.Status{State: wire.JobCompleted}}}))
 		for range 20 {
@@ -196,10 +196,7 @@ func TestPromise6BoundedEverything(t *testing.T) {
 		}
 		s.Close()
 		s.Start()
-		job, err := s.StartJob(s.JobID, wire.InitializeData{Name: "job"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		job := s.MustStartJob(s.JobID, wire.InitializeData{Name: "job"})
 		for range 20 {
 			_, err := job.StartPackage(wire.PackageHeader{}, wire.PackageBody{})
 			note(err)
@@ -229,10 +226,7 @@ func TestPromise7EverythingStops(t *testing.T) {
 	harness.Serve(t, momserver.Config{CallTimeout: 5 * time.Second}, func(s *harness.Server) {
 		healthy := s.Subscribed(momclient.Options{})
 		bad(s)
-		job, err := s.StartJob(s.JobID, wire.InitializeData{Name: "job"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		job := s.MustStartJob(s.JobID, wire.InitializeData{Name: "job"})
 		s.Ran(job, "job", wire.JobInitialized, wire.ExportingError)
 		start := time.Now()
 		if err := s.Shutdown(context.Background()); err != nil {
@@ -244,7 +238,7 @@ func TestPromise7EverythingStops(t *testing.T) {
 		if told := healthy.Told(); told.Fresh != 2 {
 			t.Errorf("the healthy subscriber: %+v", told)
 		}
-		if err := s.Publish(wire.Event{JobID: s.JobID, RunID: s.RunID, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.Closed) {
+		if err := s.Publish(harness.Event(s.JobID, s.RunID, "", wire.Transferring)); !errors.Is(err, wire.Closed) {
 			t.Errorf("Publish after Shutdown: %v", err)
 		}
 		over(s)

@@ -41,7 +41,7 @@ func TestShutdown(t *testing.T) {
 				t.Errorf("statuses %s", got)
 			}
 		}
-		if err := s.Publish(wire.Event{JobID: s.JobID, RunID: s.RunID, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}}); !errors.Is(err, wire.Closed) {
+		if err := s.Publish(harness.Event(s.JobID, s.RunID, "", wire.Transferring)); !errors.Is(err, wire.Closed) {
 			t.Error(err)
 		}
 	})
@@ -224,7 +224,7 @@ func TestWhileDraining(t *testing.T) {
 		over := make(chan error, 1)
 		go func() { over <- s.Shutdown(context.Background()) }()
 		synctest.Wait()
-		if err := s.Publish(transferring(s.JobID, s.RunID)); !errors.Is(err, wire.Closed) {
+		if err := s.Publish(harness.Event(s.JobID, s.RunID, "", wire.Transferring)); !errors.Is(err, wire.Closed) {
 			t.Errorf("Publish: %v", err)
 		}
 		l, err := s.Net.Listen("another-server:7420")

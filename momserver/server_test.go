@@ -31,7 +31,7 @@ func TestClosed(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if err := srv.Publish(transferring(uuid.New(), uuid.New())); !errors.Is(err, wire.Closed) {
+		if err := srv.Publish(harness.Event(uuid.New(), uuid.New(), "", wire.Transferring)); !errors.Is(err, wire.Closed) {
 			t.Errorf("Publish: %v", err)
 		}
 		if j, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.Closed) || j != nil {

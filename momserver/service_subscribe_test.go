@@ -72,7 +72,7 @@ func TestFilter(t *testing.T) {
 			s.PublishN(10)
 			synctest.Wait()
 		}
-		s.Must(wire.Event{JobID: s.JobID, RunID: s.RunID, Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted}}})
+		s.Must(harness.Event(s.JobID, s.RunID, "", wire.JobCompleted))
 		synctest.Wait()
 		events := c.Take()
 		if len(events) != 1 || events[0].Missed != 0 || events[0].Seq != 301 {

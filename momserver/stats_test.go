@@ -81,7 +81,7 @@ func TestJobStates(t *testing.T) {
 func TestPublishing(t *testing.T) {
 	harness.Serve(t, momserver.Config{MaxRuns: 1}, func(s *harness.Server) {
 		s.PublishN(7)
-		err := s.Publish(wire.Event{JobID: s.JobID, RunID: uuid.New(), Data: wire.TransferData{Status: wire.Status{State: wire.JobInitialized}}})
+		err := s.Publish(harness.Event(s.JobID, uuid.New(), "", wire.JobInitialized))
 		if st := s.Stats(); !errors.Is(err, wire.Full) || st.Publishing.Count != 7 || st.Published != 7 {
 			t.Errorf("%d observed, %d published, %v", st.Publishing.Count, st.Published, err)
 		}

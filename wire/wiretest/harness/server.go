@@ -197,12 +197,23 @@ func (s *Server) Must(e wire.Event) {
 	}
 }
 
-// Event returns an event.
+// Event returns an event. The name may be empty.
 func Event(job, run uuid.UUID, name string, state wire.State) wire.Event {
-	return wire.Event{JobID: job, RunID: run, Data: wire.TransferData{
-		Initialize: &wire.InitializeData{Name: name},
-		Status:     wire.Status{State: state},
-	}}
+	e := wire.Event{JobID: job, RunID: run, Data: wire.TransferData{Status: wire.Status{State: state}}}
+	if name != "" {
+		e.Data.Initialize = &wire.InitializeData{Name: name}
+	}
+	return e
+}
+
+// MustStartJob starts a run and ends the test if the server refuses it.
+func (s *Server) MustStartJob(job uuid.UUID, init wire.InitializeData) *momserver.Job {
+	s.T.Helper()
+	j, err := s.StartJob(job, init)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return j
 }
 
 // Ran records that a run of the job of that name has passed the states.
