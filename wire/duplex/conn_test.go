@@ -415,6 +415,7 @@ func TestConnFlushReplies(t *testing.T) {
 		go b.Serve("Test", k)
 		for now, want := range map[bool]time.Duration{false: delayed.ReplyDelay, true: 0} {
 			k.now = now
+			synctest.Wait() // a writer that is still writing takes a waiting reply along
 			start, before := time.Now(), len(k.kept)
 			call := a.Client().Go("Test.Keep", &[]byte{1}, new([]byte), make(chan *rpc.Call, 1))
 			if <-call.Done; time.Since(start) != want || len(k.kept) != before+1 {
