@@ -1,127 +1,157 @@
 package momserver
 
 import (
+	"container/list"
 	"errors"
 	"fmt"
 	"net/rpc"
 	"time"
 
+	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
-
-	"mom.internal/wire"
 )
 
-// call.go holds a call's life: made, sent, answered or given up.
+// call.go holds the life of a call: made, then answered or given up.
 
 // call is one unanswered call.
 type call struct {
-	sub     *subscriber
-	at      time.Time
-	total   uint64 // events sent to sub up to and with this call
-	bytes   int    // of its events
-	ack     protocol.Ack
-	goodbye bool
-	timeout *element
+	sub          *subscriber
+	sentAt       time.Time
+	sentThrough  uint64 // events sent to sub up to this call and in it
+	bytes        int    // of its events
+	ack          protocol.Ack
+	goodbye      bool
+	timeoutEntry *list.Element
 }
 
-// call makes one call.
+// call makes one call. bytes is the size of its events.
 func (s *sender) call(sub *subscriber, method string, args any, bytes int, goodbye bool) {
-	c := &call{sub: sub, at: time.Now(), total: sub.sent, bytes: bytes, goodbye: goodbye}
+	c := &call{sub: sub, sentAt: time.Now(), sentThrough: sub.sent, bytes: bytes, goodbye: goodbye}
 	var reply any = &c.ack
 	if goodbye {
 		reply = &protocol.Nothing{}
 	}
-	sub.inflight = append(sub.inflight, c)
-	sub.inflightBytes += bytes
-	sub.lastCall = c.at
-	s.beats.MoveToBack(sub.beat)
-	c.timeout = s.timeouts.PushBack(c)
-	s.inFlight++
-	s.calls[sub.callee.Client().Go(method, args, reply, s.done)] = c
+	sub.unanswered = append(sub.unanswered, c)
+	sub.unansweredBytes += bytes
+	sub.lastCall = c.sentAt
+	s.heartbeats.MoveToBack(sub.heartbeatEntry)
+	c.timeoutEntry = s.timeouts.PushBack(c)
+	s.callsInFlight++
+	s.calls[sub.callbackConn.Client().Go(method, args, reply, s.replies)] = c
 }
 
-// replied takes one reply, which may have opened the window.
-func (s *sender) replied(reply *rpc.Call) {
-	s.inFlight--
+// takeReplies handles all replies that have come.
+func (s *sender) takeReplies() {
+	for {
+		select {
+		case reply := <-s.replies:
+			s.handleReply(reply)
+		default:
+			return
+		}
+	}
+}
+
+// handleReply handles one reply, which may open the window.
+func (s *sender) handleReply(reply *rpc.Call) {
+	s.callsInFlight--
 	c := s.calls[reply]
 	delete(s.calls, reply)
-	if c == nil || c.timeout == nil {
-		return // of a subscriber that has been dropped since
+	if c == nil || c.timeoutEntry == nil {
+		return // its subscriber has been dropped
 	}
 	sub := c.sub
 	if err := duplex.FromRPC(reply.Error); err != nil {
-		s.dropFor(sub, err)
+		s.dropForError(sub, err)
 		return
 	}
 	if c.goodbye {
-		s.drop(sub, ReasonShutdown, sub.farewell(s.cfg.CallTimeout))
+		s.drop(sub, ReasonShutdown, sub.goodbyeDetail(s.cfg.CallTimeout))
 		return
 	}
-	s.forget(c)
-	if c.total > sub.acked {
-		sub.acked, sub.progress = c.total, time.Now()
+	s.removeCall(c)
+	if c.sentThrough > sub.acked {
+		sub.acked, sub.lastProgress = c.sentThrough, time.Now()
 	}
 	sub.credit = sub.credit.Max(c.ack.Credit())
-	rtt := time.Since(c.at)
+	rtt := time.Since(c.sentAt)
 	if c.ack.Held {
 		rtt = 0
 	}
-	sub.look(0, rtt)
-	s.ready(sub)
+	sub.updateFigures(0, rtt)
+	s.enqueue(sub)
 }
 
-// dropFor drops a subscriber after a failed call. What it has said before
-// comes first: who unsubscribes and closes lets the calls to it fail.
-func (s *sender) dropFor(sub *subscriber, err error) {
-	s.obey()
+// dropForError drops a subscriber after a failed call. What was posted before
+// comes first, because a client that unsubscribes and closes lets the calls to
+// it fail.
+func (s *sender) dropForError(sub *subscriber, err error) {
+	s.runPosted()
 	var end *wire.Error
-	if errors.As(sub.callee.Err(), &end) {
+	if errors.As(sub.callbackConn.Err(), &end) {
 		reason, detail := reasonFor(end)
 		s.drop(sub, reason, detail)
 		return
 	}
-	s.drop(sub, ReasonProtocol, fmt.Sprintf("its endpoint answered with an error: %v", err))
+	s.drop(sub, ReasonProtocol, fmt.Sprintf("its callback endpoint answered with an error: %v", err))
 }
 
-// forget takes a call off the books.
-func (s *sender) forget(c *call) {
-	s.timeouts.Remove(c.timeout)
-	c.timeout = nil
-	c.sub.inflightBytes -= c.bytes
-	for i, other := range c.sub.inflight {
+// removeCall removes a call that has been answered or given up.
+func (s *sender) removeCall(c *call) {
+	s.timeouts.Remove(c.timeoutEntry)
+	c.timeoutEntry = nil
+	c.sub.unansweredBytes -= c.bytes
+	for i, other := range c.sub.unanswered {
 		if other == c {
-			c.sub.inflight = append(c.sub.inflight[:i], c.sub.inflight[i+1:]...)
+			c.sub.unanswered = append(c.sub.unanswered[:i], c.sub.unanswered[i+1:]...)
 			break
 		}
 	}
 }
 
-// untilDue returns the time until the next deadline, heartbeat, or goodbye for
-// lack of progress.
+// untilDue returns the time until the next call times out, a heartbeat is due,
+// or a subscriber has made no progress for too long.
 func (s *sender) untilDue(now time.Time) time.Duration {
 	due := now.Add(time.Hour)
 	if el := s.timeouts.Front(); el != nil {
-		due = el.Value.(*call).at.Add(s.cfg.CallTimeout)
+		due = el.Value.(*call).sentAt.Add(s.cfg.CallTimeout)
 	}
-	if el := s.beats.Front(); el != nil {
+	if el := s.heartbeats.Front(); el != nil {
 		if beat := el.Value.(*subscriber).lastCall.Add(s.cfg.Heartbeat); beat.Before(due) {
 			due = beat
 		}
 	}
-	if !s.giveUp.IsZero() && s.giveUp.Before(due) {
-		due = s.giveUp
+	if !s.nextGiveUp.IsZero() && s.nextGiveUp.Before(due) {
+		due = s.nextGiveUp
 	}
 	return max(0, due.Sub(now))
 }
 
-// expire drops the subscribers whose calls are unanswered for CallTimeout.
-func (s *sender) expire(now time.Time) {
+// dropUnanswered drops the subscribers with a call that has been unanswered for
+// CallTimeout.
+func (s *sender) dropUnanswered(now time.Time) {
 	for el := s.timeouts.Front(); el != nil; el = s.timeouts.Front() {
 		c := el.Value.(*call)
-		if now.Sub(c.at) < s.cfg.CallTimeout {
+		if now.Sub(c.sentAt) < s.cfg.CallTimeout {
 			return
 		}
 		s.drop(c.sub, ReasonCallTimeout, fmt.Sprintf("a call was unanswered after %v (Config.CallTimeout)", s.cfg.CallTimeout))
+	}
+}
+
+// sendHeartbeats calls the subscribers that have not been called for Heartbeat.
+func (s *sender) sendHeartbeats(now time.Time) {
+	for el := s.heartbeats.Front(); el != nil; el = s.heartbeats.Front() {
+		sub := el.Value.(*subscriber)
+		if now.Sub(sub.lastCall) < s.cfg.Heartbeat {
+			return
+		}
+		if !s.windowOpen(sub) { // the unanswered calls tell as well whether it lives
+			sub.lastCall = now
+			s.heartbeats.MoveToBack(el)
+			continue
+		}
+		s.notify(sub, true)
 	}
 }

@@ -20,13 +20,13 @@ func TestUnsubscribedFirst(t *testing.T) {
 	s := srv.sender
 	s.notify(sub, true)
 
-	s.detach(sub, ReasonUnsubscribed, "it unsubscribed")
+	s.postDrop(sub, ReasonUnsubscribed, "it unsubscribed")
 	conn.Close(wire.Errorf(wire.Lost, "it closed the connection"))
-	s.replied(<-s.done)
+	s.handleReply(<-s.replies)
 	if drops, _ := srv.drops.report(); len(drops) != 1 || drops[ReasonUnsubscribed] != 1 {
 		t.Errorf("dropped for %v", drops)
 	}
-	if s.obey(); len(s.subs) > 0 {
+	if s.runPosted(); len(s.subs) > 0 {
 		t.Error("it is still subscribed")
 	}
 }
@@ -39,7 +39,7 @@ func TestReplied(t *testing.T) {
 		s := srv.sender
 		sub, _ := testSubscriber(t, srv, 1)
 		publishMore(t, srv.hist, uuid.New(), 3)
-		s.sweep()
+		s.scan()
 		s.notify(sub, false)
 		s.notify(sub, true)
 		time.Sleep(time.Second)
@@ -48,29 +48,29 @@ func TestReplied(t *testing.T) {
 			for made, of := range s.calls {
 				if of == c {
 					c.ack = ack
-					s.replied(made)
+					s.handleReply(made)
 					s.deliver()
 					return
 				}
 			}
 			t.Fatal("the call is not kept")
 		}
-		first, second := sub.inflight[0], sub.inflight[1]
-		if first.bytes == 0 || sub.inflightBytes != first.bytes || s.inFlight != 2 || s.timeouts.Len() != 2 {
-			t.Fatalf("%d bytes in flight in %d calls", sub.inflightBytes, s.inFlight)
+		first, second := sub.unanswered[0], sub.unanswered[1]
+		if first.bytes == 0 || sub.unansweredBytes != first.bytes || s.callsInFlight != 2 || s.timeouts.Len() != 2 {
+			t.Fatalf("%d bytes in flight in %d calls", sub.unansweredBytes, s.callsInFlight)
 		}
 		reply(second, protocol.Ack{Held: true})
-		if sub.inflightBytes != first.bytes || len(sub.inflight) != 1 || sub.inflight[0] != first || s.inFlight != 1 || s.timeouts.Len() != 1 || sub.info(3, 4).RTT != 0 {
-			t.Errorf("after the second: %d bytes, %d calls, %+v", sub.inflightBytes, len(sub.inflight), sub.info(3, 4))
+		if sub.unansweredBytes != first.bytes || len(sub.unanswered) != 1 || sub.unanswered[0] != first || s.callsInFlight != 1 || s.timeouts.Len() != 1 || sub.info(3, 4).RTT != 0 {
+			t.Errorf("after the second: %d bytes, %d calls, %+v", sub.unansweredBytes, len(sub.unanswered), sub.info(3, 4))
 		}
 		reply(first, protocol.Ack{Events: 1})
-		if sub.inflightBytes != 0 || len(sub.inflight) != 0 || s.inFlight != 0 || len(s.calls) != 0 || sub.info(3, 4).RTT != time.Second || sub.sent != 1 {
-			t.Errorf("after the first: %d bytes, %d calls, %+v", sub.inflightBytes, len(sub.inflight), sub.info(3, 4))
+		if sub.unansweredBytes != 0 || len(sub.unanswered) != 0 || s.callsInFlight != 0 || len(s.calls) != 0 || sub.info(3, 4).RTT != time.Second || sub.sent != 1 {
+			t.Errorf("after the first: %d bytes, %d calls, %+v", sub.unansweredBytes, len(sub.unanswered), sub.info(3, 4))
 		}
 		s.notify(sub, true)
-		reply(sub.inflight[0], protocol.Ack{Events: 2}) // which has the next event sent
-		if sub.sent != 2 || len(sub.inflight) != 1 {
-			t.Errorf("with credit for one: %d sent, %d calls in flight", sub.sent, len(sub.inflight))
+		reply(sub.unanswered[0], protocol.Ack{Events: 2}) // which has the next event sent
+		if sub.sent != 2 || len(sub.unanswered) != 1 {
+			t.Errorf("with credit for one: %d sent, %d calls in flight", sub.sent, len(sub.unanswered))
 		}
 	})
 }
@@ -94,16 +94,16 @@ func TestUntilDue(t *testing.T) {
 		due(2 * time.Second)
 		s.notify(sub, true)
 		due(3 * time.Second)
-		s.beats.Remove(sub.beat)
+		s.heartbeats.Remove(sub.heartbeatEntry)
 		due(10 * time.Second)
 		time.Sleep(10*time.Second - time.Nanosecond)
-		if s.expire(time.Now()); len(s.subs) != 1 {
+		if s.dropUnanswered(time.Now()); len(s.subs) != 1 {
 			t.Error("dropped too early")
 		}
-		s.giveUp = time.Now()
+		s.nextGiveUp = time.Now()
 		due(0)
 		time.Sleep(time.Nanosecond)
-		s.expire(time.Now())
+		s.dropUnanswered(time.Now())
 		if drops, _ := srv.drops.report(); len(s.subs) != 0 || drops[ReasonCallTimeout] != 1 {
 			t.Errorf("dropped for %v", drops)
 		}

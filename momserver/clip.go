@@ -2,7 +2,8 @@ package momserver
 
 import "strings"
 
-// clipFront is [wire.Clip] that keeps the end: of a path, the name of the file.
+// clipFront is [wire.Clip], but keeps the end, because a path ends with the
+// name of the file.
 func clipFront(text string, n int) string {
 	if len(text) <= n {
 		return text

@@ -1,43 +1,62 @@
-// Package momserver is the MoM server, Monitoring on Mirroring: it tells
-// subscribers about every change of state of every mirroring job, live,
-// without ever holding up the mirroring.
-//
-// A mirroring server embeds it:
+// Package momserver is the server of MoM, Monitoring on Mirroring: it tells
+// subscribers about every change of state of every mirroring job, live, without
+// ever holding up the mirroring. A program that mirrors embeds it:
 //
 //	srv := momserver.New(momserver.Config{})
-//	go srv.ListenAndServe("127.0.0.1:7420")
-//	job, err := srv.StartJob(jobID, wire.InitializeData{Name: "site to staging"})
-//	...
-//	err = job.Complete()
+//	go srv.ListenAndServe("127.0.0.1:7420") // returns an error if the address is taken
+//	err := srv.Run(ctx, jobID, wire.InitializeData{Name: "site to staging"}, mirror)
+//	srv.Shutdown(ctx)
+//
+// # Use
+//
+// In the order in which a program needs them:
+//
+//   - [New] makes a [Server] of a [Config], of which every zero value works.
+//     [Server.ListenAndServe] and [Server.Serve] let clients in;
+//     [Config.TLS], [Config.Token] and [Config.Authorize] say which.
+//   - [Server.Run] runs a job and ends its run however the mirroring ends.
+//     [Server.StartJob] is the same for a program whose runs do not fit one
+//     function. Both give a [Job], and its StartPackage a [Package].
+//     [Server.Publish] is for a program with a state machine of its own.
+//   - [Server.Shutdown] delivers what is cached and stops the server;
+//     [Server.Close] stops it at once.
+//   - [Server.Health], [Server.Stats], [Server.Subscribers] and [Server.Jobs] are
+//     for operators. Package debug serves them over HTTP.
 //
 // # Blocking
 //
-// [Server.Publish], and so every call on a [Job] or a [Package], never waits
-// for a subscriber or for the network. It encodes the event once, appends it
-// to the cache and rings the sender's bell. The worst case is the time of
-// another Publish and of a reader of the cache, each of which holds the
-// cache's lock for a bounded copy.
+// [Server.Publish], and so every method of a [Job] or a [Package], never waits
+// for a subscriber or for the network. It encodes the event once, appends it to
+// the cache and wakes the one goroutine that sends. At worst it waits
+// for other publishers and for readers of the cache. Each of them holds the
+// cache's lock for a bounded time: to encode one event, to let events leave a full
+// cache, to find the next events, or to copy a pointer for each unfinished run, of
+// which there are at most [Config.MaxRuns], or for each job, of which there are at
+// most [Config.MaxJobs].
 //
 // # Order
 //
-// Events published one after another are delivered to each subscriber in this
-// order, with rising Seq, without repeats, across its reconnects too. Events
-// published by several goroutines at once get some order, the same for all
-// subscribers.
+// Every subscriber gets the events in the order of their Seq, without repeats,
+// also across its reconnects. Events that one goroutine publishes have rising
+// Seq. Events that several goroutines publish at once get some order, which is
+// the same for all subscribers.
 //
 // # Loss
 //
-// The cache holds the last [Config.CacheEvents] events, fewer where
-// [Config.CacheBytes] is reached first. A subscriber whose place has left the
-// cache is told how many events it missed, exactly, and then gets a snapshot:
-// the latest event of every run that was unfinished at the place where it goes
-// on. A server's cache ends with its process; its successor has a new epoch.
+// The cache holds the last [Config.CacheEvents] events, or fewer if they take
+// more than [Config.CacheBytes]. If the next event of a subscriber has left the
+// cache, the subscriber is told exactly how many events it missed, before the
+// next event that it gets. It then gets a snapshot, as at the start: the latest
+// event of every run that was unfinished at the place where it goes on. Events do
+// not outlive the server's process; the next server has a new epoch.
 //
 // # Fault
 //
 // A subscriber that does not answer a call within [Config.CallTimeout] is
-// dropped; [Server.Stats] keeps the reason. A slow handler is not such a
-// fault: a client without room is not sent more, and lags in the cache. A
-// client that leaves more than 16 calls of its own unanswered, because it does
-// not read or does not wait, is cut off at once.
+// dropped; [Server.Stats] keeps the reason. A slow handler is no such fault: a
+// client that gives no credit is not sent more, and lags in the cache. A client
+// that leaves more than 16 calls of its own unanswered, because it does not read
+// or does not wait, is cut off at once. None of this slows down the other
+// clients. If a function of the Config panics, the client is refused for which it
+// was called.
 package momserver

@@ -8,37 +8,48 @@ import (
 	"mom.internal/wire"
 )
 
-// Reason says why a subscriber is gone.
+// Reason is why a subscription ended.
 type Reason uint8
 
-// Every way in which a subscription ends.
+// The reasons why a subscription ends.
 const (
-	ReasonUnsubscribed   Reason = iota + 1 // it said so
+	ReasonUnsubscribed   Reason = iota + 1 // the client unsubscribed
 	ReasonConnectionLost                   // its connection, or its callback connection, ended
-	ReasonCallTimeout                      // a call was unanswered after Config.CallTimeout
-	ReasonWriteTimeout                     // its connection took no bytes for Config.CallTimeout
-	ReasonProtocol                         // it broke the protocol
-	ReasonShutdown                         // the server shut down
-	ReasonStalled                          // a message from it was not whole after Config.MessageTimeout
+	ReasonCallTimeout                      // a call was unanswered for Config.CallTimeout
+	ReasonWriteTimeout                     // its connection accepted no bytes for Config.CallTimeout
+	ReasonProtocol                         // the client broke the protocol
+	ReasonShutdown                         // the server shut down or closed
+	ReasonStalled                          // a message from the client was not whole after Config.MessageTimeout
 	reasonEnd
 )
 
-var reasons = [...]string{"", "unsubscribed", "connection lost", "call timeout", "write timeout", "protocol error", "shutdown", "message stalled"}
+var reasonTexts = [...]string{"", "unsubscribed", "connection lost", "call timeout", "write timeout", "protocol error", "shutdown", "message stalled"}
 
 // String returns the reason in words: "" for zero, and Reason(n) for a number
 // that is no reason.
 func (r Reason) String() string {
-	if int(r) < len(reasons) {
-		return reasons[r]
+	if int(r) < len(reasonTexts) {
+		return reasonTexts[r]
 	}
 	return fmt.Sprintf("Reason(%d)", uint8(r))
 }
 
-// MarshalText gives the String.
+// MarshalText returns what String returns.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// reasonFor returns the reason and the detail of a drop for the error that ended
-// a subscriber's connection. The detail names the setting that was exceeded.
+// Reasons returns every Reason, for programs that make a metric of each entry
+// of Stats.Drops.
+func Reasons() []Reason {
+	all := make([]Reason, 0, reasonEnd-1)
+	for r := ReasonUnsubscribed; r < reasonEnd; r++ {
+		all = append(all, r)
+	}
+	return all
+}
+
+// reasonFor returns the reason and the detail of a drop for the error that
+// ended a subscriber's connection. The detail names the setting that was
+// exceeded.
 func reasonFor(err *wire.Error) (Reason, string) {
 	switch err.Code {
 	case wire.Timeout:
@@ -58,17 +69,17 @@ func reasonFor(err *wire.Error) (Reason, string) {
 // Drop is the end of one subscription.
 type Drop struct {
 	Time   time.Time
-	Name   string
-	Addr   string
+	Name   string // as in SubscriberInfo
+	Addr   string // as in SubscriberInfo
 	Reason Reason
 	Detail string // what happened, in a sentence
-	Lag    uint64 // events that it had not been sent
+	Lag    uint64 // as in SubscriberInfo, at the end
 }
 
 // maxDrops is how many of the latest drops are kept.
 const maxDrops = 64
 
-// drops remembers how subscriptions ended.
+// drops keeps how subscriptions ended.
 type drops struct {
 	mu     sync.Mutex // guards the fields below
 	counts [reasonEnd]uint64
@@ -86,7 +97,7 @@ func (d *drops) add(drop Drop) {
 	d.recent = append(d.recent, drop)
 }
 
-// report returns the counts by reason, those above zero, and the recent drops.
+// report returns the numbers above zero by reason, and the latest drops.
 func (d *drops) report() (map[Reason]uint64, []Drop) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -2,56 +2,54 @@ package momserver_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/certs"
 )
 
 var siteID = uuid.MustParse("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 
-// A mirroring server embeds a MoM server and tells it about each run.
+// A program that mirrors embeds the server, and runs each of its jobs with Run.
 func Example() {
 	srv := momserver.New(momserver.Config{})
 	defer srv.Close()
 	go srv.ListenAndServe("127.0.0.1:0")
 
-	job, err := srv.StartJob(siteID, wire.InitializeData{Name: "site to staging", Packages: 1, Bytes: 4096})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer job.Close() // ends the run with an error event if nothing else has
-	pkg, err := job.StartPackage(wire.PackageHeader{FileSize: 4096}, wire.PackageBody{Files: 12})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	pkg.Sent(4096)
-	pkg.Received(4096)
-	pkg.Transferred()
-	pkg.Complete()
-	job.Complete()
+	err := srv.Run(context.Background(), siteID, wire.InitializeData{Name: "site to staging", Packages: 1, Bytes: 4096},
+		func(ctx context.Context, job *momserver.Job) error {
+			pkg, err := job.StartPackage(wire.PackageHeader{FileSize: 4096}, wire.PackageBody{Files: 12})
+			if err != nil {
+				return err
+			}
+			pkg.Sent(4096)
+			pkg.Received(4096)
+			pkg.Transferred()
+			return pkg.Complete()
+		})
 
 	last := srv.Jobs()[0]
-	fmt.Println(last.Seq, last.Name(), last.Data.Status.State, last.Data.Progress.Fraction())
-	// Output: 7 site to staging MirroringJobCompleted 1
+	fmt.Println(last.Seq, last.Name(), last.Data.Status.State, last.Data.Progress.Fraction(), err)
+	// Output: 7 site to staging MirroringJobCompleted 1 <nil>
 }
 
-// Run ends the run by what the function returns, whichever way it ends.
+// An error that the function returns ends the run with an error event.
 func ExampleServer_Run() {
 	srv := momserver.New(momserver.Config{})
 	defer srv.Close()
 
 	err := srv.Run(context.Background(), siteID, wire.InitializeData{Name: "site to staging"},
 		func(ctx context.Context, job *momserver.Job) error {
-			job.Warn("index.html", "it changes while it is read")
-			return errors.New("the source is not there any more")
+			job.Warn("index.html", "it changed while it was read")
+			return errors.New("the source has gone")
 		})
 
 	status := srv.Jobs()[0].Data.Status
@@ -60,12 +58,36 @@ func ExampleServer_Run() {
 		fmt.Printf("%v: %v %s %s\n", status.State, entry.Severity, entry.Item, entry.Message)
 	}
 	// Output:
-	// the source is not there any more
-	// ExportingError: Warning index.html it changes while it is read
-	// ExportingError: Error  the source is not there any more
+	// the source has gone
+	// ExportingError: Warning index.html it changed while it was read
+	// ExportingError: Error  the source has gone
 }
 
-// Publish is the lower door, for servers with a state machine of their own.
+// With StartJob, a program ends its runs itself.
+func ExampleServer_StartJob() {
+	srv := momserver.New(momserver.Config{})
+	defer srv.Close()
+
+	job, err := srv.StartJob(siteID, wire.InitializeData{Name: "site to staging"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer job.Close() // ends the run with an error event if it has not ended
+	pkg, err := job.StartPackage(wire.PackageHeader{FileSize: 4096}, wire.PackageBody{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(job.Complete())
+	pkg.Fail(errors.New("the destination is full"))
+	fmt.Println(job.Failure())
+	// Output:
+	// momserver: no MirroringJobCompleted of job "site to staging" while package 1 is MirroringPackageInitialized: complete or fail that first
+	// the destination is full
+}
+
+// Publish is for a program that has a state machine of its own.
 func ExampleServer_Publish() {
 	srv := momserver.New(momserver.Config{})
 	defer srv.Close()
@@ -84,7 +106,56 @@ func ExampleServer_Publish() {
 	// Output: 2 true
 }
 
-// Authorize decides who may see what: here by a token for each team.
+// Shutdown delivers what is cached. ctx bounds how long that may take.
+func ExampleServer_Shutdown() {
+	srv := momserver.New(momserver.Config{})
+	job, err := srv.StartJob(siteID, wire.InitializeData{Name: "site to staging"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		fmt.Println(err) // the subscribers that did not get everything in time
+	}
+	fmt.Println(job.Failure())
+	// Output: momserver: the server shut down before the run ended
+}
+
+// This server lets only clients in that have both a certificate and the token.
+func ExampleConfig_tls() {
+	ca := certs.NewAuthority() // in place of your own
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	srv := momserver.New(momserver.Config{
+		Token: "the token",
+		TLS: &tls.Config{
+			Certificates: []tls.Certificate{ca.Issue("server", time.Hour, "127.0.0.1")},
+			ClientCAs:    ca.Pool(),
+			ClientAuth:   tls.RequireAndVerifyClientCert,
+		},
+	})
+	defer srv.Close()
+	go srv.Serve(l)
+
+	cfg := &tls.Config{RootCAs: ca.Pool(), Certificates: []tls.Certificate{ca.Issue("dashboard", time.Hour)}}
+	for _, token := range []string{"the token", "another"} {
+		c := momclient.New(l.Addr().String(), momclient.Options{TLS: cfg, Token: token})
+		_, err := c.Jobs(context.Background())
+		fmt.Println(err == nil, errors.Is(err, wire.Unauthorized))
+		c.Close()
+	}
+	// Output:
+	// true false
+	// false true
+}
+
+// Authorize decides which jobs a client may see, here by a token for each team.
 func ExampleConfig_authorize() {
 	srv := momserver.New(momserver.Config{
 		Authorize: func(_ context.Context, client momserver.Applicant) (momserver.Grant, error) {
@@ -94,7 +165,7 @@ func ExampleConfig_authorize() {
 			case "of the shop":
 				return momserver.Grant{Names: []string{"shop to staging"}, Identity: "shop"}, nil
 			}
-			return momserver.Grant{}, errors.New("nobody knows it") // told to the log alone
+			return momserver.Grant{}, errors.New("an unknown token") // only the log gets the text
 		},
 	})
 	defer srv.Close()

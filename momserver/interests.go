@@ -9,46 +9,46 @@ import (
 	"mom.internal/wire/protocol"
 )
 
-// interests finds the idle subscribers that take an event, so that nobody has
-// to visit the others. It belongs to the sender.
+// interests finds the caught-up subscribers that take an event, without
+// visiting the others. The sender's goroutine owns it.
 type interests struct {
-	jobs    map[uuid.UUID]*interest // the first of those that take events of a job
-	names   map[string]*interest    // the same, by the job's name
-	classes []*class
+	jobs    map[uuid.UUID]*jobEntry // the first entry of each list, by the ID of a job
+	names   map[string]*jobEntry    // the same, by the name of a job
+	classes []*class                // of the subscribers that are in no list
 }
 
-// interest is one subscriber in the list of those that take events of one job.
-type interest struct {
+// jobEntry is one subscriber in the list of those that take events of one job.
+type jobEntry struct {
 	sub        *subscriber
-	prev, next *interest
+	prev, next *jobEntry
 }
 
-// class holds the subscribers that take events of every job, of certain states
-// and severities.
+// class holds the subscribers that take events of every job with the same
+// states and severity.
 type class struct {
-	states   uint16
+	states   uint16 // as in history.Reader
 	severity wire.Severity
-	members  int
-	idle     []*subscriber // each knows its index
+	members  int           // caught up or not
+	caughtUp []*subscriber // each at its membership.index
 }
 
-// listed is a subscriber's part of interests: its class, or its places in the
-// lists of jobs and names.
-type listed struct {
+// membership is a subscriber's part of interests: its class, or else its
+// entries in the lists of jobs.
+type membership struct {
 	class *class
-	index int // in class.idle
-	jobs  []interest
-	names []interest
+	index int // in class.caughtUp
+	jobs  []jobEntry
+	names []jobEntry
 }
 
 func newInterests() interests {
-	return interests{jobs: make(map[uuid.UUID]*interest), names: make(map[string]*interest)}
+	return interests{jobs: make(map[uuid.UUID]*jobEntry), names: make(map[string]*jobEntry)}
 }
 
-// add adds a subscriber, which is not idle.
+// add adds a subscriber that is not caught up.
 func (in *interests) add(sub *subscriber) {
 	if set := sub.Jobs(); set != nil {
-		sub.listed.jobs, sub.listed.names = link(in.jobs, set.IDs, sub), link(in.names, set.Names, sub)
+		sub.membership.jobs, sub.membership.names = link(in.jobs, set.IDs, sub), link(in.names, set.Names, sub)
 		return
 	}
 	i := slices.IndexFunc(in.classes, func(c *class) bool { return c.states == sub.States && c.severity == sub.Severity })
@@ -62,10 +62,10 @@ func (in *interests) add(sub *subscriber) {
 
 // remove removes a subscriber.
 func (in *interests) remove(sub *subscriber) {
-	in.setIdle(sub, false)
+	in.setCaughtUp(sub, false)
 	if set := sub.Jobs(); set != nil {
-		unlink(in.jobs, set.IDs, sub.listed.jobs)
-		unlink(in.names, set.Names, sub.listed.names)
+		unlink(in.jobs, set.IDs, sub.membership.jobs)
+		unlink(in.names, set.Names, sub.membership.names)
 		return
 	}
 	if sub.class.members--; sub.class.members == 0 {
@@ -73,65 +73,64 @@ func (in *interests) remove(sub *subscriber) {
 	}
 }
 
-// setIdle records whether the subscriber is idle: it has all events that the
-// sender has looked at.
-func (in *interests) setIdle(sub *subscriber, idle bool) {
-	if sub.idle == idle {
+// setCaughtUp records whether the subscriber is caught up.
+func (in *interests) setCaughtUp(sub *subscriber, caughtUp bool) {
+	if sub.caughtUp == caughtUp {
 		return
 	}
-	sub.idle = idle
+	sub.caughtUp = caughtUp
 	c := sub.class
 	switch {
 	case c == nil:
-	case idle:
-		sub.index = len(c.idle)
-		c.idle = append(c.idle, sub)
+	case caughtUp:
+		sub.index = len(c.caughtUp)
+		c.caughtUp = append(c.caughtUp, sub)
 	default:
-		last := len(c.idle) - 1
-		c.idle[sub.index] = c.idle[last]
-		c.idle[sub.index].index = sub.index
-		c.idle[last] = nil
-		c.idle = c.idle[:last]
+		last := len(c.caughtUp) - 1
+		c.caughtUp[sub.index] = c.caughtUp[last]
+		c.caughtUp[sub.index].index = sub.index
+		c.caughtUp[last] = nil
+		c.caughtUp = c.caughtUp[:last]
 	}
 }
 
-// find calls wake for the idle subscribers that take an event. wake may change
-// whether its subscriber is idle.
-func (in *interests) find(def *protocol.Definition, state wire.State, severity wire.Severity, wake func(*subscriber)) {
+// eachTaker calls activate with each caught-up subscriber that takes an event.
+// activate may change whether its subscriber is caught up.
+func (in *interests) eachTaker(def *protocol.Definition, state wire.State, severity wire.Severity, activate func(*subscriber)) {
 	for _, c := range in.classes {
 		if severity >= c.severity && (c.states == 0 || c.states&(1<<state) != 0) {
-			for i := len(c.idle) - 1; i >= 0; i-- { // backwards: wake may remove the last one
-				wake(c.idle[i])
+			for i := len(c.caughtUp) - 1; i >= 0; i-- { // backwards, because activate may remove the one at i
+				activate(c.caughtUp[i])
 			}
 		}
 	}
-	for _, first := range [...]*interest{in.jobs[def.JobID()], in.names[def.Name()]} {
+	for _, first := range [...]*jobEntry{in.jobs[def.JobID()], in.names[def.Name()]} {
 		for i := first; i != nil; i = i.next {
-			if i.sub.idle && i.sub.Takes(def, state, severity) {
-				wake(i.sub)
+			if i.sub.caughtUp && i.sub.Takes(def, state, severity) {
+				activate(i.sub)
 			}
 		}
 	}
 }
 
-// link puts sub into the list of each key.
-func link[K comparable](lists map[K]*interest, keys []K, sub *subscriber) []interest {
-	places := make([]interest, len(keys))
+// link puts sub into the list of each key, and returns its entries.
+func link[K comparable](lists map[K]*jobEntry, keys []K, sub *subscriber) []jobEntry {
+	entries := make([]jobEntry, len(keys))
 	for i, key := range keys {
 		first := lists[key]
-		places[i] = interest{sub: sub, next: first}
+		entries[i] = jobEntry{sub: sub, next: first}
 		if first != nil {
-			first.prev = &places[i]
+			first.prev = &entries[i]
 		}
-		lists[key] = &places[i]
+		lists[key] = &entries[i]
 	}
-	return places
+	return entries
 }
 
-// unlink takes the places out of the lists of their keys.
-func unlink[K comparable](lists map[K]*interest, keys []K, places []interest) {
+// unlink takes the entries out of the lists of their keys.
+func unlink[K comparable](lists map[K]*jobEntry, keys []K, entries []jobEntry) {
 	for i, key := range keys {
-		p := &places[i]
+		p := &entries[i]
 		if p.next != nil {
 			p.next.prev = p.prev
 		}

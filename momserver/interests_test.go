@@ -27,7 +27,7 @@ func TestInterests(t *testing.T) {
 		}
 	}
 	var defs []*protocol.Definition
-	h.Look(&history.Position{Next: 1}, func(def *protocol.Definition, _ wire.State, _ wire.Severity) { defs = append(defs, def) })
+	h.Scan(&history.Position{Next: 1}, func(def *protocol.Definition, _ wire.State, _ wire.Severity) { defs = append(defs, def) })
 	in := newInterests()
 	var subs []*subscriber
 	for range 20_000 {
@@ -57,22 +57,22 @@ func TestInterests(t *testing.T) {
 			}
 		case 2:
 			if len(subs) > 0 {
-				in.setIdle(subs[rnd.IntN(len(subs))], rnd.IntN(3) > 0)
+				in.setCaughtUp(subs[rnd.IntN(len(subs))], rnd.IntN(3) > 0)
 			}
 		default:
 			def := defs[rnd.IntN(len(defs))]
 			state, severity := wire.States()[rnd.IntN(3)], wire.Severity(rnd.IntN(3))
 			want := make(map[*subscriber]bool)
 			for _, sub := range subs {
-				if sub.idle && sub.Takes(def, state, severity) {
+				if sub.caughtUp && sub.Takes(def, state, severity) {
 					want[sub] = true
 				}
 			}
 			stay := rnd.IntN(2) == 0
 			got := make(map[*subscriber]bool)
-			in.find(def, state, severity, func(sub *subscriber) {
+			in.eachTaker(def, state, severity, func(sub *subscriber) {
 				if got[sub] = true; !stay {
-					in.setIdle(sub, false)
+					in.setCaughtUp(sub, false)
 				}
 			})
 			if len(got) != len(want) {
@@ -88,7 +88,7 @@ func TestInterests(t *testing.T) {
 	for _, sub := range subs {
 		in.remove(sub)
 		for _, c := range in.classes {
-			for _, other := range c.idle[len(c.idle):cap(c.idle)] {
+			for _, other := range c.caughtUp[len(c.caughtUp):cap(c.caughtUp)] {
 				if other != nil {
 					t.Fatal("a subscriber that is not idle is kept")
 				}

@@ -7,25 +7,26 @@ import (
 	"mom.internal/wire"
 )
 
-// maxLog bounds the log entries of one event; further ones are counted.
+// maxLog bounds the log entries of one event. Further entries are counted.
 const maxLog = 32
 
-// maxLogText bounds an item or a message, in bytes, so that a log entry does
-// not take an event over its bound.
+// maxLogText bounds an item or a message, in bytes, so that maxLog entries fit
+// an event of the default MaxEventBytes.
 const maxLogText = 256
 
-// Warn adds a warning about item to the log, which travels with the run's next
-// event. Texts over 256 bytes are cut, a message at its end, an item at its
-// begin, because a path's end names the file; over 32 entries in one event are
-// counted, not carried.
+// Warn adds a warning about item to the log, which the run's next event
+// carries. Texts over 256 bytes are cut: a message at its end, an item at its
+// beginning, because a path ends with the name of the file. Of more than 32
+// entries for one event, the rest is only counted.
 func (j *Job) Warn(item, message string) { j.note(wire.SeverityWarning, item, message) }
 
-// Error adds an error about item to the log, as Warn does a warning: something
-// went wrong that ends neither the run nor a package, such as a file that was
-// left out. The run then ends completed with errors, at best.
+// Error adds an error about item to the log, as Warn adds a warning. It is for
+// a fault that ends neither the run nor a package, such as a file that was left
+// out. At best, the run then completes with errors.
 func (j *Job) Error(item, message string) { j.note(wire.SeverityError, item, message) }
 
-// Note adds a processing note about item to the log, as Warn does a warning.
+// Note adds an entry of severity Processing about item to the log, as Warn adds
+// a warning.
 func (j *Job) Note(item, message string) { j.note(wire.SeverityProcessing, item, message) }
 
 func (j *Job) note(severity wire.Severity, item, message string) {
@@ -47,9 +48,9 @@ func (j *Job) logLocked(severity wire.Severity, item, message string) {
 		j.log = append(j.log, entry)
 		return
 	}
-	j.dropped++
-	if severity == wire.SeverityError { // an error is worth more than what stands last
-		j.log = slices.Clone(j.log) // a copy of the account may share it
+	j.logDropped++
+	if severity == wire.SeverityError { // replaces the last entry, because an error is worth more
+		j.log = slices.Clone(j.log) // a copy of the account may share the array
 		j.log[maxLog-1] = entry
 	}
 }

@@ -108,7 +108,7 @@ func TestSeverities(t *testing.T) {
 			"Job.Warn":          {func(j *momserver.Job, _ *momserver.Package) error { j.Warn("item", "text"); return j.Fail(why) }, []string{"Warning item: text", "Error : no"}},
 			"Job.Error":         {func(j *momserver.Job, _ *momserver.Package) error { j.Error("item", "text"); return j.Fail(why) }, []string{"Error item: text", "Error : no"}},
 			"Job.FailItem":      {func(j *momserver.Job, _ *momserver.Package) error { return j.FailItem("item", why) }, []string{"Error item: no"}},
-			"Job.Fail with nil": {func(j *momserver.Job, _ *momserver.Package) error { return j.Fail(nil) }, []string{"Error : it failed, and nobody said why"}},
+			"Job.Fail with nil": {func(j *momserver.Job, _ *momserver.Package) error { return j.Fail(nil) }, []string{"Error : no reason given"}},
 			"Package.Warn":      {func(_ *momserver.Job, p *momserver.Package) error { p.Warn("item", "text"); return p.Fail(why) }, []string{"Warning item: text", "Error : no"}},
 			"Package.FailItem":  {func(_ *momserver.Job, p *momserver.Package) error { return p.FailItem("item", why) }, []string{"Error item: no"}},
 		} {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// latencyBounds are the upper bounds of the histogram's buckets, each
-// inclusive. What takes longer than the last falls into one without a bound.
+// latencyBounds are the upper bounds of the histogram's buckets, inclusive. A
+// longer time falls into a bucket without a bound.
 var latencyBounds = [...]time.Duration{
 	500 * time.Nanosecond, time.Microsecond, 2 * time.Microsecond, 5 * time.Microsecond,
 	10 * time.Microsecond, 20 * time.Microsecond, 50 * time.Microsecond,
@@ -15,8 +15,8 @@ var latencyBounds = [...]time.Duration{
 	10 * time.Millisecond, 100 * time.Millisecond, time.Second,
 }
 
-// latency counts how long calls of Publish took. Publishers do not wait for
-// one another here.
+// latency counts how long calls of Publish take. It has no lock, so that
+// publishers do not wait for one another here.
 type latency struct {
 	buckets [len(latencyBounds) + 1]atomic.Uint64
 	sum     atomic.Int64 // nanoseconds
@@ -31,22 +31,22 @@ func (l *latency) observe(took time.Duration) {
 	l.sum.Add(int64(took))
 }
 
-// Histogram is how often something took how long.
+// Histogram tells how often something took how long.
 type Histogram struct {
-	Buckets []Bucket // by rising bound
-	Count   uint64   // of all, those over the last bound too
-	Sum     time.Duration
+	Buckets []Bucket      // by rising Bound
+	Count   uint64        // also of what took longer than the last Bound
+	Sum     time.Duration // of all these times
 }
 
-// Bucket is how often something took Bound or less, what took less than an
-// earlier bucket's included.
+// Bucket counts what took Bound or less, that is also what the buckets before
+// it count.
 type Bucket struct {
 	Bound time.Duration
 	Count uint64
 }
 
-// report returns the counts. What is observed meanwhile may be in Count and not
-// in Sum.
+// report returns the counts. What is observed at the same time may be in Count
+// and not yet in Sum.
 func (l *latency) report() Histogram {
 	h := Histogram{Sum: time.Duration(l.sum.Load())}
 	for i := range l.buckets {

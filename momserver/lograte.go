@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// lograte.go keeps strangers from filling the log: whoever connects and says
-// nothing of sense makes a line.
+// lograte.go keeps strangers from filling the log, because each connection that
+// is refused writes a line.
 
 // logBurst is how many seconds' worth of lines may come at once.
 const logBurst = 10
 
-// logRate passes on so many lines a second of each message, and counts the
-// others: the next line that passes says how many were left out.
+// logRate passes on a bounded number of lines a second with each message, and
+// counts the other lines. The next line with that message holds their number.
 type logRate struct {
 	slog.Handler
-	state *logState // shared with the handlers made of this one
+	state *logState // shared with the handlers that are made from this one
 }
 
 type logState struct {
@@ -27,12 +27,14 @@ type logState struct {
 	messages map[string]*logCount
 }
 
-// logCount is of one message; the library has a fixed list of them.
+// logCount counts the lines with one message. The library has a fixed number of
+// messages.
 type logCount struct {
-	pace
+	rateLimit
 	left int // lines left out since the last that passed
 }
 
+// limitLog returns a logger that passes lines on to log as logRate does.
 func limitLog(log *slog.Logger, perSecond int) *slog.Logger {
 	return slog.New(&logRate{log.Handler(), &logState{perSecond: float64(perSecond), messages: make(map[string]*logCount)}})
 }
@@ -50,12 +52,14 @@ func (h *logRate) Handle(ctx context.Context, line slog.Record) error {
 	return h.Handler.Handle(ctx, line)
 }
 
+// take reports whether a line with the message may pass, and how many lines
+// with that message have been left out before it.
 func (s *logState) take(message string, now time.Time) (left int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.messages[message]
 	if c == nil {
-		c = &logCount{pace: pace{perSecond: s.perSecond, burst: logBurst * s.perSecond}}
+		c = &logCount{rateLimit: rateLimit{perSecond: s.perSecond, burst: logBurst * s.perSecond}}
 		s.messages[message] = c
 	}
 	if !c.take(now) {

@@ -7,24 +7,30 @@ import (
 	"mom.internal/wire"
 )
 
-// Package is one package of a run, from PackageInitialized to its end. Its
-// fields are guarded by the job's mu.
+// Package is one package of a run, from PackageInitialized to its end.
+//
+// Its methods return a [wire.BadTransition] error if the package's state does
+// not allow them, a [wire.RunEnded] error after the end of the run, and
+// Publish's errors. They then change nothing, except that Sent and Received
+// count bytes even if the event is refused.
 type Package struct {
+	// Guarded by the job's mu.
 	job    *Job
 	header wire.PackageHeader
 	body   wire.PackageBody
 	state  wire.State
 
-	since    time.Time // when it came to the state before the transfer, or to its state
-	told     time.Time // when the last Transferring was published
-	untold   bool      // bytes moved since
-	complete bool      // Transferring with all bytes was published
+	since            time.Time // when it came to its state; during the transfer, to the state before
+	lastTransferring time.Time // when it was published
+	unpublished      bool      // bytes have moved since
+	allPublished     bool      // Transferring with all bytes has been published
 }
 
-// StartPackage publishes PackageInitialized for a package that has been made. A
-// zero header.Number becomes the next of the run; a negative count is an error.
-// The error is a [wire.Full] error over Config.MaxOpenPackages, and a
-// [wire.RunEnded] after the run's end.
+// StartPackage publishes PackageInitialized for a package that has been made.
+// If header.Number is zero, the package gets the next number of the run.
+// StartPackage returns a [wire.BadRequest] error for counts out of range, a
+// [wire.Full] error over Config.MaxOpenPackages, and a [wire.RunEnded] error
+// after the end of the run.
 func (j *Job) StartPackage(header wire.PackageHeader, body wire.PackageBody) (*Package, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -32,10 +38,10 @@ func (j *Job) StartPackage(header wire.PackageHeader, body wire.PackageBody) (*P
 		return nil, j.errEnded(wire.PackageInitialized)
 	}
 	if header.Number == 0 {
-		header.Number = j.numbers + 1
+		header.Number = j.started + 1
 	}
 	if header.Number < 0 || header.FileSize < 0 || header.SizeOfSentData < 0 || header.SizeOfReceivedData < 0 || body.Files < 0 || body.Pages < 0 {
-		return nil, wire.Errorf(wire.BadRequest, "momserver: a package of a negative count: number %d, %d bytes, %d files, %d pages", header.Number, header.FileSize, body.Files, body.Pages)
+		return nil, wire.Errorf(wire.BadRequest, "momserver: a package with a negative count: number %d, %d bytes, %d files, %d pages", header.Number, header.FileSize, body.Files, body.Pages)
 	}
 	if header.SizeOfReceivedData > j.bytesLeft() {
 		return nil, wire.Errorf(wire.BadRequest, "momserver: package %d has received %d bytes, more than a run can count", header.Number, header.SizeOfReceivedData)
@@ -46,8 +52,8 @@ func (j *Job) StartPackage(header wire.PackageHeader, body wire.PackageBody) (*P
 	now := time.Now().UTC()
 	p := &Package{job: j, header: header, body: body, state: wire.PackageInitialized, since: now}
 	if err := j.change(wire.Status{State: wire.PackageInitialized, SentTime: now, ReceivedTime: now}, p, func() {
-		j.numbers++
-		j.moving += header.SizeOfReceivedData
+		j.started++
+		j.openBytes += header.SizeOfReceivedData
 	}); err != nil {
 		return nil, err
 	}
@@ -62,27 +68,28 @@ func (p *Package) Header() wire.PackageHeader {
 	return p.header
 }
 
-// Item says what is moving now; it travels with the package's next event.
-// Over 256 bytes its begin is cut off.
+// Item sets the file or page that is being worked on. The package's next event
+// carries it. Over 256 bytes, its beginning is cut off.
 func (p *Package) Item(item string) {
 	p.job.mu.Lock()
 	defer p.job.mu.Unlock()
 	p.body.Item = clipFront(item, maxLogText)
 }
 
-// Sent adds n bytes that left the source, and publishes Transferring, at most
-// every Config.ProgressInterval; the last, with all bytes, always. The bytes
-// count even if the event is refused, because they have moved.
-func (p *Package) Sent(n int64) error { return p.moved(n, 0) }
+// Sent adds n bytes that have left the source, and publishes Transferring, at
+// most once in Config.ProgressInterval. When all bytes have been sent and
+// received, Transferring is always published.
+func (p *Package) Sent(n int64) error { return p.addBytes(n, 0) }
 
-// Received adds n bytes that arrived, and publishes as Sent does.
-func (p *Package) Received(n int64) error { return p.moved(0, n) }
+// Received adds n bytes that have arrived at the destination, and publishes as
+// Sent does.
+func (p *Package) Received(n int64) error { return p.addBytes(0, n) }
 
-func (p *Package) moved(sent, received int64) error {
+func (p *Package) addBytes(sent, received int64) error {
 	j, h := p.job, &p.header
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := p.may(wire.Transferring); err != nil {
+	if err := p.check(wire.Transferring); err != nil {
 		return err
 	}
 	if sent < 0 || received < 0 || sent > math.MaxInt64-h.SizeOfSentData || received > j.bytesLeft() {
@@ -90,63 +97,63 @@ func (p *Package) moved(sent, received int64) error {
 	}
 	h.SizeOfSentData += sent
 	h.SizeOfReceivedData += received
-	j.moving += received
-	p.untold = true
-	if !p.arrived() && !p.told.IsZero() && time.Since(p.told) < j.srv.cfg.ProgressInterval {
+	j.openBytes += received
+	p.unpublished = true
+	if !p.justArrived() && !p.lastTransferring.IsZero() && time.Since(p.lastTransferring) < j.srv.cfg.ProgressInterval {
 		return nil
 	}
 	return p.transferring()
 }
 
 // bytesLeft returns how many more bytes the run can count. mu is held.
-func (j *Job) bytesLeft() int64 { return math.MaxInt64 - j.progress.BytesDone - j.moving }
+func (j *Job) bytesLeft() int64 { return math.MaxInt64 - j.progress.BytesDone - j.openBytes }
 
-// arrived reports whether all bytes were sent and received, the first time it
-// is so.
-func (p *Package) arrived() bool {
+// justArrived reports whether all bytes have been sent and received, and no
+// Transferring with all bytes has been published.
+func (p *Package) justArrived() bool {
 	h := &p.header
-	return !p.complete && h.SizeOfSentData >= h.FileSize && h.SizeOfReceivedData >= h.FileSize
+	return !p.allPublished && h.SizeOfSentData >= h.FileSize && h.SizeOfReceivedData >= h.FileSize
 }
 
-// transferring publishes where the transfer stands. mu is held.
+// transferring publishes how many bytes have moved. mu is held.
 func (p *Package) transferring() error {
 	if err := p.job.publish(wire.Status{State: wire.Transferring, SentTime: p.since}, p); err != nil {
 		return err
 	}
-	p.complete = p.arrived()
-	p.state, p.told, p.untold = wire.Transferring, time.Now(), false
+	p.allPublished = p.justArrived()
+	p.state, p.lastTransferring, p.unpublished = wire.Transferring, time.Now(), false
 	return nil
 }
 
-// Transferred publishes that all the package's bytes arrived, after a last
-// Transferring where bytes moved that none has told yet.
+// Transferred publishes that all bytes of the package have arrived. If bytes
+// have moved since the last Transferring, it publishes Transferring first.
 func (p *Package) Transferred() error {
 	p.job.mu.Lock()
 	defer p.job.mu.Unlock()
-	if err := p.may(wire.Transferred); err != nil {
+	if err := p.check(wire.Transferred); err != nil {
 		return err
 	}
-	if p.untold {
+	if p.unpublished {
 		if err := p.transferring(); err != nil {
 			return err
 		}
 	}
-	return p.become(wire.Transferred, func() {})
+	return p.transition(wire.Transferred, func() {})
 }
 
-// Complete publishes PackageCompleted: the package is imported.
+// Complete publishes PackageCompleted: the package has been imported.
 func (p *Package) Complete() error {
 	p.job.mu.Lock()
 	defer p.job.mu.Unlock()
-	if err := p.may(wire.PackageCompleted); err != nil {
+	if err := p.check(wire.PackageCompleted); err != nil {
 		return err
 	}
 	j := p.job
-	if err := p.become(wire.PackageCompleted, func() {
+	if err := p.transition(wire.PackageCompleted, func() {
 		j.progress.PackagesDone++
 		j.progress.FilesDone += min(p.body.Files, math.MaxInt-j.progress.FilesDone)
 		j.progress.BytesDone += p.header.SizeOfReceivedData
-		j.moving -= p.header.SizeOfReceivedData
+		j.openBytes -= p.header.SizeOfReceivedData
 	}); err != nil {
 		return err
 	}
@@ -157,12 +164,12 @@ func (p *Package) Complete() error {
 // Warn adds a warning about item to the run's log, as [Job.Warn] does.
 func (p *Package) Warn(item, message string) { p.job.Warn(item, message) }
 
-// Fail ends the package with the error state that fits where it stood:
-// TransferringError before all its bytes arrived, ImportingError after. It
-// ends the run too, unless the run continues on error.
+// Fail ends the package with TransferringError, or with ImportingError if all
+// its bytes have arrived. It ends the run too, unless the run continues on
+// error. The log of the event has the text of why.
 func (p *Package) Fail(why error) error { return p.FailItem("", why) }
 
-// FailItem is Fail that names the file or page at fault.
+// FailItem is Fail, and the log names item, the file or page at fault.
 func (p *Package) FailItem(item string, why error) error {
 	p.job.mu.Lock()
 	defer p.job.mu.Unlock()
@@ -170,15 +177,15 @@ func (p *Package) FailItem(item string, why error) error {
 	if p.state == wire.Transferred {
 		state = wire.ImportingError
 	}
-	if err := p.may(state); err != nil {
+	if err := p.check(state); err != nil {
 		return err
 	}
-	why = reason(why)
+	why = orUnknown(why)
 	j := p.job
-	if err := p.become(state, func() {
+	if err := p.transition(state, func() {
 		j.logLocked(wire.SeverityError, item, why.Error())
 		j.progress.PackagesFailed++
-		j.moving -= p.header.SizeOfReceivedData
+		j.openBytes -= p.header.SizeOfReceivedData
 	}); err != nil {
 		return err
 	}
@@ -189,11 +196,8 @@ func (p *Package) FailItem(item string, why error) error {
 	return nil
 }
 
-// item is what an error about the package as a whole names.
-func (p *Package) item() string { return p.body.Item }
-
-// may returns an error unless the package may become next. mu is held.
-func (p *Package) may(next wire.State) error {
+// check returns an error unless the package may become next. mu is held.
+func (p *Package) check(next wire.State) error {
 	switch {
 	case p.state.MayBecome(next) && !p.job.ended:
 		return nil
@@ -203,10 +207,10 @@ func (p *Package) may(next wire.State) error {
 	return wire.Errorf(wire.BadTransition, "momserver: package %d of job %q is %v and cannot become %v", p.header.Number, p.job.init.Name, p.state, next)
 }
 
-// become changes the job's account by calling change, and publishes the
+// transition changes the job's account by calling change, and publishes the
 // package's new state, next. If the event is refused, the account and the state
 // stay as they were. mu is held.
-func (p *Package) become(next wire.State, change func()) error {
+func (p *Package) transition(next wire.State, change func()) error {
 	if err := p.job.change(wire.Status{State: next, SentTime: p.since}, p, change); err != nil {
 		return err
 	}

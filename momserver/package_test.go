@@ -54,7 +54,7 @@ type picture struct {
 
 func pictureOf(j *Job) picture {
 	pic := picture{
-		progress: j.progress, soFar: j.Progress(), log: slices.Clone(j.log), dropped: j.dropped, numbers: j.numbers,
+		progress: j.progress, soFar: j.Progress(), log: slices.Clone(j.log), dropped: j.logDropped, numbers: j.started,
 		open: make(map[*Package]Package), ended: j.ended, failure: j.failure,
 	}
 	for p := range j.open {
@@ -311,7 +311,7 @@ func TestRefusedTransferring(t *testing.T) {
 	}
 	p, _ := j.StartPackage(wire.PackageHeader{FileSize: 100}, wire.PackageBody{})
 	refuse(srv, func() {
-		if err := p.Sent(50); !errors.Is(err, wire.Closed) || p.state != wire.PackageInitialized || !p.untold || !p.told.IsZero() || p.header.SizeOfSentData != 50 {
+		if err := p.Sent(50); !errors.Is(err, wire.Closed) || p.state != wire.PackageInitialized || !p.unpublished || !p.lastTransferring.IsZero() || p.header.SizeOfSentData != 50 {
 			t.Errorf("%v, %+v", err, p)
 		}
 	})
@@ -347,8 +347,8 @@ func TestPackageNumbers(t *testing.T) {
 			t.Errorf("%+v: %v", negative, err)
 		}
 	}
-	if j.numbers != 5 {
-		t.Errorf("%d packages are counted", j.numbers)
+	if j.started != 5 {
+		t.Errorf("%d packages are counted", j.started)
 	}
 }
 
@@ -435,7 +435,7 @@ func TestTimes(t *testing.T) {
 // TestStartWhileDraining refuses a run that would begin during Shutdown.
 func TestStartWhileDraining(t *testing.T) {
 	srv := New(Config{})
-	srv.enter(draining)
+	srv.raisePhase(shuttingDown)
 	if j, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.Closed) || j != nil || srv.hist.Head() != 0 {
 		t.Errorf("%v, after %d events", err, srv.hist.Head())
 	}

@@ -29,13 +29,13 @@ func testSubscriber(t *testing.T, srv *Server, credit uint64) (*subscriber, *dup
 		far.Close()
 		conn.Wait()
 	})
-	sub := &subscriber{who: new(admission), main: conn, callee: conn, fresh: true, credit: protocol.Credit{Events: credit, Bytes: 1 << 40}}
+	sub := &subscriber{identity: new(identity), conn: conn, callbackConn: conn, isNew: true, credit: protocol.Credit{Events: credit, Bytes: 1 << 40}}
 	var err error
 	if sub.at, err = srv.hist.Begin(wire.FromNow, wire.Cursor{}, false); err != nil {
 		t.Fatal(err)
 	}
-	srv.sender.attach(sub)
-	srv.sender.obey()
+	srv.sender.postJoin(sub)
+	srv.sender.runPosted()
 	return sub, conn
 }
 
@@ -70,10 +70,10 @@ func TestOneOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(s.inbox) != 1 {
-		t.Errorf("%d orders after calls of Credit", len(s.inbox))
+	if len(s.posted) != 1 {
+		t.Errorf("%d orders after calls of Credit", len(s.posted))
 	}
-	if s.obey(); sub.credit.Events != 9999 || len(s.inbox) != 0 {
+	if s.runPosted(); sub.credit.Events != 9999 || len(s.posted) != 0 {
 		t.Errorf("credit for %d events; want 9999", sub.credit.Events)
 	}
 	for range 10_000 {
@@ -81,11 +81,11 @@ func TestOneOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.detach(sub, ReasonConnectionLost, "it closed the connection")
-	if len(s.inbox) != 1 {
-		t.Errorf("%d orders after calls of Unsubscribe", len(s.inbox))
+	s.postDrop(sub, ReasonConnectionLost, "it closed the connection")
+	if len(s.posted) != 1 {
+		t.Errorf("%d orders after calls of Unsubscribe", len(s.posted))
 	}
-	s.obey()
+	s.runPosted()
 	if drops, _ := srv.drops.report(); len(s.subs) != 0 || len(drops) != 1 || drops[ReasonUnsubscribed] != 1 {
 		t.Errorf("dropped for %v", drops)
 	}
@@ -97,7 +97,7 @@ func TestRoomForReplies(t *testing.T) {
 	for _, cfg := range []Config{{}, {MaxSubscribers: 1, Window: 1}, {MaxSubscribers: 1 << 20, Window: 2047}, {MaxSubscribers: 1 << 20, Window: 4095}, {MaxSubscribers: 1 << 20, Window: 4096}} {
 		srv := New(cfg)
 		want := min((int64(srv.cfg.MaxSubscribers)+1)*(int64(srv.cfg.Window)+1), maxInFlight)
-		if got := cap(srv.sender.done); int64(got) != want {
+		if got := cap(srv.sender.replies); int64(got) != want {
 			t.Errorf("%d subscribers, %d calls each: room for %d replies; want %d", cfg.MaxSubscribers, cfg.Window, got, want)
 		}
 	}
@@ -113,17 +113,17 @@ func TestHeartbeatPastStuck(t *testing.T) {
 		idle, _ := testSubscriber(t, srv, 0)
 		for range 3 {
 			time.Sleep(time.Second)
-			s.heartbeat(time.Now())
-			if len(idle.inflight) != 1 || len(stuck.inflight) != 1 {
-				t.Fatalf("%d calls to the idle one, %d to the stuck one", len(idle.inflight), len(stuck.inflight))
+			s.sendHeartbeats(time.Now())
+			if len(idle.unanswered) != 1 || len(stuck.unanswered) != 1 {
+				t.Fatalf("%d calls to the idle one, %d to the stuck one", len(idle.unanswered), len(stuck.unanswered))
 			}
 			if due := s.untilDue(time.Now()); due != time.Second {
 				t.Errorf("the next heartbeat is due in %v", due)
 			}
-			s.forget(idle.inflight[0])
+			s.removeCall(idle.unanswered[0])
 		}
 		time.Sleep(time.Second - time.Nanosecond)
-		if s.heartbeat(time.Now()); len(idle.inflight) != 0 {
+		if s.sendHeartbeats(time.Now()); len(idle.unanswered) != 0 {
 			t.Error("a heartbeat came too early")
 		}
 	})
@@ -141,12 +141,12 @@ func TestOpen(t *testing.T) {
 		open         bool
 	}{
 		{0, 0, false, 0, true}, {1, 99, false, 0, true}, {1, 100, false, 0, false}, {2, 0, false, 0, false}, {0, 0, true, 0, false},
-		{0, 0, false, cap(s.done) - 1, true}, {0, 0, false, cap(s.done), false},
+		{0, 0, false, cap(s.replies) - 1, true}, {0, 0, false, cap(s.replies), false},
 	} {
-		s.inFlight, s.starved = tc.inFlight, false
-		sub := &subscriber{inflight: make([]*call, tc.calls), inflightBytes: tc.bytes, leaving: tc.leaving}
-		if got := s.open(sub); got != tc.open || s.starved != (tc.inFlight == cap(s.done)) {
-			t.Errorf("%+v: open %v, starved %v", tc, got, s.starved)
+		s.callsInFlight, s.throttled = tc.inFlight, false
+		sub := &subscriber{unanswered: make([]*call, tc.calls), unansweredBytes: tc.bytes, saidGoodbye: tc.leaving}
+		if got := s.windowOpen(sub); got != tc.open || s.throttled != (tc.inFlight == cap(s.replies)) {
+			t.Errorf("%+v: open %v, starved %v", tc, got, s.throttled)
 		}
 	}
 }
@@ -156,20 +156,20 @@ func TestOpen(t *testing.T) {
 func TestStarved(t *testing.T) {
 	srv := New(Config{})
 	s := srv.sender
-	s.done = make(chan *rpc.Call, 1)
+	s.replies = make(chan *rpc.Call, 1)
 	a, connA := testSubscriber(t, srv, 1)
 	b, _ := testSubscriber(t, srv, 1)
 	s.notify(a, true)
-	if s.deliver(); !b.fresh || !s.starved || s.inFlight != 1 {
-		t.Fatalf("called %v, starved %v, %d calls in flight", !b.fresh, s.starved, s.inFlight)
+	if s.deliver(); !b.isNew || !s.throttled || s.callsInFlight != 1 {
+		t.Fatalf("called %v, starved %v, %d calls in flight", !b.isNew, s.throttled, s.callsInFlight)
 	}
 	connA.Close(wire.Errorf(wire.Lost, "it closed the connection"))
-	for b.fresh { // until net/rpc has returned the call
-		s.drainReplies()
+	for b.isNew { // until net/rpc has returned the call
+		s.takeReplies()
 		s.deliver()
 	}
-	if s.starved || s.inFlight != 1 || len(b.inflight) != 1 {
-		t.Errorf("starved %v, %d calls in flight, %d of the second", s.starved, s.inFlight, len(b.inflight))
+	if s.throttled || s.callsInFlight != 1 || len(b.unanswered) != 1 {
+		t.Errorf("starved %v, %d calls in flight, %d of the second", s.throttled, s.callsInFlight, len(b.unanswered))
 	}
 }
 
@@ -184,14 +184,14 @@ func TestDrop(t *testing.T) {
 		defer far.Close()
 		callee := duplex.NewConn(near, srv.cfg.conn())
 		go callee.Serve("", nil)
-		sub.callee = callee
+		sub.callbackConn = callee
 		srv.subs[sub] = true
 		s.notify(sub, true)
 		s.notify(sub, true)
 		s.drop(sub, why, "because")
 		s.drop(sub, ReasonProtocol, "it was dropped again")
-		if len(s.subs) != 0 || s.beats.Len() != 0 || s.timeouts.Len() != 0 || len(sub.inflight) != 0 || sub.inflightBytes != 0 || len(srv.subs) != 0 {
-			t.Errorf("%v: left: %d subscribers, %d heartbeats, %d timeouts, %d calls", why, len(s.subs), s.beats.Len(), s.timeouts.Len(), len(sub.inflight))
+		if len(s.subs) != 0 || s.heartbeats.Len() != 0 || s.timeouts.Len() != 0 || len(sub.unanswered) != 0 || sub.unansweredBytes != 0 || len(srv.subs) != 0 {
+			t.Errorf("%v: left: %d subscribers, %d heartbeats, %d timeouts, %d calls", why, len(s.subs), s.heartbeats.Len(), s.timeouts.Len(), len(sub.unanswered))
 		}
 		if drops, recent := srv.drops.report(); len(drops) != 1 || drops[why] != 1 || recent[0].Detail != "because" {
 			t.Errorf("%v: dropped for %v: %+v", why, drops, recent)
@@ -203,10 +203,10 @@ func TestDrop(t *testing.T) {
 			t.Errorf("%v: its own connection: %v", why, err)
 		}
 		for range 2 {
-			s.replied(<-s.done)
+			s.handleReply(<-s.replies)
 		}
-		if s.inFlight != 0 || len(s.calls) != 0 {
-			t.Errorf("%v: %d calls in flight, %d kept", why, s.inFlight, len(s.calls))
+		if s.callsInFlight != 0 || len(s.calls) != 0 {
+			t.Errorf("%v: %d calls in flight, %d kept", why, s.callsInFlight, len(s.calls))
 		}
 		callee.Wait()
 	}
@@ -219,25 +219,25 @@ func TestIdleNotVisited(t *testing.T) {
 	s := srv.sender
 	sub, _ := testSubscriber(t, srv, 10)
 	s.deliver()
-	other := &subscriber{who: new(admission), Reader: history.NewReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), fresh: true, credit: protocol.Credit{Events: 10, Bytes: 1 << 40}, main: sub.main, callee: sub.callee}
+	other := &subscriber{identity: new(identity), Reader: history.NewReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), isNew: true, credit: protocol.Credit{Events: 10, Bytes: 1 << 40}, conn: sub.conn, callbackConn: sub.callbackConn}
 	other.at, _ = srv.hist.Begin(wire.FromNow, wire.Cursor{}, false)
-	s.attach(other)
-	s.obey()
+	s.postJoin(other)
+	s.runPosted()
 	s.deliver()
-	if !sub.idle || !other.idle {
+	if !sub.caughtUp || !other.caughtUp {
 		t.Fatal("they are not idle with all events")
 	}
 	publishMore(t, srv.hist, uuid.UUID{1}, 3)
-	if s.sweep(); len(s.live) != 1 || s.live[0] != sub {
-		t.Fatalf("%d subscribers are awake", len(s.live))
+	if s.scan(); len(s.ready) != 1 || s.ready[0] != sub {
+		t.Fatalf("%d subscribers are awake", len(s.ready))
 	}
 	s.deliver()
 	s.draining = true
-	if s.leave(); other.behindBy(3) != 0 {
-		t.Errorf("while draining it lacks %d events", other.behindBy(3))
+	if s.sayGoodbyes(); other.unsentEvents(3) != 0 {
+		t.Errorf("while draining it lacks %d events", other.unsentEvents(3))
 	}
 	s.draining = false
-	if i := other.info(3, s.looked.Load()); i.Lag != 0 || i.Next != 4 || sub.sent != 3 || other.sent != 0 {
+	if i := other.info(3, s.scannedNext.Load()); i.Lag != 0 || i.Next != 4 || sub.sent != 3 || other.sent != 0 {
 		t.Errorf("%+v after events of another job, and %d sent", i, sub.sent)
 	}
 	publishMore(t, srv.hist, uuid.UUID{9}, 2)
@@ -255,10 +255,10 @@ func TestIdleBehindTheCache(t *testing.T) {
 	s.deliver()
 	publishMore(t, srv.hist, uuid.UUID{1}, 25)
 	s.deliver()
-	for len(s.late) > 0 {
+	for len(s.catchingUp) > 0 {
 		s.deliver()
 	}
-	if i := sub.info(25, s.looked.Load()); i.Missed != 15 || i.Delivered != 11 || i.Next != 26 { // with the snapshot
+	if i := sub.info(25, s.scannedNext.Load()); i.Missed != 15 || i.Delivered != 11 || i.Next != 26 { // with the snapshot
 		t.Errorf("%+v", i)
 	}
 }
@@ -273,12 +273,12 @@ func TestLongReadingsLast(t *testing.T) {
 	sub, _ := testSubscriber(t, srv, 10_000)
 	var slow []*subscriber
 	for range 10 {
-		other := &subscriber{who: new(admission), Reader: history.NewReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), fresh: true, credit: protocol.Credit{Events: 10, Bytes: 1 << 40}, main: sub.main, callee: sub.callee}
+		other := &subscriber{identity: new(identity), Reader: history.NewReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), isNew: true, credit: protocol.Credit{Events: 10, Bytes: 1 << 40}, conn: sub.conn, callbackConn: sub.callbackConn}
 		other.at, _ = srv.hist.Begin(wire.FromOldest, wire.Cursor{}, false)
-		s.attach(other)
+		s.postJoin(other)
 		slow = append(slow, other)
 	}
-	s.obey()
+	s.runPosted()
 	looked := func() (n uint64) {
 		for _, other := range slow {
 			n += other.at.Next - 1
@@ -287,23 +287,23 @@ func TestLongReadingsLast(t *testing.T) {
 	}
 	s.deliver()
 	turns := 1
-	for ; len(s.late) > 0; turns++ {
+	for ; len(s.catchingUp) > 0; turns++ {
 		was := looked()
 		publishMore(t, srv.hist, uuid.UUID{1}, 1)
-		if s.deliver(); sub.at.Next != s.swept.Next {
+		if s.deliver(); sub.at.Next != s.scanned.Next {
 			t.Fatal("the subscriber that keeps up waits for the others")
 		}
-		if n := looked() - was; n > maxLateLooks+maxLook {
+		if n := looked() - was; n > maxCatchUpLooks+maxLook {
 			t.Fatalf("a turn looked at %d events", n)
 		}
-		s.forget(sub.inflight[0])
+		s.removeCall(sub.unanswered[0])
 	}
-	if turns < 10*9000/(maxLateLooks+maxLook) {
+	if turns < 10*9000/(maxCatchUpLooks+maxLook) {
 		t.Errorf("%d turns", turns)
 	}
 	for _, other := range slow {
-		if !other.idle || other.sent > 0 {
-			t.Errorf("idle %v, with %d events sent", other.idle, other.sent)
+		if !other.caughtUp || other.sent > 0 {
+			t.Errorf("idle %v, with %d events sent", other.caughtUp, other.sent)
 		}
 	}
 }
@@ -322,8 +322,8 @@ func TestGiveUpSnapshots(t *testing.T) {
 		events := 0
 		credit := func(sub *subscriber, n uint64) {
 			sub.credit.Events += n
-			s.ready(sub)
-			for s.ready(sub); len(s.live)+len(s.late) > 0; {
+			s.enqueue(sub)
+			for s.enqueue(sub); len(s.ready)+len(s.catchingUp) > 0; {
 				s.deliver()
 				data = append(data, s.batch.Events...)
 				events += int(s.batch.Count)
@@ -333,12 +333,12 @@ func TestGiveUpSnapshots(t *testing.T) {
 		first, _ := testSubscriber(t, srv, 0)
 		credit(first, 2)
 		second, _ := testSubscriber(t, srv, 1)
-		if s.deliver(); s.pending != 7 || first.at.SnapshotLeft() != 3 || first.at.GivenUp() {
-			t.Fatalf("%d events are pending, of the first %d", s.pending, first.at.SnapshotLeft())
+		if s.deliver(); s.snapshotEvents != 7 || first.at.SnapshotLeft() != 3 || first.at.GivenUp() {
+			t.Fatalf("%d events are pending, of the first %d", s.snapshotEvents, first.at.SnapshotLeft())
 		}
 		third, _ := testSubscriber(t, srv, 4)
-		if s.deliver(); s.pending != 5 || !first.at.GivenUp() || second.at.GivenUp() || first.done(5) {
-			t.Fatalf("%d events are pending; given up: %v, %v", s.pending, first.at.GivenUp(), second.at.GivenUp())
+		if s.deliver(); s.snapshotEvents != 5 || !first.at.GivenUp() || second.at.GivenUp() || first.acknowledgedAll(5) {
+			t.Fatalf("%d events are pending; given up: %v, %v", s.snapshotEvents, first.at.GivenUp(), second.at.GivenUp())
 		}
 		if s.notify(first, true); s.batch.Pending == 0 || s.batch.Next != 6 {
 			t.Errorf("it is told that %d events are pending", s.batch.Pending)
@@ -353,13 +353,13 @@ func TestGiveUpSnapshots(t *testing.T) {
 		if published > 0 {
 			want, missed = []uint64{1, 2, 2, 3, 4, 5, 8}, 3
 		}
-		if i := first.info(srv.hist.Head(), s.looked.Load()); !slices.Equal(seqs, want) || i.Missed != missed || i.Lag != 0 {
+		if i := first.info(srv.hist.Head(), s.scannedNext.Load()); !slices.Equal(seqs, want) || i.Missed != missed || i.Lag != 0 {
 			t.Errorf("%d events later: got %v, %+v; want %v, %d missed", published, seqs, i, want, missed)
 		}
 		if published > 0 { // a snapshot that waits for credit again is bounded again
 			first.at, _ = srv.hist.Begin(wire.FromNow, wire.Cursor{}, false)
 			first.sent, first.credit.Events = 100, 0
-			s.hold(first, 0)
+			s.trackSnapshot(first, 0)
 			if s.snapshots.Back().Value.(*subscriber) != first {
 				t.Error("the new snapshot is not the youngest")
 			}
@@ -367,8 +367,8 @@ func TestGiveUpSnapshots(t *testing.T) {
 		for _, sub := range []*subscriber{second, third, first} {
 			s.drop(sub, ReasonUnsubscribed, "it unsubscribed")
 		}
-		if s.pending != 0 || s.snapshots.Len() != 0 {
-			t.Errorf("%d events are pending of nobody", s.pending)
+		if s.snapshotEvents != 0 || s.snapshots.Len() != 0 {
+			t.Errorf("%d events are pending of nobody", s.snapshotEvents)
 		}
 	}
 }
@@ -381,14 +381,14 @@ func TestOldSnapshotGivenUp(t *testing.T) {
 	publishMore(t, srv.hist, uuid.UUID{1}, 1)
 	sub, _ := testSubscriber(t, srv, 0)
 	s.deliver()
-	for s.swept.Evicted <= sub.at.Evicted+1000 {
+	for s.scanned.Evicted <= sub.at.Evicted+1000 {
 		if sub.at.GivenUp() {
-			t.Fatalf("given up when %d bytes had left", s.swept.Evicted-sub.at.Evicted)
+			t.Fatalf("given up when %d bytes had left", s.scanned.Evicted-sub.at.Evicted)
 		}
 		publishMore(t, srv.hist, uuid.UUID{1}, 1)
 		s.deliver()
 	}
-	if !sub.at.GivenUp() || s.pending != 0 {
-		t.Errorf("given up: %v; %d events are pending", sub.at.GivenUp(), s.pending)
+	if !sub.at.GivenUp() || s.snapshotEvents != 0 {
+		t.Errorf("given up: %v; %d events are pending", sub.at.GivenUp(), s.snapshotEvents)
 	}
 }

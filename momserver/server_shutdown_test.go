@@ -59,7 +59,7 @@ func TestShutdownGivesUp(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		err := s.Shutdown(ctx)
-		if time.Since(start) != 3*time.Second || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), `"stuck one"`) || !strings.Contains(err.Error(), " has not got 2") {
+		if time.Since(start) != 3*time.Second || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), `"stuck one"`) || !strings.Contains(err.Error(), " has not been sent 2") {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 		stuck.Close()

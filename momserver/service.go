@@ -2,107 +2,62 @@ package momserver
 
 import (
 	"errors"
-	"fmt"
+	"math"
 	"sync"
 	"time"
 	"unicode/utf8"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"mom.internal/momserver/internal/history"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 )
 
-// service is what one client can call, under the name protocol.ServerService. Its
-// connection serves one call at a time.
+// service holds the methods that one client can call, under the name
+// protocol.ServerService. Its connection serves one call at a time.
 type service struct {
-	srv  *Server
-	conn *duplex.Conn
-	who  *admission
+	srv      *Server
+	conn     *duplex.Conn
+	identity *identity
 
-	mu   sync.Mutex // guards the fields below
-	sub  *subscriber
-	over bool        // the connection has ended
-	idle *time.Timer // ends a connection that does nothing; nil with a subscription
+	mu        sync.Mutex // guards the fields below
+	sub       *subscriber
+	ended     bool        // the connection has ended
+	idleTimer *time.Timer // closes the connection if it is idle; nil with a subscription
 
 	// Owned by the goroutine that serves the connection.
-	page *[]byte // of the reply that is being made; nil between calls
+	page *[]byte // for the reply that is being made; nil between calls
 }
 
-func newService(s *Server, conn *duplex.Conn, who *admission) *service {
-	sv := &service{srv: s, conn: conn, who: who}
+func newService(s *Server, conn *duplex.Conn, id *identity) *service {
+	sv := &service{srv: s, conn: conn, identity: id}
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
-	sv.startIdle()
+	sv.startIdleTimer()
 	return sv
 }
 
-// startIdle begins the watch over idleness. mu is held.
-func (sv *service) startIdle() {
-	if !sv.over && sv.idle == nil {
-		sv.idle = time.AfterFunc(sv.srv.cfg.IdleTimeout, sv.checkIdle)
-	}
-}
-
-// checkIdle closes the connection where it has been silent for IdleTimeout.
-func (sv *service) checkIdle() {
-	sv.mu.Lock()
-	defer sv.mu.Unlock()
-	if sv.idle == nil {
-		return
-	}
-	silent := time.Since(sv.conn.LastReceived())
-	if silent < sv.srv.cfg.IdleTimeout {
-		sv.idle.Reset(sv.srv.cfg.IdleTimeout - silent)
-		return
-	}
-	sv.conn.Close(wire.Errorf(wire.Timeout, "no subscription and no call for %v (Config.IdleTimeout)", silent))
-}
-
-// stopIdle ends the watch over idleness. mu is held.
-func (sv *service) stopIdle() {
-	if sv.idle != nil {
-		sv.idle.Stop()
-		sv.idle = nil
-	}
-}
-
-// end detaches the subscriber after the connection's end.
-func (sv *service) end(err error) {
-	sv.mu.Lock()
-	sub := sv.sub
-	sv.over = true
-	sv.stopIdle()
-	sv.mu.Unlock()
-	var e *wire.Error
-	if sub != nil && errors.As(err, &e) {
-		reason, detail := reasonFor(e)
-		sv.srv.sender.detach(sub, reason, detail)
-		sub.callee.Close(e) // where the sender is gone already, nobody else does
-	}
-}
-
-// serving runs a method's body; see duplex.RunMethod.
-func (sv *service) serving(body func() error) error {
+// runMethod runs the body of a method, as duplex.RunMethod does.
+func (sv *service) runMethod(body func() error) error {
 	return duplex.RunMethod(func(v any, stack []byte) {
 		sv.srv.cfg.Logger.Error("momserver: a call panicked", "addr", sv.conn.RemoteAddr().String(), "panic", v, "stack", string(stack))
 	}, body)
 }
 
-// Subscribe begins the subscription of this connection.
+// Subscribe begins the subscription of this connection. A connection has one at
+// most.
 func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subscribed) error {
-	return sv.serving(func() error {
+	return sv.runMethod(func() error {
 		if len(args.Name) > wire.MaxNameBytes || !utf8.ValidString(args.Name) {
-			return wire.Errorf(wire.BadRequest, "a name of %d bytes, or not in UTF-8; at most %d", len(args.Name), wire.MaxNameBytes)
+			return wire.Errorf(wire.BadRequest, "a name of %d bytes, or not in UTF-8; at most %d bytes", len(args.Name), wire.MaxNameBytes)
 		}
 		if err := args.Filter.Check(); err != nil {
 			return err
 		}
 		sub := &subscriber{
-			name: args.Name, who: sv.who, addr: sv.conn.RemoteAddr().String(),
-			main: sv.conn, callee: sv.conn, Reader: history.NewReader(&args.Filter, sv.who.sees), since: time.Now(),
-			fresh: true, credit: args.Credit,
+			name: args.Name, identity: sv.identity, addr: sv.conn.RemoteAddr().String(),
+			conn: sv.conn, callbackConn: sv.conn, Reader: history.NewReader(&args.Filter, sv.identity.visible), since: time.Now(),
+			isNew: true, credit: args.Credit,
 		}
 		if err := sv.reserve(sub); err != nil {
 			return err
@@ -114,11 +69,11 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 			}
 		}()
 		if args.CallbackAddr != "" {
-			callee, err := sv.srv.dialBack(sv.conn, args.CallbackAddr, args.Ticket)
+			conn, err := sv.srv.dialBack(sv.conn, args.CallbackAddr, args.Ticket)
 			if err != nil {
 				return err
 			}
-			sub.callOn(callee)
+			sub.callbackConn = conn
 		}
 		at, err := sv.srv.hist.Begin(args.From, args.Cursor, args.Renew)
 		if err != nil {
@@ -131,50 +86,65 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 			Head:   at.Head, Missed: at.Missed, Snapshot: uint32(at.SnapshotLeft()),
 			Window: uint32(sv.srv.cfg.Window), WindowBytes: uint32(sv.srv.cfg.WindowBytes),
 		}
-		sub.look(0, 0)
-		if sub.callee != sv.conn {
+		sub.updateFigures(0, 0)
+		if sub.callbackConn != sv.conn {
 			sv.srv.serveCallback(sub)
 		}
 		sv.srv.acceptSubscriber(sub)
-		sv.srv.sender.attach(sub)
-		sv.srv.cfg.Logger.Info("momserver: subscribed", "name", sub.name, "identity", sub.who.identity, "addr", sub.addr, "filter", args.Filter.String())
+		sv.srv.sender.postJoin(sub)
+		sv.srv.cfg.Logger.Info("momserver: subscribed", "name", sub.name, "identity", sub.identity.name, "addr", sub.addr, "filter", args.Filter.String())
 		return nil
 	})
 }
 
-// reserve takes a subscriber's place, one for the connection and one of
-// MaxSubscribers.
+// reserve takes the place of the subscription of this connection, and one of
+// the MaxSubscribers places.
 func (sv *service) reserve(sub *subscriber) error {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	if sv.sub != nil {
-		return wire.Errorf(wire.AlreadySubscribed, "this connection has its subscription, or has had it; connect again for another")
+		return wire.Errorf(wire.AlreadySubscribed, "a connection has one subscription; connect again for another")
 	}
-	if err := sv.srv.addSubscriber(sub); err != nil {
+	if err := sv.srv.reserveSubscriber(sub); err != nil {
 		return err
 	}
 	sv.sub = sub
-	sv.stopIdle()
+	sv.stopIdleTimer()
 	return nil
 }
 
-// cancel undoes reserve for a subscription that is refused: it closes the
-// connection that the server dialled back, if there is one, and frees the
-// place.
+// cancel undoes reserve for a subscription that is refused, and closes the
+// connection that the server dialled, if there is one.
 func (sv *service) cancel(sub *subscriber) {
-	if sub.callee != sv.conn {
-		sub.callee.Close(wire.Errorf(wire.Closed, "not subscribed"))
-		sub.callee.Wait() // no other goroutine waits for it
+	if sub.callbackConn != sv.conn {
+		sub.callbackConn.Close(wire.Errorf(wire.Closed, "not subscribed"))
+		sub.callbackConn.Wait() // no other goroutine does
 	}
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	sv.srv.removeSubscriber(sub)
 	sv.sub = nil
-	sv.startIdle()
+	sv.startIdleTimer()
 }
 
-// current returns the subscriber, or a [wire.NotSubscribed] error.
-func (sv *service) current() (*subscriber, error) {
+// Unsubscribe ends the subscription. The client then closes the connection;
+// until it does, the connection counts as idle.
+func (sv *service) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error {
+	return sv.runMethod(func() error {
+		sub, err := sv.subscribed()
+		if err != nil {
+			return err
+		}
+		sv.srv.sender.postDrop(sub, ReasonUnsubscribed, "it unsubscribed")
+		sv.mu.Lock()
+		defer sv.mu.Unlock()
+		sv.startIdleTimer()
+		return nil
+	})
+}
+
+// subscribed returns the subscriber, or a [wire.NotSubscribed] error.
+func (sv *service) subscribed() (*subscriber, error) {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	if sv.sub == nil {
@@ -183,76 +153,131 @@ func (sv *service) current() (*subscriber, error) {
 	return sv.sub, nil
 }
 
-// Unsubscribe ends the subscription; the client then closes the connection. Where
-// it does not, the connection is idle.
-func (sv *service) Unsubscribe(*protocol.Nothing, *protocol.Nothing) error {
-	return sv.serving(func() error {
-		sub, err := sv.current()
-		if err != nil {
-			return err
-		}
-		sv.srv.sender.detach(sub, ReasonUnsubscribed, "it unsubscribed")
-		sv.mu.Lock()
-		defer sv.mu.Unlock()
-		sv.startIdle()
-		return nil
-	})
-}
-
-// Credit takes the credit that the client gives between two answers.
+// Credit takes credit that the client gives between two replies.
 func (sv *service) Credit(credit *protocol.Credit, _ *protocol.Nothing) error {
-	return sv.serving(func() error {
-		sub, err := sv.current()
+	return sv.runMethod(func() error {
+		sub, err := sv.subscribed()
 		if err == nil {
-			sv.srv.sender.grant(sub, *credit)
+			sv.srv.sender.postCredit(sub, *credit)
 		}
 		return err
 	})
 }
 
-// Ping answers: the client checks that the server is alive.
+// Ping lets the client check that the server is alive.
 func (sv *service) Ping(*protocol.Nothing, *protocol.Nothing) error { return nil }
 
-// addSubscriber reserves one of the places of MaxSubscribers for a subscriber.
-func (s *Server) addSubscriber(sub *subscriber) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.phase >= draining:
-		return &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}
-	case len(s.subs) >= s.cfg.MaxSubscribers:
-		return &wire.Error{Code: wire.Full, After: retryAfter, Message: fmt.Sprintf("momserver: %d subscribers already (Config.MaxSubscribers)", s.cfg.MaxSubscribers)}
+// History returns cached events after a cursor, without a subscription.
+func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) error {
+	return sv.runMethod(func() error {
+		h := sv.srv.hist
+		at, err := h.After(args.Since)
+		if err != nil {
+			return err
+		}
+		most := history.Portion{Last: math.MaxUint64, Looks: math.MaxInt, Events: int(min(args.Max, 1<<20)), Bytes: maxPage}
+		if args.Max == 0 {
+			most.Events = 1 << 20
+		}
+		missed := at.Missed
+		at.Missed = 0
+		reader := history.NewReader(&wire.Filter{}, sv.identity.visible)
+		var n int
+		for {
+			reply.Events, n = h.Read(&at, &reader, most, sv.newPage())
+			if at.Missed == 0 {
+				break
+			}
+			missed += at.Missed // events left the cache in between
+			at.Missed = 0
+		}
+		reply.Epoch, reply.Types, reply.Count = h.Epoch(), h.Types(), uint32(n)
+		reply.Next, reply.Missed, reply.More = at.Next, missed, at.Next <= at.Head
+		return nil
+	})
+}
+
+// Jobs returns the latest event of each job, without a subscription.
+func (sv *service) Jobs(args *protocol.JobsArgs, reply *protocol.Page) error {
+	return sv.runMethod(func() error {
+		h := sv.srv.hist
+		var n int
+		reply.Events, n, reply.More = h.ReadJobs(args.After, sv.identity.visible, maxPage, sv.newPage())
+		reply.Epoch, reply.Types, reply.Count = h.Epoch(), h.Types(), uint32(n)
+		return nil
+	})
+}
+
+// maxPage bounds the events of one Page, in bytes, not counting the last event
+// and its definitions.
+const maxPage = 48 << 10
+
+// pages holds idle buffers for a page with an event of the default
+// MaxEventBytes, so that a client that asks again and again makes no garbage.
+var pages = sync.Pool{New: func() any {
+	page := make([]byte, 0, maxPage+64<<10)
+	return &page
+}}
+
+// newPage returns an empty buffer for the events of the reply to this call.
+func (sv *service) newPage() []byte {
+	if sv.page == nil {
+		sv.page = pages.Get().(*[]byte)
 	}
-	s.subs[sub] = false
-	return nil
+	return (*sv.page)[:0]
 }
 
-// acceptSubscriber marks a subscriber as accepted, so that Stats and
-// Subscribers include it.
-func (s *Server) acceptSubscriber(sub *subscriber) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.subs[sub] = true
-}
-
-func (s *Server) removeSubscriber(sub *subscriber) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.subs, sub)
-}
-
-// dropped records the end of a subscription and ends its connections. The
-// sender calls it.
-func (s *Server) dropped(sub *subscriber, why Reason, detail string) {
-	info := sub.info(s.hist.Head(), s.sender.looked.Load())
-	s.removeSubscriber(sub)
-	s.drops.add(Drop{Time: time.Now(), Name: sub.name, Addr: sub.addr, Reason: why, Detail: detail, Lag: info.Lag})
-	s.cfg.Logger.Info("momserver: subscriber dropped", "name", sub.name, "addr", sub.addr, "reason", why.String(), "detail", detail, "lag", info.Lag)
-	end := wire.Errorf(wire.Closed, "%s", detail)
-	if sub.callee != sub.main {
-		sub.callee.Close(end)
+// releasePage takes the buffer back when the reply has been encoded. A buffer
+// that had to grow is left to the garbage collector.
+func (sv *service) releasePage() {
+	if sv.page != nil {
+		pages.Put(sv.page)
+		sv.page = nil
 	}
-	if why != ReasonUnsubscribed { // that client closes when it has the answer
-		sub.main.Close(end)
+}
+
+// startIdleTimer starts to watch for idleness. mu is held.
+func (sv *service) startIdleTimer() {
+	if !sv.ended && sv.idleTimer == nil {
+		sv.idleTimer = time.AfterFunc(sv.srv.cfg.IdleTimeout, sv.closeIfIdle)
+	}
+}
+
+// closeIfIdle closes the connection if it has been silent for IdleTimeout.
+func (sv *service) closeIfIdle() {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	if sv.idleTimer == nil {
+		return
+	}
+	silent := time.Since(sv.conn.LastReceived())
+	if silent < sv.srv.cfg.IdleTimeout {
+		sv.idleTimer.Reset(sv.srv.cfg.IdleTimeout - silent)
+		return
+	}
+	sv.conn.Close(wire.Errorf(wire.Timeout, "no subscription and no call for %v (Config.IdleTimeout)", silent))
+}
+
+// stopIdleTimer ends the watch for idleness. mu is held.
+func (sv *service) stopIdleTimer() {
+	if sv.idleTimer != nil {
+		sv.idleTimer.Stop()
+		sv.idleTimer = nil
+	}
+}
+
+// end ends the subscription after the end of the connection, with the error
+// err.
+func (sv *service) end(err error) {
+	sv.mu.Lock()
+	sub := sv.sub
+	sv.ended = true
+	sv.stopIdleTimer()
+	sv.mu.Unlock()
+	var e *wire.Error
+	if sub != nil && errors.As(err, &e) {
+		reason, detail := reasonFor(e)
+		sv.srv.sender.postDrop(sub, reason, detail)
+		sub.callbackConn.Close(e) // if the sender has ended, nothing else closes it
 	}
 }

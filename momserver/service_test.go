@@ -38,7 +38,7 @@ func testService(t *testing.T, srv *Server) *service {
 	t.Helper()
 	near, far := net.Pipe()
 	conn := duplex.NewConn(addrConn{near, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4000}}, srv.cfg.conn())
-	sv := newService(srv, conn, new(admission))
+	sv := newService(srv, conn, new(identity))
 	go func() { sv.end(conn.Serve("", nil)) }()
 	t.Cleanup(func() {
 		conn.Close(wire.Errorf(wire.Closed, "the test is over"))
@@ -188,7 +188,7 @@ func TestIdleTooLate(t *testing.T) {
 		sv := testService(t, New(Config{IdleTimeout: time.Minute}))
 		sv.Subscribe(new(protocol.SubscribeArgs), new(protocol.Subscribed))
 		for range 2 {
-			sv.checkIdle() // as from a timer that was stopped too late
+			sv.closeIfIdle() // as from a timer that was stopped too late
 			if err := sv.conn.Err(); err != nil {
 				t.Error(err)
 			}
@@ -233,7 +233,7 @@ func TestWindowLeavesRoomForReplies(t *testing.T) {
 			sub, conn := testSubscriber(t, srv, 1<<20)
 			near, far := net.Pipe()
 			callee := duplex.NewConn(near, srv.cfg.conn())
-			sub.callee = callee
+			sub.callbackConn = callee
 			go callee.Serve(protocol.ServerService, &service{srv: srv, conn: callee})
 			run := uuid.New()
 			for i := range 100 { // of half a batch, and of the largest size
@@ -247,15 +247,15 @@ func TestWindowLeavesRoomForReplies(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			srv.sender.sweep()
+			srv.sender.scan()
 			srv.sender.notify(sub, false)
 			synctest.Wait() // the first call is being written, and the others wait
-			for srv.sender.sweep(); sub.behind(srv.sender.swept.Next-1) && srv.sender.open(sub); {
+			for srv.sender.scan(); sub.sendable(srv.sender.scanned.Next-1) && srv.sender.windowOpen(sub); {
 				srv.sender.notify(sub, false)
 			}
 			synctest.Wait()
-			if srv.sender.open(sub) || sub.behindBy(srv.hist.Head()) == 0 {
-				t.Fatalf("the window is open, with %d bytes in it", sub.inflightBytes)
+			if srv.sender.windowOpen(sub) || sub.unsentEvents(srv.hist.Head()) == 0 {
+				t.Fatalf("the window is open, with %d bytes in it", sub.unansweredBytes)
 			}
 			far.Write(attack.Frame(1, attack.Call(protocol.MethodPing, &protocol.Nothing{})))
 			synctest.Wait()
@@ -350,14 +350,14 @@ func TestDropLag(t *testing.T) {
 	var log bytes.Buffer
 	srv := New(Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	sub, _ := testSubscriber(t, srv, 0)
-	sub.look(0, 0)
+	sub.updateFigures(0, 0)
 	run := uuid.New()
 	for range 5 {
 		if err := srv.Publish(spoken(run, wire.Transferring)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	srv.dropped(sub, ReasonProtocol, "it broke the protocol")
+	srv.endSubscription(sub, ReasonProtocol, "it broke the protocol")
 	_, recent := srv.drops.report()
 	if len(recent) != 1 || recent[0].Lag != 5 || !strings.Contains(log.String(), " lag=5\n") {
 		t.Errorf("%+v, logged %s", recent, &log)

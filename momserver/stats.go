@@ -1,16 +1,13 @@
 package momserver
 
 import (
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
-
-	"mom.internal/wire/protocol"
 
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // counts are what the sender counts for Stats.
@@ -21,53 +18,43 @@ type counts struct {
 	missed    atomic.Uint64
 }
 
-func (s *Server) countCall(events uint32) {
-	s.counts.calls.Add(1)
-	s.counts.delivered.Add(uint64(events))
-}
-
-func (s *Server) countGap(missed uint64) {
-	s.counts.gaps.Add(1)
-	s.counts.missed.Add(missed)
-}
-
-// Stats holds a server's figures.
+// Stats holds a server's figures. Counts rise for the life of the server.
 type Stats struct {
-	Epoch       uuid.UUID
-	Since       time.Time          // when New made the server
-	Published   uint64             // events so far; the newest one's Seq
-	Publishing  Histogram          // how long Publish took, where it published
-	Cached      int                // events in the cache
-	CachedBytes int                // of their encodings
-	CacheAge    time.Duration      // since the oldest cached event was published; 0 without one
-	Runs        int                // unfinished
-	Jobs        map[wire.State]int // jobs that Jobs returns, by the state of their latest event; all nine states
-	JobsFaulty  int                // of those completed, with errors
-	Connections int                // clients' connections, subscribed or not
-	Subscribers int                // subscribed now
-	MaxLag      uint64             // events that the slowest of them has not been sent
-	Calls       uint64             // made to subscribers, heartbeats too
-	Delivered   uint64             // events sent, over all subscribers
-	Gaps        uint64             // announced, over all subscribers
-	Missed      uint64             // events in these gaps
-	Drops       map[Reason]uint64  // ended subscriptions
-	Dropped     []Drop             // the latest of them, at most 64, oldest first
+	Epoch          uuid.UUID          // as Server.Epoch
+	Since          time.Time          // when New made the server
+	Published      uint64             // events; the Seq of the newest one
+	Publishing     Histogram          // how long each Publish took that published
+	Cached         int                // events in the cache
+	CachedBytes    int                // of these events, encoded
+	CacheAge       time.Duration      // since the oldest cached event was published; 0 if none is cached
+	Runs           int                // that have not ended
+	Jobs           map[wire.State]int // how many jobs Server.Jobs returns, by the state of their latest event; an entry for each of the nine states
+	JobsWithErrors int                // jobs in Jobs[wire.JobCompleted] whose run completed with errors
+	Connections    int                // of clients, subscribed or not; callback connections that the server dialled are not counted
+	Subscribers    int                // that are subscribed now
+	MaxLag         uint64             // the largest Lag of a subscriber
+	Calls          uint64             // to subscribers, heartbeats included
+	Delivered      uint64             // events sent, summed over all subscribers
+	Gaps           uint64             // announced, summed over all subscribers
+	Missed         uint64             // events in these gaps
+	Drops          map[Reason]uint64  // ended subscriptions, by reason; no entry for a reason that has not occurred
+	Dropped        []Drop             // the latest 64 of them, oldest first
 }
 
 // Stats returns the server's figures. The figures of events, runs and jobs are
-// all of one instant; the others may be of a moment before or after.
+// of one instant; the others may be of a moment before or after it.
 func (s *Server) Stats() Stats {
 	st := Stats{
 		Epoch: s.hist.Epoch(), Since: s.since, Publishing: s.latency.report(),
-		Calls: s.counts.calls.Load(), Delivered: s.counts.delivered.Load(), Gaps: s.counts.gaps.Load(), Missed: s.counts.missed.Load(),
+		Calls: s.sender.counts.calls.Load(), Delivered: s.sender.counts.delivered.Load(), Gaps: s.sender.counts.gaps.Load(), Missed: s.sender.counts.missed.Load(),
 	}
 	st.Drops, st.Dropped = s.drops.report()
 	f := s.hist.Figures()
-	st.Published, st.Cached, st.CachedBytes, st.Runs, st.Jobs, st.JobsFaulty = f.Head, f.Events, f.Bytes, f.Runs, f.Jobs, f.WithErrors
+	st.Published, st.Cached, st.CachedBytes, st.Runs, st.Jobs, st.JobsWithErrors = f.Head, f.Events, f.Bytes, f.Runs, f.Jobs, f.WithErrors
 	if st.Cached > 0 {
 		st.CacheAge = time.Since(s.since) - f.Oldest
 	}
-	looked := s.sender.looked.Load()
+	looked := s.sender.scannedNext.Load()
 	s.mu.Lock()
 	st.Connections = len(s.conns)
 	for sub, accepted := range s.subs {
@@ -80,35 +67,8 @@ func (s *Server) Stats() Stats {
 	return st
 }
 
-// Reasons returns every way in which a subscription ends.
-func Reasons() []Reason {
-	all := make([]Reason, 0, reasonEnd-1)
-	for r := ReasonUnsubscribed; r < reasonEnd; r++ {
-		all = append(all, r)
-	}
-	return all
-}
-
-// Subscribers returns the subscribers, in the order of their names and
-// addresses.
-func (s *Server) Subscribers() []SubscriberInfo {
-	head, looked := s.hist.Head(), s.sender.looked.Load()
-	s.mu.Lock()
-	all := make([]SubscriberInfo, 0, len(s.subs))
-	for sub, accepted := range s.subs {
-		if accepted {
-			all = append(all, sub.info(head, looked))
-		}
-	}
-	s.mu.Unlock()
-	slices.SortFunc(all, func(a, b SubscriberInfo) int {
-		return strings.Compare(a.Name+"\x00"+a.Addr, b.Name+"\x00"+b.Addr)
-	})
-	return all
-}
-
-// Jobs returns the latest event of each job, in the order of their IDs: at
-// most Config.MaxJobs.
+// Jobs returns the latest event of each job, sorted by JobID: at most
+// Config.MaxJobs events.
 func (s *Server) Jobs() []wire.Event {
 	data, n, _ := s.hist.ReadJobs(uuid.Nil, nil, int(^uint(0)>>1), nil)
 	events := make([]wire.Event, 0, n)

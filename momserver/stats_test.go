@@ -65,8 +65,8 @@ func TestJobStates(t *testing.T) {
 					t.Fatalf("%v: %v; want %v", s, st.Jobs, want)
 				}
 			}
-			if st.JobsFaulty != faulty {
-				t.Fatalf("%d completed with errors; want %d", st.JobsFaulty, faulty)
+			if st.JobsWithErrors != faulty {
+				t.Fatalf("%d completed with errors; want %d", st.JobsWithErrors, faulty)
 			}
 			everFaulty = everFaulty || faulty > 0
 		}

@@ -57,9 +57,9 @@ func TestBehind(t *testing.T) {
 		behind, done bool
 		unsent       uint64
 	}{
-		{&subscriber{fresh: true, at: history.Position{Next: 11}}, true, false, 0},
+		{&subscriber{isNew: true, at: history.Position{Next: 11}}, true, false, 0},
 		{&subscriber{at: history.Position{Next: 11}, credit: protocol.Credit{Events: 1, Bytes: 1 << 40}}, false, true, 0},
-		{&subscriber{at: history.Position{Next: 11}, credit: protocol.Credit{Events: 1, Bytes: 1 << 40}, inflight: []*call{{}}}, false, false, 0},
+		{&subscriber{at: history.Position{Next: 11}, credit: protocol.Credit{Events: 1, Bytes: 1 << 40}, unanswered: []*call{{}}}, false, false, 0},
 		{&subscriber{at: history.Position{Next: 10}, credit: protocol.Credit{Events: 1, Bytes: 1 << 40}}, true, false, 1},
 		{&subscriber{at: history.Position{Next: 10}}, false, false, 1},
 		{&subscriber{at: history.Position{Next: 10}, credit: protocol.Credit{Events: 7, Bytes: 1 << 40}, sent: 7}, false, false, 1},
@@ -69,8 +69,8 @@ func TestBehind(t *testing.T) {
 		{&subscriber{at: at(8)}, false, false, 4},
 	} {
 		sub := tc.sub
-		if sub.behind(10) != tc.behind || sub.done(10) != tc.done || sub.behindBy(10) != tc.unsent {
-			t.Errorf("at %+v with credit for %d: behind %v, done %v, %d not sent; want %v, %v, %d", sub.at, sub.credit.Events, sub.behind(10), sub.done(10), sub.behindBy(10), tc.behind, tc.done, tc.unsent)
+		if sub.sendable(10) != tc.behind || sub.acknowledgedAll(10) != tc.done || sub.unsentEvents(10) != tc.unsent {
+			t.Errorf("at %+v with credit for %d: behind %v, done %v, %d not sent; want %v, %v, %d", sub.at, sub.credit.Events, sub.sendable(10), sub.acknowledgedAll(10), sub.unsentEvents(10), tc.behind, tc.done, tc.unsent)
 		}
 	}
 }
@@ -85,7 +85,7 @@ func TestFill(t *testing.T) {
 		publishMore(t, h, uuid.UUID{byte(i + 1)}, 1)
 	}
 	publishMore(t, h, uuid.UUID{4}, 20) // so that 14 to 23 are cached
-	sub := &subscriber{fresh: true}
+	sub := &subscriber{isNew: true}
 	var err error
 	if sub.at, err = h.Begin(wire.FromCursor, wire.Cursor{Epoch: h.Epoch(), Seq: 3}, false); err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestFill(t *testing.T) {
 		if got := fmt.Sprint(len(b.Types) > 0, b.Count, b.Snapshot, b.Missed, b.Next, b.Pending); got != tc.want || len(data) != len(b.Events) || (len(data) == 0) != (b.Count == 0) {
 			t.Errorf("batch %d: %s; want %s", i, got, tc.want)
 		}
-		sub.fresh, sub.sent = false, sub.sent+uint64(b.Count)
+		sub.isNew, sub.sent = false, sub.sent+uint64(b.Count)
 	}
 	if !sub.at.SnapshotRead() {
 		t.Error("a snapshot that has been sent is kept")
@@ -128,7 +128,7 @@ func TestFillSnapshotByBytes(t *testing.T) {
 		sub := &subscriber{credit: protocol.Credit{Events: 100, Bytes: 1 << 40}}
 		sub.at, _ = h.Begin(wire.FromNow, wire.Cursor{}, false)
 		var b protocol.Batch
-		for sub.behind(h.Head()) {
+		for sub.sendable(h.Head()) {
 			data, _ := sub.fill(h, &b, nil, h.Head(), maxBytes)
 			if len(counts) == 0 {
 				first = len(data)
@@ -150,13 +150,13 @@ func TestInfo(t *testing.T) {
 	srv := New(Config{})
 	sub, _ := testSubscriber(t, srv, 7)
 	sub.name, sub.addr, sub.since = "n", "a", time.Unix(1e9, 0)
-	sub.who = &admission{identity: "i"}
+	sub.identity = &identity{name: "i"}
 	if lag := sub.info(100, 101).Lag; lag != 0 {
 		t.Errorf("lag %d before its place is known", lag)
 	}
 	sub.at.Next, sub.sent = 95, 3
-	sub.look(4, time.Second)
-	sub.look(5, 0)
+	sub.updateFigures(4, time.Second)
+	sub.updateFigures(5, 0)
 	want := SubscriberInfo{Name: "n", Identity: "i", Addr: "a", Since: sub.since, Next: 95, Lag: 6, Credit: 4, Delivered: 3, Missed: 9, RTT: time.Second}
 	if got := sub.info(100, 101); got != want {
 		t.Errorf("%+v; want %+v", got, want)
@@ -164,8 +164,8 @@ func TestInfo(t *testing.T) {
 	if got := sub.info(94, 95); got.Lag != 0 {
 		t.Errorf("lag %d of one that has everything", got.Lag)
 	}
-	sub.idle = true
-	sub.look(0, 0)
+	sub.caughtUp = true
+	sub.updateFigures(0, 0)
 	if got := sub.info(100, 99); got.Lag != 2 || got.Next != 99 {
 		t.Errorf("idle: %+v", got)
 	}

@@ -19,12 +19,12 @@ var (
 	escapeLabel = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 )
 
-// family begins a metric; its samples follow at once.
+// family begins a metric. Its samples must follow at once.
 func (x *exposition) family(name, kind, help string) {
 	x.WriteString("# HELP " + name + " " + escapeHelp.Replace(help) + "\n# TYPE " + name + " " + kind + "\n")
 }
 
-// sample adds a value of the family that was begun last. Labels are names and
+// sample adds a value to the family that was begun last. labels are names and
 // values in turn.
 func (x *exposition) sample(name string, value float64, labels ...string) {
 	x.WriteString(name)
@@ -38,7 +38,7 @@ func (x *exposition) sample(name string, value float64, labels ...string) {
 	x.WriteString(" " + strconv.FormatFloat(value, 'f', -1, 64) + "\n")
 }
 
-// gauge adds a metric that goes up and down.
+// gauge adds a metric that rises and falls.
 func (x *exposition) gauge(name, help string, value float64, labels ...string) {
 	x.family(name, "gauge", help)
 	x.sample(name, value, labels...)

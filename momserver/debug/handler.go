@@ -1,23 +1,23 @@
-// Package debug shows a MoM server's inside over HTTP: metrics, health,
+// Package debug serves the inside of a MoM server over HTTP: metrics, health,
 // subscribers and profiles.
 //
-// The program that embeds the server mounts it where it likes:
+// The program that embeds the server mounts the handler where it likes:
 //
 //	mux.Handle("/mom/", http.StripPrefix("/mom", debug.Handler(srv)))
 //
 // Nothing is registered globally: neither on [http.DefaultServeMux], nor in
-// expvar, nor with a metrics library. It is a package of its own so that a
-// program that shows none of it carries none of it.
+// expvar, nor with a metrics library. This is a package of its own, so that a
+// program that serves none of it links none of it.
 //
 // # Who may see it
 //
-// The handler asks nobody who he is. It shows names and addresses of
-// subscribers, the command line and the program's memory profile, and a CPU
-// profile costs. So it belongs on a loopback address, or behind whatever guards
-// the program's other internal pages. A server on a loopback address that
-// browsers of its machine can reach should refuse requests whose Host it does
-// not know: by a name that changes its address a foreign page reads it
-// otherwise.
+// The handler lets everybody in. It shows names and addresses of subscribers, the
+// command line and the program's memory profile, and a CPU profile takes
+// processor time. So it belongs on a loopback address, or behind the same guard
+// as the program's other internal pages. On a loopback address that browsers of
+// the machine can reach, the HTTP server should refuse requests with an unknown
+// Host; otherwise a page from elsewhere can read it, by a name that changes its
+// address.
 package debug
 
 import (
@@ -30,15 +30,15 @@ import (
 
 // Handler returns the pages about srv:
 //
-//	/              what there is
+//	/              links to the others
 //	/metrics       the Prometheus text format, 0.0.4
-//	/healthz       200 while the server serves, else 503 and why
-//	/subscribers   subscribers, and how the latest subscriptions ended, as JSON
-//	/debug/vars    command line, memory and all figures, as JSON in expvar's form
+//	/healthz       200 while the server serves, otherwise 503 and why not
+//	/subscribers   the subscribers, and how the latest subscriptions ended, as JSON
+//	/debug/vars    command line, memory and momserver.Stats, as JSON in expvar's form
 //	/debug/pprof/  profiles, for go tool pprof and go tool trace
 //
-// Only GET and HEAD are allowed. The pages may be asked for before Serve and
-// after Close.
+// Only GET and HEAD are allowed. The pages work before Serve and after Close as
+// well.
 func Handler(srv *momserver.Server) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", index)
@@ -50,8 +50,9 @@ func Handler(srv *momserver.Server) http.Handler {
 	return confined(mux)
 }
 
-// confined keeps what is served to whoever asked: no page of another origin may
-// embed it, and nothing is kept or taken for what it is not.
+// confined keeps what is served to the client that asked: no page of another
+// origin may embed it, no cache keeps it, and no browser takes it for another
+// type.
 func confined(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		head := w.Header()
@@ -78,7 +79,7 @@ func index(w http.ResponseWriter, _ *http.Request) {
 <h1>MoM server</h1>
 <ul>
 <li><a href="metrics">metrics</a>: for Prometheus
-<li><a href="healthz">healthz</a>: whether it serves
+<li><a href="healthz">healthz</a>: whether the server serves
 <li><a href="subscribers">subscribers</a>, and how the latest subscriptions ended
 <li><a href="debug/vars">debug/vars</a>: all figures
 <li><a href="debug/pprof/">debug/pprof</a>: profiles

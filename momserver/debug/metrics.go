@@ -24,32 +24,32 @@ func serveMetrics(w http.ResponseWriter, srv *momserver.Server) {
 	w.Write(x.Bytes())
 }
 
-// server adds what there is to know about this server's life.
+// server adds what identifies this server.
 func (x *exposition) server(st *momserver.Stats, serving float64) {
 	version, revision := build()
 	x.gauge("momserver_build_info", "The module and the Go that it was built with.", 1, "version", version, "revision", revision, "goversion", runtime.Version())
-	x.gauge("momserver_epoch_info", "The server's epoch, which names its life.", 1, "epoch", st.Epoch.String())
+	x.gauge("momserver_epoch_info", "The epoch of the server's events.", 1, "epoch", st.Epoch.String())
 	x.gauge("momserver_start_time_seconds", "When the server was made, in seconds since 1970.", seconds(st.Since))
 	x.gauge("momserver_serving", "1 while the server serves, 0 before, while it shuts down, and after.", serving)
 }
 
-// publishing adds what goes in, and what is kept of it.
+// publishing adds what is published and cached.
 func (x *exposition) publishing(st *momserver.Stats) {
 	x.counter("momserver_events_published_total", "Events published.", st.Published)
 	x.histogram("momserver_publish_duration_seconds", "How long Publish took its caller.", st.Publishing)
 	x.gauge("momserver_cache_events", "Events in the cache.", float64(st.Cached))
 	x.gauge("momserver_cache_bytes", "Bytes of the events in the cache.", float64(st.CachedBytes))
-	x.gauge("momserver_cache_age_seconds", "Time since the oldest event in the cache was published: who was away longer has missed some. 0 without one.", st.CacheAge.Seconds())
+	x.gauge("momserver_cache_age_seconds", "Time since the oldest event in the cache was published: a subscriber that was away for longer has missed events. 0 if none is cached.", st.CacheAge.Seconds())
 }
 
-// delivery adds what goes out, and to whom.
+// delivery adds what is sent, and to how many subscribers.
 func (x *exposition) delivery(st *momserver.Stats) {
 	x.gauge("momserver_connections", "Connections of clients, subscribed or not.", float64(st.Connections))
 	x.gauge("momserver_subscribers", "Subscribers.", float64(st.Subscribers))
 	x.gauge("momserver_slowest_lag_events", "Events that the slowest subscriber has not been sent.", float64(st.MaxLag))
-	x.counter("momserver_events_delivered_total", "Events sent, over all subscribers.", st.Delivered)
-	x.counter("momserver_calls_total", "Calls made to subscribers, heartbeats too.", st.Calls)
-	x.counter("momserver_gaps_total", "Gaps announced, over all subscribers.", st.Gaps)
+	x.counter("momserver_events_delivered_total", "Events sent, summed over all subscribers.", st.Delivered)
+	x.counter("momserver_calls_total", "Calls made to subscribers, heartbeats included.", st.Calls)
+	x.counter("momserver_gaps_total", "Gaps announced, summed over all subscribers.", st.Gaps)
 	x.counter("momserver_events_missed_total", "Events in these gaps.", st.Missed)
 	x.family("momserver_drops_total", "counter", "Subscriptions that ended, by reason.")
 	for _, reason := range momserver.Reasons() {
@@ -64,11 +64,11 @@ func (x *exposition) mirroring(st *momserver.Stats) {
 	for _, state := range wire.States() {
 		x.sample("momserver_jobs", float64(st.Jobs[state]), "state", state.String())
 	}
-	x.gauge("momserver_jobs_completed_with_errors", "Of the jobs whose latest run completed, those with errors.", float64(st.JobsFaulty))
+	x.gauge("momserver_jobs_completed_with_errors", "Jobs whose latest run completed with errors.", float64(st.JobsWithErrors))
 }
 
-// build returns the version of this module and, where it is the main one, the
-// revision that it was built from; empty where the binary does not say.
+// build returns the version of this module and, if this is the main module, the
+// revision that it was built from; "" for what the binary does not say.
 func build() (version, revision string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -15,11 +15,11 @@ import (
 	"time"
 )
 
-// profile.go serves what go tool pprof and go tool trace ask for. It is not
-// net/http/pprof because importing that registers on http.DefaultServeMux.
+// profile.go serves what go tool pprof and go tool trace ask for. It does not
+// use net/http/pprof, because importing that registers on http.DefaultServeMux.
 
-// maxRecording bounds a CPU profile or a trace; graceWriting is the time to
-// write it after.
+// maxRecording bounds a CPU profile or a trace. graceWriting is the time for
+// writing it afterwards.
 const (
 	maxRecording = 5 * time.Minute
 	graceWriting = 30 * time.Second
@@ -27,7 +27,7 @@ const (
 
 func handleProfiles(mux *http.ServeMux) {
 	mux.HandleFunc("GET /debug/pprof", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Location", "pprof/") // relative: the mux's own would lose where it is mounted
+		w.Header().Set("Location", "pprof/") // relative, because the mux does not know where it is mounted
 		w.WriteHeader(http.StatusMovedPermanently)
 	})
 	mux.HandleFunc("GET /debug/pprof/{$}", serveProfiles)
@@ -85,14 +85,14 @@ func serveProfile(w http.ResponseWriter, r *http.Request) {
 }
 
 // record writes what start records from now on, until the time that the request
-// names is over, or the client has gone.
+// asks for is over or the client has gone.
 func record(w http.ResponseWriter, r *http.Request, name string, standard time.Duration, start func(io.Writer) error, stop func()) {
 	length, ok := recording(r.FormValue("seconds"), standard)
 	if !ok {
 		http.Error(w, fmt.Sprintf("want seconds above 0, and at most %v", maxRecording.Seconds()), http.StatusBadRequest)
 		return
 	}
-	// Where the server has no deadline or none to set, there is none to extend.
+	// It fails if the server has no deadline to extend.
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(length + graceWriting))
 	asFile(w, name)
 	if err := start(w); err != nil {
@@ -106,7 +106,8 @@ func record(w http.ResponseWriter, r *http.Request, name string, standard time.D
 	<-ctx.Done()
 }
 
-// recording returns how long a request wants to record.
+// recording returns for how long a request asks to record; false if that is out
+// of bounds.
 func recording(text string, standard time.Duration) (time.Duration, bool) {
 	if text == "" {
 		return standard, true
@@ -118,7 +119,7 @@ func recording(text string, standard time.Duration) (time.Duration, bool) {
 	return time.Duration(n * float64(time.Second)), true
 }
 
-// asFile says that a file follows that no browser shows.
+// asFile makes the response a file that no browser shows.
 func asFile(w http.ResponseWriter, name string) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)

@@ -9,7 +9,7 @@ import (
 	"mom.internal/momserver"
 )
 
-// roll is the page /subscribers. Times between are in seconds.
+// roll is the page /subscribers. Durations are in seconds.
 type roll struct {
 	Time        time.Time    `json:"time"`
 	Published   uint64       `json:"published"` // Seq of the newest event
@@ -56,7 +56,7 @@ func serveSubscribers(w http.ResponseWriter, srv *momserver.Server) {
 	writeJSON(w, &page)
 }
 
-// writeJSON writes v so that a person can read it too.
+// writeJSON writes v indented, so that people can read it too.
 func writeJSON(w http.ResponseWriter, v any) {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {

@@ -9,13 +9,13 @@ import (
 )
 
 // vars is the page /debug/vars: an object with a member for each variable, as
-// expvar writes it. It is not expvar because importing that registers on
+// expvar writes it. It does not use expvar, because importing that registers on
 // [http.DefaultServeMux].
 type vars struct {
 	Cmdline    []string         `json:"cmdline"`
 	Goroutines int              `json:"goroutines"`
 	MemStats   runtime.MemStats `json:"memstats"`
-	Server     momserver.Stats  `json:"momserver"` // times between are in nanoseconds
+	Server     momserver.Stats  `json:"momserver"` // durations are in nanoseconds
 }
 
 func serveVars(w http.ResponseWriter, srv *momserver.Server) {

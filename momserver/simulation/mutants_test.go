@@ -60,13 +60,13 @@ var mutants = []mutant{
 		{"momclient/inbox.go", "\tin.receivedBytes += uint64(len(ch.data))\n\tin.ring()\n", "\tin.receivedBytes += uint64(len(ch.data))\n\tif len(in.chunks) > 1 {\n\t\tin.ring()\n\t}\n"},
 	}, []string{invariant.Healthy, invariant.Liveness}, tests{}},
 	{"deadline not reset", []edit{
-		{"momserver/peer.go", "\tnc.SetDeadline(time.Time{})\n\treturn nc, who, nil\n", "\treturn nc, who, nil\n"},
+		{"momserver/accept.go", "\tnc.SetDeadline(time.Time{})\n\treturn nc, id, nil\n", "\treturn nc, id, nil\n"},
 	}, []string{invariant.Healthy, invariant.Reasons}, tests{}},
 	{"message deadline not reset", []edit{
 		{"wire/duplex/conn.go", "defer c.nc.SetReadDeadline(time.Time{})", ""},
 	}, []string{invariant.Healthy, invariant.Reasons}, tests{}},
 	{"window leak", []edit{
-		{"momserver/call.go", "\ts.timeouts.Remove(c.timeout)\n\tc.timeout = nil\n", "\tif c.timeout != nil {\n\t\ts.timeouts.Remove(c.timeout)\n\t\tc.timeout = nil\n\t\tif c.total%16 == 15 {\n\t\t\treturn\n\t\t}\n\t}\n"},
+		{"momserver/call.go", "\ts.timeouts.Remove(c.timeoutEntry)\n\tc.timeoutEntry = nil\n", "\tif c.timeoutEntry != nil {\n\t\ts.timeouts.Remove(c.timeoutEntry)\n\t\tc.timeoutEntry = nil\n\t\tif c.sentThrough%16 == 15 {\n\t\t\treturn\n\t\t}\n\t}\n"},
 	}, []string{invariant.Healthy, invariant.Bounded, invariant.Liveness}, tests{}},
 	{"Close leak", []edit{
 		{"momserver/server.go", "\ts.closeConns()\n\ts.running.Wait()\n", ""},
@@ -84,7 +84,7 @@ var mutants = []mutant{
 		{"momserver/server.go", "\ts.sender.wake()\n", "\ts.sender.wake()\n\tfor _, sub := range s.Subscribers() {\n\t\tif sub.InFlight >= 4 {\n\t\t\ttime.Sleep(time.Millisecond)\n\t\t}\n\t}\n"},
 	}, []string{invariant.NoWait, invariant.Published}, tests{}},
 	{"sender waits for a stuck subscriber", []edit{
-		{"momserver/sender.go", "return len(sub.inflight) < s.cfg.Window &&", "if len(sub.inflight) >= 4 {\n\t\ttime.Sleep(time.Second)\n\t}\n\treturn len(sub.inflight) < s.cfg.Window &&"},
+		{"momserver/sender.go", "return len(sub.unanswered) < s.cfg.Window &&", "if len(sub.unanswered) >= 4 {\n\t\ttime.Sleep(time.Second)\n\t}\n\treturn len(sub.unanswered) < s.cfg.Window &&"},
 	}, []string{invariant.Healthy, invariant.NoWait}, tests{}},
 	{"room leak", []edit{
 		{"momclient/inbox.go", "\tin.events--\n", "\tif seq%64 != 0 {\n\t\tin.events--\n\t}\n"},
@@ -102,14 +102,14 @@ var mutants = []mutant{
 		{"momclient/inbox.go", "if d.n > in.moved {", "if d.n == in.moved+1 {"},
 	}, []string{invariant.Ended, invariant.Order, invariant.NoRepeats, invariant.Gaps, invariant.Sum, invariant.Liveness}, tests{}},
 	{"callback connection left open", []edit{
-		{"momserver/service.go", "\tif sub.callee != sub.main {\n\t\tsub.callee.Close(end)\n\t}\n", ""},
-		{"momserver/service.go", "\t\tsub.callee.Close(e)", "\t\t"},
+		{"momserver/subscribers.go", "\tif sub.callbackConn != sub.conn {\n\t\tsub.callbackConn.Close(end)\n\t}\n", ""},
+		{"momserver/service.go", "\t\tsub.callbackConn.Close(e)", "\t\t"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"callback endpoint left open", []edit{
 		{"momclient/session.go", "\tdefer ep.close()\n", ""},
 	}, []string{invariant.Bounded}, tests{}},
 	{"dial-back that outlives the server", []edit{
-		{"momserver/callback.go", "context.WithTimeout(s.life, s.cfg.DialTimeout)", "context.WithTimeout(context.Background(), s.cfg.DialTimeout)"},
+		{"momserver/dialback.go", "context.WithTimeout(s.life, s.cfg.DialTimeout)", "context.WithTimeout(context.Background(), s.cfg.DialTimeout)"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"TLS closed with an alert", []edit{
 		{"wire/protocol/tls.go", "{ return c.NetConn().Close() }", "{ return c.Conn.Close() }"},
@@ -121,19 +121,19 @@ var mutants = []mutant{
 		{"momserver/internal/history/position.go", "p.Missed += missed\n", "_ = missed\n"},
 	}, []string{invariant.Sum}, tests{}},
 	{"idle subscriber woken too late", []edit{
-		{"momserver/sender.go", "if sub.at.Next <= s.swept.Next {", "if sub.at.Next < s.swept.Next {"},
+		{"momserver/scan.go", "if sub.at.Next <= s.scanned.Next {", "if sub.at.Next < s.scanned.Next {"},
 	}, []string{invariant.Published, invariant.Sum, invariant.Gaps, invariant.Healthy, invariant.Liveness}, tests{}},
 	{"idle subscribers not told of what left the cache", []edit{
-		{"momserver/sender.go", "\t\t\ts.activate(sub)\n", "\t\t\tsub.at.Next = max(sub.at.Next, s.swept.Next)\n"},
+		{"momserver/scan.go", "\t\t\ts.activate(sub)\n", "\t\t\tsub.at.Next = max(sub.at.Next, s.scanned.Next)\n"},
 	}, nil, tests{"momserver", "^TestIdleBehindTheCache$"}},
 	{"rest of a snapshot forgotten", []edit{
 		{"momserver/internal/history/position.go", "{ p.snapshot, p.givenUp = nil, true }", "{ p.snapshot = nil }"},
 	}, nil, tests{"momserver", "^TestGiveUpSnapshots$"}},
 	{"no idleness after a refused subscription", []edit{
-		{"momserver/service.go", "\tsv.sub = nil\n\tsv.startIdle()\n", "\tsv.sub = nil\n"},
+		{"momserver/service.go", "\tsv.sub = nil\n\tsv.startIdleTimer()\n", "\tsv.sub = nil\n"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"no idleness after unsubscribing", []edit{
-		{"momserver/service.go", "\t\tdefer sv.mu.Unlock()\n\t\tsv.startIdle()\n", "\t\tdefer sv.mu.Unlock()\n"},
+		{"momserver/service.go", "\t\tdefer sv.mu.Unlock()\n\t\tsv.startIdleTimer()\n", "\t\tdefer sv.mu.Unlock()\n"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"silence of the wrong connection", []edit{
 		{"momclient/session.go", "time.Since(s.callee.LastReceived())", "time.Since(s.conn.LastReceived())"},
@@ -151,7 +151,7 @@ var mutants = []mutant{
 		{"wire/duplex/outbox.go", "\t\t\to.pooled, o.buf, o.replies = nil, nil, 0\n\t\t\to.notifyRoom()\n", "\t\t\to.pooled, o.buf, o.replies = nil, nil, 0\n"},
 	}, nil, tests{"wire/duplex", ""}},
 	{"heartbeats wait for a stuck subscriber", []edit{
-		{"momserver/sender.go", "\t\t\ts.beats.MoveToBack(el)\n", ""},
+		{"momserver/call.go", "\t\t\ts.heartbeats.MoveToBack(el)\n", ""},
 	}, []string{invariant.Healthy}, tests{}},
 	{"refused run kept in the history", []edit{
 		{"momserver/internal/history/history.go", "\th.runs.forget(ev.RunID, run)\n", "\tif err == nil {\n\t\th.runs.forget(ev.RunID, run)\n\t}\n"},
@@ -166,7 +166,7 @@ var mutants = []mutant{
 		{"momserver/package.go", "state: wire.PackageInitialized, since: now}\n", "state: wire.PackageInitialized, since: now}\n\tj.open[p] = struct{}{}\n"},
 	}, []string{invariant.Published}, tests{}},
 	{"address kept after its last connection", []edit{
-		{"momserver/peer.go", "if s.perAddr[p.addr]--; s.perAddr[p.addr] == 0 {\n\t\tdelete(s.perAddr, p.addr)\n\t}", "s.perAddr[p.addr]--"},
+		{"momserver/accept.go", "if s.perAddr[c.addr]--; s.perAddr[c.addr] == 0 {\n\t\tdelete(s.perAddr, c.addr)\n\t}", "s.perAddr[c.addr]--"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"what waits is thrown away", []edit{
 		{"momclient/client.go", "\t<-sub.done\n\tc.mu.Lock()\n", "\t<-sub.done\n\tc.inbox.mu.Lock()\n\tc.inbox.rewind()\n\tc.inbox.mu.Unlock()\n\tc.mu.Lock()\n"},

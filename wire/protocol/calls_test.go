@@ -81,7 +81,6 @@ func TestServicesListed(t *testing.T) {
 	used := map[string]bool{"record": true}
 	for _, service := range []struct{ name, file, receiver string }{
 		{ServerService, "../../momserver/service.go", "service"},
-		{ServerService, "../../momserver/page.go", "service"},
 		{CallbackService, "../../momclient/callback.go", "callback"},
 	} {
 		for method, params := range methodsOf(t, service.file, service.receiver) {

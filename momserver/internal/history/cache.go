@@ -5,22 +5,21 @@ import (
 	"math"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
-// meta is what the server must know of an event without decoding it.
+// meta is what the server needs to know of an event without decoding it.
 type meta struct {
-	def        *protocol.Definition // completes the event; knows its run and job
+	def        *protocol.Definition // completes the event; has its run and job
 	state      wire.State
 	severity   wire.Severity
 	final      bool
-	withErrors bool          // completed, with errors
-	at         time.Duration // when it was published, since the server was made; in the cache to the second
+	withErrors bool          // the run completed with errors
+	at         time.Duration // when it was published, since the server was made; a cached one is cut to seconds
 }
 
-// event is one event of the cache. It never changes.
+// event is one cached event. It never changes.
 type event struct {
 	meta
 	seq  uint64
@@ -31,25 +30,25 @@ type event struct {
 const segmentEvents = 64
 
 // segment holds consecutive events, one after another in one piece of memory.
-// What has been written stays as it is, so a reader that has taken hold of the
-// segment under the lock copies from it without. Marks are kept small, because
-// they come on top of each event's bytes.
+// Bytes that have been written never change, so a reader that has got the
+// segment under the lock copies from it without the lock. The metas are packed,
+// because they come on top of the bytes of each event.
 type segment struct {
 	data  []byte
-	ends  [segmentEvents]uint32  // of each event in data
-	defs  []*protocol.Definition // that complete its events
+	ends  [segmentEvents]uint32  // where each event ends in data
+	defs  []*protocol.Definition // that complete the events
 	metas [segmentEvents]packedMeta
 	began time.Duration // when the first event was published
 }
 
 // packedMeta is a meta as a segment keeps it.
 type packedMeta struct {
-	after uint16 // seconds since began, as far as they go: 18 hours
-	def   uint8  // in defs, of which there are no more than events
+	after uint16 // seconds since began; 18 hours at most
+	def   uint8  // index in defs, of which there are no more than events
 	bits  uint8  // state, severity and flags
 }
 
-// Where the bits are. There are nine states and three severities.
+// The parts of packedMeta.bits. There are nine states and three severities.
 const (
 	stateBits     = 0x0f
 	severityAt    = 4
@@ -58,7 +57,7 @@ const (
 	withErrorsBit = 1 << 7
 )
 
-// bits returns what a packedMeta keeps of m in its bits.
+// bits returns the bits of the packedMeta of m.
 func (m *meta) bits() uint8 {
 	bits := uint8(m.state)&stateBits | uint8(m.severity)&severityBits<<severityAt
 	if m.final {
@@ -102,7 +101,7 @@ func (s *segment) meta(i int) meta {
 	}
 }
 
-// slice returns the bytes of the events from the i-th to before the j-th.
+// slice returns the bytes of the i-th to the j-th event, without the j-th.
 func (s *segment) slice(i, j int) []byte {
 	start := uint32(0)
 	if i > 0 {
@@ -111,29 +110,30 @@ func (s *segment) slice(i, j int) []byte {
 	return s.data[start:s.ends[j-1]:s.ends[j-1]]
 }
 
-// cache holds the newest events, by their Seq. The history guards it.
+// cache holds the newest events by their Seq. The history guards it.
 type cache struct {
 	segments []*segment
-	last     *segment // the one before these
+	last     *segment // the one before these; nil for none
 	base     uint64   // Seq of the first segment's first event
-	oldest   uint64   // Seq of the oldest event that counts; head+1 for none
+	oldest   uint64   // Seq of the oldest event; head+1 for none
 	head     uint64   // Seq of the newest event, 0 for none
-	bytes    int      // of the events that count
+	bytes    int      // of the events
 	evicted  uint64   // bytes of the events that have left
 }
 
 func newCache() cache { return cache{base: 1, oldest: 1} }
 
-// len returns how many events there are.
+// len returns the number of events.
 func (c *cache) len() int { return int(c.head - c.oldest + 1) }
 
-// find returns where the event stands.
+// find returns the segment of an event in the cache, and the event's index
+// there.
 func (c *cache) find(seq uint64) (*segment, int) {
 	i := seq - c.base
 	return c.segments[i/segmentEvents], int(i % segmentEvents)
 }
 
-// at returns an event that is there.
+// at returns an event in the cache.
 func (c *cache) at(seq uint64) event {
 	s, i := c.find(seq)
 	return event{meta: s.meta(i), seq: seq, data: s.slice(i, i+1)}
@@ -147,7 +147,7 @@ func (c *cache) append(m meta, data []byte) event {
 		if n := len(c.segments); n > 0 {
 			last := c.segments[n-1]
 			if cap(last.data) > len(last.data) {
-				last.data = bytes.Clone(last.data) // it will not grow any more
+				last.data = bytes.Clone(last.data) // frees what append reserved
 			}
 			size = len(last.data)
 		}
@@ -162,7 +162,7 @@ func (c *cache) append(m meta, data []byte) event {
 	return event{meta: m, seq: c.head, data: s.slice(i, i+1)}
 }
 
-// dropOldest lets go of the oldest event.
+// dropOldest removes the oldest event.
 func (c *cache) dropOldest() {
 	s, i := c.find(c.oldest)
 	size := len(s.slice(i, i+1))
@@ -176,8 +176,10 @@ func (c *cache) dropOldest() {
 	}
 }
 
-// passed returns an event a segment's length behind the oldest, each in its
-// turn: whoever points to its bytes holds on to memory that has left the cache.
+// lagging returns the event that left the cache segmentEvents events ago; nil
+// if there is none. It is called before each dropOldest, and so returns every
+// event once. A pointer to that event's bytes would keep a whole segment in
+// memory that has left the cache.
 func (c *cache) lagging() (*protocol.Definition, uint64) {
 	if c.last == nil {
 		return nil, 0

@@ -7,44 +7,45 @@ import (
 
 // ref is where an edge has the event of a run, or of a job.
 type ref struct {
-	e  *event // nil for none. It points into the cache while the event is there, and to a copy after
-	at int    // in the edge's lists
+	e  *event // nil for none; its data lies in the cache while the event is there, and in a copy afterwards
+	at int    // index in the edge's lists
 }
 
 // edge holds the latest event of each run that is unfinished at one edge of the
-// cache: the head or the tail. The events lie in one piece, in no order, so that
-// taking a snapshot under the history's lock is copying memory.
+// cache, the head or the tail; or the latest event of each job. The pointers
+// lie in one piece and in no order, so that taking a snapshot under the
+// history's lock is copying memory.
 type edge struct {
-	events []*event // never changed where they point to: a snapshot has them too
-	refs   []*ref   // whose they are
+	events []*event // each is replaced, never changed, because a snapshot holds it too
+	refs   []*ref   // the ref of each event
 }
 
-// set makes e the newest event of the ref's run.
-func (o *edge) set(s *ref, e *event) {
-	if s.e == nil {
-		s.at = len(o.events)
-		o.events, o.refs = append(o.events, e), append(o.refs, s)
+// set makes e the latest event of r's run or job.
+func (g *edge) set(r *ref, e *event) {
+	if r.e == nil {
+		r.at = len(g.events)
+		g.events, g.refs = append(g.events, e), append(g.refs, r)
 	}
-	s.e, o.events[s.at] = e, e
+	r.e, g.events[r.at] = e, e
 }
 
-// clear takes the ref's run out.
-func (o *edge) clear(s *ref) {
-	if s.e == nil {
+// clear removes r's run or job.
+func (g *edge) clear(r *ref) {
+	if r.e == nil {
 		return
 	}
-	last := len(o.events) - 1
-	o.events[s.at], o.refs[s.at] = o.events[last], o.refs[last]
-	o.refs[s.at].at = s.at
-	o.events[last], o.refs[last] = nil, nil
-	o.events, o.refs = o.events[:last], o.refs[:last]
-	s.e = nil
+	last := len(g.events) - 1
+	g.events[r.at], g.refs[r.at] = g.events[last], g.refs[last]
+	g.refs[r.at].at = r.at
+	g.events[last], g.refs[last] = nil, nil
+	g.events, g.refs = g.events[:last], g.refs[:last]
+	r.e = nil
 }
 
-// snapshot returns the events, in no order; see bySeq.
-func (o *edge) snapshot() []*event { return slices.Clone(o.events) }
+// snapshot returns the events in no order; see bySeq.
+func (g *edge) snapshot() []*event { return slices.Clone(g.events) }
 
-// bySeq puts a snapshot in order. It needs no lock.
+// bySeq sorts a snapshot. It needs no lock.
 func bySeq(snapshot []*event) {
 	slices.SortFunc(snapshot, func(a, b *event) int { return cmp.Compare(a.seq, b.seq) })
 }

@@ -13,24 +13,23 @@ import (
 	"mom.internal/wire/protocol"
 )
 
-// Limits bounds what a history keeps. The comments name the field of
-// momserver.Config that each is.
+// Limits bounds what a history keeps. Each comment ends with the field of
+// momserver.Config that the limit is.
 type Limits struct {
 	Events     int           // in the cache; CacheEvents
 	Bytes      int           // of events in the cache; CacheBytes
 	EventBytes int           // of one event; MaxEventBytes
-	Runs       int           // that are unfinished; MaxRuns
+	Runs       int           // unfinished ones; MaxRuns
 	Jobs       int           // whose latest event is kept; MaxJobs
-	RunSilence time.Duration // of a run, after which a new run may end it; MaxRunSilence
+	RunSilence time.Duration // after which a run may give way to a new one; MaxRunSilence
 }
 
-// History is the newest events, and where every unfinished run stands at the
-// two edges of the cache.
+// History holds the newest events, and the latest event of every unfinished run
+// at the two edges of the cache.
 //
-// At the tail, a run stands at its latest event among those that have left the
-// cache. A reader that goes on at the tail needs just these events. So a
-// snapshot at the tail followed by the cache says the same as a snapshot at the
-// head.
+// At the tail, that is the latest event among those that have left the cache. A
+// reader that goes on at the tail needs just these events. So a snapshot at the
+// tail followed by the cache says the same as a snapshot at the head.
 type History struct {
 	epoch  uuid.UUID
 	types  []byte // type definitions of the encoder
@@ -38,8 +37,8 @@ type History struct {
 
 	// mu guards all below. It is held while one event is encoded and stored, or
 	// two if one run gives way to another; while events leave a full cache; and
-	// while a snapshot is taken, which is a pointer for each unfinished run or
-	// each job. It is the last lock that is taken: no other is taken under it.
+	// while a snapshot is taken, which is one pointer for each unfinished run or
+	// each job. No other lock is taken while it is held.
 	mu     sync.Mutex
 	closed bool
 	enc    *protocol.EventEncoder
@@ -48,7 +47,7 @@ type History struct {
 	jobs   jobs
 }
 
-// New returns an empty history of a new epoch.
+// New returns an empty history with a new epoch.
 func New(limits Limits) *History {
 	h := &History{epoch: uuid.New(), limits: limits, enc: protocol.NewEventEncoder(), cache: newCache(), jobs: jobs{bound: limits.Jobs}}
 	h.types = h.enc.Types()
@@ -62,19 +61,21 @@ func (h *History) Epoch() uuid.UUID { return h.epoch }
 // event. The caller does not change them.
 func (h *History) Types() []byte { return h.types }
 
-// Publish gives the event, of the time at, the next Seq and appends it. It
-// refuses the event, and changes nothing, after Close, over the bound of an
-// event, for a run that gave way to another, and for the first event of a run
-// over the bound of unfinished runs. In the last case, if an unfinished run has
-// been silent for too long, Publish ends that run first, instead of refusing.
-// ofJob is set if the event's run has an owner that ends it; such a run never
-// gives way.
+// Publish gives the event, published at the time at, the next Seq, and appends
+// it. ofJob is set if the run has an owner that ends it; such a run never gives
+// way.
+//
+// Publish refuses the event, and changes nothing, after Close, over the bound
+// of one event, if the event's run has given way, and if the event begins a run
+// over the bound of unfinished runs. In the last case, Publish instead ends the
+// run that has been silent longest, if that was silent for Limits.RunSilence or
+// longer.
 func (h *History) Publish(ev *wire.Event, at time.Duration, ofJob bool) error {
 	m := meta{state: ev.Data.Status.State, severity: ev.Severity(), final: ev.EndsRun(), withErrors: ev.CompletedWithErrors(), at: at}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return wire.Errorf(wire.Closed, "momserver: publish after Shutdown or Close")
+		return wire.Errorf(wire.Closed, "momserver: Publish after Shutdown or Close")
 	}
 	if h.runs.gaveWay(ev.RunID) {
 		return wire.Errorf(wire.RunEnded, "momserver: no %v: the server has ended the run, because nothing was published of it for Config.MaxRunSilence", ev.Data.Status.State)
@@ -90,7 +91,7 @@ func (h *History) Publish(ev *wire.Event, at time.Duration, ofJob bool) error {
 }
 
 // encode encodes and appends the event. If over is set, the event begins a run
-// over the bound of unfinished runs: encode first ends a silent run, which
+// over the bound of unfinished runs, so encode first ends a silent run, which
 // gives way, or refuses the event if there is none. mu is held.
 func (h *History) encode(ev *wire.Event, run *runState, m meta, ofJob, over bool) (err error) {
 	var silent *runState
@@ -129,7 +130,7 @@ func (h *History) append(m meta, data []byte, run *runState, ofJob bool) {
 }
 
 // encodeEnd encodes the event that ends a silent run: a copy of the run's
-// latest event without its package, with the reason in the log. mu is held.
+// latest event without its package, and with the reason in the log. mu is held.
 func (h *History) encodeEnd(run *runState, at time.Duration) (m meta, data []byte, err error) {
 	var known protocol.SentDefs
 	var ev wire.Event
@@ -148,7 +149,7 @@ func (h *History) encodeEnd(run *runState, at time.Duration) (m meta, data []byt
 	}}}
 	m = meta{state: wire.ExportingError, severity: wire.SeverityError, final: true, at: at}
 	m.def, data, err = h.enc.Encode(&ev, &run.common, h.limits.EventBytes)
-	for _, leaveOut := range []func(){ // one after the other, while the event is too large
+	for _, leaveOut := range []func(){ // one after another, while the event is too large
 		func() { ev.Data.Initialize = nil },
 		func() { ev.Data.Status.Log = nil },
 		func() { ev.Data.Progress = wire.Progress{Errors: 1} },
@@ -161,7 +162,7 @@ func (h *History) encodeEnd(run *runState, at time.Duration) (m meta, data []byt
 	return m, bytes.Clone(data), err
 }
 
-// evict moves the oldest event from the cache into the state at the tail.
+// evict moves the oldest event out of the cache, to the tail. mu is held.
 func (h *History) evict() {
 	e := h.cache.at(h.cache.oldest)
 	h.runs.evict(e)
@@ -191,7 +192,7 @@ type Figures struct {
 	Head       uint64             // Seq of the newest event
 	Events     int                // in the cache
 	Bytes      int                // of these events
-	Oldest     time.Duration      // when the oldest cached event was published; 0 for none
+	Oldest     time.Duration      // when the oldest cached event was published; 0 if none is cached
 	Runs       int                // that are unfinished
 	Jobs       map[wire.State]int // by the state of their latest event
 	WithErrors int                // jobs that completed with errors

@@ -10,12 +10,12 @@ import (
 	"mom.internal/wire"
 )
 
-// jobs holds the latest event of each job, up to a bound: the job that has been
-// silent longest is dropped first. The history guards it.
+// jobs holds the latest event of each job, up to a bound. Over it, the job that
+// has been silent longest is dropped. The history guards it.
 type jobs struct {
 	bound  int
 	states stateCounts
-	order  list.List // of *ref in edge, the one silent longest first
+	order  list.List // of *ref, the job that has been silent longest first
 	byID   map[uuid.UUID]*list.Element
 	edge   edge
 }
@@ -45,16 +45,17 @@ func (j *jobs) publish(e *event) {
 	}
 }
 
-// evict records that e is about to leave the cache.
+// evict copies e if it is the latest event of its job, because it is about to
+// leave the cache.
 func (j *jobs) evict(e event) {
 	if el := j.byID[e.def.JobID()]; el != nil && el.Value.(*ref).e.seq == e.seq {
-		kept := e // allocated only here: few of the events that leave are kept
+		kept := e // allocated only here, because few of the events that leave are kept
 		kept.data = bytes.Clone(e.data)
 		j.edge.set(el.Value.(*ref), &kept)
 	}
 }
 
-// latest returns the events, in no order; see byJob.
+// latest returns the events in no order; see byJob.
 func (j *jobs) latest() []*event { return j.edge.snapshot() }
 
 // byJob sorts events by the IDs of their jobs. It needs no lock.
@@ -64,11 +65,11 @@ func byJob(events []*event) {
 
 // stateCounts counts jobs by the state of their latest event.
 type stateCounts struct {
-	states     [1 << 8]int // by wire.State, of any number
+	states     [1 << 8]int // by wire.State, whatever its number
 	withErrors int         // jobs that completed with errors
 }
 
-// add adds n to the counts for a job with the latest event e.
+// add adds n to the counts of a job with the latest event e.
 func (c *stateCounts) add(e *event, n int) {
 	c.states[e.state] += n
 	if e.withErrors {

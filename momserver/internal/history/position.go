@@ -8,17 +8,16 @@ import (
 )
 
 // Position is where a reader goes on. The reader has passed all events before
-// Next; Missed of them are lost and not yet announced. The reader reads the
-// snapshot before the event Next.
+// Next. It reads the snapshot before the event Next.
 type Position struct {
 	Next    uint64 // Seq of the next event
-	Missed  uint64
-	Head    uint64 // Seq of the newest event when the history was last asked
-	Evicted uint64 // bytes of the events that had left the cache then
+	Missed  uint64 // events lost before Next, and not announced
+	Head    uint64 // Seq of the newest event when p last read the history
+	Evicted uint64 // bytes of all events that had left the cache by then
 
-	snapshot []*event // what is left of it, oldest first
-	last     uint64   // Seq of the event that was read from the snapshot last
-	givenUp  bool
+	snapshot []*event // that has not been read, oldest first
+	last     uint64   // Seq of the last event that was read from the snapshot
+	givenUp  bool     // by GiveUp, until Resume
 }
 
 // SnapshotLeft returns how many events of the snapshot have not been read.
@@ -34,9 +33,9 @@ func (p *Position) GiveUp() { p.snapshot, p.givenUp = nil, true }
 // GivenUp reports whether GiveUp was called, and Resume was not.
 func (p *Position) GivenUp() bool { return p.givenUp }
 
-// Begin returns the position where a subscription begins. If renew is set, the
-// subscription had not read the whole snapshot of the cursor's place, and gets
-// one again.
+// Begin returns the position where a subscription begins. renew is set if the
+// subscription had not read the whole snapshot that belongs to the cursor, and
+// so needs one again.
 func (h *History) Begin(from wire.From, cursor wire.Cursor, renew bool) (Position, error) {
 	h.mu.Lock()
 	p, edge, err := h.locate(from, cursor, renew)
@@ -62,8 +61,8 @@ func (h *History) After(cursor wire.Cursor) (Position, error) {
 }
 
 // Resume takes a new snapshot for p, whose snapshot was given up. If no event
-// since the old snapshot has been lost, the new one goes on where the reader had
-// got to in the old one. Otherwise p has a gap, and the new snapshot is whole.
+// has been lost since the old snapshot, the new one goes on where the old one
+// was given up. Otherwise p has a gap, and the new snapshot is whole.
 func (h *History) Resume(p *Position) {
 	q, err := h.Begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: p.Next - 1}, true)
 	if err != nil {
@@ -78,15 +77,16 @@ func (h *History) Resume(p *Position) {
 	*p = q
 }
 
-// SkipGap moves p, if its next event has left the cache, to the oldest event
-// there. It does not count the events that p misses, and takes no snapshot.
+// SkipGap moves p to the oldest cached event if its next event has left the
+// cache. It does not count the events that p misses, and takes no snapshot.
 func (h *History) SkipGap(p *Position) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p.Next = max(p.Next, h.cache.oldest)
 }
 
-// skip moves p over a gap.
+// skip moves p, whose next event has left the cache, over the gap, and takes
+// the snapshot at the tail.
 func (h *History) skip(p *Position) {
 	missed := p.Missed
 	h.mu.Lock()
@@ -107,10 +107,10 @@ func (h *History) locate(from wire.From, cursor wire.Cursor, renew bool) (Positi
 		return h.at(h.cache.oldest), &h.runs.tail, nil
 	case wire.FromCursor:
 	default:
-		return Position{}, nil, wire.Errorf(wire.BadRequest, "a subscription from %d, which is no place", from)
+		return Position{}, nil, wire.Errorf(wire.BadRequest, "a subscription with From %d, which is not defined", from)
 	}
 	if cursor.Epoch != h.epoch {
-		return h.tail(1), &h.runs.tail, nil // to a client of another server's life, all of this one is new
+		return h.tail(1), &h.runs.tail, nil // every event of this epoch is new to the client
 	}
 	switch next := cursor.Seq + 1; {
 	case cursor.Seq > h.cache.head:

@@ -10,28 +10,29 @@ import (
 // Portion bounds one reading.
 type Portion struct {
 	Last   uint64 // Seq of the last event
-	Looks  int    // events that the reading looks at, about, whether it copies them or not
-	Events int    // events that it copies
-	Bytes  int    // bytes that it copies, about; one event is copied always
+	Looks  int    // about how many events are looked at, appended or not
+	Events int    // how many events are appended
+	Bytes  int    // about how many bytes are appended; one event always is
 }
 
-// span is events of one segment, which can be read without the lock.
+// span is consecutive events of one segment, which can be read without the
+// lock.
 type span struct {
 	seg      *segment
 	data     []byte // of seg, as it was under the lock
 	defs     []*protocol.Definition
-	from, to int // in seg
+	from, to int // indexes in seg; without the event at to
 }
 
-// event returns the properties of the i-th event of the segment, which is not
-// decoded for that.
+// event returns the properties of the i-th event of the segment, without
+// decoding it.
 func (s *span) event(i int) (*protocol.Definition, wire.State, wire.Severity) {
 	m := s.seg.metas[i]
 	return s.defs[m.def], m.state(), m.severity()
 }
 
 // span returns events from p.Next on. It returns none if p.Next is past the
-// newest event, or if p.Next has left the cache, which is a gap.
+// newest event, or if the event p.Next has left the cache, which is a gap.
 func (h *History) span(p *Position) (s span, gap bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -43,10 +44,10 @@ func (h *History) span(p *Position) (s span, gap bool) {
 	return span{seg: seg, data: seg.data, defs: seg.defs, from: i, to: min(segmentEvents, i+int(p.Head-p.Next)+1)}, false
 }
 
-// Look moves p past the newest event. It calls each with the properties of
-// every event, before p passes that event. It stops, and returns true, if the
+// Scan moves p past the newest event. It calls each with the properties of
+// every event, before p passes that event. It stops and returns true if the
 // next event has left the cache.
-func (h *History) Look(p *Position, each func(*protocol.Definition, wire.State, wire.Severity)) (gap bool) {
+func (h *History) Scan(p *Position, each func(*protocol.Definition, wire.State, wire.Severity)) (gap bool) {
 	for {
 		s, gap := h.span(p)
 		if s.seg == nil {
@@ -59,16 +60,16 @@ func (h *History) Look(p *Position, each func(*protocol.Definition, wire.State, 
 	}
 }
 
-// Read copies the events from p.Next on that r takes into dst, with the
+// Read appends the events from p.Next on that r takes to dst, with the
 // definitions that r needs. It moves p past the events that it looked at, and
-// returns the number of events that it copied. If p.Next has left the cache,
-// Read gives p the gap and its snapshot instead.
+// returns the number of events that it appended. If the event p.Next has left
+// the cache, Read instead moves p over the gap and gives it a snapshot.
 func (h *History) Read(p *Position, r *Reader, most Portion, dst []byte) ([]byte, int) {
 	n, start, all, first := 0, len(dst), r.TakesAll(), p.Next
 	for n < most.Events && p.Next <= most.Last && p.Next-first < uint64(most.Looks) {
 		s, gap := h.span(p)
 		if s.seg == nil {
-			if gap && n == 0 { // else the gap is for the next reading
+			if gap && n == 0 { // otherwise the next reading meets the gap
 				h.skip(p)
 			}
 			return dst, n
@@ -94,8 +95,8 @@ func (h *History) Read(p *Position, r *Reader, most Portion, dst []byte) ([]byte
 	return dst, n
 }
 
-// ReadSnapshot copies the events of p's snapshot that r takes, as Read does. It
-// removes the events that it looked at from the snapshot.
+// ReadSnapshot appends the events of p's snapshot that r takes, as Read does.
+// It removes the events that it looked at from the snapshot.
 func (p *Position) ReadSnapshot(r *Reader, most Portion, dst []byte) ([]byte, int) {
 	n, start, all := 0, len(dst), r.TakesAll()
 	for looked := 0; looked < most.Looks && n < most.Events && len(p.snapshot) > 0; looked++ {
@@ -116,17 +117,17 @@ func (p *Position) ReadSnapshot(r *Reader, most Portion, dst []byte) ([]byte, in
 	return dst, n
 }
 
-// ReadJobs copies the latest events of the jobs in sees after the given job, in
-// the order of their IDs, until about maxBytes. It reports whether there are
-// more.
-func (h *History) ReadJobs(after uuid.UUID, sees *JobSet, maxBytes int, dst []byte) (_ []byte, n int, more bool) {
+// ReadJobs appends the latest event of each visible job after the given one to
+// dst, sorted by the IDs of the jobs, up to about maxBytes. It reports whether
+// there are more.
+func (h *History) ReadJobs(after uuid.UUID, visible *JobSet, maxBytes int, dst []byte) (_ []byte, n int, more bool) {
 	h.mu.Lock()
 	all := h.jobs.latest()
 	h.mu.Unlock()
 	byJob(all)
 	var sent protocol.SentDefs
 	for _, e := range all {
-		if compareIDs(e.def.JobID(), after) <= 0 || !sees.Has(e.def) {
+		if compareIDs(e.def.JobID(), after) <= 0 || !visible.Has(e.def) {
 			continue
 		}
 		if n > 0 && len(dst)+len(e.data) > maxBytes {

@@ -13,20 +13,20 @@ import (
 // Reader holds which events a subscriber takes, and which definitions it has
 // been sent. The zero Reader takes every event.
 type Reader struct {
-	States   uint16        // a bit for each state that it takes; zero for all
-	Severity wire.Severity // the least that it takes
+	States   uint16        // the bit 1<<state for each state that it takes; 0 for all
+	Severity wire.Severity // the least severity that it takes
 
-	wants *JobSet // the jobs of its filter; nil for all
-	sees  *JobSet // the jobs that it may see; nil for all
-	sent  protocol.SentDefs
+	wanted  *JobSet // the jobs of its filter; nil for all
+	visible *JobSet // the jobs that it may see; nil for all
+	sent    protocol.SentDefs
 }
 
-// NewReader returns a reader of the events that the filter takes, of the jobs
-// that it may see; nil for all jobs.
-func NewReader(f *wire.Filter, sees *JobSet) Reader {
-	r := Reader{sees: sees, Severity: f.Severity}
+// NewReader returns a reader of the events that the filter takes, of the
+// visible jobs; nil for all jobs.
+func NewReader(f *wire.Filter, visible *JobSet) Reader {
+	r := Reader{visible: visible, Severity: f.Severity}
 	if len(f.Jobs)+len(f.Names) > 0 {
-		r.wants = NewJobSet(f.Jobs, f.Names)
+		r.wanted = NewJobSet(f.Jobs, f.Names)
 	}
 	for _, s := range f.States {
 		r.States |= 1 << s
@@ -34,23 +34,24 @@ func NewReader(f *wire.Filter, sees *JobSet) Reader {
 	return r
 }
 
-// Jobs returns the jobs that the reader names, or else those that it may see; nil
-// if it takes events of every job. It takes no event of a job outside the set.
+// Jobs returns a set outside of which the reader takes no event: the jobs of
+// its filter if that names some, or else the visible jobs. It returns nil if
+// the reader takes events of every job.
 func (r *Reader) Jobs() *JobSet {
-	if r.wants != nil {
-		return r.wants
+	if r.wanted != nil {
+		return r.wanted
 	}
-	return r.sees
+	return r.visible
 }
 
 // TakesAll reports whether the reader takes every event.
 func (r *Reader) TakesAll() bool {
-	return r.wants == nil && r.sees == nil && r.States == 0 && r.Severity == 0
+	return r.wanted == nil && r.visible == nil && r.States == 0 && r.Severity == 0
 }
 
-// Takes reports whether the reader takes an event, which def completes.
+// Takes reports whether the reader takes an event that def completes.
 func (r *Reader) Takes(def *protocol.Definition, state wire.State, severity wire.Severity) bool {
-	return severity >= r.Severity && (r.States == 0 || r.States&(1<<state) != 0) && r.wants.Has(def) && r.sees.Has(def)
+	return severity >= r.Severity && (r.States == 0 || r.States&(1<<state) != 0) && r.wanted.Has(def) && r.visible.Has(def)
 }
 
 // JobSet is a set of jobs, some by their IDs and some by their names. A nil
@@ -60,7 +61,7 @@ type JobSet struct {
 	Names []string
 }
 
-// NewJobSet returns a set. It keeps neither slice.
+// NewJobSet returns a set of copies of ids and names.
 func NewJobSet(ids []uuid.UUID, names []string) *JobSet {
 	set := &JobSet{slices.Clone(ids), slices.Clone(names)}
 	slices.SortFunc(set.IDs, compareIDs)

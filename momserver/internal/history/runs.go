@@ -5,16 +5,16 @@ import (
 	"container/list"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
+
+	"mom.internal/wire/protocol"
 )
 
 // runState is where one run stands at the two edges of the cache.
 type runState struct {
 	common protocol.RunDefs
-	head   ref // its newest event; empty where that ended it
-	tail   ref // its newest event that has left the cache; empty for none, or where that ended it
+	head   ref // its newest event; none if that ended it
+	tail   ref // the newest one of those that have left the cache; none if that ended it
 
 	ofJob  bool          // it has a Job
 	spoke  time.Duration // when its newest event was published
@@ -35,15 +35,14 @@ type runs struct {
 	// longest silent run first.
 	silent list.List
 
-	// gone holds the runs that gave way, so that none of them begins again. It
-	// holds at most as many runs as may be unfinished, and forgets the oldest
-	// first.
+	// gone holds the runs that gave way, so that none of them begins again: at
+	// most as many as may be unfinished, the oldest forgotten first.
 	gone  map[uuid.UUID]struct{}
-	order []uuid.UUID // of gone, the oldest first
+	order []uuid.UUID // the keys of gone, oldest first
 }
 
 // giveWay records that the server, and not its owner, has ended the run. It
-// keeps the latest runs that gave way, up to the number most.
+// keeps the latest most runs that gave way.
 func (r *runs) giveWay(id uuid.UUID, most int) {
 	if r.gone == nil {
 		r.gone = make(map[uuid.UUID]struct{})
@@ -62,10 +61,10 @@ func (r *runs) gaveWay(id uuid.UUID) bool {
 	return ok
 }
 
-// unfinished returns how many runs are at the head.
+// unfinished returns how many runs are unfinished at the head.
 func (r *runs) unfinished() int { return len(r.head.events) }
 
-// get returns the state of a run, making it where there is none.
+// get returns the state of a run, and makes it if there is none.
 func (r *runs) get(id uuid.UUID) *runState {
 	if s := r.byID[id]; s != nil {
 		return s
@@ -100,7 +99,7 @@ func (r *runs) publish(s *runState, e *event, ofJob bool) {
 }
 
 // silentFor returns the run without a Job that has been silent longest, if it
-// has been silent for long or longer; nil otherwise.
+// has been silent for long or longer; otherwise nil.
 func (r *runs) silentFor(long, now time.Duration) *runState {
 	if el := r.silent.Front(); el != nil {
 		if s := el.Value.(*runState); now-s.spoke >= long {
@@ -110,18 +109,18 @@ func (r *runs) silentFor(long, now time.Duration) *runState {
 	return nil
 }
 
-// forget removes a run that is of no interest at either edge.
+// forget removes a run that is unfinished at neither edge.
 func (r *runs) forget(id uuid.UUID, s *runState) {
 	if s.tail.e == nil && s.head.e == nil {
 		delete(r.byID, id)
 	}
 }
 
-// evict records that e is about to leave the cache.
+// evict moves e to the run's tail, because it is about to leave the cache.
 func (r *runs) evict(e event) {
 	id := e.def.RunID()
 	s := r.get(id)
-	if s.head.e != nil && s.head.e.seq == e.seq { // silent for as long as the cache reaches back
+	if s.head.e != nil && s.head.e.seq == e.seq { // the run has been silent since
 		e.data = bytes.Clone(e.data)
 		kept := e
 		r.head.set(&s.head, &kept)
@@ -135,7 +134,8 @@ func (r *runs) evict(e event) {
 	r.forget(id, s)
 }
 
-// detach makes the run's tail a copy where it is the event.
+// detach copies the bytes of the event with this Seq if it is the run's tail,
+// so that they no longer keep a segment in memory.
 func (r *runs) detach(def *protocol.Definition, seq uint64) {
 	if s := r.byID[def.RunID()]; s != nil && s.tail.e != nil && s.tail.e.seq == seq {
 		e := *s.tail.e

@@ -55,7 +55,7 @@ func TestSourceOf(t *testing.T) {
 	for addr, want := range map[string]string{
 		"10.0.0.1": "10.0.0.1", "::ffff:10.0.0.1": "10.0.0.1", "2001:db8::1:2:3:4": "2001:db8::", "fe80::1%eth0": "fe80::", "::1": "::",
 	} {
-		if got := sourceOf(netip.MustParseAddr(addr)); got.String() != want {
+		if got := limitKey(netip.MustParseAddr(addr)); got.String() != want {
 			t.Errorf("%s: %v", addr, got)
 		}
 	}
@@ -65,7 +65,7 @@ func TestSourceOf(t *testing.T) {
 // of a second has passed.
 func TestPace(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	p := pace{perSecond: 4, burst: 2}
+	p := rateLimit{perSecond: 4, burst: 2}
 	take := func(want string) {
 		t.Helper()
 		got := ""

@@ -56,7 +56,7 @@ func TestPages(t *testing.T) {
 			if err != nil || page.Next != next || page.More != (next <= 150) {
 				t.Errorf("at most %d: page %d ends before %d, more: %v, %v", most, pages, page.Next, page.More, err)
 			}
-			sv.answered()
+			sv.releasePage()
 			got, since.Seq, more = got+int(page.Count), page.Next-1, page.More
 		}
 		if got != want || want == 100 && pages < 3 {
@@ -74,7 +74,7 @@ func TestPageBuffer(t *testing.T) {
 		if err := sv.History(&protocol.HistoryArgs{}, &page); err != nil || sv.page == nil {
 			t.Errorf("%v", err)
 		}
-		if sv.answered(); sv.page != nil {
+		if sv.releasePage(); sv.page != nil {
 			t.Error("the buffer is kept")
 		}
 	}

@@ -22,7 +22,7 @@ import (
 // other end.
 func connected(srv *Server, ip string) net.Conn {
 	near, far := net.Pipe()
-	if !srv.admit(newPeer(srv, addrConn{near, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(ip), 4000))})) {
+	if !srv.admit(newClientConn(srv, addrConn{near, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(ip), 4000))})) {
 		near.Close()
 	}
 	return far
@@ -75,20 +75,20 @@ func TestCountFailure(t *testing.T) {
 	}
 	for code, fault := range faults {
 		srv := New(Config{FailuresPerMinute: 1})
-		p := &peer{srv: srv, addr: netip.MustParseAddr("10.0.0.1")}
+		p := &clientConn{srv: srv, addr: netip.MustParseAddr("10.0.0.1")}
 		srv.countFailure(p, wire.Errorf(code, "no"))
 		if counted := srv.tooManyFailures(p, time.Now()) != nil; counted != fault {
 			t.Errorf("%v is counted: %v", code, counted)
 		}
-		if other := (&peer{srv: srv, addr: netip.MustParseAddr("10.0.0.2")}); srv.tooManyFailures(other, time.Now()) != nil {
+		if other := (&clientConn{srv: srv, addr: netip.MustParseAddr("10.0.0.2")}); srv.tooManyFailures(other, time.Now()) != nil {
 			t.Errorf("%v is counted for another address", code)
 		}
 	}
 	srv := New(Config{FailuresPerMinute: 1})
 	for range 3 {
-		srv.countFailure(&peer{srv: srv}, wire.Errorf(wire.Unauthorized, "no"))
+		srv.countFailure(&clientConn{srv: srv}, wire.Errorf(wire.Unauthorized, "no"))
 	}
-	if err := srv.tooManyFailures(&peer{srv: srv}, time.Now()); err != nil || len(srv.failures.counts) != 0 {
+	if err := srv.tooManyFailures(&clientConn{srv: srv}, time.Now()); err != nil || len(srv.failureLimit.counts) != 0 {
 		t.Errorf("peers without an address are counted: %v", err)
 	}
 }
@@ -130,7 +130,7 @@ func TestAdmitAtTheEnd(t *testing.T) {
 		for _, tc := range []struct {
 			phase phase
 			is    error
-		}{{draining, wire.Draining}, {closed, wire.Lost}} {
+		}{{shuttingDown, wire.Draining}, {closed, wire.Lost}} {
 			srv := New(Config{})
 			srv.phase = tc.phase
 			nc := connected(srv, "10.0.0.1")
@@ -156,10 +156,10 @@ func TestPeerCloses(t *testing.T) {
 	defer far.Close()
 	srv := New(Config{})
 	why := wire.Errorf(wire.Closed, "the test is over")
-	p := newPeer(srv, addrConn{near, &net.TCPAddr{}})
+	p := newClientConn(srv, addrConn{near, &net.TCPAddr{}})
 	p.close(why)
-	if _, err := near.Write([]byte("x")); err != io.ErrClosedPipe || p.over != why {
-		t.Errorf("before the greeting: %v, %v", err, p.over)
+	if _, err := near.Write([]byte("x")); err != io.ErrClosedPipe || p.endErr != why {
+		t.Errorf("before the greeting: %v, %v", err, p.endErr)
 	}
 	sv := testService(t, srv)
 	p.conn = sv.conn
@@ -188,7 +188,7 @@ func TestLingersAfterAlert(t *testing.T) {
 			tc := tls.Client(nc, &tls.Config{RootCAs: authority.Pool(), ServerName: "127.0.0.1", InsecureSkipVerify: true})
 			tc.Handshake()
 			tc.Read(make([]byte, 1))
-		}, lingering},
+		}, maxLinger},
 		"no TLS": {func(nc net.Conn) { nc.Write([]byte("GET / HTTP/1.1\r\n\r\n")) }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -227,7 +227,7 @@ func TestLingersAfterRefusal(t *testing.T) {
 		defer srv.Close()
 		near, far := net.Pipe()
 		half := &halfConn{addrConn: addrConn{near, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 4000}}}
-		if !srv.admit(newPeer(srv, half)) {
+		if !srv.admit(newClientConn(srv, half)) {
 			t.Fatal("not let in")
 		}
 		start := time.Now()
@@ -242,7 +242,7 @@ func TestLingersAfterRefusal(t *testing.T) {
 			t.Errorf("it does not read on: %v", err)
 		}
 		io.Copy(io.Discard, far)
-		if took := time.Since(start); took != lingering {
+		if took := time.Since(start); took != maxLinger {
 			t.Errorf("it lasts %v", took)
 		}
 	})
@@ -260,7 +260,7 @@ func TestPanicInHandshake(t *testing.T) {
 			tls.Client(far, &tls.Config{InsecureSkipVerify: true}).Handshake()
 			far.Close()
 		}()
-		_, _, err := newPeer(srv, addrConn{near, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 4000}}).secure(context.Background())
+		_, _, err := newClientConn(srv, addrConn{near, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 4000}}).secure(context.Background())
 		var e *wire.Error
 		if !errors.As(err, &e) || e.Code != wire.InternalError {
 			t.Errorf("%v", err)

@@ -6,18 +6,16 @@ import (
 	"time"
 )
 
-// limits.go holds how often something may happen.
-
-// pace lets something happen so many times a second, and as many at once as
-// burst. Its user guards it.
-type pace struct {
+// rateLimit lets something happen perSecond times a second on average, and
+// burst times at once. Its user guards it.
+type rateLimit struct {
 	perSecond, burst float64
-	spent            float64 // of burst
+	spent            float64 // of burst; it falls with time
 	last             time.Time
 }
 
-// take reports whether it may happen now, and counts it.
-func (p *pace) take(now time.Time) bool {
+// take reports whether it may happen at the time now, and counts it if so.
+func (p *rateLimit) take(now time.Time) bool {
 	p.spent = max(0, p.spent-now.Sub(p.last).Seconds()*p.perSecond)
 	p.last = now
 	if p.spent > p.burst-1 {
@@ -27,11 +25,12 @@ func (p *pace) take(now time.Time) bool {
 	return true
 }
 
-// maxCounted bounds the addresses that are counted in a minute; when there are
-// more, counting begins anew.
+// maxCounted bounds the addresses that a minuteLimit counts. Over it, counting
+// begins anew for all of them.
 const maxCounted = 1 << 16
 
-// minuteLimit counts for each address in the current minute.
+// minuteLimit lets something happen perMinute times in each minute for each
+// address.
 type minuteLimit struct {
 	perMinute int
 
@@ -40,11 +39,11 @@ type minuteLimit struct {
 	counts map[netip.Addr]int
 }
 
-// allow reports whether one more fits the minute, and counts it.
+// allow reports whether it may happen at the time now, and counts it if so.
 func (l *minuteLimit) allow(addr netip.Addr, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.left(addr, now) > 0 {
+	if l.waitLocked(addr, now) > 0 {
 		return false
 	}
 	if len(l.counts) >= maxCounted {
@@ -54,15 +53,15 @@ func (l *minuteLimit) allow(addr netip.Addr, now time.Time) bool {
 	return true
 }
 
-// wait returns how long nothing more fits, 0 where it does.
+// wait returns how long it may not happen; 0 if it may happen at the time now.
 func (l *minuteLimit) wait(addr netip.Addr, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.left(addr, now)
+	return l.waitLocked(addr, now)
 }
 
-// left is wait. mu is held.
-func (l *minuteLimit) left(addr netip.Addr, now time.Time) time.Duration {
+// waitLocked is wait with mu held.
+func (l *minuteLimit) waitLocked(addr netip.Addr, now time.Time) time.Duration {
 	age := now.Sub(l.minute)
 	if l.counts == nil || age >= time.Minute || age < 0 {
 		l.minute, l.counts = now, make(map[netip.Addr]int)
@@ -74,9 +73,9 @@ func (l *minuteLimit) left(addr netip.Addr, now time.Time) time.Duration {
 	return time.Minute - age
 }
 
-// sourceOf returns what an address is counted as: itself, or the /64 network
-// of an IPv6 address, all of which one machine may use.
-func sourceOf(addr netip.Addr) netip.Addr {
+// limitKey returns what the limits count an address as: the address itself, or
+// the /64 network of an IPv6 address, because one machine may use all of it.
+func limitKey(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
 	if addr.Is6() {
 		if network, err := addr.Prefix(64); err == nil {

@@ -10,36 +10,36 @@ import (
 	"syscall"
 	"time"
 
+	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
-
-	"mom.internal/wire"
 )
 
-// callback.go holds dial-back: connecting to a callback endpoint where a
-// subscriber says, which is where a stranger says. The rules: the resolved
-// address is checked at dial time, so that neither spelling nor a name that
-// changes its address helps; the endpoint speaks first and proves that it
-// wants this subscription; not a byte is sent before that; few dials a minute.
+// dialback.go dials callback endpoints. A stranger chooses the address, so
+// these rules hold: the resolved address is checked when it is dialled, so that
+// neither its spelling nor a name that changes its address helps; the endpoint
+// speaks first, and proves that it wants this subscription; the server sends no
+// byte before that; and the dials in a minute are bounded.
 
-// maxCallbackAddr bounds a callback address in bytes: a name of 255, and a port.
+// maxCallbackAddr bounds a callback address, in bytes: a name of 255, and a
+// port.
 const maxCallbackAddr = 262
 
-// dialBack connects to the callback endpoint of a client. It runs on the
-// goroutine of the client's own connection.
-func (s *Server) dialBack(main *duplex.Conn, addr string, ticket []byte) (*duplex.Conn, error) {
+// dialBack connects to the callback endpoint of the client of conn. It runs on
+// the goroutine that serves conn.
+func (s *Server) dialBack(conn *duplex.Conn, addr string, ticket []byte) (*duplex.Conn, error) {
 	if len(ticket) != protocol.TicketSize {
 		return nil, wire.Errorf(wire.BadRequest, "a ticket of %d bytes; want %d", len(ticket), protocol.TicketSize)
 	}
 	if err := checkCallback(addr); err != nil {
 		return nil, err
 	}
-	source, err := netip.ParseAddrPort(main.RemoteAddr().String())
+	source, err := netip.ParseAddrPort(conn.RemoteAddr().String())
 	if err != nil {
 		return nil, wire.Errorf(wire.Forbidden, "no dial-back to a client without an IP address")
 	}
 	source = unmap(source)
-	if !s.dials.allow(sourceOf(source.Addr()), time.Now()) {
+	if !s.dialLimit.allow(limitKey(source.Addr()), time.Now()) {
 		return nil, &wire.Error{Code: wire.Busy, After: time.Minute, Message: "too many callback endpoints in a minute (Config.DialsPerMinute)"}
 	}
 
@@ -49,11 +49,11 @@ func (s *Server) dialBack(main *duplex.Conn, addr string, ticket []byte) (*duple
 	if err != nil {
 		return nil, err
 	}
-	abort := context.AfterFunc(ctx, func() { nc.Close() })
+	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	var broken error // set if the handshake panicked
 	secure := func(nc net.Conn) (net.Conn, error) { return nc, nil }
 	if s.cfg.TLS != nil {
-		// The server has the certificate, so it is the TLS server here too.
+		// The server has a certificate, so it is the TLS server here as well.
 		secure = func(nc net.Conn) (net.Conn, error) {
 			tc := tls.Server(nc, s.cfg.TLS)
 			err := s.handshake(ctx, tc)
@@ -64,7 +64,7 @@ func (s *Server) dialBack(main *duplex.Conn, addr string, ticket []byte) (*duple
 		}
 	}
 	secured, err := protocol.TakeEndpoint(nc, ticket, s.cfg.DialTimeout, secure)
-	if err == nil && !abort() {
+	if err == nil && !stop() {
 		err = wire.Errorf(wire.CallbackFailed, "the callback endpoint took too long")
 	}
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Server) dialBack(main *duplex.Conn, addr string, ticket []byte) (*duple
 	return duplex.NewConn(secured, s.cfg.conn()), nil
 }
 
-// checkCallback refuses what is no address to dial.
+// checkCallback refuses an address that cannot be dialled.
 func checkCallback(addr string) error {
 	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" || port == "0" || len(addr) > maxCallbackAddr {
 		return wire.Errorf(wire.BadRequest, "a callback address that is not host:port, or of more than %d bytes", maxCallbackAddr)
@@ -82,7 +82,8 @@ func checkCallback(addr string) error {
 	return nil
 }
 
-// dialChecked dials addr, to addresses that the subscriber at source may name.
+// dialChecked dials addr, if the subscriber at source may name the addresses
+// behind it.
 func (s *Server) dialChecked(ctx context.Context, source netip.AddrPort, addr string) (net.Conn, error) {
 	dial := s.dialResolved
 	if s.cfg.DialContext == nil {
@@ -100,8 +101,8 @@ func (s *Server) dialChecked(ctx context.Context, source netip.AddrPort, addr st
 	return nil, wire.Errorf(wire.CallbackFailed, "the callback endpoint cannot be reached from the server")
 }
 
-// dialTCP has the dialer ask about each address that it has resolved, when the
-// socket is there and not yet connected.
+// dialTCP has the dialer ask permit about each address that it has resolved,
+// when the socket exists and is not yet connected.
 func (s *Server) dialTCP(ctx context.Context, source netip.AddrPort, addr string) (net.Conn, error) {
 	dialer := net.Dialer{Control: func(_, resolved string, _ syscall.RawConn) error {
 		return s.permit(source, resolved)
@@ -109,8 +110,8 @@ func (s *Server) dialTCP(ctx context.Context, source netip.AddrPort, addr string
 	return dialer.DialContext(ctx, "tcp", addr)
 }
 
-// dialResolved resolves addr, once, and has Config.DialContext try what comes
-// of it. Like a net.Dialer's, its error is the first.
+// dialResolved resolves addr once, and has Config.DialContext try the
+// addresses. Like a net.Dialer, it returns the first error.
 func (s *Server) dialResolved(ctx context.Context, source netip.AddrPort, addr string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -137,38 +138,39 @@ func (s *Server) dialPermitted(ctx context.Context, source netip.AddrPort, resol
 	if err := s.permit(source, resolved); err != nil {
 		return nil, err
 	}
-	err = s.guard("Config.DialContext", source.String(), func() (err error) {
+	err = s.callConfigFunc("Config.DialContext", source.String(), func() (err error) {
 		nc, err = s.cfg.DialContext(ctx, "tcp", resolved)
 		return err
 	})
 	return nc, err
 }
 
-// permit decides about an address that is about to be dialled, as the dialer
-// has it. A zone counts: the same link-local address is another machine on
-// another link. A net.Dialer calls permit on goroutines of its own if a name
-// has addresses of both families.
+// permit returns an error unless the subscriber at source may have the server
+// dial the resolved address. A zone counts, because the same link-local address
+// is another machine on another link. If a name has addresses of both families,
+// a net.Dialer calls permit on goroutines of its own.
 func (s *Server) permit(source netip.AddrPort, resolved string) error {
 	target, err := netip.ParseAddrPort(resolved)
 	if err != nil {
 		return err
 	}
 	target = unmap(target)
-	return s.guard("Config.AllowCallback", source.String(), func() error {
-		if s.mayCall(source, target) {
+	return s.callConfigFunc("Config.AllowCallback", source.String(), func() error {
+		if s.mayDial(source, target) {
 			return nil
 		}
 		return wire.Errorf(wire.Forbidden, "dial-back is allowed to your own address only (Config.AllowCallback)")
 	})
 }
 
-// unmap gives an IPv4 address in an IPv6 coat its plain form.
+// unmap returns the plain form of an IPv4 address that is written as an IPv6
+// address.
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
-// mayCall reports whether a subscriber may have the server dial target.
-func (s *Server) mayCall(subscriber, target netip.AddrPort) bool {
+// mayDial reports whether a subscriber may have the server dial target.
+func (s *Server) mayDial(subscriber, target netip.AddrPort) bool {
 	if target.Addr().IsUnspecified() || target.Addr().IsMulticast() {
-		return false // the first is this machine, by another name
+		return false // the unspecified address is this machine by another name
 	}
 	if s.cfg.AllowCallback != nil {
 		return s.cfg.AllowCallback(subscriber, target)
@@ -176,14 +178,14 @@ func (s *Server) mayCall(subscriber, target netip.AddrPort) bool {
 	return subscriber.Addr() == target.Addr()
 }
 
-// serveCallback reads the replies that come on a callback connection, until
-// it ends and the subscription with it.
+// serveCallback starts a goroutine that reads the replies on a callback
+// connection until the connection ends, and the subscription with it.
 func (s *Server) serveCallback(sub *subscriber) {
 	s.running.Go(func() {
-		err := sub.callee.Serve("", nil)
+		err := sub.callbackConn.Serve("", nil)
 		var e *wire.Error
 		errors.As(err, &e)
 		reason, detail := reasonFor(e)
-		s.sender.detach(sub, reason, "its callback connection: "+detail)
+		s.sender.postDrop(sub, reason, "its callback connection: "+detail)
 	})
 }

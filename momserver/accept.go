@@ -1,0 +1,304 @@
+package momserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
+)
+
+// ListenAndServe listens on a TCP address, host:port, and serves as Serve does.
+// If it cannot listen, it returns that error at once.
+func (s *Server) ListenAndServe(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("momserver: cannot listen on %s: %w", addr, err)
+	}
+	return s.Serve(l)
+}
+
+// Serve accepts connections on l until Shutdown or Close, and then returns
+// [ErrServerClosed]. It closes l. If Accept fails for a reason that may pass,
+// such as a lack of file descriptors, Serve waits for at most a second and goes
+// on. Serve may be called for several listeners, at once or one after another.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	if !s.addListener(l) {
+		return ErrServerClosed
+	}
+	defer s.removeListener(l)
+	if warning := s.cfg.exposure(l.Addr()); warning != "" {
+		s.cfg.Logger.Warn("momserver: "+warning, "addr", l.Addr().String())
+	}
+	var delay time.Duration
+	for {
+		nc, err := l.Accept()
+		if err == nil {
+			delay = 0
+			if !s.admit(newClientConn(s, nc)) {
+				nc.Close()
+			}
+			continue
+		}
+		if s.stopping() {
+			return ErrServerClosed
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("momserver: the listener on %v was closed: %w", l.Addr(), err)
+		}
+		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+		s.cfg.Logger.Warn("momserver: accept failed; trying again", "addr", l.Addr().String(), "error", err, "delay", delay)
+		select {
+		case <-time.After(delay):
+		case <-s.life.Done():
+			return ErrServerClosed
+		}
+	}
+}
+
+// addListener registers l, and starts the sender with the first listener. It
+// returns false after Shutdown or Close.
+func (s *Server) addListener(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase >= shuttingDown {
+		return false
+	}
+	if s.phase == created {
+		s.phase, s.senderStarted = serving, true
+		s.running.Go(s.sender.run)
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) removeListener(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+}
+
+// exposure returns a warning of what a listener exposes beyond this machine; ""
+// for nothing.
+func (c *Config) exposure(addr net.Addr) string {
+	if !beyondLoopback(addr) {
+		return ""
+	}
+	known := c.Token != "" || c.Authorize != nil
+	switch {
+	case c.TLS == nil && !known:
+		return "anybody who can reach this address may subscribe, and anybody on the network path can read everything; set TLS and a token"
+	case c.TLS == nil:
+		return "anybody on the network path can read everything, the token too; set TLS"
+	case !known && !c.wantsCertificate():
+		return "anybody who can reach this address may subscribe; set a token, or require client certificates"
+	}
+	return ""
+}
+
+// wantsCertificate reports whether no client gets in without a certificate that
+// is verified. A function of the configuration is trusted to do that.
+func (c *Config) wantsCertificate() bool {
+	t := c.TLS
+	return t.ClientAuth == tls.RequireAndVerifyClientCert || t.GetConfigForClient != nil || t.VerifyConnection != nil || t.VerifyPeerCertificate != nil
+}
+
+// beyondLoopback reports whether other machines may reach a listener. A network
+// without IP addresses is taken for a local one.
+func beyondLoopback(addr net.Addr) bool {
+	if !strings.HasPrefix(addr.Network(), "tcp") {
+		return false
+	}
+	ap, err := netip.ParseAddrPort(addr.String())
+	return err == nil && !ap.Addr().Unmap().IsLoopback()
+}
+
+// clientConn is one accepted connection, from Accept to its end.
+type clientConn struct {
+	srv  *Server
+	nc   net.Conn
+	addr netip.Addr // as the limits count it; zero if the network has no IP addresses
+
+	mu     sync.Mutex   // guards the fields below
+	conn   *duplex.Conn // nil before the greeting has succeeded
+	endErr *wire.Error  // set by close
+}
+
+func newClientConn(s *Server, nc net.Conn) *clientConn {
+	c := &clientConn{srv: s, nc: nc}
+	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
+		c.addr = limitKey(ap.Addr())
+	}
+	return c
+}
+
+// admit starts a goroutine that serves the connection or, over a bound, one
+// that tells the client why it is refused. It reports whether it has started a
+// goroutine; if not, the caller closes the connection. admit does not block.
+func (s *Server) admit(c *clientConn) bool {
+	now := time.Now()
+	failures := s.tooManyFailures(c, now)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var why *wire.Error
+	switch {
+	case s.phase >= shuttingDown:
+		why = wire.Errorf(wire.Draining, "the server is shutting down")
+	case len(s.conns) >= s.cfg.MaxConns:
+		why = wire.Errorf(wire.Full, "momserver: %d connections already (Config.MaxConns)", s.cfg.MaxConns)
+	case s.perAddr[c.addr] >= s.cfg.MaxConnsPerAddr:
+		why = wire.Errorf(wire.Full, "momserver: %d connections from your address already (Config.MaxConnsPerAddr)", s.cfg.MaxConnsPerAddr)
+	case errors.As(failures, &why):
+	case !s.greetingRate.take(now):
+		why = wire.Errorf(wire.Busy, "momserver: %d greetings in this second already (Config.GreetingsPerSecond)", s.cfg.GreetingsPerSecond)
+	default:
+		s.conns[c] = struct{}{}
+		s.perAddr[c.addr]++
+		s.running.Go(func() {
+			defer s.removeConn(c)
+			c.serve()
+		})
+		return true
+	}
+	if s.phase >= closed || s.refusing >= maxRefusals || !s.refusalRate.take(now) {
+		return false
+	}
+	why.After = max(why.After, retryAfter)
+	s.refusing++
+	s.running.Go(func() {
+		c.refuse(why)
+		s.mu.Lock()
+		s.refusing--
+		s.mu.Unlock()
+	})
+	return true
+}
+
+// removeConn frees the place of a connection.
+func (s *Server) removeConn(c *clientConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if s.perAddr[c.addr]--; s.perAddr[c.addr] == 0 {
+		delete(s.perAddr, c.addr)
+	}
+}
+
+// serve greets the client and serves its calls until the connection ends.
+func (c *clientConn) serve() {
+	log := c.srv.cfg.Logger.With("addr", c.nc.RemoteAddr().String())
+	nc, id, err := c.greet()
+	if err != nil {
+		if errors.Is(err, wire.Timeout) {
+			err = fmt.Errorf("%w (Config.HandshakeTimeout)", err)
+		}
+		log.Info("momserver: connection refused", "error", err)
+		c.nc.Close()
+		return
+	}
+	conn := duplex.NewConn(nc, c.srv.cfg.conn())
+	c.mu.Lock()
+	c.conn = conn
+	endErr := c.endErr
+	c.mu.Unlock()
+	if endErr != nil {
+		conn.Close(endErr)
+	}
+	sv := newService(c.srv, conn, id)
+	conn.OnReplied = sv.releasePage
+	err = conn.Serve(protocol.ServerService, sv)
+	sv.end(err)
+	log.Debug("momserver: connection ended", "error", err)
+}
+
+// greet does the TLS handshake and the greeting, under one deadline. It returns
+// the connection to use from then on, and who the client is.
+func (c *clientConn) greet() (net.Conn, *identity, error) {
+	cfg := &c.srv.cfg
+	ctx, cancel := context.WithTimeout(c.srv.life, cfg.HandshakeTimeout)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	c.nc.SetDeadline(deadline)
+	nc, state, err := c.secure(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	hello, err := protocol.ReadHello(nc)
+	var id *identity
+	if err == nil { // others at its address may have failed since admit
+		err = c.srv.tooManyFailures(c, time.Now())
+	}
+	if err == nil {
+		id, err = c.authorize(ctx, &hello, state)
+	}
+	if err == nil && c.srv.stopping() {
+		err = &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}
+	}
+	if err != nil {
+		c.srv.countFailure(c, err) // before the refusal, which takes time
+		var e *wire.Error
+		if errors.As(err, &e) && e.Code != wire.NotMoM && e.Code != wire.Timeout { // a client that says nothing sensible gets no answer
+			c.sendRefusal(nc, e)
+		}
+		return nil, nil, err
+	}
+	if err := protocol.Accept(nc, protocol.Welcome{Epoch: c.srv.hist.Epoch(), Heartbeat: cfg.Heartbeat, MaxMessage: uint32(cfg.MaxMessage)}); err != nil {
+		return nil, nil, err
+	}
+	nc.SetDeadline(time.Time{})
+	return nc, id, nil
+}
+
+// secure does the TLS handshake if Config.TLS is set. It returns the connection
+// to use from then on, and the state of TLS; nil without TLS.
+func (c *clientConn) secure(ctx context.Context) (net.Conn, *tls.ConnectionState, error) {
+	if c.srv.cfg.TLS == nil {
+		return c.nc, nil, nil
+	}
+	tc := tls.Server(c.nc, c.srv.cfg.TLS)
+	err := c.srv.handshake(ctx, tc)
+	if errors.Is(err, wire.InternalError) {
+		return nil, nil, err
+	}
+	if protocol.IsPlain(err) {
+		why := wire.Errorf(wire.TLSMismatch, "TLS is spoken at this port; connect with TLS")
+		c.srv.countFailure(c, why)
+		c.sendRefusal(c.nc, why)
+		return nil, nil, why
+	}
+	if err = protocol.HandshakeError(c.nc.RemoteAddr(), err); err != nil {
+		c.srv.countFailure(c, err)
+		if errors.Is(err, wire.BadCertificate) {
+			c.awaitHangUp() // so that the client gets the alert, which names the fault
+		}
+		return nil, nil, err
+	}
+	state := tc.ConnectionState()
+	return protocol.HardClose(tc), &state, nil
+}
+
+// handshake does the server's side of a TLS handshake.
+func (s *Server) handshake(ctx context.Context, tc *tls.Conn) error {
+	return s.callConfigFunc("a function of Config.TLS", tc.RemoteAddr().String(), func() error { return tc.HandshakeContext(ctx) })
+}
+
+// close ends the connection, greeted or not. It does not wait.
+func (c *clientConn) close(why *wire.Error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endErr = why
+	if c.conn != nil {
+		c.conn.Close(why)
+	} else {
+		c.nc.Close()
+	}
+}

@@ -1,0 +1,96 @@
+package momserver
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"mom.internal/wire"
+)
+
+// reserveSubscriber takes one of the MaxSubscribers places for a subscriber.
+// Stats and Subscribers leave the subscriber out until acceptSubscriber.
+func (s *Server) reserveSubscriber(sub *subscriber) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.phase >= shuttingDown:
+		return &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}
+	case len(s.subs) >= s.cfg.MaxSubscribers:
+		return &wire.Error{Code: wire.Full, After: retryAfter, Message: fmt.Sprintf("momserver: %d subscribers already (Config.MaxSubscribers)", s.cfg.MaxSubscribers)}
+	}
+	s.subs[sub] = false
+	return nil
+}
+
+// acceptSubscriber makes Stats and Subscribers include the subscriber.
+func (s *Server) acceptSubscriber(sub *subscriber) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.subs[sub] = true
+}
+
+// removeSubscriber frees the place of a subscriber.
+func (s *Server) removeSubscriber(sub *subscriber) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.subs, sub)
+}
+
+// endSubscription records the end of a subscription, and ends its connections.
+// The sender calls it.
+func (s *Server) endSubscription(sub *subscriber, why Reason, detail string) {
+	info := sub.info(s.hist.Head(), s.sender.scannedNext.Load())
+	s.removeSubscriber(sub)
+	s.drops.add(Drop{Time: time.Now(), Name: sub.name, Addr: sub.addr, Reason: why, Detail: detail, Lag: info.Lag})
+	s.cfg.Logger.Info("momserver: subscriber dropped", "name", sub.name, "addr", sub.addr, "reason", why.String(), "detail", detail, "lag", info.Lag)
+	end := wire.Errorf(wire.Closed, "%s", detail)
+	if sub.callbackConn != sub.conn {
+		sub.callbackConn.Close(end)
+	}
+	if why != ReasonUnsubscribed { // that client closes the connection when it has the reply
+		sub.conn.Close(end)
+	}
+}
+
+// SubscriberInfo is how one subscription stands.
+type SubscriberInfo struct {
+	Name      string        // as the client gives it; it may be empty, and need not be unique
+	Identity  string        // Grant.Identity, or else the name in its client certificate; "" for none
+	Addr      string        // host:port of the connection that it subscribed on
+	Callback  string        // host:port of its callback endpoint if the server dialled back; "" otherwise
+	Since     time.Time     // when it asked for the subscription
+	Next      uint64        // Seq of the next event to send
+	Lag       uint64        // events published that have not been sent, also those that it does not take
+	Credit    uint64        // events that the client still allows to be sent
+	Delivered uint64        // events sent
+	Missed    uint64        // events that left the cache before they could be sent
+	InFlight  int           // unanswered calls; at most Config.Window
+	RTT       time.Duration // from the latest answered call to its reply; 0 before the first
+}
+
+// label names the subscriber in a sentence.
+func (i *SubscriberInfo) label() string {
+	if i.Name == "" {
+		return i.Addr
+	}
+	return fmt.Sprintf("%q (%s)", i.Name, i.Addr)
+}
+
+// Subscribers returns the subscribers, sorted by their names and addresses.
+func (s *Server) Subscribers() []SubscriberInfo {
+	head, looked := s.hist.Head(), s.sender.scannedNext.Load()
+	s.mu.Lock()
+	all := make([]SubscriberInfo, 0, len(s.subs))
+	for sub, accepted := range s.subs {
+		if accepted {
+			all = append(all, sub.info(head, looked))
+		}
+	}
+	s.mu.Unlock()
+	slices.SortFunc(all, func(a, b SubscriberInfo) int {
+		return strings.Compare(a.Name+"\x00"+a.Addr, b.Name+"\x00"+b.Addr)
+	})
+	return all
+}
