@@ -99,7 +99,7 @@ func newSuite(dir, overlay string, mutants int) (*suite, error) {
 
 // simulate returns the flags of the simulation.
 func simulate(first, n int) []string {
-	return []string{"-sim.first", strconv.Itoa(first), "-sim.seeds", strconv.Itoa(n), "-sim.fast", "-sim.keep=false", "-sim.kept=false"}
+	return []string{"-sim.first", strconv.Itoa(first), "-sim.seeds", strconv.Itoa(n), "-sim.fast"}
 }
 
 func (s *suite) binary(pkg string) string {

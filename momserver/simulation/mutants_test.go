@@ -234,7 +234,7 @@ func TestMutants(t *testing.T) {
 // simulate runs the simulation, which must find the bug.
 func (m *mutant) simulate(t *testing.T, overlay string) {
 	cmd := exec.Command("go", "test", "-overlay", overlay, "-run", "TestSimulation", "-timeout", "5m", ".",
-		"-sim.fast", "-sim.keep=false", "-sim.kept=false", fmt.Sprint("-sim.seeds=", *seeds))
+		"-sim.fast", fmt.Sprint("-sim.seeds=", *seeds))
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Fatalf("nothing was found in %d seeds", *seeds)
