@@ -85,45 +85,6 @@ func fromNanos(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// FieldPointer implements gob.FieldPointers, for the fields that events have.
-func (r *record) FieldPointer(field int16) any {
-	switch field {
-	case 0:
-		return &r.Seq
-	case 1:
-		return &r.Of
-	case 6:
-		return &r.Sent
-	case 7:
-		return &r.Received
-	case 8:
-		return &r.Item
-	case 9:
-		return &r.Began
-	case 10:
-		return &r.Ended
-	case 12:
-		return &r.PackagesDone
-	case 13:
-		return &r.PackagesFailed
-	case 14:
-		return &r.PackagesTotal
-	case 15:
-		return &r.FilesDone
-	case 16:
-		return &r.FilesTotal
-	case 17:
-		return &r.BytesDone
-	case 18:
-		return &r.BytesTotal
-	case 19:
-		return &r.Warnings
-	case 20:
-		return &r.Errors
-	}
-	return nil
-}
-
 // set makes r the record of ev.
 func (r *record) set(ev *wire.Event, of uint64) {
 	status, p := &ev.Data.Status, &ev.Data.Progress

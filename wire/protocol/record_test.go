@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"reflect"
 	"testing"
 	"time"
 )
@@ -22,24 +21,5 @@ func TestNanos(t *testing.T) {
 	east := time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600))
 	if got := fromNanos(nanos(east)); got != east.UTC() {
 		t.Errorf("%v becomes %v", east, got)
-	}
-}
-
-// TestPlaces: a record's places are those of its fields.
-func TestPlaces(t *testing.T) {
-	var r record
-	v := reflect.ValueOf(&r).Elem()
-	for i := range v.NumField() {
-		var want any
-		switch at := v.Field(i).Addr().Interface().(type) {
-		case *int, *int64, *uint64, *string:
-			want = at
-		}
-		if place := r.FieldPointer(int16(i)); place != want {
-			t.Errorf("%s has the place %v; want %v", v.Type().Field(i).Name, place, want)
-		}
-	}
-	if r.FieldPointer(-1) != nil || r.FieldPointer(int16(v.NumField())) != nil {
-		t.Error("there are places for no field")
 	}
 }

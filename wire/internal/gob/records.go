@@ -12,6 +12,7 @@ type Records struct {
 	id    int64     // of the type; 0 before the first value
 	step  *readStep // how its values become those of the caller's type
 	valueReader
+	into any // what pointers point into
 }
 
 // Define takes in definitions; nothing else may stand among them.
@@ -45,10 +46,13 @@ func (r *Records) Take(data []byte) {
 // Left returns how many bytes have not been read.
 func (r *Records) Left() int { return r.in.left() }
 
-// Decode reads the next value into what v points to, which is of the same type
-// each time.
+// Decode reads the next value into the struct that v points to, which is of the
+// same type each time. Decoding into the same struct again is fast.
 func (r *Records) Decode(v any) error {
 	target := reflect.ValueOf(v).Elem()
+	if r.into != v {
+		r.into, r.pointers = v, fieldPointers(target)
+	}
 	msg, id, err := r.message()
 	switch {
 	case err != nil:

@@ -24,6 +24,7 @@ type valueReader struct {
 	words    strings.Builder // where strings lie together
 	borrowed bool            // a []byte lies where it was read from
 	over     error           // set if a slice in the value is over its own bound
+	pointers []any           // to the fields of the struct that is read into; nil for none
 }
 
 // message goes on with the next message, of a definition or of a value, and
@@ -62,8 +63,7 @@ func (d *valueReader) value(msg reader, step *readStep, v reflect.Value) (err er
 		d.check(d.in.uint() == 0) // it stands before what is no struct
 	}
 	if step.do == setStruct {
-		at, _ := v.Addr().Interface().(FieldPointers)
-		d.fields(step.plan, v, at)
+		d.fields(step.plan, v, d.pointers)
 	} else {
 		d.read(step, v)
 	}
@@ -80,16 +80,22 @@ func (d *valueReader) value(msg reader, step *readStep, v reflect.Value) (err er
 	return nil
 }
 
-// FieldPointers is a struct that returns pointers to its numbers and texts,
-// because reflection takes several times as long to find them.
-type FieldPointers interface {
-	// FieldPointer returns a pointer to the field of that index if it is an int,
-	// an int64, a uint64 or a string, else nil.
-	FieldPointer(field int16) any
+// fieldPointers returns a pointer to each field of the struct v, nil for a field
+// that is not exported. If many values are read into one struct, reading through
+// these pointers is several times as fast as finding the fields by reflection.
+func fieldPointers(v reflect.Value) []any {
+	pointers := make([]any, v.NumField())
+	for i := range pointers {
+		if f := v.Field(i); f.CanInterface() {
+			pointers[i] = f.Addr().Interface()
+		}
+	}
+	return pointers
 }
 
-// fields reads a struct into v; at is v as [FieldPointers], nil if it is none.
-func (d *valueReader) fields(plan *readPlan, v reflect.Value, at FieldPointers) {
+// fields reads a struct into v. Pointers is what fieldPointers returned for v, or
+// nil.
+func (d *valueReader) fields(plan *readPlan, v reflect.Value, pointers []any) {
 	for n := -1; ; {
 		delta := d.in.uint()
 		if delta == 0 {
@@ -103,7 +109,7 @@ func (d *valueReader) fields(plan *readPlan, v reflect.Value, at FieldPointers) 
 		switch step := &plan.steps[n]; {
 		case step.do <= skipStruct:
 			d.skip(step)
-		case at == nil || !d.setPointer(at.FieldPointer(step.target)):
+		case pointers == nil || !d.setPointer(pointers[step.target]):
 			d.set(step, v.Field(int(step.target)))
 		}
 	}
