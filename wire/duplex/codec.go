@@ -1,7 +1,6 @@
 package duplex
 
 import (
-	"io"
 	"net/rpc"
 	"strings"
 	"sync/atomic"
@@ -32,12 +31,13 @@ func (e *frameEncoder) put(head, body any) error {
 	return e.out.put(e.kind, e)
 }
 
-// encode implements payload.
-func (e *frameEncoder) encode(to io.Writer) error {
-	if err := e.gob.Encode(to, e.head); err != nil {
-		return err
+// append implements payload.
+func (e *frameEncoder) append(dst []byte) ([]byte, error) {
+	dst, err := e.gob.Append(dst, e.head)
+	if err == nil {
+		dst, err = e.gob.Append(dst, e.body)
 	}
-	return e.gob.Encode(to, e.body)
+	return dst, err
 }
 
 // clientCodec is the rpc.ClientCodec of a Conn. net/rpc calls WriteRequest

@@ -1,7 +1,6 @@
 package duplex
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -138,10 +137,9 @@ func TestRepliesNobodyAskedFor(t *testing.T) {
 			}
 			w := gob.NewWriter()
 			reply := func() []byte {
-				var b bytes.Buffer
-				w.Encode(&b, &rpc.Response{Seq: 1 << 40})
-				w.Encode(&b, new(int))
-				return frame(frameReply, b.Bytes())
+				b, _ := w.Append(nil, &rpc.Response{Seq: 1 << 40})
+				b, _ = w.Append(b, new(int))
+				return frame(frameReply, b)
 			}
 			for range calls {
 				far.Write(reply())

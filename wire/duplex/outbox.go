@@ -2,7 +2,6 @@ package duplex
 
 import (
 	"encoding/binary"
-	"io"
 	"net"
 	"sync"
 	"time"
@@ -56,8 +55,10 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 // maxPooled is the capacity over which a buffer is left to the collector.
 const maxPooled = 256 << 10
 
-// payload is what a frame carries. It encodes itself into the outbox.
-type payload interface{ encode(to io.Writer) error }
+// payload is what a frame carries.
+type payload interface {
+	append(dst []byte) ([]byte, error)
+}
 
 // put appends one frame. It never blocks. If limit bytes wait already, if the
 // payload cannot be encoded, or if it is too long for the peer, put returns an
@@ -80,17 +81,16 @@ func (o *outbox) put(kind frameKind, p payload) error {
 		o.buf = *o.pooled
 	}
 	start := len(o.buf)
-	o.buf = append(o.buf, byte(kind), 0, 0, 0, 0)
-	if err := p.encode((*boxWriter)(o)); err != nil {
-		o.buf = o.buf[:start]
+	buf, err := p.append(append(o.buf, byte(kind), 0, 0, 0, 0))
+	if err != nil {
 		return err
 	}
-	size := len(o.buf) - start - frameHead
+	size := len(buf) - start - frameHead
 	if o.maxPayload > 0 && size > o.maxPayload {
-		o.buf = o.buf[:start]
 		return wire.Errorf(wire.BadRequest, "a call of %d bytes; %v takes %d at most", size, o.nc.RemoteAddr(), o.maxPayload)
 	}
-	binary.BigEndian.PutUint32(o.buf[start+1:], uint32(size))
+	binary.BigEndian.PutUint32(buf[start+1:], uint32(size))
+	o.buf = buf
 	if kind == frameReply {
 		o.replies += frameHead + size
 		if o.delayReply() {
@@ -159,14 +159,6 @@ func giveBack(pooled *[]byte, buf []byte) {
 		*pooled = buf[:0]
 		buffers.Put(pooled)
 	}
-}
-
-// boxWriter appends to an outbox whose mu is held.
-type boxWriter outbox
-
-func (w *boxWriter) Write(p []byte) (int, error) {
-	w.buf = append(w.buf, p...)
-	return len(p), nil
 }
 
 // full reports whether so many replies wait that no further call is served.

@@ -49,18 +49,12 @@ func (r *recorder) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 // text is a payload that is itself.
 type text string
 
-func (s text) encode(to io.Writer) error {
-	_, err := io.WriteString(to, string(s))
-	return err
-}
+func (s text) append(dst []byte) ([]byte, error) { return append(dst, s...), nil }
 
 // broken is a payload that fails when part of it is encoded.
 type broken struct{}
 
-func (broken) encode(to io.Writer) error {
-	io.WriteString(to, "part")
-	return io.ErrShortWrite
-}
+func (broken) append(dst []byte) ([]byte, error) { return append(dst, "part"...), io.ErrShortWrite }
 
 // TestOutboxGathers: what is put while a write is under way goes out in one
 // write, in order.

@@ -308,11 +308,14 @@ func said(kind byte, bodies ...any) (frames []byte) {
 		if kind == replyFrame {
 			head = &rpc.Response{Seq: uint64(i)}
 		}
-		var payload bytes.Buffer
-		if err := errors.Join(w.Encode(&payload, head), w.Encode(&payload, body)); err != nil {
+		payload, err := w.Append(nil, head)
+		if err == nil {
+			payload, err = w.Append(payload, body)
+		}
+		if err != nil {
 			panic(err)
 		}
-		frames = append(frames, attack.Frame(kind, payload.Bytes())...)
+		frames = append(frames, attack.Frame(kind, payload)...)
 	}
 	return frames
 }

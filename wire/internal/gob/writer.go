@@ -3,7 +3,6 @@ package gob
 import (
 	"encoding/binary"
 	"encoding/gob"
-	"io"
 	"math/bits"
 	"net/rpc"
 	"reflect"
@@ -114,13 +113,12 @@ func appendInt(dst []byte, n int64) []byte {
 // Writer writes the values of one stream: [rpc.Request], [rpc.Response] and each
 // [Fielder] by itself, but for their definitions, and all else by encoding/gob.
 type Writer struct {
-	enc     *gob.Encoder
-	to      io.Writer
-	ids     []typeID // of the types that are defined and written here
-	defines bool     // enc is to define a type, and what it writes of a value is not sent
-	id      int64    // of that value
+	enc     *gob.Encoder // writes to out
+	out     []byte       // what Append appends to
+	ids     []typeID     // of the types that are defined and written here
+	defines bool         // enc is to define a type, and what it writes of a value is not sent
+	id      int64        // of that value
 	fields  Fields
-	size    []byte
 }
 
 // typeID is the number of a type in the stream.
@@ -132,22 +130,26 @@ type typeID struct {
 // NewWriter returns a Writer for a new stream.
 func NewWriter() *Writer {
 	w := new(Writer)
-	w.enc = gob.NewEncoder((*messages)(w))
+	w.enc = gob.NewEncoder(encoderOutput{w})
 	return w
 }
 
-// Encode writes v to to, with the definitions that it is the first to need.
-func (w *Writer) Encode(to io.Writer, v any) error {
-	w.to = to
+// Append appends v to dst, with the definitions that v is the first to need.
+func (w *Writer) Append(dst []byte, v any) ([]byte, error) {
+	w.out = dst
+	var err error
 	switch v := v.(type) {
 	case *rpc.Request:
-		return w.write(v, (*requestHead)(v))
+		err = w.write(v, (*requestHead)(v))
 	case *rpc.Response:
-		return w.write(v, (*responseHead)(v))
+		err = w.write(v, (*responseHead)(v))
 	case Fielder:
-		return w.write(v, v)
+		err = w.write(v, v)
+	default:
+		err = w.enc.Encode(v)
 	}
-	return w.enc.Encode(v)
+	dst, w.out = w.out, nil
+	return dst, err
 }
 
 // idOf returns the number of the type of v, a pointer to a struct. Before the
@@ -183,25 +185,20 @@ func (w *Writer) write(v any, fields Fielder) error {
 		f.begin(number)
 		f.b = appendUint(f.b, uint64(len(tail)))
 	}
-	w.size = appendUint(w.size[:0], uint64(len(f.b)+len(tail)+1))
-	for _, part := range [...][]byte{w.size, f.b, tail, structEnd} {
-		if _, err := w.to.Write(part); err != nil {
-			return err
-		}
-	}
+	w.out = appendUint(w.out, uint64(len(f.b)+len(tail)+1))
+	w.out = append(append(append(w.out, f.b...), tail...), 0) // 0 ends a struct
 	if cap(f.b) > maxKeptFields {
 		f.b = nil
 	}
 	return nil
 }
 
-// structEnd is what stands behind the last field.
-var structEnd = []byte{0}
+// encoderOutput takes what the encoder of a Writer writes: a whole message each
+// time.
+type encoderOutput struct{ w *Writer }
 
-// messages takes what the encoder writes, a whole message each time.
-type messages Writer
-
-func (w *messages) Write(message []byte) (int, error) {
+func (o encoderOutput) Write(message []byte) (int, error) {
+	w := o.w
 	if w.defines {
 		in := reader{b: message}
 		in.uint()
@@ -210,5 +207,6 @@ func (w *messages) Write(message []byte) (int, error) {
 			return len(message), nil
 		}
 	}
-	return w.to.Write(message)
+	w.out = append(w.out, message...)
+	return len(message), nil
 }
