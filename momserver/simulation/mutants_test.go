@@ -63,7 +63,7 @@ var mutants = []mutant{
 		{"momserver/accept.go", "\tnc.SetDeadline(time.Time{})\n\treturn nc, id, nil\n", "\treturn nc, id, nil\n"},
 	}, []string{invariant.Healthy, invariant.Reasons}, tests{}},
 	{"message deadline not reset", []edit{
-		{"wire/duplex/conn.go", "defer c.nc.SetReadDeadline(time.Time{})", ""},
+		{"wire/duplex/frame.go", "defer r.nc.SetReadDeadline(time.Time{})", ""},
 	}, []string{invariant.Healthy, invariant.Reasons}, tests{}},
 	{"window leak", []edit{
 		{"momserver/call.go", "\ts.timeouts.Remove(c.timeoutEntry)\n\tc.timeoutEntry = nil\n", "\tif c.timeoutEntry != nil {\n\t\ts.timeouts.Remove(c.timeoutEntry)\n\t\tc.timeoutEntry = nil\n\t\tif c.sentThrough%16 == 15 {\n\t\t\treturn\n\t\t}\n\t}\n"},

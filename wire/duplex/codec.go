@@ -54,7 +54,7 @@ type clientCodec struct {
 
 func newClientCodec(c *Conn) *clientCodec {
 	k := &clientCodec{c: c, calls: newFrameEncoder(c.out, frameCall)}
-	c.replies = &k.in
+	c.frames.streams[frameReply] = &k.in
 	return k
 }
 
@@ -74,7 +74,7 @@ func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
 			return k.fail(err)
 		}
 		if k.in.Borrowed() {
-			k.c.frame.release()
+			k.c.frames.release()
 		}
 	}
 	payload, err := k.c.nextReply()
@@ -131,7 +131,9 @@ func newServerCodec(c *Conn, service string, receiver any) *serverCodec {
 	if err := server.RegisterName(service, receiver); err != nil {
 		panic(err) // a receiver without methods: a defect of the caller's
 	}
-	return &serverCodec{c: c, server: server, replies: newFrameEncoder(c.out, frameReply)}
+	k := &serverCodec{c: c, server: server, replies: newFrameEncoder(c.out, frameReply)}
+	c.frames.streams[frameCall] = &k.in
+	return k
 }
 
 // serve serves the one call in payload.
@@ -144,7 +146,7 @@ func (k *serverCodec) serve(payload []byte) error {
 		k.err = protocolError(k.in.End())
 	}
 	if k.in.Borrowed() {
-		k.c.frame.release()
+		k.c.frames.release()
 	}
 	return k.err
 }

@@ -2,9 +2,7 @@ package duplex
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"io"
 	"net"
 	"net/rpc"
 	"os"
@@ -13,50 +11,36 @@ import (
 	"time"
 
 	"mom.internal/wire"
-
-	"mom.internal/wire/internal/gob"
 )
-
-// frameKind is the first byte of a frame.
-type frameKind byte
-
-const (
-	frameCall  frameKind = 1 // a request: rpc.Request, then the arguments
-	frameReply frameKind = 2 // a response: rpc.Response, then the reply
-)
-
-// frameHead is the length of a frame's head: kind and payload length.
-const frameHead = 5
 
 // ConnConfig bounds a [Conn]. MaxMessage, MaxWaiting, WriteTimeout and
 // MessageTimeout must be set.
 type ConnConfig struct {
-	MaxMessage     int           // bytes of one incoming frame
-	MaxCall        int           // bytes of one outgoing frame, what the peer takes; 0 where it takes what this end may say
-	MaxWaiting     int           // bytes that may wait to be written
-	MaxCalls       int           // calls that the peer may leave unanswered; 0 for what 64 KiB hold
-	MaxReplies     int           // bytes of replies that wait to be written, over which no call is served; 0 for half of MaxWaiting
-	WriteTimeout   time.Duration // for each write; the kernel gives a peer that has vanished a quarter more
-	MessageTimeout time.Duration // from an incoming frame's first byte to its last
+	MaxMessage     int           // bytes of an incoming frame's payload
+	MaxCall        int           // bytes of an outgoing frame's payload, as the peer takes them; 0 for no bound
+	MaxWaiting     int           // bytes that may wait to be written; the next call or reply ends the connection
+	MaxCalls       int           // calls that the peer may leave unanswered; 0 for as many as 64 KiB hold
+	MaxReplies     int           // bytes of waiting replies over which no further call is served; 0 for half of MaxWaiting
+	WriteTimeout   time.Duration // of each write; the kernel gives a peer that has vanished a quarter more
+	MessageTimeout time.Duration // from the first byte of an incoming frame to its last
 	ReplyDelay     time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
 }
 
 // Conn is one connection that carries net/rpc calls both ways: [Conn.Client]
-// calls the peer, [Conn.Serve] serves the peer's calls, one at a time, in
-// order. Calls in one direction and replies in the other have a gob stream
-// each, cut into frames of one call or reply.
+// calls the peer, and [Conn.Serve] serves the peer's calls, one at a time and in
+// order. Each direction has a gob stream of calls and a gob stream of replies,
+// cut into frames of one call or one reply.
 //
-// One goroutine reads: the one with which net/rpc waits for replies. It serves
-// the calls that come in between, so nothing that comes changes goroutines. A
-// served method must not call the peer and wait: nobody would read the answer.
-// It reads on while replies do not leave; the calls that come then wait, and a
-// peer that leaves too many unanswered ends the connection.
+// One goroutine, the reader, reads the connection. It is the goroutine with which
+// net/rpc waits for replies, and it serves the calls that arrive between them, so
+// that nothing that arrives changes goroutines. A served method must not call the
+// peer and wait for the reply, because nobody would read it.
 //
-// Neither a call nor a reply waits for the network: they go to an outbox with
-// a writer of its own. A Conn ends once, with one error, whatever fails first.
+// Neither a call nor a reply waits for the network: both go to an outbox, which
+// has a writer goroutine. A Conn ends once, with one error: the first.
 type Conn struct {
 	// OnReplied, if not nil, is called after each call that was served: its reply
-	// has been encoded, and what that was made of may be used again. It is set
+	// has been encoded, and the memory of the reply may be used again. It is set
 	// before Serve.
 	OnReplied func()
 
@@ -66,15 +50,13 @@ type Conn struct {
 
 	client   *rpc.Client
 	serving  chan struct{}  // closed by Serve
-	began    time.Time      // its monotonic reading is what heard counts from
-	received atomic.Int64   // when the last frame came, in nanoseconds since began
+	began    time.Time      // its monotonic reading is the zero of received
+	received atomic.Int64   // when the last frame arrived, in nanoseconds since began
 	running  sync.WaitGroup // the writer and the reader
 
-	// Owned by the reader, which is the client's goroutine.
-	in      *readAhead
-	frame   frameBuffer  // the one that is being read
-	calls   *serverCodec // nil where nothing is served; set before serving is closed
-	replies *gob.Stream
+	// Owned by the reader.
+	frames  frameReader
+	calls   *serverCodec // nil if nothing is served; set before serving is closed
 	pending pendingCalls // calls that wait until replies have left
 
 	done    chan struct{} // closed when the connection ends
@@ -82,20 +64,26 @@ type Conn struct {
 	err     error // why it ended; set before done is closed
 }
 
-// NewConn returns a Conn on nc, which it owns from here on. Serve must be
-// called for anything to be received, replies too.
+// NewConn returns a Conn on nc, and from then on owns nc. Nothing is received, not
+// even a reply, before Serve is called.
 func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
-	// After an unanswered call would have been noticed, which says more.
+	// Later than an unanswered call is noticed, because that error says more.
 	watchPeer(nc, cfg.WriteTimeout*5/4)
 	c := &Conn{
 		nc: nc, cfg: cfg,
-		out:   newOutbox(nc, &cfg),
-		in:    newReadAhead(nc),
-		began: time.Now(), serving: make(chan struct{}), done: make(chan struct{}),
+		out:    newOutbox(nc, &cfg),
+		frames: frameReader{nc: nc, ahead: newReadAhead(nc), maxPayload: cfg.MaxMessage, timeout: cfg.MessageTimeout},
+		began:  time.Now(), serving: make(chan struct{}), done: make(chan struct{}),
 	}
 	c.running.Go(func() {
-		if err := c.out.write(c.done); err != nil {
-			c.end(c.ioError("writing to", err))
+		err := c.out.write(c.done)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = wire.Errorf(wire.Timeout, "writing to %v: no progress in time", nc.RemoteAddr()).WithCause(err)
+		} else if err != nil {
+			err = wire.Errorf(wire.Lost, "writing to %v: %w", nc.RemoteAddr(), err)
+		}
+		if err != nil {
+			c.end(err)
 		}
 	})
 	c.running.Add(1) // until the client's codec has returned its last error
@@ -103,19 +91,21 @@ func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 	return c
 }
 
-// Client returns the client that calls the peer. Its Go never blocks; a done
-// channel must have room for every call in flight, because net/rpc discards
-// what does not fit.
+// Client returns the client that calls the peer. Its Go never blocks. A done
+// channel must have room for every call in flight, because net/rpc discards what
+// does not fit.
 func (c *Conn) Client() *rpc.Client { return c.client }
 
-// Call calls a method of the peer and waits for the reply, for ctx, or for the
-// end of the connection. If ctx ends the call, the error is a [wire.Timeout] error if
-// the deadline of ctx has passed and a [wire.Closed] error if ctx was cancelled; its
-// cause is both the error and the cause of ctx. A call that is given up ends
-// the connection, because net/rpc would keep it pending and write a late reply
-// into memory that has moved on. Other calls on the connection then fail with
-// the same code and message, but without the cause, because it was not their
-// context that ended.
+// Call calls a method of the peer and waits for the reply, for the end of ctx, or
+// for the end of the connection.
+//
+// If ctx ends first, the error is a [wire.Timeout] error if the deadline of ctx
+// has passed, and a [wire.Closed] error if ctx was cancelled. Its cause is both
+// the error and the cause of ctx. The connection ends as well, because net/rpc
+// would keep the call pending and decode a late reply into memory that is used
+// for something else by then. Other calls on the connection fail with the same
+// code and message, but without the cause, because it was not their context that
+// ended.
 func (c *Conn) Call(ctx context.Context, method string, args, reply any) error {
 	call := c.client.Go(method, args, reply, make(chan *rpc.Call, 1))
 	select {
@@ -127,7 +117,7 @@ func (c *Conn) Call(ctx context.Context, method string, args, reply any) error {
 		}
 		givenUp := wire.Errorf(code, "%s to %v %s: %v", method, c.nc.RemoteAddr(), how, context.Cause(ctx))
 		c.end(givenUp)
-		<-call.Done // soon: the connection has ended
+		<-call.Done // soon, because the connection has ended
 		if c.err != givenUp {
 			return c.err
 		}
@@ -135,15 +125,15 @@ func (c *Conn) Call(ctx context.Context, method string, args, reply any) error {
 	}
 	var sent rpc.ServerError
 	if call.Error != nil && !errors.As(call.Error, &sent) {
-		<-c.done // the connection failed under the call, and knows why
-		return c.Err()
+		<-c.done // the connection ended under the call, and its error says more
+		return c.err
 	}
 	return FromRPC(call.Error)
 }
 
-// Serve serves the peer's calls to the methods of receiver, which stand under
-// the name service; nil for none. It returns why the connection ended, when it
-// has. It is called once.
+// Serve serves the peer's calls to the methods of receiver under the name
+// service; nil serves none. When the connection has ended, Serve returns why. It
+// is called once.
 func (c *Conn) Serve(service string, receiver any) error {
 	if receiver != nil {
 		c.calls = newServerCodec(c, service, receiver)
@@ -153,90 +143,12 @@ func (c *Conn) Serve(service string, receiver any) error {
 	return c.err
 }
 
-// nextReply reads until a reply comes, serves the calls that come before it,
-// and returns the reply's payload, valid until the next call. Its one caller is
-// net/rpc's goroutine, by way of the codec.
-func (c *Conn) nextReply() ([]byte, error) {
-	select {
-	case <-c.serving:
-	case <-c.done:
-		return nil, c.err
-	}
-	for {
-		if err := c.servePending(); err != nil {
-			return nil, err
-		}
-		kind, payload, err := c.readFrame()
-		switch {
-		case err != nil:
-		case kind == frameReply:
-			return payload, nil
-		case c.calls == nil:
-			err = wire.Errorf(wire.ProtocolError, "%v called, and nothing is served here", c.nc.RemoteAddr())
-		default:
-			err = c.takeCall(payload)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-}
-
-// readFrame returns the next frame; its payload is valid until the next call.
-func (c *Conn) readFrame() (frameKind, []byte, error) {
-	if err := c.in.wait(); err != nil {
-		return 0, nil, c.ioError("reading from", err)
-	}
-	if !c.wholeBuffered() { // the rest is on its way, and has so long
-		c.nc.SetReadDeadline(time.Now().Add(c.cfg.MessageTimeout))
-		defer c.nc.SetReadDeadline(time.Time{})
-	}
-	var head [frameHead]byte
-	if _, err := io.ReadFull(c.in, head[:]); err != nil {
-		return 0, nil, c.ioError("reading from", err)
-	}
-	kind, size := frameKind(head[0]), binary.BigEndian.Uint32(head[1:])
-	if kind != frameCall && kind != frameReply {
-		return 0, nil, wire.Errorf(wire.ProtocolError, "%v sent a frame of kind %d", c.nc.RemoteAddr(), kind)
-	}
-	if uint64(size) > uint64(c.cfg.MaxMessage) {
-		return 0, nil, wire.Errorf(wire.TooLarge, "%v sent a message of %d bytes; at most %d", c.nc.RemoteAddr(), size, c.cfg.MaxMessage)
-	}
-	payload, err := c.frame.fill(c.in, int(size), c.stream(kind))
-	if errors.As(err, new(gob.Error)) {
-		return 0, nil, protocolError(err)
-	}
-	if err != nil {
-		return 0, nil, c.ioError("reading from", err)
-	}
-	c.received.Store(int64(time.Since(c.began)))
-	return kind, payload, nil
-}
-
-// stream returns the gob stream of the frames of a kind, nil where nobody wants
-// them.
-func (c *Conn) stream(kind frameKind) *gob.Stream {
-	switch {
-	case kind == frameReply:
-		return c.replies
-	case c.calls == nil:
-		return nil
-	}
-	return &c.calls.in
-}
-
-// wholeBuffered reports whether the next frame has been read ahead.
-func (c *Conn) wholeBuffered() bool {
-	b := c.in.buffered()
-	return len(b) >= frameHead && uint64(len(b)-frameHead) >= uint64(binary.BigEndian.Uint32(b[1:]))
-}
-
-// FlushReplies lets the reply to the call that is being served leave at once, and
-// those before it; see ConnConfig.ReplyDelay.
+// FlushReplies lets the reply to the call that is being served, and those before
+// it, leave at once; see ConnConfig.ReplyDelay.
 func (c *Conn) FlushReplies() { c.out.flushReplies() }
 
-// LastReceived returns when the last frame came from the peer, or when the connection
-// began. A step of the wall clock does not change how long ago that is.
+// LastReceived returns when the last frame arrived, or when the connection began.
+// A step of the wall clock does not change how long ago that is.
 func (c *Conn) LastReceived() time.Time { return c.began.Add(time.Duration(c.received.Load())) }
 
 // RemoteAddr returns the peer's address.
@@ -245,7 +157,8 @@ func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 // Done is closed when the connection has ended.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// Err returns why the connection ended, an [*Error]; nil while it has not.
+// Err returns why the connection ended, as a [*wire.Error]; nil if it has not
+// ended.
 func (c *Conn) Err() error {
 	select {
 	case <-c.done:
@@ -261,14 +174,13 @@ func (c *Conn) Close(reason *wire.Error) { c.end(reason) }
 
 // Wait blocks until the connection has ended, its writer is gone, and its reader
 // has returned its last error to net/rpc: nothing is read, written or served any
-// more. The reader is net/rpc's goroutine, which then fails the calls that are
-// pending, and ends.
+// more. The reader then fails the calls that are pending, and ends.
 func (c *Conn) Wait() {
 	<-c.done
 	c.running.Wait()
 }
 
-// end is the one door out.
+// end ends the connection: every other way to its end leads here.
 func (c *Conn) end(err error) {
 	c.endOnce.Do(func() {
 		var e *wire.Error
@@ -279,20 +191,4 @@ func (c *Conn) end(err error) {
 		close(c.done)
 		c.nc.Close()
 	})
-}
-
-// ioError puts an error of the socket into words, and keeps it as the cause.
-func (c *Conn) ioError(verb string, err error) error {
-	peer := c.nc.RemoteAddr()
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded) && verb == "reading from":
-		return wire.Errorf(wire.Stalled, "a message from %v was not whole after %v", peer, c.cfg.MessageTimeout).WithCause(err)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return wire.Errorf(wire.Timeout, "%s %v: no progress in time", verb, peer).WithCause(err)
-	case errors.Is(err, io.EOF):
-		return wire.Errorf(wire.Lost, "%v closed the connection", peer).WithCause(err)
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return wire.Errorf(wire.Lost, "%v closed the connection within a message", peer).WithCause(err)
-	}
-	return wire.Errorf(wire.Lost, "%s %v: %w", verb, peer, err)
 }

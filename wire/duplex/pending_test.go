@@ -364,8 +364,8 @@ func TestCallsBehind(t *testing.T) {
 		"too little":       {[][]byte{call, call}, 4, 0}, // for 4 calls, which have 20 bytes at least
 		"just enough":      {[][]byte{call, call, {1, 0, 0, 0}}, 4, 2},
 	} {
-		c := &Conn{cfg: ConnConfig{MaxCalls: tc.max}, in: &readAhead{buf: bytes.Join(tc.ahead, nil)}}
-		if got := c.callsBehind(); got != tc.want {
+		r := &frameReader{ahead: &readAhead{buf: bytes.Join(tc.ahead, nil)}}
+		if got := r.callsBehind(tc.max); got != tc.want {
 			t.Errorf("%s: %d calls of at most %d; want %d", name, got, tc.max, tc.want)
 		}
 	}

@@ -196,7 +196,7 @@ func TestDirect(t *testing.T) {
 	c := NewConn(far, ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute})
 	defer c.Close(wire.Errorf(wire.Closed, "test over"))
 	for i := range sent {
-		kind, payload, err := c.readFrame()
+		kind, payload, err := c.frames.next()
 		want := piece
 		if i == 0 {
 			want = "first"
