@@ -34,7 +34,7 @@ func (k *callback) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 func (k *callback) Goodbye(g *protocol.Goodbye, _ *protocol.Nothing) error {
 	return k.serving(func() error {
 		after := min(time.Duration(g.AfterMillis)*time.Millisecond, time.Hour)
-		bye := &wire.Error{Code: wire.Code(wire.Clip(string(g.Code), 32)), Message: wire.Clip(g.Message, 512), After: after}
+		bye := &wire.Error{Code: wire.Code(duplex.Clip(string(g.Code), 32)), Message: duplex.Clip(g.Message, 512), After: after}
 		k.s.mu.Lock()
 		k.s.bye = bye
 		k.s.mu.Unlock()

@@ -199,7 +199,7 @@ func TestGoodbye(t *testing.T) {
 	if err := (&callback{s}).Goodbye(&protocol.Goodbye{Code: wire.Code(long), Message: long, AfterMillis: math.MaxUint32}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := *s.bye; string(got.Code) != wire.Clip(long, 32) || got.Message != wire.Clip(long, 512) || got.After != time.Hour {
+	if got := *s.bye; string(got.Code) != duplex.Clip(long, 32) || got.Message != duplex.Clip(long, 512) || got.After != time.Hour {
 		t.Errorf("%+v", got)
 	}
 	if st, ok := s.c.statuses.pop(); !ok || st.Kind != Draining || st.Err != s.bye {

@@ -2,7 +2,7 @@ package momserver
 
 import "strings"
 
-// clipFront is [wire.Clip], but keeps the end, because a path ends with the
+// clipFront is [duplex.Clip], but keeps the end, because a path ends with the
 // name of the file.
 func clipFront(text string, n int) string {
 	if len(text) <= n {

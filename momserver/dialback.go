@@ -97,7 +97,7 @@ func (s *Server) dialChecked(ctx context.Context, source netip.AddrPort, addr st
 	if errors.As(err, &e) {
 		return nil, e
 	}
-	s.cfg.Logger.Info("momserver: callback endpoint not reached", "addr", source.String(), "callback", addr, "error", wire.Clip(err.Error(), maxCallbackAddr))
+	s.cfg.Logger.Info("momserver: callback endpoint not reached", "addr", source.String(), "callback", addr, "error", duplex.Clip(err.Error(), maxCallbackAddr))
 	return nil, wire.Errorf(wire.CallbackFailed, "the callback endpoint cannot be reached from the server")
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 )
 
 // Job is one run of a job, from JobInitialized to the event that ends it. Its
@@ -249,7 +250,7 @@ func (j *Job) abandon(why string) {
 func (j *Job) errEnded(state wire.State) error {
 	how := "it was completed"
 	if j.failure != nil {
-		how = wire.Clip(j.failure.Error(), maxLogText)
+		how = duplex.Clip(j.failure.Error(), maxLogText)
 	}
 	return wire.Errorf(wire.RunEnded, "momserver: no %v of job %q: its run has ended: %s", state, j.init.Name, how)
 }

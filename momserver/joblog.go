@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 )
 
 // maxLog bounds the log entries of one event. Further entries are counted.
@@ -43,7 +44,7 @@ func (j *Job) logLocked(severity wire.Severity, item, message string) {
 	case wire.SeverityError:
 		j.progress.Errors++
 	}
-	entry := wire.LogEntry{Time: time.Now().UTC(), Severity: severity, Item: clipFront(item, maxLogText), Message: wire.Clip(message, maxLogText)}
+	entry := wire.LogEntry{Time: time.Now().UTC(), Severity: severity, Item: clipFront(item, maxLogText), Message: duplex.Clip(message, maxLogText)}
 	if len(j.log) < maxLog {
 		j.log = append(j.log, entry)
 		return

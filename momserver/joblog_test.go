@@ -11,6 +11,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
@@ -53,7 +54,7 @@ func TestLogTexts(t *testing.T) {
 		}
 		checkLog(t, published(s)[1],
 			fmt.Sprintf("Warning %s: %s", text, text),
-			fmt.Sprintf("Warning %s: %s", "…"+text, wire.Clip(text+"y", 256)))
+			fmt.Sprintf("Warning %s: %s", "…"+text, duplex.Clip(text+"y", 256)))
 		for _, item := range []string{text, "y" + text} {
 			p.Item(item)
 			p.Sent(1)

@@ -26,15 +26,15 @@ func (c Cursor) String() string { return c.Epoch.String() + "/" + strconv.Format
 func ParseCursor(text string) (Cursor, error) {
 	epoch, seq, ok := strings.Cut(text, "/")
 	if !ok {
-		return Cursor{}, fmt.Errorf("wire: %q is no cursor: want EPOCH/SEQ", Clip(text, 64))
+		return Cursor{}, fmt.Errorf("wire: %.64q is no cursor: want EPOCH/SEQ", text)
 	}
 	id, err := uuid.Parse(epoch)
 	if err != nil || len(epoch) != 36 || id == uuid.Nil {
-		return Cursor{}, fmt.Errorf("wire: %q is no cursor: %q is no epoch", Clip(text, 64), Clip(epoch, 64))
+		return Cursor{}, fmt.Errorf("wire: %.64q is no cursor: %.64q is no epoch", text, epoch)
 	}
 	n, err := strconv.ParseUint(seq, 10, 64)
 	if err != nil {
-		return Cursor{}, fmt.Errorf("wire: %q is no cursor: %q is no sequence number", Clip(text, 64), Clip(seq, 64))
+		return Cursor{}, fmt.Errorf("wire: %.64q is no cursor: %.64q is no sequence number", text, seq)
 	}
 	return Cursor{Epoch: id, Seq: n}, nil
 }

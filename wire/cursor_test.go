@@ -28,7 +28,7 @@ func TestCursorText(t *testing.T) {
 	} {
 		c, err := ParseCursor(text)
 		if err == nil || c != (Cursor{}) {
-			t.Errorf("ParseCursor(%q) = %v, %v; want an error", Clip(text, 80), c, err)
+			t.Errorf("ParseCursor(%.80q) = %v, %v; want an error", text, c, err)
 		} else if len(err.Error()) > 300 {
 			t.Errorf("the error grows with its input: %d bytes", len(err.Error()))
 		}

@@ -33,7 +33,7 @@ func ParseSeverity(text string) (Severity, error) {
 			return Severity(i), nil
 		}
 	}
-	return 0, fmt.Errorf("wire: no severity is named %q; there are Processing, Warning, Error", Clip(text, 64))
+	return 0, fmt.Errorf("wire: no severity is named %.64q; there are Processing, Warning, Error", text)
 }
 
 // MarshalText gives the String.

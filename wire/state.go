@@ -80,7 +80,7 @@ func ParseState(text string) (State, error) {
 			}
 		}
 	}
-	return 0, fmt.Errorf("wire: no state is named %q; there are %s", Clip(text, 64), stateNames())
+	return 0, fmt.Errorf("wire: no state is named %.64q; there are %s", text, stateNames())
 }
 
 func stateNames() string {

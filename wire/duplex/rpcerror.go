@@ -28,7 +28,7 @@ const (
 // The wait is rounded up, because it is "at least".
 func FormatError(e *wire.Error) string {
 	after := min(max(e.After, 0), maxAfter) + time.Millisecond - 1
-	return fmt.Sprintf("%s%s:%d:%s", rpcMark, e.Code, after.Milliseconds(), wire.Clip(e.Message, maxMessageBytes))
+	return fmt.Sprintf("%s%s:%d:%s", rpcMark, e.Code, after.Milliseconds(), Clip(e.Message, maxMessageBytes))
 }
 
 // toRPC returns the string in which err goes out. What is no [*Error] goes out
@@ -63,17 +63,17 @@ func FromRPC(err error) error {
 func ParseError(sent string) *wire.Error {
 	text, ok := strings.CutPrefix(sent, rpcMark)
 	if !ok {
-		return wire.Errorf(wire.InternalError, "the peer answered: %s", wire.Clip(sent, 256))
+		return wire.Errorf(wire.InternalError, "the peer answered: %s", Clip(sent, 256))
 	}
 	code, text, ok1 := strings.Cut(text, ":")
 	millis, message, ok2 := strings.Cut(text, ":")
 	after, err := strconv.ParseUint(millis, 10, 31)
 	if !ok1 || !ok2 || err != nil {
-		return wire.Errorf(wire.ProtocolError, "the peer sent a malformed error: %s", wire.Clip(strconv.Quote(wire.Clip(sent, 256)), 256))
+		return wire.Errorf(wire.ProtocolError, "the peer sent a malformed error: %s", Clip(strconv.Quote(Clip(sent, 256)), 256))
 	}
 	return &wire.Error{
-		Code:    wire.Code(wire.Clip(code, maxCodeBytes)),
-		Message: wire.Clip(message, maxMessageBytes+len("…")),
+		Code:    wire.Code(Clip(code, maxCodeBytes)),
+		Message: Clip(message, maxMessageBytes+len("…")),
 		After:   min(time.Duration(after)*time.Millisecond, maxAfter),
 	}
 }

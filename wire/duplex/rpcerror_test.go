@@ -59,7 +59,7 @@ func TestPlainErrorsStayInside(t *testing.T) {
 		for _, method := range []string{"Test.Secret", "Secret.Served", "Secret", "", strings.Repeat("Secret.", 1000)} {
 			err := a.Call(context.Background(), method, &Nothing{}, &Nothing{})
 			if !errors.Is(err, wire.UnknownMethod) || strings.Contains(err.Error(), "Secret") {
-				t.Errorf("%s: %#v", wire.Clip(method, 20), err)
+				t.Errorf("%s: %#v", Clip(method, 20), err)
 			}
 		}
 		if a.Err() != nil {
@@ -101,18 +101,18 @@ func TestFromRPC(t *testing.T) {
 		err := FromRPC(rpc.ServerError(tc.sent))
 		if tc.want == nil {
 			if !errors.Is(err, wire.ProtocolError) {
-				t.Errorf("%q became %#v", wire.Clip(tc.sent, 40), err)
+				t.Errorf("%q became %#v", Clip(tc.sent, 40), err)
 			}
 		} else if e, ok := err.(*wire.Error); !ok || *e != *tc.want {
 			t.Errorf("%q became %#v", tc.sent, err)
 		}
 		if len(err.Error()) > 1200 {
-			t.Errorf("%q: an error of %d bytes", wire.Clip(tc.sent, 40), len(err.Error()))
+			t.Errorf("%q: an error of %d bytes", Clip(tc.sent, 40), len(err.Error()))
 		}
 	}
 	for _, sent := range []string{"", "rpc: can't find method", "MOM:full:0:x", " mom:full:0:x", long, "\xff\x00\x1b[2J"} {
 		if err := FromRPC(rpc.ServerError(sent)); !errors.Is(err, wire.InternalError) || len(err.Error()) > 400 {
-			t.Errorf("%q became %#v", wire.Clip(sent, 40), err)
+			t.Errorf("%q became %#v", Clip(sent, 40), err)
 		}
 	}
 	e := FromRPC(rpc.ServerError("mom:" + long + ":5:" + long)).(*wire.Error)

@@ -200,7 +200,7 @@ func Accept(nc net.Conn, w Welcome) error {
 
 // Refuse answers a Hello with why, as a server.
 func Refuse(nc net.Conn, why *wire.Error) error {
-	return writeAnswer(nc, 1, []byte(wire.Clip(duplex.FormatError(why), maxRefusal-4)))
+	return writeAnswer(nc, 1, []byte(duplex.Clip(duplex.FormatError(why), maxRefusal-4)))
 }
 
 func writeAnswer(nc net.Conn, status byte, body []byte) error {

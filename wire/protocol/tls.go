@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 )
 
 // AtLeastTLS13 returns cfg, or where it names no MinVersion a copy of it that
@@ -71,7 +72,7 @@ func HandshakeError(peer net.Addr, err error) error {
 func handshakeError(peer net.Addr, err error) *wire.Error {
 	var verification *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
-	text := wire.Clip(err.Error(), maxTLSWords)
+	text := duplex.Clip(err.Error(), maxTLSWords)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return wire.Errorf(wire.Timeout, "the TLS handshake with %v did not end in time", peer)
@@ -80,7 +81,7 @@ func handshakeError(peer net.Addr, err error) *wire.Error {
 	case errors.As(err, &record):
 		return wire.Errorf(wire.TLSMismatch, "%v does not speak TLS: it answered %s", peer, describe(record.RecordHeader[:]))
 	case errors.As(err, &verification):
-		return wire.Errorf(wire.BadCertificate, "the certificate of %v is not accepted: %s", peer, wire.Clip(verification.Err.Error(), maxTLSWords))
+		return wire.Errorf(wire.BadCertificate, "the certificate of %v is not accepted: %s", peer, duplex.Clip(verification.Err.Error(), maxTLSWords))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return wire.Errorf(wire.Lost, "%v closed the connection within the TLS handshake", peer)
 	case isCertificateAlert(err):
@@ -117,7 +118,7 @@ func Identity(state *tls.ConnectionState) string {
 	}
 	for _, name := range names {
 		if name != "" {
-			return wire.Clip(strings.ToValidUTF8(name, "?"), maxIdentity)
+			return duplex.Clip(strings.ToValidUTF8(name, "?"), maxIdentity)
 		}
 	}
 	return ""

@@ -5,8 +5,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/cmd/momclient/internal/clip"
 	"mom.internal/momclient"
-	"mom.internal/wire"
 )
 
 // Connection is the state of the connection to the server. State is the last
@@ -61,7 +61,7 @@ func (b *Board) Status(s momclient.ConnectionStatus) {
 		c.NextTry = time.Time{}
 	}
 	if s.Err != nil {
-		c.Error = wire.Clip(s.Err.Error(), MaxText)
+		c.Error = clip.Text(s.Err.Error(), MaxText)
 	}
 	c.State, c.Final = s.Kind.String(), s.Final
 	b.live(s.Kind == momclient.Draining && c.Connected, s.Time)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/cmd/momclient/internal/clip"
 	"mom.internal/wire"
 )
 
@@ -88,7 +89,7 @@ func (b *Board) note(r *run, e *wire.Event, at time.Time) {
 		}
 		b.log.add(r.entry(LogEntry{
 			Time: t, Severity: entry.Severity, Package: number,
-			Item: wire.Clip(entry.Item, MaxText), Message: wire.Clip(entry.Message, MaxText),
+			Item: clip.Text(entry.Item, MaxText), Message: clip.Text(entry.Message, MaxText),
 		}))
 	}
 	for _, entry := range e.Data.Status.Log {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"mom.internal/cmd/momclient/internal/clip"
 	"mom.internal/wire"
 )
 
@@ -44,10 +45,10 @@ func (b *Board) packed(r *run, e *wire.Event, at time.Time) {
 		}
 	}
 	p.header = *e.Data.Header
-	p.header.TargetFilePath = wire.Clip(p.header.TargetFilePath, MaxText)
+	p.header.TargetFilePath = clip.Text(p.header.TargetFilePath, MaxText)
 	if e.Data.Body != nil {
 		p.body = *e.Data.Body
-		p.body.Item = wire.Clip(p.body.Item, MaxText)
+		p.body.Item = clip.Text(p.body.Item, MaxText)
 	}
 	p.step(&e.Data.Status, at)
 }

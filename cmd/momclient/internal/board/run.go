@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/cmd/momclient/internal/clip"
 	"mom.internal/wire"
 )
 
@@ -99,7 +100,7 @@ func (b *Board) take(r *run, e *wire.Event, now time.Time) {
 func (r *run) describe(i *wire.InitializeData) {
 	r.init = *i
 	for _, text := range []*string{&r.init.Name, &r.init.SourcePath, &r.init.DestinationPath, &r.init.DestinationRoot} {
-		*text = wire.Clip(*text, MaxText)
+		*text = clip.Text(*text, MaxText)
 	}
 	r.init.LastExecution = sane(i.LastExecution)
 	if r.init.Name != "" && r == r.job.latest() {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"mom.internal/cmd/momclient/internal/clip"
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/wire"
 )
@@ -122,7 +123,7 @@ const (
 func someNames(names []string) string {
 	quoted := make([]string, 0, maxSome+1)
 	for _, name := range names[:min(len(names), maxSome+1)] {
-		quoted = append(quoted, `"`+output.Clean(wire.Clip(name, maxSomeName))+`"`)
+		quoted = append(quoted, `"`+output.Clean(clip.Text(name, maxSomeName))+`"`)
 	}
 	return some(quoted)
 }
