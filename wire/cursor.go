@@ -8,9 +8,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Cursor is a place in one server's stream of events: just after the event
-// Seq. A restarted server has a new epoch and begins at 1 again, so cursors of
-// different epochs have no order. The zero Cursor is no place at all.
+// Cursor is a place in one server's stream of events, just after the event Seq. A
+// restarted server has a new epoch and counts from 1 again, so cursors of
+// different epochs have no order. The zero Cursor is no place.
 type Cursor struct {
 	Epoch uuid.UUID `json:"epoch"`
 	Seq   uint64    `json:"seq"`
@@ -19,22 +19,22 @@ type Cursor struct {
 // IsZero reports whether c is no place.
 func (c Cursor) IsZero() bool { return c.Epoch == uuid.Nil }
 
-// String returns "epoch/seq", as 0b49b7e6-3df0-4ad0-a9d1-9a4b21f1b1e4/42.
+// String returns "epoch/seq", such as 0b49b7e6-3df0-4ad0-a9d1-9a4b21f1b1e4/42.
 func (c Cursor) String() string { return c.Epoch.String() + "/" + strconv.FormatUint(c.Seq, 10) }
 
-// ParseCursor reads what String wrote.
+// ParseCursor parses what String returns.
 func ParseCursor(text string) (Cursor, error) {
 	epoch, seq, ok := strings.Cut(text, "/")
 	if !ok {
-		return Cursor{}, fmt.Errorf("wire: %.64q is no cursor: want EPOCH/SEQ", text)
+		return Cursor{}, fmt.Errorf("wire: %.64q is not a cursor: want EPOCH/SEQ", text)
 	}
 	id, err := uuid.Parse(epoch)
 	if err != nil || len(epoch) != 36 || id == uuid.Nil {
-		return Cursor{}, fmt.Errorf("wire: %.64q is no cursor: %.64q is no epoch", text, epoch)
+		return Cursor{}, fmt.Errorf("wire: %.64q is not a cursor: %.64q is not an epoch", text, epoch)
 	}
 	n, err := strconv.ParseUint(seq, 10, 64)
 	if err != nil {
-		return Cursor{}, fmt.Errorf("wire: %.64q is no cursor: %.64q is no sequence number", text, seq)
+		return Cursor{}, fmt.Errorf("wire: %.64q is not a cursor: %.64q is not a sequence number", text, seq)
 	}
 	return Cursor{Epoch: id, Seq: n}, nil
 }

@@ -1,25 +1,34 @@
-// Package wire is the event model of MoM: what a server publishes, and what a
-// client's handler gets. Applications import it beside momserver or momclient.
-// It needs neither, and knows nothing of connections.
+// Package wire is the event model of MoM: what a server publishes, and what the
+// handler of a client receives. Applications import it beside momserver or
+// momclient. It imports neither, and opens no connection.
 //
-// # Data
+// # Reading order
 //
-// An [Event] is one change of state of a mirroring job or of one of its
-// packages. A [Filter] selects events, and a [Cursor] is a place in one server's
-// stream of events. The types that cross the wire are flat and finite: no maps,
-// interfaces, funcs or channels, no recursion. Zero means absent. Fields are only
-// ever added, and [State] numbers are never reused, so that an old client reads a
-// new server's events and the other way round.
+// An [Event] is one change of state of a mirroring job or of one of its packages.
+// [Event.Data] holds its parts: [InitializeData] describes the run,
+// [PackageHeader] and [PackageBody] the package, [Status] the change, with its
+// [State] and its log, and [Progress] the run so far. [Event.EndsRun] and
+// [Event.CompletedWithErrors] tell how a run ended.
+//
+// A [Filter] selects events. A [Cursor] is a place in one server's stream of
+// events, and [From] is where a subscription begins.
 //
 // # Errors
 //
-// Errors that cross the wire are [*Error]: a [Code] and a sentence, so that
-// errors.Is(err, wire.Full) holds on both sides.
+// An error that crosses the wire is an [*Error]: a [Code] and a sentence. A Code
+// is an error as well, so that errors.Is(err, wire.Full) holds on both sides.
 //
-// # On the wire
+// # Compatibility
 //
-// Calls are net/rpc, and data is gob, in frames of this module's own after a
-// greeting. encoding/gob writes the streams but does not read them, because its
-// decoder trusts what it reads. Package protocol describes all of it in bytes, in
-// PROTOCOL.md; package duplex is the connection.
+// The types that cross the wire are flat and finite: they have no maps,
+// interfaces, funcs or channels, and no type contains itself. Zero means absent.
+// Fields are only ever added, and the number of a state is never used for
+// another, so that an old client reads a new server's events, and the reverse.
+//
+// # Encoding
+//
+// The encoding is gob. encoding/gob writes it, and a hardened reader of this
+// module reads it, because the decoder of encoding/gob trusts its input. Calls are
+// net/rpc's. Package protocol describes all of it, in bytes in its PROTOCOL.md,
+// and package duplex is the connection; applications need neither.
 package wire

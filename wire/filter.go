@@ -7,25 +7,26 @@ import (
 	"github.com/google/uuid"
 )
 
-// Filter says which events a subscriber wants. Its parts must all hold; an
-// empty part holds always, so that the zero Filter takes everything. What is
-// filtered out still moves the subscriber's cursor and never counts as missed.
+// Filter selects the events that a subscriber gets: those that match each of its
+// parts. An empty part matches every event, and so does the zero Filter. Events
+// that are filtered out still move the subscriber's cursor and never count as
+// missed.
 type Filter struct {
-	Jobs     []uuid.UUID // these jobs, or those of Names
-	Names    []string    // jobs of these names, to the letter
+	Jobs     []uuid.UUID // IDs of jobs; a job matches if Jobs or Names holds it
+	Names    []string    // exact names of jobs
 	States   []State
-	Severity Severity // at least this; zero for all
+	Severity Severity // this severity and higher ones
 }
 
 // MaxFilterItems bounds each list of a Filter.
 const MaxFilterItems = 1024
 
-// IsZero reports whether f takes everything.
+// IsZero reports whether f matches every event.
 func (f *Filter) IsZero() bool {
 	return len(f.Jobs) == 0 && len(f.Names) == 0 && len(f.States) == 0 && f.Severity == 0
 }
 
-// Check returns a [BadRequest] error if f is over its bounds, or names a state or
+// Check returns a [BadRequest] error if f exceeds its bounds, or holds a state or
 // a severity that does not exist.
 func (f *Filter) Check() error {
 	for _, part := range []struct {
@@ -33,21 +34,21 @@ func (f *Filter) Check() error {
 		n    int
 	}{{"jobs", len(f.Jobs)}, {"names", len(f.Names)}, {"states", len(f.States)}} {
 		if part.n > MaxFilterItems {
-			return Errorf(BadRequest, "a filter of %d %s; at most %d", part.n, part.name, MaxFilterItems)
+			return Errorf(BadRequest, "a filter for %d %s; at most %d", part.n, part.name, MaxFilterItems)
 		}
 	}
 	for _, s := range f.States {
 		if !s.Valid() {
-			return Errorf(BadRequest, "a filter for %v, which is no state", s)
+			return Errorf(BadRequest, "a filter for %v, which is not a state", s)
 		}
 	}
 	if f.Severity > SeverityError {
-		return Errorf(BadRequest, "a filter for %v, which is no severity", f.Severity)
+		return Errorf(BadRequest, "a filter for %v, which is not a severity", f.Severity)
 	}
 	return nil
 }
 
-// Match reports whether f takes an event of these properties.
+// Match reports whether f selects an event with these properties.
 func (f *Filter) Match(job uuid.UUID, name string, state State, severity Severity) bool {
 	if len(f.Jobs)+len(f.Names) > 0 && !slices.Contains(f.Jobs, job) && !slices.Contains(f.Names, name) {
 		return false
@@ -58,12 +59,12 @@ func (f *Filter) Match(job uuid.UUID, name string, state State, severity Severit
 	return severity >= f.Severity
 }
 
-// Takes reports whether f takes e.
+// Takes reports whether f selects e.
 func (f *Filter) Takes(e *Event) bool {
 	return f.Match(e.JobID, e.Name(), e.Data.Status.State, e.Severity())
 }
 
-// String says what f takes, for logs.
+// String describes f for logs.
 func (f *Filter) String() string {
 	if f.IsZero() {
 		return "all events"

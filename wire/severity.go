@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// Severity says how much a log entry matters. Zero is "not said". The numbers
-// are the wire's and rise with the weight.
+// Severity is how serious a log entry is. Zero means that none is given. The
+// numbers cross the wire and rise with the severity.
 type Severity uint8
 
 // The original's three severities.
 const (
 	SeverityProcessing Severity = 1 // a note
-	SeverityWarning    Severity = 2 // something was left out or put right; the run goes on
+	SeverityWarning    Severity = 2 // something was left out or corrected; the run goes on
 	SeverityError      Severity = 3 // a package or the run failed
 )
 
 var severities = [...]string{"", "Processing", "Warning", "Error"}
 
-// String returns the severity's name, "" for zero.
+// String returns the name, "" for zero.
 func (s Severity) String() string {
 	if int(s) < len(severities) {
 		return severities[s]
@@ -26,7 +26,7 @@ func (s Severity) String() string {
 	return fmt.Sprintf("Severity(%d)", uint8(s))
 }
 
-// ParseSeverity returns the severity that text names; case does not matter.
+// ParseSeverity returns the severity whose name is text. Case does not matter.
 func ParseSeverity(text string) (Severity, error) {
 	for i, name := range severities {
 		if i > 0 && strings.EqualFold(text, name) {
@@ -36,10 +36,10 @@ func ParseSeverity(text string) (Severity, error) {
 	return 0, fmt.Errorf("wire: no severity is named %.64q; there are Processing, Warning, Error", text)
 }
 
-// MarshalText gives the String.
+// MarshalText returns the String.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText takes what [ParseSeverity] takes, and "" for zero.
+// UnmarshalText accepts what [ParseSeverity] accepts, and "" for zero.
 func (s *Severity) UnmarshalText(text []byte) (err error) {
 	if len(text) == 0 {
 		*s = 0

@@ -6,31 +6,31 @@ import (
 	"strings"
 )
 
-// State is what a job or a package has just become. There are nine; zero is
-// "not said". The numbers are the wire's and are append-only.
+// State is what a run or a package has just become. There are nine states; zero
+// means that none is given. The numbers cross the wire and are append-only.
 type State uint8
 
-// The nine states, in the order in which a run without errors meets them.
+// The nine states: six in the order of a run without errors, and three errors.
 const (
-	JobInitialized     State = 1 // the job is initialised and validated
+	JobInitialized     State = 1 // the run has begun
 	PackageInitialized State = 2 // the package is made; its header and body are known
-	Transferring       State = 3 // bytes moved; repeats
-	Transferred        State = 4 // all the package's bytes arrived
+	Transferring       State = 3 // bytes have moved; repeats
+	Transferred        State = 4 // all bytes of the package have arrived
 	PackageCompleted   State = 5 // the package is imported; ends the package
-	JobCompleted       State = 6 // the last package is imported; ends the run
-	ExportingError     State = 7 // making a package failed; ends the run, always
-	TransferringError  State = 8 // sending failed; ends the package, and the run unless ContinueOnError
-	ImportingError     State = 9 // unpacking failed; ends the package, and the run unless ContinueOnError
+	JobCompleted       State = 6 // the run was completed; ends the run
+	ExportingError     State = 7 // making a package failed, or the run was broken off; ends the run
+	TransferringError  State = 8 // sending a package failed; ends it, and the run unless ContinueOnError
+	ImportingError     State = 9 // importing a package failed; ends it, and the run unless ContinueOnError
 )
 
-// stateRow is what there is to know about one state.
+// stateRow describes a state.
 type stateRow struct {
-	name    string   // as String prints it: the name of 2010
-	aliases []string // other spellings that ParseState takes
-	exits   []State  // what may follow; nil for a terminal state
+	name    string   // the original's name, which String returns
+	aliases []string // other spellings that ParseState accepts
+	exits   []State  // the states that may follow; nil for a terminal state
 }
 
-// states is indexed by State. Terminal states have no exits.
+// states is indexed by State.
 var states = [...]stateRow{
 	JobInitialized:     {"MirroringJobInitialized", []string{"JobInitialized"}, []State{PackageInitialized, JobCompleted, ExportingError}},
 	PackageInitialized: {"MirroringPackageInitialized", []string{"PackageInitialized"}, []State{Transferring, Transferred, ExportingError, TransferringError}},
@@ -55,8 +55,8 @@ func States() []State {
 // Valid reports whether s is one of the nine states.
 func (s State) Valid() bool { return s > 0 && int(s) < len(states) }
 
-// String returns the original's name, as MirroringJobInitialized; "" for zero
-// and State(n) for a number that this version does not know.
+// String returns the original's name, such as MirroringJobInitialized. It returns
+// "" for zero, and State(n) for a number that this version does not know.
 func (s State) String() string {
 	switch {
 	case s == 0:
@@ -67,7 +67,7 @@ func (s State) String() string {
 	return states[s].name
 }
 
-// ParseState returns the state that text names: the original's name, in either
+// ParseState returns the state whose name is text: the original's name, in either
 // of its spellings, or the Go name. Case does not matter.
 func ParseState(text string) (State, error) {
 	for _, s := range States() {
@@ -91,10 +91,10 @@ func stateNames() string {
 	return strings.Join(names, ", ")
 }
 
-// MarshalText gives the String; it is how a state stands in JSON.
+// MarshalText returns the String. JSON holds a state in this form.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText takes what [ParseState] takes, and "" for zero.
+// UnmarshalText accepts what [ParseState] accepts, and "" for zero.
 func (s *State) UnmarshalText(text []byte) (err error) {
 	if len(text) == 0 {
 		*s = 0
@@ -114,8 +114,8 @@ func (s State) IsError() bool {
 	return s == ExportingError || s == TransferringError || s == ImportingError
 }
 
-// EndsRun reports whether an event of state s ends its run, given whether the
-// run continues on error.
+// EndsRun reports whether an event of state s ends its run, if the run has that
+// ContinueOnError.
 func (s State) EndsRun(continueOnError bool) bool {
 	switch s {
 	case JobCompleted, ExportingError:

@@ -1,17 +1,17 @@
 package wire
 
-// From says where a subscription begins. The numbers are the wire's.
+// From is where a subscription begins. The numbers cross the wire.
 type From uint8
 
-// Where a subscription may begin.
+// The places where a subscription may begin.
 const (
-	FromNow    From = 0 // a snapshot of the unfinished runs, then what comes
+	FromNow    From = 0 // a snapshot of the unfinished runs, then the events that follow
 	FromOldest From = 1 // the oldest cached event
-	FromCursor From = 2 // just after the cursor; what left the cache since is a gap
+	FromCursor From = 2 // just after a cursor; events that have left the cache since are missed
 )
 
-// MaxNameBytes bounds a subscriber's name.
+// MaxNameBytes bounds the name of a subscriber.
 const MaxNameBytes = 128
 
-// MaxTokenBytes bounds the token by which a client is let in.
+// MaxTokenBytes bounds the token with which a client proves that it may connect.
 const MaxTokenBytes = 1024
