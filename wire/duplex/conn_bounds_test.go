@@ -175,7 +175,7 @@ func TestBrokenFrames(t *testing.T) {
 		{"a greeting", []byte("MoM\x01\x01\x00\x00"), wire.ProtocolError, "a frame of kind 77"},
 		{"an empty call", frame(frameCall, nil), wire.ProtocolError, "cut off"},
 		{"a reply", frame(frameReply, nil), wire.ProtocolError, "more than it was asked"},
-		{"a byte behind", frame(frameCall, callOf(t, "Test.Twice", 3, 4, 0, 2)), wire.ProtocolError, "4 bytes behind a message"},
+		{"a byte behind", frame(frameCall, callOf(t, "Test.Twice", 3, 4, 0, 2)), wire.ProtocolError, "4 bytes after a message"},
 		{"no arguments", frame(frameCall, good[:len(good)-4]), wire.ProtocolError, "cut off"},
 		{"half a call", frame(frameCall, good[:len(good)-1]), wire.ProtocolError, "cut off"},
 		{"arguments of another type", frame(frameCall, attack.Encode(struct{ ServiceMethod string }{"Test.Twice"}, "text")), wire.ProtocolError, "type int cannot hold"},

@@ -90,7 +90,7 @@ func TestEventTypes(t *testing.T) {
 	for words, types := range map[string][]byte{
 		"a gob value among definitions":                 append(slices.Clone(enc.Types()), value...),
 		"more than 32768 bytes of gob type definitions": append(slices.Clone(enc.Types()), make([]byte, 32<<10)...),
-		"a gob type that is defined already":            slices.Concat(enc.Types(), enc.Types()),
+		"a gob type that is already defined":            slices.Concat(enc.Types(), enc.Types()),
 		"a gob value of a type that is not defined":     nil,
 		"a gob message that is cut off":                 enc.Types()[:len(enc.Types())-1],
 	} {

@@ -6,73 +6,74 @@ import (
 	"reflect"
 )
 
-// plan.go finds out how the values of a stream become values of our types:
-// once for each type, and not for each value.
+// plan.go decides how the values of a type in the stream become values of a type
+// of ours: once for each type, and not for each value.
 
-// readStep is how one value is read: as an element, as a field, or by itself.
+// readStep is how one value is read: an element, a field, or a whole value.
 type readStep struct {
 	do     action
-	target int16     // the field of ours; -1 for no field
-	ptr    bool      // the field is a pointer to what is set
+	target int16     // index of our field; -1 for no field
+	ptr    bool      // our type is a pointer to the type that is set
 	plan   *readPlan // of a slice or a struct
 }
 
-// readPlan is how a struct's fields are read, or a slice's elements, for which
-// there is one step.
+// readPlan is how the fields of a struct are read, or the elements of a slice,
+// which have one step.
 type readPlan struct {
 	steps []readStep
-	bound Bounded // of a slice that has a bound of its own; nil for none
+	bound Bounded // for a slice type that is Bounded; else nil
 }
 
-// Bounded is a slice type that bounds its number of elements.
+// Bounded is a slice type that bounds the number of its elements.
 type Bounded interface {
 	// Bound returns an error if n elements are too many. It is called before
-	// room is made for them.
+	// they are allocated.
 	Bound(n int) error
 }
 
-// action is what is done with a value that stands in the stream.
+// action is what happens to a value in the stream.
 type action uint8
 
 const (
 	skipNumber action = iota // bool, int, uint, float
-	skipBytes                // []byte, string, and what encodes itself
+	skipBytes                // []byte, string, and types that encode themselves
 	skipComplex
 	skipSlice
 	skipStruct
 
-	setBool // and the rest: into ours
+	setBool // this action and those below set a value of ours
 	setInt
 	setUint
 	setFloat
 	setString
 	setBytes
-	setOwn    // by our type's GobDecode
-	setBinary // by its UnmarshalBinary
+	setOwn    // by GobDecode of our type
+	setBinary // by UnmarshalBinary of our type
 	setSlice
 	setStruct
 )
 
-// planner makes one plan, and those within it.
+// planner makes the plan of a type, and those of the types within it.
 type planner struct {
 	types *typeTable
 	made  map[typePair]*readPlan
-	steps int   // in all of them
+	steps int   // in all plans
 	err   error // the first
 }
 
-// typePair is a type of the stream and what it becomes, nil for nothing.
+// typePair is a type of the stream and the type of ours that it becomes, nil if it
+// is skipped.
 type typePair struct {
 	id   int64
 	ours reflect.Type
 }
 
-// plan returns how values of type id are read into ours, and how many steps
-// that takes in all. As in gob, fields match by name; the numbers' sizes need
-// not, and what the one side does not have is passed over or stays zero. The
-// error tells of a type that is not defined, of one that ours cannot hold, or of
-// a struct that has no field in common with ours, which gob refuses at the top
-// alone.
+// plan returns how values of type id are read into ours, and how many steps that
+// takes in all. As in encoding/gob, fields match by name, and the sizes of numbers
+// may differ. A field that ours lacks is skipped, and one that the stream lacks
+// stays zero. plan returns an error for a type that is not defined, for one that
+// ours cannot hold, and for a struct that has no field in common with ours, which
+// encoding/gob refuses only at the top.
 func (g *typeTable) plan(id int64, ours reflect.Type) (readStep, int, error) {
 	p := planner{types: g, made: make(map[typePair]*readPlan)}
 	step := p.step(typeRef{id: id}, ours)
@@ -109,7 +110,7 @@ func (p *planner) step(ref typeRef, ours reflect.Type) (s readStep) {
 	return s
 }
 
-// skips returns how a value is passed over; t is its type where that is defined.
+// skips returns how a value is skipped; t is its type, nil for a basic type.
 func skips(id int64, t *typeDef) action {
 	switch {
 	case id == idComplex:
@@ -126,7 +127,7 @@ func skips(id int64, t *typeDef) action {
 	return skipBytes
 }
 
-// sets returns how a value becomes one of ours, skipNumber where it cannot.
+// sets returns how a value becomes one of ours, skipNumber if it cannot.
 func sets(id int64, t *typeDef, ours reflect.Type) action {
 	own, binary := ownEncoding(ours)
 	kind := ours.Kind()
@@ -158,7 +159,7 @@ func sets(id int64, t *typeDef, ours reflect.Type) action {
 	return skipNumber
 }
 
-// ownEncoding reports whether a type reads its own encoding, and of which kind.
+// ownEncoding reports whether a type decodes itself, and by which method.
 func ownEncoding(t reflect.Type) (own, binary bool) {
 	p := reflect.PointerTo(t)
 	return p.Implements(reflect.TypeFor[gob.GobDecoder]()), p.Implements(reflect.TypeFor[encoding.BinaryUnmarshaler]())
@@ -190,7 +191,7 @@ func (p *planner) within(pair typePair) *readPlan {
 	return plan
 }
 
-// part returns what a struct's field, or a slice's element, becomes.
+// part returns what the field name of a struct, or an element of a slice, becomes.
 func (pair typePair) part(t *typeDef, name string) (ours reflect.Type, field int16) {
 	switch {
 	case pair.ours == nil:

@@ -5,17 +5,17 @@ import (
 	"reflect"
 )
 
-// Records reads values of one type whose definitions came apart from them. After
-// an error it is of no use.
+// Records reads values of one type that arrive apart from their type definitions.
+// After an error it cannot be used.
 type Records struct {
 	types typeTable
-	id    int64     // of the type; 0 before the first value
-	step  *readStep // how its values become those of the caller's type
+	id    int64     // the type's number; 0 before the first value
+	step  *readStep // how its values become values of the caller's type
 	valueReader
-	into any // what pointers point into
+	into any // the struct that the pointers point into
 }
 
-// Define takes in definitions; nothing else may stand among them.
+// Define reads definitions, which no value may stand between.
 func (r *Records) Define(definitions []byte) error {
 	if err := r.types.fits(len(definitions)); err != nil {
 		return err
@@ -36,11 +36,11 @@ func (r *Records) Define(definitions []byte) error {
 	return nil
 }
 
-// Take makes data the next to be read. The caller does not change data until
-// that is done.
+// Take begins to read data. The caller must not change data before its last value
+// is decoded.
 func (r *Records) Take(data []byte) {
 	r.in = reader{b: data}
-	r.whole = math.MaxInt // so that no value refers to data
+	r.whole = math.MaxInt // so that no value borrows the memory of data
 }
 
 // Left returns how many bytes have not been read.

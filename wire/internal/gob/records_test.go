@@ -81,7 +81,7 @@ func TestRecordsRefuse(t *testing.T) {
 	}{
 		"a value among definitions": {slices.Concat(definitions, value), value, "a gob value among definitions"},
 		"too many definitions":      {slices.Concat(definitions, make([]byte, maxDefinitionBytes)), value, "bytes of gob type definitions"},
-		"definitions twice":         {slices.Concat(definitions, definitions), value, "defined already"},
+		"definitions twice":         {slices.Concat(definitions, definitions), value, "already defined"},
 		"half of them":              {definitions[:len(definitions)-1], value, "cut off"},
 		"none":                      {nil, value, "not defined"},
 		"a definition among values": {definitions, slices.Concat(value, definitions), "a gob definition among values"},

@@ -5,38 +5,38 @@ import (
 	"reflect"
 )
 
-// Stream reads one gob stream, one payload at a time. A payload is a head, which
-// is short, and a body.
+// Stream reads one gob stream, one payload at a time. A payload is two values: a
+// short head, and a body.
 type Stream struct {
 	types typeTable
 	valueReader
-	atHead bool         // the value that comes next is a head
-	plans  []streamPlan // one for each type that came, and what it became
-	steps  int          // in them
+	atHead bool         // the next value is a head
+	plans  []streamPlan // one for each pair of types
+	steps  int          // in all plans
 }
 
-// streamPlan is how values of a type become values of one of ours.
+// streamPlan is how values of a type in the stream become values of a type of ours.
 type streamPlan struct {
 	typePair
 	step readStep
 }
 
-// maxFrameHead bounds the first value of a frame, in bytes: a method's name, and
-// in a reply an error's text.
-const maxFrameHead = 64 << 10
+// maxHead bounds a head in bytes: it holds the name of a method, and in a reply
+// the text of an error.
+const maxHead = 64 << 10
 
 func tooLongHead() error {
-	return errorf("a head of a call or a reply of more than %d bytes", maxFrameHead)
+	return errorf("a head of a call or a reply of more than %d bytes", maxHead)
 }
 
-// Take goes on with the next payload.
+// Take begins the next payload.
 func (s *Stream) Take(payload []byte) {
 	s.in, s.borrowed, s.atHead = reader{b: payload}, false, true
 	s.whole = cap(payload)
 }
 
-// Decode reads one value, with the definitions before it, into what v points
-// to; nil passes over it.
+// Decode reads the next value, and the definitions before it, into the variable
+// that v points to. It skips the value if v is nil.
 func (s *Stream) Decode(v any) error {
 	for {
 		size := s.in.left()
@@ -49,7 +49,7 @@ func (s *Stream) Decode(v any) error {
 				return err
 			}
 			continue
-		case s.atHead && len(msg.b) > maxFrameHead:
+		case s.atHead && len(msg.b) > maxHead:
 			return tooLongHead()
 		}
 		s.atHead = false
@@ -67,10 +67,10 @@ func (s *Stream) Decode(v any) error {
 }
 
 // Borrowed reports whether a value that was decoded from the payload refers to
-// the payload's memory, which must then not be used again.
+// its memory, which must then not be used again.
 func (s *Stream) Borrowed() bool { return s.borrowed }
 
-// plan returns how the pair is read.
+// plan returns how values of the pair's type are read.
 func (s *Stream) plan(pair typePair) (*readStep, error) {
 	for i := range s.plans {
 		if p := &s.plans[i]; p.typePair == pair {
@@ -81,17 +81,16 @@ func (s *Stream) plan(pair typePair) (*readStep, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Each type becomes one of ours, seldom two: more is no caller's need.
+	// No caller decodes a type into more than one or two of ours.
 	if s.steps += 1 + steps; s.steps > 2*maxFields {
-		return nil, errorf("gob types of more than %d fields in all are used, over and over", 2*maxFields)
+		return nil, errorf("more than %d fields in all uses of gob types", 2*maxFields)
 	}
 	s.plans = append(s.plans, streamPlan{pair, step})
 	return &s.plans[len(s.plans)-1].step, nil
 }
 
-// Precheck looks at what has come of a long payload, and returns an error where
-// that must be refused already, so that its rest need not be taken in. It
-// changes nothing.
+// Precheck returns an error if a payload must be refused for its beginning, so that
+// the rest need not be read into memory. It does not change s.
 func (s *Stream) Precheck(part []byte) error {
 	types := s.types
 	types.byID = maps.Clone(types.byID)
@@ -100,9 +99,9 @@ func (s *Stream) Precheck(part []byte) error {
 		msg, size, cut := d.part()
 		id := msg.int()
 		switch {
-		case msg.bad: // decode will say so, when it is not for what is still to come
+		case msg.bad: // if more bytes do not mend it, Decode will refuse it
 			return nil
-		case values == 2: // each more would cost a plan of its type
+		case values == 2: // because each value may need another plan
 			return errorf("more than a head and a body in a message")
 		case id < 0 && (cut || types.fits(size) != nil):
 			return types.fits(size)
@@ -111,7 +110,7 @@ func (s *Stream) Precheck(part []byte) error {
 				return err
 			}
 			continue
-		case values == 0 && size > maxFrameHead:
+		case values == 0 && size > maxHead:
 			return tooLongHead()
 		}
 		values++
@@ -127,10 +126,10 @@ func (s *Stream) Precheck(part []byte) error {
 	}
 }
 
-// End checks that the payload is used up.
+// End returns an error if bytes of the payload are left.
 func (s *Stream) End() error {
 	if n := s.in.left(); n > 0 {
-		return errorf("%d bytes behind a message", n)
+		return errorf("%d bytes after a message", n)
 	}
 	return nil
 }

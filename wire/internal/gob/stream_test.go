@@ -304,8 +304,8 @@ func TestPrecheck(t *testing.T) {
 	}
 	elements := func(n int) []byte { return attack.Encode(list{"Test.Twice", make([]bigElement, n)}) }
 	head := func(n int) []byte { return attack.Encode(&rpc.Request{ServiceMethod: strings.Repeat("m", n)}) }
-	over := maxFrameHead - 2 // of a name so long, with its type, field, length and end
-	for over > 0 && headSize(head(over)) > maxFrameHead {
+	over := maxHead - 2 // of a name so long, with its type, field, length and end
+	for over > 0 && headSize(head(over)) > maxHead {
 		over--
 	}
 	for name, tc := range map[string]struct {
@@ -340,21 +340,21 @@ func TestPrecheck(t *testing.T) {
 	}
 }
 
-// TestHeadSize: the bound of a head is exact: a head of maxFrameHead bytes is
+// TestHeadSize: the bound of a head is exact: a head of maxHead bytes is
 // read, and one byte more is refused; a body may be longer.
 func TestHeadSize(t *testing.T) {
 	head := func(n int) []byte { return attack.Encode(&rpc.Request{ServiceMethod: strings.Repeat("m", n)}) }
-	n := maxFrameHead
-	for headSize(head(n)) > maxFrameHead {
+	n := maxHead
+	for headSize(head(n)) > maxHead {
 		n--
 	}
 	var r rpc.Request
 	s := new(Stream)
-	s.Take(attack.Encode(&rpc.Request{ServiceMethod: strings.Repeat("m", n)}, strings.Repeat("b", 2*maxFrameHead)))
+	s.Take(attack.Encode(&rpc.Request{ServiceMethod: strings.Repeat("m", n)}, strings.Repeat("b", 2*maxHead)))
 	if err := s.Decode(&r); err != nil || len(r.ServiceMethod) != n {
 		t.Errorf("at the limit: %v", err)
 	}
-	if body := ""; s.Decode(&body) != nil || len(body) != 2*maxFrameHead {
+	if body := ""; s.Decode(&body) != nil || len(body) != 2*maxHead {
 		t.Errorf("a body of %d bytes was read", len(body))
 	}
 	s = new(Stream)

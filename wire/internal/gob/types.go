@@ -1,11 +1,11 @@
 package gob
 
-// types.go takes in the type definitions of a gob stream, and refuses types that
-// could make reading expensive: maps, arrays, interfaces, types that contain
-// themselves, and too many of any.
+// types.go keeps the type definitions of a gob stream. It refuses types that could
+// make reading expensive: maps, arrays, interfaces, types that contain themselves,
+// and too many types.
 
-// gob's own numbers: the types that need no definition, the first one that
-// does, and the fields of a definition, of which exactly one is set.
+// gob's own numbers: the types without a definition, the first type that has
+// one, and the fields of a definition, of which exactly one is set.
 const (
 	idBool    = 1
 	idInt     = 2
@@ -21,20 +21,20 @@ const (
 	kindSlice  = 2
 	kindStruct = 3
 	kindMap    = 4
-	kindGob    = 5 // of a type that encodes itself, as a GobEncoder
-	kindBinary = 6 // the same, as a BinaryMarshaler
-	kindText   = 7 // the same, as a TextMarshaler
+	kindGob    = 5 // a type that encodes itself as a GobEncoder
+	kindBinary = 6 // a type that encodes itself as a BinaryMarshaler
+	kindText   = 7 // a type that encodes itself as a TextMarshaler
 )
 
-// The bounds of what one stream may hold.
+// The bounds of one stream.
 const (
-	maxTypes           = 128      // type definitions in one stream
-	maxFields          = 2048     // fields and elements that they define, in all
-	maxDefinitionBytes = 32 << 10 // bytes of them, in all
-	maxElements        = 4096     // elements of all slices in one value, slices of bytes apart
+	maxTypes           = 128      // type definitions
+	maxFields          = 2048     // fields and elements of all definitions
+	maxDefinitionBytes = 32 << 10 // bytes of all definitions
+	maxElements        = 4096     // elements of all slices in one value, but not bytes of a []byte
 )
 
-// typeTable is what the definitions of one gob stream say.
+// typeTable holds the types that one gob stream has defined.
 type typeTable struct {
 	byID  map[int64]*typeDef
 	refs  int // of all types
@@ -43,7 +43,7 @@ type typeTable struct {
 
 // typeDef is one defined type.
 type typeDef struct {
-	kind uint64    // kindSlice, kindStruct, or one that encodes itself
+	kind uint64    // kindSlice, kindStruct, or a kind that encodes itself
 	refs []typeRef // the element, or the fields
 }
 
@@ -53,13 +53,13 @@ type typeRef struct {
 	id   int64
 }
 
-// plainType reports whether values of the type may come: a basic type but
-// interface, or a defined one. What gob knows besides is its own.
+// plainType reports whether the stream may hold values of the type: it is a basic
+// type other than interface, or a defined type. gob uses the other numbers itself.
 func plainType(id int64) bool { return id > 0 && id <= idComplex || id >= idFirstUser }
 
-// define takes in one definition, def, of a message of size bytes. It returns an
-// error where that is malformed, defines maps, interfaces, arrays or types that
-// contain themselves, or makes more than the bounds.
+// define adds the definition def, from a message of size bytes. It returns an
+// error if the definition is malformed, if it defines a map, an array, an interface
+// or a type that contains itself, or if it exceeds a bound.
 func (g *typeTable) define(id int64, def reader, size int) error {
 	if err := g.fits(size); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (g *typeTable) define(id int64, def reader, size int) error {
 	case def.bad || def.left() > 0 || kind == 0:
 		return errorf("a gob type definition that is malformed")
 	case known || id < idFirstUser:
-		return errorf("a gob type that is defined already")
+		return errorf("a gob type that is already defined")
 	case len(g.byID) >= maxTypes || g.refs > maxFields:
 		return errorf("more than %d gob types, or %d fields in all", maxTypes, maxFields)
 	}
@@ -92,8 +92,8 @@ func (g *typeTable) define(id int64, def reader, size int) error {
 	return nil
 }
 
-// fits returns an error where the definitions with one more of size bytes are
-// over their bound.
+// fits returns an error if one more definition of size bytes exceeds the bound on
+// the bytes of all definitions.
 func (g *typeTable) fits(size int) error {
 	if g.bytes+size > maxDefinitionBytes {
 		return errorf("more than %d bytes of gob type definitions", maxDefinitionBytes)
@@ -101,7 +101,7 @@ func (g *typeTable) fits(size int) error {
 	return nil
 }
 
-// reaches reports whether a value of type from may hold one of type to.
+// reaches reports whether a value of type from may contain one of type to.
 func (g *typeTable) reaches(from, to int64, seen map[int64]bool) bool {
 	t := g.byID[from]
 	if t == nil {
@@ -119,72 +119,4 @@ func (g *typeTable) reaches(from, to int64, seen map[int64]bool) bool {
 		}
 	}
 	return false
-}
-
-// fields reads a struct; field reads the one of that number, counted from 1.
-func (r *reader) fields(field func(n uint64)) {
-	for n := uint64(0); ; {
-		delta := r.uint()
-		if delta == 0 {
-			return
-		}
-		if n += delta; n > 64 {
-			r.fault()
-			return
-		}
-		field(n)
-	}
-}
-
-// definition reads gob's wireType and returns its kind, which is the one field
-// that is set, and the types that it refers to. Of a kind that is not taken it
-// reads no more.
-func (r *reader) definition(most int) (kind uint64, refs []typeRef) {
-	r.fields(func(n uint64) {
-		if kind != 0 || n == kindArray || n == kindMap || n > kindText {
-			r.fault()
-		} else {
-			refs = r.body(n, most)
-		}
-		kind = n
-	})
-	return kind, refs
-}
-
-// body reads one kind of definition: its name and number, and what it holds.
-func (r *reader) body(kind uint64, most int) (refs []typeRef) {
-	r.fields(func(n uint64) {
-		switch {
-		case n == 1:
-			r.named()
-		case n == 2 && kind == kindSlice:
-			refs = append(refs, typeRef{id: r.int()})
-		case n == 2 && kind == kindStruct:
-			for range r.uint() {
-				if refs = append(refs, r.named()); r.bad || len(refs) > most {
-					r.fault()
-					return
-				}
-			}
-		default:
-			r.fault()
-		}
-	})
-	return refs
-}
-
-// named reads a name and a type's number, as a definition's head and each of
-// its fields has them.
-func (r *reader) named() (ref typeRef) {
-	r.fields(func(n uint64) {
-		switch n {
-		case 1:
-			ref.name = string(r.string())
-		case 2:
-			ref.id = r.int()
-		default:
-			r.fault()
-		}
-	})
-	return ref
 }

@@ -101,8 +101,8 @@ func TestGuardRefuses(t *testing.T) {
 		"length and no more":    {[]byte{0xfc, 0x3f, 0xff, 0xff, 0xff}, "cut off"},
 		"length of nine bytes":  {[]byte{0xf7, 1, 2, 3, 4, 5, 6, 7, 8, 9}, "cut off"},
 		"empty message":         {[]byte{0}, "cut off"},
-		"gob's own type":        {[]byte{3, 32, 1, 0}, "type that is not taken"},
-		"interface value":       {[]byte{2, 16, 0}, "type that is not taken"},
+		"gob's own type":        {[]byte{3, 32, 1, 0}, "type that is not accepted"},
+		"interface value":       {[]byte{2, 16, 0}, "type that is not accepted"},
 		"defined twice":         {append(attack.Encode(wide{}), attack.Encode(wide{})...), "already"},
 	} {
 		// A stream that is longer than one payload may come in pieces.

@@ -10,25 +10,23 @@ import (
 	"strings"
 )
 
-// value.go reads values. It allocates what they hold and nothing else. An
-// element of a list costs its reader its size in memory, however few bytes it
-// has in the stream, so the number of elements in a value is bounded.
+// value.go reads values. It allocates only what they hold.
 
 // valueReader reads the values of one stream.
 type valueReader struct {
 	in       reader
-	behind   int             // bytes behind the value that is being read
-	whole    int             // bytes of memory that it lies in
-	elements uint64          // of the slices in it
-	word     string          // the last string, which often comes again
-	words    strings.Builder // where strings lie together
-	borrowed bool            // a []byte lies where it was read from
-	over     error           // set if a slice in the value is over its own bound
-	pointers []any           // to the fields of the struct that is read into; nil for none
+	behind   int             // bytes after the value that is being read
+	whole    int             // capacity of the memory that holds the value
+	elements uint64          // elements of the slices in the value
+	word     string          // the last string, which often repeats
+	words    strings.Builder // memory that strings share
+	borrowed bool            // a []byte was not copied
+	over     error           // set if a slice in the value exceeds the bound of its type
+	pointers []any           // to the fields of the struct that is decoded into; nil to use reflection
 }
 
-// message goes on with the next message, of a definition or of a value, and
-// returns it and the number of its type, negated for a definition.
+// message returns the next message and the number of its type. The number is
+// negative if the message is a definition, else the message is a value.
 func (d *valueReader) message() (msg reader, id int64, err error) {
 	msg = reader{b: d.in.string()}
 	id = msg.int()
@@ -36,15 +34,15 @@ func (d *valueReader) message() (msg reader, id int64, err error) {
 		return msg, 0, errorf("a gob message that is cut off")
 	}
 	if id >= 0 && !plainType(id) {
-		return msg, 0, errorf("a gob value of a type that is not taken here")
+		return msg, 0, errorf("a gob value of a type that is not accepted")
 	}
 	return msg, id, nil
 }
 
-// part is message where not all has come: the message may be cut off. It has
-// size bytes, its length apart, when it is whole.
+// part is message for a payload of which only the beginning has arrived: msg may
+// be cut off. The whole message has size bytes after its length.
 func (d *valueReader) part() (msg reader, size int, cut bool) {
-	size = int(min(d.in.uint(), math.MaxInt/2)) // to which something can be added
+	size = int(min(d.in.uint(), math.MaxInt/2)) // so that adding to it cannot overflow
 	msg.b = d.in.b[d.in.at:][:min(size, d.in.left())]
 	d.in.at += len(msg.b)
 	return msg, size, len(msg.b) < size
@@ -60,7 +58,7 @@ func (d *valueReader) value(msg reader, step *readStep, v reflect.Value) (err er
 	rest := d.in
 	d.in, d.behind, d.elements, d.over = msg, rest.left(), 0, nil
 	if step.do != setStruct && step.do != skipStruct {
-		d.check(d.in.uint() == 0) // it stands before what is no struct
+		d.check(d.in.uint() == 0) // gob writes a zero before a value that is no struct
 	}
 	if step.do == setStruct {
 		d.fields(step.plan, v, d.pointers)
@@ -75,14 +73,14 @@ func (d *valueReader) value(msg reader, step *readStep, v reflect.Value) (err er
 	case d.over != nil:
 		return d.over
 	case bad:
-		return errorf("a gob value that does not hold what it says")
+		return errorf("a malformed gob value")
 	}
 	return nil
 }
 
 // fieldPointers returns a pointer to each field of the struct v, nil for a field
-// that is not exported. If many values are read into one struct, reading through
-// these pointers is several times as fast as finding the fields by reflection.
+// that is not exported. Reflection takes several times as long to find the fields
+// for each value.
 func fieldPointers(v reflect.Value) []any {
 	pointers := make([]any, v.NumField())
 	for i := range pointers {
@@ -93,7 +91,7 @@ func fieldPointers(v reflect.Value) []any {
 	return pointers
 }
 
-// fields reads a struct into v. Pointers is what fieldPointers returned for v, or
+// fields reads a struct into v. The pointers are those of fieldPointers for v, or
 // nil.
 func (d *valueReader) fields(plan *readPlan, v reflect.Value, pointers []any) {
 	for n := -1; ; {
@@ -115,8 +113,8 @@ func (d *valueReader) fields(plan *readPlan, v reflect.Value, pointers []any) {
 	}
 }
 
-// setPointer reads a value into what target points to, and reports whether that
-// is of a kind that is read here.
+// setPointer reads a value into the variable that target points to. It reads
+// nothing and returns false if reflection is to set the variable.
 func (d *valueReader) setPointer(target any) bool {
 	switch p := target.(type) {
 	case *int64:
@@ -135,7 +133,7 @@ func (d *valueReader) setPointer(target any) bool {
 	return true
 }
 
-// read reads a value, into v where it has a place there.
+// read reads a value into v, or skips it.
 func (d *valueReader) read(step *readStep, v reflect.Value) {
 	if step.do <= skipStruct {
 		d.skip(step)
@@ -189,7 +187,7 @@ func (d *valueReader) set(step *readStep, v reflect.Value) {
 	}
 }
 
-// check takes note of a value that does not fit.
+// check marks the value as bad if it does not fit.
 func (d *valueReader) check(ok bool) {
 	if !ok {
 		d.in.fault()
@@ -212,11 +210,11 @@ func setUnsigned(v reflect.Value, n uint64) bool {
 	return true
 }
 
-// maxWords is how many bytes of strings lie together, and so how many one of
-// them keeps from being collected.
+// maxWords bounds the memory that strings share, and so the bytes that one string
+// keeps from being collected.
 const maxWords = 512
 
-// text reads a string. A long one is kept by nobody but who asked for it.
+// text reads a string. A long string shares no memory.
 func (d *valueReader) text() string {
 	b := d.in.string()
 	if len(b) > maxWords {
@@ -235,7 +233,8 @@ func (d *valueReader) text() string {
 	return d.word
 }
 
-// bytes reads a []byte. What is most of the memory that it lies in is not copied.
+// bytes reads a []byte. It is not copied if it is at least half of the memory that
+// holds it.
 func (d *valueReader) bytes() []byte {
 	b := d.in.string()
 	if 2*len(b) < d.whole || len(b) == 0 {
@@ -245,21 +244,21 @@ func (d *valueReader) bytes() []byte {
 	return b
 }
 
-// tooMany reports whether the value has had more elements than it may.
+// tooMany reports whether the value has more elements than the bound allows.
 func (d *valueReader) tooMany() bool { return d.elements > maxElements }
 
-// count reads how many elements a slice has.
+// count reads the number of elements of a slice.
 func (d *valueReader) count() int {
 	n := min(d.in.uint(), 1<<32)
 	d.elements += n
-	if d.tooMany() || n > uint64(d.in.left()) { // an element has a byte at least
+	if d.tooMany() || n > uint64(d.in.left()) { // an element has at least one byte
 		d.in.fault()
 		return 0
 	}
 	return int(n)
 }
 
-// skip passes over a value.
+// skip skips a value.
 func (d *valueReader) skip(step *readStep) {
 	switch step.do {
 	case skipNumber:

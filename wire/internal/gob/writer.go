@@ -8,16 +8,15 @@ import (
 	"reflect"
 )
 
-// writer.go writes the values of which every call has some: its head, and
-// arguments and replies that are Fielders. By itself encoding/gob would copy a
-// long last field twice, keep room for the largest in each encoder as long as
-// that lives, and take most of what a call costs.
+// writer.go writes the values that every call has: its head, and the arguments and
+// replies that are Fielders. encoding/gob would copy a long last field twice, keep
+// room for the largest value for the life of each encoder, and take most of the
+// time of a call.
 
 // Fielder is a struct that lists its own fields for a [Writer].
 type Fielder interface {
-	// GobFields adds the fields that are not zero, in the order of their
-	// numbers, which count from 1. The last one, if it is long, is returned
-	// instead.
+	// GobFields adds the fields to f in the order of their numbers, which count
+	// from 1. If the last field may be long, GobFields returns it instead.
 	GobFields(f *Fields) (number byte, tail []byte)
 }
 
@@ -38,7 +37,7 @@ func (r *responseHead) GobFields(f *Fields) (byte, []byte) {
 	return 0, nil
 }
 
-// Fields is a struct's fields, as gob writes them.
+// Fields are the fields of a struct, as gob writes them. Zero values are left out.
 type Fields struct {
 	b    []byte
 	last byte // number of the last field
@@ -80,7 +79,7 @@ func (f *Fields) Text(number byte, v string) {
 	}
 }
 
-// Own adds a value that encodes itself; one of all zeros is zero.
+// Own adds a value that encodes itself. It is zero if all its bytes are.
 func (f *Fields) Own(number byte, v []byte) {
 	for _, c := range v {
 		if c != 0 {
@@ -110,18 +109,19 @@ func appendInt(dst []byte, n int64) []byte {
 	return appendUint(dst, u)
 }
 
-// Writer writes the values of one stream: [rpc.Request], [rpc.Response] and each
-// [Fielder] by itself, but for their definitions, and all else by encoding/gob.
+// Writer writes the values of one stream. It encodes each [rpc.Request],
+// [rpc.Response] and [Fielder] itself, and uses encoding/gob for their definitions
+// and for all other values.
 type Writer struct {
 	enc     *gob.Encoder // writes to out
 	out     []byte       // what Append appends to
-	ids     []typeID     // of the types that are defined and written here
-	defines bool         // enc is to define a type, and what it writes of a value is not sent
-	id      int64        // of that value
+	ids     []typeID     // of the types that the Writer encodes itself
+	defines bool         // enc writes a value only to define its type; the value is discarded
+	id      int64        // the type's number in that value
 	fields  Fields
 }
 
-// typeID is the number of a type in the stream.
+// typeID is a type and its number in the stream.
 type typeID struct {
 	typ reflect.Type
 	id  int64
@@ -152,8 +152,8 @@ func (w *Writer) Append(dst []byte, v any) ([]byte, error) {
 	return dst, err
 }
 
-// idOf returns the number of the type of v, a pointer to a struct. Before the
-// first value of a type, and at no other time, it has the encoder define it.
+// idOf returns the number of the type of v, a pointer to a struct. Before the first
+// value of the type it makes enc define the type.
 func (w *Writer) idOf(v any) (int64, error) {
 	typ := reflect.TypeOf(v)
 	for _, known := range w.ids {
@@ -168,11 +168,11 @@ func (w *Writer) idOf(v any) (int64, error) {
 	return w.id, err
 }
 
-// maxKeptFields is the capacity over which the room for fields is not kept.
+// maxKeptFields is the largest capacity of the buffer for fields that is kept.
 const maxKeptFields = 512
 
-// write writes a value, v, which has the fields: its length, its type, its
-// fields and an end.
+// write writes the value v: its length, the number of its type, its fields, and
+// an end.
 func (w *Writer) write(v any, fields Fielder) error {
 	id, err := w.idOf(v)
 	if err != nil {
@@ -193,8 +193,7 @@ func (w *Writer) write(v any, fields Fielder) error {
 	return nil
 }
 
-// encoderOutput takes what the encoder of a Writer writes: a whole message each
-// time.
+// encoderOutput receives the messages of a Writer's encoder, a whole one each time.
 type encoderOutput struct{ w *Writer }
 
 func (o encoderOutput) Write(message []byte) (int, error) {

@@ -53,13 +53,13 @@ func TestGob(t *testing.T) {
 		{"an unknown float", [][]byte{structOf(101, "Unused", 1, "More", 4), message(101, 2, 7, 0)}, ""},
 		{"a definition that comes late", [][]byte{structOf(101, "Unused", 1, "More", 102), structOf(102, "X", 1), message(101, 0)}, ""},
 		{"a definition that never comes", [][]byte{structOf(101, "Unused", 1, "More", 102), message(101, 0)}, "not defined"},
-		{"an id below 64", [][]byte{structOf(63, "Unused", 1), message(63, 0)}, "defined already"},
-		{"an id twice", [][]byte{structOf(101, "Unused", 1), structOf(101, "Unused", 1), message(101, 0)}, "defined already"},
+		{"an id below 64", [][]byte{structOf(63, "Unused", 1), message(63, 0)}, "already defined"},
+		{"an id twice", [][]byte{structOf(101, "Unused", 1), structOf(101, "Unused", 1), message(101, 0)}, "already defined"},
 		{"an unknown interface", [][]byte{structOf(101, "Unused", 1, "More", 8), message(101, 0)}, "interface"},
 		{"no field in common", [][]byte{structOf(101, "Other", 1), message(101, 0)}, "nothing in common"},
 		{"a field of another kind", [][]byte{structOf(101, "Unused", 2), message(101, 0)}, "cannot hold"},
 		{"a message that is cut off", [][]byte{structOf(101, "Unused", 1), {3, 255}}, "cut off"},
-		{"bytes after the body", [][]byte{structOf(101, "Unused", 1), message(101, 0), {0}}, "behind a message"},
+		{"bytes after the body", [][]byte{structOf(101, "Unused", 1), message(101, 0), {0}}, "after a message"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := connect(t, addr, "")
