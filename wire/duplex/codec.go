@@ -10,15 +10,16 @@ import (
 	"mom.internal/wire/internal/gob"
 )
 
-// codec.go holds how net/rpc's calls become frames and frames become calls.
+// codec.go turns the calls and replies of net/rpc into frames, and frames into
+// calls and replies. Whatever is wrong with a frame ends the connection.
 
-// frameEncoder encodes a header and a body into one frame: one gob stream for
-// the life of the connection.
+// frameEncoder encodes a header and a body into each frame of a kind, in one gob
+// stream for the life of the connection.
 type frameEncoder struct {
 	out        *outbox
 	kind       frameKind
 	gob        *gob.Writer
-	head, body any // being encoded; here they stay off the heap
+	head, body any // what is being encoded
 }
 
 func newFrameEncoder(out *outbox, kind frameKind) *frameEncoder {
@@ -40,16 +41,15 @@ func (e *frameEncoder) append(dst []byte) ([]byte, error) {
 	return dst, err
 }
 
-// clientCodec is the rpc.ClientCodec of a Conn. net/rpc calls WriteRequest
-// under a mutex, and the Read methods from one goroutine, its own. That one
-// reads the connection; the calls that come between replies are served on it.
+// clientCodec is the rpc.ClientCodec of a Conn. net/rpc calls WriteRequest under a
+// mutex, and the Read methods from one goroutine, which is the reader.
 type clientCodec struct {
 	c          *Conn
 	calls      *frameEncoder
 	in         gob.Stream
-	unanswered atomic.Int64 // calls less replies
-	decoding   bool         // a payload is being decoded
-	reported   bool         // the end has been reported
+	unanswered atomic.Int64 // calls minus replies
+	decoding   bool         // the payload of a reply is being decoded
+	reported   bool         // net/rpc has been told that the connection has ended
 }
 
 func newClientCodec(c *Conn) *clientCodec {
@@ -79,7 +79,7 @@ func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
 	}
 	payload, err := k.c.nextReply()
 	if err == nil && k.unanswered.Add(-1) < 0 {
-		err = wire.Errorf(wire.ProtocolError, "%v answers more than it was asked", k.c.nc.RemoteAddr())
+		err = wire.Errorf(wire.ProtocolError, "%v sent more replies than there were calls", k.c.nc.RemoteAddr())
 	}
 	if err == nil {
 		k.decoding = true
@@ -99,8 +99,8 @@ func (k *clientCodec) ReadResponseBody(reply any) error {
 	return nil
 }
 
-// fail ends the connection; net/rpc's goroutine then fails the pending calls
-// and returns.
+// fail ends the connection with err and returns err. net/rpc's goroutine then fails
+// the pending calls and returns.
 func (k *clientCodec) fail(err error) error {
 	k.c.end(err)
 	if !k.reported {
@@ -121,26 +121,26 @@ type serverCodec struct {
 	server  *rpc.Server
 	replies *frameEncoder
 	in      gob.Stream
-	err     error // what ended the connection under a call
+	err     error // why a call could not be served, which ends the connection
 }
 
-// newServerCodec returns a codec for the calls to the methods of receiver,
-// which stand under the name service.
+// newServerCodec returns a codec for calls to the methods of receiver under the
+// name service.
 func newServerCodec(c *Conn, service string, receiver any) *serverCodec {
 	server := rpc.NewServer()
 	if err := server.RegisterName(service, receiver); err != nil {
-		panic(err) // a receiver without methods: a defect of the caller's
+		panic(err) // the receiver has no methods, which is a defect of the caller
 	}
 	k := &serverCodec{c: c, server: server, replies: newFrameEncoder(c.out, frameReply)}
 	c.frames.streams[frameCall] = &k.in
 	return k
 }
 
-// serve serves the one call in payload.
+// serve serves the call in payload.
 func (k *serverCodec) serve(payload []byte) error {
 	k.in.Take(payload)
-	// An unknown method is answered and leaves the connection as it is; what
-	// breaks it has been kept by the codec.
+	// The error is dropped: k.err holds it if it ends the connection. A call of
+	// an unknown method does not; it gets a reply.
 	k.server.ServeRequest(k)
 	if k.err == nil {
 		k.err = protocolError(k.in.End())
@@ -163,10 +163,10 @@ func (k *serverCodec) ReadRequestBody(args any) error {
 
 func (k *serverCodec) WriteResponse(r *rpc.Response, reply any) error {
 	if k.err != nil {
-		return k.err // the request could not be read: nobody is to be answered
+		return k.err // the request could not be decoded, so there is no call to reply to
 	}
-	// The caller knows its method by the Seq; a stranger's words are not
-	// repeated. net/rpc's own errors quote them.
+	// The caller knows its method by the Seq. Nothing that the peer sent is
+	// repeated, as net/rpc's own errors do.
 	r.ServiceMethod = ""
 	switch {
 	case r.Error == "", isRPCString(r.Error):
@@ -181,8 +181,8 @@ func (k *serverCodec) WriteResponse(r *rpc.Response, reply any) error {
 
 func (k *serverCodec) Close() error { return nil }
 
-// protocolError returns why gob refuses what the peer sent as a [wire.ProtocolError];
-// nil for nil.
+// protocolError turns the error of gob for what the peer sent into a
+// [wire.ProtocolError]. It returns nil for nil.
 func protocolError(err error) error {
 	if err == nil {
 		return nil

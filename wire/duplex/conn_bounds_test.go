@@ -150,7 +150,7 @@ func TestRepliesNobodyAskedFor(t *testing.T) {
 			}
 			far.Write(reply())
 			synctest.Wait()
-			if err := c.Err(); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "more than it was asked") {
+			if err := c.Err(); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "more replies than there were calls") {
 				t.Errorf("%d calls, and a reply more: %v", calls, err)
 			}
 			c.Close(wire.Errorf(wire.Closed, "test over"))
@@ -174,7 +174,7 @@ func TestBrokenFrames(t *testing.T) {
 		{"kind 3", frame(3, good), wire.ProtocolError, "a frame of kind 3"},
 		{"a greeting", []byte("MoM\x01\x01\x00\x00"), wire.ProtocolError, "a frame of kind 77"},
 		{"an empty call", frame(frameCall, nil), wire.ProtocolError, "cut off"},
-		{"a reply", frame(frameReply, nil), wire.ProtocolError, "more than it was asked"},
+		{"a reply", frame(frameReply, nil), wire.ProtocolError, "more replies than there were calls"},
 		{"a byte behind", frame(frameCall, callOf(t, "Test.Twice", 3, 4, 0, 2)), wire.ProtocolError, "4 bytes after a message"},
 		{"no arguments", frame(frameCall, good[:len(good)-4]), wire.ProtocolError, "cut off"},
 		{"half a call", frame(frameCall, good[:len(good)-1]), wire.ProtocolError, "cut off"},

@@ -5,18 +5,17 @@ import (
 	"time"
 )
 
-// keepalive.go has the kernel look for peers that have vanished. An unanswered
-// call finds those that are called; it cannot find the others, such as whoever
-// has asked for a page and does not get it, or is greeted and says nothing more.
+// keepalive.go makes the kernel look for peers that have vanished. A call to such a
+// peer stays unanswered and ends the connection. But this side calls no client that
+// only asks for pages, or that is silent after the greeting.
 
-// watchPeer has the kernel end the connection if the peer's kernel is silent for
-// the duration within: it neither acknowledges data nor answers a probe. The
-// kernel finds that out by user timeout, if it has one, which works with data in
-// flight as well, and by keepalive everywhere. The duration is a second at
-// least, because a segment that is lost once is sent again within that, and two
-// minutes at most; the kernel rounds its probes up to seconds. A peer that does
-// not read for so long is taken for vanished, too. Without a TCP socket
-// watchPeer does nothing.
+// watchPeer makes the kernel end the connection if the peer's kernel neither
+// acknowledges data nor answers a probe for the duration within. That is at least a
+// second, in which a segment that was lost once is sent again, and at most two
+// minutes. Keepalive finds such a peer while no data is in flight. While data is in
+// flight, the user timeout does, if the kernel has one; it also ends the connection
+// of a peer that does not read for that long. watchPeer does nothing if nc is not a
+// TCP connection.
 func watchPeer(nc net.Conn, within time.Duration) {
 	within = min(max(within, time.Second), 2*time.Minute)
 	if tc, ok := nc.(interface{ NetConn() net.Conn }); ok {

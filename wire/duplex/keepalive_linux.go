@@ -10,8 +10,8 @@ import (
 // does not have for every processor.
 const tcpUserTimeout = 18
 
-// setUserTimeout bounds how long sent data may stay unacknowledged. A kernel
-// that refuses leaves it to the deadlines of this package.
+// setUserTimeout bounds how long sent data may stay unacknowledged. If the kernel
+// refuses it, the deadlines of this package still hold.
 func setUserTimeout(socket *net.TCPConn, limit time.Duration) {
 	raw, err := socket.SyscallConn()
 	if err != nil {

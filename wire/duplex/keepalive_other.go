@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// setUserTimeout does nothing here.
+// setUserTimeout does nothing, because these systems have no such option.
 func setUserTimeout(*net.TCPConn, time.Duration) {}

@@ -9,31 +9,31 @@ import (
 	"mom.internal/wire"
 )
 
-// outbox takes frames without blocking. It hands them to the socket as far as
-// that takes them at once; the rest is written by a goroutine of its own, under
-// a deadline. rpc.Client.Go writes on its caller's goroutine, holding a mutex,
-// until the socket takes the bytes (golang/go#13442); with an outbox in
-// between, a peer that does not read costs its callers nothing.
+// outbox takes frames without blocking. It writes as many bytes as the socket takes
+// at once, and a writer goroutine writes the rest under a deadline. Without an
+// outbox, rpc.Client.Go would write on its caller's goroutine, holding a mutex,
+// until the socket takes the bytes (golang/go#13442), so that a peer that does not
+// read would block the callers.
 type outbox struct {
 	nc               net.Conn
-	direct           *direct       // writes without blocking; nil where that cannot be done
-	timeout          time.Duration // for each write of the writer's
-	limit            int           // bytes that may wait before another frame is refused
-	maxQueuedReplies int           // bytes of replies that may wait before calls are not served
-	maxPayload       int           // bytes of the longest payload; 0 for no bound
+	direct           *direct       // writes without blocking; nil if the connection cannot
+	timeout          time.Duration // of each write of the writer
+	limit            int           // bytes that may wait; then put refuses frames
+	maxQueuedReplies int           // bytes of replies that may wait; then the outbox is full
+	maxPayload       int           // bytes of a payload; 0 for no bound
 	replyDelay       time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
 
-	bell chan struct{} // rung when the writer has something to do
+	bell chan struct{} // receives when the writer has something to write
 
 	mu             sync.Mutex // guards all below; never held across I/O that can block
-	buf            []byte     // frames that wait, whole but for what direct has written of the first
-	pooled         *[]byte    // what buf goes back to the pool in
-	writing        bool       // the writer is writing: nobody else may
-	replies        int        // bytes of the replies in buf, until all of buf has left
+	buf            []byte     // frames that wait; direct may have written the beginning of the first
+	pooled         *[]byte    // the element of the pool that buf belongs to
+	writing        bool       // the writer is writing, so nobody else may
+	replies        int        // bytes of the replies in buf, counted until all of buf has left
 	repliesInWrite int        // bytes of the replies that the writer is writing
-	onRoom         func()     // called when full is over; nil for nobody
-	delayed        int        // replies in buf that may wait
-	flushNext      bool       // the next reply does not wait, nor do those before it
+	onRoom         func()     // called when the outbox is no longer full; may be nil
+	delayed        int        // replies in buf that wait for replyDelay
+	flushNext      bool       // the next reply leaves at once, with those before it
 	timer          *time.Timer
 }
 
@@ -48,33 +48,31 @@ func newOutbox(nc net.Conn, cfg *ConnConfig) *outbox {
 	}
 }
 
-// buffers holds the outboxes' idle buffers: a connection with nothing to say
-// holds none.
+// buffers holds the buffers that no outbox needs at the moment. An idle connection
+// has none.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// maxPooled is the capacity over which a buffer is left to the collector.
+// maxPooled is the capacity of the largest buffer that goes back to the pool.
 const maxPooled = 256 << 10
 
-// payload is what a frame carries.
+// payload encodes the payload of a frame.
 type payload interface {
 	append(dst []byte) ([]byte, error)
 }
 
-// put appends one frame. It never blocks. If limit bytes wait already, if the
-// payload cannot be encoded, or if it is too long for the peer, put returns an
-// error and the frame is not sent. The caller then ends the
-// connection: a payload that was encoded and not sent is missing from the gob
-// stream that the peer decodes.
+// put adds a frame. It never blocks. If limit bytes wait already, if the payload
+// cannot be encoded, or if it is too long for the peer, put returns an error and
+// the frame is not sent. The caller then ends the connection, because a payload
+// that was encoded but not sent is missing from the gob stream.
 //
-// A call leaves at once. A reply may wait a moment, so that several leave in one
-// write: until a call leaves, flushReplies asks for it, or replyDelay has
-// passed. A writer that is already writing takes waiting replies along even
-// earlier.
+// A call leaves at once. A reply waits until a call leaves, until flushReplies asks
+// for it, or until replyDelay has passed, so that several replies leave in one
+// write. A writer that is already writing takes them along earlier.
 func (o *outbox) put(kind frameKind, p payload) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.buf) >= o.limit {
-		return wire.Errorf(wire.Full, "%d bytes wait for %v already", len(o.buf), o.nc.RemoteAddr())
+		return wire.Errorf(wire.Full, "%d bytes wait to be sent to %v", len(o.buf), o.nc.RemoteAddr())
 	}
 	if o.pooled == nil {
 		o.pooled = buffers.Get().(*[]byte)
@@ -101,8 +99,8 @@ func (o *outbox) put(kind frameKind, p payload) error {
 	return nil
 }
 
-// delayReply reports whether a reply that has been added may wait, and if so has
-// a timer send it. mu is held.
+// delayReply reports whether the reply that has just been added may wait. If so, a
+// timer sends it later. mu is held.
 func (o *outbox) delayReply() bool {
 	if o.replyDelay == 0 || o.flushNext {
 		return false
@@ -126,15 +124,15 @@ func (o *outbox) flushDelayed() {
 	}
 }
 
-// flushReplies lets the next reply leave at once, and those before it.
+// flushReplies lets the next reply, and those before it, leave at once.
 func (o *outbox) flushReplies() {
 	o.mu.Lock()
 	o.flushNext = true
 	o.mu.Unlock()
 }
 
-// flush sends what waits: as much as the socket takes now, and the rest by the
-// writer. mu is held.
+// flush sends the frames that wait: as many bytes as the socket takes now, and the
+// rest through the writer. mu is held.
 func (o *outbox) flush() {
 	if o.timer != nil {
 		o.timer.Stop()
@@ -150,7 +148,10 @@ func (o *outbox) flush() {
 			return
 		}
 	}
-	ring(o.bell)
+	select {
+	case o.bell <- struct{}{}:
+	default: // the writer has been told
+	}
 }
 
 // giveBack returns a buffer to the pool.
@@ -161,15 +162,16 @@ func giveBack(pooled *[]byte, buf []byte) {
 	}
 }
 
-// full reports whether so many replies wait that no further call is served.
+// full reports whether too many replies wait for a further call to be served.
 func (o *outbox) full() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.replies+o.repliesInWrite > o.maxQueuedReplies
 }
 
-// whenRoom reports whether the outbox is not full. If it is full, f is called
-// when that is over, unless whenRoom is called again before; f must not block.
+// whenRoom reports whether the outbox has room for replies. If it is full, f is
+// called as soon as it has room, unless whenRoom is called again before. f must not
+// block.
 func (o *outbox) whenRoom(f func()) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -180,7 +182,7 @@ func (o *outbox) whenRoom(f func()) bool {
 	return false
 }
 
-// notifyRoom calls onRoom if the outbox is not full any more. mu is held.
+// notifyRoom calls onRoom if the outbox has room. mu is held.
 func (o *outbox) notifyRoom() {
 	if o.onRoom != nil && o.replies+o.repliesInWrite <= o.maxQueuedReplies {
 		o.onRoom()
@@ -188,8 +190,8 @@ func (o *outbox) notifyRoom() {
 	}
 }
 
-// write is the writer: it writes what waits until done or an error, which it
-// returns.
+// write is the writer. It writes the frames that wait until done is closed, or
+// until a write fails. It returns that error.
 func (o *outbox) write(done <-chan struct{}) error {
 	for {
 		select {
@@ -200,16 +202,16 @@ func (o *outbox) write(done <-chan struct{}) error {
 		for buf, pooled := o.take(); len(buf) > 0; buf, pooled = o.take() {
 			o.nc.SetWriteDeadline(time.Now().Add(o.timeout))
 			if _, err := o.nc.Write(buf); err != nil {
-				return err // half a frame may be out: the connection is finished
+				return err // part of a frame may be out, so the connection must end
 			}
 			giveBack(pooled, buf)
 		}
-		o.nc.SetWriteDeadline(time.Time{}) // direct writes have none
+		o.nc.SetWriteDeadline(time.Time{}) // direct writes have no deadline
 	}
 }
 
-// take returns what waits, leaving the outbox empty: what it returned before
-// has left. From then on the writer is writing, until it finds nothing to take.
+// take empties the outbox and returns what waited, after the writer has written
+// what take returned before. The writer is writing until take returns nothing.
 func (o *outbox) take() (buf []byte, pooled *[]byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -219,12 +221,4 @@ func (o *outbox) take() (buf []byte, pooled *[]byte) {
 	o.writing = len(buf) > 0
 	o.notifyRoom()
 	return buf, pooled
-}
-
-// ring wakes whoever waits on the bell; a bell that has rung stays rung.
-func ring(bell chan struct{}) {
-	select {
-	case bell <- struct{}{}:
-	default:
-	}
 }

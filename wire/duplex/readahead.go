@@ -1,38 +1,37 @@
 package duplex
 
 import (
-	"io"
 	"net"
 	"sync"
 )
 
-// readAhead reads a connection ahead. From a socket it holds a buffer only while
-// there is something in it, so that a connection with nothing to say costs
-// nothing, and many share buffers that are still in the processor's cache.
+// readAhead reads a connection in large pieces. On a socket it holds a buffer only
+// while there are bytes in it, so that an idle connection needs no buffer, and many
+// connections share buffers that are still in the processor's cache.
 type readAhead struct {
 	nc     net.Conn
-	socket *socketReader // nil where nc is no socket, as under TLS
-	buf    []byte        // what has been read and not taken
-	pooled *[]byte       // the buffer that it lies in
-	own    []byte        // the buffer where there is no socket
+	socket *socketReader // nil if nc is not a socket, as under TLS
+	buf    []byte        // the bytes that have been read ahead
+	pooled *[]byte       // the buffer of a socket, which buf is part of
+	own    []byte        // the buffer of any other connection
 }
 
-// readAheadSize is how many bytes are read from a socket at once, and
-// ownBufferSize from any other connection, which has a buffer of its own inside.
+// A socket is read readAheadSize bytes at a time. Any other connection is read
+// ownBufferSize bytes at a time, because it has a buffer inside.
 const (
 	readAheadSize = 16 << 10
 	ownBufferSize = 1 << 10
 )
 
-// readBuffers holds the buffers of the sockets that were read and not taken.
+// readBuffers holds the buffers that no socket needs at the moment.
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, readAheadSize); return &b }}
 
 func newReadAhead(nc net.Conn) *readAhead { return &readAhead{nc: nc, socket: newSocketReader(nc)} }
 
-// buffered returns what has been read ahead.
+// buffered returns the bytes that have been read ahead.
 func (in *readAhead) buffered() []byte { return in.buf }
 
-// wait blocks until something has been read ahead.
+// wait blocks until bytes have been read ahead.
 func (in *readAhead) wait() (err error) {
 	for len(in.buf) == 0 && err == nil {
 		if in.socket != nil {
@@ -45,14 +44,14 @@ func (in *readAhead) wait() (err error) {
 		var n int
 		n, err = in.nc.Read(in.own)
 		if in.buf = in.own[:n]; n > 0 {
-			err = nil // it comes again
+			err = nil // the next read returns it again
 		}
 	}
 	return err
 }
 
-// Read reads what has been read ahead. If there is nothing, it reads ahead
-// first, unless p has ownBufferSize bytes or more: then it reads into p directly.
+// Read returns bytes that have been read ahead. If there are none, it reads ahead
+// first, or into p directly if p has ownBufferSize bytes or more.
 func (in *readAhead) Read(p []byte) (int, error) {
 	if len(in.buf) == 0 {
 		if len(p) >= ownBufferSize {
@@ -69,5 +68,3 @@ func (in *readAhead) Read(p []byte) (int, error) {
 	}
 	return n, nil
 }
-
-var _ io.Reader = (*readAhead)(nil)

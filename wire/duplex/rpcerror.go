@@ -12,12 +12,12 @@ import (
 	"mom.internal/wire"
 )
 
-// rpcerror.go carries errors through net/rpc, which knows strings only.
+// rpcerror.go carries errors through net/rpc, which carries only strings.
 
-// rpcMark begins the string that carries an Error through net/rpc.
+// rpcMark begins the string that stands for a [*wire.Error].
 const rpcMark = "mom:"
 
-// The bounds of an error on the wire; what is longer is cut by the reader.
+// The bounds of an error on the wire. ParseError cuts what is longer.
 const (
 	maxCodeBytes    = 32
 	maxMessageBytes = 512
@@ -25,14 +25,14 @@ const (
 )
 
 // FormatError returns e as net/rpc carries it: "mom:code:milliseconds:message".
-// The wait is rounded up, because it is "at least".
+// After is rounded up, because it is the least time to wait.
 func FormatError(e *wire.Error) string {
 	after := min(max(e.After, 0), maxAfter) + time.Millisecond - 1
 	return fmt.Sprintf("%s%s:%d:%s", rpcMark, e.Code, after.Milliseconds(), Clip(e.Message, maxMessageBytes))
 }
 
-// toRPC returns the string in which err goes out. What is no [*Error] goes out
-// as an internal error with fixed words, so that no detail leaks to strangers.
+// toRPC returns err as net/rpc carries it. An err that is no [*wire.Error] becomes
+// an internal error with fixed words, so that no detail reaches strangers.
 func toRPC(err error) string {
 	var e *wire.Error
 	if !errors.As(err, &e) {
@@ -41,9 +41,9 @@ func toRPC(err error) string {
 	return FormatError(e)
 }
 
-// FromRPC returns the [*Error] that a failed call carries: what the peer sent,
-// or for an error of the connection itself a [wire.Lost] error that says so. It
-// returns nil for nil.
+// FromRPC returns the [*wire.Error] for the error of a call: the error that the
+// peer sent, or a [wire.Lost] error if the connection failed. It returns nil for
+// nil.
 func FromRPC(err error) error {
 	var e *wire.Error
 	var sent rpc.ServerError
@@ -58,8 +58,8 @@ func FromRPC(err error) error {
 	return ParseError(string(sent))
 }
 
-// ParseError reads what FormatError wrote. Anything else becomes an error too: the
-// peer is a stranger.
+// ParseError parses what FormatError returns. Any other text becomes an error too,
+// because the peer may send anything.
 func ParseError(sent string) *wire.Error {
 	text, ok := strings.CutPrefix(sent, rpcMark)
 	if !ok {
@@ -78,17 +78,18 @@ func ParseError(sent string) *wire.Error {
 	}
 }
 
-// isRPCString reports whether a served method's error is one of ours.
+// isRPCString reports whether the error of a served method is FormatError's.
 func isRPCString(text string) bool { return strings.HasPrefix(text, rpcMark) }
 
-// wireError is an error as a served method returns it to net/rpc.
+// wireError is the error that a served method returns to net/rpc.
 type wireError string
 
 func (s wireError) Error() string { return string(s) }
 
-// RunMethod runs the body of a served method, and returns its error in the form
-// that keeps its code through net/rpc. A panic is reported to onPanic, which
-// may be nil, and answered "internal error": one call's defect does not end the process.
+// RunMethod runs the body of a served method. It returns its error in the form that
+// keeps the code through net/rpc. If body panics, RunMethod calls onPanic, which
+// may be nil, and returns "internal error", so that a defect in one call does not
+// end the process.
 func RunMethod(onPanic func(value any, stack []byte), body func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -9,21 +9,19 @@ import (
 	"syscall"
 )
 
-// socket_unix.go reads and writes a socket without Go's own waiting: what the
-// socket takes at once needs no other goroutine, and a connection on which nothing
-// comes needs no buffer.
+// socket_unix.go calls read and write of a socket itself: bytes that the socket
+// takes at once need no writer goroutine, and waiting for bytes needs no buffer.
 
-// direct writes to a socket without blocking. It is not safe for concurrent
-// use, nor beside another writer of the same connection, for which it would
-// have to wait.
+// direct writes to a socket without blocking. Nobody else may write to the
+// connection at the same time.
 type direct struct {
 	raw syscall.RawConn
 	buf []byte
 	n   int
-	try func(fd uintptr) bool // is once, so that a write allocates nothing
+	try func(fd uintptr) bool // once, kept here so that a write allocates nothing
 }
 
-// newDirect returns nil where nc is no socket, as under TLS.
+// newDirect returns nil if nc is not a socket, as under TLS.
 func newDirect(nc net.Conn) *direct {
 	raw := rawSocket(nc)
 	if raw == nil {
@@ -34,9 +32,8 @@ func newDirect(nc net.Conn) *direct {
 	return d
 }
 
-// rawSocket returns the socket that nc is, nil where it is none. What holds one
-// and has its methods is none: it may count, slow or encrypt what it reads and
-// writes.
+// rawSocket returns the socket nc, nil if nc is not a socket. A type that wraps a
+// socket is not one: it may count, slow or encrypt the bytes.
 func rawSocket(nc net.Conn) syscall.RawConn {
 	var socket syscall.Conn
 	switch nc := nc.(type) {
@@ -54,8 +51,8 @@ func rawSocket(nc net.Conn) syscall.RawConn {
 	return raw
 }
 
-// write returns how many bytes the socket took, 0 for none. An error is left
-// for the writer to meet.
+// write returns how many bytes the socket took. If an error occurs it returns 0, and
+// the writer will get the error.
 func (d *direct) write(buf []byte) int {
 	d.buf, d.n = buf, 0
 	d.raw.Write(d.try)
@@ -67,7 +64,7 @@ func (d *direct) once(fd uintptr) bool {
 	if n, err := syscall.Write(int(fd), d.buf); err == nil {
 		d.n = n
 	}
-	return true // whatever became of it: do not wait until more can be written
+	return true // in any case, so that RawConn does not wait until it can write
 }
 
 // socketReader waits for a socket to have something to read before it takes a
@@ -77,10 +74,10 @@ type socketReader struct {
 	pooled *[]byte
 	n      int
 	err    error
-	try    func(fd uintptr) bool // is once, so that a read allocates nothing
+	try    func(fd uintptr) bool // once, kept here so that a read allocates nothing
 }
 
-// newSocketReader returns nil where nc is no socket.
+// newSocketReader returns nil if nc is not a socket.
 func newSocketReader(nc net.Conn) *socketReader {
 	raw := rawSocket(nc)
 	if raw == nil {
@@ -91,8 +88,8 @@ func newSocketReader(nc net.Conn) *socketReader {
 	return s
 }
 
-// read blocks until there is something, and returns it and the buffer that it
-// is in, which is the caller's to give back.
+// read blocks until bytes arrive. It returns them and the buffer that holds them,
+// which the caller gives back.
 func (s *socketReader) read() (pooled *[]byte, data []byte, err error) {
 	if err := s.raw.Read(s.try); err != nil {
 		return nil, nil, err
