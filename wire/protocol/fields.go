@@ -2,36 +2,35 @@ package protocol
 
 import "mom.internal/wire/internal/gob"
 
-// fields.go lists the fields of the arguments and replies of which there are
-// many, as gob.Writer wants them. The numbers are those of the fields in
-// calls.go.
+// fields.go lists the fields of the arguments and replies that are sent most, in
+// the order in which calls.go declares them, so that gob.Writer encodes them.
 
 // GobFields implements gob.Fielder.
-func (b *Batch) GobFields(f *gob.Fields) (byte, []byte) {
-	f.Uint(1, b.Next)
-	f.Uint(2, b.Missed)
-	f.Uint(3, uint64(b.Pending))
-	f.Uint(4, uint64(b.Snapshot))
-	f.Uint(5, uint64(b.Count))
-	f.Bytes(6, b.Types)
-	return 7, b.Events
+func (b *Batch) GobFields(f *gob.Fields) []byte {
+	f.Uint(b.Next)
+	f.Uint(b.Missed)
+	f.Uint(uint64(b.Pending))
+	f.Uint(uint64(b.Snapshot))
+	f.Uint(uint64(b.Count))
+	f.Bytes(b.Types)
+	return b.Events
 }
 
 // GobFields implements gob.Fielder.
-func (a *Ack) GobFields(f *gob.Fields) (byte, []byte) {
-	f.Uint(1, a.Events)
-	f.Uint(2, a.Bytes)
-	f.Bool(3, a.Held)
-	return 0, nil
+func (a *Ack) GobFields(f *gob.Fields) []byte {
+	f.Uint(a.Events)
+	f.Uint(a.Bytes)
+	f.Bool(a.Held)
+	return nil
 }
 
 // GobFields implements gob.Fielder.
-func (p *Page) GobFields(f *gob.Fields) (byte, []byte) {
-	f.Own(1, p.Epoch[:])
-	f.Uint(2, p.Next)
-	f.Uint(3, p.Missed)
-	f.Uint(4, uint64(p.Count))
-	f.Bytes(5, p.Types)
-	f.Bool(6, p.More)
-	return 7, p.Events
+func (p *Page) GobFields(f *gob.Fields) []byte {
+	f.Own(p.Epoch[:])
+	f.Uint(p.Next)
+	f.Uint(p.Missed)
+	f.Uint(uint64(p.Count))
+	f.Bytes(p.Types)
+	f.Bool(p.More)
+	return p.Events
 }

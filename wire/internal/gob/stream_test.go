@@ -192,13 +192,13 @@ type batch struct {
 	Types, Events []byte
 }
 
-func (b *batch) GobFields(f *Fields) (byte, []byte) {
-	f.Uint(1, b.Next)
-	f.Uint(2, b.Missed)
-	f.Own(3, b.ID[:])
-	f.Bool(4, b.Last)
-	f.Bytes(5, b.Types)
-	return 6, b.Events
+func (b *batch) GobFields(f *Fields) []byte {
+	f.Uint(b.Next)
+	f.Uint(b.Missed)
+	f.Own(b.ID[:])
+	f.Bool(b.Last)
+	f.Bytes(b.Types)
+	return b.Events
 }
 
 // TestBorrowed: what is most of a message is not copied, and what is little is.

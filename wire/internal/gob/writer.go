@@ -1,6 +1,7 @@
 package gob
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/gob"
 	"math/bits"
@@ -15,78 +16,79 @@ import (
 
 // Fielder is a struct that lists its own fields for a [Writer].
 type Fielder interface {
-	// GobFields adds the fields to f in the order of their numbers, which count
-	// from 1. If the last field may be long, GobFields returns it instead.
-	GobFields(f *Fields) (number byte, tail []byte)
+	// GobFields adds each field to f, in the order of the fields. If the last
+	// field is a []byte that may be long, GobFields returns it instead.
+	GobFields(f *Fields) (last []byte)
 }
 
 type requestHead rpc.Request
 
-func (r *requestHead) GobFields(f *Fields) (byte, []byte) {
-	f.Text(1, r.ServiceMethod)
-	f.Uint(2, r.Seq)
-	return 0, nil
+func (r *requestHead) GobFields(f *Fields) []byte {
+	f.Text(r.ServiceMethod)
+	f.Uint(r.Seq)
+	return nil
 }
 
 type responseHead rpc.Response
 
-func (r *responseHead) GobFields(f *Fields) (byte, []byte) {
-	f.Text(1, r.ServiceMethod)
-	f.Uint(2, r.Seq)
-	f.Text(3, r.Error)
-	return 0, nil
+func (r *responseHead) GobFields(f *Fields) []byte {
+	f.Text(r.ServiceMethod)
+	f.Uint(r.Seq)
+	f.Text(r.Error)
+	return nil
 }
 
-// Fields are the fields of a struct, as gob writes them. Zero values are left out.
+// Fields are the fields of a struct, as gob writes them.
 type Fields struct {
-	b    []byte
-	last byte // number of the last field
+	b     []byte
+	delta byte // fields since the last one that was written
 }
 
-func (f *Fields) begin(number byte) {
-	f.b = append(f.b, number-f.last)
-	f.last = number
+// add begins the next field and returns true, or leaves the field out if it is
+// zero.
+func (f *Fields) add(zero bool) bool {
+	f.delta++
+	if !zero {
+		f.b = append(f.b, f.delta)
+		f.delta = 0
+	}
+	return !zero
 }
 
 // Uint adds a number.
-func (f *Fields) Uint(number byte, v uint64) {
-	if v != 0 {
-		f.begin(number)
+func (f *Fields) Uint(v uint64) {
+	if f.add(v == 0) {
 		f.b = appendUint(f.b, v)
 	}
 }
 
 // Bool adds a bool.
-func (f *Fields) Bool(number byte, v bool) {
-	if v {
-		f.Uint(number, 1)
+func (f *Fields) Bool(v bool) {
+	if f.add(!v) {
+		f.b = append(f.b, 1)
 	}
 }
 
 // Bytes adds a []byte.
-func (f *Fields) Bytes(number byte, v []byte) {
-	if len(v) > 0 {
-		f.begin(number)
+func (f *Fields) Bytes(v []byte) {
+	if f.add(len(v) == 0) {
 		f.b = append(appendUint(f.b, uint64(len(v))), v...)
 	}
 }
 
 // Text adds a string.
-func (f *Fields) Text(number byte, v string) {
-	if v != "" {
-		f.begin(number)
+func (f *Fields) Text(v string) {
+	if f.add(v == "") {
 		f.b = append(appendUint(f.b, uint64(len(v))), v...)
 	}
 }
 
 // Own adds a value that encodes itself. It is zero if all its bytes are.
-func (f *Fields) Own(number byte, v []byte) {
-	for _, c := range v {
-		if c != 0 {
-			f.Bytes(number, v)
-			return
-		}
+func (f *Fields) Own(v []byte) {
+	if len(bytes.Trim(v, "\x00")) == 0 {
+		v = nil
 	}
+	f.Bytes(v)
 }
 
 // appendUint writes a number as gob does.
@@ -179,14 +181,13 @@ func (w *Writer) write(v any, fields Fielder) error {
 		return err
 	}
 	f := &w.fields
-	f.b, f.last = appendInt(f.b[:0], id), 0
-	number, tail := fields.GobFields(f)
-	if len(tail) > 0 {
-		f.begin(number)
-		f.b = appendUint(f.b, uint64(len(tail)))
+	f.b, f.delta = appendInt(f.b[:0], id), 0
+	last := fields.GobFields(f)
+	if f.add(len(last) == 0) {
+		f.b = appendUint(f.b, uint64(len(last)))
 	}
-	w.out = appendUint(w.out, uint64(len(f.b)+len(tail)+1))
-	w.out = append(append(append(w.out, f.b...), tail...), 0) // 0 ends a struct
+	w.out = appendUint(w.out, uint64(len(f.b)+len(last)+1))
+	w.out = append(append(append(w.out, f.b...), last...), 0) // 0 ends a struct
 	if cap(f.b) > maxKeptFields {
 		f.b = nil
 	}
