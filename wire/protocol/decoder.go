@@ -5,31 +5,29 @@ import (
 	"mom.internal/wire/internal/gob"
 )
 
-// decoder.go holds the receiving end of the stream of events; encoder.go
-// holds the sending one.
-
-// EventDecoder decodes the stream of one encoder, for a subscription's life. It
-// is not safe for concurrent use. After an error it is of no use.
+// EventDecoder is the receiving end of the stream of one [EventEncoder], for one
+// subscription. It is not safe for concurrent use. After an error it cannot be used.
 type EventDecoder struct {
 	values gob.Records
-	left   int                   // events in values
-	record record                // the one being decoded, and the event that it becomes:
-	event  wire.Event            // here they stay off the heap
-	parts  []eventParts          // for the events that come next
-	defs   map[uint64]definition // by their numbers
+	left   int                   // events that values still holds
+	record record                // is being decoded; a field, so that it is allocated once
+	event  wire.Event            // is returned by Next
+	parts  []eventParts          // for the next events
+	defs   map[uint64]definition // by number
 	count  definitionCount       // of defs
-	err    error                 // what ended it
+	err    error                 // why the decoder cannot be used
 }
 
-// NewEventDecoder returns a decoder for events of the encoder whose Types
-// these are.
+// NewEventDecoder returns a decoder for the events of the encoder that returned the
+// types.
 func NewEventDecoder(types []byte) *EventDecoder {
 	d := new(EventDecoder)
 	d.err = refused(d.values.Define(types))
 	return d
 }
 
-// refused returns why gob refuses a stream as a [wire.ProtocolError]; nil for nil.
+// refused turns the error of gob for a stream into a [wire.ProtocolError]. It
+// returns nil for nil.
 func refused(err error) error {
 	if err == nil {
 		return nil
@@ -37,17 +35,16 @@ func refused(err error) error {
 	return wire.Errorf(wire.ProtocolError, "%w", err)
 }
 
-// Open makes data, which holds count events, the next to be read. The caller
-// does not change data until they have been.
+// Open makes data, which holds count events, the next to be decoded. The caller
+// must not change data until they have been decoded.
 func (d *EventDecoder) Open(data []byte, count int) {
 	d.values.Take(data)
 	d.left = count
 }
 
-// Next returns the next event, valid until the next call, or nil after the
-// last. The error is a [wire.ProtocolError], where data does not hold just its
-// events. The events of a run share what Data.Initialize points to; what else
-// they point to is their own.
+// Next returns the next event, valid until the next call, or nil after the last. It
+// returns a [wire.ProtocolError] if data does not hold exactly its events. The
+// events of a run share what Data.Initialize points to, and nothing else.
 func (d *EventDecoder) Next() (*wire.Event, error) {
 	if d.err != nil {
 		return nil, d.err
@@ -85,11 +82,11 @@ func (d *EventDecoder) next() (*wire.Event, error) {
 	return nil, d.atEnd()
 }
 
-// maxParts is how many events' parts lie together, and so how many one of them
-// keeps from being collected.
+// maxParts is how many events have their parts in one allocation, so that one event
+// keeps the parts of few others from being collected.
 const maxParts = 8
 
-// newParts returns parts for an event of the package, nil where it has none.
+// newParts returns parts for an event of the package, nil if it has no package.
 func (d *EventDecoder) newParts(pack *packageDefinition) *eventParts {
 	if pack == nil {
 		return nil
@@ -102,17 +99,17 @@ func (d *EventDecoder) newParts(pack *packageDefinition) *eventParts {
 	return own
 }
 
-// atEnd returns an error unless all has been read: what stands behind the last
-// event that was counted would be lost without a word.
+// atEnd returns an error if data holds bytes after the last event, because these
+// would be lost silently.
 func (d *EventDecoder) atEnd() error {
 	if n := d.values.Left(); n > 0 {
-		return wire.Errorf(wire.ProtocolError, "%d bytes behind the last event", n)
+		return wire.Errorf(wire.ProtocolError, "%d bytes after the last event", n)
 	}
-	d.values.Take(nil) // let go of the data
+	d.values.Take(nil) // so that data can be collected
 	return nil
 }
 
-// Decode is Open, and Next for each event.
+// Decode opens data and calls yield with each event.
 func (d *EventDecoder) Decode(data []byte, count int, yield func(*wire.Event)) error {
 	d.Open(data, count)
 	for {
@@ -124,7 +121,7 @@ func (d *EventDecoder) Decode(data []byte, count int, yield func(*wire.Event)) e
 	}
 }
 
-// keep keeps the definition that has been decoded, of that many bytes.
+// keep keeps the definition that has been decoded; bytes is its encoded length.
 func (d *EventDecoder) keep(bytes int) error {
 	def := definition{run: d.record.Run, pack: d.record.Package}
 	if def.pack != nil {

@@ -67,7 +67,7 @@ func TestDecodeReferences(t *testing.T) {
 		"a package out":     {slices.Concat(run.bytes, data), "event 42 refers to definition 2, which has not come"},
 		"another type":      {retyped(whole), "a gob value that has nothing in common with type protocol.record"},
 		"then another type": {slices.Concat(run.bytes, pack.bytes, retyped(data)), "values of two gob types"},
-		"a byte behind":     {append(slices.Clone(whole), 0), "1 bytes behind the last event"},
+		"a byte behind":     {append(slices.Clone(whole), 0), "1 bytes after the last event"},
 	} {
 		dec, got := NewEventDecoder(enc.Types()), 0
 		err := dec.Decode(tc.data, 1, func(*wire.Event) { got++ })

@@ -6,28 +6,28 @@ import (
 	"mom.internal/wire"
 )
 
-// definition.go holds what the sending end keeps of the definitions of a run.
+// definition.go holds the definitions that the sending end keeps for each run.
 
-// Definition is what events of a run or of a package have in common, encoded.
-// It never changes.
+// Definition is what events of a run or of a package have in common, encoded. It is
+// immutable.
 type Definition struct {
 	number uint64
-	run    *Definition // of a package's; nil for a run's
+	run    *Definition // the run's, in the definition of a package; else nil
 	bytes  []byte
 
-	// What it says, to see whether it still fits.
+	// The content, to compare with the next event.
 	said   runDefinition
 	header *wire.PackageHeader
 	body   *wire.PackageBody
 }
 
-// JobID returns the job of the events that d completes.
+// JobID returns the JobID of the events that d completes.
 func (d *Definition) JobID() uuid.UUID { return d.ofRun().said.JobID }
 
-// RunID returns their run.
+// RunID returns the RunID of the events that d completes.
 func (d *Definition) RunID() uuid.UUID { return d.ofRun().said.RunID }
 
-// Name returns the job's name, "" where they do not say it.
+// Name returns the name of their job, "" if the events do not hold it.
 func (d *Definition) Name() string {
 	if init := d.ofRun().said.Initialize; init != nil {
 		return init.Name
@@ -42,19 +42,19 @@ func (d *Definition) ofRun() *Definition {
 	return d
 }
 
-// RunDefs are the latest definitions that an [EventEncoder] keeps of one run.
-// Its zero value is ready.
+// RunDefs are the latest definitions of one run, which an [EventEncoder] uses again.
+// The zero value has none.
 type RunDefs struct {
 	run      *Definition
-	packages []*Definition // of run; the one defined last stands last
+	packages []*Definition // of run, in the order of their definition
 }
 
-// maxPackageDefs bounds the packages of which RunDefs keeps the definition: more
-// than move at once.
+// maxPackageDefs bounds the package definitions in RunDefs. It is more than the
+// number of packages that move at the same time.
 const maxPackageDefs = 16
 
-// find returns the run's definition and the package's that fit ev, nil for
-// what must be defined anew.
+// find returns the definitions of the run and of the package that fit ev; nil for
+// one that does not exist yet.
 func (c *RunDefs) find(ev *wire.Event) (run, pack *Definition) {
 	if c.run == nil || !c.run.fitsRun(ev) {
 		return nil, nil
@@ -67,7 +67,7 @@ func (c *RunDefs) find(ev *wire.Event) (run, pack *Definition) {
 	return c.run, nil
 }
 
-// keep takes the definitions that ev was encoded with.
+// keep keeps the definitions with which an event was encoded.
 func (c *RunDefs) keep(run, pack *Definition) {
 	if c.run != run {
 		c.run, c.packages = run, nil
@@ -102,7 +102,7 @@ func (d *Definition) fitsPackage(ev *wire.Event) bool {
 	return (h == nil || constHeader(h) == *d.header) && (b == nil || constBody(b) == *d.body)
 }
 
-// constHeader returns what of a header does not change within its package.
+// constHeader returns h without the fields that change while the package moves.
 func constHeader(h *wire.PackageHeader) wire.PackageHeader {
 	c := *h
 	c.SizeOfSentData, c.SizeOfReceivedData = 0, 0

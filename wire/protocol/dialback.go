@@ -13,26 +13,27 @@ import (
 	"mom.internal/wire"
 )
 
-// Dial-back: the server connects to an address that a subscriber named. Both
-// ends know a ticket that crossed the subscriber's own connection. The dialled
-// end speaks first, so that a service that never asked for this gets not one
-// byte; then the server proves itself, so that nobody else can feed the
-// endpoint events. The ticket itself is never sent here.
+// dialback.go identifies the two ends of a connection that the server has dialled
+// back, to an address that a subscriber has named. Both ends know a ticket, which was
+// sent on the subscriber's own connection and is never sent here. The dialled end
+// speaks first, so that a service that did not ask for the connection is not sent
+// one byte. Then the server proves that it holds the ticket, so that nobody else can
+// send events to the endpoint.
 
-// endpointOpening opens the endpoint's proof: magic, version.
+// endpointOpening begins the endpoint's proof: magic, version.
 var endpointOpening = []byte{'M', 'o', 'M', 2, Version}
 
 const (
 	nonceSize    = 16
-	endpointHead = 5 // bytes of endpointOpening
+	endpointHead = 5 // the length of endpointOpening
 	endpointSize = endpointHead + nonceSize + sha256.Size
 )
 
 func errNoEndpoint() *wire.Error {
-	return wire.Errorf(wire.CallbackFailed, "what listens at the callback address did not prove to be the endpoint of this subscription")
+	return wire.Errorf(wire.CallbackFailed, "the callback address did not prove to be the endpoint of this subscription")
 }
 
-// proof is what a holder of the ticket can say to a fresh nonce.
+// proof returns what only a holder of the ticket can compute from the nonce.
 func proof(ticket []byte, role string, nonce []byte) []byte {
 	mac := hmac.New(sha256.New, ticket)
 	io.WriteString(mac, "mom dial-back "+role)
@@ -40,10 +41,10 @@ func proof(ticket []byte, role string, nonce []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// OfferEndpoint speaks first on a connection that came to a callback endpoint,
-// and returns the connection to go on with once the other end has proven to be
-// the server that holds the ticket. secure puts TLS on the connection, or
-// returns it as it is. On an error the caller closes nc.
+// OfferEndpoint is the endpoint's half, on a connection that the endpoint has
+// accepted. It returns the connection to use when the other end has proven that it
+// holds the ticket. secure puts TLS on the connection, or returns it as it is. If
+// OfferEndpoint returns an error, the caller closes nc.
 func OfferEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure func(net.Conn) (net.Conn, error)) (net.Conn, error) {
 	nc.SetDeadline(time.Now().Add(timeout))
 	defer nc.SetDeadline(time.Time{})
@@ -67,21 +68,21 @@ func OfferEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure fun
 	return secured, nil
 }
 
-// TakeEndpoint reads the endpoint's proof on a connection that the server
-// dialled, and answers with its own. It sends nothing before the proof holds,
-// not even TLS, which secure puts on the connection after it. On an error the
-// caller closes nc.
+// TakeEndpoint is the server's half, on a connection that the server has dialled. It
+// checks the endpoint's proof and answers with its own. Before the proof holds it
+// sends nothing, not even TLS, which secure then puts on the connection. If
+// TakeEndpoint returns an error, the caller closes nc.
 func TakeEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure func(net.Conn) (net.Conn, error)) (net.Conn, error) {
 	nc.SetDeadline(time.Now().Add(timeout))
 	defer nc.SetDeadline(time.Time{})
-	// The errors go to the subscriber, who may be asking about a neighbour:
-	// they do not tell what was heard.
+	// The subscriber is told the error. The address may be somebody else's, so the
+	// error does not say what that sent.
 	head, said := make([]byte, endpointHead), make([]byte, endpointSize-endpointHead)
 	if _, err := io.ReadFull(nc, head); err != nil {
 		return nil, errNoEndpoint()
 	}
 	if !bytes.Equal(head, endpointOpening) {
-		return nil, errNoEndpoint() // a banner may be shorter than a proof: do not wait
+		return nil, errNoEndpoint() // do not wait, because a banner may be shorter than a proof
 	}
 	if _, err := io.ReadFull(nc, said); err != nil {
 		return nil, errNoEndpoint()
@@ -92,7 +93,7 @@ func TakeEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure func
 	}
 	secured, err := secure(nc)
 	if err != nil {
-		// The endpoint has proven to be the subscriber's own: it may be told.
+		// The endpoint is the subscriber's own, so the subscriber may be told.
 		return nil, wire.Errorf(wire.CallbackFailed, "the callback endpoint: %v", HandshakeError(nc.RemoteAddr(), err)).WithCause(err)
 	}
 	if _, err := secured.Write(proof(ticket, "server", nonce)); err != nil {

@@ -9,37 +9,33 @@ import (
 	"mom.internal/wire"
 )
 
-// encoder.go holds the sending end of the stream of events; decoder.go
-// holds the receiving one.
-
-// EventEncoder encodes events for all subscribers of one server: one gob
-// encoder for the server's life. An EventEncoder is not safe for concurrent
-// use.
+// EventEncoder is the sending end of a server's stream of events: one gob encoder
+// for all subscribers and the life of the server. It is not safe for concurrent use.
 type EventEncoder struct {
 	buf    bytes.Buffer
 	enc    *gob.Encoder
 	types  []byte
 	number uint64 // of the latest definition
-	record record // the one being encoded, so that it stays off the heap
+	record record // is being encoded; a field, so that it is allocated once
 }
 
 // NewEventEncoder returns an encoder.
 func NewEventEncoder() *EventEncoder {
 	e := new(EventEncoder)
 	e.enc = gob.NewEncoder(&e.buf)
-	// gob sends all type definitions before the first value and none after it:
-	// what the first encoding has over the second is the definitions.
+	// gob writes all type definitions before the first value and none after it, so
+	// the first encoding is longer than the second by the definitions.
 	first := len(e.encode())
 	e.types = bytes.Clone(e.buf.Bytes())
 	e.types = e.types[:first-len(e.encode())]
 	return e
 }
 
-// encode encodes the record.
+// encode returns the record as bytes, valid until the next call, and resets it.
 func (e *EventEncoder) encode() []byte {
 	e.buf.Reset()
 	if err := e.enc.Encode(&e.record); err != nil {
-		panic(fmt.Sprintf("wire: the event model does not suit gob: %v", err))
+		panic(fmt.Sprintf("protocol: gob cannot encode a record: %v", err))
 	}
 	e.record = record{}
 	return e.buf.Bytes()
@@ -49,11 +45,11 @@ func (e *EventEncoder) encode() []byte {
 // event. The caller does not change them.
 func (e *EventEncoder) Types() []byte { return e.types }
 
-// Encode returns ev as bytes, valid until the next call, and the definition
-// that completes them. common is of ev's run, and is brought up to date. What
-// is set on delivery (Epoch, Missed, Snapshot) is left out. An event of more
-// than limit bytes, its definitions included, or of more than [wire.MaxLogEntries],
-// is a [wire.TooLarge] error, and leaves common as it is.
+// Encode returns ev as bytes, valid until the next call, and the definition that
+// completes them. It leaves out Epoch, Missed and Snapshot, which are set on
+// delivery. common belongs to ev's run, and Encode updates it. Encode returns a
+// [wire.TooLarge] error, and does not change common, if ev and its definitions are
+// longer than limit bytes, or if ev has more than [wire.MaxLogEntries] log entries.
 func (e *EventEncoder) Encode(ev *wire.Event, common *RunDefs, limit int) (*Definition, []byte, error) {
 	if n := textSize(ev); n > limit {
 		return nil, nil, tooLarge(ev, n, limit)
@@ -117,9 +113,8 @@ func tooLarge(ev *wire.Event, n, limit int) *wire.Error {
 	return wire.Errorf(wire.TooLarge, "an event %v of job %v of %d bytes; at most %d (Config.MaxEventBytes)", ev.Data.Status.State, ev.JobID, n, limit)
 }
 
-// textSize returns less than the size of e as encoded: the bytes of its texts, and
-// one for each log entry. It is cheap, so an absurd event is refused before it
-// is encoded.
+// textSize returns a lower bound of the encoded size of e: the bytes of its texts,
+// and one for each log entry. With it, a huge event is refused before it is encoded.
 func textSize(e *wire.Event) int {
 	n := 0
 	if i := e.Data.Initialize; i != nil {

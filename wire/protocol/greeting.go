@@ -17,48 +17,51 @@ import (
 	"github.com/google/uuid"
 )
 
-// The greeting is what two sides say before the first gob byte: fixed binary
-// fields under a deadline, so that nobody unknown reaches gob.
+// greeting.go holds what the two sides say before the first gob byte: fixed binary
+// fields under a deadline, so that gob reads nothing from an unknown peer.
 
 // Version is the protocol version that this package speaks.
 const Version = 1
 
-// MaxServerMessage is the longest frame payload that a server may send, in
-// bytes, and that every client takes unless it is told otherwise.
+// MaxServerMessage is the length in bytes of the longest frame payload that a
+// server may send. A client accepts it, unless its owner sets another bound.
 const MaxServerMessage = 4 << 20
 
-// MaxHeartbeat is the longest that a server may leave between two calls to a
-// subscriber. A client takes a longer one for this.
+// MaxHeartbeat is the longest time that a server may leave between two calls to a
+// subscriber. If a server announces a longer time, a client assumes this one.
 const MaxHeartbeat = 10 * time.Minute
 
 // greetMagic opens the greeting in both directions.
 const greetMagic = "MoM\x01"
 
-// maxRefusal bounds what a server may say in a refusal: code, words.
+// maxRefusal bounds the body of a server's answer in bytes.
 const maxRefusal = 1024
 
-// Hello is what a client says first.
+// Hello is the first thing that a client sends.
 type Hello struct {
 	Version uint8
 	Token   string
 }
 
-// Welcome is a server's answer to a Hello that it accepts.
+// Welcome is the answer of a server that accepts a Hello.
 type Welcome struct {
-	Epoch      uuid.UUID     // the life of this server
-	Heartbeat  time.Duration // the server calls a subscriber at least this often; whole milliseconds
-	MaxMessage uint32        // bytes of the longest frame that the server takes
+	Epoch      uuid.UUID     // of the server's stream of events
+	Heartbeat  time.Duration // longest time between two calls to a subscriber, in whole milliseconds
+	MaxMessage uint32        // length in bytes of the longest frame payload that the server accepts
 }
 
-// welcomeSize is a Welcome in bytes.
+// welcomeSize is the length of a Welcome in bytes.
 const welcomeSize = 16 + 4 + 4
 
-// Greet says hello on nc as a client and returns the server's welcome. The
-// error is what the server refused with; a [wire.BadRequest] error for a token of more
-// than [wire.MaxTokenBytes]; or a [wire.NotMoM] error, [wire.VersionMismatch], [wire.ProtocolError],
-// [wire.BadCertificate], [wire.Timeout] or [wire.Lost] that names the peer. The caller
-// sets no deadline: the greeting ends after timeout. On an error the caller
-// closes nc.
+// Greet greets the server on nc as a client and returns its welcome. The greeting
+// ends after timeout, so the caller sets no deadline. If Greet returns an error, the
+// caller closes nc.
+//
+// If the server refuses the connection, the error has the code and the words of the
+// refusal. If the token is longer than [wire.MaxTokenBytes], its code is
+// [wire.BadRequest]. Else the error names the peer, and its code is [wire.NotMoM],
+// [wire.VersionMismatch], [wire.ProtocolError], [wire.BadCertificate],
+// [wire.Timeout] or [wire.Lost].
 func Greet(nc net.Conn, hello Hello, timeout time.Duration) (Welcome, error) {
 	if len(hello.Token) > wire.MaxTokenBytes {
 		return Welcome{}, wire.Errorf(wire.BadRequest, "a token of %d bytes; at most %d", len(hello.Token), wire.MaxTokenBytes)
@@ -70,7 +73,8 @@ func Greet(nc net.Conn, hello Hello, timeout time.Duration) (Welcome, error) {
 	out = binary.BigEndian.AppendUint16(out, uint16(len(hello.Token)))
 	out = append(out, hello.Token...)
 	if _, err := nc.Write(out); err != nil {
-		// The peer may have refused before it read: look for its words first.
+		// The peer may have refused the connection before it read the hello. Its
+		// answer says more than err.
 		if w, rerr := readWelcome(nc); rerr == nil || !errors.Is(rerr, wire.Lost) {
 			return w, rerr
 		}
@@ -79,7 +83,8 @@ func Greet(nc net.Conn, hello Hello, timeout time.Duration) (Welcome, error) {
 	return readWelcome(nc)
 }
 
-// readWelcome reads the server's half: magic, version, status, length, body.
+// readWelcome reads the server's half of the greeting: magic, version, status,
+// length, body.
 func readWelcome(nc net.Conn) (Welcome, error) {
 	var head [8]byte
 	if n, err := io.ReadFull(nc, head[:4]); n > 0 && string(head[:n]) != greetMagic[:n] {
@@ -105,7 +110,7 @@ func readWelcome(nc net.Conn) (Welcome, error) {
 	if version != Version {
 		return Welcome{}, versionError(nc, version)
 	}
-	if size < welcomeSize { // more is a newer server's, and ignored
+	if size < welcomeSize { // a newer server may send more, which is ignored
 		return Welcome{}, wire.Errorf(wire.ProtocolError, "%v sent a welcome of %d bytes; want %d", nc.RemoteAddr(), size, welcomeSize)
 	}
 	return Welcome{
@@ -119,21 +124,21 @@ func versionError(nc net.Conn, version uint8) *wire.Error {
 	return wire.Errorf(wire.VersionMismatch, "%v speaks protocol version %d, this side %d; use a matching release", nc.RemoteAddr(), version, Version)
 }
 
-// greetError says why the peer's half of the greeting did not come, and keeps
-// err as the cause.
+// greetError says why the peer's half of the greeting did not arrive. Its cause is
+// err.
 func greetError(nc net.Conn, err error) *wire.Error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return wire.Errorf(wire.Timeout, "%v did not greet in time; is it a MoM server?", nc.RemoteAddr()).WithCause(err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return wire.Errorf(wire.Lost, "%v closed the connection before it greeted; is it a MoM server?", nc.RemoteAddr()).WithCause(err)
-	case isCertificateAlert(err): // TLS 1.3 has the client find out after the handshake
+	case isCertificateAlert(err): // with TLS 1.3 a client gets the alert after its handshake
 		return handshakeError(nc.RemoteAddr(), err).WithCause(err)
 	}
 	return wire.Errorf(wire.Lost, "greeting %v: %w", nc.RemoteAddr(), err)
 }
 
-// describe names the protocol that opens with the bytes, where it is a common one.
+// describe names the protocol that begins with the bytes of head, or quotes them.
 func describe(head []byte) string {
 	switch {
 	case opensTLS(head):
@@ -146,9 +151,9 @@ func describe(head []byte) string {
 	return fmt.Sprintf("%q", head)
 }
 
-// ReadHello reads a client's Hello as a server. The error is an [*Error]: one
-// of [wire.NotMoM] is not to be answered, the others may be, with [Refuse]. The
-// caller sets the deadline.
+// ReadHello reads a client's Hello as a server. The caller sets the deadline. The
+// error is a [*wire.Error], which the caller may answer with [Refuse], unless its
+// code is [wire.NotMoM].
 func ReadHello(nc net.Conn) (Hello, error) {
 	var head [7]byte
 	if n, err := io.ReadFull(nc, head[:4]); n > 0 && string(head[:n]) != greetMagic[:n] {
@@ -178,8 +183,8 @@ func ReadHello(nc net.Conn) (Hello, error) {
 	return hello, nil
 }
 
-// helloError says why a client's half of the greeting did not come, and keeps
-// err as the cause.
+// helloError says why the client's half of the greeting did not arrive. Its cause
+// is err.
 func helloError(err error) *wire.Error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -198,7 +203,7 @@ func Accept(nc net.Conn, w Welcome) error {
 	return writeAnswer(nc, 0, body)
 }
 
-// Refuse answers a Hello with why, as a server.
+// Refuse answers a Hello with the reason of the refusal, as a server.
 func Refuse(nc net.Conn, why *wire.Error) error {
 	return writeAnswer(nc, 1, []byte(duplex.Clip(duplex.FormatError(why), maxRefusal-4)))
 }

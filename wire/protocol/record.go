@@ -9,25 +9,26 @@ import (
 	"github.com/google/uuid"
 )
 
-// record.go holds how an event stands in the stream: what it has in common with
-// other events of its run or its package is said once, in a definition, and the
-// event's own record refers to it.
+// record.go is the form of an event in the stream. The parts that it has in common
+// with other events of its run or package are sent once, in a definition, and the
+// record of the event refers to that definition.
 
-// record is one value of the stream: an event, or a definition. A definition
-// has Run or Package set. The fields are the wire's: append-only.
+// record is one value of the stream: a definition if Run or Package is set, else an
+// event. The fields cross the wire and are append-only.
 type record struct {
 	Seq uint64 // of an event; 0 in a definition
-	// Of is the definition that completes the event: a package's, or for a
-	// job's event a run's. In a definition it is its own number.
+	// Of is the number of the definition that completes the event: that of its
+	// package, or of its run if it has no package. In a definition, Of is the
+	// number of the definition itself.
 	Of      uint64
 	Run     *runDefinition
 	Package *packageDefinition
 
 	State                                       wire.State
 	Final                                       bool
-	Sent, Received                              int64 // bytes of the package
+	Sent, Received                              int64 // SizeOfSentData and SizeOfReceivedData
 	Item                                        string
-	Began, Ended                                int64 // SentTime and ReceivedTime, as nanos has them
+	Began, Ended                                int64 // SentTime and ReceivedTime, as nanos returns them
 	Log                                         logRecords
 	PackagesDone, PackagesFailed, PackagesTotal int
 	FilesDone, FilesTotal                       int
@@ -35,21 +36,21 @@ type record struct {
 	Warnings, Errors                            int
 }
 
-// runDefinition is what the events of a run have in common.
+// runDefinition holds what the events of a run have in common.
 type runDefinition struct {
 	JobID, RunID  uuid.UUID
 	Initialize    *wire.InitializeData
-	LastExecution int64 // Initialize's, which is left out there
+	LastExecution int64 // of Initialize, where it is zero
 }
 
-// packageDefinition is what the events of a package have in common.
+// packageDefinition holds what the events of a package have in common.
 type packageDefinition struct {
-	Run    uint64              // the number of the run's definition
-	Header *wire.PackageHeader // without the sizes of what was moved
-	Body   *wire.PackageBody   // without the item
+	Run    uint64              // number of the run's definition
+	Header *wire.PackageHeader // without SizeOfSentData and SizeOfReceivedData
+	Body   *wire.PackageBody   // without Item
 }
 
-// logRecord is a LogEntry.
+// logRecord is a [wire.LogEntry].
 type logRecord struct {
 	Time     int64
 	Severity wire.Severity
@@ -77,7 +78,7 @@ func nanos(t time.Time) int64 {
 	return t.UnixNano()
 }
 
-// fromNanos is the reverse, in UTC.
+// fromNanos returns the time, in UTC, for which nanos returns n.
 func fromNanos(n int64) time.Time {
 	if n == 0 {
 		return time.Time{}
@@ -107,14 +108,14 @@ func (r *record) set(ev *wire.Event, of uint64) {
 	}
 }
 
-// eventParts is what an event of a package has of its own.
+// eventParts holds the parts of an event that no other event shares.
 type eventParts struct {
 	header wire.PackageHeader
 	body   wire.PackageBody
 }
 
-// fill makes ev of r and its definition, with own for what of its package is
-// its own.
+// fill sets ev to the event of r, which def completes. If the event is of a package,
+// ev points to own.
 func (r *record) fill(ev *wire.Event, def *definition, own *eventParts) {
 	*ev = wire.Event{
 		Seq: r.Seq, JobID: def.run.JobID, RunID: def.run.RunID,
@@ -150,8 +151,8 @@ func (r *record) fill(ev *wire.Event, def *definition, own *eventParts) {
 	}
 }
 
-// definition is what a number stands for at the receiving end.
+// definition is a definition as the receiving end keeps it.
 type definition struct {
 	run  *runDefinition
-	pack *packageDefinition // nil in a run's own
+	pack *packageDefinition // nil in the definition of a run
 }

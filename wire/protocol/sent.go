@@ -1,19 +1,18 @@
 package protocol
 
-// sent.go holds which definitions a receiver has.
+// sent.go records which definitions a receiver has been sent.
 
-// Both ends of a stream of events keep the same definitions. Before a definition
-// is taken that would be over one of these bounds, all earlier ones are
-// forgotten.
+// Both ends of a stream of events keep the same definitions. If one more would
+// exceed one of these bounds, they forget all earlier definitions first.
 const (
 	maxDefinitions     = 4096
 	maxDefinitionBytes = 512 << 10 // as encoded
 )
 
-// definitionCount counts the definitions that are kept.
+// definitionCount counts the definitions that an end keeps.
 type definitionCount struct{ number, bytes int }
 
-// add counts a definition, and reports whether all earlier ones are forgotten.
+// add counts a definition, and reports whether to forget all earlier ones.
 func (c *definitionCount) add(bytes int) (forget bool) {
 	if forget = c.number == maxDefinitions || c.bytes+bytes > maxDefinitionBytes; forget {
 		*c = definitionCount{}
@@ -23,16 +22,16 @@ func (c *definitionCount) add(bytes int) (forget bool) {
 	return forget
 }
 
-// SentDefs are the definitions that a receiver of events has. Its zero value has
-// none. It is not safe for concurrent use.
+// SentDefs are the definitions that a receiver of events has been sent. The zero
+// value has none. It is not safe for concurrent use.
 type SentDefs struct {
-	last  *Definition       // sent or used last
-	sent  map[uint64]uint64 // 64 definitions each: a bit for each number
+	last  *Definition       // the argument of the last Append
+	sent  map[uint64]uint64 // a bit for each number, 64 to an element
 	count definitionCount
 }
 
-// Append appends the parts of d that the receiver lacks, and records that they
-// were sent.
+// Append appends to dst the definitions that the receiver needs for d and lacks,
+// and records that they were sent.
 func (k *SentDefs) Append(dst []byte, d *Definition) []byte {
 	if d == k.last {
 		return dst

@@ -14,8 +14,9 @@ import (
 	"mom.internal/wire/duplex"
 )
 
-// AtLeastTLS13 returns cfg, or where it names no MinVersion a copy of it that
-// wants TLS 1.3. It holds for what GetConfigForClient returns, too. Nil is nil.
+// AtLeastTLS13 returns cfg, or a copy that requires TLS 1.3 if cfg has no
+// MinVersion. The same holds for what GetConfigForClient returns. It returns nil for
+// nil.
 func AtLeastTLS13(cfg *tls.Config) *tls.Config {
 	if cfg == nil || cfg.MinVersion != 0 && cfg.GetConfigForClient == nil {
 		return cfg
@@ -33,16 +34,16 @@ func AtLeastTLS13(cfg *tls.Config) *tls.Config {
 	return strict
 }
 
-// HardClose returns tc with a Close that closes the connection under it at
-// once. tls.Conn's own Close first sends an alert, and may wait for seconds
-// for a peer that does not read.
+// HardClose returns tc with a Close that closes the underlying connection at once.
+// The Close of tls.Conn first sends an alert, and may wait for seconds for a peer
+// that does not read.
 func HardClose(tc *tls.Conn) net.Conn { return hardTLS{tc} }
 
 type hardTLS struct{ *tls.Conn }
 
 func (c hardTLS) Close() error { return c.NetConn().Close() }
 
-// opensTLS reports whether bytes are the beginning of a TLS handshake or alert.
+// opensTLS reports whether head is the beginning of a TLS handshake or alert.
 func opensTLS(head []byte) bool {
 	return bytes.HasPrefix(head, []byte{0x15, 0x03}) || bytes.HasPrefix(head, []byte{0x16, 0x03})
 }
@@ -57,10 +58,11 @@ func IsPlain(handshake error) bool {
 // maxTLSWords bounds what an error repeats of a certificate's names.
 const maxTLSWords = 256
 
-// HandshakeError says why a TLS handshake with peer failed: it is a [wire.TLSMismatch] error
-// if one side does not speak TLS, a [wire.BadCertificate] error if one side does not
-// accept the other's certificate, a [wire.Timeout] error, a [wire.Closed] error if a context
-// was cancelled, or a [wire.Lost] error. Its cause is err. It returns nil for nil.
+// HandshakeError says why a TLS handshake with peer failed. Its code is
+// [wire.TLSMismatch] if one side does not speak TLS, [wire.BadCertificate] if one
+// side does not accept the other's certificate, [wire.Timeout], [wire.Closed] if a
+// context was cancelled, or [wire.Lost]. Its cause is err. HandshakeError returns nil
+// for nil.
 func HandshakeError(peer net.Addr, err error) error {
 	if err == nil {
 		return nil
@@ -92,9 +94,9 @@ func handshakeError(peer net.Addr, err error) *wire.Error {
 	return wire.Errorf(wire.Lost, "TLS with %v: %s", peer, text)
 }
 
-// isCertificateAlert reports whether err is the peer's word, by a TLS alert,
-// about the certificate that it was shown, or was not. crypto/tls does not
-// export its alerts; all of these have the word.
+// isCertificateAlert reports whether err is a TLS alert by which the peer refuses
+// this side's certificate, or the lack of one. crypto/tls does not export its
+// alerts, but the texts of these contain the word "certificate".
 func isCertificateAlert(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Err.Error(), "certificate")
@@ -103,9 +105,9 @@ func isCertificateAlert(err error) bool {
 // maxIdentity bounds an identity, in bytes.
 const maxIdentity = 128
 
-// Identity returns the name in the certificate that the peer has proven to
-// have, and that was verified: the common name of its subject, else the first
-// of its DNS names, mail addresses and URIs. It returns "" where there is none.
+// Identity returns the name in the peer's verified certificate: the common name of
+// its subject, else the first of its DNS names, mail addresses and URIs. It returns
+// "" if there is none.
 func Identity(state *tls.ConnectionState) string {
 	if state == nil || len(state.VerifiedChains) == 0 {
 		return ""
