@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"slices"
+
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
@@ -72,16 +74,11 @@ func (c *RunDefs) keep(run, pack *Definition) {
 	if c.run != run {
 		c.run, c.packages = run, nil
 	}
-	if pack == nil {
+	if pack == nil || slices.Contains(c.packages, pack) {
 		return
 	}
-	for _, p := range c.packages {
-		if p == pack {
-			return
-		}
-	}
 	if len(c.packages) == maxPackageDefs {
-		c.packages = append(c.packages[:0], c.packages[1:]...)
+		c.packages = slices.Delete(c.packages, 0, 1)
 	}
 	c.packages = append(c.packages, pack)
 }

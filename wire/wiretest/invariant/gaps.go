@@ -8,21 +8,21 @@ import (
 	"mom.internal/wire"
 )
 
-// gaps is the checker of Gaps, but for the count: what follows a gap is the
-// snapshot of the place where the stream goes on, whole and nothing else.
+// gaps is the checker of Gaps, except for the count: a gap is followed by exactly
+// the snapshot of the place where the stream continues.
 type gaps struct {
 	epoch    uuid.UUID
-	owed     bool     // a gap was announced, or the stream begins
-	snapshot []uint64 // what has come of it
+	owed     bool     // a snapshot must follow, after a gap or at the beginning
+	snapshot []uint64 // the Seqs that have been delivered of it
 }
 
 func (g *gaps) event(e wire.Event, s *Stream) {
 	if e.Missed > 0 || e.Epoch != g.epoch {
-		*g = gaps{epoch: e.Epoch, owed: e.Missed > 0 || g.epoch == uuid.Nil && g.owed} // a snapshot that is overtaken is given up
+		*g = gaps{epoch: e.Epoch, owed: e.Missed > 0 || g.epoch == uuid.Nil && g.owed} // the rest of an earlier snapshot may be left out
 	}
 	if e.Snapshot {
 		if n := len(g.snapshot); n > 0 && e.Seq <= g.snapshot[n-1] {
-			g.snapshot = nil // it begins anew
+			g.snapshot = nil // the snapshot begins again
 		}
 		g.owed = true
 		g.snapshot = append(g.snapshot, e.Seq)
@@ -34,8 +34,8 @@ func (g *gaps) event(e wire.Event, s *Stream) {
 	*g = gaps{epoch: e.Epoch}
 }
 
-// check compares the snapshot with what it should be. Where events may have
-// been filtered out, the place that it belongs to may lie before the event.
+// check compares the snapshot with the one that was due before e. If events may
+// have been filtered out, the snapshot may belong to an earlier place.
 func (g *gaps) check(e wire.Event, s *Stream) {
 	first := e.Seq
 	if !s.filter.IsZero() {
@@ -49,6 +49,6 @@ func (g *gaps) check(e wire.Event, s *Stream) {
 			return
 		}
 	}
-	s.report.violated(Gaps, "before event %d came the snapshot %v; of that place it is %v",
+	s.report.violated(Gaps, "before event %d came the snapshot %v; the one of that place is %v",
 		e.Seq, g.snapshot, s.ledger.snapshot(e.Epoch, e.Seq, &s.filter))
 }

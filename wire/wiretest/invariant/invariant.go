@@ -1,12 +1,10 @@
-// Package invariant checks what is always true of a MoM server and its
-// clients, whatever networks and peers do. Each checker has a name and looks at
-// one rule; a [Stream] puts one client's stream of events to all of them.
+// Package invariant checks what always holds for a MoM server and its clients,
+// whatever networks and peers do. The tests of this module import it, and
+// applications should not. Each checker has a name and checks one rule. A [Stream]
+// passes the events that one client delivers to all of them.
 //
-// The checkers know what was published from a [Ledger] that the test keeps,
-// never from the server. They may be used from several goroutines, where their
-// comments do not say otherwise.
-//
-// It supports the tests of this module only. Nothing in it is promised.
+// What was published, the checkers take from a [Ledger] that the test keeps, never
+// from the server. Ledger and Stream are safe for concurrent use.
 package invariant
 
 import (
@@ -14,14 +12,14 @@ import (
 	"testing"
 )
 
-// The names of the invariants, as they stand in reports.
+// The names of the invariants, as reports give them.
 const (
-	Order     = "order"                             // events come in the order of Seq
-	NoRepeats = "no repeats"                        // none comes twice
-	Sum       = "delivered and missed is published" // nothing is lost silently
-	Gaps      = "gaps exact and first"              // a gap is announced before what follows it, with its count and its snapshot
-	Published = "as published"                      // an event says what was published
-	Ended     = "ended epochs and sessions"         // an older epoch or session delivers nothing and moves no cursor
+	Order     = "order"                             // events are delivered in the order of Seq
+	NoRepeats = "no repeats"                        // no event is delivered twice
+	Sum       = "delivered and missed is published" // no event is lost silently
+	Gaps      = "gaps exact and first"              // a gap is announced before the next event, with its exact count and a snapshot
+	Published = "as published"                      // an event has the content that was published
+	Ended     = "ended epochs and sessions"         // an older epoch or session delivers no event and moves no cursor
 	NoWait    = "Publish takes no time"
 	Healthy   = "healthy subscribers unaffected"
 	Bounded   = "bounded, and back at the start" // memory, goroutines, descriptors
@@ -29,7 +27,7 @@ const (
 	Liveness  = "all get on again"
 )
 
-// Violation is an invariant that did not hold.
+// Violation says which invariant did not hold, and how.
 type Violation struct {
 	Invariant string
 	Detail    string
@@ -37,26 +35,26 @@ type Violation struct {
 
 func (v Violation) Error() string { return fmt.Sprintf("invariant %q: %s", v.Invariant, v.Detail) }
 
-// Report takes violations.
+// Report is called with each violation.
 type Report func(Violation)
 
-// Bound is the checker of Bounded: of something there are no more than most, 0
-// for what has no bound.
+// Bound is the checker of Bounded: n is at most most, or most is 0, which means no
+// bound.
 func (r Report) Bound(what string, n, most int) {
 	if most > 0 && n > most {
 		r.violated(Bounded, "%d %s, of at most %d", n, what, most)
 	}
 }
 
-// Drop is the checker of Reasons, where nothing is known of what happened to
-// the subscriber: there is a reason, of those that there are, and a sentence.
+// Drop is the checker of Reasons if the test does not know why the subscriber was
+// dropped: there is a known reason, and a sentence.
 func (r Report) Drop(who, reason string, known bool, detail string) {
 	if !known || reason == "" || detail == "" {
 		r.violated(Reasons, "%s was dropped for %q (%s)", who, reason, detail)
 	}
 }
 
-// Fails returns a Report that fails the test.
+// Fails returns a Report by which a violation fails the test.
 func Fails(t testing.TB) Report {
 	return func(v Violation) {
 		t.Helper()

@@ -12,7 +12,7 @@ import (
 	"mom.internal/wire"
 )
 
-// Mark is what is known of a published event.
+// Mark is what the ledger records of a published event.
 type Mark struct {
 	JobID    uuid.UUID
 	Name     string // of the job
@@ -29,28 +29,29 @@ func (m *Mark) matches(f *wire.Filter) bool {
 	return f.Match(m.JobID, m.Name, m.State, m.Severity)
 }
 
-// Ledger is what was published: each server's events in the order of their
-// Seq. Its zero value is empty.
+// Ledger records what was published: the events of each server in the order of Seq.
+// The zero value is empty.
 type Ledger struct {
-	unknown bool // see Unknown
+	unknown bool // set by Unknown
 
 	mu    sync.Mutex // guards all below
-	lives []life     // in the order of their beginning
+	lives []life     // the oldest first
 }
 
+// life is what one server published before it ended or was restarted.
 type life struct {
 	epoch uuid.UUID
-	marks []Mark // of Seq 1, and so on
+	marks []Mark // of the events from Seq 1
 }
 
-// Begin takes in a new server.
+// Begin records that a new server has begun.
 func (l *Ledger) Begin(epoch uuid.UUID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lives = append(l.lives, life{epoch: epoch})
 }
 
-// Publish takes in the latest server's next event, and returns its Seq.
+// Publish records the next event of the latest server, and returns its Seq.
 func (l *Ledger) Publish(m Mark) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,7 +60,7 @@ func (l *Ledger) Publish(m Mark) uint64 {
 	return uint64(len(now.marks))
 }
 
-// Refused takes back the latest event, because the server did not take it.
+// Refused removes the latest event, because the server refused it.
 func (l *Ledger) Refused() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,7 +68,7 @@ func (l *Ledger) Refused() {
 	now.marks = now.marks[:len(now.marks)-1]
 }
 
-// Head returns the Seq of an epoch's newest event.
+// Head returns the Seq of the newest event of the epoch.
 func (l *Ledger) Head(epoch uuid.UUID) uint64 {
 	if l.unknown {
 		return unknownMany
@@ -75,7 +76,7 @@ func (l *Ledger) Head(epoch uuid.UUID) uint64 {
 	return uint64(len(l.marks(epoch)))
 }
 
-// Latest returns the place after the newest event of all.
+// Latest returns the cursor after the newest event of all.
 func (l *Ledger) Latest() wire.Cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,7 +87,7 @@ func (l *Ledger) Latest() wire.Cursor {
 	return wire.Cursor{Epoch: now.epoch, Seq: uint64(len(now.marks))}
 }
 
-// age returns which server an epoch is of: 0 for none, 1 for the first.
+// age returns the number of the epoch's server: 1 for the first, 0 for none.
 func (l *Ledger) age(epoch uuid.UUID) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,7 +95,7 @@ func (l *Ledger) age(epoch uuid.UUID) int {
 	return 1 + slices.IndexFunc(l.lives, func(l life) bool { return l.epoch == epoch })
 }
 
-// marks returns an epoch's events; what stands in it does not change.
+// marks returns the events of the epoch. Its elements do not change.
 func (l *Ledger) marks(epoch uuid.UUID) []Mark {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,9 +107,9 @@ func (l *Ledger) marks(epoch uuid.UUID) []Mark {
 	return nil
 }
 
-// between counts the events after the place that are of epochs before the one.
+// between counts the events after c that belong to epochs before epoch.
 func (l *Ledger) between(c wire.Cursor, epoch uuid.UUID) uint64 {
-	from, to := l.age(c.Epoch), l.age(epoch) // which is not older
+	from, to := l.age(c.Epoch), l.age(epoch) // to is not older
 	if l.unknown {
 		return unknownMany
 	}
@@ -121,11 +122,13 @@ func (l *Ledger) between(c wire.Cursor, epoch uuid.UUID) uint64 {
 	return n
 }
 
-// wanted counts the events after the place after up to and with to that the
-// filter takes.
+// wanted counts the events from after+1 to to that the filter takes.
 func (l *Ledger) wanted(epoch uuid.UUID, after, to uint64, f *wire.Filter) (n uint64) {
-	if l.unknown {
-		return unknownWanted(after, to, f)
+	switch {
+	case l.unknown && f.IsZero():
+		return to - after
+	case l.unknown:
+		return 0
 	}
 	marks := l.marks(epoch)
 	for seq := after + 1; seq <= min(to, uint64(len(marks))); seq++ {
@@ -136,8 +139,8 @@ func (l *Ledger) wanted(epoch uuid.UUID, after, to uint64, f *wire.Filter) (n ui
 	return n
 }
 
-// snapshot returns the Seqs of the latest events of the runs that are
-// unfinished just before next, of those that the filter takes.
+// snapshot returns the Seqs of a snapshot just before next: the latest event of each
+// unfinished run, if the filter takes it.
 func (l *Ledger) snapshot(epoch uuid.UUID, next uint64, f *wire.Filter) []uint64 {
 	marks := l.marks(epoch)
 	latest := make(map[uuid.UUID]uint64)
@@ -158,7 +161,7 @@ func (l *Ledger) snapshot(epoch uuid.UUID, next uint64, f *wire.Filter) []uint64
 	return seqs
 }
 
-// At returns when the event before the place was published.
+// At returns when the event just before c was published.
 func (l *Ledger) At(c wire.Cursor) time.Time {
 	if marks := l.marks(c.Epoch); c.Seq > 0 && c.Seq <= uint64(len(marks)) {
 		return marks[c.Seq-1].At

@@ -8,8 +8,8 @@ import (
 	"mom.internal/wire"
 )
 
-// Stream puts one client's stream to the checkers: the client itself may be
-// restarted with the cursor that it had.
+// Stream passes the stream of one client to the checkers. The client may be
+// restarted at its cursor.
 type Stream struct {
 	ledger *Ledger
 	filter wire.Filter
@@ -24,15 +24,15 @@ type Stream struct {
 	told   Told
 }
 
-// NewStream returns the checkers for a client with the filter, which does not
-// begin at a cursor.
+// NewStream returns the checkers for a client that has the filter and does not begin
+// at a cursor.
 func NewStream(l *Ledger, filter wire.Filter, report Report) *Stream {
 	s := &Stream{ledger: l, filter: filter, report: report}
 	s.repeat.seen, s.gaps.owed = make(map[wire.Cursor]bool), true
 	return s
 }
 
-// Event takes the next event that was given to the application.
+// Event checks the next event that was delivered to the application.
 func (s *Stream) Event(e wire.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,16 +45,16 @@ func (s *Stream) Event(e wire.Event) {
 	s.told.event(e)
 }
 
-// Connected says that the client was told that it is subscribed, at a server
-// of that epoch.
+// Connected records that the client has reported its subscription at a server of
+// the epoch.
 func (s *Stream) Connected(epoch uuid.UUID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sum.connected(epoch, s)
 }
 
-// Unsubscribed says that the application has ended its subscription. Where it
-// had got no event, the next one may begin later.
+// Unsubscribed records that the application has ended its subscription. If no event
+// has been delivered, the next subscription may begin later.
 func (s *Stream) Unsubscribed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +63,7 @@ func (s *Stream) Unsubscribed() {
 	}
 }
 
-// Cursor takes what the client's Cursor returned. No handler runs meanwhile.
+// Cursor checks the result of the client's Cursor. No handler runs meanwhile.
 func (s *Stream) Cursor(c wire.Cursor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,8 +71,8 @@ func (s *Stream) Cursor(c wire.Cursor) {
 	s.sum.at(c, s)
 }
 
-// Restarted says that a new client goes on at the cursor that the last one
-// had. The zero cursor is for one that had none.
+// Restarted records that a new client continues at the cursor of the last client,
+// which is zero if that client had none.
 func (s *Stream) Restarted(c wire.Cursor) {
 	s.Cursor(c)
 	s.mu.Lock()
@@ -82,9 +82,9 @@ func (s *Stream) Restarted(c wire.Cursor) {
 	s.sum = sum{last: c}
 }
 
-// Killed says that a client was killed at any moment, and that another goes on
-// at the cursor that was kept. It returns how many events come again: those
-// that the first one had, and had not kept that it had.
+// Killed records that the client was killed at any moment, and that a new client
+// continues at the cursor that was saved. It returns how many events are delivered
+// again, because the first client had delivered them after the cursor was saved.
 func (s *Stream) Killed(c wire.Cursor) (again int) {
 	s.mu.Lock()
 	for at := range s.repeat.seen {
@@ -102,7 +102,8 @@ func (s *Stream) Killed(c wire.Cursor) (again int) {
 	return again
 }
 
-// Converged checks that the client is at the place, with all before it told.
+// Converged checks that the client is at the cursor at, and that all events before
+// it were delivered, filtered out or announced as missed.
 func (s *Stream) Converged(at, cursor wire.Cursor) {
 	s.Cursor(cursor)
 	s.mu.Lock()
@@ -113,23 +114,23 @@ func (s *Stream) Converged(at, cursor wire.Cursor) {
 	s.sum.at(at, s)
 }
 
-// published checks an event's content.
+// published is the checker of Published.
 func (s *Stream) published(e wire.Event) {
 	if s.ledger.unknown {
 		if e.Seq == 0 || !s.filter.Takes(&e) {
-			s.report.violated(Published, "event %d is none, or filtered out", e.Seq)
+			s.report.violated(Published, "event %d has no Seq, or is filtered out", e.Seq)
 		}
 		return
 	}
 	marks := s.ledger.marks(e.Epoch)
 	if e.Seq == 0 || e.Seq > uint64(len(marks)) {
-		s.report.violated(Published, "event %d of epoch %v, which has published %d", e.Seq, e.Epoch, len(marks))
+		s.report.violated(Published, "event %d of epoch %v, in which %d were published", e.Seq, e.Epoch, len(marks))
 		return
 	}
 	got := Mark{JobID: e.JobID, Name: e.Name(), RunID: e.RunID, State: e.Data.Status.State, Severity: e.Severity(), Final: e.EndsRun()}
 	want := marks[e.Seq-1]
 	if want.At = got.At; got != want {
-		s.report.violated(Published, "event %d says %+v; published was %+v", e.Seq, got, want)
+		s.report.violated(Published, "event %d is %+v; %+v was published", e.Seq, got, want)
 	}
 	if !s.filter.Takes(&e) {
 		s.report.violated(Published, "event %d, %v, is filtered out", e.Seq, &want)
@@ -139,8 +140,8 @@ func (s *Stream) published(e wire.Event) {
 // order is the checker of Order.
 type order struct {
 	epoch    uuid.UUID
-	last     uint64 // fresh event
-	snapshot uint64 // event of the snapshot that is going on
+	last     uint64 // Seq of the last event that is not of a snapshot
+	snapshot uint64 // highest Seq of the snapshot that is being delivered
 }
 
 func (o *order) event(e wire.Event, report Report) {
@@ -175,8 +176,8 @@ func (r *noRepeats) event(e wire.Event, report Report) {
 
 // ended is the checker of Ended.
 type ended struct {
-	epoch  uuid.UUID   // of the latest event
-	cursor wire.Cursor // the latest
+	epoch  uuid.UUID   // of the last event
+	cursor wire.Cursor // the last that was checked
 }
 
 func (d *ended) event(e wire.Event, s *Stream) {
@@ -194,7 +195,7 @@ func (d *ended) at(c wire.Cursor, s *Stream) {
 	case is == was && c.Seq < d.cursor.Seq:
 		s.report.violated(Ended, "the cursor went back from %d to %d", d.cursor.Seq, c.Seq)
 	case c.Seq > s.ledger.Head(c.Epoch):
-		s.report.violated(Ended, "the cursor is at %d, which was not published", c.Seq)
+		s.report.violated(Ended, "the cursor is at %d, which has not been published", c.Seq)
 	}
 	d.cursor = c
 }

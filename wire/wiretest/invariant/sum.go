@@ -6,16 +6,15 @@ import (
 	"mom.internal/wire"
 )
 
-// sum is the checker of Sum, and of a gap's count: between two events that
-// were delivered, those that were missed and those that were filtered out make
-// up all that was published.
+// sum is the checker of Sum, and of the count of a gap: between two events that were
+// delivered, each published event was announced as missed or filtered out.
 type sum struct {
-	last    wire.Cursor // the place after the latest event; zero before the first
-	begunBy wire.Cursor // where a stream without a place has begun at the latest
-	missed  uint64      // announced since
+	last    wire.Cursor // the cursor after the last event; zero before the first
+	begunBy wire.Cursor // if last is zero, the stream has begun here or earlier
+	missed  uint64      // events announced as missed since then
 }
 
-// connected notes where a stream begins that has no place yet.
+// connected records where a stream begins that has no cursor yet.
 func (m *sum) connected(epoch uuid.UUID, s *Stream) {
 	if m.last.IsZero() && m.begunBy.IsZero() {
 		m.begunBy = wire.Cursor{Epoch: epoch, Seq: s.ledger.Head(epoch)}
@@ -31,8 +30,8 @@ func (m *sum) event(e wire.Event, s *Stream) {
 	m.last, m.missed = e.Cursor(), 0
 }
 
-// at checks that a place takes for granted only what was told. It may lie
-// before what was.
+// at checks that no event before the cursor was lost silently. The cursor may lie
+// before the last event.
 func (m *sum) at(c wire.Cursor, s *Stream) {
 	if s.ledger.age(c.Epoch) < s.ledger.age(m.last.Epoch) || c.Epoch == m.last.Epoch && c.Seq <= m.last.Seq {
 		return
@@ -40,33 +39,33 @@ func (m *sum) at(c wire.Cursor, s *Stream) {
 	m.check(c, false, s)
 }
 
-// check checks the events between the latest and a place. With exact the gap
-// that was announced lies between the two, too.
+// check checks the events between the last event and to. If exact is set, the gap
+// that was announced must lie there as well.
 func (m *sum) check(to wire.Cursor, exact bool, s *Stream) {
 	after, ofOld := m.last.Seq, uint64(0)
 	switch {
 	case m.last.Epoch == to.Epoch:
 	case !m.last.IsZero():
-		// A new epoch begins at its first event. What was announced of the old
-		// one, with no event to come after, is told together with the new.
+		// A new epoch begins at its first event. A gap at the end of the old epoch
+		// is announced together with one at the beginning of the new epoch.
 		after, ofOld = 0, s.ledger.between(m.last, to.Epoch)
 	case m.begunBy.Epoch == to.Epoch:
-		// It began somewhere before that, perhaps in an older epoch.
+		// The stream began there or earlier, perhaps in an older epoch.
 		after = m.begunBy.Seq
 		ofOld = after + s.ledger.between(wire.Cursor{}, to.Epoch)
 	case m.begunBy.IsZero(), s.ledger.age(to.Epoch) < s.ledger.age(m.begunBy.Epoch):
-		return // from where the server stood then
+		return // the stream begins where the server stood
 	default:
 		after, ofOld = 0, s.ledger.between(wire.Cursor{}, to.Epoch)
 	}
-	if to.Seq < after { // a stream that began before
+	if to.Seq < after { // the stream began earlier
 		return
 	}
 	wanted, all := s.ledger.wanted(to.Epoch, after, to.Seq, &s.filter), to.Seq-after
 	if m.missed < wanted {
-		s.report.violated(Sum, "between events %d and %d are %d that were neither delivered nor filtered out, and %d were announced", after, to.Seq+1, wanted, m.missed)
+		s.report.violated(Sum, "between events %d and %d, %d were neither delivered nor filtered out, and %d were announced as missed", after, to.Seq+1, wanted, m.missed)
 	}
 	if exact && m.missed > all+ofOld {
-		s.report.violated(Gaps, "between events %d and %d are %d, and %d were announced as missed", after, to.Seq+1, all, m.missed)
+		s.report.violated(Gaps, "between events %d and %d are %d events, and %d were announced as missed", after, to.Seq+1, all, m.missed)
 	}
 }

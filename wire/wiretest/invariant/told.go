@@ -2,13 +2,13 @@ package invariant
 
 import "mom.internal/wire"
 
-// Told is what a part of a stream came to.
+// Told counts what a part of a stream delivered.
 type Told struct {
-	Fresh     int    // events that are no snapshot
-	Snapshots int    // events that are
-	Gaps      int    // announced
-	Missed    uint64 // events in these
-	Last      uint64 // Seq of the latest fresh event
+	Fresh     int    // events that are not of a snapshot
+	Snapshots int    // events of snapshots
+	Gaps      int    // that were announced
+	Missed    uint64 // events in the gaps
+	Last      uint64 // Seq of the last fresh event of the whole stream
 }
 
 func (t *Told) event(e wire.Event) {
@@ -24,8 +24,7 @@ func (t *Told) event(e wire.Event) {
 	t.Last = e.Seq
 }
 
-// Told returns what the stream came to since Told was last called; Last is of
-// all of it.
+// Told returns what the stream delivered since the last call of Told.
 func (s *Stream) Told() Told {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,30 +4,19 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
-
-	"mom.internal/wire"
 )
 
-// Unknown returns a ledger for servers of which the test does not know what
-// they publish, as those in other processes: their epochs begin when they are
-// first seen, and of their events only the Seqs are known. Then order, repeats,
-// older epochs, and what lies between two events are looked at all the same,
-// where no filter leaves any out; the events' content, the snapshots, and how
-// many events an older epoch had are not.
+// Unknown returns a ledger for servers whose events the test does not know, such as
+// those in other processes. An epoch begins when it is first seen. The order,
+// repeats and older epochs are checked all the same, and so are the events between
+// two events if there is no filter. The content of the events, the snapshots, and
+// the number of events in an older epoch are not.
 func Unknown() *Ledger { return &Ledger{unknown: true} }
 
-// unknownMany is more events than anybody counts, and twice that is a number.
+// unknownMany is more than any number of events, and twice it fits in a uint64.
 const unknownMany = 1 << 62
 
-// unknownWanted is wanted where nothing is known.
-func unknownWanted(after, to uint64, f *wire.Filter) uint64 {
-	if !f.IsZero() {
-		return 0
-	}
-	return to - after
-}
-
-// meet takes in an epoch that is seen for the first time. mu is held.
+// meet records an epoch that is seen for the first time. mu is held.
 func (l *Ledger) meet(epoch uuid.UUID) {
 	known := func(l life) bool { return l.epoch == epoch }
 	if l.unknown && epoch != uuid.Nil && !slices.ContainsFunc(l.lives, known) {
