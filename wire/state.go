@@ -80,15 +80,7 @@ func ParseState(text string) (State, error) {
 			}
 		}
 	}
-	return 0, fmt.Errorf("wire: no state is named %.64q; there are %s", text, stateNames())
-}
-
-func stateNames() string {
-	names := make([]string, 0, len(states))
-	for _, s := range States() {
-		names = append(names, s.String())
-	}
-	return strings.Join(names, ", ")
+	return 0, fmt.Errorf("wire: no state is named %.64q; the states are %v", text, States())
 }
 
 // MarshalText returns the String. JSON holds a state in this form.

@@ -17,7 +17,7 @@ import (
 // MessageTimeout must be set.
 type ConnConfig struct {
 	MaxMessage     int           // bytes of an incoming frame's payload
-	MaxCall        int           // bytes of an outgoing frame's payload, as the peer takes them; 0 for no bound
+	MaxCall        int           // bytes of an outgoing frame's payload, the peer's MaxMessage; 0 for no bound
 	MaxWaiting     int           // bytes that may wait to be written; the next call or reply ends the connection
 	MaxCalls       int           // calls that the peer may leave unanswered; 0 for as many as 64 KiB hold
 	MaxReplies     int           // bytes of waiting replies over which no further call is served; 0 for half of MaxWaiting
@@ -67,7 +67,8 @@ type Conn struct {
 // NewConn returns a Conn on nc, and from then on owns nc. Nothing is received, not
 // even a reply, before Serve is called.
 func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
-	// Later than an unanswered call is noticed, because that error says more.
+	// Later than WriteTimeout, so that an unanswered call is noticed first, because
+	// its error says more.
 	watchPeer(nc, cfg.WriteTimeout*5/4)
 	c := &Conn{
 		nc: nc, cfg: cfg,

@@ -40,7 +40,7 @@ type record struct {
 type runDefinition struct {
 	JobID, RunID  uuid.UUID
 	Initialize    *wire.InitializeData
-	LastExecution int64 // of Initialize, where it is zero
+	LastExecution int64 // of the run; zero in Initialize
 }
 
 // packageDefinition holds what the events of a package have in common.

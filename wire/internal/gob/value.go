@@ -60,10 +60,13 @@ func (d *valueReader) value(msg reader, step *readStep, v reflect.Value) (err er
 	if step.do != setStruct && step.do != skipStruct {
 		d.check(d.in.uint() == 0) // gob writes a zero before a value that is no struct
 	}
-	if step.do == setStruct {
+	switch {
+	case step.do == setStruct:
 		d.fields(step.plan, v, d.pointers)
-	} else {
-		d.read(step, v)
+	case step.do <= skipStruct:
+		d.skip(step)
+	default:
+		d.set(step, v)
 	}
 	bad := d.in.bad || d.in.left() > 0
 	d.in = rest
@@ -131,15 +134,6 @@ func (d *valueReader) setPointer(target any) bool {
 		return false
 	}
 	return true
-}
-
-// read reads a value into v, or skips it.
-func (d *valueReader) read(step *readStep, v reflect.Value) {
-	if step.do <= skipStruct {
-		d.skip(step)
-		return
-	}
-	d.set(step, v)
 }
 
 // set reads a value into v.
