@@ -14,7 +14,7 @@ import (
 
 // frame.go reads frames. A frame is a head, which holds its kind and the length
 // of its payload, and the payload: a call or a reply in gob. A peer may announce
-// any length. It pays for it with bytes, not this side with memory.
+// any length, but memory is allocated only as the bytes arrive.
 
 // frameKind is the first byte of a frame.
 type frameKind byte

@@ -43,8 +43,8 @@ func (c *Conn) nextReply() ([]byte, error) {
 
 // takeCall serves a call that has arrived, or adds it to the pending calls. It
 // returns an error, which ends the connection, if the peer leaves more calls
-// unanswered than it may. The pending calls and those that have arrived together
-// with this one count as unanswered: the peer sent them before their replies.
+// unanswered than it may. The pending calls, and those that have been read ahead,
+// count as unanswered, because the peer did not wait for their replies.
 func (c *Conn) takeCall(payload []byte) error {
 	switch limit := c.cfg.MaxCalls; {
 	case c.calls == nil:
