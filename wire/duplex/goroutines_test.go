@@ -98,6 +98,10 @@ func exercise(t *testing.T, cfg momserver.Config, opts momclient.Options, end st
 	defer silent.Close()
 
 	seen := libraryGoroutines()
+	for try := 0; try < 1000 && seen["momserver.(*Server).serveCallback"] == ""; try++ { // an event may come before it runs
+		time.Sleep(time.Millisecond)
+		seen = libraryGoroutines()
+	}
 	job.Complete()
 	if end == "Shutdown" {
 		// The stranger would be waited for until his handshake times out.
