@@ -108,7 +108,7 @@ func (c *Client) start(by *consumer) (*subscription, error) {
 	case c.sub != nil || c.pulling != nil:
 		return nil, wire.Errorf(wire.AlreadySubscribed, "momclient: the client is subscribed already; Unsubscribe first")
 	}
-	sub := &subscription{c: c, by: by, ready: make(chan struct{}), done: make(chan struct{})}
+	sub := &subscription{c: c, by: by, ready: make(chan struct{}), done: make(chan struct{}), random: newRandom(c.opts.Name)}
 	sub.ctx, sub.cancel = context.WithCancel(c.life)
 	if c.sub = sub; by != c.handler {
 		c.pulling = sub

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"time"
 
@@ -25,9 +24,6 @@ type Options struct {
 	// Period whether it is alive, and takes the connection for lost when the
 	// answer takes that long; 20 s.
 	Period time.Duration
-	// Jitter, if not nil, replaces the random part that is taken off each wait
-	// between two attempts: from 0 to limit. It is for tests that replay.
-	Jitter func(limit time.Duration) time.Duration
 
 	// From says where the first subscription begins, where Cursor is zero.
 	From wire.From
@@ -95,9 +91,6 @@ func (o Options) withDefaults() Options {
 	def(&o.MaxMessage, protocol.MaxServerMessage)
 	def(&o.DialTimeout, 5*time.Second)
 	def(&o.CallTimeout, 10*time.Second)
-	if o.Jitter == nil {
-		o.Jitter = func(limit time.Duration) time.Duration { return rand.N(limit + 1) }
-	}
 	if o.DialContext == nil {
 		o.DialContext = new(net.Dialer).DialContext
 	}

@@ -31,7 +31,7 @@ type bound struct {
 
 // bounds has each of them.
 var bounds = map[string]bound{
-	"Period":      {holds: []func(*testing.T){holdsPeriodOfWaits, holdsPeriodOfPings}},
+	"Period":      {holds: []func(*testing.T){holdsPeriodOfPings}},
 	"From":        {none: "one of the places that wire.From names"},
 	"Name":        {holds: []func(*testing.T){holdsName}},
 	"Token":       {holds: []func(*testing.T){holdsToken}},

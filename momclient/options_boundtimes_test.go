@@ -3,7 +3,6 @@ package momclient_test
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -102,34 +101,6 @@ func onTheDot(t *testing.T, what string, d time.Duration, is error, bound string
 		}
 	default:
 		t.Errorf("%s: it goes on", what)
-	}
-}
-
-// holdsPeriodOfWaits looks at the waits between attempts to reach nobody.
-func holdsPeriodOfWaits(t *testing.T) {
-	for period, want := range map[time.Duration]string{
-		1600 * time.Millisecond:                 "[200ms 400ms 800ms 1.6s 1.6s]",
-		1600*time.Millisecond - time.Nanosecond: "[200ms 400ms 800ms 1.599999999s 1.599999999s]",
-		200*time.Millisecond - time.Nanosecond:  "[199.999999ms 199.999999ms 199.999999ms 199.999999ms 199.999999ms]",
-		24 * time.Hour:                          "[200ms 400ms 800ms 1.6s 3.2s]",
-	} {
-		harness.Bubble(t, func(s *harness.Server) {
-			c := s.Client(momclient.Options{AutoReconnect: true, Period: period, Jitter: func(time.Duration) time.Duration { return 0 }})
-			var waits []time.Duration
-			ctx, cancel := context.WithCancel(context.Background())
-			c.OnConnection(func(st momclient.ConnectionStatus) {
-				if st.Kind == momclient.Reconnecting {
-					if waits = append(waits, st.Delay); len(waits) == 5 {
-						cancel()
-					}
-				}
-			})
-			c.Subscribe(ctx)
-			synctest.Wait()
-			if got := fmt.Sprint(waits); got != want {
-				t.Errorf("with a period of %v the waits are %v; want %v", period, got, want)
-			}
-		})
 	}
 }
 

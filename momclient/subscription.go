@@ -2,6 +2,7 @@ package momclient
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"mom.internal/wire"
@@ -19,9 +20,10 @@ type subscription struct {
 	err    error         // why; set before done is closed
 
 	// Owned by run until done is closed.
-	accepted bool  // ready is closed
-	attempt  int   // failed since the last session that held
-	failed   error // why the latest attempt or session ended
+	accepted bool       // ready is closed
+	attempt  int        // failed since the last session that held
+	failed   error      // why the latest attempt or session ended
+	random   *rand.Rand // for the waits
 }
 
 // run keeps the subscription until it is ended, refused for good, or, without
@@ -94,7 +96,7 @@ func (sub *subscription) accept(s *session) {
 // pause waits before the next attempt; false when the subscription ended.
 func (sub *subscription) pause(err error) bool {
 	sub.attempt++
-	delay := max(backoff(sub.attempt, sub.c.opts.Period, sub.c.opts.Jitter), asError(err).After)
+	delay := max(backoff(sub.attempt, sub.c.opts.Period, sub.random), asError(err).After)
 	sub.c.report(ConnectionStatus{Kind: Reconnecting, Err: err, Attempt: sub.attempt, Delay: delay})
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
@@ -104,15 +106,4 @@ func (sub *subscription) pause(err error) bool {
 	case <-sub.ctx.Done():
 		return false
 	}
-}
-
-// firstDelay is the longest wait before the first attempt after a loss.
-const firstDelay = 200 * time.Millisecond
-
-// backoff returns the wait before the n-th attempt: doubling from firstDelay to
-// period, of which a random half is taken off, so that the clients of a
-// restarted server do not come all at once. The first is jittered too.
-func backoff(n int, period time.Duration, jitter func(time.Duration) time.Duration) time.Duration {
-	d := min(firstDelay<<min(n-1, 20), period)
-	return d - jitter(d/2)
 }

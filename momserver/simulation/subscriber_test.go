@@ -54,7 +54,6 @@ func newSubscriber(w *world, i int, draw func(*entity) traits) *subscriber {
 	s := &subscriber{entity: w.entity(name), ip: fmt.Sprint("10.0.0.", i+1), ended: make(chan struct{}, 1), handover: make(chan struct{})}
 	s.handler, s.looper = w.entity(name+"/handler"), w.entity(name+"/loop")
 	s.told = w.entity(name + "/status")
-	jitter := w.entity(name + "/jitter")
 	s.traits = draw(s.entity)
 	s.link = w.link(s.entity, s.ip, s.latency, s.latency, s.buffer, s.pieces)
 	s.stream = invariant.NewStream(&w.ledger, s.opts.Filter, func(v invariant.Violation) {
@@ -67,7 +66,6 @@ func newSubscriber(w *world, i int, draw func(*entity) traits) *subscriber {
 	s.opts.CallTimeout = 5*time.Second + 5*s.offset
 	s.opts.DialContext = s.link.DialContext
 	s.opts.TLS = w.keys.ofClient()
-	s.opts.Jitter = func(limit time.Duration) time.Duration { return jitter.between(0, limit) }
 	s.opts.OnPanic = func(p *momclient.PanicError) { s.handler.did("panicked at %d", p.Event.Seq) }
 	return s
 }

@@ -32,7 +32,7 @@ func (srv *testServer) replay(name, addr string, c *cut) {
 	begin, end := wire.Cursor{Epoch: srv.Epoch(), Seq: 1}, srv.Ledger.Latest()
 	r.stream.Restarted(begin)
 	client := momclient.New(addr, momclient.Options{
-		AutoReconnect: true, Period: time.Hour, Jitter: soon, CallTimeout: time.Hour, DialTimeout: time.Hour, // it waits for no time
+		AutoReconnect: true, Period: time.Hour, CallTimeout: time.Hour, DialTimeout: time.Hour, // it waits for no time
 		Queue: 6, Name: name, Cursor: begin, TLS: srv.tls, CallbackAddr: srv.callee,
 	})
 	client.OnConnection(r.status)
@@ -58,10 +58,6 @@ func (srv *testServer) replay(name, addr string, c *cut) {
 	eventually(srv.T, name+" is dropped", func() bool { return srv.log.over(name) })
 	srv.log.check(name, !cut && c.isDone(), srv.violated(name))
 }
-
-// soon has a client come again after some milliseconds, however long it should
-// wait.
-func soon(limit time.Duration) time.Duration { return 2*limit - 4*time.Millisecond }
 
 func (r *replay) status(s momclient.ConnectionStatus) {
 	switch s.Kind {
@@ -134,7 +130,7 @@ func (srv *testServer) replayEach(w way, after []int64, to func(*cut) route) int
 	next := make(chan *cut)
 	var made atomic.Int64
 	var replaying sync.WaitGroup
-	for range 8 { // most of the time they wait to connect again
+	for range 64 { // most of the time they wait to connect again
 		replaying.Go(func() {
 			for c := range next {
 				if srv.replayCut(c, to) {

@@ -45,7 +45,6 @@ func (srv *testServer) client(resumed *atomic.Int64) *fleetClient {
 	f := &fleetClient{stream: invariant.NewStream(srv.Ledger, wire.Filter{}, func(v invariant.Violation) { srv.T.Error(v) })}
 	f.Client = momclient.New(srv.Addr, momclient.Options{
 		AutoReconnect: true,
-		Jitter:        func(limit time.Duration) time.Duration { return limit }, // all at once
 		OnPanic:       func(p *momclient.PanicError) { panic(p) },
 	})
 	f.OnEvent(f.stream.Event)
@@ -141,7 +140,7 @@ func (srv *testServer) fleet(n int) {
 	srv.restart()
 	start := time.Now()
 	eventually(t, "back", func() bool { return resumed.Load() == int64(n) && len(srv.Subscribers()) == n })
-	t.Logf("%d clients were back after %v, of which they waited %v", n, time.Since(start).Round(time.Millisecond), 100*time.Millisecond)
+	t.Logf("%d clients were back after %v, of which each waited 100 to 200 ms", n, time.Since(start).Round(time.Millisecond))
 	srv.PublishRuns(20, 4)
 	all("told by the second server")
 	if st := srv.Stats(); len(st.Drops) > 0 || st.Missed > 0 || st.Subscribers != n {
