@@ -30,52 +30,6 @@ func (k *callback) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	})
 }
 
-// Goodbye takes the server's word that it is about to close the connection.
-func (k *callback) Goodbye(g *protocol.Goodbye, _ *protocol.Nothing) error {
-	return k.serving(func() error {
-		after := min(time.Duration(g.AfterMillis)*time.Millisecond, time.Hour)
-		bye := &wire.Error{Code: wire.Code(duplex.Clip(string(g.Code), 32)), Message: duplex.Clip(g.Message, 512), After: after}
-		k.s.mu.Lock()
-		k.s.bye = bye
-		k.s.mu.Unlock()
-		k.s.c.report(ConnectionStatus{Kind: Draining, Err: bye})
-		return nil
-	})
-}
-
-func (k *callback) serving(body func() error) error {
-	return duplex.RunMethod(func(v any, stack []byte) {
-		k.s.c.opts.logger().Error("momclient: a call from the server panicked", "panic", v, "stack", string(stack))
-	}, body)
-}
-
-// Answers are held back where batches come close together, so that several
-// leave in one write: for replyDelay, batches and bytes at most, and well within
-// the server's window.
-const (
-	replyDelay  = 20 * time.Millisecond
-	heldBatches = 16
-	heldBytes   = 64 << 10
-)
-
-// holds reports whether the answer to b, which gives credit, may wait for the
-// next: not where the server asks whether this end lives, or has so little
-// credit that it may have to stop sending.
-func (s *session) holds(b *protocol.Batch, credit protocol.Credit) bool {
-	now := time.Now()
-	dense := now.Sub(s.batchAt) < replyDelay
-	s.batchAt = now
-	s.held++
-	s.heldBytes += len(b.Events)
-	s.received += uint64(b.Count)
-	within := s.accepted.Load() && s.held < min(heldBatches, int(s.reply.Window)/2) && s.heldBytes < min(heldBytes, int(s.reply.WindowBytes)/4)
-	if dense && b.Count > 0 && within && s.answered.Events >= s.received+uint64(s.c.opts.Queue/2) {
-		return true
-	}
-	s.held, s.heldBytes, s.answered = 0, 0, credit
-	return false
-}
-
 // take gives a batch to the client. Its events are decoded when their handler
 // is ready for them.
 func (s *session) take(b *protocol.Batch) (credit protocol.Credit, err error) {
@@ -103,4 +57,21 @@ func (s *session) take(b *protocol.Batch) (credit protocol.Credit, err error) {
 		s.next = b.Next
 	}
 	return credit, err
+}
+
+// Goodbye takes the server's word that it is about to close the connection.
+func (k *callback) Goodbye(g *protocol.Goodbye, _ *protocol.Nothing) error {
+	return k.serving(func() error {
+		after := min(time.Duration(g.AfterMillis)*time.Millisecond, time.Hour)
+		bye := &wire.Error{Code: wire.Code(duplex.Clip(string(g.Code), 32)), Message: duplex.Clip(g.Message, 512), After: after}
+		k.s.bye = bye
+		k.s.c.report(ConnectionStatus{Kind: Draining, Err: bye})
+		return nil
+	})
+}
+
+func (k *callback) serving(body func() error) error {
+	return duplex.RunMethod(func(v any, stack []byte) {
+		k.s.c.opts.logger().Error("momclient: a call from the server panicked", "panic", v, "stack", string(stack))
+	}, body)
 }

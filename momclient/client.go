@@ -2,10 +2,8 @@ package momclient
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"mom.internal/wire"
 )
@@ -37,7 +35,7 @@ func New(addr string, opts Options) *Client {
 	c := &Client{addr: addr, opts: opts.withDefaults()}
 	c.life, c.endLife = context.WithCancel(context.Background())
 	c.inbox, c.handler = newInbox(c.opts.Queue, c.opts.QueueBytes, c.opts.Cursor), newConsumer()
-	c.statuses.bell = make(chan struct{}, 1)
+	c.statuses.bell = newBell()
 	return c
 }
 
@@ -176,35 +174,7 @@ func (c *Client) Close() error {
 	c.running.Wait()
 	if first {
 		c.report(ConnectionStatus{Kind: Closed})
-		c.statuses.end()
+		close(c.statuses.bell)
 	}
 	return nil
-}
-
-func errClosed() error { return wire.Errorf(wire.Closed, "momclient: the client is closed") }
-
-// ended returns why ctx is over: its error and its cause, in one error; nil if
-// ctx is not over. A context counts as over once its deadline has passed, even
-// if ctx.Err still returns nil, because a socket with the same deadline may time
-// out a moment earlier.
-func ended(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	deadline, ok := ctx.Deadline()
-	switch {
-	case err == nil && ok && !time.Now().Before(deadline):
-		return context.DeadlineExceeded
-	case errors.Is(cause, err):
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
-}
-
-// asError returns err as a [*wire.Error]. Any other error becomes the cause of
-// a [wire.Lost] error.
-func asError(err error) *wire.Error {
-	var e *wire.Error
-	if !errors.As(err, &e) {
-		e = wire.Errorf(wire.Lost, "%w", err)
-	}
-	return e
 }

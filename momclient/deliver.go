@@ -63,9 +63,6 @@ func (c *Client) deliverStatuses() {
 				c.guard(nil, func() { handler(s) })
 			}
 		}
-		if c.statuses.over() {
-			return
-		}
 	}
 }
 

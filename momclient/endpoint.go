@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
 
 	"mom.internal/wire"
@@ -24,6 +25,34 @@ type endpoint struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // the accept loop and the proofs in progress
+}
+
+// meet makes the call, and serves the server at the endpoint from when it has
+// proven itself: its first calls do not wait until the answer has come on the
+// other connection. Where the one that it made is lost before it has proven
+// itself here, it ends this client's own, having seen more of it.
+func (s *session) meet(ctx context.Context, ep *endpoint, args *protocol.SubscribeArgs) error {
+	answered, conns := make(chan error, 1), ep.conns
+	var lost, late <-chan struct{} // nil until the answer has come, which says more
+	s.stopped.Go(func() { answered <- s.ask(ctx, args) })
+	for asking := true; asking || conns != nil; {
+		select {
+		case nc := <-conns:
+			conns = nil
+			s.callee = duplex.NewConn(nc, s.c.connConfig(0))
+			s.serve(s.callee)
+		case err := <-answered:
+			if err != nil {
+				return err
+			}
+			asking, lost, late = false, s.conn.Done(), ctx.Done()
+		case <-lost:
+			return withSetting(s.conn.Err())
+		case <-late:
+			return wire.Errorf(wire.CallbackFailed, "%s did not call back on %s: %w", s.c.addr, ep.addr, ended(ctx))
+		}
+	}
+	return nil
 }
 
 // maxProofs bounds the connections that may try to prove themselves at once.

@@ -52,10 +52,10 @@ type inbox struct {
 // consumer takes events: the goroutine that calls the OnEvent handler, or one
 // range loop.
 type consumer struct {
-	bell chan struct{} // rung when there may be something to take
+	bell bell // rung when there may be something to take
 }
 
-func newConsumer() *consumer { return &consumer{bell: make(chan struct{}, 1)} }
+func newConsumer() *consumer { return &consumer{bell: newBell()} }
 
 // delivery is an event that has been taken, until its handler has returned.
 type delivery struct {
@@ -166,7 +166,7 @@ func (in *inbox) append(ch *chunk) {
 // ring rings the bell of the consumer that has the turn. mu is held.
 func (in *inbox) ring() {
 	if in.turn != nil {
-		ring(in.turn.bell)
+		in.turn.bell.ring()
 	}
 }
 

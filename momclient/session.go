@@ -40,8 +40,8 @@ type session struct {
 	heldBytes int             // of the events that they answer
 	answered  protocol.Credit // in the latest answer that was not held back
 
-	mu    sync.Mutex // guards bye
-	bye   *wire.Error
+	bye *wire.Error // what the server said before it closed the connection; nil for nothing
+
 	given chan *rpc.Call // replies to Credit; nobody reads them
 }
 
@@ -93,12 +93,6 @@ func (s *session) subscribe(ctx context.Context, l *link, args *protocol.Subscri
 	return s.meet(ctx, ep, args)
 }
 
-// begins returns the position at which the stream begins, from the server's
-// reply.
-func (s *session) begins() position {
-	return position{cursor: s.reply.Cursor, renew: s.reply.Snapshot > 0}
-}
-
 // ask makes the call.
 func (s *session) ask(ctx context.Context, args *protocol.SubscribeArgs) error {
 	err := s.conn.Call(ctx, protocol.MethodSubscribe, args, &s.reply)
@@ -107,40 +101,6 @@ func (s *session) ask(ctx context.Context, args *protocol.SubscribeArgs) error {
 		s.c.inbox.begun(s)
 	}
 	return withSetting(err)
-}
-
-// meet makes the call, and serves the server at the endpoint from when it has
-// proven itself: its first calls do not wait until the answer has come on the
-// other connection. Where the one that it made is lost before it has proven
-// itself here, it ends this client's own, having seen more of it.
-func (s *session) meet(ctx context.Context, ep *endpoint, args *protocol.SubscribeArgs) error {
-	answered, conns := make(chan error, 1), ep.conns
-	s.stopped.Go(func() { answered <- s.ask(ctx, args) })
-	for asking := true; asking || conns != nil; {
-		select {
-		case nc := <-conns:
-			conns = nil
-			s.callee = duplex.NewConn(nc, s.c.connConfig(0))
-			s.serve(s.callee)
-		case err := <-answered:
-			if asking = false; err != nil {
-				return err
-			}
-		case <-unless(asking, s.conn.Done()): // what it was asked says more
-			return withSetting(s.conn.Err())
-		case <-unless(asking, ctx.Done()):
-			return wire.Errorf(wire.CallbackFailed, "%s did not call back on %s: %w", s.c.addr, ep.addr, ended(ctx))
-		}
-	}
-	return nil
-}
-
-// unless returns the channel, or one on which nothing comes.
-func unless(not bool, ch <-chan struct{}) <-chan struct{} {
-	if not {
-		return nil
-	}
-	return ch
 }
 
 // serve starts the goroutine that takes the server's calls.
@@ -203,8 +163,6 @@ func (s *session) close(why *wire.Error) error {
 	s.callee.Close(why)
 	s.stopped.Wait()
 	s.c.inbox.end(s)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.bye != nil {
 		return s.bye
 	}
@@ -214,4 +172,10 @@ func (s *session) close(why *wire.Error) error {
 // giveCredit announces the credit to the server. It does not wait for an answer.
 func (s *session) giveCredit(credit *protocol.Credit) {
 	s.conn.Client().Go(protocol.MethodCredit, credit, &protocol.Nothing{}, s.given)
+}
+
+// begins returns the position at which the stream begins, from the server's
+// reply.
+func (s *session) begins() position {
+	return position{cursor: s.reply.Cursor, renew: s.reply.Snapshot > 0}
 }

@@ -2,7 +2,6 @@ package momclient
 
 import (
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,63 +70,6 @@ func (s ConnectionStatus) String() string {
 		return fmt.Sprintf("resumed%s: %d events replayed, %d missed", epoch, s.Replayed, s.Missed)
 	}
 	return fmt.Sprintf("%v %s", s.Kind, s.Server)
-}
-
-// statuses is the queue between the client and its OnConnection handler.
-type statuses struct {
-	bell chan struct{}
-
-	mu    sync.Mutex // guards the fields below
-	wait  []ConnectionStatus
-	ended bool // no status follows
-}
-
-// maxStatuses bounds what waits for a handler that does not return; the oldest
-// go first.
-const maxStatuses = 256
-
-func (q *statuses) push(s ConnectionStatus) {
-	q.mu.Lock()
-	if len(q.wait) == maxStatuses {
-		q.wait = q.wait[1:]
-	}
-	q.wait = append(q.wait, s)
-	q.mu.Unlock()
-	ring(q.bell)
-}
-
-func (q *statuses) pop() (ConnectionStatus, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.wait) == 0 {
-		return ConnectionStatus{}, false
-	}
-	s := q.wait[0]
-	q.wait = q.wait[1:]
-	return s, true
-}
-
-// end records that the last status has been pushed.
-func (q *statuses) end() {
-	q.mu.Lock()
-	q.ended = true
-	q.mu.Unlock()
-	ring(q.bell)
-}
-
-// over reports whether no status waits and none will follow.
-func (q *statuses) over() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.ended && len(q.wait) == 0
-}
-
-// ring wakes whoever waits on the bell; a bell that has rung stays rung.
-func ring(bell chan struct{}) {
-	select {
-	case bell <- struct{}{}:
-	default:
-	}
 }
 
 // report tells the OnConnection handler, in its turn.

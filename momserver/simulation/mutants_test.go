@@ -177,7 +177,7 @@ var mutants = []mutant{
 		{"momclient/inbox.go", "{ ev, err = ch.decode(left) }", "{\n\t\tif ev, err = ch.decode(left); in.session == nil {\n\t\t\ttime.Sleep(100 * time.Millisecond)\n\t\t}\n\t}"},
 	}, []string{invariant.Sum, invariant.Gaps, invariant.Published, invariant.Liveness}, tests{}},
 	{"attempt that is kept", []edit{
-		{"momclient/link.go", "\tdefer abort() ", "\t_ = abort "},
+		{"momclient/connect.go", "\tdefer abort() ", "\t_ = abort "},
 	}, nil, tests{"momclient", "TestRefusedAttempts"}},
 	{"verdict that is made again", []edit{
 		{"cmd/momclient/internal/completion/completion.go", "\tif c.verdict != nil {\n\t\treturn\n\t}\n", ""},

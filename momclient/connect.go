@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"os"
 	"time"
 
 	"mom.internal/wire/duplex"
@@ -96,22 +95,6 @@ func (c *Client) connConfig(maxCall int) duplex.ConnConfig {
 		MaxCalls: maxCalls, MaxReplies: maxReplies,
 		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout, ReplyDelay: replyDelay,
 	}
-}
-
-// withSetting returns the error with which a connection ended, or a call on it
-// failed, with the name of the option that it exceeded. What it does not know
-// stays as it is: the deadline of a call, for example, names its option itself.
-func withSetting(err error) error {
-	option := "CallTimeout" // of a write, or of a message
-	switch {
-	case errors.Is(err, wire.TooLarge):
-		option = "MaxMessage"
-	case !errors.Is(err, os.ErrDeadlineExceeded):
-		return err
-	}
-	e := *asError(err)
-	e.Message += " (Options." + option + ")"
-	return &e
 }
 
 // secure puts TLS on a connection, where Options say so. The client is the TLS
