@@ -6,50 +6,51 @@ import (
 	"mom.internal/wire/protocol"
 )
 
-// Answers are held back where batches come close together, so that several
-// leave in one write: for replyDelay, batches and bytes at most, and well within
-// the server's window.
+// A session delays its answers to batches that come close together, so that
+// several answers leave in one write. The bounds keep the server from running
+// out of its window.
 const (
-	replyDelay  = 20 * time.Millisecond
-	heldBatches = 16
-	heldBytes   = 64 << 10
+	ackDelay        = 20 * time.Millisecond
+	maxDelayed      = 16       // answers
+	maxDelayedBytes = 64 << 10 // bytes of the events that they answer
 )
 
-// holds reports whether the answer to b, which gives credit, may wait for the
-// next: not where the server asks whether this end lives, or has so little
-// credit that it may have to stop sending.
-func (s *session) holds(b *protocol.Batch, credit protocol.Credit) bool {
+// delaysAck reports whether the answer to b, which gives credit, may wait for the
+// next answer. An answer is sent at once if b is a heartbeat, or if the server
+// has so little credit that it might have to stop sending.
+func (s *session) delaysAck(b *protocol.Batch, credit protocol.Credit) bool {
 	now := time.Now()
-	dense := now.Sub(s.batchAt) < replyDelay
-	s.batchAt = now
-	s.held++
-	s.heldBytes += len(b.Events)
+	dense := now.Sub(s.lastBatch) < ackDelay
+	s.lastBatch = now
+	s.delayed++
+	s.delayedBytes += len(b.Events)
 	s.received += uint64(b.Count)
-	within := s.accepted.Load() && s.held < min(heldBatches, int(s.reply.Window)/2) && s.heldBytes < min(heldBytes, int(s.reply.WindowBytes)/4)
-	if dense && b.Count > 0 && within && s.answered.Events >= s.received+uint64(s.c.opts.Queue/2) {
+	within := s.accepted.Load() && s.delayed < min(maxDelayed, int(s.reply.Window)/2) && s.delayedBytes < min(maxDelayedBytes, int(s.reply.WindowBytes)/4)
+	if dense && b.Count > 0 && within && s.advertised.Events >= s.received+uint64(s.c.opts.Queue/2) {
 		return true
 	}
-	s.held, s.heldBytes, s.answered = 0, 0, credit
+	s.delayed, s.delayedBytes, s.advertised = 0, 0, credit
 	return false
 }
 
-// What a session takes of batches without events or a gap: so many, and so many
-// for each heartbeat since it began. A server sends one at the beginning and one
-// each heartbeat, if they are late many may come at once.
+// A server sends a batch that has no events and announces no gap when the
+// subscription begins, and with each heartbeat. A session takes four times as
+// many, and some more, because several may come at once if they were held up on
+// the way.
 const (
-	spareBeats = 16
-	beatsEach  = 4
+	emptyAllowed      = 16
+	emptyPerHeartbeat = 4
 )
 
-// beats counts a session's batches without news.
-type beats struct {
-	began time.Time
-	every time.Duration // the server's heartbeat
-	n     int64
+// emptyBatches counts a session's batches without events or a gap.
+type emptyBatches struct {
+	began     time.Time
+	heartbeat time.Duration
+	n         int64
 }
 
-// tooMany counts one more, and reports whether the server calls for nothing.
-func (b *beats) tooMany() bool {
-	b.n++
-	return b.n > spareBeats && b.n > spareBeats+beatsEach*int64(time.Since(b.began)/b.every)
+// tooMany counts one more, and reports whether there are too many by now.
+func (e *emptyBatches) tooMany() bool {
+	e.n++
+	return e.n > emptyAllowed && e.n > emptyAllowed+emptyPerHeartbeat*int64(time.Since(e.began)/e.heartbeat)
 }

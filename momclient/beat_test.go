@@ -10,7 +10,7 @@ import (
 // too many, exactly.
 func TestBeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := beats{began: time.Now(), every: time.Second}
+		b := emptyBatches{began: time.Now(), heartbeat: time.Second}
 		takes := func(n int) {
 			t.Helper()
 			for i := range n {
@@ -19,16 +19,16 @@ func TestBeats(t *testing.T) {
 				}
 			}
 		}
-		takes(spareBeats)
+		takes(emptyAllowed)
 		time.Sleep(time.Second)
-		takes(beatsEach)
+		takes(emptyPerHeartbeat)
 		time.Sleep(10*time.Second - time.Nanosecond)
-		takes(9 * beatsEach)
+		takes(9 * emptyPerHeartbeat)
 		if !b.tooMany() {
 			t.Error("one more is taken")
 		}
 		time.Sleep(time.Nanosecond)
-		takes(beatsEach - 1) // the refused one counts
+		takes(emptyPerHeartbeat - 1) // the refused one counts
 		if !b.tooMany() {
 			t.Error("one more is taken")
 		}

@@ -10,44 +10,61 @@ import (
 	"mom.internal/wire"
 )
 
-// callback is what the server calls, under the name protocol.CallbackService. One
-// call at a time, answered at once, whatever the application's handler does.
+// callback has the methods that the server calls, under the name
+// protocol.CallbackService. They are called one at a time, and return at once,
+// whatever the application's handlers are doing.
 type callback struct{ s *session }
 
 // Notify takes a batch of events.
 func (k *callback) Notify(b *protocol.Batch, ack *protocol.Ack) error {
-	return k.serving(func() error {
+	return k.run(func() error {
 		credit, err := k.s.take(b)
 		if err != nil {
-			k.s.callee.Close(asError(err)) // a batch cannot be refused and the next one taken
+			k.s.callbackConn.Close(asError(err)) // the next batch cannot be taken after one that was refused
 			return err
 		}
-		*ack = protocol.Ack{Events: credit.Events, Bytes: credit.Bytes, Held: k.s.holds(b, credit)}
+		*ack = protocol.Ack{Events: credit.Events, Bytes: credit.Bytes, Held: k.s.delaysAck(b, credit)}
 		if !ack.Held {
-			k.s.callee.FlushReplies()
+			k.s.callbackConn.FlushReplies()
 		}
 		return nil
 	})
 }
 
-// take gives a batch to the client. Its events are decoded when their handler
-// is ready for them.
+// Goodbye records and reports that the server is about to close the connection.
+func (k *callback) Goodbye(g *protocol.Goodbye, _ *protocol.Nothing) error {
+	return k.run(func() error {
+		after := min(time.Duration(g.AfterMillis)*time.Millisecond, time.Hour)
+		k.s.goodbye = &wire.Error{Code: wire.Code(duplex.Clip(string(g.Code), 32)), Message: duplex.Clip(g.Message, 512), After: after}
+		k.s.c.report(ConnectionStatus{Kind: Draining, Err: k.s.goodbye})
+		return nil
+	})
+}
+
+func (k *callback) run(method func() error) error {
+	return duplex.RunMethod(func(v any, stack []byte) {
+		k.s.c.opts.logger().Error("momclient: a call from the server panicked", "panic", v, "stack", string(stack))
+	}, method)
+}
+
+// take checks a batch and puts it into the inbox. Its events are decoded later,
+// each when a consumer takes it.
 func (s *session) take(b *protocol.Batch) (credit protocol.Credit, err error) {
 	again := s.decoder != nil && len(b.Types) > 0
 	if s.decoder == nil && len(b.Types) > 0 {
 		s.decoder = protocol.NewEventDecoder(b.Types)
 	}
 	switch {
-	case again: // each decoder would be kept as long as events of its own wait
+	case again: // each decoder would stay in memory as long as its events wait
 		return credit, wire.Errorf(wire.ProtocolError, "%s sent the types of its events again", s.c.addr)
-	case b.Count > math.MaxInt32: // so that an int has it, of whatever size
+	case b.Count > math.MaxInt32: // which an int of 32 bits does not hold
 		return credit, wire.Errorf(wire.ProtocolError, "%s sent a batch of %d events", s.c.addr, b.Count)
 	case s.decoder == nil:
 		return credit, wire.Errorf(wire.ProtocolError, "%s sent events before their types", s.c.addr)
 	case b.Next < s.next, b.Next == 0, b.Snapshot > 0 && b.Snapshot != b.Count, b.Count == 0 && len(b.Events) > 0:
-		return credit, wire.Errorf(wire.ProtocolError, "%s sent a batch that goes back", s.c.addr)
-	case b.Count == 0 && b.Missed == 0 && s.beats.tooMany():
-		return credit, wire.Errorf(wire.ProtocolError, "%s sends batches without news", s.c.addr)
+		return credit, wire.Errorf(wire.ProtocolError, "%s sent a batch that is inconsistent or out of order", s.c.addr)
+	case b.Count == 0 && b.Missed == 0 && s.empty.tooMany():
+		return credit, wire.Errorf(wire.ProtocolError, "%s sent too many empty batches", s.c.addr)
 	}
 	ch := &chunk{
 		session: s, decoder: s.decoder, data: b.Events, left: int(b.Count), snapshot: b.Snapshot > 0,
@@ -57,21 +74,4 @@ func (s *session) take(b *protocol.Batch) (credit protocol.Credit, err error) {
 		s.next = b.Next
 	}
 	return credit, err
-}
-
-// Goodbye takes the server's word that it is about to close the connection.
-func (k *callback) Goodbye(g *protocol.Goodbye, _ *protocol.Nothing) error {
-	return k.serving(func() error {
-		after := min(time.Duration(g.AfterMillis)*time.Millisecond, time.Hour)
-		bye := &wire.Error{Code: wire.Code(duplex.Clip(string(g.Code), 32)), Message: duplex.Clip(g.Message, 512), After: after}
-		k.s.bye = bye
-		k.s.c.report(ConnectionStatus{Kind: Draining, Err: bye})
-		return nil
-	})
-}
-
-func (k *callback) serving(body func() error) error {
-	return duplex.RunMethod(func(v any, stack []byte) {
-		k.s.c.opts.logger().Error("momclient: a call from the server panicked", "panic", v, "stack", string(stack))
-	}, body)
 }

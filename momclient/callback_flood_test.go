@@ -34,7 +34,7 @@ func TestFloodOfBatches(t *testing.T) {
 	flood := batches(100_000, batch{Next: 2})
 	var err error
 	c := attack.Refused(t, "batches", func() { err = attacked(t, "batches", s, flood) })
-	if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "sends batches without news") {
+	if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "sent too many empty batches") {
 		t.Error(err)
 	}
 	t.Logf("%d bytes sent, %d allocated, %v", len(flood), c.Bytes, c.Time)

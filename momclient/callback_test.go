@@ -17,8 +17,8 @@ import (
 // live returns a client's live session, without a connection.
 func live(opts Options) *session {
 	c := New("server", opts)
-	s := &session{c: c, beats: beats{began: time.Now(), every: time.Second}}
-	c.inbox.begin(s)
+	s := &session{c: c, empty: emptyBatches{began: time.Now(), heartbeat: time.Second}}
+	c.inbox.attach(s)
 	return s
 }
 
@@ -102,17 +102,17 @@ func TestNotify(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	s := live(Options{Queue: 10})
-	s.callee = duplex.NewConn(near, s.c.connConfig(0))
+	s.callbackConn = duplex.NewConn(near, s.c.connConfig(0))
 	var ack protocol.Ack
 	b := protocol.Batch{Next: 2, Count: 1, Events: []byte("encoded"), Types: protocol.NewEventEncoder().Types()}
-	if err := (&callback{s}).Notify(&b, &ack); err != nil || ack.Events != 10 || s.answered != ack.Credit() {
-		t.Errorf("%+v, %v; the session has %+v as announced", ack, err, s.answered)
+	if err := (&callback{s}).Notify(&b, &ack); err != nil || ack.Events != 10 || s.advertised != ack.Credit() {
+		t.Errorf("%+v, %v; the session has %+v as announced", ack, err, s.advertised)
 	}
 	ack = protocol.Ack{}
 	if err := (&callback{s}).Notify(&b, &ack); err == nil || ack != (protocol.Ack{}) { // the types come again
 		t.Errorf("the second: %+v, %v", ack, err)
 	}
-	if err := s.callee.Err(); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "types of its events again") {
+	if err := s.callbackConn.Err(); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "types of its events again") {
 		t.Errorf("the connection ended with %v", err)
 	}
 }
@@ -132,9 +132,9 @@ func TestEmptyBatches(t *testing.T) {
 			}
 		}
 		b.Missed = 1
-		take(2 * spareBeats)
+		take(2 * emptyAllowed)
 		b.Missed = 0
-		take(spareBeats)
+		take(emptyAllowed)
 		if _, err := s.take(&b); !errors.Is(err, wire.ProtocolError) {
 			t.Errorf("one more: %v", err)
 		}
@@ -155,13 +155,13 @@ func TestHeldAnswers(t *testing.T) {
 		// heldUntil returns which of the batches is the first to be answered at once.
 		heldUntil := func(s *session, b protocol.Batch, gap time.Duration, each uint64) int {
 			credit := protocol.Credit{Events: uint64(s.c.opts.Queue)}
-			if s.holds(&b, credit) {
+			if s.delaysAck(&b, credit) {
 				t.Error("the first batch after a pause is held back")
 			}
 			for n := 1; n < 100; n++ {
 				time.Sleep(gap)
 				credit.Events += each
-				if !s.holds(&b, credit) {
+				if !s.delaysAck(&b, credit) {
 					return n
 				}
 			}
@@ -175,11 +175,11 @@ func TestHeldAnswers(t *testing.T) {
 			each    uint64 // events for which each answer gives credit
 			want    int
 		}{
-			"batches":          {func() *session { return ready(Options{}) }, one, replyDelay - 1, 1, heldBatches},
-			"far apart":        {func() *session { return ready(Options{}) }, one, replyDelay, 1, 1},
+			"batches":          {func() *session { return ready(Options{}) }, one, ackDelay - 1, 1, maxDelayed},
+			"far apart":        {func() *session { return ready(Options{}) }, one, ackDelay, 1, 1},
 			"heartbeats":       {func() *session { return ready(Options{}) }, protocol.Batch{}, 0, 1, 1},
-			"bytes":            {func() *session { return ready(Options{}) }, protocol.Batch{Count: 1, Events: make([]byte, heldBytes/4)}, 0, 1, 4},
-			"just too few":     {func() *session { return ready(Options{}) }, protocol.Batch{Count: 1, Events: make([]byte, (heldBytes-1)/3)}, 0, 1, 4},
+			"bytes":            {func() *session { return ready(Options{}) }, protocol.Batch{Count: 1, Events: make([]byte, maxDelayedBytes/4)}, 0, 1, 4},
+			"just too few":     {func() *session { return ready(Options{}) }, protocol.Batch{Count: 1, Events: make([]byte, (maxDelayedBytes-1)/3)}, 0, 1, 4},
 			"little credit":    {func() *session { return ready(Options{Queue: 10}) }, one, 0, 0, 5},
 			"a small window":   {func() *session { s := ready(Options{}); s.reply.Window = 10; return s }, one, 0, 1, 5},
 			"a short window":   {func() *session { s := ready(Options{}); s.reply.WindowBytes = 2000; return s }, one, 0, 1, 5},
@@ -199,14 +199,14 @@ func TestGoodbye(t *testing.T) {
 	if err := (&callback{s}).Goodbye(&protocol.Goodbye{Code: wire.Code(long), Message: long, AfterMillis: math.MaxUint32}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := *s.bye; string(got.Code) != duplex.Clip(long, 32) || got.Message != duplex.Clip(long, 512) || got.After != time.Hour {
+	if got := *s.goodbye; string(got.Code) != duplex.Clip(long, 32) || got.Message != duplex.Clip(long, 512) || got.After != time.Hour {
 		t.Errorf("%+v", got)
 	}
-	if st, ok := s.c.statuses.pop(); !ok || st.Kind != Draining || st.Err != s.bye {
+	if st, ok := s.c.statuses.pop(); !ok || st.Kind != Draining || st.Err != s.goodbye {
 		t.Errorf("reported was %+v", st)
 	}
 	(&callback{s}).Goodbye(&protocol.Goodbye{Code: wire.Draining, Message: "bye", AfterMillis: 1500}, nil)
-	if got := *s.bye; got.Code != wire.Draining || got.Message != "bye" || got.After != 1500*time.Millisecond {
+	if got := *s.goodbye; got.Code != wire.Draining || got.Message != "bye" || got.After != 1500*time.Millisecond {
 		t.Errorf("%+v", got)
 	}
 }

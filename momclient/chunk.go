@@ -15,8 +15,8 @@ type position struct {
 	renew  bool
 }
 
-// chunk is the events of one batch, as they came. They are decoded one at a
-// time, when their handler is ready for them, because encoded events are small.
+// chunk is the events of one batch that have not been taken, as they came. Each
+// is decoded when a consumer takes it, because encoded events are small.
 type chunk struct {
 	session *session
 	data    []byte
@@ -32,11 +32,11 @@ type chunk struct {
 	end      uint64                 // every event has a lower Seq; never changed
 
 	// next is the event that has been decoded and not been taken; nil for none.
-	// The event is valid until decoder is used again, and guarded by the inbox.
+	// It is valid until decoder is used again. Guarded by the inbox.
 	next *wire.Event
 }
 
-// decode decodes the next of the chunk's left events.
+// decode decodes the next event, of those that are left.
 func (ch *chunk) decode(left int) (*wire.Event, error) {
 	if !ch.opened {
 		ch.opened = true

@@ -8,29 +8,29 @@ import (
 	"mom.internal/wire"
 )
 
-// Client is one subscriber. Its methods may be called from several goroutines
-// and from inside its handlers. Use New, and Close when done.
+// Client is one subscriber. Its methods may be called from several goroutines,
+// and from inside its handlers. Make it with [New], and call [Client.Close] at
+// the end.
 type Client struct {
 	addr     string
 	opts     Options
-	statuses statuses
+	statuses statuses  // for the OnConnection handler
+	inbox    *inbox    // the events that wait, and how far the client has got
+	handler  *consumer // the goroutine that calls the OnEvent handler
 
-	life    context.Context // ends with Close: what attempts and deliveries hang on
+	life    context.Context // ends with Close
 	endLife context.CancelFunc
-	running sync.WaitGroup // every goroutine but those that run handlers
-
-	inbox   *inbox    // what has been received, and how far the client has got
-	handler *consumer // the goroutine that calls the OnEvent handler
+	running sync.WaitGroup // every goroutine except those that call handlers
 
 	mu           sync.Mutex // guards all below; never held across I/O or a handler
 	onConnection func(ConnectionStatus)
-	delivering   bool          // the goroutines that run handlers were started
+	delivering   bool          // the goroutines that call handlers were started
+	sub          *subscription // nil if the client is not subscribed
 	pulling      *subscription // the one whose events a range loop takes; nil for none
-	sub          *subscription // nil when not subscribed
 }
 
-// New returns a client for the server at addr, host:port. It does nothing
-// before Subscribe, Events, History or Jobs.
+// New returns a client for the server at addr, which is host:port. The client
+// connects when Subscribe, Events, History or Jobs is called.
 func New(addr string, opts Options) *Client {
 	c := &Client{addr: addr, opts: opts.withDefaults()}
 	c.life, c.endLife = context.WithCancel(context.Background())
@@ -39,42 +39,43 @@ func New(addr string, opts Options) *Client {
 	return c
 }
 
-// OnEvent sets the handler of events. It is called for one event at a time, on
-// a goroutine of the client's. Setting it again takes effect with the next
-// event; nil ignores events.
-func (c *Client) OnEvent(handler func(wire.Event)) { c.inbox.handle(handler) }
+// OnEvent sets the handler of events. It is called for one event at a time, on a
+// goroutine of the client. A new handler is called from the next event on. Without
+// a handler, events are ignored, and count as handled.
+func (c *Client) OnEvent(handler func(wire.Event)) { c.inbox.setHandler(handler) }
 
 // OnConnection sets the handler of connection statuses. It is called for one
-// status at a time, in order, on a goroutine of the client's, which is not that
-// of OnEvent.
+// status at a time, in order, on a goroutine of the client other than that of
+// the OnEvent handler. If the handler blocks, the newest 256 statuses wait for
+// it.
 func (c *Client) OnConnection(handler func(ConnectionStatus)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.onConnection = handler
 }
 
-// Cursor returns the place after the last event whose handler has returned, to
-// be kept for [Options.Cursor] of a later client. It is zero before the first
-// event or the end of the first snapshot.
-func (c *Client) Cursor() wire.Cursor { return c.inbox.at() }
-
-// Subscribe subscribes, and returns when the server has accepted. Events then
-// go to the OnEvent handler until Unsubscribe, Close, or, without
+// Subscribe subscribes, and returns when the server has accepted. From then on
+// the OnEvent handler gets the events, until Unsubscribe, Close or, without
 // AutoReconnect, the loss of the connection.
 //
-// With AutoReconnect it waits for a server that cannot be reached or has no
-// room, until ctx is done. The first Subscribe begins where Options say; each
-// later one goes on from the place that the client has got to.
+// The first subscription begins where Options.Cursor or Options.From say. Each
+// later one goes on from the last event that has come.
 //
-// The errors: that of ctx, with why the latest attempt failed; [wire.AlreadySubscribed]; [wire.Closed]; what
-// the server refused with; or that the server could not be reached.
+// With AutoReconnect, Subscribe tries again if the server cannot be reached or
+// has no room, until ctx ends. Once Subscribe has returned, ctx has no effect.
+//
+// The error is that of ctx, with that of the latest attempt; or
+// [wire.AlreadySubscribed]; or [wire.Closed], after Unsubscribe or Close; or what
+// the server refused with; or, without AutoReconnect, why the server could not be
+// reached.
 func (c *Client) Subscribe(ctx context.Context) error {
-	_, err := c.subscribe(ctx, c.handler)
+	_, err := c.subscribeFor(ctx, c.handler)
 	return err
 }
 
-func (c *Client) subscribe(ctx context.Context, by *consumer) (*subscription, error) {
-	sub, err := c.start(by)
+// subscribeFor subscribes, with a consumer that takes the events.
+func (c *Client) subscribeFor(ctx context.Context, consumer *consumer) (*subscription, error) {
+	sub, err := c.start(consumer)
 	if err != nil {
 		return nil, err
 	}
@@ -86,18 +87,18 @@ func (c *Client) subscribe(ctx context.Context, by *consumer) (*subscription, er
 	case <-ctx.Done():
 		err = ended(ctx)
 	}
-	c.end(sub)
+	sub.end()
 	if sub.accepted { // the server accepted just as ctx ended
-		c.rest(sub)
+		sub.deactivate()
 	}
-	if ctx.Err() != nil && sub.failed != nil {
-		err = fmt.Errorf("%w; at last: %w", err, sub.failed)
+	if ctx.Err() != nil && sub.lastErr != nil {
+		err = fmt.Errorf("%w; the latest attempt: %w", err, sub.lastErr)
 	}
 	return nil, err
 }
 
 // start makes a subscription and starts its goroutine.
-func (c *Client) start(by *consumer) (*subscription, error) {
+func (c *Client) start(consumer *consumer) (*subscription, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -106,9 +107,9 @@ func (c *Client) start(by *consumer) (*subscription, error) {
 	case c.sub != nil || c.pulling != nil:
 		return nil, wire.Errorf(wire.AlreadySubscribed, "momclient: the client is subscribed already; Unsubscribe first")
 	}
-	sub := &subscription{c: c, by: by, ready: make(chan struct{}), done: make(chan struct{}), random: newRandom(c.opts.Name)}
+	sub := &subscription{c: c, consumer: consumer, ready: make(chan struct{}), done: make(chan struct{}), random: newRandom(c.opts.Name)}
 	sub.ctx, sub.cancel = context.WithCancel(c.life)
-	if c.sub = sub; by != c.handler {
+	if c.sub = sub; consumer != c.handler {
 		c.pulling = sub
 	}
 	if !c.delivering {
@@ -120,51 +121,38 @@ func (c *Client) start(by *consumer) (*subscription, error) {
 	return sub, nil
 }
 
-// Unsubscribe ends the subscription and returns when its connection is closed. No
-// handler call begins after that. Events that still wait are kept, and a later
-// Subscribe goes on with them. A call that is running is not waited for. Without a
-// subscription, Unsubscribe only stops the delivery of events that came before the
-// connection was lost. It always returns nil.
+// Cursor returns the position up to which every event was handled, filtered out,
+// or announced as missed. Kept and given to a later client as [Options.Cursor],
+// it makes that client go on from there. It is zero before the first batch of
+// events and until the first snapshot has been handled in full.
+func (c *Client) Cursor() wire.Cursor { return c.inbox.currentCursor() }
+
+// Unsubscribe ends the subscription, and returns when its connection is closed.
+// It waits at most a second for the server's answer. It does not wait for a call
+// of the OnEvent handler that is under way, and no other call follows. Events
+// that wait are kept for the next Subscribe. If the connection has been lost,
+// Unsubscribe only stops the delivery of the events that wait. It always returns
+// nil.
 func (c *Client) Unsubscribe() error {
 	c.mu.Lock()
 	sub := c.sub
 	if sub == nil {
-		c.inbox.give(nil)
+		c.inbox.activate(nil)
 	}
 	c.mu.Unlock()
 	if sub != nil {
-		c.end(sub)
-		c.rest(sub)
+		sub.end()
+		sub.deactivate()
 	}
 	return nil
 }
 
-// rest takes the turn away from the consumer of sub, after sub has ended, unless
-// the client has subscribed again since.
-func (c *Client) rest(sub *subscription) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.sub == nil {
-		c.inbox.leave(sub.by)
-	}
-}
-
-// end ends sub and waits for its goroutine.
-func (c *Client) end(sub *subscription) {
-	sub.cancel()
-	<-sub.done
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.pulling == sub {
-		c.pulling = nil
-	}
-}
-
-// Close ends the subscription, the calls of History and Jobs that are going on,
-// and the client. It returns when the client's connections are closed and its
-// goroutines gone, except one that is running a handler: that ends with the
-// handler, and no further call of OnEvent begins. The status Closed is the last
-// call of OnConnection. Close may be called again; it returns nil, always.
+// Close ends the subscription, and the calls of History and Jobs that are in
+// progress, and returns when all of them have ended and their connections are
+// closed. It waits at most a second for the server's answer. It does not wait for
+// a call of the OnEvent handler that is under way, and no other call follows. The
+// last call of the OnConnection handler has the status Closed, and may come after
+// Close has returned. Close may be called again. It always returns nil.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	first := c.life.Err() == nil

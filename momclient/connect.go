@@ -15,90 +15,84 @@ import (
 	"mom.internal/wire"
 )
 
-// link is a greeted connection on which nothing is served yet.
-type link struct {
+// greetedConn is a connection to the server after the greeting. Nothing is
+// served on it yet.
+type greetedConn struct {
 	conn      *duplex.Conn
 	local     net.Addr
 	epoch     uuid.UUID
 	heartbeat time.Duration
 }
 
-// dial connects to the server: TCP, TLS, greeting.
-func (c *Client) dial(ctx context.Context) (*link, error) {
-	l, err := c.greet(ctx)
+// connect connects to the server: TCP, TLS, greeting. If ctx ended, the error is
+// that of ctx, whatever error this has caused on the connection.
+func (c *Client) connect(ctx context.Context) (*greetedConn, error) {
+	gc, err := c.dialAndGreet(ctx)
 	var e *wire.Error
 	switch over := ended(ctx); {
 	case err == nil:
-	case over != nil: // the reason, whatever error it has caused on the connection
+	case over != nil:
 		err = wire.Errorf(wire.Timeout, "connecting to %s: %w", c.addr, over)
 	case errors.As(err, &e) && e.Code == wire.Timeout:
-		late := *e
-		late.Message += " (Options.DialTimeout)"
-		err = &late
+		err = withOption(e, "DialTimeout")
 	}
-	return l, err
+	return gc, err
 }
 
-// greet is dial, but for the name of the bound in its error.
-func (c *Client) greet(ctx context.Context) (*link, error) {
-	caller, deadline := ctx, time.Now().Add(c.opts.DialTimeout)
-	ctx, cancel := context.WithDeadline(ctx, deadline)
+// dialAndGreet is connect without the checks of its error.
+func (c *Client) dialAndGreet(ctx context.Context) (*greetedConn, error) {
+	dialCtx, cancel := context.WithTimeout(ctx, c.opts.DialTimeout)
 	defer cancel()
-	nc, err := c.opts.DialContext(ctx, "tcp", c.addr)
-	var malformed *net.AddrError
-	if errors.As(err, &malformed) {
-		return nil, wire.Errorf(wire.BadRequest, "cannot connect to %q: %s; want host:port", c.addr, malformed.Err)
-	}
+	nc, err := c.opts.DialContext(dialCtx, "tcp", c.addr)
 	if err != nil {
-		code := wire.Lost
-		if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
-			code = wire.Timeout
-		}
-		return nil, wire.Errorf(code, "cannot connect to %s: %w", c.addr, err)
+		return nil, c.dialError(err)
 	}
-	// The end of caller closes nc; the end of DialTimeout does not, because
-	// reads and writes have that deadline, and their errors say more. If caller
-	// ends after the greeting, no check is needed here: the first use of the
-	// link fails.
-	abort := context.AfterFunc(caller, func() { nc.Close() })
-	defer abort() // otherwise caller keeps nc in memory until it ends
-	secured, err := c.secure(ctx, nc)
+	// The end of ctx closes nc. The end of DialTimeout does not, because reads and
+	// writes have that deadline, and their errors say more. If ctx ends after the
+	// greeting, no check is needed here, because the first use of nc fails.
+	abort := context.AfterFunc(ctx, func() { nc.Close() })
+	defer abort() // otherwise ctx keeps nc in memory until it ends
+	gc, err := c.greet(dialCtx, nc)
 	if err != nil {
 		nc.Close()
-		if protocol.IsPlain(err) {
-			return nil, wire.Errorf(wire.TLSMismatch, "%s does not speak TLS at this port; connect without it", c.addr)
-		}
+	}
+	return gc, err
+}
+
+func (c *Client) dialError(err error) error {
+	var malformed *net.AddrError
+	var late net.Error
+	switch {
+	case errors.As(err, &malformed):
+		return wire.Errorf(wire.BadRequest, "cannot connect to %q: %s; want host:port", c.addr, malformed.Err)
+	case errors.As(err, &late) && late.Timeout():
+		return wire.Errorf(wire.Timeout, "cannot connect to %s: %w", c.addr, err)
+	}
+	return wire.Errorf(wire.Lost, "cannot connect to %s: %w", c.addr, err)
+}
+
+// greet does the TLS handshake and the greeting, before the deadline of ctx.
+func (c *Client) greet(ctx context.Context, nc net.Conn) (*greetedConn, error) {
+	secured, err := c.secure(ctx, nc)
+	if protocol.IsPlain(err) {
+		return nil, wire.Errorf(wire.TLSMismatch, "%s does not speak TLS at this port; connect without it", c.addr)
+	}
+	if err != nil {
 		return nil, protocol.HandshakeError(nc.RemoteAddr(), err)
 	}
+	deadline, _ := ctx.Deadline()
 	welcome, err := protocol.Greet(secured, protocol.Hello{Version: protocol.Version, Token: c.opts.Token}, time.Until(deadline))
 	if err != nil {
-		nc.Close()
 		return nil, err
 	}
-	return &link{
+	return &greetedConn{
 		conn: duplex.NewConn(secured, c.connConfig(int(welcome.MaxMessage))), local: secured.LocalAddr(), epoch: welcome.Epoch,
-		heartbeat: min(max(welcome.Heartbeat, time.Millisecond), protocol.MaxHeartbeat), // whatever the peer says
+		heartbeat: min(max(welcome.Heartbeat, time.Millisecond), protocol.MaxHeartbeat), // whatever the server sent
 	}, nil
 }
 
-// What a server may make the client hold of its calls and their answers.
-const (
-	maxCalls   = 4096      // calls that it may leave unanswered
-	maxReplies = 128 << 10 // bytes of the answers to more of them than that, if they do not leave
-)
-
-// connConfig returns the bounds of a connection with a server that takes calls
-// of so many bytes.
-func (c *Client) connConfig(maxCall int) duplex.ConnConfig {
-	return duplex.ConnConfig{
-		MaxMessage: c.opts.MaxMessage, MaxCall: maxCall, MaxWaiting: 1 << 20,
-		MaxCalls: maxCalls, MaxReplies: maxReplies,
-		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout, ReplyDelay: replyDelay,
-	}
-}
-
-// secure puts TLS on a connection, where Options say so. The client is the TLS
-// client on the connection that the server dialled, too.
+// secure does the TLS handshake if Options say so. The client is the TLS client
+// on a connection that the server has dialled, too.
 func (c *Client) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	if c.opts.TLS == nil {
 		return nc, nil
@@ -110,4 +104,20 @@ func (c *Client) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	}
 	tc := tls.Client(nc, cfg)
 	return protocol.HardClose(tc), tc.HandshakeContext(ctx)
+}
+
+// What a server may make the client hold of its calls and their answers.
+const (
+	maxCalls   = 4096      // calls that are unanswered
+	maxReplies = 128 << 10 // bytes of answers that the server does not read
+)
+
+// connConfig returns the bounds of a connection with a server that takes calls
+// of at most maxCall bytes.
+func (c *Client) connConfig(maxCall int) duplex.ConnConfig {
+	return duplex.ConnConfig{
+		MaxMessage: c.opts.MaxMessage, MaxCall: maxCall, MaxWaiting: 1 << 20,
+		MaxCalls: maxCalls, MaxReplies: maxReplies,
+		WriteTimeout: c.opts.CallTimeout, MessageTimeout: c.opts.CallTimeout, ReplyDelay: ackDelay,
+	}
 }

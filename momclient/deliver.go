@@ -15,7 +15,7 @@ type PanicError struct {
 	Event *wire.Event // the event that was being handled; nil in OnConnection
 }
 
-// Error says what panicked.
+// Error says which handler panicked, at which event, and with which value.
 func (e *PanicError) Error() string {
 	if e.Event == nil {
 		return fmt.Sprintf("momclient: the OnConnection handler panicked: %v", e.Value)
@@ -23,7 +23,8 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("momclient: the OnEvent handler panicked at event %d: %v", e.Event.Seq, e.Value)
 }
 
-// deliverEvents hands events to the OnEvent handler until the client is closed.
+// deliverEvents calls the OnEvent handler for each event, until the client is
+// closed.
 func (c *Client) deliverEvents() {
 	var ev wire.Event
 	for {
@@ -34,25 +35,25 @@ func (c *Client) deliverEvents() {
 		}
 		for d, ok := c.next(c.handler, &ev); ok; d, ok = c.next(c.handler, &ev) {
 			if d.handler != nil {
-				c.guard(&ev, func() { d.handler(ev) })
+				c.runHandler(&ev, func() { d.handler(ev) })
 			}
 			c.inbox.done(d)
 		}
 	}
 }
 
-// next takes the oldest event that waits, if by has the turn, and tells the
-// server about the credit that this makes.
-func (c *Client) next(by *consumer, ev *wire.Event) (delivery, bool) {
-	d, ok := c.inbox.next(by, ev)
+// next takes the oldest event that waits, if the consumer is active, and
+// announces the credit to the server if that is worth a call.
+func (c *Client) next(consumer *consumer, ev *wire.Event) (delivery, bool) {
+	d, ok := c.inbox.next(consumer, ev)
 	if d.session != nil && d.credit != nil {
 		d.session.giveCredit(d.credit)
 	}
 	return d, ok
 }
 
-// deliverStatuses hands connection statuses to the handler, until it has handed
-// over the last one.
+// deliverStatuses calls the OnConnection handler for each status, until the
+// client is closed and the last status is delivered.
 func (c *Client) deliverStatuses() {
 	for range c.statuses.bell {
 		for s, ok := c.statuses.pop(); ok; s, ok = c.statuses.pop() {
@@ -60,14 +61,15 @@ func (c *Client) deliverStatuses() {
 			handler := c.onConnection
 			c.mu.Unlock()
 			if handler != nil {
-				c.guard(nil, func() { handler(s) })
+				c.runHandler(nil, func() { handler(s) })
 			}
 		}
 	}
 }
 
-// guard runs a handler and reports its panic.
-func (c *Client) guard(ev *wire.Event, handler func()) {
+// runHandler runs a handler and reports its panic. ev is the event that is being
+// handled; nil for none.
+func (c *Client) runHandler(ev *wire.Event, handler func()) {
 	defer func() {
 		v := recover()
 		if v == nil {
@@ -75,7 +77,7 @@ func (c *Client) guard(ev *wire.Event, handler func()) {
 		}
 		p := &PanicError{Value: v, Stack: debug.Stack()}
 		if ev != nil {
-			event := *ev // a copy, because ev holds the next event soon
+			event := *ev // a copy, because the next event is decoded into ev
 			p.Event = &event
 		}
 		if c.opts.OnPanic != nil {

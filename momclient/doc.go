@@ -1,31 +1,62 @@
-// Package momclient subscribes to a MoM server: it tells an application about
-// every change of state of the server's mirroring jobs, as calls of a handler
-// or as a range loop over typed events.
+// Package momclient subscribes to a MoM server. It delivers every change of
+// state of the server's mirroring jobs to an application, either by calls of a
+// handler or in a range loop.
 //
 //	c := momclient.New("mirror.example:7420", momclient.Options{AutoReconnect: true})
-//	c.OnEvent(func(e wire.Event) { fmt.Println(e.Name(), e.Data.Status.State) })
-//	err := c.Subscribe(ctx)
+//	defer c.Close()
+//	for e, err := range c.Events(ctx) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(e.Name(), e.Data.Status.State)
+//	}
 //
-// # Order and loss
+// An application makes a [Client] with [New] and [Options]. Then it either loops
+// over [Client.Events], or sets a handler with [Client.OnEvent] and calls
+// [Client.Subscribe]. [Client.OnConnection] reports what happens to the
+// connection. [Client.Cursor] is what to keep over a restart. [Client.History]
+// and [Client.Jobs] ask for cached events without a subscription. There is an
+// example for each of these.
 //
-// Events come one at a time, in the order of their Seq, without repeats within
-// an epoch, across reconnects too. What was missed is never silent: the next
-// event says how many in Missed. After a gap, and at the start of a
-// subscription from now, events with Snapshot set tell first where each
-// unfinished run stands.
+// # Order
 //
-// # Handlers
+// Events come one at a time, in the order of their Seq, and within an epoch each
+// comes once, across reconnects as well. Events of different jobs, and of
+// different packages of one job, may alternate. The events of a snapshot come
+// first, in the order of their jobs, and have Snapshot set: at the start of a
+// subscription from now on, and after a gap, a snapshot has the latest event of
+// every unfinished run.
 //
-// A slow handler does not get its client dropped and does not hold up the
-// server: events wait in a queue of [Options.Queue]; when it is full the server
-// stops sending to this client, which lags in the server's cache, and is told
-// of a gap if it lags too far. Every method may be called from inside a
-// handler. A handler that panics is reported, and the next event comes.
+// # Loss
 //
-// # Connections
+// No event is lost silently. If events have left the server's cache before this
+// client got them, the next event has their number in Missed. Events that the
+// filter excludes are not missed.
 //
-// With [Options.AutoReconnect] the client connects again by itself, from its
-// cursor. Without it the application is told that the connection is lost, and
-// calls [Client.Subscribe] again, which goes on from the cursor as well. Events
-// that have come and wait are kept meanwhile, and are delivered first.
+// If the connection is lost, the client goes on from the last event that has
+// come: by itself with [Options.AutoReconnect], and otherwise at the next call of
+// Subscribe or Events. A client that begins at the cursor of an earlier one gets
+// all events after those that the earlier one had handled.
+//
+// # Blocking
+//
+// A slow handler holds up neither the server nor other clients, and its client is
+// not dropped. Events wait in the client, as many as [Options.Queue] and
+// [Options.QueueBytes] allow. Then the server stops sending until there is room,
+// and if the client falls behind the server's cache, it gets a gap.
+//
+// Every method may be called from inside a handler, or from the body of a loop.
+// History, Jobs, Subscribe, Unsubscribe and Close wait for the server, each for a
+// bounded time, except that Subscribe with AutoReconnect waits as long as its
+// context allows.
+//
+// # Fault
+//
+// If a handler panics, the panic goes to [Options.OnPanic] or to the log, and the
+// next event comes. If the server breaks the protocol or exceeds a bound, the
+// client ends the connection with an error that says which, and goes on as after
+// any other loss. Errors have codes: use errors.Is(err, [wire.Unauthorized]), for
+// example, and [wire.IsFinal] to learn whether another attempt can succeed. If a
+// context ended a call, errors.Is(err, context.Canceled) or
+// context.DeadlineExceeded holds.
 package momclient

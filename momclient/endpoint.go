@@ -14,40 +14,41 @@ import (
 	"mom.internal/wire"
 )
 
-// endpoint listens for the server to dial back, for one session: it is open
-// from the call of Subscribe until the server has proven itself.
+// endpoint is the callback endpoint of one session: a listener to which the
+// server dials back. It is open while the session calls Subscribe. Anybody may
+// connect to it, so each connection must prove that it comes from the server.
 type endpoint struct {
-	c      *Client
-	l      net.Listener
-	addr   string // what the server is told
-	ticket []byte
-	conns  chan net.Conn // connections whose other end holds the ticket
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup // the accept loop and the proofs in progress
+	c        *Client
+	listener net.Listener
+	addr     string        // which the server is told
+	ticket   []byte        // which the server is told, and proves itself with
+	proven   chan net.Conn // connections that come from the server
+	ctx      context.Context
+	cancel   context.CancelFunc
+	running  sync.WaitGroup // accept, and the proofs in progress
 }
 
-// meet makes the call, and serves the server at the endpoint from when it has
-// proven itself: its first calls do not wait until the answer has come on the
-// other connection. Where the one that it made is lost before it has proven
-// itself here, it ends this client's own, having seen more of it.
-func (s *session) meet(ctx context.Context, ep *endpoint, args *protocol.SubscribeArgs) error {
-	answered, conns := make(chan error, 1), ep.conns
-	var lost, late <-chan struct{} // nil until the answer has come, which says more
-	s.stopped.Go(func() { answered <- s.ask(ctx, args) })
-	for asking := true; asking || conns != nil; {
+// subscribeWithEndpoint calls the server's Subscribe, and waits for the server
+// to dial back as well. It serves the server's calls as soon as the server has
+// proven itself, because the first calls may come before the reply.
+func (s *session) subscribeWithEndpoint(ctx context.Context, ep *endpoint, args *protocol.SubscribeArgs) error {
+	args.CallbackAddr, args.Ticket = ep.addr, ep.ticket
+	replied, proven := make(chan error, 1), ep.proven
+	s.running.Go(func() { replied <- s.callSubscribe(ctx, args) })
+	var lost, late <-chan struct{} // nil until the reply has come, because its error says more
+	for calling := true; calling || proven != nil; {
 		select {
-		case nc := <-conns:
-			conns = nil
-			s.callee = duplex.NewConn(nc, s.c.connConfig(0))
-			s.serve(s.callee)
-		case err := <-answered:
+		case nc := <-proven:
+			proven = nil
+			s.callbackConn = duplex.NewConn(nc, s.c.connConfig(0))
+			s.serveCallbacks()
+		case err := <-replied:
 			if err != nil {
 				return err
 			}
-			asking, lost, late = false, s.conn.Done(), ctx.Done()
+			calling, lost, late = false, s.conn.Done(), ctx.Done()
 		case <-lost:
-			return withSetting(s.conn.Err())
+			return nameOption(s.conn.Err())
 		case <-late:
 			return wire.Errorf(wire.CallbackFailed, "%s did not call back on %s: %w", s.c.addr, ep.addr, ended(ctx))
 		}
@@ -55,19 +56,19 @@ func (s *session) meet(ctx context.Context, ep *endpoint, args *protocol.Subscri
 	return nil
 }
 
-// maxProofs bounds the connections that may try to prove themselves at once.
+// maxProofs bounds the connections that may be proving themselves at once.
 const maxProofs = 8
 
 // listen opens the endpoint. local is the client's end of its own connection.
 func (c *Client) listen(local net.Addr) (*endpoint, error) {
-	host, wanted, err := net.SplitHostPort(c.opts.CallbackAddr)
+	host, port, err := net.SplitHostPort(c.opts.CallbackAddr)
 	if err != nil {
 		return nil, wire.Errorf(wire.BadRequest, "the callback address %q is not host:port", c.opts.CallbackAddr)
 	}
 	l, err := c.opts.Listen("tcp", c.opts.CallbackAddr)
 	if err != nil {
 		code := wire.BadRequest
-		if mayPass(err, wanted) {
+		if isTemporary(err) || port == "0" && errors.Is(err, errAddrInUse) { // all ports are in use
 			code = wire.CallbackFailed
 		}
 		return nil, wire.Errorf(code, "cannot listen on the callback address %s: %w", c.opts.CallbackAddr, err)
@@ -75,35 +76,36 @@ func (c *Client) listen(local net.Addr) (*endpoint, error) {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host, _, _ = net.SplitHostPort(local.String())
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	ep := &endpoint{c: c, l: l, addr: net.JoinHostPort(host, port), ticket: make([]byte, protocol.TicketSize), conns: make(chan net.Conn)}
+	_, port, _ = net.SplitHostPort(l.Addr().String())
+	ep := &endpoint{c: c, listener: l, addr: net.JoinHostPort(host, port), ticket: make([]byte, protocol.TicketSize), proven: make(chan net.Conn)}
 	rand.Read(ep.ticket)
 	ep.ctx, ep.cancel = context.WithCancel(context.Background())
-	ep.wg.Go(ep.accept)
+	ep.running.Go(ep.accept)
 	return ep, nil
 }
 
-// mayPass reports whether a failure to listen is for want of something that
-// may be there again: then it is worth another attempt.
-func mayPass(err error, port string) bool {
-	for _, lack := range lacks {
+// isTemporary reports whether the system lacked something that may be available
+// again at the next attempt.
+func isTemporary(err error) bool {
+	for _, lack := range errResources {
 		if errors.Is(err, lack) {
 			return true
 		}
 	}
-	return port == "0" && errors.Is(err, inUse) // of all ports
+	return false
 }
 
-// accept lets whoever connects prove that it is the server.
+// accept has each connection that comes prove itself. If the listener fails, the
+// call of Subscribe will time out, and the next session listens again.
 func (ep *endpoint) accept() {
 	places := make(chan struct{}, maxProofs)
 	for {
-		nc, err := ep.l.Accept()
-		if err != nil && mayPass(err, "") && ep.pause() {
+		nc, err := ep.listener.Accept()
+		if err != nil && isTemporary(err) && ep.wait() {
 			continue
 		}
 		if err != nil {
-			return // closed; or the session's call will time out, and a new session listen again
+			return
 		}
 		select {
 		case places <- struct{}{}:
@@ -111,16 +113,16 @@ func (ep *endpoint) accept() {
 			nc.Close()
 			continue
 		}
-		ep.wg.Go(func() {
+		ep.running.Go(func() {
 			defer func() { <-places }()
 			ep.prove(nc)
 		})
 	}
 }
 
-// pause waits a moment, for descriptors to be free, and reports whether the
-// endpoint is still open.
-func (ep *endpoint) pause() bool {
+// wait waits a moment for the system to have resources again, and reports
+// whether the endpoint is still open.
+func (ep *endpoint) wait() bool {
 	select {
 	case <-time.After(10 * time.Millisecond):
 		return true
@@ -129,7 +131,8 @@ func (ep *endpoint) pause() bool {
 	}
 }
 
-// prove hands the connection over where its other end holds the ticket.
+// prove hands the connection over if its other end knows the ticket, and closes
+// it otherwise.
 func (ep *endpoint) prove(nc net.Conn) {
 	abort := context.AfterFunc(ep.ctx, func() { nc.Close() })
 	defer abort()
@@ -142,15 +145,16 @@ func (ep *endpoint) prove(nc net.Conn) {
 		return
 	}
 	select {
-	case ep.conns <- secured:
+	case ep.proven <- secured:
 	case <-ep.ctx.Done():
 		nc.Close()
 	}
 }
 
-// close ends the endpoint and what is going on at it.
+// close closes the listener and the connections that are proving themselves, and
+// waits for the endpoint's goroutines.
 func (ep *endpoint) close() {
 	ep.cancel()
-	ep.l.Close()
-	ep.wg.Wait()
+	ep.listener.Close()
+	ep.running.Wait()
 }

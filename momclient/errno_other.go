@@ -4,8 +4,8 @@ package momclient
 
 import "syscall"
 
-// lacks are the errors of a system that has no more descriptors or memory.
-var lacks = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
+// errResources are the errors of a system that has no more descriptors or memory.
+var errResources = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
 
-// inUse is the error of listening on an address that is taken.
-const inUse = syscall.EADDRINUSE
+// errAddrInUse is the error of listening on an address that is taken.
+const errAddrInUse = syscall.EADDRINUSE

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// lacks are the errors of a system that has no more descriptors.
-var lacks = []error{syscall.EMFILE}
+// errResources are the errors of a system that has no more descriptors.
+var errResources = []error{syscall.EMFILE}
 
-// inUse matches no error of Plan 9, whose network reports errors as text.
-var inUse = errors.New("address in use")
+// errAddrInUse matches no error of Plan 9, whose network reports errors as text.
+var errAddrInUse = errors.New("address in use")

@@ -12,8 +12,8 @@ import (
 
 func errClosed() error { return wire.Errorf(wire.Closed, "momclient: the client is closed") }
 
-// ended returns why ctx is over: its error and its cause, in one error; nil if
-// ctx is not over. A context counts as over once its deadline has passed, even
+// ended returns why ctx has ended: its error and its cause, in one error; nil if
+// it has not ended. A context counts as ended once its deadline has passed, even
 // if ctx.Err still returns nil, because a socket with the same deadline may time
 // out a moment earlier.
 func ended(ctx context.Context) error {
@@ -38,18 +38,21 @@ func asError(err error) *wire.Error {
 	return e
 }
 
-// withSetting returns the error with which a connection ended, or a call on it
-// failed, with the name of the option that it exceeded. What it does not know
-// stays as it is: the deadline of a call, for example, names its option itself.
-func withSetting(err error) error {
-	option := "CallTimeout" // of a write, or of a message
+// nameOption adds the name of the option that was exceeded to the error with
+// which a connection ended, or with which a call on it failed. Other errors stay
+// as they are. Among them is that of a call's deadline, which has the name.
+func nameOption(err error) error {
 	switch {
 	case errors.Is(err, wire.TooLarge):
-		option = "MaxMessage"
-	case !errors.Is(err, os.ErrDeadlineExceeded):
-		return err
+		return withOption(asError(err), "MaxMessage")
+	case errors.Is(err, os.ErrDeadlineExceeded): // of a write, or of a message
+		return withOption(asError(err), "CallTimeout")
 	}
-	e := *asError(err)
-	e.Message += " (Options." + option + ")"
-	return &e
+	return err
+}
+
+func withOption(e *wire.Error, option string) *wire.Error {
+	named := *e
+	named.Message += " (Options." + option + ")"
+	return &named
 }

@@ -7,25 +7,27 @@ import (
 	"mom.internal/wire"
 )
 
-// Events subscribes and returns the stream as a range loop: each event once,
-// with a nil error. The loop ends by break, which unsubscribes, or after one
-// last turn with a zero event and the error that ended the stream: that of
-// ctx, or what [Client.Subscribe] would have returned, or without
-// AutoReconnect the loss of the connection. From when the server has accepted,
-// the loop gets all events, those too that had come before and wait, and OnEvent
-// is not called any more, until Subscribe is. OnConnection is called as always.
+// Events subscribes, as Subscribe does, and returns the events as a range loop.
+// Each turn of the loop has an event and a nil error. If the stream ends, one
+// last turn has a zero event and the error: that of ctx, or one that
+// [Client.Subscribe] returns, or, without AutoReconnect, why the connection was
+// lost. Leaving the loop unsubscribes.
 //
-// An event counts as handled, and [Client.Cursor] moves past it, when the loop
-// comes back for the next, or is left by break or return.
+// Once the server has accepted, the loop gets all events, including those that
+// had been waiting, and the OnEvent handler gets none until the next Subscribe.
+// The OnConnection handler is called as usual.
+//
+// An event counts as handled, and [Client.Cursor] moves past it, when its turn of
+// the loop ends, whether by continue, break or return.
 func (c *Client) Events(ctx context.Context) iter.Seq2[wire.Event, error] {
 	return func(yield func(wire.Event, error) bool) {
-		sub, err := c.subscribe(ctx, newConsumer())
+		sub, err := c.subscribeFor(ctx, newConsumer())
 		if err != nil {
 			yield(wire.Event{}, err)
 			return
 		}
-		defer c.inbox.leave(sub.by)
-		defer c.end(sub)
+		defer c.inbox.deactivate(sub.consumer)
+		defer sub.end()
 		if err := c.pull(ctx, sub, yield); err != nil {
 			yield(wire.Event{}, err)
 		}
@@ -40,7 +42,7 @@ func (c *Client) pull(ctx context.Context, sub *subscription, yield func(wire.Ev
 		// events are in the inbox.
 		over := isClosed(sub.done)
 		for ctx.Err() == nil {
-			d, ok := c.next(sub.by, &ev)
+			d, ok := c.next(sub.consumer, &ev)
 			if !ok {
 				break
 			}
@@ -54,7 +56,7 @@ func (c *Client) pull(ctx context.Context, sub *subscription, yield func(wire.Ev
 			return sub.err
 		}
 		select {
-		case <-sub.by.bell:
+		case <-sub.consumer.bell:
 		case <-sub.done:
 		case <-ctx.Done():
 			return ended(ctx)

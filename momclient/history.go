@@ -13,23 +13,21 @@ import (
 	"mom.internal/wire"
 )
 
-// history.go holds the original's offline mode: asking for cached events
-// without subscribing.
-
-// History returns up to n cached events after since, oldest first, all for n
-// of 0 or less, and the place after the last of them. A zero since is the
-// oldest cached event. Events that left the cache in between are counted in
-// Missed of the first event, and never silent: with no event to carry the
-// count the error is a [wire.Lost] error. A place of another epoch is the
-// beginning of the server's.
+// History returns up to n cached events after since, oldest first, and the cursor
+// after the last of them, without a subscription. If n is 0 or less, it returns
+// all. If since is zero or of another epoch, it begins with the oldest cached
+// event.
 //
-// If ctx or Close ends the call, or the connection is lost during the call,
-// History returns the events that it has so far, and the place after them. The
-// error is then that of ctx, or [wire.Closed], or tells how the connection was
-// lost.
+// Events that have left the cache are counted in Missed of the event that follows
+// them. If no event follows, the error is a [wire.Lost] error with the number.
+//
+// If ctx or Close ends the call, or the connection is lost, History returns the
+// events that it has so far, the cursor after them, and the error: that of ctx,
+// [wire.Closed], or why the connection was lost. Options.CallTimeout bounds the
+// whole call.
 func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.Event, wire.Cursor, error) {
 	var events []wire.Event
-	err := c.ask(ctx, func(ctx context.Context, conn *duplex.Conn) error {
+	err := c.query(ctx, func(ctx context.Context, conn *duplex.Conn) error {
 		for {
 			args, page := protocol.HistoryArgs{Since: since}, protocol.Page{}
 			if n > 0 {
@@ -39,7 +37,7 @@ func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.
 				return err
 			}
 			if args.Max > 0 && page.Count > args.Max {
-				return wire.Errorf(wire.ProtocolError, "%s answered %d events; asked for %d", c.addr, page.Count, args.Max)
+				return wire.Errorf(wire.ProtocolError, "%s sent %d events of history, but was asked for %d", c.addr, page.Count, args.Max)
 			}
 			got, err := c.decodePage(&page)
 			if err != nil {
@@ -48,7 +46,7 @@ func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.
 			if len(got) > 0 {
 				got[0].Missed = page.Missed
 			} else if page.Missed > 0 {
-				return wire.Errorf(wire.Lost, "momclient: %d events after %v left the cache, and none is left", page.Missed, since)
+				return wire.Errorf(wire.Lost, "momclient: %d events after %v have left the cache, and no event follows them", page.Missed, since)
 			}
 			events = append(events, got...)
 			since = wire.Cursor{Epoch: page.Epoch, Seq: max(page.Next, 1) - 1}
@@ -60,11 +58,12 @@ func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.
 	return events, since, err
 }
 
-// Jobs returns the latest event of each job that the server knows, in the
-// order of their IDs.
+// Jobs returns the latest event of each job that the server knows, in the order
+// of the JobIDs, without a subscription. Its errors are those of
+// [Client.History].
 func (c *Client) Jobs(ctx context.Context) ([]wire.Event, error) {
 	var events []wire.Event
-	err := c.ask(ctx, func(ctx context.Context, conn *duplex.Conn) error {
+	err := c.query(ctx, func(ctx context.Context, conn *duplex.Conn) error {
 		var after uuid.UUID
 		for {
 			page := protocol.Page{}
@@ -85,14 +84,14 @@ func (c *Client) Jobs(ctx context.Context) ([]wire.Event, error) {
 	return events, err
 }
 
-// maxPageEvents is more than a page of a server has. Each costs some hundred
-// bytes here, however few it has on the wire.
+// maxPageEvents is more than any server sends in a page. It bounds memory,
+// because an event of few bytes takes some hundred when it is decoded.
 const maxPageEvents = 1 << 16
 
-// decodePage returns a page's events as delivered.
+// decodePage returns the events of a page.
 func (c *Client) decodePage(page *protocol.Page) ([]wire.Event, error) {
 	if page.Count > maxPageEvents {
-		return nil, wire.Errorf(wire.ProtocolError, "momclient: a page of %d events; at most %d", page.Count, maxPageEvents)
+		return nil, wire.Errorf(wire.ProtocolError, "%s sent a page of %d events; at most %d are taken", c.addr, page.Count, maxPageEvents)
 	}
 	var events []wire.Event
 	err := protocol.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(ev *wire.Event) {
@@ -102,14 +101,20 @@ func (c *Client) decodePage(page *protocol.Page) ([]wire.Event, error) {
 	return events, err
 }
 
-// ask makes calls on a connection of their own, so that giving one up costs a
-// subscription nothing. Close ends the calls, and waits for ask to return.
-func (c *Client) ask(ctx context.Context, calls func(context.Context, *duplex.Conn) error) error {
-	if !c.enterCall() {
+// query makes calls on a connection of their own, because a call that is given
+// up ends its connection. Close ends the calls, and waits for query to return.
+func (c *Client) query(ctx context.Context, calls func(context.Context, *duplex.Conn) error) error {
+	c.mu.Lock()
+	closed := c.life.Err() != nil
+	if !closed {
+		c.running.Add(1)
+	}
+	c.mu.Unlock()
+	if closed {
 		return errClosed()
 	}
 	defer c.running.Done()
-	err := c.call(ctx, calls)
+	err := c.withConn(ctx, calls)
 	switch over := ended(ctx); {
 	case err == nil:
 		return nil
@@ -121,31 +126,19 @@ func (c *Client) ask(ctx context.Context, calls func(context.Context, *duplex.Co
 	return err
 }
 
-// enterCall makes Close wait for a call until the call's end, when the caller
-// calls running.Done. It returns false if the client is closed.
-func (c *Client) enterCall() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.life.Err() != nil {
-		return false
-	}
-	c.running.Add(1)
-	return true
-}
-
-// call connects, makes the calls, and returns when the connection is closed.
-func (c *Client) call(ctx context.Context, calls func(context.Context, *duplex.Conn) error) error {
-	ctx, cancel := c.opts.forCalls(ctx)
+// withConn connects, makes the calls, and returns when the connection is closed.
+func (c *Client) withConn(ctx context.Context, calls func(context.Context, *duplex.Conn) error) error {
+	ctx, cancel := c.opts.callContext(ctx)
 	defer cancel()
 	stop := context.AfterFunc(c.life, cancel)
 	defer stop()
-	l, err := c.dial(ctx)
+	gc, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
 	var serving sync.WaitGroup
-	serving.Go(func() { l.conn.Serve("", nil) })
+	serving.Go(func() { gc.conn.Serve("", nil) })
 	defer serving.Wait()
-	defer l.conn.Close(wire.Errorf(wire.Closed, "asked"))
-	return withSetting(calls(ctx, l.conn))
+	defer gc.conn.Close(wire.Errorf(wire.Closed, "the calls are done"))
+	return nameOption(calls(ctx, gc.conn))
 }

@@ -8,45 +8,60 @@ import (
 	"mom.internal/wire"
 )
 
-// inbox is what stands between the sessions, which receive events, and the two
-// consumers that take them: the goroutine that calls the OnEvent handler and
-// the range loop. It holds the events that wait, the positions that the client
-// has got to, and the credit that the server has.
+// inbox stands between the sessions, which receive events, and the consumers,
+// which take them: the goroutine that calls the OnEvent handler, and the range
+// loop. It holds the events that wait, how far the client has got, and how much
+// credit the server has.
 //
-// One consumer at a time has the turn, or none. An event is claimed under mu,
-// decoded without mu, and then taken under mu by the consumer that has the turn
-// by then, so that every event is decoded once and taken once, whatever the
-// consumers, the sessions, Unsubscribe and Close do in between. What waits stays
-// until it is taken: a server that was restarted could not send it again.
+// An event passes it in four steps. A session pushes a chunk of encoded events. A
+// consumer claims the oldest event and decodes it without the lock. The active
+// consumer takes the event, which becomes a delivery. When the handler of the
+// event has returned, the delivery is done. At any of these steps another
+// goroutine may change the session or the active consumer, or close the inbox.
+//
+// These hold whenever mu is not held:
+//
+//   - One consumer at most is active. An event is decoded once and taken once,
+//     in the order of the chunks. The consumer that decodes an event need not be
+//     the one that takes it.
+//   - What waits stays until it is taken, even if the session ends, because a
+//     server that was restarted could not send it again. Only rewind removes it,
+//     and then the next session asks for it again.
+//   - Only the current session pushes events and ends the connection.
+//   - The cursor is not past an event that waits or is being handled, unless a
+//     later event has been handled, nor past missed events that no event has
+//     announced, nor within a snapshot.
+//   - events and bytes are the sums over chunks. The server has sent no more than
+//     it has credit for, and its credit never becomes less in one session.
 type inbox struct {
 	limit      int // events that may wait
-	limitBytes int // bytes of events, over which there is no credit
+	limitBytes int // bytes of events that may wait; the last event may go over
 
 	mu       sync.Mutex       // guards all below; never held across decoding, I/O or a handler
 	closed   bool             // nothing is taken any more
 	handler  func(wire.Event) // of OnEvent
-	turn     *consumer        // the consumer that may take events; nil for none
-	session  *session         // the live session, whose events are pushed; nil between two
+	active   *consumer        // the consumer that may take events; nil for none
+	session  *session         // the current session; nil between two
 	chunks   []*chunk         // what waits, oldest first
-	decoding *chunk           // the chunk whose next event a consumer decodes; nil for none
+	decoding *chunk           // the chunk of the event that is claimed; nil for none
 	decoded  sync.Cond        // on mu: decoding has become nil
+
+	// Positions.
+	queued     position    // after the last event that was pushed
+	handled    position    // after the last event whose handler has returned
+	handling   position    // after the event that was taken last, while busy
+	busy       bool        // the handler of that event has not returned
+	taken      uint64      // deliveries so far
+	latestDone uint64      // the latest delivery that is done
+	cursor     wire.Cursor // as in handled, but before a snapshot until all of it is handled
+	missed     uint64      // events that were missed since the last one that was pushed
 
 	// Credit.
 	events        int             // in chunks
 	bytes         int             // of data in chunks
-	received      uint64          // events pushed in this session
+	received      uint64          // events that were pushed in this session
 	receivedBytes uint64          // of data of these events
 	advertised    protocol.Credit // last announced to the server
-
-	// Positions.
-	queued   position    // after the last event that was pushed
-	handled  position    // after the last event whose handler has returned
-	handling position    // after the event that was taken last, while busy
-	busy     bool        // the handler of that event has not returned
-	taken    uint64      // deliveries so far
-	moved    uint64      // the latest delivery that has moved handled
-	cursor   wire.Cursor // as in handled, but moved past a snapshot only when all of it is handled
-	missed   uint64      // events missed since the last one that was pushed
 }
 
 // consumer takes events: the goroutine that calls the OnEvent handler, or one
@@ -63,8 +78,8 @@ type delivery struct {
 	after   position         // the client's position once the event is handled
 	handler func(wire.Event) // that OnEvent had set when the event was taken; nil for none
 
-	session *session         // the live session when the event was taken; nil for none
-	credit  *protocol.Credit // the credit to announce to its server; nil if that is not worth a call
+	session *session         // the current session when the event was taken; nil for none
+	credit  *protocol.Credit // to announce to the session's server; nil if that is not worth a call
 }
 
 func newInbox(limit, limitBytes int, cursor wire.Cursor) *inbox {
@@ -74,16 +89,9 @@ func newInbox(limit, limitBytes int, cursor wire.Cursor) *inbox {
 	return in
 }
 
-// handle sets the handler of the events that are taken from now on.
-func (in *inbox) handle(handler func(wire.Event)) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.handler = handler
-}
-
-// begin makes s the live session. It returns the position from which s goes on,
-// and the credit to announce to the server.
-func (in *inbox) begin(s *session) (position, protocol.Credit) {
+// attach makes s the current session. It returns the position from which s goes
+// on, and the credit to announce to the server.
+func (in *inbox) attach(s *session) (position, protocol.Credit) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.session = s
@@ -91,40 +99,41 @@ func (in *inbox) begin(s *session) (position, protocol.Credit) {
 	return in.queued, in.advertise()
 }
 
-// begun records where the stream of s begins, if the client has had no position
-// before. If the first chunk then turns out to be broken, the client begins there
-// again.
-func (in *inbox) begun(s *session) {
+// setStart records where the stream of s begins, if the client has had no
+// position before. If the first chunk turns out to be broken, the client begins
+// there again.
+func (in *inbox) setStart(s *session) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.handled.cursor.IsZero() && in.session == s {
-		in.handled = s.begins()
+		in.handled = s.startPosition()
 	}
 }
 
-// end makes s no longer the live session. If no batch of s has come, the
-// beginning and the number of missed events in the server's reply count,
-// because the first batch would have repeated them.
-func (in *inbox) end(s *session) {
+// detach ends the time of s as the current session. If no batch of s has come,
+// the server's reply says where the stream begins and how many events are
+// missed, because the first batch would have repeated it.
+func (in *inbox) detach(s *session) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.session != s {
 		return
 	}
 	in.session = nil
-	if !s.heard && !s.reply.Cursor.IsZero() {
-		in.queued = s.begins()
+	if !s.gotBatch && !s.reply.Cursor.IsZero() {
+		in.queued = s.startPosition()
 		in.missed += s.reply.Missed
 	}
 }
 
 // push appends a chunk that s received, and returns the credit to announce to
-// the server. missed counts the events that are missed before the chunk.
+// the server. missed counts the events that were missed before the chunk. push
+// refuses the chunk if s is not the current session, or if the server had no
+// credit for it.
 //
-// A session that is not the live one pushes nothing. push refuses a chunk for
-// which the server had no credit. A chunk without events only moves the position, but not past missed events
-// that no event has announced yet, because a client that resumed after them
-// would never learn of the gap.
+// A chunk without events only moves the position, once all before it is handled.
+// It does not move the position past missed events, because a client that
+// resumed after them would never learn of the gap.
 func (in *inbox) push(s *session, ch *chunk, missed uint64) (protocol.Credit, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -137,7 +146,7 @@ func (in *inbox) push(s *session, ch *chunk, missed uint64) (protocol.Credit, er
 	case ch.left > 0 && in.receivedBytes >= in.advertised.Bytes:
 		return protocol.Credit{}, wire.Errorf(wire.ProtocolError, "%s sent more bytes than it had credit for (Options.QueueBytes)", s.c.addr)
 	}
-	s.heard = true
+	s.gotBatch = true
 	in.queued = ch.after
 	switch last := len(in.chunks) - 1; {
 	case ch.left > 0:
@@ -153,7 +162,7 @@ func (in *inbox) push(s *session, ch *chunk, missed uint64) (protocol.Credit, er
 	return in.advertise(), nil
 }
 
-// append adds the chunk to those that wait. mu is held.
+// append appends the chunk to those that wait. mu is held.
 func (in *inbox) append(ch *chunk) {
 	in.chunks = append(in.chunks, ch)
 	in.events += ch.left
@@ -163,24 +172,62 @@ func (in *inbox) append(ch *chunk) {
 	in.ring()
 }
 
-// ring rings the bell of the consumer that has the turn. mu is held.
+// ring rings the bell of the active consumer. mu is held.
 func (in *inbox) ring() {
-	if in.turn != nil {
-		in.turn.bell.ring()
+	if in.active != nil {
+		in.active.bell.ring()
 	}
 }
 
-// next takes the oldest event that waits, and copies it to ev. It returns false
-// if nothing waits or by does not have the turn; the bell of by is rung when
-// that may have changed. It may wait while the other consumer, which had the
-// turn before, decodes one event.
-func (in *inbox) next(by *consumer, ev *wire.Event) (delivery, bool) {
+// setHandler sets the handler of the events that are taken from now on.
+func (in *inbox) setHandler(handler func(wire.Event)) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for in.turn == by && !in.closed && len(in.chunks) > 0 {
+	in.handler = handler
+}
+
+// activate makes the consumer the active one; nil for none.
+func (in *inbox) activate(c *consumer) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.active = c
+	in.ring()
+}
+
+// deactivate leaves no consumer active if c was the active one.
+func (in *inbox) deactivate(c *consumer) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.active == c {
+		in.active = nil
+	}
+}
+
+// close closes the inbox: no event is taken from then on.
+func (in *inbox) close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.closed = true
+}
+
+// currentCursor returns the cursor after the last event that was handled.
+func (in *inbox) currentCursor() wire.Cursor {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.cursor
+}
+
+// next takes the oldest event that waits, and copies it to ev. It returns false
+// if nothing waits or c is not the active consumer. The bell of c is rung when
+// that may have changed. next may wait while the consumer that was active before
+// decodes an event.
+func (in *inbox) next(c *consumer, ev *wire.Event) (delivery, bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for in.active == c && !in.closed && len(in.chunks) > 0 {
 		switch ch := in.chunks[0]; {
 		case ch.left == 0:
-			in.pass(ch)
+			in.passEmpty(ch)
 		case ch.next != nil:
 			*ev, ch.next = *ch.next, nil
 			return in.take(ch, ev.Seq), true
@@ -193,9 +240,20 @@ func (in *inbox) next(by *consumer, ev *wire.Event) (delivery, bool) {
 	return delivery{}, false
 }
 
-// decode decodes the next event of the oldest chunk, which then waits to be
-// taken. mu is held, but not while the event is decoded: meanwhile the chunk may
-// be cleared away, and the other consumer may get the turn.
+// passEmpty moves the position past the oldest chunk, which has no events: at
+// once or, while an event is being handled, together with that event. mu is held.
+func (in *inbox) passEmpty(ch *chunk) {
+	in.dropOldest()
+	if in.busy {
+		in.handling = ch.after
+		return
+	}
+	in.move(ch.after)
+}
+
+// decode claims and decodes the next event of the oldest chunk. mu is held, but
+// not while the event is decoded. Meanwhile the chunk may be removed, and the
+// other consumer may become active and take the event.
 func (in *inbox) decode(ch *chunk) {
 	in.decoding = ch
 	left := ch.left
@@ -205,30 +263,43 @@ func (in *inbox) decode(ch *chunk) {
 	if in.decoding != ch {
 		return
 	}
-	in.release()
+	in.endDecoding()
 	if ch.next = ev; err != nil {
-		in.fail(err)
+		in.failChunk(err)
 	}
 }
 
-// release lets the next event be decoded. mu is held.
-func (in *inbox) release() {
+// endDecoding lets the next event be claimed. mu is held.
+func (in *inbox) endDecoding() {
 	in.decoding = nil
 	in.decoded.Broadcast()
 }
 
-// fail ends the live session, because the data of a chunk are not what its
-// batch announced, and rewinds, so that the next session asks again for all
-// events that wait. mu is held, but not while the connection is closed.
-func (in *inbox) fail(err error) {
+// failChunk ends the current session, because the data of a chunk are not what
+// its batch announced, and rewinds. mu is held, but not while the connection is
+// closed.
+func (in *inbox) failChunk(err error) {
 	in.rewind()
 	if s := in.session; s != nil {
-		in.session = nil // what it receives from now on moves nothing
+		in.session = nil // so that no batch that still comes is taken
 		in.unlocked(func() { s.conn.Close(asError(err)) })
 	}
 }
 
-// unlocked releases mu while f runs, and locks it again.
+// rewind removes all events that wait, and goes back to the position after the
+// last event that was handled or is being handled. The next session begins
+// there. mu is held.
+func (in *inbox) rewind() {
+	in.chunks = nil
+	in.endDecoding()
+	in.events, in.bytes = 0, 0
+	in.queued, in.missed = in.handled, 0
+	if in.busy {
+		in.queued = in.handling
+	}
+}
+
+// unlocked releases mu while f runs.
 func (in *inbox) unlocked(f func()) {
 	in.mu.Unlock()
 	defer in.mu.Lock()
@@ -247,27 +318,16 @@ func (in *inbox) take(ch *chunk, seq uint64) delivery {
 	case ch.left > 0:
 		after = position{cursor: wire.Cursor{Epoch: ch.epoch(), Seq: seq}}
 	default:
-		in.drop(ch)
+		in.dropOldest()
 	}
 	in.taken++
 	in.busy, in.handling = true, after
 	return delivery{n: in.taken, after: after, handler: in.handler, session: in.session, credit: in.creditUpdate()}
 }
 
-// pass moves the position past the oldest chunk, which has no events: at once
-// or, while an event is being handled, together with that event. mu is held.
-func (in *inbox) pass(ch *chunk) {
-	in.drop(ch)
-	if in.busy {
-		in.handling = ch.after
-		return
-	}
-	in.move(ch.after)
-}
-
-// drop removes the oldest chunk. mu is held.
-func (in *inbox) drop(ch *chunk) {
-	in.bytes -= len(ch.data)
+// dropOldest removes the oldest chunk. mu is held.
+func (in *inbox) dropOldest() {
+	in.bytes -= len(in.chunks[0].data)
 	in.chunks[0] = nil // so that the data can be collected
 	if in.chunks = in.chunks[1:]; len(in.chunks) == 0 {
 		in.chunks = nil
@@ -284,8 +344,8 @@ func (in *inbox) done(d delivery) {
 		in.busy = false
 		d.after = in.handling // chunks without events may have come since
 	}
-	if d.n > in.moved {
-		in.moved = d.n
+	if d.n > in.latestDone {
+		in.latestDone = d.n
 		in.move(d.after)
 	}
 }
@@ -299,52 +359,9 @@ func (in *inbox) move(to position) {
 	}
 }
 
-// give gives the turn to a consumer.
-func (in *inbox) give(to *consumer) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.turn = to
-	in.ring()
-}
-
-// leave takes the turn away from the consumer, if the consumer has it.
-func (in *inbox) leave(by *consumer) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.turn == by {
-		in.turn = nil
-	}
-}
-
-// rewind removes all events that wait, and goes back to the position after the
-// last event that was handled or is being handled. mu is held.
-func (in *inbox) rewind() {
-	in.chunks = nil
-	in.release()
-	in.events, in.bytes = 0, 0
-	in.queued, in.missed = in.handled, 0
-	if in.busy {
-		in.queued = in.handling
-	}
-}
-
-// close closes the inbox: no event is taken from then on.
-func (in *inbox) close() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.closed = true
-}
-
-// at returns the cursor, the place after the last event that was handled.
-func (in *inbox) at() wire.Cursor {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.cursor
-}
-
 // advertise returns the credit of the session: what it has received, and what
-// there is room for on top. advertise records the credit as announced to the
-// server. mu is held.
+// there is room for on top. It records that credit as announced to the server. mu
+// is held.
 func (in *inbox) advertise() protocol.Credit {
 	in.advertised = in.advertised.Max(protocol.Credit{
 		Events: in.received + uint64(max(0, in.limit-in.events)),
@@ -355,9 +372,9 @@ func (in *inbox) advertise() protocol.Credit {
 
 // creditUpdate returns the credit to announce to the server, or nil if that is
 // not worth a call. It is worth one if less than half of the inbox is left of
-// the credit last announced, and at least half is free now. Otherwise the next
-// answer to a batch is early enough, because a server that has some credit sends
-// batches. mu is held.
+// the credit last announced, and at least half of the inbox is free. Otherwise
+// the next answer to a batch is early enough, because a server that has some
+// credit sends batches. mu is held.
 func (in *inbox) creditUpdate() *protocol.Credit {
 	events, bytes := in.limit-in.limit/2, in.limitBytes-in.limitBytes/2
 	low := in.advertised.Events < in.received+uint64(events) || in.advertised.Bytes < in.receivedBytes+uint64(bytes)

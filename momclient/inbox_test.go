@@ -33,7 +33,7 @@ var run = uuid.UUID{1}
 func newTestInbox(t *testing.T, limit, limitBytes int) *testInbox {
 	in := &testInbox{inbox: newInbox(limit, limitBytes, wire.Cursor{}), byHandler: newConsumer(), byLoop: newConsumer(), t: t}
 	in.connect(uuid.UUID{9})
-	in.give(in.byHandler)
+	in.activate(in.byHandler)
 	<-in.byHandler.bell
 	return in
 }
@@ -49,7 +49,7 @@ func (in *testInbox) connect(epoch uuid.UUID) position {
 		conn: duplex.NewConn(near, duplex.ConnConfig{MaxMessage: 1 << 16, MaxWaiting: 1 << 16, WriteTimeout: 1 << 40, MessageTimeout: 1 << 40}),
 	}
 	in.t.Cleanup(func() { in.session.conn.Close(wire.Errorf(wire.Closed, "the test is over")) })
-	from, _ := in.begin(in.session)
+	from, _ := in.attach(in.session)
 	return from
 }
 
@@ -107,7 +107,7 @@ func (in *testInbox) takes(by *consumer, seq, missed uint64) delivery {
 // isAt checks that the cursor is after the event seq.
 func (in *testInbox) isAt(seq uint64) {
 	in.t.Helper()
-	if got := in.at().Seq; got != seq {
+	if got := in.currentCursor().Seq; got != seq {
 		in.t.Errorf("the cursor is at %d; want %d", got, seq)
 	}
 }
@@ -118,7 +118,7 @@ func TestInboxTurns(t *testing.T) {
 	in.receives(1, 4, 0)
 	in.takes(in.byLoop, 0, 0)
 	in.done(in.takes(in.byHandler, 1, 0))
-	in.give(in.byLoop)
+	in.activate(in.byLoop)
 	in.takes(in.byHandler, 0, 0)
 	second := in.takes(in.byLoop, 2, 0)
 	third := in.takes(in.byLoop, 3, 0) // while the second is handled
@@ -149,16 +149,16 @@ func TestInboxBells(t *testing.T) {
 	}
 	in.receives(1, 1, 0)
 	rang(in.byHandler)
-	in.give(in.byLoop)
+	in.activate(in.byLoop)
 	rang(in.byLoop)
 	in.receives(2, 2, 0)
 	rang(in.byLoop)
 	in.receives(3, 2, 0) // no event
 	rang(nil)
-	in.leave(in.byHandler) // it does not have the turn
+	in.deactivate(in.byHandler) // it does not have the turn
 	in.receives(3, 3, 0)
 	rang(in.byLoop)
-	in.leave(in.byLoop)
+	in.deactivate(in.byLoop)
 	in.receives(4, 4, 0)
 	rang(nil)
 }
@@ -199,8 +199,8 @@ func TestInboxRest(t *testing.T) {
 	in.receives(9, 8, 4)
 	in.done(in.takes(in.byHandler, 1, 0))
 	second := in.takes(in.byHandler, 2, 0)
-	in.end(in.session)
-	in.give(nil)
+	in.detach(in.session)
+	in.activate(nil)
 	in.takes(in.byHandler, 0, 0)
 	in.takes(in.byLoop, 0, 0)
 	if from := in.connect(in.session.epoch); from.cursor.Seq != 8 {
@@ -211,7 +211,7 @@ func TestInboxRest(t *testing.T) {
 	}
 	in.done(second)
 	in.isAt(2)
-	in.give(in.byLoop)
+	in.activate(in.byLoop)
 	in.done(in.takes(in.byLoop, 3, 0))
 	in.isAt(3) // not over a gap that was not announced
 	in.done(in.takes(in.byLoop, 9, 5))
@@ -224,7 +224,7 @@ func TestInboxEndedSession(t *testing.T) {
 	in := newTestInbox(t, 10, 1<<20)
 	in.receives(1, 2, 0)
 	old, late := in.session, in.chunk(3, 3)
-	in.end(old)
+	in.detach(old)
 	if _, err := in.push(old, late, 0); !errors.Is(err, wire.Closed) {
 		t.Errorf("without a session: %v", err)
 	}
@@ -233,28 +233,28 @@ func TestInboxEndedSession(t *testing.T) {
 	if _, err := in.push(old, late, 0); !errors.Is(err, wire.Closed) {
 		t.Errorf("with another session: %v", err)
 	}
-	in.end(old) // it was not the live one
+	in.detach(old) // it was not the live one
 	in.session.reply = protocol.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 7}, Missed: 7, Snapshot: 1}
-	in.end(in.session)
+	in.detach(in.session)
 	if from := in.connect(epoch); from != (position{wire.Cursor{Epoch: epoch, Seq: 7}, true}) {
 		t.Errorf("after a session without a batch: %+v", from)
 	}
 	in.session.reply = protocol.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 7}}
-	in.end(in.session)
+	in.detach(in.session)
 	if from := in.connect(epoch); from != (position{wire.Cursor{Epoch: epoch, Seq: 7}, false}) {
 		t.Errorf("after one without a snapshot: %+v", from)
 	}
 	in.session.reply = protocol.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 1}}
-	in.end(old) // nor now
+	in.detach(old) // nor now
 	in.receives(8, 9, 0)
-	in.end(in.session)
+	in.detach(in.session)
 	if from := in.connect(epoch); from.cursor.Seq != 9 {
 		t.Errorf("after a session with a batch: %+v", from)
 	}
 	var ev wire.Event
 	in.next(in.byHandler, &ev)
 	in.done(mustTake(in, &ev)) // 2, of the epoch before: its position is of that epoch
-	if at := in.at(); at != (wire.Cursor{Epoch: old.epoch, Seq: 2}) {
+	if at := in.currentCursor(); at != (wire.Cursor{Epoch: old.epoch, Seq: 2}) {
 		t.Errorf("after event 2 the cursor is at %v", at)
 	}
 	in.takes(in.byHandler, 8, 7)
@@ -468,20 +468,20 @@ func TestInboxConsumers(t *testing.T) {
 			}
 			switch random.IntN(12) {
 			case 0:
-				in.give(in.byHandler)
+				in.activate(in.byHandler)
 			case 1, 2:
-				in.give(in.byLoop)
+				in.activate(in.byLoop)
 			case 3:
-				in.end(in.session)
-				in.give(nil)
+				in.detach(in.session)
+				in.activate(nil)
 				next = in.connect(in.session.epoch).cursor.Seq + 1
 			case 4:
-				in.end(in.session)
+				in.detach(in.session)
 				next = in.connect(in.session.epoch).cursor.Seq + 1
 			}
 		}
-		for in.at().Seq < events {
-			in.give([]*consumer{in.byHandler, in.byLoop}[random.IntN(2)])
+		for in.currentCursor().Seq < events {
+			in.activate([]*consumer{in.byHandler, in.byLoop}[random.IntN(2)])
 		}
 		close(stop)
 		consuming.Wait()
@@ -502,13 +502,13 @@ func TestInboxHandler(t *testing.T) {
 	in := newTestInbox(t, 10, 1<<20)
 	in.receives(1, 2, 0)
 	called := 0
-	in.handle(func(wire.Event) { called = 1 })
+	in.setHandler(func(wire.Event) { called = 1 })
 	d := in.takes(in.byHandler, 1, 0)
-	in.handle(func(wire.Event) { called = 2 })
+	in.setHandler(func(wire.Event) { called = 2 })
 	if d.handler(wire.Event{}); called != 1 {
 		t.Errorf("handler %d was called", called)
 	}
-	in.handle(nil)
+	in.setHandler(nil)
 	if d := in.takes(in.byHandler, 2, 0); d.handler != nil {
 		t.Error("there is a handler still")
 	}
@@ -521,7 +521,7 @@ func TestInboxMoveWhileHandling(t *testing.T) {
 	in.receives(1, 1, 0)
 	d := in.takes(in.byHandler, 1, 0)
 	in.receives(6, 5, 0)
-	in.give(in.byLoop)
+	in.activate(in.byLoop)
 	in.takes(in.byLoop, 0, 0)
 	in.isAt(0)
 	in.done(d)
@@ -535,7 +535,7 @@ func TestInboxBegunAgain(t *testing.T) {
 	in := newTestInbox(t, 10, 1<<20)
 	epoch := in.session.epoch
 	in.session.reply = protocol.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 4}, Snapshot: 1}
-	in.begun(in.session)
+	in.setStart(in.session)
 	in.isAt(0) // of the snapshot nothing has been seen
 	bad := in.chunk(5, 5)
 	bad.data = bad.data[:1]
@@ -547,9 +547,9 @@ func TestInboxBegunAgain(t *testing.T) {
 		t.Errorf("the next session begins at %+v", from)
 	}
 	in.session.reply = protocol.Subscribed{Cursor: wire.Cursor{Epoch: epoch, Seq: 9}}
-	in.begun(in.session) // which is not where the stream began
+	in.setStart(in.session) // which is not where the stream began
 	in.mu.Lock()
-	in.fail(wire.ProtocolError)
+	in.failChunk(wire.ProtocolError)
 	in.mu.Unlock()
 	if from := in.connect(epoch); from.cursor.Seq != 4 {
 		t.Errorf("another session begins at %+v", from)

@@ -13,59 +13,63 @@ import (
 	"mom.internal/wire"
 )
 
-// Options sets how a client behaves. The zero value works: it subscribes to
-// all events from now, once.
+// Options sets how a client behaves. The zero value subscribes to all events
+// from now on, without TLS, and does not reconnect. A bound of 0 or less stands
+// for its default, which the comment gives behind the semicolon.
 type Options struct {
-	// AutoReconnect makes the client connect again by itself whenever the
-	// connection is lost, the first connect included, until a refusal is final.
-	AutoReconnect bool
-	// Period caps the wait between two attempts, but for a longer one that the
-	// server asks for. With AutoReconnect the client also asks the server every
-	// Period whether it is alive, and takes the connection for lost when the
-	// answer takes that long; 20 s.
-	Period time.Duration
-
-	// From says where the first subscription begins, where Cursor is zero.
+	// From is where the first subscription begins, if Cursor is zero.
 	From wire.From
-	// Cursor, if not zero, is where the first subscription goes on: what an
-	// earlier client's Cursor returned.
+	// Cursor, if not zero, is where the first subscription begins: what Cursor of
+	// an earlier client returned.
 	Cursor wire.Cursor
-	// Filter selects events; zero takes all.
+	// Filter selects events. The zero Filter selects all.
 	Filter wire.Filter
 
-	// Name is how the server's operator sees this client; at most
-	// wire.MaxNameBytes.
+	// AutoReconnect makes the client connect again if the connection is lost, or
+	// if the first connection cannot be made, until the server refuses the client
+	// for good.
+	AutoReconnect bool
+	// Period bounds the wait between two attempts, unless the server asks for a
+	// longer one. With AutoReconnect the client also pings the server once in a
+	// Period, and takes the connection for lost if no answer comes within a
+	// Period; 20 s.
+	Period time.Duration
+
+	// Name is the name under which the server's operator sees this client. It has
+	// at most wire.MaxNameBytes.
 	Name string
-	// Token is what the server wants to hear in the greeting, if anything.
+	// Token is the secret by which the server lets the client in, if the server
+	// asks for one.
 	Token string
-	// TLS, if not nil, is spoken with the server, on the callback endpoint
-	// too. An empty ServerName becomes the host of the server's address, and a
-	// MinVersion of zero TLS 1.3.
+	// TLS, if not nil, makes the client use TLS, on the callback endpoint as well.
+	// If ServerName is empty, it is the host of the server's address. If
+	// MinVersion is 0, it is TLS 1.3.
 	TLS *tls.Config
 
-	// CallbackAddr, if not empty, is an address of this machine, host:port, on
-	// which the client listens for the server to dial back; the server then
-	// calls on that connection rather than on the one that the client dialled.
-	// Port 0 is any port. An empty or unspecified host is told to the server
-	// as the address that the client's own connection comes from.
+	// CallbackAddr, if not empty, is an address of this machine, host:port. The
+	// client listens on it while it subscribes, the server dials back, and events
+	// come on that connection. Port 0 stands for any free port. If the host is
+	// empty or unspecified, the server is told the host from which the client
+	// has connected.
 	CallbackAddr string
 
-	// Queue is how many events may wait for the handler; 4,096, 1,048,576 at
+	// Queue bounds the events that wait for the handler; 4,096, 1,048,576 at
 	// most.
 	Queue int
-	// QueueBytes is how many bytes of events, as encoded, may wait for the
-	// handler; 16 MiB. The last event may go over it, by MaxMessage at most.
+	// QueueBytes bounds the bytes of encoded events that wait for the handler;
+	// 16 MiB. The last event may go over it, by MaxMessage at most.
 	QueueBytes int
-	// MaxMessage is the longest message taken from the server, in bytes; 4 MiB,
-	// the longest that any server may send. One with default bounds sends no
-	// longer ones than 144 KiB.
+	// MaxMessage bounds a message from the server, in bytes; 4 MiB, which is the
+	// longest message that any server may send. A server with default settings
+	// sends at most 144 KiB.
 	MaxMessage int
 
-	// DialTimeout bounds connecting, TLS and greeting together; 5 s.
+	// DialTimeout bounds connecting, the TLS handshake and the greeting together;
+	// 5 s.
 	DialTimeout time.Duration
-	// CallTimeout bounds each call to the server, and History and Jobs with all
-	// their pages, so that no server can go on giving for ever; a message from
-	// its first byte to its last, and each write, too; 10 s.
+	// CallTimeout bounds each call to the server, each call of History and Jobs as
+	// a whole, each write, and each message from its first byte to its last;
+	// 10 s.
 	CallTimeout time.Duration
 
 	// DialContext, if not nil, replaces net.Dialer.DialContext.
@@ -74,23 +78,25 @@ type Options struct {
 	// told the port of the listener's Addr.
 	Listen func(network, addr string) (net.Listener, error)
 
-	// OnPanic, if not nil, is told of a panic in a handler.
+	// OnPanic, if not nil, is called if a handler panics. The client then goes on
+	// with the next event or status.
 	OnPanic func(*PanicError)
-	// Logger gets what a developer should know. Nil logs nothing, but for a
-	// handler's panic when OnPanic is nil as well: that goes to slog.Default,
-	// because it would be lost otherwise.
+	// Logger, if not nil, logs each connection status and what was turned away. If
+	// both Logger and OnPanic are nil, a handler's panic is logged to
+	// slog.Default.
 	Logger *slog.Logger
 }
 
-// withDefaults returns o with every zero or negative bound replaced.
+// withDefaults returns o with every bound of 0 or less, and every function that
+// is nil, replaced by its default.
 func (o Options) withDefaults() Options {
-	def(&o.Period, 20*time.Second)
-	def(&o.Queue, 4096)
+	setDefault(&o.Period, 20*time.Second)
+	setDefault(&o.Queue, 4096)
 	o.Queue = min(o.Queue, 1<<20)
-	def(&o.QueueBytes, 16<<20)
-	def(&o.MaxMessage, protocol.MaxServerMessage)
-	def(&o.DialTimeout, 5*time.Second)
-	def(&o.CallTimeout, 10*time.Second)
+	setDefault(&o.QueueBytes, 16<<20)
+	setDefault(&o.MaxMessage, protocol.MaxServerMessage)
+	setDefault(&o.DialTimeout, 5*time.Second)
+	setDefault(&o.CallTimeout, 10*time.Second)
 	if o.DialContext == nil {
 		o.DialContext = new(net.Dialer).DialContext
 	}
@@ -101,14 +107,15 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func def[T int | time.Duration](v *T, value T) {
+func setDefault[T int | time.Duration](v *T, value T) {
 	if *v <= 0 {
 		*v = value
 	}
 }
 
-// forCalls bounds the calls that are made with ctx.
-func (o *Options) forCalls(ctx context.Context) (context.Context, context.CancelFunc) {
+// callContext returns a context that also ends after CallTimeout, with a cause
+// that names it.
+func (o *Options) callContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, o.CallTimeout, fmt.Errorf("%w (Options.CallTimeout)", context.DeadlineExceeded))
 }
 

@@ -2,6 +2,7 @@ package momclient
 
 import (
 	"context"
+	"net"
 	"net/rpc"
 	"sync"
 	"sync/atomic"
@@ -15,56 +16,55 @@ import (
 	"mom.internal/wire"
 )
 
-// session is one connection to the server with its subscription.
+// session is a subscription on one connection to the server.
 type session struct {
-	c         *Client
-	conn      *duplex.Conn // that the client dialled
-	callee    *duplex.Conn // where the server calls; conn, or the one that it dialled
-	epoch     uuid.UUID
-	heartbeat time.Duration
-	resumed   bool // it began from a cursor
-	newEpoch  bool // of another epoch
-	reply     protocol.Subscribed
-	accepted  atomic.Bool // reply has come
-	heard     bool        // a batch has come; guarded by the inbox
+	c            *Client
+	conn         *duplex.Conn // the connection that the client dialled
+	callbackConn *duplex.Conn // the connection on which the server calls: conn, or the one that the server dialled back
+	epoch        uuid.UUID    // of the server
+	heartbeat    time.Duration
+	resumed      bool // the session began from a cursor
+	newEpoch     bool // that cursor is of another epoch
+	reply        protocol.Subscribed
+	accepted     atomic.Bool // reply has come
+	gotBatch     bool        // a batch has come; guarded by the inbox
 
-	stopped sync.WaitGroup // the goroutines that serve the connections
+	running       sync.WaitGroup // the goroutines that serve the connections, and the one that waits for reply
+	creditReplies chan *rpc.Call // replies to Credit, which nobody reads
 
-	// Owned by the goroutine that serves callee.
-	decoder   *protocol.EventDecoder
-	beats     beats           // batches without news
-	next      uint64          // Seq of the first event that has not come
-	batchAt   time.Time       // when the latest batch came
-	received  uint64          // events
-	held      int             // answers held back
-	heldBytes int             // of the events that they answer
-	answered  protocol.Credit // in the latest answer that was not held back
-
-	bye *wire.Error // what the server said before it closed the connection; nil for nothing
-
-	given chan *rpc.Call // replies to Credit; nobody reads them
+	// Owned by the goroutine that serves callbackConn.
+	decoder      *protocol.EventDecoder
+	empty        emptyBatches
+	next         uint64          // Seq of the first event that has not come
+	received     uint64          // events that have come
+	lastBatch    time.Time       // when the latest batch came
+	delayed      int             // answers that were delayed, since one was sent at once
+	delayedBytes int             // of the events that they answer
+	advertised   protocol.Credit // in the latest answer that was sent at once
+	goodbye      *wire.Error     // why the server is about to close the connection; nil if it has not said
 }
 
-// connect makes a session: it is the client's live one when connect returns.
-func (c *Client) connect(ctx context.Context) (*session, error) {
-	l, err := c.dial(ctx)
+// newSession connects and subscribes. It returns when the server has accepted.
+func (c *Client) newSession(ctx context.Context) (*session, error) {
+	gc, err := c.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{c: c, conn: l.conn, callee: l.conn, epoch: l.epoch, heartbeat: l.heartbeat, given: make(chan *rpc.Call, 1)}
-	s.beats = beats{began: time.Now(), every: l.heartbeat}
-	args := c.enter(s)
-	if err := s.subscribe(ctx, l, args); err != nil {
+	s := &session{c: c, conn: gc.conn, callbackConn: gc.conn, epoch: gc.epoch, heartbeat: gc.heartbeat, creditReplies: make(chan *rpc.Call, 1)}
+	s.empty = emptyBatches{began: time.Now(), heartbeat: gc.heartbeat}
+	if err := s.subscribe(ctx, gc.local, s.attach()); err != nil {
 		s.close(asError(err))
 		return nil, err
 	}
 	return s, nil
 }
 
-// enter makes s the live session and returns what to subscribe with.
-func (c *Client) enter(s *session) *protocol.SubscribeArgs {
-	from, credit := c.inbox.begin(s)
-	args := &protocol.SubscribeArgs{Name: c.opts.Name, From: c.opts.From, Filter: c.opts.Filter, Credit: credit}
+// attach makes s the session from which the inbox takes events, and returns the
+// arguments with which to subscribe.
+func (s *session) attach() *protocol.SubscribeArgs {
+	opts := &s.c.opts
+	from, credit := s.c.inbox.attach(s)
+	args := &protocol.SubscribeArgs{Name: opts.Name, From: opts.From, Filter: opts.Filter, Credit: credit}
 	if cursor := from.cursor; !cursor.IsZero() {
 		args.From, args.Cursor, args.Renew = wire.FromCursor, cursor, from.renew
 		s.resumed, s.newEpoch = true, cursor.Epoch != s.epoch
@@ -75,42 +75,47 @@ func (c *Client) enter(s *session) *protocol.SubscribeArgs {
 	return args
 }
 
-// subscribe makes the call, and the callback endpoint before it.
-func (s *session) subscribe(ctx context.Context, l *link, args *protocol.SubscribeArgs) error {
-	ctx, cancel := s.c.opts.forCalls(ctx)
+// subscribe calls the server's Subscribe, with a callback endpoint if Options
+// say so. local is the client's end of conn.
+func (s *session) subscribe(ctx context.Context, local net.Addr, args *protocol.SubscribeArgs) error {
+	ctx, cancel := s.c.opts.callContext(ctx)
 	defer cancel()
 	if s.c.opts.CallbackAddr == "" {
-		s.serve(s.conn)
-		return s.ask(ctx, args)
+		s.serveCallbacks()
+		return s.callSubscribe(ctx, args)
 	}
-	s.stopped.Go(func() { s.conn.Serve("", nil) })
-	ep, err := s.c.listen(l.local)
+	s.running.Go(func() { s.conn.Serve("", nil) })
+	ep, err := s.c.listen(local)
 	if err != nil {
 		return err
 	}
 	defer ep.close()
-	args.CallbackAddr, args.Ticket = ep.addr, ep.ticket
-	return s.meet(ctx, ep, args)
+	return s.subscribeWithEndpoint(ctx, ep, args)
 }
 
-// ask makes the call.
-func (s *session) ask(ctx context.Context, args *protocol.SubscribeArgs) error {
+// serveCallbacks starts the goroutine that serves the server's calls.
+func (s *session) serveCallbacks() {
+	s.running.Go(func() { s.callbackConn.Serve(protocol.CallbackService, &callback{s}) })
+}
+
+// callSubscribe calls the server's Subscribe.
+func (s *session) callSubscribe(ctx context.Context, args *protocol.SubscribeArgs) error {
 	err := s.conn.Call(ctx, protocol.MethodSubscribe, args, &s.reply)
 	if err == nil {
 		s.accepted.Store(true)
-		s.c.inbox.begun(s)
+		s.c.inbox.setStart(s)
 	}
-	return withSetting(err)
+	return nameOption(err)
 }
 
-// serve starts the goroutine that takes the server's calls.
-func (s *session) serve(conn *duplex.Conn) {
-	s.stopped.Go(func() { conn.Serve(protocol.CallbackService, &callback{s}) })
+// startPosition returns the position at which the stream begins, by the server's reply.
+func (s *session) startPosition() position {
+	return position{cursor: s.reply.Cursor, renew: s.reply.Snapshot > 0}
 }
 
-// watch waits until the session is over and returns why. It ends the session
-// when nothing is heard for two and a half heartbeats, when with AutoReconnect
-// the server does not answer for a Period, and when ctx is done.
+// watch waits until the session has ended, and returns why. It ends the session
+// if ctx is done, if nothing comes for two and a half heartbeats, and, with
+// AutoReconnect, if the server does not answer a ping within a Period.
 func (s *session) watch(ctx context.Context) error {
 	limit := s.heartbeat * 5 / 2
 	silence := time.NewTimer(limit)
@@ -122,14 +127,14 @@ func (s *session) watch(ctx context.Context) error {
 	for {
 		select {
 		case <-s.conn.Done():
-			return s.close(asError(withSetting(s.conn.Err())))
-		case <-s.callee.Done():
-			return s.close(asError(withSetting(s.callee.Err())))
+			return s.close(asError(nameOption(s.conn.Err())))
+		case <-s.callbackConn.Done():
+			return s.close(asError(nameOption(s.callbackConn.Err())))
 		case <-ctx.Done():
 			s.unsubscribe()
 			return s.close(wire.Errorf(wire.Closed, "unsubscribed"))
 		case <-silence.C:
-			left := limit - time.Since(s.callee.LastReceived())
+			left := limit - time.Since(s.callbackConn.LastReceived())
 			if left <= 0 {
 				return s.close(wire.Errorf(wire.Timeout, "nothing heard from %s for %v", s.c.addr, limit))
 			}
@@ -148,34 +153,28 @@ func (s *session) watch(ctx context.Context) error {
 	}
 }
 
-// unsubscribe tells the server, which then need not find out. It waits for the
-// answer a second at most.
+// giveCredit announces the credit to the server. It does not wait for an answer.
+func (s *session) giveCredit(credit *protocol.Credit) {
+	s.conn.Client().Go(protocol.MethodCredit, credit, &protocol.Nothing{}, s.creditReplies)
+}
+
+// unsubscribe tells the server that the session ends, and waits at most a
+// second for the answer.
 func (s *session) unsubscribe() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	s.conn.Call(ctx, protocol.MethodUnsubscribe, &protocol.Nothing{}, &protocol.Nothing{})
 }
 
-// close ends the session and its goroutines, and returns why it ended: the
-// server's goodbye where it said one.
+// close ends the session, waits for its goroutines, and returns why it ended:
+// the server's goodbye if there was one, and why otherwise.
 func (s *session) close(why *wire.Error) error {
 	s.conn.Close(why)
-	s.callee.Close(why)
-	s.stopped.Wait()
-	s.c.inbox.end(s)
-	if s.bye != nil {
-		return s.bye
+	s.callbackConn.Close(why)
+	s.running.Wait()
+	s.c.inbox.detach(s)
+	if s.goodbye != nil {
+		return s.goodbye
 	}
 	return why
-}
-
-// giveCredit announces the credit to the server. It does not wait for an answer.
-func (s *session) giveCredit(credit *protocol.Credit) {
-	s.conn.Client().Go(protocol.MethodCredit, credit, &protocol.Nothing{}, s.given)
-}
-
-// begins returns the position at which the stream begins, from the server's
-// reply.
-func (s *session) begins() position {
-	return position{cursor: s.reply.Cursor, renew: s.reply.Snapshot > 0}
 }

@@ -9,24 +9,24 @@ import (
 	"mom.internal/wire"
 )
 
-// ConnectionKind says what happened to the connection.
+// ConnectionKind is what happened to the connection.
 type ConnectionKind uint8
 
-// What may happen, in the order in which it usually does.
+// The kinds, in their usual order.
 const (
 	Connecting   ConnectionKind = iota + 1 // an attempt begins
-	Connected                              // subscribed
-	Lost                                   // the connection ended, or could not be made: Err
-	Reconnecting                           // an attempt follows after Delay
-	Resumed                                // subscribed again, or from a given cursor: Replayed, Missed, NewEpoch
-	Refused                                // the server said no: Err; Final or not
-	Draining                               // the server is shutting down: Err
-	Closed                                 // the client was closed, or unsubscribed
+	Connected                              // the server has accepted the subscription
+	Lost                                   // the connection ended, or could not be made
+	Reconnecting                           // another attempt follows after Delay
+	Resumed                                // the server has accepted again, or from Options.Cursor
+	Refused                                // the server refused the client
+	Draining                               // the server is shutting down
+	Closed                                 // the client has unsubscribed, or is closed
 )
 
 var kindNames = [...]string{"", "connecting", "connected", "lost", "reconnecting", "resumed", "refused", "draining", "closed"}
 
-// String returns the kind in a word.
+// String returns the kind as a word in lower case.
 func (k ConnectionKind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -34,23 +34,23 @@ func (k ConnectionKind) String() string {
 	return fmt.Sprintf("ConnectionKind(%d)", uint8(k))
 }
 
-// ConnectionStatus is a change of the connection. Fields that do not apply to
-// its Kind are zero.
+// ConnectionStatus is a change of the connection. The fields that its Kind does
+// not name are zero.
 type ConnectionStatus struct {
 	Kind     ConnectionKind
 	Time     time.Time
 	Server   string        // the address that New was given
-	Epoch    uuid.UUID     // Connected, Resumed: the server's life
+	Epoch    uuid.UUID     // Connected, Resumed: of the server
 	Err      error         // Lost, Reconnecting, Refused, Draining: why
-	Final    bool          // Refused: the client will not try again
+	Final    bool          // Refused: the client does not try again, even with AutoReconnect
 	Attempt  int           // Reconnecting: 1 for the first since the loss
-	Delay    time.Duration // Reconnecting: until the attempt
-	NewEpoch bool          // Resumed: the server is not the one that the cursor was of
-	Replayed uint64        // Resumed: events in the cache from the cursor on, before the filter
-	Missed   uint64        // Resumed: events between the cursor and the first of these
+	Delay    time.Duration // Reconnecting: the wait before the attempt
+	NewEpoch bool          // Resumed: the server was restarted, or is another one
+	Replayed uint64        // Resumed: cached events that the server sends again, before the filter
+	Missed   uint64        // Resumed: events that were missed
 }
 
-// String says it in a line.
+// String returns the status in a line, for people.
 func (s ConnectionStatus) String() string {
 	switch s.Kind {
 	case Lost, Draining:
@@ -72,16 +72,16 @@ func (s ConnectionStatus) String() string {
 	return fmt.Sprintf("%v %s", s.Kind, s.Server)
 }
 
-// report tells the OnConnection handler, in its turn.
+// report queues a status for the OnConnection handler, and logs it.
 func (c *Client) report(s ConnectionStatus) {
 	s.Time, s.Server = time.Now(), c.addr
 	c.statuses.push(s)
 	c.opts.logger().Info("momclient: connection", "server", c.addr, "status", s.String())
 }
 
-// failed is the status of a connection that could not be made, or that the
-// server refused.
-func failed(err error) ConnectionStatus {
+// failure returns the status of an attempt that failed with err: the connection
+// could not be made, or the server refused the client.
+func failure(err error) ConnectionStatus {
 	switch e := asError(err); e.Code {
 	case wire.Lost, wire.Timeout, wire.Stalled, wire.Closed:
 		return ConnectionStatus{Kind: Lost, Err: err}

@@ -2,7 +2,7 @@ package momclient
 
 import "sync"
 
-// statuses is the queue between the client and its OnConnection handler.
+// statuses is the queue of the statuses for the OnConnection handler.
 type statuses struct {
 	bell bell // closed after the last status
 
@@ -10,8 +10,8 @@ type statuses struct {
 	wait []ConnectionStatus
 }
 
-// maxStatuses bounds what waits for a handler that does not return; the oldest
-// go first.
+// maxStatuses bounds the statuses that wait for a handler that does not return.
+// The oldest are discarded.
 const maxStatuses = 256
 
 func (q *statuses) push(s ConnectionStatus) {

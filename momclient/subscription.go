@@ -8,29 +8,29 @@ import (
 	"mom.internal/wire"
 )
 
-// subscription is one Subscribe, over as many sessions as it takes. Its
-// goroutine connects, watches the session, and connects again.
+// subscription is one call of Subscribe or Events, over as many sessions as it
+// takes.
 type subscription struct {
-	c      *Client
-	by     *consumer       // takes the events
-	ctx    context.Context // ends with Unsubscribe or Close
-	cancel context.CancelFunc
-	ready  chan struct{} // closed when the server has accepted, the first time
-	done   chan struct{} // closed when the goroutine is through
-	err    error         // why; set before done is closed
+	c        *Client
+	consumer *consumer       // takes the events
+	ctx      context.Context // ends with Unsubscribe or Close
+	cancel   context.CancelFunc
+	ready    chan struct{} // closed when the server has accepted, the first time
+	done     chan struct{} // closed when run has returned
+	err      error         // why the subscription ended; set before done is closed
 
 	// Owned by run until done is closed.
 	accepted bool       // ready is closed
-	attempt  int        // failed since the last session that held
-	failed   error      // why the latest attempt or session ended
+	attempt  int        // attempts since the last session that held
+	lastErr  error      // why the latest attempt failed, or the latest session ended
 	random   *rand.Rand // for the waits
 }
 
-// run keeps the subscription until it is ended, refused for good, or, without
-// AutoReconnect, lost. When the last status is reported, Subscribe may be
-// called again, from its handler too.
+// run makes sessions until the subscription is ended, refused for good, or,
+// without AutoReconnect, lost. It reports the last status last, because the
+// application may then call Subscribe again, from the handler as well.
 func (sub *subscription) run() {
-	last := sub.keep()
+	last := sub.runSessions()
 	c := sub.c
 	c.mu.Lock()
 	c.sub = nil
@@ -42,22 +42,22 @@ func (sub *subscription) run() {
 	c.mu.Unlock()
 	sub.cancel()
 	close(sub.done)
-	if !closed || last.Kind != Closed { // Close reports for itself, when all is gone
+	if !closed || last.Kind != Closed { // Close reports Closed after all else
 		c.report(last)
 	}
 }
 
-// keep makes session after session and returns the status that ends the
-// subscription.
-func (sub *subscription) keep() ConnectionStatus {
+// runSessions makes one session after the other, and returns the status that
+// ends the subscription.
+func (sub *subscription) runSessions() ConnectionStatus {
 	c := sub.c
 	for {
 		c.report(ConnectionStatus{Kind: Connecting})
 		began := time.Now()
-		s, err := c.connect(sub.ctx)
-		status := failed(err)
+		s, err := c.newSession(sub.ctx)
+		status := failure(err)
 		if err == nil {
-			sub.accept(s)
+			sub.connected(s)
 			err = s.watch(sub.ctx)
 			status = ConnectionStatus{Kind: Lost, Err: err}
 			if time.Since(began) > c.opts.Period {
@@ -67,34 +67,35 @@ func (sub *subscription) keep() ConnectionStatus {
 		if sub.ctx.Err() != nil || !c.opts.AutoReconnect || wire.IsFinal(err) {
 			return status
 		}
-		sub.failed = err
+		sub.lastErr = err
 		c.report(status)
-		if !sub.pause(err) {
+		if !sub.wait(err) {
 			return status
 		}
 	}
 }
 
-// accept reports the session, and that Subscribe may return.
-func (sub *subscription) accept(s *session) {
-	status := ConnectionStatus{Kind: Connected, Epoch: s.epoch}
-	if !sub.accepted {
-		sub.c.report(status)
-		sub.c.inbox.give(sub.by)
+// connected reports that s has begun. The first session also makes the consumer
+// active, and Subscribe return.
+func (sub *subscription) connected(s *session) {
+	first := !sub.accepted
+	if first {
+		sub.c.report(ConnectionStatus{Kind: Connected, Epoch: s.epoch})
+		sub.c.inbox.activate(sub.consumer)
 		sub.accepted = true
 		close(sub.ready)
-	} else {
-		status.Kind = Resumed
 	}
-	if s.resumed || status.Kind == Resumed {
-		status.Kind, status.NewEpoch = Resumed, s.newEpoch
-		status.Replayed, status.Missed = s.reply.Head-s.reply.Cursor.Seq, s.reply.Missed
-		sub.c.report(status)
+	if !first || s.resumed {
+		sub.c.report(ConnectionStatus{
+			Kind: Resumed, Epoch: s.epoch, NewEpoch: s.newEpoch,
+			Replayed: s.reply.Head - s.reply.Cursor.Seq, Missed: s.reply.Missed,
+		})
 	}
 }
 
-// pause waits before the next attempt; false when the subscription ended.
-func (sub *subscription) pause(err error) bool {
+// wait waits before the next attempt, and returns false if the subscription was
+// ended meanwhile. err is why the attempt before failed.
+func (sub *subscription) wait(err error) bool {
 	sub.attempt++
 	delay := max(backoff(sub.attempt, sub.c.opts.Period, sub.random), asError(err).After)
 	sub.c.report(ConnectionStatus{Kind: Reconnecting, Err: err, Attempt: sub.attempt, Delay: delay})
@@ -105,5 +106,28 @@ func (sub *subscription) pause(err error) bool {
 		return true
 	case <-sub.ctx.Done():
 		return false
+	}
+}
+
+// end ends the subscription and waits for run to return.
+func (sub *subscription) end() {
+	sub.cancel()
+	<-sub.done
+	c := sub.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pulling == sub {
+		c.pulling = nil
+	}
+}
+
+// deactivate stops the delivery of events, after the subscription has ended,
+// unless the client has subscribed again since.
+func (sub *subscription) deactivate() {
+	c := sub.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sub == nil {
+		c.inbox.deactivate(sub.consumer)
 	}
 }

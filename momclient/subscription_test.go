@@ -189,11 +189,11 @@ func TestSubscribeErrors(t *testing.T) {
 		text  string
 	}{
 		{"no server in time", func(*harness.Server, *harness.Client, context.CancelCauseFunc) {}, context.DeadlineExceeded, wire.Lost,
-			"context deadline exceeded; at last: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
+			"context deadline exceeded; the latest attempt: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
 		{"no server, and the caller gives up", func(_ *harness.Server, _ *harness.Client, cancel context.CancelCauseFunc) {
 			cancel(errors.New("the user has gone"))
 		}, context.Canceled, wire.Lost,
-			"context canceled: the user has gone; at last: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
+			"context canceled: the user has gone; the latest attempt: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
 		{"no server, and unsubscribed", func(_ *harness.Server, c *harness.Client, _ context.CancelCauseFunc) { c.Unsubscribe() }, wire.Closed, nil,
 			"momclient: unsubscribed"},
 		{"no server, and then one that refuses for good", func(s *harness.Server, _ *harness.Client, _ context.CancelCauseFunc) {
@@ -202,7 +202,7 @@ func TestSubscribeErrors(t *testing.T) {
 		{"a server that does not answer", func(s *harness.Server, _ *harness.Client, _ context.CancelCauseFunc) {
 			calls(s, func(*caller, *protocol.SubscribeArgs) error { time.Sleep(time.Hour); return nil })
 		}, context.DeadlineExceeded, wire.Lost, // for an hour, of which Subscribe waits a minute
-			"context deadline exceeded; at last: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
+			"context deadline exceeded; the latest attempt: cannot connect to mem-server:7420: dial mem mem-server:7420: connection refused"},
 	} {
 		harness.Bubble(t, func(s *harness.Server) {
 			c := s.Client(momclient.Options{AutoReconnect: true, CallTimeout: 2 * time.Hour, Period: 2 * time.Hour})

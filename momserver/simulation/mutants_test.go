@@ -48,7 +48,7 @@ var mutants = []mutant{
 		{"momclient/inbox.go", "return in.queued, in.advertise()", "return in.handled, in.advertise()"},
 	}, []string{invariant.NoRepeats, invariant.Ended}, tests{}},
 	{"cursor moved for an ended session", []edit{
-		{"momclient/inbox.go", "if d.n > in.moved {", "if true {"},
+		{"momclient/inbox.go", "if d.n > in.latestDone {", "if true {"},
 	}, []string{invariant.Ended, invariant.NoRepeats, invariant.Gaps}, tests{}},
 	{"stale epoch accepted", []edit{
 		{"momserver/internal/history/position.go", "if cursor.Epoch != h.epoch {", "if cursor.Epoch != h.epoch && cursor.Seq > h.cache.head {"},
@@ -72,7 +72,7 @@ var mutants = []mutant{
 		{"momserver/server.go", "\ts.closeConns()\n\ts.running.Wait()\n", ""},
 	}, []string{invariant.Bounded}, tests{}},
 	{"client's Close leak", []edit{
-		{"momclient/session.go", "\ts.conn.Close(why)\n\ts.callee.Close(why)\n\ts.stopped.Wait()\n", ""},
+		{"momclient/session.go", "\ts.conn.Close(why)\n\ts.callbackConn.Close(why)\n\ts.running.Wait()\n", ""},
 	}, []string{invariant.Bounded, invariant.Healthy, invariant.Liveness, invariant.Reasons}, tests{}},
 	{"snapshot outside the lock", []edit{
 		{"momserver/internal/history/position.go", "\tif edge != nil {\n\t\tp.snapshot = edge.snapshot()\n\t}\n\th.mu.Unlock()\n", "\th.mu.Unlock()\n\tif from == wire.FromNow {\n\t\ttime.Sleep(200 * time.Millisecond)\n\t}\n\th.mu.Lock()\n\tif edge != nil {\n\t\tp.snapshot = edge.snapshot()\n\t}\n\th.mu.Unlock()\n"},
@@ -99,7 +99,7 @@ var mutants = []mutant{
 		{"momserver/drop.go", "case wire.Stalled:\n\t\treturn ReasonStalled", "case wire.Stalled:\n\t\treturn ReasonWriteTimeout"},
 	}, []string{invariant.Reasons}, tests{}},
 	{"loop that overtakes a handler", []edit{
-		{"momclient/inbox.go", "if d.n > in.moved {", "if d.n == in.moved+1 {"},
+		{"momclient/inbox.go", "if d.n > in.latestDone {", "if d.n == in.latestDone+1 {"},
 	}, []string{invariant.Ended, invariant.Order, invariant.NoRepeats, invariant.Gaps, invariant.Sum, invariant.Liveness}, tests{}},
 	{"callback connection left open", []edit{
 		{"momserver/subscribers.go", "\tif sub.callbackConn != sub.conn {\n\t\tsub.callbackConn.Close(end)\n\t}\n", ""},
@@ -136,7 +136,7 @@ var mutants = []mutant{
 		{"momserver/service.go", "\t\tdefer sv.mu.Unlock()\n\t\tsv.startIdleTimer()\n", "\t\tdefer sv.mu.Unlock()\n"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"silence of the wrong connection", []edit{
-		{"momclient/session.go", "time.Since(s.callee.LastReceived())", "time.Since(s.conn.LastReceived())"},
+		{"momclient/session.go", "time.Since(s.callbackConn.LastReceived())", "time.Since(s.conn.LastReceived())"},
 	}, []string{invariant.Healthy}, tests{}},
 	{"attempts counted for ever", []edit{
 		{"momclient/subscription.go", "\t\t\t\tsub.attempt = 0 // it held\n", ""},
@@ -169,7 +169,7 @@ var mutants = []mutant{
 		{"momserver/accept.go", "if s.perAddr[c.addr]--; s.perAddr[c.addr] == 0 {\n\t\tdelete(s.perAddr, c.addr)\n\t}", "s.perAddr[c.addr]--"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"what waits is thrown away", []edit{
-		{"momclient/client.go", "\t<-sub.done\n\tc.mu.Lock()\n", "\t<-sub.done\n\tc.inbox.mu.Lock()\n\tc.inbox.rewind()\n\tc.inbox.mu.Unlock()\n\tc.mu.Lock()\n"},
+		{"momclient/subscription.go", "\t<-sub.done\n\tc := sub.c\n", "\t<-sub.done\n\tc := sub.c\n\tc.inbox.mu.Lock()\n\tc.inbox.rewind()\n\tc.inbox.mu.Unlock()\n"},
 	}, nil, tests{"momclient", "^TestBacklog$"}},
 	{"event decoded before it is claimed", []edit{
 		{"momclient/inbox.go", "\t\"sync\"\n", "\t\"sync\"\n\t\"time\"\n"},
