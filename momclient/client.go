@@ -55,8 +55,9 @@ func (c *Client) OnConnection(handler func(ConnectionStatus)) {
 }
 
 // Subscribe subscribes, and returns when the server has accepted. From then on
-// the OnEvent handler gets the events, until Unsubscribe, Close or, without
-// AutoReconnect, the loss of the connection.
+// the OnEvent handler gets the events, until Unsubscribe or Close. If the
+// connection is lost, the handler still gets the events that wait. Without
+// AutoReconnect the subscription then ends, and Subscribe may be called again.
 //
 // The first subscription begins where Options.Cursor or Options.From say. Each
 // later one goes on from the last event that has come.

@@ -15,8 +15,8 @@ import (
 
 // History returns up to n cached events after since, oldest first, and the cursor
 // after the last of them, without a subscription. If n is 0 or less, it returns
-// all. If since is zero or of another epoch, it begins with the oldest cached
-// event.
+// all. A zero since stands for the oldest cached event, and a cursor of another
+// epoch for the beginning of the server's epoch.
 //
 // Events that have left the cache are counted in Missed of the event that follows
 // them. If no event follows, the error is a [wire.Lost] error with the number.
