@@ -4,10 +4,9 @@ import (
 	"math"
 	"time"
 
+	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
-
-	"mom.internal/wire"
 )
 
 // callback has the methods that the server calls, under the name

@@ -3,9 +3,8 @@ package momclient
 import (
 	"github.com/google/uuid"
 
-	"mom.internal/wire/protocol"
-
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // position is how far a client has got. If renew is set, the snapshot that

@@ -131,9 +131,9 @@ func (c *Client) Cursor() wire.Cursor { return c.inbox.currentCursor() }
 // Unsubscribe ends the subscription, and returns when its connection is closed.
 // It waits at most a second for the server's answer. It does not wait for a call
 // of the OnEvent handler that is under way, and no other call follows. Events
-// that wait are kept for the next Subscribe. If the connection has been lost,
-// Unsubscribe only stops the delivery of the events that wait. It always returns
-// nil.
+// that wait are kept for the next Subscribe. If the subscription has ended with
+// the loss of the connection, Unsubscribe only stops the delivery of the events
+// that wait. It always returns nil.
 func (c *Client) Unsubscribe() error {
 	c.mu.Lock()
 	sub := c.sub

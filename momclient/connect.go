@@ -7,12 +7,11 @@ import (
 	"net"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 )
 
 // greetedConn is a connection to the server after the greeting. Nothing is

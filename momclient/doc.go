@@ -20,12 +20,13 @@
 //
 // # Order
 //
-// Events come one at a time, in the order of their Seq, and within an epoch each
-// comes once, across reconnects as well. Events of different jobs, and of
-// different packages of one job, may alternate. The events of a snapshot come
-// first, in the order of their jobs, and have Snapshot set: at the start of a
-// subscription from now on, and after a gap, a snapshot has the latest event of
-// every unfinished run.
+// Events come one at a time, in the order of their Seq, and each comes once
+// within an epoch, across reconnects as well. Events of different jobs, and of
+// different packages of one job, may alternate.
+//
+// A subscription that does not begin at a cursor begins with a snapshot, which is
+// the latest event of every unfinished run. After a gap there is a snapshot, too.
+// Its events have Snapshot set, and are the only ones that may come twice.
 //
 // # Loss
 //

@@ -8,10 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
-
-	"mom.internal/wire"
 )
 
 // endpoint is the callback endpoint of one session: a listener to which the

@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"sync"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 )
 
 // History returns up to n cached events after since, oldest first, and the cursor

@@ -3,9 +3,8 @@ package momclient
 import (
 	"sync"
 
-	"mom.internal/wire/protocol"
-
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // inbox stands between the sessions, which receive events, and the consumers,
@@ -19,20 +18,20 @@ import (
 // event has returned, the delivery is done. At any of these steps another
 // goroutine may change the session or the active consumer, or close the inbox.
 //
-// These hold whenever mu is not held:
+// Its invariants, whenever mu is free:
 //
-//   - One consumer at most is active. An event is decoded once and taken once,
-//     in the order of the chunks. The consumer that decodes an event need not be
-//     the one that takes it.
+//   - At most one consumer is active. An event that waits is decoded once and
+//     taken once, in the order of the chunks. The consumer that decodes an event
+//     need not be the one that takes it.
 //   - What waits stays until it is taken, even if the session ends, because a
 //     server that was restarted could not send it again. Only rewind removes it,
-//     and then the next session asks for it again.
-//   - Only the current session pushes events and ends the connection.
-//   - The cursor is not past an event that waits or is being handled, unless a
-//     later event has been handled, nor past missed events that no event has
-//     announced, nor within a snapshot.
-//   - events and bytes are the sums over chunks. The server has sent no more than
-//     it has credit for, and its credit never becomes less in one session.
+//     and the next session then asks for it again.
+//   - Only the current session pushes chunks, and no more than it had given
+//     credit for. The credit never becomes less in one session.
+//   - The cursor is never past an event that waits, nor past missed events that
+//     no event has announced, nor within a snapshot. It is past an event that is
+//     being handled only if a later event has already been handled.
+//   - events and bytes are the sums over chunks.
 type inbox struct {
 	limit      int // events that may wait
 	limitBytes int // bytes of events that may wait; the last event may go over

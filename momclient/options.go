@@ -8,9 +8,8 @@ import (
 	"net"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // Options sets how a client behaves. The zero value subscribes to all events

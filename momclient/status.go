@@ -34,8 +34,8 @@ func (k ConnectionKind) String() string {
 	return fmt.Sprintf("ConnectionKind(%d)", uint8(k))
 }
 
-// ConnectionStatus is a change of the connection. The fields that its Kind does
-// not name are zero.
+// ConnectionStatus is a change of the connection. Kind, Time and Server are always
+// set, and each other field only with the kinds that its comment names.
 type ConnectionStatus struct {
 	Kind     ConnectionKind
 	Time     time.Time
@@ -46,8 +46,8 @@ type ConnectionStatus struct {
 	Attempt  int           // Reconnecting: 1 for the first since the loss
 	Delay    time.Duration // Reconnecting: the wait before the attempt
 	NewEpoch bool          // Resumed: the server was restarted, or is another one
-	Replayed uint64        // Resumed: cached events that the server sends again, before the filter
-	Missed   uint64        // Resumed: events that were missed
+	Replayed uint64        // Resumed: cached events after the cursor, whether or not the filter selects them
+	Missed   uint64        // Resumed: events after the cursor that have left the cache
 }
 
 // String returns the status in a line, for people.
