@@ -11,9 +11,9 @@ import (
 // the server asked for a longer one.
 const firstDelay = 200 * time.Millisecond
 
-// backoff returns the wait before the n-th attempt. It doubles from firstDelay
-// to period, less a random part of up to half, so that the clients of a
-// restarted server do not all come at once.
+// backoff returns the wait before the n-th attempt. The wait doubles from
+// firstDelay up to period. A random part, at most half of it, is taken off, so
+// that the clients of a restarted server do not all come at once.
 func backoff(n int, period time.Duration, random *rand.Rand) time.Duration {
 	d := min(firstDelay<<min(n-1, 20), period)
 	return d - time.Duration(random.Int64N(int64(d/2)+1))

@@ -80,9 +80,9 @@ type Options struct {
 	// OnPanic, if not nil, is called if a handler panics. The client then goes on
 	// with the next event or status.
 	OnPanic func(*PanicError)
-	// Logger, if not nil, logs each connection status and what was turned away. If
-	// both Logger and OnPanic are nil, a handler's panic is logged to
-	// slog.Default.
+	// Logger, if not nil, logs each connection status, and each connection that
+	// was turned away from the callback endpoint. If both Logger and OnPanic are
+	// nil, a handler's panic is logged to slog.Default.
 	Logger *slog.Logger
 }
 

@@ -43,7 +43,7 @@ type ConnectionStatus struct {
 	Epoch    uuid.UUID     // Connected, Resumed: of the server
 	Err      error         // Lost, Reconnecting, Refused, Draining: why
 	Final    bool          // Refused: the client does not try again, even with AutoReconnect
-	Attempt  int           // Reconnecting: 1 for the first since the loss
+	Attempt  int           // Reconnecting: counted since a connection that lasted longer than Options.Period
 	Delay    time.Duration // Reconnecting: the wait before the attempt
 	NewEpoch bool          // Resumed: the server was restarted, or is another one
 	Replayed uint64        // Resumed: cached events after the cursor, whether or not the filter selects them
