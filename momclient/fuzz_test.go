@@ -79,9 +79,9 @@ func FuzzClient(f *testing.F) {
 
 // listen runs a client on what a server says, until it is over.
 func listen(t *testing.T, data []byte) {
-	var mu sync.Mutex // guards the two below
+	var mu sync.Mutex // guards the three below
 	var got []wire.Event
-	over := false
+	over, late := false, 0
 	ended := make(chan struct{}, 1)
 	c := momclient.New("server:1", momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return attack.NewScript(data), nil
@@ -91,7 +91,10 @@ func listen(t *testing.T, data []byte) {
 		defer mu.Unlock()
 		got = append(got, e)
 		if over {
-			t.Error("an event after Close")
+			late++
+		}
+		if late > 1 { // Close does not wait for the call that is under way
+			t.Error("events after Close")
 		}
 	})
 	c.OnConnection(func(s momclient.ConnectionStatus) {
