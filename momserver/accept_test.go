@@ -12,9 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/certs"
 )
 

@@ -10,11 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/certs"
 )
 

@@ -12,10 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // subscriberAt dials a real server from an address of this machine.

@@ -11,14 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/certs"
 	"mom.internal/wire/wiretest/invariant"
 )

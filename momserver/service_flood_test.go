@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/attack"
 )
 

@@ -5,11 +5,10 @@ import (
 	"sync"
 	"testing"
 
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // TestPages returns exactly as many events as are asked for, in pages that each

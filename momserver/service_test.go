@@ -15,12 +15,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/attack"
 )
 

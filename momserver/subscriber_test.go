@@ -5,12 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/momserver/internal/history"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // TestCreditLeft: what may still be sent is bounded by events and by bytes, and

@@ -10,12 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/certs"
 )
 

@@ -8,11 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mom.internal/wire/duplex"
-	"mom.internal/wire/protocol"
-
 	"mom.internal/momclient"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+	"mom.internal/wire/protocol"
 )
 
 // benchbad_test.go holds the subscribers of the benchmarks that nobody wants,

@@ -7,10 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
-
-	"mom.internal/wire"
 	"mom.internal/wire/wiretest/faultnet"
 	"mom.internal/wire/wiretest/invariant"
 )

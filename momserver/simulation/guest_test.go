@@ -8,10 +8,9 @@ import (
 	"net/rpc"
 	"time"
 
+	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
-
-	"mom.internal/wire"
 	"mom.internal/wire/wiretest/faultnet"
 	"mom.internal/wire/wiretest/invariant"
 )

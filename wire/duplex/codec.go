@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"mom.internal/wire"
-
 	"mom.internal/wire/internal/gob"
 )
 

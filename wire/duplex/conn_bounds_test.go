@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"mom.internal/wire"
-
 	"mom.internal/wire/internal/gob"
 	"mom.internal/wire/wiretest/attack"
 )

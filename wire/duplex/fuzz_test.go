@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"mom.internal/wire"
-
 	"mom.internal/wire/wiretest/attack"
 )
 

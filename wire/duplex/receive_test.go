@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"mom.internal/wire"
-
 	"mom.internal/wire/internal/gob"
 )
 

@@ -16,10 +16,9 @@ import (
 	"slices"
 	"testing"
 
-	"mom.internal/wire"
-
 	"github.com/google/uuid"
 
+	"mom.internal/wire"
 	"mom.internal/wire/internal/gob"
 	"mom.internal/wire/wiretest/attack"
 )

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"mom.internal/wire"
-
 	"mom.internal/wire/wiretest/attack"
 )
 

@@ -9,10 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire"
-
 	"github.com/google/uuid"
 
+	"mom.internal/wire"
 	"mom.internal/wire/wiretest/attack"
 )
 

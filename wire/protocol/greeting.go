@@ -11,10 +11,10 @@ import (
 	"os"
 	"time"
 
+	"github.com/google/uuid"
+
 	"mom.internal/wire"
 	"mom.internal/wire/duplex"
-
-	"github.com/google/uuid"
 )
 
 // greeting.go holds what the two sides say before the first gob byte: fixed binary

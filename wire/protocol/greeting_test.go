@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mom.internal/wire"
-
 	"github.com/google/uuid"
+
+	"mom.internal/wire"
 )
 
 var testWelcome = Welcome{Epoch: uuid.UUID{1, 2, 15: 3}, Heartbeat: 3 * time.Second, MaxMessage: 65536}

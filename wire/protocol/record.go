@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"mom.internal/wire"
-
 	"github.com/google/uuid"
+
+	"mom.internal/wire"
 )
 
 // record.go is the form of an event in the stream. The parts that it has in common

@@ -6,11 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // definitions returns n definitions.

@@ -3,11 +3,10 @@ package history
 import (
 	"testing"
 
-	"mom.internal/wire/protocol"
-
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/attack"
 )
 
