@@ -14,7 +14,7 @@ import (
 	"mom.internal/wire/protocol"
 )
 
-// benchbad_test.go holds the subscribers of the benchmarks that nobody wants,
+// badclients_test.go holds the subscribers of the benchmarks that nobody wants,
 // in a process of their own, four kinds in turn.
 
 // runBad starts them, and goes on until the other side hangs up.

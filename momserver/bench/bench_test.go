@@ -1,7 +1,7 @@
 //go:build unix
 
 // Package bench_test measures the server with its subscribers in processes of
-// their own. Every benchmark that compares the server with the limit runs both
+// their own. Every benchmark that compares the server with the baseline runs both
 // in turn, as often as b.Loop says, and reports the median of the ratios: with
 // -benchtime 7x it runs seven rounds.
 package bench_test
@@ -186,12 +186,12 @@ func (l load) server(b *testing.B) (srv *momserver.Server, addr string) {
 	return srv, nl.Addr().String()
 }
 
-func (l load) limit(b *testing.B) measured {
-	s := newLimitServer(b)
+func (l load) baseline(b *testing.B) measured {
+	s := newBaselineServer(b)
 	defer s.close()
 	accepted := make(chan struct{})
 	go func() { s.accept(b, l.clients); close(accepted) }()
-	c := startFleet(b, l.order("limit", s.l.Addr().String()))
+	c := startFleet(b, l.order("baseline", s.l.Addr().String()))
 	if l.cached {
 		chunks := s.encodeAll(b, l)
 		return l.measure(c, func() { <-accepted; s.writeAll(b, chunks) })
@@ -211,8 +211,8 @@ func (l load) limit(b *testing.B) measured {
 	})
 }
 
-// rounds runs the load and the limit in turn and returns their figures.
-func (l load) rounds(b *testing.B) (moms, limits []measured) { return inTurn(b, l.mom, l.limit) }
+// rounds runs the load and the baseline in turn and returns their figures.
+func (l load) rounds(b *testing.B) (moms, baselines []measured) { return inTurn(b, l.mom, l.baseline) }
 
 // inTurn runs two things in turn, the one first and then the other.
 func inTurn(b *testing.B, one, other func(*testing.B) measured) (ones, others []measured) {
@@ -238,9 +238,9 @@ func median(n int, of func(i int) float64) float64 {
 	return values[n/2]
 }
 
-// report reports the median of a figure, and of its ratio to the limit's.
-func report(b *testing.B, name string, moms, limits []measured, of func(*measured) float64) {
-	reportBeside(b, name, "limit", moms, limits, of)
+// report reports the median of a figure, and of its ratio to the baseline's.
+func report(b *testing.B, name string, moms, baselines []measured, of func(*measured) float64) {
+	reportBeside(b, name, "baseline", moms, baselines, of)
 }
 
 // reportBeside is report for another thing to compare with.
@@ -254,10 +254,10 @@ func reportBeside(b *testing.B, name, other string, ones, others []measured, of 
 func BenchmarkThroughput(b *testing.B) {
 	for _, l := range []load{{clients: 1, events: 300_000}, {clients: 10, events: 50_000}, {clients: 100, events: 6000}, {clients: 1000, events: 1000}} {
 		b.Run(fmt.Sprintf("subscribers=%d", l.clients), func(b *testing.B) {
-			moms, limits := l.rounds(b)
-			report(b, "deliveries/s", moms, limits, func(m *measured) float64 { return m.perSecond })
-			report(b, "cpu-ns", moms, limits, func(m *measured) float64 { return float64(m.cpu) })
-			report(b, "client-allocs", moms, limits, func(m *measured) float64 { return m.allocs })
+			moms, baselines := l.rounds(b)
+			report(b, "deliveries/s", moms, baselines, func(m *measured) float64 { return m.perSecond })
+			report(b, "cpu-ns", moms, baselines, func(m *measured) float64 { return float64(m.cpu) })
+			report(b, "client-allocs", moms, baselines, func(m *measured) float64 { return m.allocs })
 			b.ReportMetric(median(len(moms), func(i int) float64 { return moms[i].sending }), "server-allocs")
 		})
 	}
@@ -266,8 +266,8 @@ func BenchmarkThroughput(b *testing.B) {
 // BenchmarkLatency is the time from Publish to the handler, and the processor
 // time of a delivery, at 1,000 events a second and 10 subscribers.
 func BenchmarkLatency(b *testing.B) {
-	moms, limits := load{clients: 10, events: 5000, rate: 1000}.rounds(b)
-	report(b, "p50-ns", moms, limits, func(m *measured) float64 { return float64(m.p50) })
-	report(b, "p99-ns", moms, limits, func(m *measured) float64 { return float64(m.p99) })
-	report(b, "cpu-ns", moms, limits, func(m *measured) float64 { return float64(m.cpu) })
+	moms, baselines := load{clients: 10, events: 5000, rate: 1000}.rounds(b)
+	report(b, "p50-ns", moms, baselines, func(m *measured) float64 { return float64(m.p50) })
+	report(b, "p99-ns", moms, baselines, func(m *measured) float64 { return float64(m.p99) })
+	report(b, "cpu-ns", moms, baselines, func(m *measured) float64 { return float64(m.cpu) })
 }

@@ -21,7 +21,7 @@ import (
 	"mom.internal/wire"
 )
 
-// benchfleet_test.go holds the subscribers of the benchmarks, in a process of
+// fleet_test.go holds the subscribers of the benchmarks, in a process of
 // their own: the test binary, started again.
 
 // fleetEnv says to a test binary that it is a fleet, and of what kind.
@@ -29,7 +29,7 @@ const fleetEnv = "MOM_BENCH_FLEET"
 
 // order is what a fleet is to do.
 type order struct {
-	Kind    string // "mom", "limit", or "bad" for what runBad starts
+	Kind    string // "mom", "baseline", or "bad" for what runBad starts
 	Addr    string
 	Clients int
 	Count   uint64 // events that each is to get
@@ -123,8 +123,8 @@ func (f *fleet) run() {
 		}
 		f.checks = append(f.checks, c)
 		f.done.Add(1)
-		if f.Kind == "limit" {
-			start <- func() error { return limitClient(f.Addr, c) }
+		if f.Kind == "baseline" {
+			start <- func() error { return baselineClient(f.Addr, c) }
 		} else {
 			start <- func() error { return f.momClient(c) }
 		}

@@ -16,9 +16,9 @@ import (
 // BenchmarkCatchUp is 100 subscribers that each ask for all of a full cache at
 // once, connecting included.
 func BenchmarkCatchUp(b *testing.B) {
-	moms, limits := load{clients: 100, events: 10_000, cached: true}.rounds(b)
-	report(b, "deliveries/s", moms, limits, func(m *measured) float64 { return m.perSecond })
-	report(b, "cpu-ns", moms, limits, func(m *measured) float64 { return float64(m.cpu) })
+	moms, baselines := load{clients: 100, events: 10_000, cached: true}.rounds(b)
+	report(b, "deliveries/s", moms, baselines, func(m *measured) float64 { return m.perSecond })
+	report(b, "cpu-ns", moms, baselines, func(m *measured) float64 { return float64(m.cpu) })
 }
 
 // BenchmarkNeighbours is 90 subscribers beside 10 that are stalled, dead, slow

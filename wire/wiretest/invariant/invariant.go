@@ -14,17 +14,17 @@ import (
 
 // The names of the invariants, as reports give them.
 const (
-	Order     = "order"                             // events are delivered in the order of Seq
-	NoRepeats = "no repeats"                        // no event is delivered twice
-	Sum       = "delivered and missed is published" // no event is lost silently
-	Gaps      = "gaps exact and first"              // a gap is announced before the next event, with its exact count and a snapshot
-	Published = "as published"                      // an event has the content that was published
-	Ended     = "ended epochs and sessions"         // an older epoch or session delivers no event and moves no cursor
+	Order     = "order"                           // events are delivered in the order of Seq
+	NoRepeats = "no repeats"                      // no event is delivered twice
+	Sum       = "delivered + missed = published"  // no event is lost silently
+	Gaps      = "gaps exact, and announced first" // a gap is announced before the next event, with its exact count and a snapshot
+	Published = "as published"                    // an event has the content that was published
+	Ended     = "ended epochs and sessions"       // an older epoch or session delivers no event and moves no cursor
 	NoWait    = "Publish takes no time"
 	Healthy   = "healthy subscribers unaffected"
-	Bounded   = "bounded, and back at the start" // memory, goroutines, descriptors
+	Bounded   = "bounded, and released at the end" // memory, goroutines, descriptors
 	Reasons   = "every drop has its reason"
-	Liveness  = "all get on again"
+	Liveness  = "every client recovers"
 )
 
 // Violation says which invariant did not hold, and how.

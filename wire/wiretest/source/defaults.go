@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// settings.go looks at a struct of settings: at its numbers and times, each of
+// This file looks at a struct of settings: at its numbers and times, each of
 // which is held by a test and has its default in its comment.
 
 // Numbers returns the names of a struct's fields that are numbers or times.

@@ -16,12 +16,12 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-var mutantsFlag = flag.Bool("sim.mutants", false, "plant a bug at a time, and see that it is found")
+var bugsFlag = flag.Bool("sim.bugs", false, "plant a bug at a time, and see that it is found")
 
-// mutant is a bug to plant: new replaces old, which stands once in a file. The
+// plantedBug is a bug to plant: new replaces old, which stands once in a file. The
 // simulation then reports one of the invariants or, if it cannot see the bug,
 // the tests of a package fail.
-type mutant struct {
+type plantedBug struct {
 	name  string
 	edits []edit
 	finds []string // invariants
@@ -34,7 +34,7 @@ type tests struct{ dir, run string }
 
 type edit struct{ file, old, new string }
 
-var mutants = []mutant{
+var plantedBugs = []plantedBug{
 	{"gap off by one", []edit{
 		{"momserver/internal/history/position.go", "p := h.at(h.cache.oldest)\n\tp.Missed = p.Next - next", "p := h.at(h.cache.oldest)\n\tp.Missed = p.Next - next - min(1, p.Next-next)"},
 	}, []string{invariant.Sum, invariant.Gaps}, tests{}},
@@ -187,10 +187,10 @@ var mutants = []mutant{
 	}, nil, tests{"cmd/momclient", "TestDone"}},
 }
 
-// TestMutantsFit looks for the place of each bug, so that an engineer who
+// TestPlantedBugsFit looks for the place of each bug, so that an engineer who
 // changes the code there notices at once.
-func TestMutantsFit(t *testing.T) {
-	for _, m := range mutants {
+func TestPlantedBugsFit(t *testing.T) {
+	for _, m := range plantedBugs {
 		if _, err := m.plant(repository(t), t.TempDir()); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}
@@ -206,14 +206,14 @@ func repository(t *testing.T) string {
 	return root
 }
 
-// TestMutants plants the bugs, one at a time, and runs the simulation or the
+// TestPlantedBugs plants the bugs, one at a time, and runs the simulation or the
 // tests that find each.
-func TestMutants(t *testing.T) {
-	if !*mutantsFlag {
-		t.Skip("not asked for: -sim.mutants")
+func TestPlantedBugs(t *testing.T) {
+	if !*bugsFlag {
+		t.Skip("not asked for: -sim.bugs")
 	}
 	root := repository(t)
-	for _, m := range mutants {
+	for _, m := range plantedBugs {
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			start := time.Now()
@@ -232,7 +232,7 @@ func TestMutants(t *testing.T) {
 }
 
 // simulate runs the simulation, which must find the bug.
-func (m *mutant) simulate(t *testing.T, overlay string) {
+func (m *plantedBug) simulate(t *testing.T, overlay string) {
 	cmd := exec.Command("go", "test", "-overlay", overlay, "-run", "TestSimulation", "-timeout", "5m", ".",
 		"-sim.fast", fmt.Sprint("-sim.seeds=", *seeds))
 	out, err := cmd.CombinedOutput()
@@ -250,7 +250,7 @@ func (m *mutant) simulate(t *testing.T, overlay string) {
 }
 
 // test runs the tests of a package, of which at least one must fail.
-func (m *mutant) test(t *testing.T, root, overlay string) {
+func (m *plantedBug) test(t *testing.T, root, overlay string) {
 	cmd := exec.Command("go", "test", "-overlay", overlay, "-failfast", "-run", m.tests.run, "-timeout", "5m", "./"+m.tests.dir)
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
@@ -270,7 +270,7 @@ var violation = regexp.MustCompile(`seed (\d+): invariant "([^"]+)": .*`)
 
 // plant writes the changed files to dir, and an overlay that has them take the
 // originals' places.
-func (m *mutant) plant(root, dir string) (overlay string, err error) {
+func (m *plantedBug) plant(root, dir string) (overlay string, err error) {
 	changed := make(map[string]string) // contents
 	for _, e := range m.edits {
 		name := filepath.Join(root, e.file)
@@ -282,7 +282,7 @@ func (m *mutant) plant(root, dir string) (overlay string, err error) {
 			changed[name] = string(text)
 		}
 		if n := strings.Count(changed[name], e.old); n != 1 {
-			return "", fmt.Errorf("%s holds %q %d times, and should once: fit the mutant to the code", e.file, e.old, n)
+			return "", fmt.Errorf("%s holds %q %d times, and should once: fit the planted bug to the code", e.file, e.old, n)
 		}
 		changed[name] = strings.Replace(changed[name], e.old, e.new, 1)
 	}

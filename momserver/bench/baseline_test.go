@@ -13,14 +13,14 @@ import (
 	"mom.internal/wire"
 )
 
-// benchlimit_test.go holds the limit, the least that could carry the same
+// baseline_test.go holds the baseline, the least that could carry the same
 // events: each is encoded once by one persistent gob encoder, its bytes are
 // written to every TCP connection by one goroutine, in batches, and decoded by
 // one persistent decoder per connection. There is no RPC, no acknowledgement,
 // no cursor, no queue.
 
-// limitServer is the sending half.
-type limitServer struct {
+// baselineServer is the sending half.
+type baselineServer struct {
 	l     net.Listener
 	conns []net.Conn
 	buf   bytes.Buffer
@@ -28,18 +28,18 @@ type limitServer struct {
 	event wire.Event
 }
 
-func newLimitServer(b *testing.B) *limitServer {
+func newBaselineServer(b *testing.B) *baselineServer {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := &limitServer{l: l}
+	s := &baselineServer{l: l}
 	s.enc = gob.NewEncoder(&s.buf)
 	return s
 }
 
 // accept takes n connections, while the fleet makes them.
-func (s *limitServer) accept(b *testing.B, n int) {
+func (s *baselineServer) accept(b *testing.B, n int) {
 	for range n {
 		nc, err := s.l.Accept()
 		if err != nil {
@@ -50,21 +50,21 @@ func (s *limitServer) accept(b *testing.B, n int) {
 	}
 }
 
-// limitBatch is what is gathered before it is written.
-const limitBatch = 64 << 10
+// baselineBatch is what is gathered before it is written.
+const baselineBatch = 64 << 10
 
-func (s *limitServer) publish(ev *wire.Event) error {
+func (s *baselineServer) publish(ev *wire.Event) error {
 	s.event = *ev
 	if err := s.enc.Encode(&s.event); err != nil {
 		return err
 	}
-	if s.buf.Len() < limitBatch {
+	if s.buf.Len() < baselineBatch {
 		return nil
 	}
 	return s.flush()
 }
 
-func (s *limitServer) flush() error {
+func (s *baselineServer) flush() error {
 	for _, nc := range s.conns {
 		if _, err := nc.Write(s.buf.Bytes()); err != nil {
 			return err
@@ -75,13 +75,13 @@ func (s *limitServer) flush() error {
 }
 
 // encodeAll returns what the load publishes, in pieces of a batch.
-func (s *limitServer) encodeAll(b *testing.B, l load) (pieces [][]byte) {
+func (s *baselineServer) encodeAll(b *testing.B, l load) (pieces [][]byte) {
 	l.publish(b, new(crew), func(e *wire.Event) error {
 		s.event = *e
 		if err := s.enc.Encode(&s.event); err != nil {
 			return err
 		}
-		if s.buf.Len() >= limitBatch || e.Seq == l.events {
+		if s.buf.Len() >= baselineBatch || e.Seq == l.events {
 			pieces = append(pieces, bytes.Clone(s.buf.Bytes()))
 			s.buf.Reset()
 		}
@@ -91,7 +91,7 @@ func (s *limitServer) encodeAll(b *testing.B, l load) (pieces [][]byte) {
 }
 
 // writeAll writes the pieces to everybody.
-func (s *limitServer) writeAll(b *testing.B, pieces [][]byte) {
+func (s *baselineServer) writeAll(b *testing.B, pieces [][]byte) {
 	for _, piece := range pieces {
 		for _, nc := range s.conns {
 			if _, err := nc.Write(piece); err != nil {
@@ -102,21 +102,21 @@ func (s *limitServer) writeAll(b *testing.B, pieces [][]byte) {
 	}
 }
 
-func (s *limitServer) close() {
+func (s *baselineServer) close() {
 	s.l.Close()
 	for _, nc := range s.conns {
 		nc.Close()
 	}
 }
 
-// limitClient is the receiving half: it decodes and calls the handler.
-func limitClient(addr string, c *checker) error {
+// baselineClient is the receiving half: it decodes and calls the handler.
+func baselineClient(addr string, c *checker) error {
 	nc, err := (&net.Dialer{Timeout: time.Minute}).Dial("tcp", addr)
 	if err != nil {
 		return err
 	}
 	go func() {
-		dec := gob.NewDecoder(bufio.NewReaderSize(nc, limitBatch))
+		dec := gob.NewDecoder(bufio.NewReaderSize(nc, baselineBatch))
 		for {
 			var e wire.Event
 			if err := dec.Decode(&e); err != nil {
