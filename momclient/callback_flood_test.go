@@ -60,7 +60,7 @@ func TestUnreadAnswers(t *testing.T) {
 	allowed := batches(4_000, batch{Next: 2, Missed: 1})
 	synctest.Test(t, func(t *testing.T) {
 		said, after, err := unread(gaps)
-		if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "leaves too many calls unanswered") || after != 0 {
+		if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "has too many calls outstanding") || after != 0 {
 			t.Errorf("after %v: %v", after, err)
 		}
 		if each := len(gaps) / 20_000; said < 4096*each || said > 3*4096*each {

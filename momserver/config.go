@@ -195,7 +195,7 @@ const callOverhead = 256
 
 // What a client may make the server hold of its calls and their replies.
 const (
-	maxCalls   = 16       // that the client may leave unanswered
+	maxCalls   = 16       // outstanding calls of the client
 	maxReplies = 32 << 10 // bytes of replies that have not been sent, over which no call is served
 )
 

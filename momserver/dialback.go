@@ -29,7 +29,7 @@ const maxCallbackAddr = 262
 // the goroutine that serves conn.
 func (s *Server) dialBack(conn *duplex.Conn, addr string, ticket []byte) (*duplex.Conn, error) {
 	if len(ticket) != protocol.TicketSize {
-		return nil, wire.Errorf(wire.BadRequest, "a ticket of %d bytes; want %d", len(ticket), protocol.TicketSize)
+		return nil, wire.Errorf(wire.BadRequest, "the ticket has %d bytes; want %d", len(ticket), protocol.TicketSize)
 	}
 	if err := checkCallback(addr); err != nil {
 		return nil, err

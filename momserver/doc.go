@@ -36,8 +36,9 @@
 //
 // # Order
 //
-// Every subscriber gets the events in the order of their Seq, without repeats,
-// also across its reconnects. Events that one goroutine publishes have rising
+// Every subscriber gets the events in the order of their Seq, each once, across
+// its reconnects too. Only the events of a snapshot, which are marked, have older
+// Seqs and may repeat events. Events that one goroutine publishes have rising
 // Seq. Events that several goroutines publish at once get some order, which is
 // the same for all subscribers.
 //
@@ -45,18 +46,19 @@
 //
 // The cache holds the last [Config.CacheEvents] events, or fewer if they take
 // more than [Config.CacheBytes]. If the next event of a subscriber has left the
-// cache, the subscriber is told exactly how many events it missed, before the
-// next event that it gets. It then gets a snapshot, as at the start: the latest
-// event of every run that was unfinished at the place where it goes on. Events do
-// not outlive the server's process; the next server has a new epoch.
+// cache, the next event that it gets says in Missed exactly how many events were
+// lost. A snapshot follows, as it does at the start of a subscription that does
+// not continue at a cached cursor: the latest event of every run that was
+// unfinished at the place where the subscriber continues. Events do not outlive
+// the server's process; the next server has a new epoch.
 //
 // # Fault
 //
 // A subscriber that does not answer a call within [Config.CallTimeout] is
-// dropped; [Server.Stats] keeps the reason. A slow handler is no such fault: a
-// client that gives no credit is not sent more, and lags in the cache. A client
-// that leaves more than 16 calls of its own unanswered, because it does not read
-// or does not wait, is cut off at once. None of this slows down the other
-// clients. If a function of the Config panics, the client is refused for which it
-// was called.
+// dropped; [Server.Stats] keeps the reason. A client with a slow handler is not
+// dropped: it gives no credit, the server sends it nothing more, and it falls
+// behind in the cache. A client with more than 16 outstanding calls, because it
+// does not read or does not await the replies, is disconnected at once. None of
+// this slows down the other clients. If a function in Config panics, the server
+// refuses the client whose request caused the call.
 package momserver

@@ -83,7 +83,7 @@ func ExampleServer_StartJob() {
 	pkg.Fail(errors.New("the destination is full"))
 	fmt.Println(job.Failure())
 	// Output:
-	// momserver: no MirroringJobCompleted of job "site to staging" while package 1 is MirroringPackageInitialized: complete or fail that first
+	// momserver: cannot publish MirroringJobCompleted for job "site to staging" while package 1 is MirroringPackageInitialized; complete or fail the package first
 	// the destination is full
 }
 

@@ -87,7 +87,7 @@ func (s *Server) StartJob(jobID uuid.UUID, init wire.InitializeData) (*Job, erro
 // might be too large, and negative counts.
 func (s *Server) checkInit(init *wire.InitializeData) error {
 	if n := len(init.Name) + len(init.SourcePath) + len(init.DestinationPath) + len(init.DestinationRoot); n > s.cfg.MaxEventBytes/2 {
-		return wire.Errorf(wire.TooLarge, "momserver: a run described in %d bytes; at most half of Config.MaxEventBytes, %d", n, s.cfg.MaxEventBytes/2)
+		return wire.Errorf(wire.TooLarge, "momserver: the texts of the run's InitializeData have %d bytes; at most half of Config.MaxEventBytes, %d, is allowed", n, s.cfg.MaxEventBytes/2)
 	}
 	if init.Packages < 0 || init.Bytes < 0 || init.FilesInPackages < 0 || init.PagesInPackages < 0 {
 		return wire.Errorf(wire.BadRequest, "momserver: a run with a negative count: %d packages, %d bytes, %d files, %d pages; 0 means not known", init.Packages, init.Bytes, init.FilesInPackages, init.PagesInPackages)
@@ -120,8 +120,8 @@ func (s *Server) Run(ctx context.Context, jobID uuid.UUID, init wire.InitializeD
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			j.abandon(fmt.Sprintf("the mirroring panicked: %v", v))
-			s.cfg.Logger.Error("momserver: a mirroring panicked", "job", jobID, "panic", v, "stack", string(debug.Stack()))
+			j.abandon(fmt.Sprintf("the function given to Run panicked: %v", v))
+			s.cfg.Logger.Error("momserver: the function given to Run panicked", "job", jobID, "panic", v, "stack", string(debug.Stack()))
 			panic(v)
 		}
 		j.Close() // covers runtime.Goexit
@@ -176,7 +176,7 @@ func (j *Job) Complete() error {
 		return j.errEnded(wire.JobCompleted)
 	}
 	for p := range j.open {
-		return wire.Errorf(wire.BadTransition, "momserver: no %v of job %q while package %d is %v: complete or fail that first", wire.JobCompleted, j.init.Name, p.header.Number, p.state)
+		return wire.Errorf(wire.BadTransition, "momserver: cannot publish %v for job %q while package %d is %v; complete or fail the package first", wire.JobCompleted, j.init.Name, p.header.Number, p.state)
 	}
 	return j.change(wire.Status{State: wire.JobCompleted, SentTime: j.began}, nil, func() {
 		p := &j.progress
@@ -252,7 +252,7 @@ func (j *Job) errEnded(state wire.State) error {
 	if j.failure != nil {
 		how = duplex.Clip(j.failure.Error(), maxLogText)
 	}
-	return wire.Errorf(wire.RunEnded, "momserver: no %v of job %q: its run has ended: %s", state, j.init.Name, how)
+	return wire.Errorf(wire.RunEnded, "momserver: cannot publish %v for job %q, because the run has ended: %s", state, j.init.Name, how)
 }
 
 // progressSoFar returns the progress with the bytes of open packages. mu is

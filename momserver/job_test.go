@@ -232,7 +232,7 @@ func TestAfterTheEnd(t *testing.T) {
 				refused[wire.PackageCompleted], refused[wire.TransferringError] = p.Complete(), p.Fail(nil)
 			}
 			for state, err := range refused {
-				want := fmt.Sprintf("momserver: no %v of job \"job\": its run has ended: %s", state, how)
+				want := fmt.Sprintf("momserver: cannot publish %v for job \"job\", because the run has ended: %s", state, how)
 				if !errors.Is(err, wire.RunEnded) || err.Error() != want {
 					t.Errorf("after %q: %v; want %s", script, err, want)
 				}

@@ -83,7 +83,7 @@ func TestFloodOfCalls(t *testing.T) {
 				after(nc)
 			})
 			t.Logf("%-44s %7d bytes sent, %6d allocated, %v", name+way, len(flood), c.Bytes, c.Time)
-			f.log.until(t, "leaves too many calls unanswered")
+			f.log.until(t, "has too many calls outstanding")
 			f.log.clear()
 			f.by.check(name + way)
 		}
@@ -122,7 +122,7 @@ func TestUnreadReplies(t *testing.T) {
 				after(nc)
 			})
 			t.Logf("%-44s %7d bytes sent, %6d allocated, %v", name+way, len(flood), c.Bytes, c.Time)
-			f.log.until(t, "leaves too many calls unanswered")
+			f.log.until(t, "has too many calls outstanding")
 			f.log.clear()
 			f.by.check(name + way)
 		}

@@ -59,7 +59,7 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 		return nil, fmt.Errorf("-cursor: %w", err)
 	}
 	c.badTLS = func(err error) {
-		fmt.Fprintf(stderr, "momclient: the earlier certificates stay in force: %v\n", err)
+		fmt.Fprintf(stderr, "momclient: cannot use the changed certificate files; the earlier ones remain in use: %v\n", err)
 	}
 	opts.Cursor = cursor.Cursor()
 	m := &monitor{c: c, opts: opts, cursor: cursor, stderr: stderr, out: output.New(c.output, stdout)}

@@ -19,7 +19,7 @@ type ConnConfig struct {
 	MaxMessage     int           // bytes of an incoming frame's payload
 	MaxCall        int           // bytes of an outgoing frame's payload, the peer's MaxMessage; 0 for no bound
 	MaxWaiting     int           // bytes that may wait to be written; the next call or reply ends the connection
-	MaxCalls       int           // calls that the peer may leave unanswered; 0 for as many as 64 KiB hold
+	MaxCalls       int           // outstanding calls of the peer; 0 for as many as 64 KiB hold
 	MaxReplies     int           // bytes of waiting replies over which no further call is served; 0 for half of MaxWaiting
 	WriteTimeout   time.Duration // of each write; the kernel gives a peer that has vanished a quarter more
 	MessageTimeout time.Duration // from the first byte of an incoming frame to its last

@@ -55,7 +55,7 @@ func (c *Conn) takeCall(payload []byte) error {
 	case c.pending.push(payload):
 		return nil
 	}
-	return wire.Errorf(wire.ProtocolError, "%v leaves too many calls unanswered", c.nc.RemoteAddr())
+	return wire.Errorf(wire.ProtocolError, "%v has too many calls outstanding", c.nc.RemoteAddr())
 }
 
 // serveCall serves a call. It returns an error if the connection has ended, so

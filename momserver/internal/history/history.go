@@ -78,7 +78,7 @@ func (h *History) Publish(ev *wire.Event, at time.Duration, ofJob bool) error {
 		return wire.Errorf(wire.Closed, "momserver: Publish after Shutdown or Close")
 	}
 	if h.runs.gaveWay(ev.RunID) {
-		return wire.Errorf(wire.RunEnded, "momserver: no %v: the server has ended the run, because nothing was published of it for Config.MaxRunSilence", ev.Data.Status.State)
+		return wire.Errorf(wire.RunEnded, "momserver: cannot publish %v: the server ended this run after Config.MaxRunSilence without an event", ev.Data.Status.State)
 	}
 	run := h.runs.get(ev.RunID)
 	over := !m.final && h.runs.unfinished() >= h.limits.Runs && !run.isUnfinished()
@@ -145,7 +145,7 @@ func (h *History) encodeEnd(run *runState, at time.Duration) (m meta, data []byt
 	ev.Data.Progress.Errors++
 	ev.Data.Status = wire.Status{State: wire.ExportingError, Final: true, SentTime: now, ReceivedTime: now, Log: []wire.LogEntry{{
 		Time: now, Severity: wire.SeverityError,
-		Message: fmt.Sprintf("nothing was published of this run for %v (Config.MaxRunSilence), and another needed its place (Config.MaxRuns)", (at - run.spoke).Truncate(time.Second)),
+		Message: fmt.Sprintf("no event of this run was published for %v (Config.MaxRunSilence), and a new run needed its place (Config.MaxRuns)", (at - run.spoke).Truncate(time.Second)),
 	}}}
 	m = meta{state: wire.ExportingError, severity: wire.SeverityError, final: true, at: at}
 	m.def, data, err = h.enc.Encode(&ev, &run.common, h.limits.EventBytes)

@@ -104,7 +104,7 @@ func TestSilentRunGivesWay(t *testing.T) {
 		log := end.Data.Status.Log
 		if !end.EndsRun() || end.JobID != a || end.Name() != "job" || end.Data.Header != nil || end.Data.Body != nil || end.Data.Progress.Errors != 3 ||
 			!end.Data.Status.ReceivedTime.Equal(began.Add(90*time.Minute)) || len(log) != 1 || log[0].Severity != wire.SeverityError ||
-			log[0].Message != "nothing was published of this run for 1h0m0s (Config.MaxRunSilence), and another needed its place (Config.MaxRuns)" {
+			log[0].Message != "no event of this run was published for 1h0m0s (Config.MaxRunSilence), and a new run needed its place (Config.MaxRuns)" {
 			t.Errorf("the end: %+v, its log %+v", end, log)
 		}
 	})
