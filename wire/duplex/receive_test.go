@@ -183,7 +183,7 @@ func TestTooManyCalls(t *testing.T) {
 			}
 			p.Write(p.get(2000, tc.padding))
 			synctest.Wait()
-			if !errors.Is(c.Err(), wire.ProtocolError) || !strings.Contains(c.Err().Error(), "too many calls unanswered") || time.Since(start) != 0 {
+			if !errors.Is(c.Err(), wire.ProtocolError) || !strings.Contains(c.Err().Error(), "too many calls outstanding") || time.Since(start) != 0 {
 				t.Errorf("%s: %v after %v", name, c.Err(), time.Since(start))
 			}
 			c.Wait()
