@@ -60,7 +60,7 @@ func (in *interests) add(sub *subscriber) {
 	sub.class.members++
 }
 
-// remove removes a subscriber.
+// remove takes a subscriber out of its lists or its class.
 func (in *interests) remove(sub *subscriber) {
 	in.setCaughtUp(sub, false)
 	if set := sub.Jobs(); set != nil {

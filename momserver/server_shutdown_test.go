@@ -67,8 +67,8 @@ func TestShutdownGivesUp(t *testing.T) {
 	})
 }
 
-// rawClient is a callback endpoint that waits before each answer, and always
-// reports the same credit.
+// rawClient is a callback endpoint that waits before each answer. Each answer
+// gives credit for room more events.
 type rawClient struct {
 	delay  time.Duration
 	room   int // events that it gives credit for, beyond those that it has taken

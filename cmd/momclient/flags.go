@@ -56,28 +56,28 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.SetOutput(io.Discard) // run prints errors
 	fs.Usage = func() {}
 
-	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "`HOST:PORT` of the server")
-	fs.StringVar(&c.callback, "callback", "", "`HOST:PORT` where the server dials back; port 0 is any")
+	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "connect to `HOST:PORT`")
+	fs.StringVar(&c.callback, "callback", "", "have the server dial back to `HOST:PORT`; port 0: any")
 	fs.StringVar(&c.name, "name", defaultName(), "`NAME` shown to the server's operator")
 	fs.Lookup("name").DefValue = "USER@HOST/PID" // the name itself may be long
-	fs.DurationVar(&c.period, "period", 5*time.Second, "`TIME` between checks, and attempts, at most")
-	fs.StringVar(&c.tokenFile, "token-file", "", "`FILE` with the token; otherwise $MOM_TOKEN has it")
+	fs.DurationVar(&c.period, "period", 5*time.Second, "longest `TIME` between checks or retries")
+	fs.StringVar(&c.tokenFile, "token-file", "", "read the token from `FILE` instead of $MOM_TOKEN")
 	fs.BoolVar(&c.tls, "tls", false, "use TLS; the other -tls flags imply it")
-	fs.StringVar(&c.tlsCA, "tls-ca", "", "`FILE` with trusted certificates (PEM), not the system's")
-	fs.StringVar(&c.tlsCert, "tls-cert", "", "`FILE` with the certificate to present (PEM)")
-	fs.StringVar(&c.tlsKey, "tls-key", "", "`FILE` with the key of the certificate (PEM)")
+	fs.StringVar(&c.tlsCA, "tls-ca", "", "trust the CAs in `FILE` (PEM), not the system's")
+	fs.StringVar(&c.tlsCert, "tls-cert", "", "present the certificate in `FILE` (PEM)")
+	fs.StringVar(&c.tlsKey, "tls-key", "", "the key of the certificate, in `FILE` (PEM)")
 
 	fs.Func("job", "`ID|NAME` show only this job; may be repeated", c.addJob)
-	fs.Func("state", "`NAME,...` show only these, as Transferring,JobCompleted", c.addStates)
+	fs.Func("state", "`NAME,...` only these states: Transferring,JobCompleted", c.addStates)
 	fs.Func("severity", "`LEVEL` show only this and above: processing, warning, error", c.setSeverity)
-	fs.Func("from", "`PLACE` to begin: now, or oldest for the oldest event", c.setFrom)
-	fs.StringVar(&c.cursor, "cursor", "", "`FILE` that keeps the position, to go on from there")
+	fs.Func("from", "start at `PLACE`: now, or oldest for the oldest event", c.setFrom)
+	fs.StringVar(&c.cursor, "cursor", "", "save the cursor in `FILE`, and resume from there")
 
 	fs.StringVar(&c.output, "o", "auto", "`FORMAT` watch, text, json or cloudevents")
-	fs.StringVar(&c.http, "http", "", "`HOST:PORT` of a page for browsers; :PORT is on loopback")
+	fs.StringVar(&c.http, "http", "", "serve a page on `HOST:PORT`; :PORT is on loopback")
 	fs.BoolVar(&c.untilEnd, "exit-when-done", false, "exit when the watched runs have ended")
 	fs.BoolVar(&c.version, "version", false, "print the version and exit")
-	fs.DurationVar(&c.wait, "wait", 30*time.Second, "`TIME` give up on a server away this long")
+	fs.DurationVar(&c.wait, "wait", 30*time.Second, "-exit-when-done: longest `TIME` without a server")
 	return fs
 }
 

@@ -53,9 +53,9 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.SetOutput(io.Discard) // run prints errors
 	fs.Usage = func() {}
 
-	fs.BoolVar(&c.once, "once", false, "run each pair once; end when subscribers have it all")
+	fs.BoolVar(&c.once, "once", false, "run once; give subscribers 10s to catch up; exit")
 	fs.DurationVar(&c.every, "every", 5*time.Second, "run each pair again after a pause of `TIME`")
-	fs.IntVar(&c.wait, "wait", 0, "begin when there are `N` subscribers")
+	fs.IntVar(&c.wait, "wait", 0, "start mirroring when there are `N` subscribers")
 	fs.BoolVar(&c.mirror.Delete, "delete", false, "delete files at DST that SRC does not have")
 	fs.BoolVar(&c.mirror.ContinueOnError, "continue-on-error", false, "go on after failed packages and unreadable files")
 
@@ -65,13 +65,13 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.DurationVar(&c.server.ProgressInterval, "progress-interval", 250*time.Millisecond, "publish progress every `T`")
 
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "listen on `ADDR`, HOST:PORT")
-	fs.StringVar(&c.tokenFile, "token-file", "", "require the token in `FILE`, or else that in $MOM_TOKEN")
+	fs.StringVar(&c.tokenFile, "token-file", "", "require the token in `FILE` instead of $MOM_TOKEN")
 	fs.StringVar(&c.tlsCert, "tls-cert", "", "use TLS with the certificate in `FILE` (PEM)")
 	fs.StringVar(&c.tlsKey, "tls-key", "", "the key of the certificate, in `FILE` (PEM)")
 	fs.StringVar(&c.tlsCA, "tls-client-ca", "", "require client certificates signed by one in `FILE`")
 	fs.IntVar(&c.server.MaxSubscribers, "max-subscribers", 10000, "accept at most `N` subscribers")
 	fs.IntVar(&c.server.MaxConns, "max-conns", 12000, "accept at most `N` connections")
-	fs.IntVar(&c.server.MaxConnsPerAddr, "max-conns-per-addr", 0, "at most `N` from one address; 0 for any number")
+	fs.IntVar(&c.server.MaxConnsPerAddr, "max-conns-per-addr", 0, "at most `N` from one address; 0 for -max-conns")
 	fs.IntVar(&c.server.CacheEvents, "cache-events", 10000, "cache `N` events for clients that lag")
 	fs.DurationVar(&c.server.CallTimeout, "call-timeout", 5*time.Second, "drop a client if a call takes over `TIME`")
 	fs.DurationVar(&c.server.Heartbeat, "heartbeat", 3*time.Second, "call an idle subscriber every `TIME`")

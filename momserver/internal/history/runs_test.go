@@ -144,7 +144,7 @@ func TestForgottenRuns(t *testing.T) {
 	})
 }
 
-// TestGaveWay: the runs that gave way are remembered, up to a bound.
+// TestGaveWay checks that runs that gave way are remembered, up to a bound.
 func TestGaveWay(t *testing.T) {
 	var r runs
 	id := func(i int) uuid.UUID { return uuid.UUID{byte(i), 1} }

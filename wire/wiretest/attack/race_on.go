@@ -2,6 +2,6 @@
 
 package attack
 
-// raceFactor is how much more all may cost under the race detector, which is
-// slow, and has pools throw away what they are given.
+// raceFactor multiplies the limits of [Within] under the race detector, which is
+// slow and makes pools discard values.
 const raceFactor = 20

@@ -150,7 +150,8 @@ func (s *Server) jobs(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, s.board.View())
 }
 
-// health answers /healthz, with 200 while events come.
+// health answers /healthz: 200 while the monitor is connected to the server,
+// otherwise 503.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	c := s.board.Connection()
 	code, status := http.StatusServiceUnavailable, "down"
