@@ -181,15 +181,20 @@ func (c *Conn) Wait() {
 	c.running.Wait()
 }
 
-// end ends the connection: every other way to its end leads here.
+// end ends the connection: every other way to its end leads here. It closes the
+// socket outside of endOnce, because that may take its time.
 func (c *Conn) end(err error) {
+	first := false
 	c.endOnce.Do(func() {
+		first = true
 		var e *wire.Error
 		if !errors.As(err, &e) {
 			e = wire.Errorf(wire.Lost, "connection to %v lost: %w", c.nc.RemoteAddr(), err)
 		}
 		c.err = e
 		close(c.done)
-		c.nc.Close()
 	})
+	if first {
+		c.nc.Close()
+	}
 }
