@@ -40,7 +40,8 @@ func (c *Client) connect(ctx context.Context) (*greetedConn, error) {
 
 // dialAndGreet is connect without the checks of its error.
 func (c *Client) dialAndGreet(ctx context.Context) (*greetedConn, error) {
-	dialCtx, cancel := context.WithTimeout(ctx, c.opts.DialTimeout)
+	deadline := time.Now().Add(c.opts.DialTimeout)
+	dialCtx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	nc, err := c.opts.DialContext(dialCtx, "tcp", c.addr)
 	if err != nil {
@@ -51,7 +52,7 @@ func (c *Client) dialAndGreet(ctx context.Context) (*greetedConn, error) {
 	// greeting, no check is needed here, because the first use of nc fails.
 	abort := context.AfterFunc(ctx, func() { nc.Close() })
 	defer abort() // otherwise ctx keeps nc in memory until it ends
-	gc, err := c.greet(dialCtx, nc)
+	gc, err := c.greet(dialCtx, nc, deadline)
 	if err != nil {
 		nc.Close()
 	}
@@ -70,8 +71,10 @@ func (c *Client) dialError(err error) error {
 	return wire.Errorf(wire.Lost, "cannot connect to %s: %w", c.addr, err)
 }
 
-// greet does the TLS handshake and the greeting, before the deadline of ctx.
-func (c *Client) greet(ctx context.Context, nc net.Conn) (*greetedConn, error) {
+// greet does the TLS handshake and the greeting. The deadline is that of
+// DialTimeout, and not that of ctx, which may be earlier: then nc is closed when
+// ctx ends, and the error is that of ctx.
+func (c *Client) greet(ctx context.Context, nc net.Conn, deadline time.Time) (*greetedConn, error) {
 	secured, err := c.secure(ctx, nc)
 	if protocol.IsPlain(err) {
 		return nil, wire.Errorf(wire.TLSMismatch, "%s does not speak TLS at this port; connect without it", c.addr)
@@ -79,7 +82,6 @@ func (c *Client) greet(ctx context.Context, nc net.Conn) (*greetedConn, error) {
 	if err != nil {
 		return nil, protocol.HandshakeError(nc.RemoteAddr(), err)
 	}
-	deadline, _ := ctx.Deadline()
 	welcome, err := protocol.Greet(secured, protocol.Hello{Version: protocol.Version, Token: c.opts.Token}, time.Until(deadline))
 	if err != nil {
 		return nil, err
