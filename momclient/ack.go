@@ -34,9 +34,10 @@ func (s *session) delaysAck(b *protocol.Batch, credit protocol.Credit) bool {
 }
 
 // A server sends a batch that has no events and announces no gap when the
-// subscription begins, and with each heartbeat. A session takes four times as
-// many, and some more, because several may come at once if they were held up on
-// the way.
+// subscription begins, with each heartbeat, and as the end of a snapshot whose
+// last events were filtered out, which does not count here. A session takes four
+// times as many, and some more, because several may come at once if they were
+// held up on the way.
 const (
 	emptyAllowed      = 16
 	emptyPerHeartbeat = 4

@@ -62,7 +62,7 @@ func (s *session) take(b *protocol.Batch) (credit protocol.Credit, err error) {
 		return credit, wire.Errorf(wire.ProtocolError, "%s sent events before their types", s.c.addr)
 	case b.Next < s.next, b.Next == 0, b.Snapshot > 0 && b.Snapshot != b.Count, b.Count == 0 && len(b.Events) > 0:
 		return credit, wire.Errorf(wire.ProtocolError, "%s sent a batch that is inconsistent or out of order", s.c.addr)
-	case b.Count == 0 && b.Missed == 0 && s.empty.tooMany():
+	case b.Count == 0 && b.Missed == 0 && !(s.pending && b.Pending == 0) && s.empty.tooMany():
 		return credit, wire.Errorf(wire.ProtocolError, "%s sent too many empty batches", s.c.addr)
 	}
 	ch := &chunk{
@@ -70,7 +70,7 @@ func (s *session) take(b *protocol.Batch) (credit protocol.Credit, err error) {
 		floor: s.next, end: b.Next, after: position{cursor: wire.Cursor{Epoch: s.epoch, Seq: b.Next - 1}, renew: b.Pending > 0},
 	}
 	if credit, err = s.c.inbox.push(s, ch, b.Missed); err == nil {
-		s.next = b.Next
+		s.next, s.pending = b.Next, b.Pending > 0
 	}
 	return credit, err
 }

@@ -35,6 +35,7 @@ type session struct {
 	decoder      *protocol.EventDecoder
 	empty        emptyBatches
 	next         uint64          // Seq of the first event that has not come
+	pending      bool            // the latest batch was not the last of a snapshot
 	received     uint64          // events that have come
 	lastBatch    time.Time       // when the latest batch came
 	delayed      int             // answers that were delayed, since one was sent at once

@@ -60,10 +60,13 @@ type Config struct {
 	CallTimeout time.Duration // after which a call without reply, or a write that has not ended, drops its subscriber; 5 s
 
 	// MaxSnapshotEvents bounds the events of all snapshots that wait to be sent;
-	// 1,000,000, which take 8 bytes each. Over it, the subscriber whose snapshot
-	// is oldest gives up the rest of it. It gets that rest later or, if events
-	// have left the cache since, a gap and a new snapshot. A snapshot is also
-	// given up when CacheBytes of events have left the cache since it was taken.
+	// 1,000,000, which take 8 bytes each. Over it, the server gives up snapshots
+	// whose subscribers have made no progress for CallTimeout, and over eight
+	// times as many it gives up any, the one without progress for longest first.
+	// Such a subscriber gets the rest later or, if events were published since, a
+	// gap and a new snapshot. The snapshot of a subscriber without progress is
+	// also given up when CacheBytes of events have left the cache since it was
+	// taken.
 	MaxSnapshotEvents int
 
 	// Who may come in.

@@ -51,7 +51,7 @@ type sender struct {
 	ready          []*subscriber    // may have something to get; each once
 	spareReady     []*subscriber    // empty; the array of the ready list before
 	catchingUp     []*subscriber    // need more than one batch; their turn comes after ready
-	snapshots      list.List        // of *subscriber with a snapshot that has not been sent whole, the oldest snapshot first
+	snapshots      list.List        // of *subscriber with a snapshot that has not been sent whole, the one without progress for longest first
 	snapshotEvents int              // that have not been sent
 
 	draining   bool
@@ -218,13 +218,17 @@ func (s *sender) notify(sub *subscriber, heartbeat bool) (looked int) {
 	return looked
 }
 
-// boundSnapshots gives up the oldest snapshots while all of them together hold
-// more than Config.MaxSnapshotEvents, and each snapshot since which more than
-// Config.CacheBytes of events have left the cache.
+// boundSnapshots gives up snapshots whose subscribers have made no progress for
+// CallTimeout, while all snapshots together hold more than
+// Config.MaxSnapshotEvents, and those since which more than Config.CacheBytes of
+// events have left the cache. Far over the bound it gives up any snapshot, the one
+// without progress for longest first.
 func (s *sender) boundSnapshots() {
 	for el := s.snapshots.Front(); el != nil; el = s.snapshots.Front() {
 		sub := el.Value.(*subscriber)
-		if s.snapshotEvents <= s.cfg.MaxSnapshotEvents && s.scanned.Evicted <= sub.at.Evicted+uint64(s.cfg.CacheBytes) {
+		over := s.snapshotEvents > s.cfg.MaxSnapshotEvents || s.scanned.Evicted > sub.at.Evicted+uint64(s.cfg.CacheBytes)
+		stalled := time.Since(sub.lastProgress) >= s.cfg.CallTimeout
+		if !(over && stalled) && s.snapshotEvents/farOver <= s.cfg.MaxSnapshotEvents {
 			return
 		}
 		pending := sub.at.SnapshotLeft()
@@ -233,6 +237,10 @@ func (s *sender) boundSnapshots() {
 	}
 }
 
+// farOver is how many times Config.MaxSnapshotEvents may be exceeded for
+// subscribers that make progress.
+const farOver = 8
+
 // trackSnapshot updates the list and the number of events of the snapshots that
 // have not been sent. before is how many events of its snapshot sub had when
 // trackSnapshot was called last.
@@ -240,7 +248,7 @@ func (s *sender) trackSnapshot(sub *subscriber, before int) {
 	now := sub.at.SnapshotLeft()
 	s.snapshotEvents += now - before
 	switch {
-	case now > before && sub.snapshotEntry != nil:
+	case now > 0 && now != before && sub.snapshotEntry != nil:
 		s.snapshots.MoveToBack(sub.snapshotEntry)
 	case now > 0 && sub.snapshotEntry == nil:
 		sub.snapshotEntry = s.snapshots.PushBack(sub)

@@ -248,3 +248,43 @@ func TestLargestEvents(t *testing.T) {
 		}
 	})
 }
+
+// TestSnapshotOfSlowClient: a client that takes its snapshot slowly misses
+// nothing because of another that takes none of its own.
+func TestSnapshotOfSlowClient(t *testing.T) {
+	harness.Serve(t, momserver.Config{MaxSnapshotEvents: 15}, func(s *harness.Server) {
+		s.PublishRuns(10, 10)
+		c := s.Client(momclient.Options{Queue: 2})
+		c.OnEvent(func(wire.Event) { time.Sleep(time.Second) })
+		c.MustSubscribe()
+		synctest.Wait()
+		subscribe(s, new(rawClient), protocol.SubscribeArgs{Name: "nobody"}) // it gives no credit
+		s.PublishN(1)
+		time.Sleep(time.Minute)
+		if told := c.Told(); told.Missed > 0 || told.Snapshots != 10 {
+			t.Errorf("%+v, and %d events are cached", told, s.Stats().Cached)
+		}
+	})
+}
+
+// TestFilteredSnapshots: a client with a filter goes from gap to gap, and each
+// snapshot ends with events that the filter leaves out. It stays connected.
+func TestFilteredSnapshots(t *testing.T) {
+	harness.Serve(t, momserver.Config{CacheEvents: 100}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{From: wire.FromOldest, Queue: 1, Filter: wire.Filter{Names: []string{"first"}}})
+		c.OnEvent(func(wire.Event) { time.Sleep(10 * time.Millisecond) })
+		c.MustSubscribe()
+		s.Must(harness.Event(uuid.New(), uuid.New(), "first", wire.JobInitialized))
+		for range 7 {
+			s.Must(harness.Event(uuid.New(), uuid.New(), "other", wire.JobInitialized))
+		}
+		for range 60 {
+			s.PublishN(150)
+			synctest.Wait()
+			time.Sleep(50 * time.Millisecond)
+		}
+		if drops := s.Stats().Dropped; len(drops) > 0 {
+			t.Errorf("dropped: %+v", drops)
+		}
+	})
+}

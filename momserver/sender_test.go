@@ -337,6 +337,10 @@ func TestGiveUpSnapshots(t *testing.T) {
 			t.Fatalf("%d events are pending, of the first %d", s.snapshotEvents, first.at.SnapshotLeft())
 		}
 		third, _ := testSubscriber(t, srv, 4)
+		if s.deliver(); s.snapshotEvents != 8 || first.at.GivenUp() {
+			t.Fatalf("%d events are pending; given up before CallTimeout: %v", s.snapshotEvents, first.at.GivenUp())
+		}
+		first.lastProgress = time.Now().Add(-s.cfg.CallTimeout)
 		if s.deliver(); s.snapshotEvents != 5 || !first.at.GivenUp() || second.at.GivenUp() || first.acknowledgedAll(5) {
 			t.Fatalf("%d events are pending; given up: %v, %v", s.snapshotEvents, first.at.GivenUp(), second.at.GivenUp())
 		}
@@ -373,13 +377,28 @@ func TestGiveUpSnapshots(t *testing.T) {
 	}
 }
 
-// TestOldSnapshotGivenUp: a snapshot is given up when as many bytes have left
+// TestFarOver: far over the bound, a snapshot is given up even if its subscriber
+// has just joined, the oldest one first.
+func TestFarOver(t *testing.T) {
+	srv := New(Config{MaxSnapshotEvents: 1})
+	for i := range 9 {
+		publishMore(t, srv.hist, uuid.UUID{byte(i + 1)}, 1)
+	}
+	first, _ := testSubscriber(t, srv, 0)
+	second, _ := testSubscriber(t, srv, 0)
+	if srv.sender.deliver(); !first.at.GivenUp() || second.at.GivenUp() {
+		t.Errorf("given up: %v, %v", first.at.GivenUp(), second.at.GivenUp())
+	}
+}
+
+// TestOldSnapshotGivenUp: without progress, a snapshot is given up when as many bytes have left
 // the cache as it holds, because its events would keep them in memory.
 func TestOldSnapshotGivenUp(t *testing.T) {
 	srv := New(Config{CacheBytes: 1000})
 	s := srv.sender
 	publishMore(t, srv.hist, uuid.UUID{1}, 1)
 	sub, _ := testSubscriber(t, srv, 0)
+	sub.lastProgress = time.Now().Add(-s.cfg.CallTimeout)
 	s.deliver()
 	for s.scanned.Evicted <= sub.at.Evicted+1000 {
 		if sub.at.GivenUp() {

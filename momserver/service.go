@@ -80,12 +80,13 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 			return err
 		}
 		accepted = true
-		sub.at = at
 		*reply = protocol.Subscribed{
 			Cursor: wire.Cursor{Epoch: sv.srv.hist.Epoch(), Seq: at.Next - 1},
 			Head:   at.Head, Missed: at.Missed, Snapshot: uint32(at.SnapshotLeft()),
 			Window: uint32(sv.srv.cfg.Window), WindowBytes: uint32(sv.srv.cfg.WindowBytes),
 		}
+		at.Filter(&sub.Reader) // here, and not on the sender's goroutine
+		sub.at = at
 		sub.updateFigures(0, 0)
 		if sub.callbackConn != sv.conn {
 			sv.srv.serveCallback(sub)

@@ -27,6 +27,13 @@ func (p *Position) SnapshotLeft() int { return len(p.snapshot) }
 // after GiveUp, until Resume.
 func (p *Position) SnapshotRead() bool { return len(p.snapshot) == 0 && !p.givenUp }
 
+// Filter removes the events that r does not take from the snapshot.
+func (p *Position) Filter(r *Reader) {
+	if !r.TakesAll() {
+		p.snapshot = slices.DeleteFunc(p.snapshot, func(e *event) bool { return !r.Takes(e.def, e.state, e.severity) })
+	}
+}
+
 // GiveUp frees what is left of the snapshot.
 func (p *Position) GiveUp() { p.snapshot, p.givenUp = nil, true }
 
