@@ -34,7 +34,9 @@ type Event struct {
 	Snapshot bool `json:"snapshot,omitempty"`
 }
 
-// Cursor returns the place just after e, to resume from.
+// Cursor returns the place just after e. Do not resume from there if e is an event
+// of a snapshot, because the place is earlier than that of the snapshot: the
+// cursor to resume from is the client's.
 func (e *Event) Cursor() Cursor { return Cursor{Epoch: e.Epoch, Seq: e.Seq} }
 
 // TransferData holds the parts of an event. Parts that do not apply are nil.

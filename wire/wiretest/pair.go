@@ -9,7 +9,8 @@ import (
 
 // NewPair returns a server that serves on a [Network] of its own, and a client
 // of the server that is not subscribed yet, so that handlers can be set first.
-// Both are closed when the test ends. If opts has a DialContext, the client
+// Both are closed when the test ends, and no further call of the OnConnection
+// handler begins then. If opts has a DialContext, the client
 // uses that and not the network.
 func NewPair(t testing.TB, cfg momserver.Config, opts momclient.Options) (*momserver.Server, *momclient.Client) {
 	t.Helper()
@@ -26,6 +27,7 @@ func NewPair(t testing.TB, cfg momserver.Config, opts momclient.Options) (*momse
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	t.Cleanup(func() {
+		client.OnConnection(nil)
 		client.Close()
 		srv.Close()
 		<-served

@@ -22,6 +22,9 @@ func Read(file string, getenv func(string) string) (string, error) {
 		if token = strings.TrimRight(string(data), "\r\n"); token == "" {
 			return "", fmt.Errorf("%s holds no token; the file must hold the token alone", source)
 		}
+		if strings.ContainsAny(token, "\r\n") {
+			return "", fmt.Errorf("%s holds more than one line; the file must hold the token alone", source)
+		}
 	}
 	if len(token) > wire.MaxTokenBytes {
 		return "", fmt.Errorf("%s: a token of %d bytes; at most %d", source, len(token), wire.MaxTokenBytes)
