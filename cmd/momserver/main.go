@@ -89,7 +89,9 @@ func serve(ctx context.Context, c *config, manager notifier, log *slog.Logger) (
 	}
 	cfg := c.server
 	cfg.Logger = log
-	c.badTLS = func(err error) { log.Warn("cannot use the changed certificate files; the earlier ones remain in use", "error", err) }
+	c.badTLS = func(err error) {
+		log.Warn("cannot use the changed certificate files; the earlier ones remain in use", "error", err)
+	}
 	srv := momserver.New(cfg)
 	mirrors, err := c.mirrors(srv)
 	if err != nil {
