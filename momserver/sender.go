@@ -221,14 +221,15 @@ func (s *sender) notify(sub *subscriber, heartbeat bool) (looked int) {
 // boundSnapshots gives up snapshots whose subscribers have made no progress for
 // CallTimeout, while all snapshots together hold more than
 // Config.MaxSnapshotEvents, and those since which more than Config.CacheBytes of
-// events have left the cache. Far over the bound it gives up any snapshot, the one
-// without progress for longest first.
+// events have left the cache. Far over the bound it gives up any snapshot but the
+// last, the one without progress for longest first.
 func (s *sender) boundSnapshots() {
 	for el := s.snapshots.Front(); el != nil; el = s.snapshots.Front() {
 		sub := el.Value.(*subscriber)
 		over := s.snapshotEvents > s.cfg.MaxSnapshotEvents || s.scanned.Evicted > sub.at.Evicted+uint64(s.cfg.CacheBytes)
 		stalled := time.Since(sub.lastProgress) >= s.cfg.CallTimeout
-		if !(over && stalled) && s.snapshotEvents/farOver <= s.cfg.MaxSnapshotEvents {
+		far := s.snapshots.Len() > 1 && s.snapshotEvents/farOver > s.cfg.MaxSnapshotEvents
+		if !(over && stalled) && !far {
 			return
 		}
 		pending := sub.at.SnapshotLeft()

@@ -389,6 +389,14 @@ func TestFarOver(t *testing.T) {
 	if srv.sender.deliver(); !first.at.GivenUp() || second.at.GivenUp() {
 		t.Errorf("given up: %v, %v", first.at.GivenUp(), second.at.GivenUp())
 	}
+	for i := range 20 { // a single snapshot is sent, however large
+		publishMore(t, srv.hist, uuid.UUID{byte(i + 10)}, 1)
+	}
+	srv.sender.drop(second, ReasonUnsubscribed, "it unsubscribed")
+	third, _ := testSubscriber(t, srv, 0)
+	if srv.sender.deliver(); third.at.GivenUp() {
+		t.Error("the only snapshot is given up")
+	}
 }
 
 // TestOldSnapshotGivenUp: without progress, a snapshot is given up when as many bytes have left
