@@ -53,11 +53,11 @@ type Config struct {
 
 	// Delivery.
 
-	BatchBytes  int           // bytes of events over which a batch takes no further event; 64 KiB, 1 MiB at most
+	BatchBytes  int           // bytes of events that fill a batch, which the last event may exceed; 64 KiB, 1 MiB at most
 	Window      int           // unanswered calls to one subscriber; 32, 4,096 at most
-	WindowBytes int           // bytes of events in these calls, from which on no further call is made; 256 KiB, 64 MiB at most
-	Heartbeat   time.Duration // after which a subscriber without news is called; 3 s, 10 min at most, 1 ms at least
-	CallTimeout time.Duration // after which a call without reply, or a write that has not ended, drops its subscriber; 5 s
+	WindowBytes int           // bytes of events in unanswered calls, at which no further call is made; 256 KiB, 64 MiB at most
+	Heartbeat   time.Duration // longest time without a call to a subscriber; 3 s, 10 min at most, 1 ms at least
+	CallTimeout time.Duration // longest time for a reply to a call, or for a write, before the subscriber is dropped; 5 s
 
 	// MaxSnapshotEvents bounds the events of all snapshots that wait to be sent;
 	// 1,000,000, which take 8 bytes each. Over it, the server gives up snapshots

@@ -82,8 +82,8 @@ func checkCallback(addr string) error {
 	return nil
 }
 
-// dialChecked dials addr, if the subscriber at source may name the addresses
-// behind it.
+// dialChecked dials addr. It connects only to resolved addresses that permit
+// allows for the subscriber at source.
 func (s *Server) dialChecked(ctx context.Context, source netip.AddrPort, addr string) (net.Conn, error) {
 	dial := s.dialResolved
 	if s.cfg.DialContext == nil {

@@ -73,7 +73,7 @@ type Drop struct {
 	Addr   string // as in SubscriberInfo
 	Reason Reason
 	Detail string // what happened, in a sentence
-	Lag    uint64 // as in SubscriberInfo, at the end
+	Lag    uint64 // SubscriberInfo.Lag when the subscription ended
 }
 
 // maxDrops is how many of the latest drops are kept.

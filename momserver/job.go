@@ -50,9 +50,8 @@ type account struct {
 }
 
 // StartJob begins a run of the job with the ID jobID, which is the same for all
-// its runs, and publishes JobInitialized. init describes the run, and is not
-// changed after this; each of its parts may be zero, which means that it is not
-// known.
+// its runs, and publishes JobInitialized. init describes the run and cannot be
+// changed later; a zero field means that the value is not known.
 //
 // StartJob returns a [wire.BadRequest] error for a zero jobID or a negative
 // count, a [wire.TooLarge] error if the texts of init take more than half of
@@ -218,9 +217,8 @@ func (j *Job) FailItem(item string, why error) error {
 	return nil
 }
 
-// Close ends the run with an ExportingError event which says that its owner
-// left it, unless the run has ended. It always returns nil, and may be called
-// again.
+// Close ends the run, unless it has ended, with an ExportingError event that says
+// that the run was abandoned. It always returns nil, and may be called again.
 func (j *Job) Close() error {
 	j.abandon("the owner left the run without ending it")
 	return nil

@@ -31,15 +31,15 @@ func (l *latency) observe(took time.Duration) {
 	l.sum.Add(int64(took))
 }
 
-// Histogram tells how often something took how long.
+// Histogram is a cumulative distribution of durations.
 type Histogram struct {
 	Buckets []Bucket      // by rising Bound
 	Count   uint64        // also of what took longer than the last Bound
 	Sum     time.Duration // of all these times
 }
 
-// Bucket counts what took Bound or less, that is also what the buckets before
-// it count.
+// Bucket is one bucket of a [Histogram]. It counts the durations up to Bound,
+// including those in the buckets before.
 type Bucket struct {
 	Bound time.Duration
 	Count uint64

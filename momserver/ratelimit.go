@@ -25,8 +25,8 @@ func (p *rateLimit) take(now time.Time) bool {
 	return true
 }
 
-// maxCounted bounds the addresses that a minuteLimit counts. Over it, counting
-// begins anew for all of them.
+// maxCounted bounds the addresses that a minuteLimit counts. At the bound, the
+// counts of all addresses restart from zero.
 const maxCounted = 1 << 16
 
 // minuteLimit lets something happen perMinute times in each minute for each

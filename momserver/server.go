@@ -84,7 +84,7 @@ func New(cfg Config) *Server {
 }
 
 // Epoch returns the epoch of this server's events: the part of a [wire.Cursor]
-// that tells its life from that of any other server.
+// that identifies this Server. Every [New] has another epoch.
 func (s *Server) Epoch() uuid.UUID { return s.hist.Epoch() }
 
 // Publish publishes an event. It is for servers that have a state machine of

@@ -62,7 +62,7 @@ type SubscriberInfo struct {
 	Callback  string        // host:port of its callback endpoint if the server dialled back; "" otherwise
 	Since     time.Time     // when it asked for the subscription
 	Next      uint64        // Seq of the next event to send
-	Lag       uint64        // events published that have not been sent, also those that it does not take
+	Lag       uint64        // published events that have not been sent, including those that its filter leaves out
 	Credit    uint64        // events that the client still allows to be sent
 	Delivered uint64        // events sent
 	Missed    uint64        // events that left the cache before they could be sent

@@ -21,13 +21,14 @@ var Ways = [...]Way{Up, Down}
 type Shape struct {
 	Latency time.Duration // one way, at least; a multiple of Grid
 	Jitter  time.Duration // up to this on top, by the instant of writing
-	Buffer  int           // bytes between a Write and the Read of the other end, over which Write blocks
-	Pieces  int           // a message arrives in up to so many pieces
+	Buffer  int           // bytes in transit, above which Write blocks
+	Pieces  int           // largest number of pieces of a message
 	TLS     bool          // the messages are records of TLS
 
-	// Arrivals are at multiples of Grid, plus Offset and as many nanoseconds
-	// as messages arrive together: so that entities with different offsets
-	// never act at one instant, and a difference of nanoseconds dies out.
+	// Arrivals are at multiples of Grid, plus Offset, plus a nanosecond for each
+	// message that arrives at the same time. Entities with different offsets
+	// therefore never act at the same instant, and the grid removes differences
+	// of nanoseconds.
 	Grid   time.Duration
 	Offset time.Duration
 }
@@ -57,9 +58,9 @@ func (n *Network) Link(name string, shape Shape, seed uint64) *Link {
 	return &Link{net: n, name: name, shape: shape, seed: seed, pairs: make(map[*pair]struct{}), changed: make(chan struct{})}
 }
 
-// Block lets no bytes arrive on the way, and nobody know: neither end gets an
-// error. What is written waits until Unblock, as far as Buffer goes. A
-// connection cannot be made while a way is blocked.
+// Block stops all bytes on the way. Neither end gets an error. Written bytes
+// wait, up to Buffer, until Unblock. A connection cannot be made while a way is
+// blocked.
 func (l *Link) Block(way Way) {
 	l.change(func(now time.Time) {
 		if l.blocked[way].IsZero() {
@@ -168,8 +169,8 @@ func (l *Link) impaired() bool {
 	return !l.blocked[Up].IsZero() || !l.blocked[Down].IsZero() || l.rate[Up] > 0 || l.rate[Down] > 0
 }
 
-// latency returns how long what is written at an instant takes: a multiple of
-// Grid, the same for all instants of one.
+// latency returns the time that bytes written at an instant are in transit. It is
+// a multiple of Grid, and the same for all instants between two of them.
 func (l *Link) latency(at time.Time, way Way) time.Duration {
 	slots := int64(l.shape.Jitter / l.shape.Grid)
 	if slots == 0 {
@@ -179,7 +180,7 @@ func (l *Link) latency(at time.Time, way Way) time.Duration {
 	return l.shape.Latency + time.Duration(draw.Int64N(slots+1))*l.shape.Grid
 }
 
-// arrival returns when what is written at an instant arrives.
+// arrival returns when bytes written at an instant arrive.
 func (l *Link) arrival(at time.Time, way Way) time.Time {
 	return at.Truncate(l.shape.Grid).Add(l.shape.Grid + l.latency(at, way) + l.shape.Offset)
 }
