@@ -17,7 +17,7 @@ import (
 // badPeer comes again and again, and never behaves. On its own link no faults
 // are made.
 type badPeer struct {
-	*entity
+	*actor
 	link *faultnet.Link
 }
 
@@ -37,16 +37,16 @@ const (
 	lurks     = badPrefix + "names an endpoint and does not speak there"
 )
 
-func newBadPeer(w *world) *badPeer {
-	b := &badPeer{entity: w.entity("bad")}
-	b.link = w.link(b.entity, badIP, b.between(grid, 10*time.Millisecond), 0, 300, 1)
+func newBadPeer(w *simulation) *badPeer {
+	b := &badPeer{actor: w.actor("bad")}
+	b.link = w.link(b.actor, badIP, b.between(grid, 10*time.Millisecond), 0, 300, 1)
 	return b
 }
 
 func (b *badPeer) live() {
 	for !b.w.healed() {
 		b.rest(b.between(200*time.Millisecond, 4*time.Second))
-		what := one(b.entity, saysLess, saysHalf, neverAcks, neverAcks, lies, boasts, neverRead, dawdles, lurks)
+		what := one(b.actor, saysLess, saysHalf, neverAcks, neverAcks, lies, boasts, neverRead, dawdles, lurks)
 		err := b.visit(what, b.between(100*time.Millisecond, 9*time.Second))
 		b.did("%s: %v", what, err == nil)
 	}
@@ -68,7 +68,7 @@ func (b *badPeer) visit(what string, lasts time.Duration) error {
 		b.rest(lasts)
 		return nil
 	}
-	conn, _, err := b.w.greet(ctx, b.entity, b.link)
+	conn, _, err := b.w.greet(ctx, b.actor, b.link)
 	if err != nil {
 		return err
 	}

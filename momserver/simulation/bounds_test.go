@@ -39,7 +39,7 @@ func (p *publisher) startJob(name string) error {
 }
 
 // long is over half of the longest event.
-func (w *world) long() string { return strings.Repeat("x", w.cfg.MaxEventBytes) }
+func (w *simulation) long() string { return strings.Repeat("x", w.cfg.MaxEventBytes) }
 
 // runMany begins as many runs as the server takes, is refused some more, and
 // ends them all. The first two steps take no simulated time, so that no other
@@ -78,7 +78,7 @@ func (r *jobRun) refusePackage() {
 }
 
 // refusesAll checks that a server that has ended refuses every run and event.
-func (w *world) refusesAll(srv *momserver.Server) {
+func (w *simulation) refusesAll(srv *momserver.Server) {
 	p := w.publishers[0]
 	_, err := srv.StartJob(p.jobs[0], wire.InitializeData{Name: "too late"})
 	if !errors.Is(err, wire.Closed) {

@@ -85,7 +85,7 @@ func (s *subscriber) checkAttempt(st momclient.ConnectionStatus) {
 }
 
 // look looks at what is bounded, and for calls that wait.
-func (w *world) look() {
+func (w *simulation) look() {
 	for _, p := range w.publishers {
 		p.checkStuck()
 	}
@@ -110,7 +110,7 @@ func (w *world) look() {
 
 // checkDrops checks the reasons of a server's drops against what the network
 // knows. The server was told to end at stopping.
-func (w *world) checkDrops(st momserver.Stats, stopping time.Time) {
+func (w *simulation) checkDrops(st momserver.Stats, stopping time.Time) {
 	slices.SortFunc(st.Dropped, func(a, b momserver.Drop) int { // those of one instant have no order
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Name, b.Name))
 	})
@@ -122,7 +122,7 @@ func (w *world) checkDrops(st momserver.Stats, stopping time.Time) {
 	}
 }
 
-func (w *world) rightReason(d momserver.Drop, stopping time.Time) bool {
+func (w *simulation) rightReason(d momserver.Drop, stopping time.Time) bool {
 	seen := w.seen(d)
 	some := func(is func(faultnet.Seen) bool) bool { return slices.ContainsFunc(seen, is) }
 	ended := some(func(s faultnet.Seen) bool { return !s.Ended.IsZero() && s.Ended.Before(d.Time) })
@@ -151,7 +151,7 @@ func (w *world) rightReason(d momserver.Drop, stopping time.Time) bool {
 
 // seen returns what the server was told of the subscriber's connections: its
 // own, and the callback connection where there is one.
-func (w *world) seen(d momserver.Drop) []faultnet.Seen {
+func (w *simulation) seen(d momserver.Drop) []faultnet.Seen {
 	seen := []faultnet.Seen{w.net.Seen(d.Addr)}
 	if !isRaw(d.Name) {
 		if at := w.subscriber(d.Name).endpoint.of(d.Addr); at != "" {
@@ -161,7 +161,7 @@ func (w *world) seen(d momserver.Drop) []faultnet.Seen {
 	return seen
 }
 
-func (w *world) subscriber(name string) *subscriber {
+func (w *simulation) subscriber(name string) *subscriber {
 	for _, s := range w.subscribers {
 		if s.name == name {
 			return s

@@ -11,7 +11,7 @@ import (
 // driver makes the faults. Each lasts for a while, on one link; several may
 // last at once, on one link too.
 type driver struct {
-	*entity
+	*actor
 	victims []victim
 	lasting []lasting // by their end
 	blocked map[*faultnet.Link][2]int
@@ -29,8 +29,8 @@ type lasting struct {
 	end   func()
 }
 
-func newDriver(w *world) *driver {
-	d := &driver{entity: w.entity("driver"), blocked: make(map[*faultnet.Link][2]int)}
+func newDriver(w *simulation) *driver {
+	d := &driver{actor: w.actor("driver"), blocked: make(map[*faultnet.Link][2]int)}
 	for _, s := range w.subscribers {
 		if !s.healthy {
 			d.victims = append(d.victims, victim{s.link, s.name})
@@ -86,7 +86,7 @@ func (d *driver) fault() {
 		d.restart()
 		return
 	}
-	l, way := d.victims[d.rand.IntN(len(d.victims))], one(d.entity, faultnet.Up, faultnet.Down)
+	l, way := d.victims[d.rand.IntN(len(d.victims))], one(d.actor, faultnet.Up, faultnet.Down)
 	what := ""
 	switch d.rand.IntN(11) {
 	case 0, 1:
@@ -106,7 +106,7 @@ func (d *driver) fault() {
 		d.block(l.Link, faultnet.Down)
 		what = fmt.Sprint("partitioned for ", d.last(10*time.Millisecond, 12*time.Second, func() { d.unblock(l.Link, faultnet.Up); d.unblock(l.Link, faultnet.Down) }))
 	case 7:
-		l.Throttle(way, one(d.entity, 15, 30, 300, 3000))
+		l.Throttle(way, one(d.actor, 15, 30, 300, 3000))
 		what = fmt.Sprint("slow ", way, " for ", d.last(time.Second, 10*time.Second, func() { l.Throttle(way, 0) }))
 	case 8:
 		l.Delay(d.between(time.Second, 7*time.Second))

@@ -11,7 +11,7 @@ import (
 // endpoint is where the server dials back to a subscriber: over a link of its
 // own, on which faults are made as on any other.
 type endpoint struct {
-	*entity
+	*actor
 	main, back *faultnet.Link
 
 	mu        sync.Mutex        // guards all below
@@ -21,12 +21,12 @@ type endpoint struct {
 
 // drawEndpoint draws whether the subscriber has one.
 func (s *subscriber) drawEndpoint() {
-	p := &endpoint{entity: s.w.entity(s.name + "/callback"), main: s.link, listeners: make(map[string]string)}
+	p := &endpoint{actor: s.w.actor(s.name + "/callback"), main: s.link, listeners: make(map[string]string)}
 	if s.backs == 0 || !p.odds(s.backs) {
 		return
 	}
 	s.endpoint = p
-	p.back = s.w.link(p.entity, s.ip, s.latency, s.latency, s.buffer, s.pieces)
+	p.back = s.w.link(p.actor, s.ip, s.latency, s.latency, s.buffer, s.pieces)
 	if !s.healthy {
 		s.w.driver.victims = append(s.w.driver.victims, victim{p.back, p.name})
 	}
@@ -84,7 +84,7 @@ func (p *endpoint) intrude(ctx context.Context, network, address string) {
 
 // dialBack connects the server to an endpoint, where strangers may have come
 // first.
-func (w *world) dialBack(ctx context.Context, network, address string) (net.Conn, error) {
+func (w *simulation) dialBack(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, _ := net.SplitHostPort(address)
 	if host == badIP {
 		return w.bad.link.DialBack(ctx, network, address)

@@ -20,7 +20,7 @@ import (
 
 // greet connects to the server and greets it. The connection serves nothing
 // before its Serve is called.
-func (w *world) greet(ctx context.Context, e *entity, l *faultnet.Link) (*duplex.Conn, protocol.Welcome, error) {
+func (w *simulation) greet(ctx context.Context, e *actor, l *faultnet.Link) (*duplex.Conn, protocol.Welcome, error) {
 	nc, err := l.DialContext(ctx, "mem", address)
 	if err != nil {
 		return nil, protocol.Welcome{}, err
@@ -37,8 +37,8 @@ func (w *world) greet(ctx context.Context, e *entity, l *faultnet.Link) (*duplex
 	return duplex.NewConn(secured, duplex.ConnConfig{MaxMessage: 4 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute}), welcome, nil
 }
 
-// secure puts TLS on the connection, in a world that has TLS.
-func (w *world) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
+// secure puts TLS on the connection, if the simulation has TLS.
+func (w *simulation) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	cfg := w.keys.ofClient()
 	if cfg == nil {
 		return nc, nil
@@ -50,13 +50,13 @@ func (w *world) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
 
 // guest comes again and again.
 type guest struct {
-	*entity
+	*actor
 	link *faultnet.Link
 }
 
-func newGuest(w *world) *guest {
-	g := &guest{entity: w.entity("guest")}
-	g.link = w.link(g.entity, "10.0.1.2", g.between(grid, 2*time.Millisecond), 0, 16<<10, 1)
+func newGuest(w *simulation) *guest {
+	g := &guest{actor: w.actor("guest")}
+	g.link = w.link(g.actor, "10.0.1.2", g.between(grid, 2*time.Millisecond), 0, 16<<10, 1)
 	return g
 }
 
@@ -71,7 +71,7 @@ const (
 func (g *guest) live() {
 	for !g.w.healed() {
 		g.rest(g.between(grid, time.Second))
-		what := one(g.entity, unsubscribed, turnedDown, slowOnce, slowOnce)
+		what := one(g.actor, unsubscribed, turnedDown, slowOnce, slowOnce)
 		g.did("%s: %v", what, g.visit(what) == nil)
 	}
 }
@@ -79,7 +79,7 @@ func (g *guest) live() {
 func (g *guest) visit(what string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second+g.offset)
 	defer cancel()
-	conn, welcome, err := g.w.greet(ctx, g.entity, g.link)
+	conn, welcome, err := g.w.greet(ctx, g.actor, g.link)
 	if err != nil {
 		return err
 	}
@@ -146,13 +146,13 @@ func (g *guest) stall(conn *duplex.Conn) {
 
 // newcomers are clients that each come from an address of their own, and go.
 type newcomers struct {
-	*entity
+	*actor
 	offset time.Duration // of their links
 	n      int
 }
 
-func newNewcomers(w *world) *newcomers {
-	return &newcomers{entity: w.entity("newcomers"), offset: w.entity("newcomers/link").offset}
+func newNewcomers(w *simulation) *newcomers {
+	return &newcomers{actor: w.actor("newcomers"), offset: w.actor("newcomers/link").offset}
 }
 
 func (n *newcomers) live() {
@@ -167,7 +167,7 @@ func (n *newcomers) live() {
 }
 
 func (n *newcomers) visit(link *faultnet.Link) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second+n.entity.offset)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second+n.actor.offset)
 	defer cancel()
 	if !n.odds(3) { // says nothing
 		if nc, err := link.DialContext(ctx, "mem", address); err == nil {
@@ -176,7 +176,7 @@ func (n *newcomers) visit(link *faultnet.Link) {
 		}
 		return
 	}
-	conn, _, err := n.w.greet(ctx, n.entity, link)
+	conn, _, err := n.w.greet(ctx, n.actor, link)
 	n.did("newcomer %d: %v", n.n, err == nil)
 	if err != nil {
 		return

@@ -13,15 +13,15 @@ import (
 // historian asks for cached events, without subscribing, over a link without
 // faults.
 type historian struct {
-	*entity
+	*actor
 	client *momclient.Client
 	link   *faultnet.Link
 	at     wire.Cursor // how far it has read
 }
 
-func newHistorian(w *world) *historian {
-	h := &historian{entity: w.entity("historian")}
-	h.link = w.link(h.entity, "10.0.1.3", h.between(grid, 10*time.Millisecond), 0, 8<<10, 1)
+func newHistorian(w *simulation) *historian {
+	h := &historian{actor: w.actor("historian")}
+	h.link = w.link(h.actor, "10.0.1.3", h.between(grid, 10*time.Millisecond), 0, 8<<10, 1)
 	h.client = momclient.New(address, momclient.Options{DialContext: h.link.DialContext, TLS: w.keys.ofClient()})
 	return h
 }
@@ -31,7 +31,7 @@ func (h *historian) live() {
 	for !h.w.healed() {
 		h.rest(h.between(time.Second, 10*time.Second))
 		if srv := h.w.host.current(); srv != nil {
-			h.ask(one(h.entity, 0, 20, srv.Stats().Cached/2, srv.Stats().Cached*3/4))
+			h.ask(one(h.actor, 0, 20, srv.Stats().Cached/2, srv.Stats().Cached*3/4))
 		}
 	}
 }

@@ -14,7 +14,7 @@ const address = "server:7420"
 
 // host is the machine on which the servers run, one after another.
 type host struct {
-	*entity
+	*actor
 	served chan error // what Serve returned
 
 	mu       sync.Mutex // guards all below
@@ -25,18 +25,18 @@ type host struct {
 	lives    int
 }
 
-func newHost(w *world) *host {
-	h := &host{entity: w.entity("host"), served: make(chan error, 1)}
+func newHost(w *simulation) *host {
+	h := &host{actor: w.actor("host"), served: make(chan error, 1)}
 	w.cfg = momserver.Config{
-		CacheEvents: one(h.entity, 16, 40, 100, 300),
-		CacheBytes:  one(h.entity, 16<<10, 64<<10, 64<<20),
-		BatchBytes:  one(h.entity, 1<<10, 4<<10, 64<<10),
-		Window:      one(h.entity, 0, 20, 40), // less, and held answers alone make a burst lag
+		CacheEvents: one(h.actor, 16, 40, 100, 300),
+		CacheBytes:  one(h.actor, 16<<10, 64<<10, 64<<20),
+		BatchBytes:  one(h.actor, 1<<10, 4<<10, 64<<10),
+		Window:      one(h.actor, 0, 20, 40), // less, and held answers alone make a burst lag
 		// Each of these is apart from the others, and from their sums.
-		Heartbeat:        one(h.entity, time.Second, 3*time.Second) + 70*time.Nanosecond,
-		CallTimeout:      one(h.entity, 2*time.Second, 5*time.Second) + 110*time.Nanosecond,
+		Heartbeat:        one(h.actor, time.Second, 3*time.Second) + 70*time.Nanosecond,
+		CallTimeout:      one(h.actor, 2*time.Second, 5*time.Second) + 110*time.Nanosecond,
 		HandshakeTimeout: 4*time.Second + 130*time.Nanosecond,
-		MessageTimeout:   one(h.entity, 2*time.Second, 5*time.Second) + 170*time.Nanosecond,
+		MessageTimeout:   one(h.actor, 2*time.Second, 5*time.Second) + 170*time.Nanosecond,
 		DialTimeout:      3*time.Second + 310*time.Nanosecond,
 		MaxRuns:          12,
 		MaxEventBytes:    16 << 10,
@@ -47,7 +47,7 @@ func newHost(w *world) *host {
 		MaxSubscribers:   64,
 		LogPerSecond:     1000,
 
-		MaxSnapshotEvents: one(h.entity, 0, 3, 20),
+		MaxSnapshotEvents: one(h.actor, 0, 3, 20),
 	}
 	return h
 }

@@ -26,7 +26,7 @@ const (
 // interfere makes the handling of an event last, so that further events wait
 // behind it, and at times interferes with the subscription meanwhile, from
 // within the handling or from another goroutine.
-func (s *subscriber) interfere(as *entity) {
+func (s *subscriber) interfere(as *actor) {
 	if s.w.healed() || !as.odds(8) {
 		return
 	}

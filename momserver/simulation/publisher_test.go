@@ -28,7 +28,7 @@ const publishersLeave = 1100 * time.Millisecond
 
 // publisher publishes from a goroutine of its own, and keeps the ledger.
 type publisher struct {
-	*entity
+	*actor
 	kind  publishing
 	jobs  []uuid.UUID
 	names []string
@@ -42,8 +42,8 @@ type publisher struct {
 	goesOn  bool // past failed packages
 }
 
-func newPublisher(w *world, kind publishing) *publisher {
-	p := &publisher{entity: w.entity("publisher-" + string(kind)), kind: kind}
+func newPublisher(w *simulation, kind publishing) *publisher {
+	p := &publisher{actor: w.actor("publisher-" + string(kind)), kind: kind}
 	p.item = 4
 	if kind == throughPublish && w.cfg.CacheEvents > 40 && w.cfg.CacheBytes > 16<<10 && p.odds(2) {
 		p.item = 2000 // so that what is cached takes several pages
@@ -69,7 +69,7 @@ func (p *publisher) live() {
 		case inBursts:
 			p.rest(p.between(0, 25*time.Second))
 			if p.srv = p.w.host.current(); p.srv != nil && !p.w.healed() {
-				p.runRaw(one(p.entity, 10, 40, 40, 80, 300), grid, 3*grid)
+				p.runRaw(one(p.actor, 10, 40, 40, 80, 300), grid, 3*grid)
 			}
 		case atBounds:
 			p.rest(p.between(0, 8*time.Second))
@@ -111,8 +111,8 @@ func (p *publisher) runRaw(n int, from, to time.Duration) {
 		if p.leaving() {
 			break
 		}
-		p.publish(one(p.entity, wire.Transferring, wire.PackageInitialized, wire.Transferred),
-			one(p.entity, wire.SeverityProcessing, wire.SeverityProcessing, wire.SeverityWarning))
+		p.publish(one(p.actor, wire.Transferring, wire.PackageInitialized, wire.Transferred),
+			one(p.actor, wire.SeverityProcessing, wire.SeverityProcessing, wire.SeverityWarning))
 	}
 	p.sleep(p.between(from, to))
 	if p.w.host.current() != p.srv || p.odds(8) {

@@ -64,7 +64,7 @@ func locked(of reflect.Value, read func()) {
 
 // checkSizes checks that a server keeps no entry of a client, run or job that
 // is gone.
-func (w *world) checkSizes(srv *momserver.Server) {
+func (w *simulation) checkSizes(srv *momserver.Server) {
 	n := sizesOf(srv)
 	report := w.report
 	if n.addrs > n.conns {
@@ -78,7 +78,7 @@ func (w *world) checkSizes(srv *momserver.Server) {
 
 // checkGone checks that nothing is left of a server's peers and jobs after
 // Close.
-func (w *world) checkGone(srv *momserver.Server) {
+func (w *simulation) checkGone(srv *momserver.Server) {
 	w.checkSizes(srv)
 	if n := sizesOf(srv); n.conns+n.addrs+n.subs+n.jobs > 0 {
 		w.violated(invariant.Bounded, "Close has left %+v", n)

@@ -20,15 +20,15 @@ import (
 // subscriber is an application with a client: one momclient.Client after
 // another, each going on where the last one was.
 type subscriber struct {
-	*entity
-	traits
+	*actor
+	profile
 	ip       string
 	link     *faultnet.Link
 	endpoint *endpoint // where the server dials back to; nil for not
 	stream   *invariant.Stream
-	handler  *entity // what draws and acts in the handler
-	looper   *entity // and in the range loop
-	told     *entity // traces the statuses
+	handler  *actor // what draws and acts in the handler
+	looper   *actor // and in the range loop
+	told     *actor // traces the statuses
 
 	client   *momclient.Client // owned by live
 	ended    chan struct{}     // rung when a subscription has ended, and not by Unsubscribe
@@ -49,13 +49,13 @@ type subscriber struct {
 }
 
 // newSubscriber draws the i-th.
-func newSubscriber(w *world, i int, draw func(*entity) traits) *subscriber {
+func newSubscriber(w *simulation, i int, draw func(*actor) profile) *subscriber {
 	name := fmt.Sprint("client", i)
-	s := &subscriber{entity: w.entity(name), ip: fmt.Sprint("10.0.0.", i+1), ended: make(chan struct{}, 1), handover: make(chan struct{})}
-	s.handler, s.looper = w.entity(name+"/handler"), w.entity(name+"/loop")
-	s.told = w.entity(name + "/status")
-	s.traits = draw(s.entity)
-	s.link = w.link(s.entity, s.ip, s.latency, s.latency, s.buffer, s.pieces)
+	s := &subscriber{actor: w.actor(name), ip: fmt.Sprint("10.0.0.", i+1), ended: make(chan struct{}, 1), handover: make(chan struct{})}
+	s.handler, s.looper = w.actor(name+"/handler"), w.actor(name+"/loop")
+	s.told = w.actor(name + "/status")
+	s.profile = draw(s.actor)
+	s.link = w.link(s.actor, s.ip, s.latency, s.latency, s.buffer, s.pieces)
 	s.stream = invariant.NewStream(&w.ledger, s.opts.Filter, func(v invariant.Violation) {
 		v.Detail = s.name + ": " + v.Detail
 		w.report(v)
@@ -289,7 +289,7 @@ func (s *subscriber) status(st momclient.ConnectionStatus) {
 }
 
 // handle handles an event, as the application's handler or in its loop.
-func (s *subscriber) handle(e wire.Event, as *entity) {
+func (s *subscriber) handle(e wire.Event, as *actor) {
 	s.mu.Lock()
 	s.handlers++
 	s.mu.Unlock()

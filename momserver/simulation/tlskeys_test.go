@@ -8,25 +8,25 @@ import (
 	"mom.internal/wire/wiretest/certs"
 )
 
-// keys are for TLS on all connections of a world. What is drawn by crypto/tls
+// tlsKeys are for TLS on all connections of a simulation. What is drawn by crypto/tls
 // itself is not the seed's, but it has the same lengths, and so the same
 // effects.
-type keys struct{ server, client *tls.Config }
+type tlsKeys struct{ server, client *tls.Config }
 
 // drawKeys draws whether there are any.
-func drawKeys(seed uint64) *keys {
+func drawKeys(seed uint64) *tlsKeys {
 	if rand.New(rand.NewPCG(seed, hash("keys"))).IntN(4) > 0 {
 		return nil
 	}
 	a := certs.NewAuthority()
-	return &keys{
+	return &tlsKeys{
 		server: &tls.Config{Certificates: []tls.Certificate{a.Issue("server", time.Hour, "server")}},
 		client: &tls.Config{RootCAs: a.Pool()},
 	}
 }
 
 // ofServer returns the server's settings; nil for no TLS.
-func (k *keys) ofServer() *tls.Config {
+func (k *tlsKeys) ofServer() *tls.Config {
 	if k == nil {
 		return nil
 	}
@@ -34,7 +34,7 @@ func (k *keys) ofServer() *tls.Config {
 }
 
 // ofClient returns settings of a client's own.
-func (k *keys) ofClient() *tls.Config {
+func (k *tlsKeys) ofClient() *tls.Config {
 	if k == nil {
 		return nil
 	}

@@ -7,8 +7,8 @@ import (
 	"mom.internal/wire"
 )
 
-// traits are how a subscriber and its link are.
-type traits struct {
+// profile are how a subscriber and its link are.
+type profile struct {
 	opts     momclient.Options
 	healthy  bool          // no faults on its link, and a handler that is quick
 	loops    frequency     // takes its events in a range loop
@@ -34,12 +34,12 @@ const (
 	always
 )
 
-func ordinary(e *entity) traits {
-	return traits{patience: 20*time.Second + 7*e.offset, latency: e.between(grid, 20*time.Millisecond), buffer: one(e, 2<<10, 8<<10, 64<<10), pieces: 1 + e.rand.IntN(3), period: e.between(time.Second, 3*time.Second), backs: 3}
+func ordinary(e *actor) profile {
+	return profile{patience: 20*time.Second + 7*e.offset, latency: e.between(grid, 20*time.Millisecond), buffer: one(e, 2<<10, 8<<10, 64<<10), pieces: 1 + e.rand.IntN(3), period: e.between(time.Second, 3*time.Second), backs: 3}
 }
 
 // healthyHandler is the reference: nothing is wrong with it, ever.
-func healthyHandler(e *entity) traits {
+func healthyHandler(e *actor) profile {
 	t := ordinary(e)
 	t.healthy, t.opts.AutoReconnect, t.opts.From = true, true, wire.FromOldest
 	t.latency, t.buffer, t.pieces, t.backs = grid, 256<<10, 1, 0
@@ -49,7 +49,7 @@ func healthyHandler(e *entity) traits {
 // healthyLoop is another healthy subscriber, with a range loop. It may get no
 // event for a long time, and its own pings do not keep the connection alive,
 // because its Period is longer than the silence that it accepts.
-func healthyLoop(e *entity) traits {
+func healthyLoop(e *actor) profile {
 	t := healthyHandler(e)
 	t.loops, t.opts.From, t.pieces, t.backs = always, wire.FromNow, 2, 2
 	t.period = 8 * time.Second
@@ -60,7 +60,7 @@ func healthyLoop(e *entity) traits {
 }
 
 // patient leaves all to AutoReconnect.
-func patient(e *entity) traits {
+func patient(e *actor) profile {
 	t := ordinary(e)
 	t.opts.AutoReconnect, t.opts.From = true, one(e, wire.FromNow, wire.FromOldest)
 	t.panics = true
@@ -68,7 +68,7 @@ func patient(e *entity) traits {
 }
 
 // small has little room, and a handler that blocks.
-func small(e *entity) traits {
+func small(e *actor) profile {
 	t := patient(e)
 	t.opts.Queue, t.blocks = 1+e.rand.IntN(8), 15
 	t.latency = min(t.latency, time.Millisecond) // each event may take two ways
@@ -77,7 +77,7 @@ func small(e *entity) traits {
 }
 
 // selective filters.
-func selective(e *entity) traits {
+func selective(e *actor) profile {
 	t := anything(e)
 	t.opts.Filter = one(e,
 		wire.Filter{Names: []string{"jobs a", "publish b"}},
@@ -89,14 +89,14 @@ func selective(e *entity) traits {
 }
 
 // returning goes away and comes back with its cursor.
-func returning(e *entity) traits {
+func returning(e *actor) profile {
 	t := anything(e)
 	t.returns = 12 * time.Second
 	return t
 }
 
 // anything draws all of it.
-func anything(e *entity) traits {
+func anything(e *actor) profile {
 	t := ordinary(e)
 	t.opts.AutoReconnect, t.opts.From = e.odds(2), one(e, wire.FromNow, wire.FromOldest)
 	t.loops, t.breaks = one(e, never, sometimes, always), e.odds(2)
@@ -109,7 +109,7 @@ func anything(e *entity) traits {
 }
 
 // mixed takes its events both by a handler and by a range loop.
-func mixed(e *entity) traits {
+func mixed(e *actor) profile {
 	t := ordinary(e)
 	t.mixes, t.loops, t.breaks = true, sometimes, true
 	t.opts.AutoReconnect, t.opts.From = e.odds(4), one(e, wire.FromNow, wire.FromOldest)

@@ -16,17 +16,17 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// world is one simulation: a server and its successors, publishers, clients
+// simulation is one simulation: a server and its successors, publishers, clients
 // and bad peers, on a network that fails.
-type world struct {
+type simulation struct {
 	seed     uint64
 	duration time.Duration
 	began    time.Time
-	entities []*entity
+	actors   []*actor
 	report   invariant.Report
 
 	net    faultnet.Network
-	keys   *keys // of TLS on all connections; nil for none
+	keys   *tlsKeys // of TLS on all connections; nil for none
 	ledger invariant.Ledger
 	cfg    momserver.Config
 
@@ -45,7 +45,7 @@ type world struct {
 	ending  chan struct{}  // closed when all is to end
 }
 
-// The last of a simulation's time: after healing the world has convergeIn to
+// The last of a simulation's time: after healing it has convergeIn to
 // come to rest.
 const (
 	convergeIn = 10 * time.Second
@@ -65,7 +65,7 @@ func simulate(t *testing.T, seed uint64, duration time.Duration, report invarian
 	}
 	before := measure()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{seed: seed, duration: duration, began: time.Now(), report: report, healing: make(chan struct{}), ending: make(chan struct{})}
+		w := &simulation{seed: seed, duration: duration, began: time.Now(), report: report, healing: make(chan struct{}), ending: make(chan struct{})}
 		w.populate()
 		w.run()
 		trace = w.traces()
@@ -78,15 +78,15 @@ func simulate(t *testing.T, seed uint64, duration time.Duration, report invarian
 // exact.
 func parallel(seed uint64) bool { return rand.New(rand.NewPCG(seed, hash("processors"))).IntN(2) == 0 }
 
-// populate draws who lives in the world.
-func (w *world) populate() {
+// populate draws the actors.
+func (w *simulation) populate() {
 	w.keys = drawKeys(w.seed)
 	w.host = newHost(w)
 	for _, kind := range []publishing{throughJobs, throughPublish, inBursts, atBounds} {
 		w.publishers = append(w.publishers, newPublisher(w, kind))
 	}
 	w.cfg.Logger = slog.New(atSubscribing{publisher: newPublisher(w, "at subscribing")})
-	for i, make := range []func(*entity) traits{healthyHandler, healthyLoop, patient, small, selective, returning, anything, mixed} {
+	for i, make := range []func(*actor) profile{healthyHandler, healthyLoop, patient, small, selective, returning, anything, mixed} {
 		w.subscribers = append(w.subscribers, newSubscriber(w, i, make))
 	}
 	w.bad, w.guest, w.newcomers = newBadPeer(w), newGuest(w), newNewcomers(w)
@@ -97,18 +97,18 @@ func (w *world) populate() {
 	}
 }
 
-// link returns a new link for the entity, which is at the IP address.
-func (w *world) link(e *entity, ip string, latency, jitter time.Duration, buffer, pieces int) *faultnet.Link {
+// link returns a new link for the actor, which is at the IP address.
+func (w *simulation) link(e *actor, ip string, latency, jitter time.Duration, buffer, pieces int) *faultnet.Link {
 	l := w.net.Link(ip, faultnet.Shape{
 		Latency: latency.Truncate(grid), Jitter: jitter.Truncate(grid), Buffer: buffer, Pieces: pieces, TLS: w.keys != nil,
-		Grid: grid, Offset: w.entity(e.name + "/link").offset,
+		Grid: grid, Offset: w.actor(e.name + "/link").offset,
 	}, e.rand.Uint64())
 	w.links = append(w.links, l)
 	return l
 }
 
 // run lives through it: faults, healing, rest, end.
-func (w *world) run() {
+func (w *simulation) run() {
 	w.host.start()
 	for _, p := range w.publishers {
 		w.working.Go(p.live)
@@ -130,7 +130,7 @@ func (w *world) run() {
 }
 
 // end ends everybody and looks at what is left.
-func (w *world) end() {
+func (w *simulation) end() {
 	close(w.ending)
 	w.host.stop()
 	w.working.Wait()
@@ -143,12 +143,12 @@ func (w *world) end() {
 	}
 }
 
-func (w *world) violated(name, format string, args ...any) {
+func (w *simulation) violated(name, format string, args ...any) {
 	w.report(invariant.Violation{Invariant: name, Detail: fmt.Sprintf(format, args...)})
 }
 
 // healed reports whether the faults are over.
-func (w *world) healed() bool { return isClosed(w.healing) }
+func (w *simulation) healed() bool { return isClosed(w.healing) }
 
 func isClosed(c <-chan struct{}) bool {
 	select {
@@ -160,9 +160,9 @@ func isClosed(c <-chan struct{}) bool {
 }
 
 // traces returns what everybody did.
-func (w *world) traces() string {
+func (w *simulation) traces() string {
 	var all strings.Builder
-	for _, e := range w.entities {
+	for _, e := range w.actors {
 		all.WriteString(e.trace.String())
 	}
 	return all.String()
