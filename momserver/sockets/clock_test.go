@@ -89,7 +89,7 @@ func TestSteppedClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "test", "-vet=off", "-count=1", ".", "mom.internal/cmd")
+	cmd := exec.Command("go", "test", "-vet=off", "-count=1", ".", "mom.internal/cmd/e2e")
 	cmd.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay, envStepped+"=1", "MOM_TEST_SLOW=")
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
