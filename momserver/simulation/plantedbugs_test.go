@@ -75,6 +75,7 @@ var plantedBugs = []plantedBug{
 		{"momclient/session.go", "\ts.conn.Close(why)\n\ts.callbackConn.Close(why)\n\ts.running.Wait()\n", ""},
 	}, []string{invariant.Bounded, invariant.Healthy, invariant.Liveness, invariant.Reasons}, tests{}},
 	{"snapshot outside the lock", []edit{
+		{"momserver/internal/history/position.go", "\t\"slices\"\n", "\t\"slices\"\n\t\"time\"\n"},
 		{"momserver/internal/history/position.go", "\tif edge != nil {\n\t\tp.snapshot = edge.snapshot()\n\t}\n\th.mu.Unlock()\n", "\th.mu.Unlock()\n\tif from == wire.FromNow {\n\t\ttime.Sleep(200 * time.Millisecond)\n\t}\n\th.mu.Lock()\n\tif edge != nil {\n\t\tp.snapshot = edge.snapshot()\n\t}\n\th.mu.Unlock()\n"},
 	}, []string{invariant.Gaps, invariant.Sum, invariant.Published}, tests{}},
 	{"wrong reason", []edit{
