@@ -216,7 +216,7 @@ func holdsMaxRunSilence(t *testing.T) {
 			t.Errorf("too early: %v", err)
 		}
 		time.Sleep(time.Nanosecond)
-		s.Ledger.Publish(invariant.Mark{JobID: s.JobID, Name: "job", RunID: s.RunID, State: wire.ExportingError, Severity: wire.SeverityError, Final: true})
+		s.Ledger.Publish(invariant.Mark{JobID: s.JobID, Name: "job", RunID: s.RunID, State: wire.ExportingError, Severity: wire.SeverityError, Outcome: wire.Failed})
 		if err := s.Publish(next); err != nil {
 			t.Error(err)
 		}

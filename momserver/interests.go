@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom.internal/wire"
+	"mom.internal/momserver/internal/history"
 	"mom.internal/wire/protocol"
 )
 
@@ -23,11 +23,10 @@ type jobEntry struct {
 	prev, next *jobEntry
 }
 
-// class holds the subscribers that take events of every job with the same
-// states and severity.
+// class holds the subscribers that take events of every job, and the same
+// classes of them.
 type class struct {
-	states   uint16 // as in history.Reader
-	severity wire.Severity
+	takes    history.Classes
 	members  int           // caught up or not
 	caughtUp []*subscriber // each at its membership.index
 }
@@ -51,10 +50,10 @@ func (in *interests) add(sub *subscriber) {
 		sub.membership.jobs, sub.membership.names = link(in.jobs, set.IDs, sub), link(in.names, set.Names, sub)
 		return
 	}
-	i := slices.IndexFunc(in.classes, func(c *class) bool { return c.states == sub.States && c.severity == sub.Severity })
+	i := slices.IndexFunc(in.classes, func(c *class) bool { return c.takes == sub.Classes })
 	if i < 0 {
 		i = len(in.classes)
-		in.classes = append(in.classes, &class{states: sub.States, severity: sub.Severity})
+		in.classes = append(in.classes, &class{takes: sub.Classes})
 	}
 	sub.class = in.classes[i]
 	sub.class.members++
@@ -96,9 +95,9 @@ func (in *interests) setCaughtUp(sub *subscriber, caughtUp bool) {
 
 // eachTaker calls activate with each caught-up subscriber that takes an event.
 // activate may change whether its subscriber is caught up.
-func (in *interests) eachTaker(def *protocol.Definition, state wire.State, severity wire.Severity, activate func(*subscriber)) {
+func (in *interests) eachTaker(def *protocol.Definition, is history.Class, activate func(*subscriber)) {
 	for _, c := range in.classes {
-		if severity >= c.severity && (c.states == 0 || c.states&(1<<state) != 0) {
+		if c.takes.Has(is) {
 			for i := len(c.caughtUp) - 1; i >= 0; i-- { // backwards, because activate may remove the one at i
 				activate(c.caughtUp[i])
 			}
@@ -106,7 +105,7 @@ func (in *interests) eachTaker(def *protocol.Definition, state wire.State, sever
 	}
 	for _, first := range [...]*jobEntry{in.jobs[def.JobID()], in.names[def.Name()]} {
 		for i := first; i != nil; i = i.next {
-			if i.sub.caughtUp && i.sub.Takes(def, state, severity) {
+			if i.sub.caughtUp && i.sub.Takes(def, is) {
 				activate(i.sub)
 			}
 		}

@@ -27,7 +27,7 @@ func TestInterests(t *testing.T) {
 		}
 	}
 	var defs []*protocol.Definition
-	h.Scan(&history.Position{Next: 1}, func(def *protocol.Definition, _ wire.State, _ wire.Severity) { defs = append(defs, def) })
+	h.Scan(&history.Position{Next: 1}, func(def *protocol.Definition, _ history.Class) { defs = append(defs, def) })
 	in := newInterests()
 	var subs []*subscriber
 	for range 20_000 {
@@ -42,6 +42,9 @@ func TestInterests(t *testing.T) {
 			}
 			for range rnd.IntN(2) {
 				f.States = append(f.States, wire.States()[rnd.IntN(3)])
+			}
+			if rnd.IntN(4) == 0 {
+				f.Outcomes = append(f.Outcomes, wire.Outcomes()[rnd.IntN(2)])
 			}
 			f.Severity = wire.Severity(rnd.IntN(3))
 			grant := Grant{AllJobs: rnd.IntN(2) == 0, Jobs: []uuid.UUID{{1}, {2}}, Names: []string{"b"}}
@@ -61,16 +64,16 @@ func TestInterests(t *testing.T) {
 			}
 		default:
 			def := defs[rnd.IntN(len(defs))]
-			state, severity := wire.States()[rnd.IntN(3)], wire.Severity(rnd.IntN(3))
+			is := history.Class{State: wire.States()[rnd.IntN(3)], Severity: wire.Severity(rnd.IntN(3)), Outcome: wire.Outcome(rnd.IntN(3))}
 			want := make(map[*subscriber]bool)
 			for _, sub := range subs {
-				if sub.caughtUp && sub.Takes(def, state, severity) {
+				if sub.caughtUp && sub.Takes(def, is) {
 					want[sub] = true
 				}
 			}
 			stay := rnd.IntN(2) == 0
 			got := make(map[*subscriber]bool)
-			in.eachTaker(def, state, severity, func(sub *subscriber) {
+			in.eachTaker(def, is, func(sub *subscriber) {
 				if got[sub] = true; !stay {
 					in.setCaughtUp(sub, false)
 				}

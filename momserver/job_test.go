@@ -148,7 +148,7 @@ func TestCompletedWithErrors(t *testing.T) {
 		play(t, j, "start:A fail:A start:B half:B rest:B transferred:B complete:B complete")
 		events := published(s)
 		last := events[len(events)-1]
-		if !last.CompletedWithErrors() || last.Severity() != wire.SeverityError {
+		if last.Outcome() != wire.SucceededWithErrors || last.Severity() != wire.SeverityError {
 			t.Errorf("the end: %+v", last.Data)
 		}
 		if p := last.Data.Progress; p.PackagesFailed != 1 || p.PackagesDone != 1 || p.PackagesTotal != 2 || p.BytesDone != 100 || p.BytesTotal != 200 || p.Fraction() == 1 {

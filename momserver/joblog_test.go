@@ -137,10 +137,10 @@ func TestErrorEntries(t *testing.T) {
 		play(t, j, "start:A half:A rest:A transferred:A complete:A complete")
 		synctest.Wait()
 		s.Ran(j, "", wire.JobInitialized, wire.PackageInitialized, wire.Transferring, wire.Transferring, wire.Transferred, wire.PackageCompleted)
-		s.Ledger.Publish(invariant.Mark{JobID: j.JobID(), RunID: j.RunID(), State: wire.JobCompleted, Severity: wire.SeverityError, Final: true})
+		s.Ledger.Publish(invariant.Mark{JobID: j.JobID(), RunID: j.RunID(), State: wire.JobCompleted, Severity: wire.SeverityError, Outcome: wire.SucceededWithErrors})
 		told, events := c.Take(), published(s)
 		last := events[len(events)-1]
-		if !last.CompletedWithErrors() || last.Data.Progress.Errors != 1 || last.Data.Progress.Fraction() != 1 || len(told) != 1 || told[0].Seq != last.Seq {
+		if last.Outcome() != wire.SucceededWithErrors || last.Data.Progress.Errors != 1 || last.Data.Progress.Fraction() != 1 || len(told) != 1 || told[0].Seq != last.Seq {
 			t.Errorf("the end: %+v; told of %d", last.Data, len(told))
 		}
 		checkLog(t, last, "Processing : completed with errors: 0 of 1 packages failed, 1 error in all")
@@ -167,7 +167,7 @@ func TestWarnings(t *testing.T) {
 		if len(log) != 33 || log[32].Message != "18 more log entries" || len(log[0].Item) > 260 {
 			t.Errorf("%d entries, the last %+v", len(log), log[len(log)-1])
 		}
-		if end.Data.Progress.Warnings != 50 || end.Severity() != wire.SeverityWarning || end.CompletedWithErrors() {
+		if end.Data.Progress.Warnings != 50 || end.Severity() != wire.SeverityWarning || end.Outcome() == wire.SucceededWithErrors {
 			t.Errorf("%+v", end.Data.Progress)
 		}
 	})

@@ -1,7 +1,7 @@
 package momserver
 
 import (
-	"mom.internal/wire"
+	"mom.internal/momserver/internal/history"
 	"mom.internal/wire/protocol"
 )
 
@@ -24,8 +24,8 @@ func (s *sender) scan() {
 
 // activateTakers activates the caught-up subscribers that take the event
 // scanned.Next.
-func (s *sender) activateTakers(def *protocol.Definition, state wire.State, severity wire.Severity) {
-	s.interests.eachTaker(def, state, severity, s.activateUnread)
+func (s *sender) activateTakers(def *protocol.Definition, class history.Class) {
+	s.interests.eachTaker(def, class, s.activateUnread)
 }
 
 // activateUnread activates a caught-up subscriber that takes the event

@@ -95,8 +95,10 @@ func (s *Server) Epoch() uuid.UUID { return s.hist.Epoch() }
 // returns a [wire.BadRequest] error. Publish ignores Seq and the fields that
 // are set on delivery. It sets Status.Final if the state ends the run: always
 // for JobCompleted and ExportingError, and for TransferringError and
-// ImportingError unless Initialize has ContinueOnError. It does not check
-// transitions. It keeps nothing that the event points to.
+// ImportingError unless Initialize has ContinueOnError. In the event that ends
+// the run, it sets a Status.Outcome of zero as [wire.Event.Outcome] derives it;
+// in others, it clears the Status.Outcome. It does not check transitions. It
+// keeps nothing that the event points to.
 //
 // Publish never waits for a subscriber. If it returns one of these errors, it
 // has published nothing:
@@ -123,6 +125,9 @@ func (s *Server) publish(ev *wire.Event, ofJob bool) error {
 	}
 	goesOn := ev.Data.Initialize != nil && ev.Data.Initialize.ContinueOnError
 	status.Final = status.Final || status.State.EndsRun(goesOn)
+	if status.Outcome = ev.Outcome(); status.Final && !status.Outcome.Valid() {
+		return wire.Errorf(wire.BadRequest, "momserver: an event with the outcome %v, which is none of the four", status.Outcome)
+	}
 	at := time.Since(s.since)
 	if err := s.hist.Publish(ev, at, ofJob); err != nil {
 		return err

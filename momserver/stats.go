@@ -20,25 +20,26 @@ type counts struct {
 
 // Stats holds a server's figures. Counts rise for the life of the server.
 type Stats struct {
-	Epoch          uuid.UUID          // as Server.Epoch
-	Since          time.Time          // when New made the server
-	Published      uint64             // events; the Seq of the newest one
-	Publishing     Histogram          // how long each Publish took that published
-	Cached         int                // events in the cache
-	CachedBytes    int                // of these events, encoded
-	CacheAge       time.Duration      // since the oldest cached event was published; 0 if none is cached
-	Runs           int                // that have not ended
-	Jobs           map[wire.State]int // how many jobs Server.Jobs returns, by the state of their latest event; an entry for each of the nine states
-	JobsWithErrors int                // jobs in Jobs[wire.JobCompleted] whose run completed with errors
-	Connections    int                // of clients, subscribed or not; callback connections that the server dialled are not counted
-	Subscribers    int                // that are subscribed now
-	MaxLag         uint64             // the largest Lag of a subscriber
-	Calls          uint64             // to subscribers, heartbeats included
-	Delivered      uint64             // events sent, summed over all subscribers
-	Gaps           uint64             // announced, summed over all subscribers
-	Missed         uint64             // events in these gaps
-	Drops          map[Reason]uint64  // ended subscriptions, by reason; no entry for a reason that has not occurred
-	Dropped        []Drop             // the latest 64 of them, oldest first
+	Epoch       uuid.UUID               // as Server.Epoch
+	Since       time.Time               // when New made the server
+	Published   uint64                  // events; the Seq of the newest one
+	Publishing  Histogram               // how long each Publish took that published
+	Cached      int                     // events in the cache
+	CachedBytes int                     // of these events, encoded
+	CacheAge    time.Duration           // since the oldest cached event was published; 0 if none is cached
+	Runs        int                     // that have not ended
+	Jobs        map[wire.State]int      // how many jobs Server.Jobs returns, by the state of their latest event; an entry for each of the nine states
+	JobsEnded   map[wire.Outcome]int    // how many of these jobs have a latest event that ended a run with the outcome; an entry for each of the four outcomes
+	RunsEnded   map[wire.Outcome]uint64 // runs that ended with the outcome; an entry for each of the four outcomes
+	Connections int                     // of clients, subscribed or not; callback connections that the server dialled are not counted
+	Subscribers int                     // that are subscribed now
+	MaxLag      uint64                  // the largest Lag of a subscriber
+	Calls       uint64                  // to subscribers, heartbeats included
+	Delivered   uint64                  // events sent, summed over all subscribers
+	Gaps        uint64                  // announced, summed over all subscribers
+	Missed      uint64                  // events in these gaps
+	Drops       map[Reason]uint64       // ended subscriptions, by reason; no entry for a reason that has not occurred
+	Dropped     []Drop                  // the latest 64 of them, oldest first
 }
 
 // Stats returns the server's figures. The figures of events, runs and jobs are
@@ -50,7 +51,7 @@ func (s *Server) Stats() Stats {
 	}
 	st.Drops, st.Dropped = s.drops.report()
 	f := s.hist.Figures()
-	st.Published, st.Cached, st.CachedBytes, st.Runs, st.Jobs, st.JobsWithErrors = f.Head, f.Events, f.Bytes, f.Runs, f.Jobs, f.WithErrors
+	st.Published, st.Cached, st.CachedBytes, st.Runs, st.Jobs, st.JobsEnded, st.RunsEnded = f.Head, f.Events, f.Bytes, f.Runs, f.Jobs, f.JobsEnded, f.RunsEnded
 	if st.Cached > 0 {
 		st.CacheAge = time.Since(s.since) - f.Oldest
 	}

@@ -46,18 +46,19 @@ func TestJobStates(t *testing.T) {
 		for i := range jobs {
 			jobs[i] = uuid.New()
 		}
-		everFaulty := false
+		ever := make(map[wire.Outcome]int)
 		for range 500 {
 			e := wire.Event{JobID: jobs[r.IntN(len(jobs))], RunID: uuid.New()}
 			e.Data.Status.State = wire.States()[r.IntN(len(wire.States()))]
-			e.Data.Progress.PackagesFailed = r.IntN(2)
+			e.Data.Progress.PackagesFailed, e.Data.Progress.PackagesDone = r.IntN(2), r.IntN(2)
+			if r.IntN(4) == 0 {
+				e.Data.Status.Outcome = wire.Cancelled
+			}
 			s.Must(e)
-			want, faulty := make(map[wire.State]int), 0
+			want, ended := make(map[wire.State]int), make(map[wire.Outcome]int)
 			for _, e := range s.Jobs() {
 				want[e.Data.Status.State]++
-				if e.CompletedWithErrors() {
-					faulty++
-				}
+				ended[e.Outcome()]++
 			}
 			st := s.Stats()
 			for _, s := range wire.States() {
@@ -65,13 +66,17 @@ func TestJobStates(t *testing.T) {
 					t.Fatalf("%v: %v; want %v", s, st.Jobs, want)
 				}
 			}
-			if st.JobsWithErrors != faulty {
-				t.Fatalf("%d completed with errors; want %d", st.JobsWithErrors, faulty)
+			for _, o := range wire.Outcomes() {
+				if n, ok := st.JobsEnded[o]; !ok || n != ended[o] {
+					t.Fatalf("%v: %v; want %v", o, st.JobsEnded, ended)
+				}
+				ever[o] += ended[o]
 			}
-			everFaulty = everFaulty || faulty > 0
 		}
-		if !everFaulty {
-			t.Error("no job ever completed with errors: this test sees too little")
+		for _, o := range wire.Outcomes() {
+			if ever[o] == 0 || s.Stats().RunsEnded[o] == 0 {
+				t.Errorf("no run ever ended with %v: this test sees too little", o)
+			}
 		}
 	})
 }

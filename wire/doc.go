@@ -7,8 +7,8 @@
 // An [Event] is one change of state of a mirroring job or of one of its packages.
 // [Event.Data] holds its parts: [InitializeData] describes the run,
 // [PackageHeader] and [PackageBody] the package, [Status] the change, with its
-// [State] and its log, and [Progress] the run so far. [Event.EndsRun] and
-// [Event.CompletedWithErrors] tell how a run ended.
+// [State] and its log, and [Progress] the run so far. [Event.Outcome] tells how a
+// run ended.
 //
 // A [Filter] selects events. A [Cursor] is a place in one server's stream of
 // events, and [From] is where a subscription begins.

@@ -34,16 +34,21 @@ type Event struct {
 	Snapshot bool `json:"snapshot,omitempty"`
 }
 
-// Cursor returns the place just after e. Do not resume from there if e is an event
-// of a snapshot, because the place is earlier than that of the snapshot: the
-// cursor to resume from is the client's.
-func (e *Event) Cursor() Cursor { return Cursor{Epoch: e.Epoch, Seq: e.Seq} }
+// Cursor returns the place just after e, from which a subscription can resume. It
+// returns the zero Cursor if e is an event of a snapshot, because a client cannot
+// resume within a snapshot: the cursor to keep is then the one that was kept before.
+func (e *Event) Cursor() Cursor {
+	if e.Snapshot {
+		return Cursor{}
+	}
+	return Cursor{Epoch: e.Epoch, Seq: e.Seq}
+}
 
 // TransferData holds the parts of an event. Parts that do not apply are nil.
 type TransferData struct {
 	Initialize *InitializeData `json:"initialize,omitempty"` // the run; in each of its events
 	Header     *PackageHeader  `json:"header,omitempty"`     // the package; nil if the event is of no package
-	Body       *PackageBody    `json:"body,omitempty"`       // what is in it; nil as well
+	Body       *PackageBody    `json:"body,omitempty"`       // what is in it; if the event is of no package, nil or only the Item
 	Status     Status          `json:"status"`
 	Progress   Progress        `json:"progress"`
 }
@@ -62,6 +67,7 @@ type InitializeData struct {
 	Packages            int       `json:"packages"`                 // packages that the run will make; 0 if unknown
 	Bytes               int64     `json:"bytes"`                    // sum of the packages' FileSize; 0 if unknown
 	ContinueOnError     bool      `json:"continueOnError,omitzero"` // the run goes on after a failed package
+	DryRun              bool      `json:"dryRun,omitzero"`          // the run only shows what it would do, and changes nothing
 }
 
 // PackageHeader describes one package as a file.
@@ -84,8 +90,10 @@ type PackageBody struct {
 type Status struct {
 	State State `json:"state"`
 	// Final marks the last event of its run.
-	Final bool       `json:"final,omitempty"`
-	Log   []LogEntry `json:"log,omitempty"` // the entries since the previous event of the run
+	Final bool `json:"final,omitempty"`
+	// Outcome is how the run ended, in its last event; zero in all others.
+	Outcome Outcome    `json:"outcome,omitempty"`
+	Log     []LogEntry `json:"log,omitempty"` // the entries since the previous event of the run
 	// SentTime and ReceivedTime are the start and the end of the change, by
 	// the mirroring server's clock.
 	SentTime     time.Time `json:"sentTime,omitzero"`
@@ -105,41 +113,59 @@ type LogEntry struct {
 }
 
 // Progress is how far a run has come. A total is 0 while it is unknown, and may
-// grow during the run. When a run has ended without errors, the totals equal what
-// was done.
+// grow during the run. When a run has succeeded, the totals equal what was done.
 type Progress struct {
 	PackagesDone   int   `json:"packagesDone"`   // packages that were imported
 	PackagesFailed int   `json:"packagesFailed"` // packages that an error ended
 	PackagesTotal  int   `json:"packagesTotal"`
 	FilesDone      int   `json:"filesDone"` // files of imported packages
 	FilesTotal     int   `json:"filesTotal"`
-	BytesDone      int64 `json:"bytesDone"` // bytes that arrived, without those of failed packages
+	BytesDone      int64 `json:"bytesDone"` // bytes that arrived, without those of failed packages; less after a retry
 	BytesTotal     int64 `json:"bytesTotal"`
-	Warnings       int   `json:"warnings"` // log entries of the severity, so far
-	Errors         int   `json:"errors"`
+
+	// OpenThousandths is how much of the packages under way has arrived, in
+	// thousandths of a package: 1500 for one that has arrived and one of which
+	// half has. A package of unknown size counts as 0. It is 0 if BytesTotal is
+	// known.
+	OpenThousandths int `json:"openThousandths,omitempty"`
+
+	FilesSkipped int `json:"filesSkipped,omitempty"` // files that need not be moved
+	FilesDeleted int `json:"filesDeleted,omitempty"` // files that were deleted at the destination
+	FilesChecked int `json:"filesChecked,omitempty"` // files that were compared or verified
+	Retries      int `json:"retries,omitempty"`      // times that a part of a package was moved again
+	Warnings     int `json:"warnings"`               // log entries of the severity, so far
+	Errors       int `json:"errors"`
 }
+
+// Known reports whether Fraction is known, because a total is. Otherwise the
+// fraction is not 0 but unknown, and so are the percentage and the time left.
+func (p Progress) Known() bool { return p.BytesTotal > 0 || p.PackagesTotal > 0 }
 
 // Fraction returns how much of the run is done, from 0 to 1: the fraction of the
 // bytes, or of the packages if the total of the bytes is 0. It returns 0 if both
-// totals are.
+// totals are; see Known.
 func (p Progress) Fraction() float64 {
 	switch {
 	case p.BytesTotal > 0:
 		return min(1, float64(p.BytesDone)/float64(p.BytesTotal))
 	case p.PackagesTotal > 0:
-		return min(1, float64(p.PackagesDone)/float64(p.PackagesTotal))
+		return min(1, (float64(p.PackagesDone)+float64(p.OpenThousandths)/1000)/float64(p.PackagesTotal))
 	}
 	return 0
 }
 
-// Severity returns SeverityError if the state is an error state or if the run
-// completed with errors. Otherwise it returns the highest severity of the log
-// entries, SeverityProcessing if there are none.
+// Severity returns SeverityError if the state is an error state, or if the run
+// failed or succeeded with errors. Otherwise it returns the highest severity of
+// the log entries, SeverityProcessing if there are none. The end of a run that was
+// cancelled counts as at least SeverityWarning, and not as an error.
 func (e *Event) Severity() Severity {
-	if e.Data.Status.State.IsError() || e.CompletedWithErrors() {
+	worst := SeverityProcessing
+	switch outcome := e.Outcome(); {
+	case outcome == Cancelled:
+		worst = SeverityWarning
+	case outcome == Failed, outcome == SucceededWithErrors, e.Data.Status.State.IsError():
 		return SeverityError
 	}
-	worst := SeverityProcessing
 	for _, entry := range e.Data.Status.Log {
 		worst = max(worst, entry.Severity)
 	}
@@ -157,8 +183,22 @@ func (e *Event) Name() string {
 // EndsRun reports whether e is the last event of its run.
 func (e *Event) EndsRun() bool { return e.Data.Status.Final }
 
-// CompletedWithErrors reports whether e ends a run that was completed, but with
-// failed packages or other errors.
-func (e *Event) CompletedWithErrors() bool {
-	return e.Data.Status.State == JobCompleted && (e.Data.Progress.PackagesFailed > 0 || e.Data.Progress.Errors > 0)
+// Outcome returns how the run ended if e is its last event, and zero otherwise. If
+// the server did not set Status.Outcome, Outcome derives it from the state and the
+// progress, which do not tell that a run was cancelled.
+func (e *Event) Outcome() Outcome {
+	status, p := &e.Data.Status, &e.Data.Progress
+	switch {
+	case !status.Final:
+		return 0
+	case status.Outcome != 0:
+		return status.Outcome
+	case status.State.IsError():
+		return Failed
+	case p.PackagesFailed == 0 && p.Errors == 0:
+		return Succeeded
+	case p.PackagesDone > 0 || p.PackagesFailed == 0 && p.PackagesTotal == 0 && p.FilesTotal == 0 && p.BytesTotal == 0:
+		return SucceededWithErrors
+	}
+	return Failed
 }

@@ -19,17 +19,18 @@ func fullEvent() Event {
 		Data: TransferData{
 			Initialize: &InitializeData{
 				Name: "site", DestinationPageGUID: uuid.UUID{5}, SourcePath: "/src", DestinationPath: "/dst", DestinationRoot: "/",
-				LastExecution: at, FilesInPackages: 6, PagesInPackages: 7, Packages: 8, Bytes: 9, ContinueOnError: true,
+				LastExecution: at, FilesInPackages: 6, PagesInPackages: 7, Packages: 8, Bytes: 9, ContinueOnError: true, DryRun: true,
 			},
 			Header: &PackageHeader{Number: 10, FileSize: 11, TargetFilePath: "p.tar", SizeOfSentData: 12, SizeOfReceivedData: 13},
 			Body:   &PackageBody{Pages: 14, Files: 15, Item: "a.html"},
 			Status: Status{
-				State: Transferring, Final: true, SentTime: at, ReceivedTime: at.Add(time.Second),
+				State: Transferring, Final: true, Outcome: Cancelled, SentTime: at, ReceivedTime: at.Add(time.Second),
 				Log: []LogEntry{{Time: at, Severity: SeverityWarning, Item: "b.html", Message: "odd"}},
 			},
 			Progress: Progress{
 				PackagesDone: 16, PackagesFailed: 17, PackagesTotal: 18, FilesDone: 19, FilesTotal: 20,
-				BytesDone: 21, BytesTotal: 22, Warnings: 23, Errors: 24,
+				BytesDone: 21, BytesTotal: 22, OpenThousandths: 29, FilesSkipped: 25, FilesDeleted: 26, FilesChecked: 27, Retries: 28,
+				Warnings: 23, Errors: 24,
 			},
 		},
 	}
@@ -51,7 +52,8 @@ const fullJSON = `{
    "pagesInPackages": 7,
    "packages": 8,
    "bytes": 9,
-   "continueOnError": true
+   "continueOnError": true,
+   "dryRun": true
   },
   "header": {
    "number": 10,
@@ -68,6 +70,7 @@ const fullJSON = `{
   "status": {
    "state": "Transferring",
    "final": true,
+   "outcome": "Cancelled",
    "log": [
     {
      "time": "2010-03-04T05:06:07.089Z",
@@ -87,6 +90,11 @@ const fullJSON = `{
    "filesTotal": 20,
    "bytesDone": 21,
    "bytesTotal": 22,
+   "openThousandths": 29,
+   "filesSkipped": 25,
+   "filesDeleted": 26,
+   "filesChecked": 27,
+   "retries": 28,
    "warnings": 23,
    "errors": 24
   }
@@ -169,46 +177,74 @@ func TestJSONNames(t *testing.T) {
 
 // TestEventSays checks what an event answers about itself.
 func TestEventSays(t *testing.T) {
-	event := func(state State, failed, errs int, log ...Severity) *Event {
-		e := &Event{Data: TransferData{Status: Status{State: state}, Progress: Progress{PackagesFailed: failed, Errors: errs}}}
+	with := func(state State, final bool, outcome Outcome, p Progress, log ...Severity) *Event {
+		e := &Event{Data: TransferData{Status: Status{State: state, Final: final, Outcome: outcome}, Progress: p}}
 		for _, s := range log {
 			e.Data.Status.Log = append(e.Data.Status.Log, LogEntry{Severity: s})
 		}
 		return e
 	}
+	none := Progress{}
 	for _, tc := range []struct {
-		e          *Event
-		severity   Severity
-		withErrors bool
+		e        *Event
+		outcome  Outcome
+		severity Severity
 	}{
-		{event(Transferring, 0, 0), SeverityProcessing, false},
-		{event(Transferring, 1, 1, SeverityProcessing, SeverityWarning), SeverityWarning, false},
-		{event(Transferring, 0, 0, SeverityError, SeverityProcessing), SeverityError, false},
-		{event(ImportingError, 1, 1), SeverityError, false},
-		{event(JobCompleted, 0, 0), SeverityProcessing, false},
-		{event(JobCompleted, 1, 0), SeverityError, true},
-		{event(JobCompleted, 0, 1), SeverityError, true},
+		{with(Transferring, false, 0, none), 0, SeverityProcessing},
+		{with(Transferring, false, 0, Progress{PackagesFailed: 1, Errors: 1}, SeverityProcessing, SeverityWarning), 0, SeverityWarning},
+		{with(Transferring, false, 0, none, SeverityError, SeverityProcessing), 0, SeverityError},
+		{with(ImportingError, false, 0, Progress{PackagesFailed: 1, Errors: 1}), 0, SeverityError},
+		{with(JobCompleted, false, Succeeded, none), 0, SeverityProcessing}, // of a run that has not ended
+
+		// The outcome that the server gave counts, whatever else the event holds.
+		{with(JobCompleted, true, Succeeded, Progress{Errors: 1}), Succeeded, SeverityProcessing},
+		{with(JobCompleted, true, SucceededWithErrors, none), SucceededWithErrors, SeverityError},
+		{with(JobCompleted, true, Failed, none), Failed, SeverityError},
+		{with(ExportingError, true, Cancelled, none), Cancelled, SeverityWarning},
+		{with(ExportingError, true, Cancelled, none, SeverityError), Cancelled, SeverityError},
+		{with(JobCompleted, true, 9, none), 9, SeverityProcessing},
+
+		// Of a server that gives none, it is derived.
+		{with(JobCompleted, true, 0, none), Succeeded, SeverityProcessing},
+		{with(JobCompleted, true, 0, none, SeverityWarning), Succeeded, SeverityWarning},
+		{with(JobCompleted, true, 0, Progress{PackagesDone: 1, PackagesFailed: 1}), SucceededWithErrors, SeverityError},
+		{with(JobCompleted, true, 0, Progress{PackagesDone: 1, Errors: 1}), SucceededWithErrors, SeverityError},
+		{with(JobCompleted, true, 0, Progress{Errors: 1}), SucceededWithErrors, SeverityError}, // there was nothing to move
+		{with(JobCompleted, true, 0, Progress{PackagesFailed: 1}), Failed, SeverityError},
+		{with(JobCompleted, true, 0, Progress{Errors: 1, PackagesTotal: 1}), Failed, SeverityError},
+		{with(JobCompleted, true, 0, Progress{Errors: 1, FilesTotal: 1}), Failed, SeverityError},
+		{with(JobCompleted, true, 0, Progress{Errors: 1, BytesTotal: 1}), Failed, SeverityError},
+		{with(ExportingError, true, 0, Progress{PackagesDone: 1}), Failed, SeverityError},
+		{with(ImportingError, true, 0, none), Failed, SeverityError},
 	} {
-		if got := tc.e.Severity(); got != tc.severity {
-			t.Errorf("%+v: severity %v", tc.e.Data.Status, got)
-		}
-		if got := tc.e.CompletedWithErrors(); got != tc.withErrors {
-			t.Errorf("%+v: completed with errors %v", tc.e.Data, got)
+		if outcome, severity := tc.e.Outcome(), tc.e.Severity(); outcome != tc.outcome || severity != tc.severity {
+			t.Errorf("%+v: outcome %v, severity %v; want %v, %v", tc.e.Data, outcome, severity, tc.outcome, tc.severity)
 		}
 	}
 	full := fullEvent()
+	if !full.Cursor().IsZero() {
+		t.Errorf("an event of a snapshot has the cursor %v", full.Cursor())
+	}
+	full.Snapshot = false
 	if full.Cursor() != (Cursor{uuid.UUID{3}, 42}) || full.Name() != "site" || !full.EndsRun() || new(Event).Name() != "" || new(Event).EndsRun() {
 		t.Errorf("%v %q %v", full.Cursor(), full.Name(), full.EndsRun())
 	}
 	for _, tc := range []struct {
-		p    Progress
-		want float64
+		p        Progress
+		known    bool
+		fraction float64
 	}{
-		{Progress{}, 0}, {Progress{BytesDone: 5}, 0}, {Progress{BytesDone: 1, BytesTotal: 4, PackagesDone: 1, PackagesTotal: 2}, 0.25},
-		{Progress{BytesDone: 9, BytesTotal: 4}, 1}, {Progress{PackagesDone: 1, PackagesTotal: 2}, 0.5}, {Progress{PackagesDone: 3, PackagesTotal: 2}, 1},
+		{Progress{}, false, 0},
+		{Progress{BytesDone: 5, PackagesDone: 1, OpenThousandths: 500, FilesTotal: 3}, false, 0},
+		{Progress{BytesDone: 1, BytesTotal: 4, PackagesDone: 1, PackagesTotal: 2}, true, 0.25},
+		{Progress{BytesTotal: 4}, true, 0},
+		{Progress{BytesDone: 9, BytesTotal: 4}, true, 1},
+		{Progress{PackagesDone: 1, PackagesTotal: 2}, true, 0.5},
+		{Progress{PackagesDone: 1, OpenThousandths: 1250, PackagesTotal: 5}, true, 0.45},
+		{Progress{PackagesDone: 2, OpenThousandths: 500, PackagesTotal: 2}, true, 1},
 	} {
-		if got := tc.p.Fraction(); got != tc.want {
-			t.Errorf("%+v: %v; want %v", tc.p, got, tc.want)
+		if known, fraction := tc.p.Known(), tc.p.Fraction(); known != tc.known || fraction != tc.fraction {
+			t.Errorf("%+v: known %v, %v; want %v, %v", tc.p, known, fraction, tc.known, tc.fraction)
 		}
 	}
 }

@@ -12,7 +12,7 @@ type State uint8
 
 // The nine states: six in the order of a run without errors, and three errors.
 const (
-	JobInitialized     State = 1 // the run has begun
+	JobInitialized     State = 1 // the run has begun; repeats while it works out what there is to do
 	PackageInitialized State = 2 // the package is made; its header and body are known
 	Transferring       State = 3 // bytes have moved; repeats
 	Transferred        State = 4 // all bytes of the package have arrived
@@ -32,7 +32,7 @@ type stateRow struct {
 
 // states is indexed by State.
 var states = [...]stateRow{
-	JobInitialized:     {"MirroringJobInitialized", []string{"JobInitialized"}, []State{PackageInitialized, JobCompleted, ExportingError}},
+	JobInitialized:     {"MirroringJobInitialized", []string{"JobInitialized"}, []State{JobInitialized, PackageInitialized, JobCompleted, ExportingError}},
 	PackageInitialized: {"MirroringPackageInitialized", []string{"PackageInitialized"}, []State{Transferring, Transferred, ExportingError, TransferringError}},
 	Transferring:       {"Transferring", []string{"Transfering"}, []State{Transferring, Transferred, TransferringError}},
 	Transferred:        {"Transferred", nil, []State{PackageCompleted, ImportingError}},

@@ -99,7 +99,7 @@ func TestStateText(t *testing.T) {
 func TestTransitions(t *testing.T) {
 	table := []string{
 		//  JI PI Tg Td PC JC EE TE IE
-		1: " .  x  .  .  .  x  x  .  . ", // JobInitialized
+		1: " x  x  .  .  .  x  x  .  . ", // JobInitialized
 		2: " .  .  x  x  .  .  x  x  . ", // PackageInitialized
 		3: " .  .  x  x  .  .  .  x  . ", // Transferring
 		4: " .  .  .  .  x  .  .  .  x ", // Transferred

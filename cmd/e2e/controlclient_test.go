@@ -66,7 +66,7 @@ func (w *controlClient) event(e wire.Event) {
 		w.t.Errorf("the control client has missed %d events before %d", e.Missed, e.Seq)
 	}
 	m := invariant.Mark{
-		JobID: e.JobID, Name: e.Name(), RunID: e.RunID, State: e.Data.Status.State, Severity: e.Severity(), Final: e.EndsRun(),
+		JobID: e.JobID, Name: e.Name(), RunID: e.RunID, State: e.Data.Status.State, Severity: e.Severity(), Outcome: e.Outcome(),
 	}
 	if e.Snapshot {
 		w.snapshot[e.Seq] = m
@@ -75,7 +75,7 @@ func (w *controlClient) event(e wire.Event) {
 	for w.seq++; w.seq < e.Seq; w.seq++ {
 		before, ok := w.snapshot[w.seq]
 		if !ok {
-			before = invariant.Mark{Final: true}
+			before = invariant.Mark{Outcome: wire.Failed}
 		}
 		w.ledger.Publish(before)
 	}

@@ -127,7 +127,7 @@ func TestWithErrors(t *testing.T) {
 	monitor.exits(1)
 	server.exits(1)
 	all := events(t, monitor.stdout.String())
-	if end := all[len(all)-1]; !end.CompletedWithErrors() || end.Data.Progress.PackagesDone == 0 {
+	if end := all[len(all)-1]; end.Outcome() != wire.SucceededWithErrors || end.Data.Progress.PackagesDone == 0 {
 		t.Errorf("it ends %+v", end.Data)
 	}
 }

@@ -64,7 +64,14 @@ func (x *exposition) mirroring(st *momserver.Stats) {
 	for _, state := range wire.States() {
 		x.sample("momserver_jobs", float64(st.Jobs[state]), "state", state.String())
 	}
-	x.gauge("momserver_jobs_completed_with_errors", "Jobs whose latest run completed with errors.", float64(st.JobsWithErrors))
+	x.family("momserver_jobs_ended", "gauge", "Jobs whose latest event ended a run, by the outcome of that run.")
+	for _, outcome := range wire.Outcomes() {
+		x.sample("momserver_jobs_ended", float64(st.JobsEnded[outcome]), "outcome", outcome.String())
+	}
+	x.family("momserver_runs_ended_total", "counter", "Runs that ended, by outcome.")
+	for _, outcome := range wire.Outcomes() {
+		x.sample("momserver_runs_ended_total", float64(st.RunsEnded[outcome]), "outcome", outcome.String())
+	}
 }
 
 // build returns the version of this module and, if this is the main module, the

@@ -59,7 +59,7 @@ func TestMetrics(t *testing.T) {
 		}
 		s.Must(event(wire.JobInitialized))
 		e := event(wire.JobCompleted)
-		e.Data.Progress.PackagesFailed = 1
+		e.Data.Progress.PackagesDone, e.Data.Progress.PackagesFailed = 1, 1
 		s.Must(e)
 		gone.Close()
 		time.Sleep(1500 * time.Millisecond)
@@ -82,7 +82,6 @@ func TestMetrics(t *testing.T) {
 		one("momserver_gaps_total", float64(st.Gaps))
 		one("momserver_events_missed_total", float64(st.Missed))
 		one("momserver_runs_unfinished", 5)
-		one("momserver_jobs_completed_with_errors", 1)
 		want(t, all, "momserver_epoch_info", fmt.Sprintf("momserver_epoch_info{epoch=%q}", s.Epoch()), 1)
 		want(t, all, "momserver_publish_duration_seconds", "momserver_publish_duration_seconds_count", 6)
 		for _, reason := range momserver.Reasons() {
@@ -90,6 +89,10 @@ func TestMetrics(t *testing.T) {
 		}
 		for _, state := range wire.States() {
 			want(t, all, "momserver_jobs", fmt.Sprintf("momserver_jobs{state=%q}", state), float64(map[wire.State]int{wire.Transferring: 4, wire.JobInitialized: 1, wire.JobCompleted: 1}[state]))
+		}
+		for outcome, n := range map[wire.Outcome]float64{wire.Succeeded: 0, wire.SucceededWithErrors: 1, wire.Failed: 0, wire.Cancelled: 0} {
+			want(t, all, "momserver_jobs_ended", fmt.Sprintf("momserver_jobs_ended{outcome=%q}", outcome), n)
+			want(t, all, "momserver_runs_ended_total", fmt.Sprintf("momserver_runs_ended_total{outcome=%q}", outcome), n)
 		}
 		if all["momserver_build_info"] == nil {
 			t.Error("no momserver_build_info")
@@ -127,6 +130,10 @@ func TestMetricsOfStats(t *testing.T) {
 			*p = map[momserver.Reason]uint64{momserver.ReasonProtocol: 7}
 		case *map[wire.State]int:
 			*p = map[wire.State]int{wire.Transferred: 7}
+		case *map[wire.Outcome]int:
+			*p = map[wire.Outcome]int{wire.Failed: 7}
+		case *map[wire.Outcome]uint64:
+			*p = map[wire.Outcome]uint64{wire.Failed: 7}
 		case *[]momserver.Drop:
 			continue // they are at /subscribers
 		default:

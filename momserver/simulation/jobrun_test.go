@@ -14,7 +14,8 @@ type jobRun struct {
 	*publisher
 	job      *momserver.Job
 	severity wire.Severity // of what has been logged for the next event
-	failed   bool          // a package
+	imported int           // packages
+	failed   int           // packages
 }
 
 // runJob lives through a run of one of the publisher's jobs.
@@ -40,11 +41,26 @@ func (p *publisher) runJob() {
 		r.severity = wire.SeverityError
 		r.step(func() error { return r.job.Fail(errors.New("enough")) }, wire.ExportingError)
 	default:
-		if r.failed {
+		if r.failed > 0 {
 			r.severity = wire.SeverityError
 		}
 		r.step(r.job.Complete, wire.JobCompleted)
 	}
+}
+
+// outcome returns the outcome of the run if an event of the state ends it now.
+func (r *jobRun) outcome(state wire.State) wire.Outcome {
+	switch {
+	case state == wire.ExportingError:
+		return wire.Failed
+	case state != wire.JobCompleted:
+		return 0
+	case r.failed == 0:
+		return wire.Succeeded
+	case r.imported == 0:
+		return wire.Failed
+	}
+	return wire.SucceededWithErrors
 }
 
 var errLeaving = errors.New("the server is about to end")
@@ -52,7 +68,7 @@ var errLeaving = errors.New("the server is about to end")
 // step makes a call that publishes an event of the state, or none.
 func (r *jobRun) step(call func() error, state wire.State) error {
 	before := r.srv.Stats().Published
-	err := r.call(call, expected{state, r.severity})
+	err := r.call(call, expected{state, r.severity, r.outcome(state)})
 	if r.srv.Stats().Published > before {
 		r.severity = wire.SeverityProcessing
 	}
@@ -97,8 +113,10 @@ func (r *jobRun) runPackage() error {
 
 func (r *jobRun) end(pkg *momserver.Package) error {
 	if !r.odds(3) {
+		r.imported++
 		return r.step(pkg.Complete, wire.PackageCompleted)
 	}
-	r.severity, r.failed = wire.SeverityError, true
+	r.severity = wire.SeverityError
+	r.failed++
 	return r.step(func() error { return pkg.Fail(errors.New("it is damaged")) }, wire.ImportingError)
 }

@@ -128,10 +128,11 @@ func (p *publisher) runRaw(n int, from, to time.Duration) {
 // publish publishes one event of the run.
 func (p *publisher) publish(state wire.State, severity wire.Severity) {
 	ev := p.event(state)
+	ev.Data.Status.Final = state.EndsRun(p.goesOn)
 	if severity == wire.SeverityWarning {
 		ev.Data.Status.Log = []wire.LogEntry{{Severity: severity, Message: "something is odd"}}
 	}
-	p.call(func() error { return p.srv.Publish(ev) }, expected{state, severity})
+	p.call(func() error { return p.srv.Publish(ev) }, expected{state, severity, ev.Outcome()})
 }
 
 // event returns an event of the run.
@@ -149,6 +150,7 @@ func (p *publisher) event(state wire.State) wire.Event {
 type expected struct {
 	state    wire.State
 	severity wire.Severity
+	outcome  wire.Outcome
 }
 
 // call makes a call that publishes the last of the expected events, as many as
@@ -168,7 +170,7 @@ func (p *publisher) call(publish func() error, events ...expected) error {
 	}
 	for _, e := range events[len(events)-n:] {
 		m := p.current
-		m.State, m.Severity, m.Final, m.At = e.state, e.severity, e.state.EndsRun(p.goesOn), start
+		m.State, m.Severity, m.Outcome, m.At = e.state, e.severity, e.outcome, start
 		if seq := p.w.ledger.Publish(m); seq != before+1 {
 			p.w.violated(invariant.Published, "%s published %d, which should be %d", p.name, seq, before+1)
 		}

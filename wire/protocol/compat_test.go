@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"net/rpc"
 	"os"
@@ -234,6 +235,25 @@ func TestCapturedEvents(t *testing.T) {
 	} {
 		types, events := uncaptured(stream(t, tc.name+".gob", tc.make))
 		sameAsThen(t, tc.name+".json", decoded(t, NewEventDecoder(types), events, tc.count))
+	}
+}
+
+// TestCapturedRuns decodes whole runs that a server published before events had an
+// outcome. Their last events have an outcome nevertheless.
+func TestCapturedRuns(t *testing.T) {
+	types, data := uncaptured(stream(t, "runs-v1.gob", nil))
+	outcomes := make(map[string]wire.Outcome)
+	for _, e := range decoded(t, NewEventDecoder(types), data, 39) {
+		if outcomes[e.Name()] != 0 || e.Data.Status.Outcome != 0 {
+			t.Errorf("%v of run %q, which had ended with %v", e.Data.Status.State, e.Name(), outcomes[e.Name()])
+		}
+		outcomes[e.Name()] = e.Outcome()
+	}
+	if want := map[string]wire.Outcome{
+		"a": wire.Succeeded, "b": wire.SucceededWithErrors, "c": wire.Failed, "d": wire.SucceededWithErrors,
+		"e": wire.Failed, "f": wire.Failed, "open": 0,
+	}; !maps.Equal(outcomes, want) {
+		t.Errorf("%v; want %v", outcomes, want)
 	}
 }
 

@@ -23,17 +23,18 @@ func fullEvent() wire.Event {
 		Data: wire.TransferData{
 			Initialize: &wire.InitializeData{
 				Name: "site", DestinationPageGUID: uuid.UUID{5}, SourcePath: "/src", DestinationPath: "/dst", DestinationRoot: "/",
-				LastExecution: at, FilesInPackages: 6, PagesInPackages: 7, Packages: 8, Bytes: 9, ContinueOnError: true,
+				LastExecution: at, FilesInPackages: 6, PagesInPackages: 7, Packages: 8, Bytes: 9, ContinueOnError: true, DryRun: true,
 			},
 			Header: &wire.PackageHeader{Number: 10, FileSize: 11, TargetFilePath: "p.tar", SizeOfSentData: 12, SizeOfReceivedData: 13},
 			Body:   &wire.PackageBody{Pages: 14, Files: 15, Item: "a.html"},
 			Status: wire.Status{
-				State: wire.Transferring, Final: true, SentTime: at, ReceivedTime: at.Add(time.Second),
+				State: wire.Transferring, Final: true, Outcome: wire.Cancelled, SentTime: at, ReceivedTime: at.Add(time.Second),
 				Log: []wire.LogEntry{{Time: at, Severity: wire.SeverityWarning, Item: "b.html", Message: "odd"}},
 			},
 			Progress: wire.Progress{
 				PackagesDone: 16, PackagesFailed: 17, PackagesTotal: 18, FilesDone: 19, FilesTotal: 20,
-				BytesDone: 21, BytesTotal: 22, Warnings: 23, Errors: 24,
+				BytesDone: 21, BytesTotal: 22, OpenThousandths: 29, FilesSkipped: 25, FilesDeleted: 26, FilesChecked: 27, Retries: 28,
+				Warnings: 23, Errors: 24,
 			},
 		},
 	}

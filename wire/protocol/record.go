@@ -34,6 +34,9 @@ type record struct {
 	FilesDone, FilesTotal                       int
 	BytesDone, BytesTotal                       int64
 	Warnings, Errors                            int
+	Outcome                                     wire.Outcome
+	FilesSkipped, FilesDeleted, FilesChecked    int
+	Retries, OpenThousandths                    int
 }
 
 // runDefinition holds what the events of a run have in common.
@@ -90,11 +93,12 @@ func fromNanos(n int64) time.Time {
 func (r *record) set(ev *wire.Event, of uint64) {
 	status, p := &ev.Data.Status, &ev.Data.Progress
 	*r = record{
-		Seq: ev.Seq, Of: of, State: status.State, Final: status.Final,
+		Seq: ev.Seq, Of: of, State: status.State, Final: status.Final, Outcome: status.Outcome,
 		Began: nanos(status.SentTime), Ended: nanos(status.ReceivedTime),
 		PackagesDone: p.PackagesDone, PackagesFailed: p.PackagesFailed, PackagesTotal: p.PackagesTotal,
 		FilesDone: p.FilesDone, FilesTotal: p.FilesTotal, BytesDone: p.BytesDone, BytesTotal: p.BytesTotal,
-		Warnings: p.Warnings, Errors: p.Errors,
+		OpenThousandths: p.OpenThousandths, FilesSkipped: p.FilesSkipped, FilesDeleted: p.FilesDeleted, FilesChecked: p.FilesChecked,
+		Retries: p.Retries, Warnings: p.Warnings, Errors: p.Errors,
 	}
 	if h := ev.Data.Header; h != nil {
 		r.Sent, r.Received = h.SizeOfSentData, h.SizeOfReceivedData
@@ -121,11 +125,12 @@ func (r *record) fill(ev *wire.Event, def *definition, own *eventParts) {
 		Seq: r.Seq, JobID: def.run.JobID, RunID: def.run.RunID,
 		Data: wire.TransferData{
 			Initialize: def.run.Initialize,
-			Status:     wire.Status{State: r.State, Final: r.Final, SentTime: fromNanos(r.Began), ReceivedTime: fromNanos(r.Ended)},
+			Status:     wire.Status{State: r.State, Final: r.Final, Outcome: r.Outcome, SentTime: fromNanos(r.Began), ReceivedTime: fromNanos(r.Ended)},
 			Progress: wire.Progress{
 				PackagesDone: r.PackagesDone, PackagesFailed: r.PackagesFailed, PackagesTotal: r.PackagesTotal,
 				FilesDone: r.FilesDone, FilesTotal: r.FilesTotal, BytesDone: r.BytesDone, BytesTotal: r.BytesTotal,
-				Warnings: r.Warnings, Errors: r.Errors,
+				OpenThousandths: r.OpenThousandths, FilesSkipped: r.FilesSkipped, FilesDeleted: r.FilesDeleted, FilesChecked: r.FilesChecked,
+				Retries: r.Retries, Warnings: r.Warnings, Errors: r.Errors,
 			},
 		},
 	}

@@ -11,13 +11,13 @@ import (
 
 // meta is what the server needs to know of an event without decoding it.
 type meta struct {
-	def        *protocol.Definition // completes the event; has its run and job
-	state      wire.State
-	severity   wire.Severity
-	final      bool
-	withErrors bool          // the run completed with errors
-	at         time.Duration // when it was published, since the server was made; a cached one is cut to seconds
+	def *protocol.Definition // completes the event; has its run and job
+	Class
+	at time.Duration // when it was published, since the server was made; a cached one is cut to seconds
 }
+
+// final reports whether the event ends its run.
+func (m *meta) final() bool { return m.Outcome != 0 }
 
 // event is one cached event. It never changes.
 type event struct {
@@ -44,35 +44,26 @@ type segment struct {
 // packedMeta is a meta as a segment keeps it.
 type packedMeta struct {
 	after uint16 // seconds since began; 18 hours at most
-	def   uint8  // index in defs, of which there are no more than events
-	bits  uint8  // state, severity and flags
+	bits  uint16 // the class, and the index in defs
 }
 
-// The parts of packedMeta.bits. There are nine states and three severities.
+// Where the parts of packedMeta.bits begin. There are nine states, three severities,
+// four outcomes, and no more definitions than events in a segment.
 const (
-	stateBits     = 0x0f
-	severityAt    = 4
-	severityBits  = 0x03
-	finalBit      = 1 << 6
-	withErrorsBit = 1 << 7
+	severityAt = 4
+	outcomeAt  = 6
+	defAt      = 9
 )
 
-// bits returns the bits of the packedMeta of m.
-func (m *meta) bits() uint8 {
-	bits := uint8(m.state)&stateBits | uint8(m.severity)&severityBits<<severityAt
-	if m.final {
-		bits |= finalBit
-	}
-	if m.withErrors {
-		bits |= withErrorsBit
-	}
-	return bits
+func pack(c Class, def int) uint16 {
+	return uint16(c.State)&15 | uint16(c.Severity)&3<<severityAt | uint16(c.Outcome)&7<<outcomeAt | uint16(def)<<defAt
 }
 
-func (s packedMeta) state() wire.State { return wire.State(s.bits & stateBits) }
-func (s packedMeta) severity() wire.Severity {
-	return wire.Severity(s.bits >> severityAt & severityBits)
+func (p packedMeta) class() Class {
+	return Class{wire.State(p.bits & 15), wire.Severity(p.bits >> severityAt & 3), wire.Outcome(p.bits >> outcomeAt & 7)}
 }
+
+func (p packedMeta) def() int { return int(p.bits >> defAt) }
 
 // put makes m the meta of the i-th event.
 func (s *segment) put(i int, m *meta) {
@@ -88,15 +79,14 @@ func (s *segment) put(i int, m *meta) {
 		s.defs = append(s.defs, m.def)
 	}
 	seconds := uint16(min((m.at-s.began)/time.Second, math.MaxUint16))
-	s.metas[i] = packedMeta{after: seconds, def: uint8(def), bits: m.bits()}
+	s.metas[i] = packedMeta{after: seconds, bits: pack(m.Class, def)}
 }
 
 // meta returns the meta of the i-th event.
 func (s *segment) meta(i int) meta {
 	small := s.metas[i]
 	return meta{
-		def: s.defs[small.def], state: small.state(), severity: small.severity(),
-		final: small.bits&finalBit != 0, withErrors: small.bits&withErrorsBit != 0,
+		def: s.defs[small.def()], Class: small.class(),
 		at: s.began + time.Duration(small.after)*time.Second,
 	}
 }

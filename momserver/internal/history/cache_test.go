@@ -26,8 +26,7 @@ func definitions(t *testing.T, n int) []*protocol.Definition {
 	return defs
 }
 
-// TestMarks: metas come back from the cache as they were put in: each state,
-// severity and flag, the definition, and the time in seconds, up to its largest
+// TestMarks: metas come back from the cache as they were put in: each class, the definition, and the time in seconds, up to its largest
 // value.
 func TestMarks(t *testing.T) {
 	defs := definitions(t, segmentEvents)
@@ -36,8 +35,8 @@ func TestMarks(t *testing.T) {
 	at := time.Duration(0)
 	for _, state := range wire.States() {
 		for severity := wire.SeverityProcessing; severity <= wire.SeverityError; severity++ {
-			for flags := range 4 {
-				want = append(want, meta{def: defs[len(want)%len(defs)], state: state, severity: severity, final: flags&1 > 0, withErrors: flags&2 > 0, at: at})
+			for outcome := range wire.Cancelled + 1 {
+				want = append(want, meta{def: defs[len(want)%len(defs)], Class: Class{state, severity, outcome}, at: at})
 				at += 1500 * time.Millisecond
 			}
 		}

@@ -71,7 +71,7 @@ func (h *History) Types() []byte { return h.types }
 // run that has been silent longest, if that was silent for Limits.RunSilence or
 // longer.
 func (h *History) Publish(ev *wire.Event, at time.Duration, ofJob bool) error {
-	m := meta{state: ev.Data.Status.State, severity: ev.Severity(), final: ev.EndsRun(), withErrors: ev.CompletedWithErrors(), at: at}
+	m := meta{Class: Class{ev.Data.Status.State, ev.Severity(), ev.Outcome()}, at: at}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -81,7 +81,7 @@ func (h *History) Publish(ev *wire.Event, at time.Duration, ofJob bool) error {
 		return wire.Errorf(wire.RunEnded, "momserver: cannot publish %v: the server ended this run after Config.MaxRunSilence without an event", ev.Data.Status.State)
 	}
 	run := h.runs.get(ev.RunID)
-	over := !m.final && h.runs.unfinished() >= h.limits.Runs && !run.isUnfinished()
+	over := !m.final() && h.runs.unfinished() >= h.limits.Runs && !run.isUnfinished()
 	err := h.encode(ev, run, m, ofJob, over)
 	h.runs.forget(ev.RunID, run)
 	for h.cache.len() > h.limits.Events || h.cache.bytes > h.limits.Bytes && h.cache.len() > 1 {
@@ -143,11 +143,11 @@ func (h *History) encodeEnd(run *runState, at time.Duration) (m meta, data []byt
 	ev.Seq = h.cache.head + 1
 	ev.Data.Header, ev.Data.Body = nil, nil
 	ev.Data.Progress.Errors++
-	ev.Data.Status = wire.Status{State: wire.ExportingError, Final: true, SentTime: now, ReceivedTime: now, Log: []wire.LogEntry{{
+	ev.Data.Status = wire.Status{State: wire.ExportingError, Final: true, Outcome: wire.Failed, SentTime: now, ReceivedTime: now, Log: []wire.LogEntry{{
 		Time: now, Severity: wire.SeverityError,
 		Message: fmt.Sprintf("no event of this run was published for %v (Config.MaxRunSilence), and a new run needed its place (Config.MaxRuns)", (at - run.spoke).Truncate(time.Second)),
 	}}}
-	m = meta{state: wire.ExportingError, severity: wire.SeverityError, final: true, at: at}
+	m = meta{Class: Class{wire.ExportingError, wire.SeverityError, wire.Failed}, at: at}
 	m.def, data, err = h.enc.Encode(&ev, &run.common, h.limits.EventBytes)
 	for _, leaveOut := range []func(){ // one after another, while the event is too large
 		func() { ev.Data.Initialize = nil },
@@ -189,13 +189,14 @@ func (h *History) Head() uint64 {
 
 // Figures counts what a history holds.
 type Figures struct {
-	Head       uint64             // Seq of the newest event
-	Events     int                // in the cache
-	Bytes      int                // of these events
-	Oldest     time.Duration      // when the oldest cached event was published; 0 if none is cached
-	Runs       int                // that are unfinished
-	Jobs       map[wire.State]int // by the state of their latest event
-	WithErrors int                // jobs that completed with errors
+	Head      uint64                  // Seq of the newest event
+	Events    int                     // in the cache
+	Bytes     int                     // of these events
+	Oldest    time.Duration           // when the oldest cached event was published; 0 if none is cached
+	Runs      int                     // that are unfinished
+	Jobs      map[wire.State]int      // by the state of their latest event
+	JobsEnded map[wire.Outcome]int    // by the outcome of their latest event, if that ended a run
+	RunsEnded map[wire.Outcome]uint64 // by outcome
 }
 
 // Figures returns the figures of one instant.
@@ -204,7 +205,7 @@ func (h *History) Figures() Figures {
 	defer h.mu.Unlock()
 	f := Figures{
 		Head: h.cache.head, Events: h.cache.len(), Bytes: h.cache.bytes, Runs: h.runs.unfinished(),
-		Jobs: h.jobs.states.byState(), WithErrors: h.jobs.states.withErrors,
+		Jobs: counted(wire.States(), &h.jobs.counts.states), JobsEnded: counted(wire.Outcomes(), &h.jobs.counts.outcomes), RunsEnded: counted(wire.Outcomes(), &h.runs.ended),
 	}
 	if f.Events > 0 {
 		f.Oldest = h.cache.at(h.cache.oldest).at

@@ -6,15 +6,13 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
-
-	"mom.internal/wire"
 )
 
 // jobs holds the latest event of each job, up to a bound. Over it, the job that
 // has been silent longest is dropped. The history guards it.
 type jobs struct {
 	bound  int
-	states stateCounts
+	counts classCounts
 	order  list.List // of *ref, the job that has been silent longest first
 	byID   map[uuid.UUID]*list.Element
 	edge   edge
@@ -31,15 +29,15 @@ func (j *jobs) publish(e *event) {
 		el = j.order.PushBack(new(ref))
 		j.byID[id] = el
 	} else {
-		j.states.add(el.Value.(*ref).e, -1)
+		j.counts.add(el.Value.(*ref).e, -1)
 		j.order.MoveToBack(el)
 	}
 	j.edge.set(el.Value.(*ref), e)
-	j.states.add(e, 1)
+	j.counts.add(e, 1)
 	if j.order.Len() > j.bound {
 		oldest := j.order.Front()
 		r := j.order.Remove(oldest).(*ref)
-		j.states.add(r.e, -1)
+		j.counts.add(r.e, -1)
 		delete(j.byID, r.e.def.JobID())
 		j.edge.clear(r)
 	}
@@ -63,25 +61,23 @@ func byJob(events []*event) {
 	slices.SortFunc(events, func(a, b *event) int { return compareIDs(a.def.JobID(), b.def.JobID()) })
 }
 
-// stateCounts counts jobs by the state of their latest event.
-type stateCounts struct {
-	states     [1 << 8]int // by wire.State, whatever its number
-	withErrors int         // jobs that completed with errors
+// classCounts counts jobs by the state and by the outcome of their latest event.
+type classCounts struct {
+	states   [1 << 8]int // by wire.State, whatever its number
+	outcomes [1 << 8]int // by wire.Outcome, in the same way; at 0, the jobs whose latest run has not ended
 }
 
 // add adds n to the counts of a job with the latest event e.
-func (c *stateCounts) add(e *event, n int) {
-	c.states[e.state] += n
-	if e.withErrors {
-		c.withErrors += n
-	}
+func (c *classCounts) add(e *event, n int) {
+	c.states[e.State] += n
+	c.outcomes[e.Outcome] += n
 }
 
-// byState returns the counts of the nine states.
-func (c *stateCounts) byState() map[wire.State]int {
-	counts := make(map[wire.State]int)
-	for _, s := range wire.States() {
-		counts[s] = c.states[s]
+// counted returns the counts of the values.
+func counted[T ~uint8, N int | uint64](values []T, counts *[1 << 8]N) map[T]N {
+	m := make(map[T]N)
+	for _, v := range values {
+		m[v] = counts[v]
 	}
-	return counts
+	return m
 }

@@ -68,7 +68,7 @@ func TestLongestSilentGoesFirst(t *testing.T) {
 		if want := slices.Sorted(slices.Values(order)); !slices.Equal(got, want) || h.jobs.order.Len() != len(want) || len(h.jobs.byID) != len(want) {
 			t.Fatalf("after %d events the jobs are %v; want %v", i+1, got, want)
 		}
-		if n := h.jobs.states.states[wire.Transferring]; n != len(order) {
+		if n := h.jobs.counts.states[wire.Transferring]; n != len(order) {
 			t.Fatalf("%d jobs are counted; want %d", n, len(order))
 		}
 	}

@@ -3,7 +3,6 @@ package history
 import (
 	"github.com/google/uuid"
 
-	"mom.internal/wire"
 	"mom.internal/wire/protocol"
 )
 
@@ -26,9 +25,9 @@ type span struct {
 
 // event returns the properties of the i-th event of the segment, without
 // decoding it.
-func (s *span) event(i int) (*protocol.Definition, wire.State, wire.Severity) {
+func (s *span) event(i int) (*protocol.Definition, Class) {
 	m := s.seg.metas[i]
-	return s.defs[m.def], m.state(), m.severity()
+	return s.defs[m.def()], m.class()
 }
 
 // span returns events from p.Next on. It returns none if p.Next is past the
@@ -47,7 +46,7 @@ func (h *History) span(p *Position) (s span, gap bool) {
 // Scan moves p past the newest event. It calls each with the properties of
 // every event, before p passes that event. It stops and returns true if the
 // next event has left the cache.
-func (h *History) Scan(p *Position, each func(*protocol.Definition, wire.State, wire.Severity)) (gap bool) {
+func (h *History) Scan(p *Position, each func(*protocol.Definition, Class)) (gap bool) {
 	for {
 		s, gap := h.span(p)
 		if s.seg == nil {
@@ -80,8 +79,8 @@ func (h *History) Read(p *Position, r *Reader, most Portion, dst []byte) ([]byte
 		}
 		for i := s.from; i < s.to && n < most.Events && p.Next <= most.Last; i++ {
 			end := s.seg.ends[i]
-			def, state, severity := s.event(i)
-			if all || r.Takes(def, state, severity) {
+			def, class := s.event(i)
+			if all || r.Takes(def, class) {
 				if n > 0 && len(dst)-start+int(end-begin) > most.Bytes {
 					return dst, n
 				}
@@ -101,7 +100,7 @@ func (p *Position) ReadSnapshot(r *Reader, most Portion, dst []byte) ([]byte, in
 	n, start, all := 0, len(dst), r.TakesAll()
 	for looked := 0; looked < most.Looks && n < most.Events && len(p.snapshot) > 0; looked++ {
 		e := p.snapshot[0]
-		if all || r.Takes(e.def, e.state, e.severity) {
+		if all || r.Takes(e.def, e.Class) {
 			if n > 0 && len(dst)-start+len(e.data) > most.Bytes {
 				break
 			}

@@ -10,11 +10,29 @@ import (
 	"mom.internal/wire/protocol"
 )
 
+// Class is what a filter selects events by, besides their jobs.
+type Class struct {
+	State    wire.State
+	Severity wire.Severity
+	Outcome  wire.Outcome // zero if the event does not end its run
+}
+
+// Classes is the set of classes that a filter selects. The zero Classes holds all.
+type Classes struct {
+	states   uint16 // the bit 1<<state for each state; 0 for all
+	outcomes uint8  // the bit 1<<outcome for each outcome; 0 for all, and for none
+	severity wire.Severity
+}
+
+// Has reports whether the set holds c.
+func (set Classes) Has(c Class) bool {
+	return c.Severity >= set.severity && (set.states == 0 || set.states&(1<<c.State) != 0) && (set.outcomes == 0 || set.outcomes&(1<<c.Outcome) != 0)
+}
+
 // Reader holds which events a subscriber takes, and which definitions it has
 // been sent. The zero Reader takes every event.
 type Reader struct {
-	States   uint16        // the bit 1<<state for each state that it takes; 0 for all
-	Severity wire.Severity // the least severity that it takes
+	Classes Classes // that it takes
 
 	wanted  *JobSet // the jobs of its filter; nil for all
 	visible *JobSet // the jobs that it may see; nil for all
@@ -24,12 +42,15 @@ type Reader struct {
 // NewReader returns a reader of the events that the filter takes, of the
 // visible jobs; nil for all jobs.
 func NewReader(f *wire.Filter, visible *JobSet) Reader {
-	r := Reader{visible: visible, Severity: f.Severity}
+	r := Reader{visible: visible, Classes: Classes{severity: f.Severity}}
 	if len(f.Jobs)+len(f.Names) > 0 {
 		r.wanted = NewJobSet(f.Jobs, f.Names)
 	}
 	for _, s := range f.States {
-		r.States |= 1 << s
+		r.Classes.states |= 1 << s
+	}
+	for _, o := range f.Outcomes {
+		r.Classes.outcomes |= 1 << o
 	}
 	return r
 }
@@ -46,12 +67,12 @@ func (r *Reader) Jobs() *JobSet {
 
 // TakesAll reports whether the reader takes every event.
 func (r *Reader) TakesAll() bool {
-	return r.wanted == nil && r.visible == nil && r.States == 0 && r.Severity == 0
+	return r.wanted == nil && r.visible == nil && r.Classes == Classes{}
 }
 
 // Takes reports whether the reader takes an event that def completes.
-func (r *Reader) Takes(def *protocol.Definition, state wire.State, severity wire.Severity) bool {
-	return severity >= r.Severity && (r.States == 0 || r.States&(1<<state) != 0) && r.wanted.Has(def) && r.visible.Has(def)
+func (r *Reader) Takes(def *protocol.Definition, c Class) bool {
+	return r.Classes.Has(c) && r.wanted.Has(def) && r.visible.Has(def)
 }
 
 // JobSet is a set of jobs, some by their IDs and some by their names. A nil

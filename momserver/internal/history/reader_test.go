@@ -40,6 +40,9 @@ func TestReaderTakes(t *testing.T) {
 		for range rnd.IntN(3) {
 			f.States = append(f.States, wire.States()[rnd.IntN(9)])
 		}
+		for range rnd.IntN(3) {
+			f.Outcomes = append(f.Outcomes, wire.Outcomes()[rnd.IntN(4)])
+		}
 		f.Severity = wire.Severity(rnd.IntN(4))
 		all := rnd.IntN(2) == 0
 		ids, some := some()
@@ -54,10 +57,10 @@ func TestReaderTakes(t *testing.T) {
 		for seq := range h.Head() {
 			e := h.cache.at(seq + 1)
 			id, name := e.def.JobID(), e.def.Name()
-			visible := all || only.Match(id, name, 1, 0)
-			state, severity := wire.States()[rnd.IntN(9)], wire.Severity(rnd.IntN(4))
-			if want := visible && f.Match(id, name, state, severity); r.Takes(e.def, state, severity) != want {
-				t.Fatalf("%+v, of %+v: %v, %q, %v, %v: %v; want %v", f, only, id, name, state, severity, !want, want)
+			visible := all || only.Match(id, name, 1, 0, 0)
+			c := Class{wire.States()[rnd.IntN(9)], wire.Severity(rnd.IntN(4)), wire.Outcome(rnd.IntN(5))}
+			if want := visible && f.Match(id, name, c.State, c.Severity, c.Outcome); r.Takes(e.def, c) != want {
+				t.Fatalf("%+v, of %+v: %v, %q, %+v: %v; want %v", f, only, id, name, c, !want, want)
 			}
 		}
 	}

@@ -31,6 +31,8 @@ type runs struct {
 	head edge
 	tail edge
 
+	ended [1 << 8]uint64 // runs that have ended, by wire.Outcome
+
 	// silent holds the *runState of each run at the head that has no Job, the
 	// longest silent run first.
 	silent list.List
@@ -79,18 +81,19 @@ func (r *runs) get(id uuid.UUID) *runState {
 
 // publish makes e the run's newest event. ofJob is set if the run has a Job.
 func (r *runs) publish(s *runState, e *event, ofJob bool) {
-	s.spoke, s.ofJob = e.at, (s.ofJob || ofJob) && !e.final
+	s.spoke, s.ofJob = e.at, (s.ofJob || ofJob) && !e.final()
 	switch {
-	case s.silent != nil && (e.final || s.ofJob):
+	case s.silent != nil && (e.final() || s.ofJob):
 		r.silent.Remove(s.silent)
 		s.silent = nil
-	case e.final || s.ofJob:
+	case e.final() || s.ofJob:
 	case s.silent != nil:
 		r.silent.MoveToBack(s.silent)
 	default:
 		s.silent = r.silent.PushBack(s)
 	}
-	if e.final {
+	if e.final() {
+		r.ended[e.Outcome]++
 		s.common = protocol.RunDefs{}
 		r.head.clear(&s.head)
 		return
@@ -125,7 +128,7 @@ func (r *runs) evict(e event) {
 		kept := e
 		r.head.set(&s.head, &kept)
 	}
-	if e.final {
+	if e.final() {
 		r.tail.clear(&s.tail)
 	} else {
 		kept := e

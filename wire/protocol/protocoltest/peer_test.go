@@ -55,6 +55,7 @@ type filter struct {
 	Names    []string
 	States   []uint8
 	Severity uint8
+	Outcomes []uint8
 }
 
 type subscribeArgs struct {
@@ -118,6 +119,7 @@ type record struct {
 	Log                     []logRecord
 	PackagesDone, FilesDone int
 	BytesDone, BytesTotal   int64
+	Outcome                 uint8
 }
 
 type runDefinition struct {

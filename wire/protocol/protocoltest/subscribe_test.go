@@ -220,6 +220,7 @@ func TestPlaces(t *testing.T) {
 		{name: "older", args: subscribeArgs{From: 2, Cursor: cursor{epoch, 1}}, sub: subscribed{cursor{epoch, 3}, 6, 2, 1}, want: "missed 2, snapshot 3, event 4, event 5, event 6"},
 		{name: "other epoch", args: subscribeArgs{From: 2, Cursor: cursor{id{1}, 5}}, sub: subscribed{cursor{epoch, 3}, 6, 3, 1}, want: "missed 3, snapshot 3, event 4, event 5, event 6"},
 		{name: "filtered", args: subscribeArgs{From: 1, Filter: filter{States: []uint8{6}}}, sub: subscribed{cursor{epoch, 3}, 6, 0, 1}},
+		{name: "filtered by outcome", args: subscribeArgs{From: 1, Filter: filter{Outcomes: []uint8{3, 4}}}, sub: subscribed{cursor{epoch, 3}, 6, 0, 1}},
 	} {
 		for _, renew := range []bool{false, true} {
 			t.Run(fmt.Sprint(tc.name, ", renew ", renew), func(t *testing.T) {
@@ -247,6 +248,7 @@ func TestBadRequests(t *testing.T) {
 	for name, args := range map[string]*subscribeArgs{
 		"cursor ahead": {From: 2, Cursor: cursor{id(srv.Epoch()), 1}}, "no place": {From: 3},
 		"long name": {Name: strings.Repeat("n", 129)}, "name not in UTF-8": {Name: "\xff"}, "no state": {Filter: filter{States: []uint8{10}}},
+		"no outcome":  {Filter: filter{Outcomes: []uint8{5}}},
 		"no severity": {Filter: filter{Severity: 4}}, "long filter": {Filter: filter{Names: make([]string, 1025)}},
 		"short ticket": {CallbackAddr: "127.0.0.1:1", Ticket: make([]byte, 31)}, "no port": {CallbackAddr: "127.0.0.1:0", Ticket: make([]byte, 32)},
 	} {

@@ -157,9 +157,11 @@ func (s *Server) Check() {
 // Publish publishes an event and records it in the ledger.
 func (s *Server) Publish(e wire.Event) error {
 	goesOn := e.Data.Initialize != nil && e.Data.Initialize.ContinueOnError
+	final := e
+	final.Data.Status.Final = e.Data.Status.State.EndsRun(goesOn)
 	s.Ledger.Publish(invariant.Mark{
 		JobID: e.JobID, Name: e.Name(), RunID: e.RunID, State: e.Data.Status.State,
-		Severity: e.Severity(), Final: e.Data.Status.State.EndsRun(goesOn),
+		Severity: final.Severity(), Outcome: final.Outcome(),
 	})
 	err := s.Server.Publish(e)
 	if err != nil {
@@ -219,9 +221,12 @@ func (s *Server) MustStartJob(job uuid.UUID, init wire.InitializeData) *momserve
 // Ran records that a run of the job of that name has passed the states.
 func (s *Server) Ran(j *momserver.Job, name string, states ...wire.State) {
 	for _, state := range states {
-		m := invariant.Mark{JobID: j.JobID(), Name: name, RunID: j.RunID(), State: state, Severity: wire.SeverityProcessing, Final: state.EndsRun(false)}
-		if state.IsError() {
-			m.Severity = wire.SeverityError
+		m := invariant.Mark{JobID: j.JobID(), Name: name, RunID: j.RunID(), State: state, Severity: wire.SeverityProcessing}
+		switch {
+		case state.IsError():
+			m.Severity, m.Outcome = wire.SeverityError, wire.Failed
+		case state == wire.JobCompleted:
+			m.Outcome = wire.Succeeded
 		}
 		s.Ledger.Publish(m)
 	}

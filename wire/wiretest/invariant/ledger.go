@@ -19,14 +19,14 @@ type Mark struct {
 	RunID    uuid.UUID
 	State    wire.State
 	Severity wire.Severity
-	Final    bool
-	At       time.Time // when it was published
+	Outcome  wire.Outcome // zero unless the event ended its run
+	At       time.Time    // when it was published
 }
 
 func (m *Mark) String() string { return fmt.Sprintf("%v of %s", m.State, m.Name) }
 
 func (m *Mark) matches(f *wire.Filter) bool {
-	return f.Match(m.JobID, m.Name, m.State, m.Severity)
+	return f.Match(m.JobID, m.Name, m.State, m.Severity, m.Outcome)
 }
 
 // Ledger records what was published: the events of each server in the order of Seq.
@@ -145,7 +145,7 @@ func (l *Ledger) snapshot(epoch uuid.UUID, next uint64, f *wire.Filter) []uint64
 	marks := l.marks(epoch)
 	latest := make(map[uuid.UUID]uint64)
 	for seq := uint64(1); seq < min(next, uint64(len(marks))+1); seq++ {
-		if m := &marks[seq-1]; m.Final {
+		if m := &marks[seq-1]; m.Outcome != 0 {
 			delete(latest, m.RunID)
 		} else {
 			latest[m.RunID] = seq

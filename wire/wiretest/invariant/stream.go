@@ -127,7 +127,7 @@ func (s *Stream) published(e wire.Event) {
 		s.report.violated(Published, "event %d of epoch %v, in which %d were published", e.Seq, e.Epoch, len(marks))
 		return
 	}
-	got := Mark{JobID: e.JobID, Name: e.Name(), RunID: e.RunID, State: e.Data.Status.State, Severity: e.Severity(), Final: e.EndsRun()}
+	got := Mark{JobID: e.JobID, Name: e.Name(), RunID: e.RunID, State: e.Data.Status.State, Severity: e.Severity(), Outcome: e.Outcome()}
 	want := marks[e.Seq-1]
 	if want.At = got.At; got != want {
 		s.report.violated(Published, "event %d is %+v; %+v was published", e.Seq, got, want)

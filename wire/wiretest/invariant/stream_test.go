@@ -28,7 +28,7 @@ func mark(epoch byte, seq uint64) invariant.Mark {
 	case epoch == 'B':
 		m.RunID = runs[2]
 	case seq == 10:
-		m.State, m.Final = wire.JobCompleted, true
+		m.State, m.Outcome = wire.JobCompleted, wire.Succeeded
 	}
 	if epoch == 'A' && seq%2 == 0 {
 		m.Severity = wire.SeverityWarning
@@ -52,7 +52,7 @@ func event(epoch byte, seq, missed uint64, snapshot bool) wire.Event {
 	m := mark(epoch, seq)
 	e := wire.Event{Epoch: epochs[epoch], Seq: seq, JobID: m.JobID, RunID: m.RunID, Missed: missed, Snapshot: snapshot}
 	e.Data.Initialize = &wire.InitializeData{Name: m.Name}
-	e.Data.Status = wire.Status{State: m.State, Final: m.Final}
+	e.Data.Status = wire.Status{State: m.State, Final: m.Outcome != 0, Outcome: m.Outcome}
 	if m.Severity == wire.SeverityWarning {
 		e.Data.Status.Log = []wire.LogEntry{{Severity: m.Severity}}
 	}

@@ -148,7 +148,7 @@ func TestPhases(t *testing.T) {
 	s.event(1, wire.JobInitialized).event(2, wire.JobInitialized).event(3, wire.JobInitialized).event(4, wire.JobInitialized)
 	s.phases("4 running", "3 running", "2 running", "1 running")
 	s.event(3, wire.ImportingError, of(1))
-	s.event(2, wire.JobCompleted, func(e *wire.Event) { e.Data.Progress.PackagesFailed = 1 })
+	s.event(2, wire.JobCompleted, func(e *wire.Event) { e.Data.Progress.PackagesDone, e.Data.Progress.PackagesFailed = 1, 1 })
 	s.event(1, wire.JobCompleted)
 	s.phases("4 running", "1 completed", "2 completedWithErrors", "3 failed")
 	s.event(103, wire.JobInitialized)

@@ -120,10 +120,10 @@ func (r *run) begin(e *wire.Event, now time.Time) {
 }
 
 func endPhase(e *wire.Event) Phase {
-	switch {
-	case e.CompletedWithErrors():
+	switch e.Outcome() {
+	case wire.SucceededWithErrors:
 		return CompletedWithErrors
-	case e.Data.Status.State == wire.JobCompleted:
+	case wire.Succeeded:
 		return Completed
 	}
 	return Failed

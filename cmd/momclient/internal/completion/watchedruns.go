@@ -75,7 +75,7 @@ func (w *watchedRuns) see(e *wire.Event) bool {
 func (w *watchedRuns) end(e *wire.Event) {
 	delete(w.open, e.RunID)
 	w.done[e.JobID] = true
-	if e.Data.Status.State != wire.JobCompleted || e.CompletedWithErrors() {
+	if e.Outcome() != wire.Succeeded {
 		w.failed = true
 	}
 	if _, ok := w.ids[e.JobID]; ok {

@@ -30,7 +30,7 @@ type cloudPrinter struct{ w io.Writer }
 
 func (p cloudPrinter) Print(e *wire.Event) error {
 	return writeJSON(p.w, cloudEvent{
-		SpecVersion: "1.0", ID: e.Cursor().String(), Source: e.JobID.URN(),
+		SpecVersion: "1.0", ID: wire.Cursor{Epoch: e.Epoch, Seq: e.Seq}.String(), Source: e.JobID.URN(),
 		Type: cloudType + stateName(e.Data.Status.State), Subject: cloudSubject(e), Time: cloudTime(e),
 		DataContentType: "application/json", Sequence: fmt.Sprintf("%020d", e.Seq), Data: withTimes(e),
 	})

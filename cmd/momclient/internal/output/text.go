@@ -103,7 +103,7 @@ func (p *textPrinter) when(e *wire.Event) string {
 // have. The name of a run that completed with errors gets a mark.
 func shortState(e *wire.Event) string {
 	name := strings.TrimPrefix(e.Data.Status.State.String(), "Mirroring")
-	if e.CompletedWithErrors() {
+	if e.Outcome() == wire.SucceededWithErrors {
 		name += "!"
 	}
 	return name
@@ -124,7 +124,7 @@ func packageColumn(e *wire.Event) string {
 // has 100.
 func percent(e *wire.Event) string {
 	done := int(e.Data.Progress.Fraction() * 100)
-	if e.Data.Status.State == wire.JobCompleted && !e.CompletedWithErrors() {
+	if e.Outcome() == wire.Succeeded {
 		done = 100
 	}
 	return fmt.Sprintf("%d%%", done)

@@ -78,7 +78,7 @@ func checkEnd(t testing.TB, end wire.Event, packages map[int]wire.State, result 
 		if p.PackagesDone != p.PackagesTotal || p.FilesDone != p.FilesTotal || p.BytesDone != p.BytesTotal || p.PackagesDone > 0 && p.Fraction() != 1 {
 			t.Errorf("the run ends at %+v, %g", p, p.Fraction())
 		}
-	case err == nil && !end.CompletedWithErrors():
+	case err == nil && end.Outcome() != wire.SucceededWithErrors:
 		t.Errorf("%d packages failed, and the run ends as a plain success: %+v", result.Failed, p)
 	}
 	if p.PackagesDone != result.Packages || p.PackagesFailed != result.Failed || p.FilesDone != result.Files || p.BytesDone < result.Bytes {
@@ -123,7 +123,7 @@ func wantWarning(t testing.TB, events []wire.Event, item, text string) {
 func wantLeftOut(t testing.TB, events []wire.Event, item, text string) {
 	t.Helper()
 	wantEntry(t, events, wire.SeverityError, item, text)
-	if last := events[len(events)-1]; !last.CompletedWithErrors() {
+	if last := events[len(events)-1]; last.Outcome() != wire.SucceededWithErrors {
 		t.Errorf("not completed with errors: %+v", last.Data)
 	}
 }

@@ -35,7 +35,7 @@ func TestContinueOnError(t *testing.T) {
 			}
 			continue
 		}
-		if end := events[len(events)-1]; err != nil || result.Clean() || result.Packages != 2 || result.Failed != 1 || !end.CompletedWithErrors() {
+		if end := events[len(events)-1]; err != nil || result.Clean() || result.Packages != 2 || result.Failed != 1 || end.Outcome() != wire.SucceededWithErrors {
 			t.Error(err, result, end)
 		}
 	}
