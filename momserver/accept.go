@@ -19,6 +19,9 @@ import (
 // ListenAndServe listens on a TCP address, host:port, and serves as Serve does.
 // If it cannot listen, it returns that error at once.
 func (s *Server) ListenAndServe(addr string) error {
+	if s == nil {
+		return nil
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("momserver: cannot listen on %s: %w", addr, err)
@@ -32,6 +35,9 @@ func (s *Server) ListenAndServe(addr string) error {
 // on. Serve may be called for several listeners, at once or one after another.
 func (s *Server) Serve(l net.Listener) error {
 	defer l.Close()
+	if s == nil {
+		return nil
+	}
 	if !s.addListener(l) {
 		return ErrServerClosed
 	}

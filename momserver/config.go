@@ -38,8 +38,14 @@ type Config struct {
 	MaxOpenPackages int
 
 	// ProgressInterval is the least time between two Transferring events of a
-	// package; 250 ms. The last one is always published.
+	// package, and between two JobInitialized events of a run; 250 ms.
 	ProgressInterval time.Duration
+
+	// Strict makes [Server.Run] and [Job.Package] return the error if the server
+	// refuses the run or the package, instead of calling the function without
+	// monitoring. It also makes a Shutdown end the runs of Jobs for their owners,
+	// whose methods then return errors.
+	Strict bool
 
 	// Clients and their connections.
 

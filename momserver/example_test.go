@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,7 +17,7 @@ import (
 	"mom.internal/wire/wiretest/certs"
 )
 
-var siteID = uuid.MustParse("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+var siteID = momserver.JobID("/srv/site", "/mnt/staging")
 
 // A program that mirrors embeds the server, and runs each of its jobs with Run.
 func Example() {
@@ -24,21 +25,18 @@ func Example() {
 	defer srv.Close()
 	go srv.ListenAndServe("127.0.0.1:0")
 
+	src, dst := strings.NewReader(strings.Repeat("x", 4096)), new(strings.Builder)
 	err := srv.Run(context.Background(), siteID, wire.InitializeData{Name: "site to staging", Packages: 1, Bytes: 4096},
 		func(ctx context.Context, job *momserver.Job) error {
-			pkg, err := job.StartPackage(wire.PackageHeader{FileSize: 4096}, wire.PackageBody{Files: 12})
-			if err != nil {
+			return job.Package(wire.PackageHeader{FileSize: 4096}, wire.PackageBody{Files: 1}, func(pkg *momserver.Package) error {
+				_, err := pkg.Copy(ctx, dst, src)
 				return err
-			}
-			pkg.Sent(4096)
-			pkg.Received(4096)
-			pkg.Transferred()
-			return pkg.Complete()
+			})
 		})
 
 	last := srv.Jobs()[0]
-	fmt.Println(last.Seq, last.Name(), last.Data.Status.State, last.Data.Progress.Fraction(), err)
-	// Output: 7 site to staging MirroringJobCompleted 1 <nil>
+	fmt.Println(last.Seq, last.Name(), last.Data.Status.State, last.Outcome(), last.Data.Progress.Fraction(), err)
+	// Output: 6 site to staging MirroringJobCompleted Succeeded 1 <nil>
 }
 
 // An error that the function returns ends the run with an error event.
@@ -120,8 +118,11 @@ func ExampleServer_Shutdown() {
 	if err := srv.Shutdown(ctx); err != nil {
 		fmt.Println(err) // the subscribers that did not get everything in time
 	}
-	fmt.Println(job.Failure())
-	// Output: momserver: the server shut down before the run ended
+	fmt.Println(srv.Jobs()[0].Data.Status.Log[0].Message)
+	fmt.Println(job.Complete()) // the program mirrors on, without subscribers
+	// Output:
+	// the server shut down before the run ended
+	// <nil>
 }
 
 // This server lets only clients in that have both a certificate and the token.

@@ -1,11 +1,14 @@
 package momserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"maps"
+	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,35 +22,69 @@ import (
 // methods and those of its packages may be called from several goroutines. None
 // of them waits for a subscriber.
 //
-// The code that starts a run ends it: with Complete, with Fail, or with a
+// The code that starts a run ends it: with Complete, Fail or Cancel, or with a
 // package's Fail if the run does not continue on error. A deferred Close ends
 // it in all other cases. [Server.Run] does all of this.
 //
-// A method that publishes an event returns Publish's errors, and then changes
+// # Monitoring never stops the mirroring
+//
+// The methods that report progress return no error. What they cannot use, such
+// as a negative count, they ignore, count as [Stats.Misuse], and log once for
+// each kind. The methods that start or end a package or the run return an error
+// if the caller has made a mistake or the event is refused, and then change
 // nothing.
+//
+// A nil *Job is switched off, and so is a nil *Package. Each of its methods does
+// nothing and returns zero values, except that methods that are given a function
+// call it, and Reader, Writer and Copy pass the bytes on.
+//
+// If the server is shut down first, its subscribers see the run end there. The
+// Job goes on, and its methods return what they would have returned otherwise,
+// but nothing more is published. With Config.Strict, the run ends for the Job
+// too.
 type Job struct {
-	srv   *Server
+	srv   *Server // nil if the Server is
 	jobID uuid.UUID
 	runID uuid.UUID
 	init  *wire.InitializeData // never changed
 
-	mu      sync.Mutex // guards all below and the fields of the packages; held during Publish, which does not wait
-	ended   bool
-	failure error // why it ended; nil if it was completed
-	began   time.Time
-	open    map[*Package]struct{}
+	mu          sync.Mutex // guards all below and the fields of the packages; held during Publish, which does not wait
+	unpublished bool       // because the run was refused, or because the server was shut down
+	ended       bool
+	failure     error // as Failure returns it
+	began       time.Time
+	initialized time.Time // when JobInitialized was published last
+	item        string    // that the run works on before its first package
+	open        map[*Package]struct{}
 	account
 }
 
 // account is what a run's events carry beside its state. A copy of an account
 // is a backup, so a log entry that a copy shares is never changed in place.
 type account struct {
-	progress   wire.Progress   // without the bytes of open packages
-	openBytes  int64           // received, of open packages
-	log        []wire.LogEntry // for the run's next event
-	logDropped int             // entries that log had no room for
-	started    int             // packages
+	progress        wire.Progress   // without the bytes of open packages
+	openBytes       int64           // received, of open packages
+	openThousandths int             // as in wire.Progress; kept up only while BytesTotal is 0
+	log             []wire.LogEntry // for the run's next event
+	logDropped      int             // entries that log had no room for
+	started         int             // packages
+	brokenOff       int             // open packages with a brokenOff
+	differing       int             // completed packages that moved more or less than their FileSize
+	packageFailure  error           // of the first package that failed
 }
+
+// JobID returns the ID of the job that mirrors what the parts name, such as a
+// source and a destination. It depends only on the parts and their order.
+func JobID(parts ...string) uuid.UUID {
+	escaped := make([]string, len(parts))
+	for i, part := range parts {
+		escaped[i] = escapePart.Replace(part)
+	}
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("mom:"+strings.Join(escaped, "\x00")))
+}
+
+// escapePart replaces the separator of the parts.
+var escapePart = strings.NewReplacer("\x00", "\x01\x02", "\x01", "\x01\x01")
 
 // StartJob begins a run of the job with the ID jobID, which is the same for all
 // its runs, and publishes JobInitialized. init describes the run and cannot be
@@ -56,30 +93,47 @@ type account struct {
 // StartJob returns a [wire.BadRequest] error for a zero jobID or a negative
 // count, a [wire.TooLarge] error if the texts of init take more than half of
 // Config.MaxEventBytes, a [wire.Full] error over Config.MaxRuns, and a
-// [wire.Closed] error after Shutdown or Close.
+// [wire.Closed] error after Shutdown or Close. The Job is then nil, and so
+// switched off: a program can mirror with it all the same, as [Server.Run] does.
 func (s *Server) StartJob(jobID uuid.UUID, init wire.InitializeData) (*Job, error) {
+	if s == nil {
+		return nil, nil
+	}
+	j, err := s.startJob(jobID, &init)
+	if err != nil {
+		s.refused.Add(1)
+		return nil, err
+	}
+	return j, nil
+}
+
+func (s *Server) startJob(jobID uuid.UUID, init *wire.InitializeData) (*Job, error) {
 	if jobID == uuid.Nil {
 		return nil, wire.Errorf(wire.BadRequest, "momserver: StartJob without a job ID")
 	}
-	if err := s.checkInit(&init); err != nil {
+	if err := s.checkInit(init); err != nil {
 		return nil, err
 	}
-	now := time.Now().UTC()
-	j := &Job{
-		srv: s, jobID: jobID, runID: uuid.New(), init: &init,
-		began: now, open: make(map[*Package]struct{}),
-		account: account{progress: wire.Progress{PackagesTotal: init.Packages, FilesTotal: init.FilesInPackages, BytesTotal: init.Bytes}},
-	}
+	j := newJob(s, jobID, init)
 	j.mu.Lock() // before a Shutdown can find it, and end it before it has begun
 	defer j.mu.Unlock()
 	if !s.addJob(j) {
 		return nil, wire.Errorf(wire.Closed, "momserver: StartJob after Shutdown or Close")
 	}
-	if err := j.publish(wire.Status{State: wire.JobInitialized, SentTime: now, ReceivedTime: now}, nil); err != nil {
+	if err := j.publish(wire.Status{State: wire.JobInitialized, SentTime: j.began, ReceivedTime: j.began}, nil); err != nil {
 		j.end()
 		return nil, err
 	}
+	j.initialized = time.Now()
 	return j, nil
+}
+
+func newJob(s *Server, jobID uuid.UUID, init *wire.InitializeData) *Job {
+	return &Job{
+		srv: s, jobID: jobID, runID: uuid.New(), init: init,
+		began: time.Now().UTC(), open: make(map[*Package]struct{}),
+		account: account{progress: wire.Progress{PackagesTotal: init.Packages, FilesTotal: init.FilesInPackages, BytesTotal: init.Bytes}},
+	}
 }
 
 // checkInit refuses texts that are so long that the event at the run's end
@@ -94,64 +148,40 @@ func (s *Server) checkInit(init *wire.InitializeData) error {
 	return nil
 }
 
-// orUnknown returns why, or an error in its place if why is nil, because a
-// failure without a reason is a failure nevertheless.
-func orUnknown(why error) error {
-	if why == nil {
-		return errors.New("no reason given")
-	}
-	return why
-}
-
-// Run starts a run as StartJob does, calls run with ctx and the [Job], and ends
-// the run: with Complete if run returns nil, and with Fail if run returns an
-// error, unless run has already ended it. If run panics or calls
-// runtime.Goexit, Run ends the run with an ExportingError event, and the panic
-// continues.
-//
-// Run returns the error of StartJob, without a call of run, or else the error
-// of run, the error of Complete, or the [Job.Failure] with which run has ended
-// the run.
-func (s *Server) Run(ctx context.Context, jobID uuid.UUID, init wire.InitializeData, run func(context.Context, *Job) error) error {
-	j, err := s.StartJob(jobID, init)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			j.abandon(fmt.Sprintf("the function given to Run panicked: %v", v))
-			s.cfg.Logger.Error("momserver: the function given to Run panicked", "job", jobID, "panic", v, "stack", string(debug.Stack()))
-			panic(v)
-		}
-		j.Close() // covers runtime.Goexit
-	}()
-	if err := run(ctx, j); err != nil {
-		j.Fail(err)
-		return err
-	}
-	if j.Ended() {
-		return j.Failure()
-	}
-	return j.Complete()
-}
-
 // JobID returns the ID of the job.
-func (j *Job) JobID() uuid.UUID { return j.jobID }
+func (j *Job) JobID() uuid.UUID {
+	if j == nil {
+		return uuid.Nil
+	}
+	return j.jobID
+}
 
 // RunID returns the ID of this run.
-func (j *Job) RunID() uuid.UUID { return j.runID }
+func (j *Job) RunID() uuid.UUID {
+	if j == nil {
+		return uuid.Nil
+	}
+	return j.runID
+}
 
 // Ended reports whether the run has ended, with success or not.
 func (j *Job) Ended() bool {
+	if j == nil {
+		return false
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.ended
 }
 
-// Failure returns the error with which the run was failed, or an error that
-// says how it was abandoned. It is nil until the run has ended, and if it was
-// completed.
+// Failure returns the error with which the run was failed or cancelled, or an
+// error that says how it was abandoned. If the run was completed past failed
+// packages, Failure returns an error that wraps that of the first one. It
+// returns nil until the run has ended, and if all packages were imported.
 func (j *Job) Failure() error {
+	if j == nil {
+		return nil
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.failure
@@ -159,62 +189,167 @@ func (j *Job) Failure() error {
 
 // Progress returns the progress of the run so far. It is part of each event.
 func (j *Job) Progress() wire.Progress {
+	if j == nil {
+		return wire.Progress{}
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.progressSoFar()
 }
 
-// Complete ends the run with JobCompleted. If packages have failed or there
-// were other errors, the log of the event says so, and the run is completed
-// with errors. Complete returns a [wire.BadTransition] error while a package is
-// open, and a [wire.RunEnded] error after the end of the run.
+// Complete ends the run with JobCompleted. The outcome is Succeeded if there
+// were no errors, and SucceededWithErrors otherwise; it is Failed if there were
+// errors and nothing was imported although there was something to move. The log
+// of the event has a warning if less or more was moved than was announced.
+// Complete returns a [wire.BadTransition] error while a package is open, and a
+// [wire.RunEnded] error after the end of the run.
 func (j *Job) Complete() error {
+	if j == nil {
+		return nil
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.ended {
 		return j.errEnded(wire.JobCompleted)
 	}
 	for p := range j.open {
-		return wire.Errorf(wire.BadTransition, "momserver: cannot publish %v for job %q while package %d is %v; complete or fail the package first", wire.JobCompleted, j.init.Name, p.header.Number, p.state)
+		if p.brokenOff == nil {
+			return wire.Errorf(wire.BadTransition, "momserver: cannot publish %v for job %q while package %d is %v; complete or fail the package first", wire.JobCompleted, j.init.Name, p.header.Number, p.state)
+		}
 	}
-	return j.change(wire.Status{State: wire.JobCompleted, SentTime: j.began}, nil, func() {
-		p := &j.progress
-		if p.PackagesFailed == 0 {
-			// Less may have been done than was expected at the start.
-			p.PackagesTotal, p.FilesTotal, p.BytesTotal = p.PackagesDone, p.FilesDone, p.BytesDone
+	if err := j.failBrokenOff(); err != nil {
+		return err
+	}
+	if err := j.change(wire.Status{State: wire.JobCompleted, SentTime: j.began}, nil, j.sumUp); err != nil {
+		return err
+	}
+	if p := j.progress; p.PackagesFailed > 0 {
+		j.failure = fmt.Errorf("momserver: %d of %d packages failed, the first with: %w", p.PackagesFailed, j.started, j.packageFailure)
+	}
+	return nil
+}
+
+// sumUp adds to the log how the completed run went, and makes its totals what
+// was done if it succeeded. mu is held.
+func (j *Job) sumUp() {
+	p := &j.progress
+	end := wire.Event{Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted, Final: true}, Progress: *p}}
+	if outcome := end.Outcome(); outcome != wire.Succeeded {
+		how, errs := "completed with errors", "errors"
+		if outcome == wire.Failed {
+			how = "nothing was imported"
 		}
-		if p.PackagesFailed > 0 || p.Errors > 0 {
-			errs := "errors"
-			if p.Errors == 1 {
-				errs = "error"
-			}
-			j.logLocked(wire.SeverityProcessing, "", fmt.Sprintf("completed with errors: %d of %d packages failed, %d %s in all", p.PackagesFailed, j.started, p.Errors, errs))
+		if p.Errors == 1 {
+			errs = "error"
 		}
-	})
+		j.logLocked(wire.SeverityProcessing, "", fmt.Sprintf("%s: %d of %d packages failed, %d %s in all", how, p.PackagesFailed, j.started, p.Errors, errs))
+	}
+	if j.init.DryRun {
+		return // the totals are what would have been done
+	}
+	if p.PackagesFailed == 0 {
+		j.checkAnnounced()
+	}
+	if p.PackagesFailed == 0 && p.Errors == 0 {
+		p.PackagesTotal, p.FilesTotal, p.BytesTotal = p.PackagesDone, p.FilesDone, p.BytesDone
+	}
+}
+
+// checkAnnounced adds a warning to the log if less or more was moved than was
+// announced. mu is held.
+func (j *Job) checkAnnounced() {
+	p := &j.progress
+	var odd []string
+	if p.PackagesTotal > 0 && p.PackagesDone != p.PackagesTotal {
+		odd = append(odd, fmt.Sprintf("%d of %d packages", p.PackagesDone, p.PackagesTotal))
+	}
+	if p.FilesTotal > 0 && p.FilesDone != p.FilesTotal && p.FilesDone+p.FilesSkipped != p.FilesTotal && p.FilesDone > 0 {
+		odd = append(odd, fmt.Sprintf("%d of %d files", p.FilesDone, p.FilesTotal))
+	}
+	if p.BytesTotal > 0 && p.BytesDone != p.BytesTotal {
+		odd = append(odd, fmt.Sprintf("%d of %d bytes", p.BytesDone, p.BytesTotal))
+	}
+	text := ""
+	if len(odd) > 0 {
+		text = "moved " + strings.Join(odd, ", ") + " that were announced"
+	}
+	if j.differing > 0 {
+		text += fmt.Sprintf("; packages that moved more or less than their size: %d", j.differing)
+	}
+	if text = strings.TrimPrefix(text, "; "); text != "" {
+		j.logLocked(wire.SeverityWarning, "", text)
+	}
 }
 
 // Fail ends the run with ExportingError, because a package could not be made or
-// the run cannot go on. The log of the event has the text of why. Fail returns
-// a [wire.RunEnded] error after the end of the run.
+// the run cannot go on. The log of the event has the text of why. If why wraps
+// context.Canceled, Fail is Cancel. Fail returns a [wire.RunEnded] error after
+// the end of the run.
 func (j *Job) Fail(why error) error {
 	return j.FailItem("", why)
 }
 
 // FailItem is Fail, and the log names item, the file or page at fault.
 func (j *Job) FailItem(item string, why error) error {
+	return j.fail(item, orUnknown(why), outcomeOf(why))
+}
+
+// Cancel ends the run, because it is broken off on purpose: with ExportingError
+// and the outcome Cancelled. The log of the event has the text of why as a
+// warning; nil stands for context.Canceled. No error is counted, and no event
+// ends the open packages. Cancel returns a [wire.RunEnded] error after the end
+// of the run.
+func (j *Job) Cancel(why error) error {
+	return j.fail("", cmp.Or(why, context.Canceled), wire.Cancelled)
+}
+
+// outcomeOf returns the outcome of a run that why ends.
+func outcomeOf(why error) wire.Outcome {
+	if errors.Is(why, context.Canceled) {
+		return wire.Cancelled
+	}
+	return wire.Failed
+}
+
+// orUnknown returns why, or an error in its place if why is nil, because a
+// failure without a reason is a failure nevertheless.
+func orUnknown(why error) error {
+	return cmp.Or(why, errors.New("no reason given"))
+}
+
+func (j *Job) fail(item string, why error, outcome wire.Outcome) error {
+	if j == nil {
+		return nil
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.ended {
 		return j.errEnded(wire.ExportingError)
 	}
-	why = orUnknown(why)
-	if err := j.change(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil, func() {
-		j.logLocked(wire.SeverityError, item, why.Error())
+	if err := j.change(wire.Status{State: wire.ExportingError, Outcome: outcome, SentTime: j.began}, nil, func() {
+		j.logEnd(nil, item, why, outcome)
 	}); err != nil {
 		return err
 	}
 	j.failure = why
 	return nil
+}
+
+// logEnd adds to the log why the run ends, and how many packages besides p are
+// open. mu is held.
+func (j *Job) logEnd(p *Package, item string, why error, outcome wire.Outcome) {
+	open := len(j.open)
+	if p != nil {
+		open--
+	}
+	if open > 0 {
+		j.logLocked(wire.SeverityProcessing, "", fmt.Sprintf("packages under way at the end of the run: %d", open))
+	}
+	severity := wire.SeverityError
+	if outcome == wire.Cancelled {
+		severity = wire.SeverityWarning
+	}
+	j.logLocked(severity, item, why.Error())
 }
 
 // Close ends the run, unless it has ended, with an ExportingError event that says
@@ -227,21 +362,76 @@ func (j *Job) Close() error {
 // abandon ends the run with ExportingError, the one state that ends a run from
 // every other state.
 func (j *Job) abandon(why string) {
+	if j == nil {
+		return
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.ended {
 		return
 	}
 	j.failure = errors.New("momserver: " + why)
-	if err := j.change(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil, func() {
-		for p := range j.open {
-			j.logLocked(wire.SeverityError, p.body.Item, fmt.Sprintf("package %d was left %v", p.header.Number, p.state))
-		}
-		j.logLocked(wire.SeverityError, "", why)
-	}); err != nil {
-		j.srv.cfg.Logger.Error("momserver: the event that ends a run could not be published", "job", j.jobID, "run", j.runID, "error", err)
+	if err := j.change(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil, func() { j.logAbandoned(why) }); err != nil {
+		j.logUnpublishedEnd(err)
 		j.end()
 	}
+}
+
+// serverStops ends the run as abandon does. Unless Config.Strict is set, the
+// run ends for the subscribers only.
+func (j *Job) serverStops(why string) {
+	if j.srv.cfg.Strict {
+		j.abandon(why)
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.ended || j.unpublished {
+		return
+	}
+	before := j.account
+	j.logAbandoned(why)
+	if err := j.emit(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil); err != nil {
+		j.logUnpublishedEnd(err)
+	}
+	j.account, j.unpublished = before, true
+	j.log, j.logDropped = nil, 0
+	j.srv.removeJob(j)
+}
+
+// logAbandoned adds to the log that the run is abandoned, and in which state
+// its packages are. mu is held.
+func (j *Job) logAbandoned(why string) {
+	for _, p := range j.openPackages() {
+		j.logLocked(wire.SeverityError, p.body.Item, fmt.Sprintf("package %d was left %v", p.header.Number, p.state))
+	}
+	j.logLocked(wire.SeverityError, "", why)
+}
+
+func (j *Job) logUnpublishedEnd(err error) {
+	j.srv.cfg.Logger.Error("momserver: the event that ends a run could not be published", "job", j.jobID, "run", j.runID, "error", err)
+}
+
+// openPackages returns the open packages in the order of their numbers. mu is
+// held.
+func (j *Job) openPackages() []*Package {
+	return slices.SortedFunc(maps.Keys(j.open), func(a, b *Package) int { return cmp.Compare(a.header.Number, b.header.Number) })
+}
+
+// failBrokenOff publishes the failures of the packages that were broken off,
+// because the run goes on without them. mu is held.
+func (j *Job) failBrokenOff() error {
+	if j.brokenOff == 0 {
+		return nil
+	}
+	for _, p := range j.openPackages() {
+		if p.brokenOff != nil {
+			if err := p.fail(p.brokenOffItem, p.brokenOff, wire.Failed); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // errEnded returns the error of a change after the run's end. mu is held.
@@ -253,19 +443,27 @@ func (j *Job) errEnded(state wire.State) error {
 	return wire.Errorf(wire.RunEnded, "momserver: cannot publish %v for job %q, because the run has ended: %s", state, j.init.Name, how)
 }
 
-// progressSoFar returns the progress with the bytes of open packages. mu is
-// held.
+// progressSoFar returns the progress with what has arrived of open packages. mu
+// is held.
 func (j *Job) progressSoFar() wire.Progress {
 	p := j.progress
 	p.BytesDone += j.openBytes
 	if p.BytesTotal > 0 {
 		p.BytesTotal = max(p.BytesTotal, p.BytesDone)
+	} else {
+		p.OpenThousandths = j.openThousandths
+	}
+	if p.FilesTotal > 0 {
+		p.FilesTotal = max(p.FilesTotal, p.FilesDone)
 	}
 	if p.PackagesTotal > 0 {
 		p.PackagesTotal = max(p.PackagesTotal, j.started)
 	}
 	return p
 }
+
+// bytesLeft returns how many more bytes the run can count. mu is held.
+func (j *Job) bytesLeft() int64 { return math.MaxInt64 - j.progress.BytesDone - j.openBytes }
 
 // change calls the function change, which changes the account, and publishes
 // the status that goes with the change. If the event is refused, it restores
@@ -284,25 +482,10 @@ func (j *Job) change(status wire.Status, pkg *Package, change func()) error {
 // log so far. If the event is refused, the log is kept for the next one. mu is
 // held.
 func (j *Job) publish(status wire.Status, pkg *Package) error {
-	status.Log = j.log
-	if j.logDropped > 0 {
-		status.Log = append(slices.Clip(j.log), wire.LogEntry{Time: time.Now().UTC(), Severity: wire.SeverityProcessing, Message: fmt.Sprintf("%d more log entries", j.logDropped)})
-	}
-	if status.ReceivedTime.IsZero() {
-		status.ReceivedTime = time.Now().UTC()
-	}
-	ev := wire.Event{JobID: j.jobID, RunID: j.runID, Data: wire.TransferData{Initialize: j.init, Status: status, Progress: j.progressSoFar()}}
-	if pkg != nil {
-		ev.Data.Header, ev.Data.Body = &pkg.header, &pkg.body
-	}
-	err := j.srv.publish(&ev, true)
-	if errors.Is(err, wire.TooLarge) && len(status.Log) > 0 {
-		// A change of state is worth more than its log.
-		ev.Data.Status.Log = []wire.LogEntry{{Severity: ev.Severity(), Message: fmt.Sprintf("%d log entries left out: the event would be too large", len(status.Log))}}
-		err = j.srv.publish(&ev, true)
-	}
-	if err != nil {
-		return err
+	if !j.unpublished {
+		if err := j.emit(status, pkg); err != nil {
+			return err
+		}
 	}
 	j.log, j.logDropped = nil, 0
 	if status.State.EndsRun(j.init.ContinueOnError) {
@@ -311,10 +494,37 @@ func (j *Job) publish(status wire.Status, pkg *Package) error {
 	return nil
 }
 
+// emit publishes an event as publish does, and changes nothing here. mu is held.
+func (j *Job) emit(status wire.Status, pkg *Package) error {
+	status.Log = j.log
+	if j.logDropped > 0 {
+		status.Log = append(slices.Clip(j.log), wire.LogEntry{Time: time.Now().UTC(), Severity: wire.SeverityProcessing, Message: fmt.Sprintf("%d more log entries", j.logDropped)})
+	}
+	if status.ReceivedTime.IsZero() {
+		status.ReceivedTime = time.Now().UTC()
+	}
+	ev := wire.Event{JobID: j.jobID, RunID: j.runID, Data: wire.TransferData{Initialize: j.init, Status: status, Progress: j.progressSoFar()}}
+	switch {
+	case pkg != nil:
+		ev.Data.Header, ev.Data.Body = &pkg.header, &pkg.body
+	case status.State == wire.JobInitialized && j.item != "":
+		ev.Data.Body = &wire.PackageBody{Item: j.item}
+	}
+	err := j.srv.publish(&ev, true)
+	if errors.Is(err, wire.TooLarge) && len(status.Log) > 0 {
+		// A change of state is worth more than its log.
+		ev.Data.Status.Log = []wire.LogEntry{{Severity: ev.Severity(), Message: fmt.Sprintf("%d log entries left out: the event would be too large", len(status.Log))}}
+		err = j.srv.publish(&ev, true)
+	}
+	return err
+}
+
 // end marks the run as ended. mu is held.
 func (j *Job) end() {
 	j.ended = true
 	clear(j.open)
 	j.progress.BytesDone, j.openBytes = j.progress.BytesDone+j.openBytes, 0 // as in the last event
-	j.srv.removeJob(j)
+	if j.srv != nil {
+		j.srv.removeJob(j)
+	}
 }

@@ -31,9 +31,10 @@ func (j *Job) Error(item, message string) { j.note(wire.SeverityError, item, mes
 func (j *Job) Note(item, message string) { j.note(wire.SeverityProcessing, item, message) }
 
 func (j *Job) note(severity wire.Severity, item, message string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.logLocked(severity, item, message)
+	if j.lock() {
+		defer j.mu.Unlock()
+		j.logLocked(severity, item, message)
+	}
 }
 
 // logLocked adds an entry to the log. mu is held.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +23,10 @@ var ErrServerClosed = errors.New("momserver: server closed")
 
 // Server is a MoM server, made by [New]. Its methods may be called from several
 // goroutines.
+//
+// A nil *Server is switched off: its Run calls the function that it is given,
+// Serve only closes its listener, and the other methods do nothing and return
+// zero values. So a program needs no branch for mirroring without monitoring.
 type Server struct {
 	cfg     Config
 	hist    *history.History
@@ -29,6 +34,9 @@ type Server struct {
 	drops   drops
 	since   time.Time // when New made the server
 	latency latency   // of Publish
+
+	refused atomic.Uint64 // runs, packages and events of progress that were not published
+	misuses misuses       // of jobs and packages
 
 	dialLimit    minuteLimit // of dial-backs
 	failureLimit minuteLimit // of greetings that failed
@@ -85,7 +93,12 @@ func New(cfg Config) *Server {
 
 // Epoch returns the epoch of this server's events: the part of a [wire.Cursor]
 // that identifies this Server. Every [New] has another epoch.
-func (s *Server) Epoch() uuid.UUID { return s.hist.Epoch() }
+func (s *Server) Epoch() uuid.UUID {
+	if s == nil {
+		return uuid.Nil
+	}
+	return s.hist.Epoch()
+}
 
 // Publish publishes an event. It is for servers that have a state machine of
 // their own; the others use [Server.Run] or [Server.StartJob], which publish
@@ -112,7 +125,12 @@ func (s *Server) Epoch() uuid.UUID { return s.hist.Epoch() }
 // A run that Publish began gives way to a new run over Config.MaxRuns if it has
 // been silent for Config.MaxRunSilence. The server then ends it with an
 // ExportingError event.
-func (s *Server) Publish(ev wire.Event) error { return s.publish(&ev, false) }
+func (s *Server) Publish(ev wire.Event) error {
+	if s == nil {
+		return nil
+	}
+	return s.publish(&ev, false)
+}
 
 // publish is Publish. ofJob is set if the run has a [Job].
 func (s *Server) publish(ev *wire.Event, ofJob bool) error {
@@ -144,6 +162,9 @@ var errNotServing = errors.New("momserver: not serving yet: Serve has not been c
 // Shutdown, [ErrServerClosed] after Shutdown or Close, and another error before
 // Serve. It waits neither for publishers nor for subscribers.
 func (s *Server) Health() error {
+	if s == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch s.phase {
@@ -158,8 +179,8 @@ func (s *Server) Health() error {
 }
 
 // Shutdown stops the server in good order. It closes the listeners, ends the
-// run of each unfinished [Job] with an ExportingError event, refuses further
-// events, and delivers the cached events to the subscribers that keep up. It
+// run of each unfinished [Job] with an ExportingError event, which the Job itself
+// does not notice unless Config.Strict is set, refuses further events, and delivers the cached events to the subscribers that keep up. It
 // says goodbye to each subscriber, and returns nil when all goroutines of the
 // server are gone.
 //
@@ -172,9 +193,12 @@ func (s *Server) Health() error {
 // error that wraps the cause of ctx and names the subscribers that it still
 // waited for, or nil if there was none.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if s == nil {
+		return nil
+	}
 	jobs, wasServing := s.raisePhase(shuttingDown)
 	for _, j := range jobs {
-		j.abandon("the server shut down before the run ended")
+		j.serverStops("the server shut down before the run ended")
 	}
 	s.hist.Close()
 	if !wasServing {
@@ -210,9 +234,12 @@ func (s *Server) waitedFor() error {
 // not wait for peers. It always returns nil, and may be called again and by
 // several goroutines.
 func (s *Server) Close() error {
+	if s == nil {
+		return nil
+	}
 	jobs, _ := s.raisePhase(shuttingDown)
 	for _, j := range jobs {
-		j.abandon("the server closed before the run ended")
+		j.serverStops("the server closed before the run ended")
 	}
 	s.hist.Close()
 	s.raisePhase(closed)

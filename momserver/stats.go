@@ -31,6 +31,8 @@ type Stats struct {
 	Jobs        map[wire.State]int      // how many jobs Server.Jobs returns, by the state of their latest event; an entry for each of the nine states
 	JobsEnded   map[wire.Outcome]int    // how many of these jobs have a latest event that ended a run with the outcome; an entry for each of the four outcomes
 	RunsEnded   map[wire.Outcome]uint64 // runs that ended with the outcome; an entry for each of the four outcomes
+	Refused     uint64                  // runs, packages and events of progress that a Job did not publish, because of a bound, a mistake or a Shutdown
+	Misuse      uint64                  // calls of a Job or a Package that were ignored, because they made no sense
 	Connections int                     // of clients, subscribed or not; callback connections that the server dialled are not counted
 	Subscribers int                     // that are subscribed now
 	MaxLag      uint64                  // the largest Lag of a subscriber
@@ -45,10 +47,14 @@ type Stats struct {
 // Stats returns the server's figures. The figures of events, runs and jobs are
 // of one instant; the others may be of a moment before or after it.
 func (s *Server) Stats() Stats {
+	if s == nil {
+		return Stats{}
+	}
 	st := Stats{
 		Epoch: s.hist.Epoch(), Since: s.since, Publishing: s.latency.report(),
 		Calls: s.sender.counts.calls.Load(), Delivered: s.sender.counts.delivered.Load(), Gaps: s.sender.counts.gaps.Load(), Missed: s.sender.counts.missed.Load(),
 	}
+	st.Refused, st.Misuse = s.refused.Load(), s.misuses.total()
 	st.Drops, st.Dropped = s.drops.report()
 	f := s.hist.Figures()
 	st.Published, st.Cached, st.CachedBytes, st.Runs, st.Jobs, st.JobsEnded, st.RunsEnded = f.Head, f.Events, f.Bytes, f.Runs, f.Jobs, f.JobsEnded, f.RunsEnded
@@ -71,6 +77,9 @@ func (s *Server) Stats() Stats {
 // Jobs returns the latest event of each job, sorted by JobID: at most
 // Config.MaxJobs events.
 func (s *Server) Jobs() []wire.Event {
+	if s == nil {
+		return nil
+	}
 	data, n, _ := s.hist.ReadJobs(uuid.Nil, nil, int(^uint(0)>>1), nil)
 	events := make([]wire.Event, 0, n)
 	err := protocol.NewEventDecoder(s.hist.Types()).Decode(data, n, func(ev *wire.Event) {

@@ -80,6 +80,9 @@ func (i *SubscriberInfo) label() string {
 
 // Subscribers returns the subscribers, sorted by their names and addresses.
 func (s *Server) Subscribers() []SubscriberInfo {
+	if s == nil {
+		return nil
+	}
 	head, looked := s.hist.Head(), s.sender.scannedNext.Load()
 	s.mu.Lock()
 	all := make([]SubscriberInfo, 0, len(s.subs))

@@ -113,7 +113,8 @@ type LogEntry struct {
 }
 
 // Progress is how far a run has come. A total is 0 while it is unknown, and may
-// grow during the run. When a run has succeeded, the totals equal what was done.
+// grow during the run. When a run has succeeded, the totals equal what was done,
+// except those of a dry run.
 type Progress struct {
 	PackagesDone   int   `json:"packagesDone"`   // packages that were imported
 	PackagesFailed int   `json:"packagesFailed"` // packages that an error ended

@@ -70,9 +70,7 @@ func BenchmarkOpenPackages(b *testing.B) {
 		return func() time.Duration {
 			began := time.Now()
 			for i := range 20_000 {
-				if err := packages[i%open].Received(1); err != nil {
-					b.Fatal(err)
-				}
+				packages[i%open].Received(1)
 			}
 			return time.Since(began) / 20_000
 		}

@@ -59,6 +59,8 @@ func (x *exposition) delivery(st *momserver.Stats) {
 
 // mirroring adds how the jobs stand.
 func (x *exposition) mirroring(st *momserver.Stats) {
+	x.counter("momserver_refused_total", "Runs, packages and events of progress that a Job did not publish, because of a bound, a mistake or a shutdown.", st.Refused)
+	x.counter("momserver_misuse_total", "Calls of a Job or a Package that were ignored, because they made no sense.", st.Misuse)
 	x.gauge("momserver_runs_unfinished", "Runs that have not ended.", float64(st.Runs))
 	x.family("momserver_jobs", "gauge", "Jobs by the state of their latest event.")
 	for _, state := range wire.States() {

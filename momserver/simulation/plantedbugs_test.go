@@ -115,6 +115,18 @@ var plantedBugs = []plantedBug{
 	{"TLS closed with an alert", []edit{
 		{"wire/protocol/tls.go", "{ return c.NetConn().Close() }", "{ return c.Conn.Close() }"},
 	}, []string{invariant.Reasons, invariant.Bounded, invariant.Healthy, invariant.NoWait}, tests{}},
+	{"cancelled taken for failed", []edit{
+		{"momserver/job.go", "\t\treturn wire.Cancelled\n", "\t\treturn wire.Failed\n"},
+	}, []string{invariant.Published}, tests{}},
+	{"outcome lost in the cache", []edit{
+		{"momserver/internal/history/cache.go", "uint16(c.Outcome)&7<<outcomeAt", "uint16(min(c.Outcome, 1))<<outcomeAt"},
+	}, []string{invariant.Sum, invariant.Published, invariant.Liveness}, tests{}},
+	{"every package failed, and the run succeeded", []edit{
+		{"wire/event.go", "p.PackagesDone > 0 ||", "true ||"},
+	}, []string{invariant.Published}, tests{}},
+	{"bytes that were taken back still count", []edit{
+		{"momserver/package.go", "\th.SizeOfReceivedData -= back\n", ""},
+	}, []string{invariant.Published}, tests{}},
 	{"filtered events counted as missed", []edit{
 		{"momserver/internal/history/read.go", "\t\t\tbegin = end\n\t\t\tp.Next++\n", "\t\t\tif n == 0 {\n\t\t\t\tp.Missed++\n\t\t\t}\n\t\t\tbegin = end\n\t\t\tp.Next++\n"},
 	}, []string{invariant.Gaps, invariant.Liveness, invariant.Healthy}, tests{}},

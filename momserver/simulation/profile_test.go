@@ -84,6 +84,7 @@ func selective(e *actor) profile {
 		wire.Filter{States: []wire.State{wire.JobInitialized, wire.ExportingError, wire.JobCompleted}},
 		wire.Filter{Severity: wire.SeverityWarning},
 		wire.Filter{Names: []string{"bursts a"}, Severity: wire.SeverityError},
+		wire.Filter{Outcomes: []wire.Outcome{wire.Failed, wire.Cancelled}},
 	)
 	return t
 }

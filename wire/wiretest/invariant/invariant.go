@@ -19,7 +19,8 @@ const (
 	Sum       = "delivered + missed = published"  // no event is lost silently
 	Gaps      = "gaps exact, and announced first" // a gap is announced before the next event, with its exact count and a snapshot
 	Published = "as published"                    // an event has the content that was published
-	Ended     = "ended epochs and sessions"       // an older epoch or session delivers no event and moves no cursor
+	Outcomes  = "each run ends once, with one outcome"
+	Ended     = "ended epochs and sessions" // an older epoch or session delivers no event and moves no cursor
 	NoWait    = "Publish takes no time"
 	Healthy   = "healthy subscribers unaffected"
 	Bounded   = "bounded, and released at the end" // memory, goroutines, descriptors

@@ -21,6 +21,7 @@ type Stream struct {
 	sum    sum
 	gaps   gaps
 	ended  ended
+	ends   ends
 	told   Told
 }
 
@@ -28,7 +29,7 @@ type Stream struct {
 // at a cursor.
 func NewStream(l *Ledger, filter wire.Filter, report Report) *Stream {
 	s := &Stream{ledger: l, filter: filter, report: report}
-	s.repeat.seen, s.gaps.owed = make(map[wire.Cursor]bool), true
+	s.repeat.seen, s.ends, s.gaps.owed = make(map[wire.Cursor]bool), make(ends), true
 	return s
 }
 
@@ -40,6 +41,7 @@ func (s *Stream) Event(e wire.Event) {
 	s.order.event(e, s.report)
 	s.repeat.event(e, s.report)
 	s.ended.event(e, s)
+	s.ends.event(e, s.report)
 	s.gaps.event(e, s)
 	s.sum.event(e, s)
 	s.told.event(e)
@@ -79,6 +81,7 @@ func (s *Stream) Restarted(c wire.Cursor) {
 	defer s.mu.Unlock()
 	s.order = order{epoch: s.order.epoch, last: s.order.last}
 	s.gaps = gaps{owed: c.IsZero()}
+	clear(s.ends) // the end of a run may come again
 	s.sum = sum{last: c}
 }
 
@@ -172,6 +175,20 @@ func (r *noRepeats) event(e wire.Event, report Report) {
 		report.violated(NoRepeats, "event %d again", e.Seq)
 	}
 	r.seen[e.Cursor()] = true
+}
+
+// ends is the checker of Outcomes. It holds the outcomes of the runs that ended.
+type ends map[uuid.UUID]wire.Outcome
+
+func (ends ends) event(e wire.Event, report Report) {
+	if was := ends[e.RunID]; was != 0 {
+		report.violated(Outcomes, "event %d, %v, of a run that has ended with %v", e.Seq, e.Data.Status.State, was)
+	}
+	if outcome := e.Outcome(); e.EndsRun() != (outcome != 0) {
+		report.violated(Outcomes, "event %d ends its run %v, with the outcome %v", e.Seq, e.EndsRun(), outcome)
+	} else if outcome != 0 {
+		ends[e.RunID] = outcome
+	}
 }
 
 // ended is the checker of Ended.
