@@ -26,14 +26,10 @@ func mirroring(cfg momserver.Config, listen string) (addr string, stop func() er
 	go srv.Serve(l)
 	srv.Run(context.Background(), uuid.New(), wire.InitializeData{Name: "site to staging", Packages: 1, Bytes: 10},
 		func(ctx context.Context, job *momserver.Job) error {
-			pkg, err := job.StartPackage(wire.PackageHeader{FileSize: 10}, wire.PackageBody{Files: 1})
-			if err == nil {
-				pkg.Received(10)
-				pkg.Sent(10)
-				pkg.Transferred()
-				err = pkg.Complete()
-			}
-			return err
+			return job.Package(wire.PackageHeader{FileSize: 10}, wire.PackageBody{Files: 1}, func(pkg *momserver.Package) error {
+				pkg.Moved(10)
+				return nil
+			})
 		})
 	return l.Addr().String(), srv.Close
 }
@@ -59,7 +55,7 @@ func ExampleClient_OnEvent() {
 	c.Close()
 	fmt.Println(<-statuses, <-statuses, <-statuses)
 	// Output:
-	// 7 MirroringJobCompleted
+	// 6 MirroringJobCompleted
 	// connecting connected closed
 }
 
@@ -83,7 +79,6 @@ func ExampleClient_Events() {
 	// Output:
 	// site to staging MirroringJobInitialized 0%
 	// site to staging MirroringPackageInitialized 0%
-	// site to staging Transferring 100%
 	// site to staging Transferring 100%
 	// site to staging Transferred 100%
 	// site to staging MirroringPackageCompleted 100%
@@ -119,10 +114,9 @@ func ExampleClient_Cursor() {
 		}
 	}
 	// Output:
-	// 4 Transferring
-	// 5 Transferred
-	// 6 MirroringPackageCompleted
-	// 7 MirroringJobCompleted
+	// 4 Transferred
+	// 5 MirroringPackageCompleted
+	// 6 MirroringJobCompleted
 }
 
 // Without AutoReconnect the application decides when to subscribe again. The
@@ -165,9 +159,9 @@ func ExampleClient_Subscribe() {
 	<-done
 	// Unordered output:
 	// subscribed: true
-	// 7 MirroringJobCompleted
+	// 6 MirroringJobCompleted
 	// subscribed: true
-	// 7 MirroringJobCompleted
+	// 6 MirroringJobCompleted
 }
 
 // The server and the client each have a certificate of one authority, and the
@@ -242,7 +236,7 @@ func ExampleClient_History() {
 	// 1 MirroringJobInitialized
 	// 2 MirroringPackageInitialized
 	// 3 Transferring
-	// 4 more <nil>
+	// 3 more <nil>
 }
 
 // Jobs asks for the latest event of each job.

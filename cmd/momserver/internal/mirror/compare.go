@@ -6,6 +6,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"mom.internal/momserver"
 )
 
 // modeBits are the mode bits that are mirrored.
@@ -23,8 +25,9 @@ func modeOf(info fs.FileInfo) fs.FileMode {
 
 // changes returns the entries that are missing or different at the destination.
 // A directory that exists is not among them, because its mode and time are set
-// at the end.
-func changes(ctx context.Context, t *tree, dest *os.Root) ([]entry, error) {
+// at the end. It counts the files that it compares, and those that need not be
+// moved, in the job.
+func changes(ctx context.Context, t *tree, dest *os.Root, job *momserver.Job) ([]entry, error) {
 	if dest == nil {
 		return t.entries, nil
 	}
@@ -37,8 +40,16 @@ func changes(ctx context.Context, t *tree, dest *os.Root) ([]entry, error) {
 		if err := interrupted(ctx); err != nil {
 			return nil, err
 		}
-		if !fresh[path.Dir(e.path)] && same(e, dest) {
-			continue
+		if !fresh[path.Dir(e.path)] {
+			n := 1 // files
+			if e.info.IsDir() {
+				n = 0
+			}
+			job.Checked(n)
+			if same(e, dest) {
+				job.Skipped(n)
+				continue
+			}
 		}
 		changed = append(changed, e)
 		if e.info.IsDir() {

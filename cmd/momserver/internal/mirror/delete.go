@@ -61,6 +61,7 @@ func (r *run) deleteOne(dir, p string) error {
 		return &itemError{r.where(p), fmt.Errorf("cannot delete: %w", plain(err))}
 	}
 	r.result.Deleted++
+	r.job.Deleted(1)
 	return nil
 }
 

@@ -3,6 +3,7 @@
 package mirror
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -72,14 +73,18 @@ func checkEnd(t testing.TB, end wire.Event, packages map[int]wire.State, result 
 	switch {
 	case (state == wire.JobCompleted) != (err == nil):
 		t.Errorf("the run ends with %v; Run returns %v", state, err)
-	case err != nil && wire.SeverityError != end.Severity():
-		t.Errorf("the run's end has no error in its log: %+v", end.Data.Status)
-	case err == nil && result.Failed == 0:
+	case errors.Is(err, errInterrupted):
+		if end.Outcome() != wire.Cancelled || p.PackagesFailed != 0 {
+			t.Errorf("an interrupted run ends as %v: %+v", end.Outcome(), p)
+		}
+	case err != nil && end.Outcome() != wire.Failed:
+		t.Errorf("the run ends as %v: %+v", end.Outcome(), end.Data.Status)
+	case err == nil && result.Clean():
 		if p.PackagesDone != p.PackagesTotal || p.FilesDone != p.FilesTotal || p.BytesDone != p.BytesTotal || p.PackagesDone > 0 && p.Fraction() != 1 {
 			t.Errorf("the run ends at %+v, %g", p, p.Fraction())
 		}
-	case err == nil && end.Outcome() != wire.SucceededWithErrors:
-		t.Errorf("%d packages failed, and the run ends as a plain success: %+v", result.Failed, p)
+	case err == nil && end.Outcome() != wire.SucceededWithErrors && (end.Outcome() != wire.Failed || result.Packages > 0):
+		t.Errorf("%+v, and the run ends as %v: %+v", result, end.Outcome(), p)
 	}
 	if p.PackagesDone != result.Packages || p.PackagesFailed != result.Failed || p.FilesDone != result.Files || p.BytesDone < result.Bytes {
 		t.Errorf("the events tell %+v, the result %+v", p, result)
@@ -97,6 +102,16 @@ func wantFailure(t testing.TB, events []wire.Event, state wire.State, item, text
 	t.Helper()
 	end := events[len(events)-1]
 	wantError(t, end, state, item, text)
+}
+
+// wantInterrupted checks that an event says that its run was interrupted.
+func wantInterrupted(t testing.TB, e wire.Event, state wire.State) {
+	t.Helper()
+	log := e.Data.Status.Log
+	if e.Data.Status.State != state || e.Outcome() != wire.Cancelled || e.Data.Progress.Errors > 0 ||
+		len(log) == 0 || log[len(log)-1].Message != errInterrupted.Error() || log[len(log)-1].Severity != wire.SeverityWarning {
+		t.Errorf("got %v, %v with %+v; want %v, interrupted", e.Data.Status.State, e.Outcome(), log, state)
+	}
 }
 
 func wantError(t testing.TB, e wire.Event, state wire.State, item, text string) {
@@ -123,7 +138,7 @@ func wantWarning(t testing.TB, events []wire.Event, item, text string) {
 func wantLeftOut(t testing.TB, events []wire.Event, item, text string) {
 	t.Helper()
 	wantEntry(t, events, wire.SeverityError, item, text)
-	if last := events[len(events)-1]; last.Outcome() != wire.SucceededWithErrors {
+	if last := events[len(events)-1]; last.Data.Status.State != wire.JobCompleted || last.Severity() != wire.SeverityError {
 		t.Errorf("not completed with errors: %+v", last.Data)
 	}
 }

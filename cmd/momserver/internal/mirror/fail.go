@@ -9,7 +9,13 @@ import (
 )
 
 // errInterrupted ends a run whose context is done.
-var errInterrupted = errors.New("interrupted: the mirroring was stopped")
+var errInterrupted error = interruption{}
+
+// interruption is a context.Canceled, so that the run counts as cancelled.
+type interruption struct{}
+
+func (interruption) Error() string        { return "interrupted: the mirroring was stopped" }
+func (interruption) Is(target error) bool { return target == context.Canceled }
 
 // interrupted returns errInterrupted if ctx is done.
 func interrupted(ctx context.Context) error {
@@ -73,6 +79,7 @@ func plain(err error) error {
 
 // fail ends the run with an ExportingError.
 func (r *run) fail(err error) error {
+	r.failed = true
 	item, why := itemOf(err)
 	r.job.FailItem(item, why)
 	return err

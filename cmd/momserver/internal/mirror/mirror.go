@@ -158,5 +158,5 @@ func (m *Mirror) Name() string { return filepath.Base(m.src) + " to " + filepath
 // JobID returns the ID of the job, which depends only on the source and the
 // destination.
 func (m *Mirror) JobID() uuid.UUID {
-	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("mom:"+m.src+"\x00"+m.dst))
+	return momserver.JobID(m.src, m.dst)
 }

@@ -28,8 +28,10 @@ func TestPackages(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}
-	if init := events[0].Data.Initialize; init.Packages != 6 || init.FilesInPackages != 9 || init.PagesInPackages != 2 || init.Bytes != bytes {
-		t.Errorf("the run was announced as %+v; it had %d bytes", init, bytes)
+	for _, e := range in(events, wire.PackageInitialized) {
+		if p := e.Data.Progress; p.PackagesTotal != 6 || p.FilesTotal != 9 || p.BytesTotal != bytes {
+			t.Errorf("%+v was announced; the run had %d bytes", p, bytes)
+		}
 	}
 }
 

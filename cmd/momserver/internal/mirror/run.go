@@ -21,13 +21,13 @@ type run struct {
 	source    *os.Root
 	tree      *tree // the source
 	todo      []batch
-	bytes     int64 // expected size of the packages
 	limit     limiter
 	spool     exportSpool
 	dest      *os.Root  // nil until the destination exists
 	lock      io.Closer // on dest; nil before the run works on it
 	destSpool string    // the spool at the destination, relative to dest; "" before there is one
 	settled   bool
+	failed    bool // the run has ended
 }
 
 // Run mirrors once. The error says why the run ended early. If the run went on
@@ -35,25 +35,31 @@ type run struct {
 func (m *Mirror) Run(ctx context.Context) (Result, error) {
 	r := &run{m: m}
 	defer r.close()
-	planned := r.plan(ctx)
-	job, err := m.srv.StartJob(m.JobID(), r.describe())
-	if err != nil {
-		return r.result, err
-	}
-	defer job.Close()
-	r.job = job
-	if err := planned; err != nil {
-		return r.result, r.fail(err)
+	var err error
+	m.srv.Run(ctx, m.JobID(), wire.InitializeData{
+		Name: m.Name(), SourcePath: m.src, DestinationPath: m.dst, DestinationRoot: filepath.Dir(m.dst),
+		LastExecution: m.last, ContinueOnError: m.opts.ContinueOnError,
+	}, func(ctx context.Context, job *momserver.Job) error {
+		r.job = job
+		err = r.mirror(ctx)
+		return err
+	})
+	return r.result, err
+}
+
+func (r *run) mirror(ctx context.Context) error {
+	if err := r.plan(ctx); err != nil {
+		return r.fail(err)
 	}
 	r.tellPlan()
 	if err := r.packages(ctx); err != nil {
-		return r.result, err
+		return err
 	}
 	if err := r.finish(ctx); err != nil {
-		return r.result, r.fail(err)
+		return r.fail(err)
 	}
-	m.last = time.Now().UTC()
-	return r.result, job.Complete()
+	r.m.last = time.Now().UTC()
+	return nil
 }
 
 // plan scans the source and divides the changes into packages.
@@ -62,7 +68,7 @@ func (r *run) plan(ctx context.Context) (err error) {
 	if r.source, err = openSource(r.m.src); err != nil {
 		return err
 	}
-	if r.tree, err = scan(ctx, r.source, r.m.excluded()); err != nil {
+	if r.tree, err = scan(ctx, r.source, r.m.excluded(), r.job.Item); err != nil {
 		return err
 	}
 	for _, e := range r.tree.unreadable {
@@ -76,14 +82,17 @@ func (r *run) plan(ctx context.Context) (err error) {
 	if err := r.lookAtDest(); err != nil {
 		return err
 	}
-	changed, err := changes(ctx, r.tree, r.dest)
+	changed, err := changes(ctx, r.tree, r.dest, r.job)
 	if err != nil {
 		return err
 	}
 	r.todo = divide(changed, r.m.opts.PackageFiles, r.m.opts.PackageBytes)
+	files, bytes := 0, int64(0)
 	for _, b := range r.todo {
-		r.bytes += b.tarSize()
+		files += b.body().Files
+		bytes += b.tarSize()
 	}
+	r.job.Expect(len(r.todo), files, bytes)
 	return nil
 }
 
@@ -103,20 +112,6 @@ func (r *run) lookAtDest() error {
 		return &itemError{r.m.dst, plain(err)}
 	}
 	return nil
-}
-
-// describe returns what is known at the beginning of the run.
-func (r *run) describe() wire.InitializeData {
-	init := wire.InitializeData{
-		Name: r.m.Name(), SourcePath: r.m.src, DestinationPath: r.m.dst, DestinationRoot: filepath.Dir(r.m.dst),
-		LastExecution: r.m.last, Packages: len(r.todo), Bytes: r.bytes, ContinueOnError: r.m.opts.ContinueOnError,
-	}
-	for _, b := range r.todo {
-		body := b.body()
-		init.FilesInPackages += body.Files
-		init.PagesInPackages += body.Pages
-	}
-	return init
 }
 
 // tellPlan logs the entries that the scan found and that will not be mirrored.
@@ -158,9 +153,6 @@ func (r *run) note(n Note) {
 // finish deletes entries that are gone, and sets modes and times of
 // directories.
 func (r *run) finish(ctx context.Context) error {
-	if r.job.Ended() {
-		return nil
-	}
 	if r.dest == nil { // the source is empty, or everything was left out
 		if err := r.makeDest(); err != nil {
 			return about(r.m.dst, err)

@@ -194,7 +194,7 @@ func TestInterrupted(t *testing.T) {
 					t.Fatalf("interrupted at moment %d of %d: %v", n, total, err)
 				}
 				end := events[len(events)-1]
-				wantError(t, end, end.Data.Status.State, "", "interrupted")
+				wantInterrupted(t, end, end.Data.Status.State)
 				states[end.Data.Status.State]++
 				wholeOnly(t, tell(t, p.dst), old, now)
 				p.mirrored()

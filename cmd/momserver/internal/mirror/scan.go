@@ -24,6 +24,7 @@ type tree struct {
 	known      map[string]bool // paths of entries
 	skipped    []*itemError    // neither files, directories nor links
 	unreadable []*itemError
+	reads      func(dir string)
 }
 
 // openSource opens the source, which must be a directory.
@@ -45,9 +46,9 @@ func openSource(dir string) (*os.Root, error) {
 }
 
 // scan reads the tree at root, without the subtree at exclude. It lists entries
-// that cannot be read, and goes on.
-func scan(ctx context.Context, root *os.Root, exclude string) (*tree, error) {
-	t := &tree{known: make(map[string]bool)}
+// that cannot be read, and goes on. It calls reads with each directory.
+func scan(ctx context.Context, root *os.Root, exclude string, reads func(dir string)) (*tree, error) {
+	t := &tree{known: make(map[string]bool), reads: reads}
 	return t, t.readDir(ctx, root, ".", exclude)
 }
 
@@ -55,6 +56,7 @@ func (t *tree) readDir(ctx context.Context, root *os.Root, dir, exclude string) 
 	if err := interrupted(ctx); err != nil {
 		return err
 	}
+	t.reads(dir)
 	names, err := readNames(root, dir)
 	if err != nil {
 		if dir == "." || !gone(root, path.Join(dir, "x"), err) {

@@ -22,7 +22,7 @@ func (r *run) packages(ctx context.Context) error {
 		case len(x.batch) > 0:
 			err = r.move(ctx, i+1, x)
 		}
-		if r.job.Ended() {
+		if err != nil && (r.failed || !r.m.opts.ContinueOnError) {
 			return err
 		}
 	}
@@ -35,26 +35,29 @@ func (r *run) packages(ctx context.Context) error {
 func (r *run) move(ctx context.Context, number int, x *exported) error {
 	opened := r.openSpool()
 	arrived := path.Join(r.destSpool, packageName(number))
-	p, err := r.job.StartPackage(wire.PackageHeader{Number: number, FileSize: x.size, TargetFilePath: r.where(arrived)}, x.batch.body())
-	if err != nil {
-		return r.fail(err)
-	}
-	if err = opened; err == nil {
-		err = r.carry(ctx, p, x, arrived)
-	}
-	if err == nil {
+	header := wire.PackageHeader{Number: number, FileSize: x.size, TargetFilePath: r.where(arrived)}
+	err := r.job.Package(header, x.batch.body(), func(p *momserver.Package) error {
+		err := opened
+		if err == nil {
+			err = r.carry(ctx, p, x, arrived)
+		}
+		if err != nil {
+			item, why := itemOf(err)
+			p.FailItem(item, why)
+		}
+		return err
+	})
+	switch {
+	case err == nil:
 		r.result.Packages++
 		r.result.Files += x.batch.body().Files
 		r.result.Bytes += x.size
-		if err = p.Complete(); err != nil {
-			return r.fail(err)
-		}
 		return nil
+	case interrupted(ctx) != nil:
+		return r.fail(errInterrupted)
 	}
 	r.result.Failed++
-	item, why := itemOf(err)
-	p.FailItem(item, why)
-	if (opened != nil || interrupted(ctx) != nil) && !r.job.Ended() {
+	if opened != nil {
 		return r.fail(err)
 	}
 	return err
@@ -68,9 +71,7 @@ func (r *run) carry(ctx context.Context, p *momserver.Package, x *exported, arri
 	if err != nil {
 		return about(r.where(arrived), err)
 	}
-	if err := p.Transferred(); err != nil {
-		return err
-	}
+	p.Transferred()
 	return r.importPackage(ctx, arrived, x.size, sum)
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	"mom.internal/momserver"
 	"mom.internal/wire"
 )
 
@@ -62,5 +63,43 @@ func TestInterruptedTransfer(t *testing.T) {
 	if err := <-ended; !errors.Is(err, errInterrupted) {
 		t.Error(err)
 	}
-	wantFailure(t, p.events(), wire.TransferringError, "", "interrupted")
+	events := p.events()
+	wantInterrupted(t, events[len(events)-1], wire.TransferringError)
+}
+
+// TestWithoutMonitor mirrors whether the monitor is shut down during the run, was
+// shut down before, or is switched off.
+func TestWithoutMonitor(t *testing.T) {
+	for _, when := range []string{"during", "before", "off"} {
+		p := newPair(t, Options{PackageFiles: 1, Bandwidth: 20_000})
+		plant(t, p.src, file("a", text(2000)), file("b", text(2000)), file("c", text(2000)))
+		srv := p.srv
+		switch when {
+		case "during":
+			p.client.OnEvent(func(e wire.Event) {
+				if e.Data.Status.State == wire.Transferring {
+					go srv.Close()
+				}
+			})
+			if err := p.client.Subscribe(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		case "before":
+			srv.Close()
+		case "off":
+			srv = nil
+		}
+		m, err := New(srv, p.src, p.dst, p.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := m.Run(t.Context())
+		if err != nil || result.Packages != 3 || !result.Clean() {
+			t.Errorf("%s: %+v, %v", when, result, err)
+		}
+		wholeOnly(t, tell(t, p.dst), tell(t, p.src))
+		if when == "during" && srv.Health() != momserver.ErrServerClosed {
+			t.Error("the monitor was not shut down")
+		}
+	}
 }
