@@ -3,8 +3,11 @@ package momserver_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"net"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -254,3 +257,74 @@ func TestPromise7EverythingStops(t *testing.T) {
 		over(s)
 	})
 }
+
+// TestPromise8MonitoringNeverStopsTheMirroring runs a mirroring with every kind
+// of monitor that refuses, and with none: it always runs, its result is the same,
+// and what reports progress has no error to return.
+func TestPromise8MonitoringNeverStopsTheMirroring(t *testing.T) {
+	for name, srv := range switchedOff(t) {
+		moved := 0
+		err := srv.Run(context.Background(), momserver.JobID(name), wire.InitializeData{Name: strings.Repeat("n", 20)}, func(ctx context.Context, j *momserver.Job) error {
+			j.Expect(1, 2, 3)
+			return j.Package(wire.PackageHeader{}, wire.PackageBody{}, func(p *momserver.Package) error {
+				n, err := p.Copy(ctx, io.Discard, strings.NewReader("content"))
+				moved = int(n)
+				return err
+			})
+		})
+		if err != nil || moved != len("content") {
+			t.Errorf("%s: %d bytes moved, %v", name, moved, err)
+		}
+	}
+	for _, typ := range []reflect.Type{reflect.TypeFor[*momserver.Job](), reflect.TypeFor[*momserver.Package]()} {
+		for _, name := range []string{"Moved", "Sent", "Received", "Expect", "Item", "Retry", "Warn", "Note", "Error", "Checked", "Skipped", "Deleted"} {
+			if m, ok := typ.MethodByName(name); ok && m.Type.NumOut() > 0 {
+				t.Errorf("%v.%s returns something", typ, name)
+			}
+		}
+	}
+}
+
+// TestSwitchedOff calls every method of a nil Server, Job and Package: it does
+// nothing, returns zero values, and calls the function that it is given.
+func TestSwitchedOff(t *testing.T) {
+	for _, off := range []any{(*momserver.Server)(nil), (*momserver.Job)(nil), (*momserver.Package)(nil)} {
+		v := reflect.ValueOf(off)
+		for i := range v.NumMethod() {
+			m, called, takesFunc := v.Method(i), 0, false
+			name := fmt.Sprintf("%T.%s", off, v.Type().Method(i).Name)
+			var args []reflect.Value
+			for k := range m.Type().NumIn() {
+				switch in := m.Type().In(k); {
+				case in.Kind() == reflect.Func:
+					takesFunc = true
+					args = append(args, reflect.MakeFunc(in, func([]reflect.Value) []reflect.Value {
+						called++
+						return []reflect.Value{reflect.Zero(in.Out(0))}
+					}))
+				case in == reflect.TypeFor[context.Context]():
+					args = append(args, reflect.ValueOf(context.Background()))
+				case in == reflect.TypeFor[io.Reader]() && name != "*momserver.Package.Reader":
+					args = append(args, reflect.ValueOf(strings.NewReader("")))
+				case in == reflect.TypeFor[net.Listener]():
+					args = append(args, reflect.ValueOf(&closedListener{}))
+				default:
+					args = append(args, reflect.Zero(in))
+				}
+			}
+			for _, out := range m.Call(args) {
+				if !out.IsZero() {
+					t.Errorf("%s returns %v", name, out)
+				}
+			}
+			if takesFunc != (called == 1) {
+				t.Errorf("%s calls its function %d times", name, called)
+			}
+		}
+	}
+}
+
+// closedListener can be closed, and no more.
+type closedListener struct{ net.Listener }
+
+func (*closedListener) Close() error { return nil }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -411,5 +413,76 @@ func TestShutdownIsNotNoticed(t *testing.T) {
 		if last.Outcome() != wire.Failed || last.Data.Progress.BytesDone != 2 || srv.Stats().Published != 4 || srv.Stats().Misuse != 0 {
 			t.Errorf("strict %v: %+v, %d events", strict, last.Data, srv.Stats().Published)
 		}
+	}
+}
+
+// TestParallelPackages runs images of three layers at once, each layer of three
+// parts at once, as a tool does that copies between registries.
+func TestParallelPackages(t *testing.T) {
+	const parts, part = 3, 1000
+	for name, tc := range map[string]struct {
+		move    func(ctx context.Context, p *momserver.Package, layer, i int) error
+		outcome wire.Outcome
+		errs    bool
+	}{
+		"one retried": {func(_ context.Context, p *momserver.Package, layer, i int) error {
+			p.Moved(part)
+			if layer == 1 && i == 2 {
+				p.Retry(part, "layer 1, part 2", errors.New("503"))
+				p.Moved(part)
+			}
+			return nil
+		}, wire.Succeeded, false},
+		"denied": {func(context.Context, *momserver.Package, int, int) error { return errors.New("403") }, wire.Failed, true},
+		"cancelled": {func(ctx context.Context, p *momserver.Package, layer, i int) error {
+			p.Moved(part)
+			<-ctx.Done()
+			return ctx.Err()
+		}, wire.Cancelled, true},
+	} {
+		harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			quiet := 0
+			defer time.AfterFunc(time.Second, func() { // by then, everything waits
+				quiet = len(published(s))
+				cancel()
+			}).Stop()
+			err := s.Run(ctx, s.JobID, wire.InitializeData{Packages: 3, Bytes: 3 * parts * part, ContinueOnError: true}, func(ctx context.Context, job *momserver.Job) error {
+				var layers sync.WaitGroup
+				for layer := range 3 {
+					layers.Go(func() {
+						job.Package(wire.PackageHeader{FileSize: parts * part}, wire.PackageBody{Files: 1}, func(p *momserver.Package) error {
+							results := make(chan error, parts)
+							for i := range parts {
+								go func() { results <- tc.move(ctx, p, layer, i) }()
+							}
+							return errors.Join(<-results, <-results, <-results)
+						})
+					})
+				}
+				layers.Wait()
+				return ctx.Err()
+			})
+			events := published(s)
+			last := events[len(events)-1]
+			if (err != nil) != tc.errs || last.Outcome() != tc.outcome {
+				t.Errorf("%s: %v, %v", name, err, last.Outcome())
+			}
+			switch p := last.Data.Progress; tc.outcome {
+			case wire.Succeeded:
+				if p.Retries != 1 || p.BytesDone != 3*parts*part || p.Warnings != 1 || p.Errors != 0 {
+					t.Errorf("%s: %+v", name, p)
+				}
+			case wire.Failed:
+				if p.PackagesFailed != 3 || p.BytesDone != 0 {
+					t.Errorf("%s: %+v", name, p)
+				}
+			case wire.Cancelled:
+				if len(events) != quiet+1 || p.Errors != 0 || p.PackagesFailed != 0 {
+					t.Errorf("%s: %d events after the cancel, %+v", name, len(events)-quiet, p)
+				}
+			}
+		})
 	}
 }

@@ -85,6 +85,24 @@ func BenchmarkOpenPackages(b *testing.B) {
 	b.ReportMetric(float64(m)/float64(o), "ratio")
 }
 
+// BenchmarkMoved measures bytes that are counted and that nobody is told of,
+// because ProgressInterval has not passed.
+func BenchmarkMoved(b *testing.B) {
+	srv := momserver.New(momserver.Config{ProgressInterval: time.Hour})
+	defer srv.Close()
+	j, err := srv.StartJob(uuid.New(), wire.InitializeData{Name: "job"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := j.StartPackage(wire.PackageHeader{FileSize: 1 << 60}, wire.PackageBody{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		p.Moved(1)
+	}
+}
+
 // middle returns the median.
 func middle(all []time.Duration) time.Duration {
 	slices.Sort(all)
