@@ -84,6 +84,14 @@ func (w *simulation) refusesAll(srv *momserver.Server) {
 	if !errors.Is(err, wire.Closed) {
 		w.violated(invariant.Published, "StartJob after Close got %v", err)
 	}
+	ran := false
+	err = srv.Run(context.Background(), p.jobs[0], wire.InitializeData{Name: "too late"}, func(_ context.Context, j *momserver.Job) error {
+		ran = true
+		return j.Package(wire.PackageHeader{}, wire.PackageBody{}, func(p *momserver.Package) error { p.Moved(1); return nil })
+	})
+	if !ran || err != nil {
+		w.violated(invariant.NoStop, "Run after Close: called %v, %v", ran, err)
+	}
 }
 
 // atSubscribing publishes events at the instant at which somebody subscribes,

@@ -7,6 +7,7 @@ import (
 
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/wiretest/invariant"
 )
 
 // jobRun is a run through the upper door: it scans, and makes packages one after
@@ -100,6 +101,9 @@ func (r *jobRun) step(call func() error, state wire.State, outcome wire.Outcome)
 		events = append(r.broken, events...)
 	}
 	err := r.call(call, events...)
+	if err != nil && state != wire.JobInitialized {
+		r.w.violated(invariant.NoStop, "%v returned %v", state, err)
+	}
 	if r.srv.Stats().Published > before {
 		r.severity = wire.SeverityProcessing
 		if state == wire.PackageInitialized {

@@ -115,6 +115,12 @@ var plantedBugs = []plantedBug{
 	{"TLS closed with an alert", []edit{
 		{"wire/protocol/tls.go", "{ return c.NetConn().Close() }", "{ return c.Conn.Close() }"},
 	}, []string{invariant.Reasons, invariant.Bounded, invariant.Healthy, invariant.NoWait}, tests{}},
+	{"a Shutdown that ends what is mirrored", []edit{
+		{"momserver/job.go", "	if j.srv.cfg.Strict {\n", "	if true {\n"},
+	}, nil, tests{"momserver", "TestShutdownIsNotNoticed"}},
+	{"a run that is refused does not run", []edit{
+		{"momserver/run.go", "if err != nil && s.cfg.Strict {", "if err != nil {"},
+	}, []string{invariant.NoStop}, tests{}},
 	{"cancelled taken for failed", []edit{
 		{"momserver/job.go", "\t\treturn wire.Cancelled\n", "\t\treturn wire.Failed\n"},
 	}, []string{invariant.Published}, tests{}},

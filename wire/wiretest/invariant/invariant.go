@@ -20,8 +20,9 @@ const (
 	Gaps      = "gaps exact, and announced first" // a gap is announced before the next event, with its exact count and a snapshot
 	Published = "as published"                    // an event has the content that was published
 	Outcomes  = "each run ends once, with one outcome"
-	Ended     = "ended epochs and sessions" // an older epoch or session delivers no event and moves no cursor
-	NoWait    = "Publish takes no time"
+	Ended     = "nothing of an ended epoch or session" // an older epoch or session delivers no event and moves no cursor
+	NoWait    = "Publish takes no simulated time"
+	NoStop    = "monitoring stops no mirroring"
 	Healthy   = "healthy subscribers unaffected"
 	Bounded   = "bounded, and released at the end" // memory, goroutines, descriptors
 	Reasons   = "every drop has its reason"
