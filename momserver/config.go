@@ -26,11 +26,11 @@ type Config struct {
 	MaxRuns       int // unfinished runs, over which a new one is refused unless another gives way; 10,000
 	MaxJobs       int // jobs whose latest event is kept for Jobs, the longest silent one dropped first; 10,000
 
-	// MaxRunSilence is how long a run that [Server.Publish] began may go without
-	// an event before it gives way to a new run over MaxRuns, the longest silent
-	// run first; 60 min. The server ends a run that gives way with an
-	// ExportingError event. The run of a [Job] never gives way, because its owner
-	// ends it.
+	// MaxRunSilence is the time without an event after which a run that
+	// [Server.Publish] began may give way; 60 min. If a new run would exceed
+	// MaxRuns, the longest silent of these runs gives way: the server ends it with
+	// an ExportingError event. The run of a [Job] never gives way, because its
+	// owner ends it.
 	MaxRunSilence time.Duration
 
 	// MaxOpenPackages bounds the packages of one run that have been started and
@@ -59,26 +59,26 @@ type Config struct {
 
 	// Delivery.
 
-	BatchBytes  int           // bytes of events that fill a batch, which the last event may exceed; 64 KiB, 1 MiB at most
+	BatchBytes  int           // bytes of events after which one call to a subscriber is full, which the last event may exceed; 64 KiB, 1 MiB at most
 	Window      int           // unanswered calls to one subscriber; 32, 4,096 at most
 	WindowBytes int           // bytes of events in unanswered calls, at which no further call is made; 256 KiB, 64 MiB at most
 	Heartbeat   time.Duration // longest time without a call to a subscriber; 3 s, 10 min at most, 1 ms at least
 	CallTimeout time.Duration // longest time for a reply to a call, or for a write, before the subscriber is dropped; 5 s
 
 	// MaxSnapshotEvents bounds the events of all snapshots that wait to be sent;
-	// 1,000,000, which take 8 bytes each. Over it, the server gives up snapshots
-	// whose subscribers have made no progress for CallTimeout, and over eight
-	// times as many it gives up any, the one without progress for longest first.
-	// Such a subscriber gets the rest later or, if events were published since, a
-	// gap and a new snapshot. The snapshot of a subscriber without progress is
-	// also given up when CacheBytes of events have left the cache since it was
-	// taken.
+	// 1,000,000, which take 8 bytes each. If there are more, the server gives up
+	// the snapshots of subscribers that have made no progress for CallTimeout. If
+	// there are more than eight times as many, it gives up those of other
+	// subscribers too, beginning with the one without progress for longest. Such a
+	// subscriber gets the rest later or, if events were published since, a gap and
+	// a new snapshot. The snapshot of a subscriber without progress is also given
+	// up when CacheBytes of events have left the cache since it was taken.
 	MaxSnapshotEvents int
 
 	// Who may come in.
 
-	// Token, if not empty, is what a client must send in its greeting. Over
-	// wire.MaxTokenBytes no client can send it.
+	// Token, if not empty, is what a client must send in its greeting. No
+	// client can send a token of more than wire.MaxTokenBytes.
 	Token string
 	// TLS, if not nil, is used on every connection, dial-back included. A
 	// MinVersion of zero stands for TLS 1.3. To let only clients with a
@@ -104,14 +104,16 @@ type Config struct {
 
 	// Dial-back, to callback endpoints.
 
-	// AllowCallback, if not nil, permits or refuses to dial the address target,
-	// which has been resolved, for a subscriber. Nil permits the IP address that
-	// the subscriber's own connection comes from, at any port.
+	// AllowCallback, if not nil, decides whether the server may dial target, the
+	// resolved address of a callback endpoint. subscriber is the address of the
+	// subscriber's own connection. If AllowCallback is nil, the server dials only
+	// the IP address of that connection, at any port.
 	AllowCallback func(subscriber, target netip.AddrPort) bool
 	// DialsPerMinute bounds the dial-backs for one subscriber address, or IPv6
 	// network of 64 bits; 12.
 	DialsPerMinute int
-	// DialTimeout bounds one dial-back, the proof of the endpoint included; 3 s.
+	// DialTimeout bounds one dial-back, including the proof that the endpoint wants
+	// this subscription; 3 s.
 	DialTimeout time.Duration
 	// DialContext, if not nil, replaces a net.Dialer for dial-back. Its addr is
 	// an IP address and a port that have been permitted, never a name. It must
@@ -123,7 +125,7 @@ type Config struct {
 	// Logger, if not nil, gets what an operator should know.
 	Logger *slog.Logger
 	// LogPerSecond bounds the lines a second with the same message, because
-	// strangers can cause them; 10, and ten times as many at once. A line says
+	// strangers can cause them; 10, with bursts of ten times as many. A line says
 	// how many with its message were left out before it.
 	LogPerSecond int
 }

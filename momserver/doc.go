@@ -11,17 +11,26 @@
 //
 // In the order in which a program needs them:
 //
-//   - [New] makes a [Server] of a [Config], of which every zero value works.
+//   - [New] makes a [Server] from a [Config], in which every field may be zero.
 //     [Server.ListenAndServe] and [Server.Serve] let clients in;
 //     [Config.TLS], [Config.Token] and [Config.Authorize] say which.
-//   - [Server.Run] runs a job and ends its run however the mirroring ends.
-//     [Server.StartJob] is the same for a program whose runs do not fit one
-//     function. Both give a [Job], and its StartPackage a [Package].
-//     [Server.Publish] is for a program with a state machine of its own.
+//   - [Server.Run] runs a job and ends its run however the mirroring ends, and
+//     [Job.Package] does the same for a package. [Job] and [Package] have a method
+//     for each thing that a program may report. [Server.StartJob] and
+//     [Job.StartPackage] are for runs and packages that do not fit into one
+//     function; [Server.Publish] is for a program with a state machine of its own.
 //   - [Server.Shutdown] delivers what is cached and stops the server;
 //     [Server.Close] stops it at once.
 //   - [Server.Health], [Server.Stats], [Server.Subscribers] and [Server.Jobs] are
 //     for operators. Package debug serves them over HTTP.
+//
+// # Monitoring never stops the mirroring
+//
+// Run and Package always call their function, whatever the server refuses. Calls
+// that report progress return no error; what makes no sense is counted and
+// ignored. A nil *Server, *Job or *Package is switched off, so a program needs no
+// branch for mirroring without monitoring. With [Config.Strict], a program does not
+// mirror what is not monitored.
 //
 // # Blocking
 //
@@ -56,7 +65,7 @@
 //
 // A subscriber that does not answer a call within [Config.CallTimeout] is
 // dropped; [Server.Stats] keeps the reason. A client with a slow handler is not
-// dropped: it gives no credit, the server sends it nothing more, and it falls
+// dropped: it stops allowing the server to send, so the server sends it nothing more, and it falls
 // behind in the cache. A client with more than 16 outstanding calls, because it
 // does not read or does not await the replies, is disconnected at once. None of
 // this slows down the other clients. If a function in Config panics, the server

@@ -110,8 +110,9 @@ func (s *Server) Epoch() uuid.UUID {
 // for JobCompleted and ExportingError, and for TransferringError and
 // ImportingError unless Initialize has ContinueOnError. In the event that ends
 // the run, it sets a Status.Outcome of zero as [wire.Event.Outcome] derives it;
-// in others, it clears the Status.Outcome. It does not check transitions. It
-// keeps nothing that the event points to.
+// in others, it clears the Status.Outcome. It does not check transitions, so
+// that an event of a run that has ended begins the run again. It keeps nothing
+// that the event points to.
 //
 // Publish never waits for a subscriber. If it returns one of these errors, it
 // has published nothing:

@@ -23,7 +23,7 @@ type Stats struct {
 	Epoch       uuid.UUID               // as Server.Epoch
 	Since       time.Time               // when New made the server
 	Published   uint64                  // events; the Seq of the newest one
-	Publishing  Histogram               // how long each Publish took that published
+	Publishing  Histogram               // how long each successful Publish took
 	Cached      int                     // events in the cache
 	CachedBytes int                     // of these events, encoded
 	CacheAge    time.Duration           // since the oldest cached event was published; 0 if none is cached

@@ -10,13 +10,13 @@ import (
 
 // Cursor is a place in one server's stream of events, just after the event Seq. A
 // restarted server has a new epoch and counts from 1 again, so cursors of
-// different epochs have no order. The zero Cursor is no place.
+// different epochs have no order. The zero Cursor names no place.
 type Cursor struct {
 	Epoch uuid.UUID `json:"epoch"`
 	Seq   uint64    `json:"seq"`
 }
 
-// IsZero reports whether c is no place.
+// IsZero reports whether c names no place.
 func (c Cursor) IsZero() bool { return c.Epoch == uuid.Nil }
 
 // String returns "epoch/seq", such as 0b49b7e6-3df0-4ad0-a9d1-9a4b21f1b1e4/42.

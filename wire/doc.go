@@ -2,6 +2,9 @@
 // handler of a client receives. Applications import it beside momserver or
 // momclient. It imports neither, and opens no connection.
 //
+// MoM means Monitoring on Mirroring. Where a comment says the original, it means
+// the MoM server of EPiServer CMS 6 (2010), whose names this package keeps.
+//
 // # Reading order
 //
 // An [Event] is one change of state of a mirroring job or of one of its packages.

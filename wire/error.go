@@ -29,7 +29,7 @@ const (
 	Forbidden         Code = "forbidden"          // this client may not do that
 	TooLarge          Code = "too-large"          // a message or an event exceeds its bound
 	ProtocolError     Code = "protocol"           // the peer broke the protocol
-	Lost              Code = "lost"               // the connection ended
+	Lost              Code = "lost"               // the connection ended or could not be made, or the events that were asked for have left the cache
 	Timeout           Code = "timeout"            // there was no answer in time
 	Stalled           Code = "stalled"            // a message began and did not end in time
 	UnknownMethod     Code = "unknown-method"     // the peer has no such method

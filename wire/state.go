@@ -106,8 +106,8 @@ func (s State) IsError() bool {
 	return s == ExportingError || s == TransferringError || s == ImportingError
 }
 
-// EndsRun reports whether an event of state s ends its run, if the run has that
-// ContinueOnError.
+// EndsRun reports whether an event of state s ends its run. continueOnError is the
+// ContinueOnError of the run's InitializeData.
 func (s State) EndsRun(continueOnError bool) bool {
 	switch s {
 	case JobCompleted, ExportingError:

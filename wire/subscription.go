@@ -6,7 +6,7 @@ type From uint8
 // The places where a subscription may begin.
 const (
 	FromNow    From = 0 // a snapshot of the unfinished runs, then the events that follow
-	FromOldest From = 1 // the oldest cached event
+	FromOldest From = 1 // a snapshot of the runs that were unfinished before the oldest cached event, then all cached events
 	FromCursor From = 2 // just after a cursor; events that have left the cache since are missed
 )
 

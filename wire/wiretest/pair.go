@@ -1,6 +1,7 @@
 package wiretest
 
 import (
+	"runtime"
 	"testing"
 
 	"mom.internal/momclient"
@@ -26,6 +27,9 @@ func NewPair(t testing.TB, cfg momserver.Config, opts momclient.Options) (*momse
 	srv, client := momserver.New(cfg), momclient.New(address, opts)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
+	for srv.Health() != nil {
+		runtime.Gosched()
+	}
 	t.Cleanup(func() {
 		client.OnConnection(nil)
 		client.Close()
