@@ -349,6 +349,34 @@ func (in *inbox) done(d delivery) {
 	}
 }
 
+// takenTo returns the cursor after the last event that was taken, and whether
+// more events wait. If a snapshot is incomplete there, within is true and the
+// cursor is that before the snapshot.
+func (in *inbox) takenTo() (cursor wire.Cursor, within, waiting bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	at := in.handled
+	if in.busy {
+		at = in.handling
+	}
+	if at.renew {
+		return in.cursor, true, in.events > 0
+	}
+	return at.cursor, false, in.events > 0
+}
+
+// giveBack rewinds to the position before the events that were taken and not
+// done, of which d is the latest. There is no session. Nothing is given back if
+// another consumer has taken events since.
+func (in *inbox) giveBack(d delivery) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if d.n == in.taken {
+		in.busy = false
+		in.rewind()
+	}
+}
+
 // move moves the position, and the cursor too unless a snapshot is incomplete
 // there. mu is held.
 func (in *inbox) move(to position) {

@@ -293,6 +293,40 @@ func TestInboxSnapshot(t *testing.T) {
 	}
 }
 
+// TestInboxGiveBack: events that were taken and are given back come again, with
+// those that waited and with their gap, and a later taker keeps its own.
+func TestInboxGiveBack(t *testing.T) {
+	in := newTestInbox(t, 10, 1<<20)
+	in.receives(1, 2, 0)
+	in.done(in.takes(in.byHandler, 1, 0))
+	in.done(in.takes(in.byHandler, 2, 0))
+	ch := in.chunk(3, 5)
+	ch.snapshot, ch.end, ch.after = true, 20, position{wire.Cursor{Epoch: in.session.epoch, Seq: 19}, true}
+	if _, err := in.push(in.session, ch, 17); err != nil {
+		t.Fatal(err)
+	}
+	first, last := in.takes(in.byHandler, 3, 17), in.takes(in.byHandler, 4, 0)
+	if cursor, within, waiting := in.takenTo(); cursor.Seq != 2 || !within || !waiting {
+		t.Errorf("%v, %v, %v", cursor, within, waiting)
+	}
+	in.giveBack(first) // not the latest one
+	in.takes(in.byHandler, 5, 0)
+	if in.giveBack(last); !in.busy {
+		t.Error("given back by another than the latest taker")
+	}
+	in.giveBack(delivery{n: in.taken})
+	in.isAt(2)
+	if from := in.connect(in.session.epoch); from != (position{cursor: wire.Cursor{Epoch: in.session.epoch, Seq: 2}}) {
+		t.Errorf("the next session begins at %+v", from)
+	}
+	if cursor, within, waiting := in.takenTo(); cursor.Seq != 2 || within || waiting {
+		t.Errorf("%v, %v, %v", cursor, within, waiting)
+	}
+	in.receives(20, 20, 17)
+	in.done(in.takes(in.byHandler, 20, 17))
+	in.isAt(20)
+}
+
 // TestInboxBounds refuses what is over a bound, and takes what is at it.
 func TestInboxBounds(t *testing.T) {
 	in := newTestInbox(t, 3, 1<<20)

@@ -1,0 +1,147 @@
+package momclient
+
+import (
+	"context"
+	"iter"
+
+	"mom.internal/wire"
+)
+
+// Batch is a group of events, in the order in which Events would return them.
+type Batch struct {
+	Events []wire.Event // at least one
+
+	// Cursor is the place after the events. A program that commits it together
+	// with what the events have changed, and that passes the latest one to a later
+	// client as Options.Cursor, gets each event exactly once, and the Missed of
+	// each gap as well, even if it is killed at any moment.
+	Cursor wire.Cursor
+
+	// More says that further events have come, so that a commit can wait.
+	More bool
+}
+
+// defaultBatch is the most events of a batch if none are given.
+const defaultBatch = 1000
+
+// A snapshot stays in one batch up to these bounds, so that the memory that a
+// server can make a client use is bounded.
+const (
+	maxSnapshotEvents = 100_000
+	maxSnapshotBytes  = 64 << 20 // about, of the decoded events
+)
+
+// Batches is like Events, but each turn of the loop has all events that have come
+// since the turn before, up to most events; 1,000 if most is zero or negative. A
+// turn never waits for a batch to fill up. So a store that commits once for each
+// batch needs no goroutine of its own.
+//
+// The events of a snapshot come in one batch, even if they are more than most,
+// because a client cannot resume within a snapshot. Only a snapshot of more than
+// 100,000 events, or of about 64 MiB, is split. The batches before its last one
+// have the cursor before the snapshot, which is followed by the whole snapshot
+// again.
+//
+// The events of a batch count as handled when its turn ends. If the stream ends
+// within a snapshot, the events of the snapshot that have come are not returned.
+// They count as not handled, and come again with the next subscription.
+func (c *Client) Batches(ctx context.Context, most int) iter.Seq2[Batch, error] {
+	if most <= 0 {
+		most = defaultBatch
+	}
+	return func(yield func(Batch, error) bool) {
+		sub, err := c.subscribeFor(ctx, newConsumer())
+		if err != nil {
+			yield(Batch{}, err)
+			return
+		}
+		defer c.inbox.deactivate(sub.consumer)
+		defer sub.end()
+		g := gathering{c: c, sub: sub, most: most}
+		if err := g.pull(ctx, yield); err != nil {
+			g.giveBack()
+			yield(Batch{}, err)
+		}
+	}
+}
+
+// gathering is the batch that a loop of Batches gathers.
+type gathering struct {
+	c    *Client
+	sub  *subscription
+	most int
+
+	events []wire.Event
+	bytes  int      // about, of events
+	last   delivery // of the last one of events
+}
+
+// pull yields batches until the stream ends, and returns why; nil for a break.
+func (g *gathering) pull(ctx context.Context, yield func(Batch, error) bool) error {
+	for {
+		// Look at done before the inbox: if the subscription has ended, all its
+		// events are in the inbox.
+		over := isClosed(g.sub.done)
+		for ctx.Err() == nil {
+			took := g.take()
+			if b, whole := g.batch(took); whole {
+				goOn := yield(b, nil)
+				g.c.inbox.done(g.last)
+				g.events, g.bytes = nil, 0
+				if !goOn {
+					return nil
+				}
+			}
+			if !took {
+				break
+			}
+		}
+		if over {
+			return g.sub.err
+		}
+		select {
+		case <-g.sub.consumer.bell:
+		case <-g.sub.done:
+		case <-ctx.Done():
+			return ended(ctx)
+		}
+	}
+}
+
+// take adds the next event that waits, and returns false if none does.
+func (g *gathering) take() bool {
+	var ev wire.Event
+	d, ok := g.c.next(g.sub.consumer, &ev)
+	if ok {
+		g.events, g.last = append(g.events, ev), d
+		g.bytes += 512
+		for i := range ev.Data.Status.Log {
+			g.bytes += 64 + len(ev.Data.Status.Log[i].Item) + len(ev.Data.Status.Log[i].Message)
+		}
+	}
+	return ok
+}
+
+// batch returns what has been gathered as a batch, and whether it is whole:
+// because nothing more waits or there are enough events, unless a snapshot is
+// incomplete.
+func (g *gathering) batch(more bool) (b Batch, whole bool) {
+	if len(g.events) == 0 || more && len(g.events) < g.most {
+		return Batch{}, false
+	}
+	cursor, within, waiting := g.c.inbox.takenTo()
+	if within && len(g.events) < maxSnapshotEvents && g.bytes < maxSnapshotBytes {
+		return Batch{}, false
+	}
+	return Batch{Events: g.events, Cursor: cursor, More: waiting}, true
+}
+
+// giveBack ends the subscription, and makes the events that have been gathered
+// ones that have not come, so that the next subscription brings them.
+func (g *gathering) giveBack() {
+	g.sub.cancel()
+	<-g.sub.done
+	if len(g.events) > 0 {
+		g.c.inbox.giveBack(g.last)
+	}
+}
