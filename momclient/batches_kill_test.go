@@ -26,6 +26,7 @@ func TestStoreKilled(t *testing.T) {
 	if addr := os.Getenv("MOM_TEST_STORE_ADDR"); addr != "" {
 		t.Fatal(store(context.Background(), addr, os.Getenv("MOM_TEST_STORE_FILE")))
 	}
+	const runs = 1500 // more than a batch, so that a snapshot is larger too
 	srv := momserver.New(momserver.Config{CacheEvents: 50})
 	defer srv.Close()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -51,7 +52,10 @@ func TestStoreKilled(t *testing.T) {
 	end := make(chan struct{})
 	var publishing sync.WaitGroup
 	publishing.Go(func() {
-		runs := []uuid.UUID{uuid.New(), uuid.New(), uuid.New()}
+		runs := make([]uuid.UUID, runs)
+		for i := range runs {
+			runs[i] = uuid.New()
+		}
 		for n := 0; ; n++ {
 			if n%20 == 0 {
 				select {
@@ -60,7 +64,7 @@ func TestStoreKilled(t *testing.T) {
 				case <-time.After(200 * time.Microsecond):
 				}
 			}
-			e := wire.Event{JobID: runs[0], RunID: runs[n%3]}
+			e := wire.Event{JobID: runs[0], RunID: runs[n%len(runs)]}
 			e.Data.Status.State = wire.Transferring
 			if err := srv.Publish(e); err != nil {
 				t.Error(err)
@@ -97,7 +101,7 @@ func TestStoreKilled(t *testing.T) {
 	head := srv.Stats().Published
 	run(func() bool { return kept().Cursor == fmt.Sprintf("%v/%d", srv.Epoch(), head) })
 	last = kept()
-	if last.Events+last.Missed != head || last.Missed == 0 || last.Events == 0 || len(last.Runs) != 3 {
+	if last.Events+last.Missed != head || last.Missed == 0 || last.Events == 0 || len(last.Runs) != runs {
 		t.Errorf("%d events and %d missed of %d published, %d runs", last.Events, last.Missed, head, len(last.Runs))
 	}
 }
