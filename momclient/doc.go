@@ -13,9 +13,10 @@
 //
 // An application makes a [Client] with [New] and [Options]. Then it either loops
 // over [Client.Events], or sets a handler with [Client.OnEvent] and calls
-// [Client.Subscribe]. [Client.OnConnection] reports what happens to the
-// connection. [Client.Cursor] is what to keep over a restart. [Client.History]
-// and [Client.Jobs] ask for cached events without a subscription. There is an
+// [Client.Subscribe]. A store that commits many events at once loops over
+// [Client.Batches]. [Client.OnConnection] reports what happens to the connection.
+// [Client.Cursor] returns what to keep across a restart of the application.
+// [Client.History] and [Client.Jobs] ask for cached events without a subscription. There is an
 // example for each of these.
 //
 // # Order
@@ -24,9 +25,10 @@
 // within an epoch, across reconnects as well. Events of different jobs, and of
 // different packages of one job, may alternate.
 //
-// A subscription that does not begin at a cursor begins with a snapshot, which is
-// the latest event of every unfinished run. After a gap there is a snapshot, too.
-// Its events have Snapshot set, and are the only ones that may come twice.
+// A subscription that does not continue at a cached cursor begins with a
+// snapshot: the latest event of every run that was unfinished at that place. So
+// does the stream after a gap. The events of a snapshot have Snapshot set, and are
+// the only ones that may come twice.
 //
 // # Loss
 //
@@ -55,8 +57,8 @@
 //
 // If a handler panics, the panic goes to [Options.OnPanic] or to the log, and the
 // next event comes. If the server breaks the protocol or exceeds a bound, the
-// client ends the connection with an error that says which, and goes on as after
-// any other loss. Errors have codes: use errors.Is(err, [wire.Unauthorized]), for
+// client ends the connection with an error that says what the server did, and
+// goes on as after any other loss. Errors have codes: use errors.Is(err, [wire.Unauthorized]), for
 // example, and [wire.IsFinal] to learn whether another attempt can succeed. If a
 // context ended a call, errors.Is(err, context.Canceled) or
 // context.DeadlineExceeded holds.
