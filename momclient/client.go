@@ -123,9 +123,9 @@ func (c *Client) start(consumer *consumer) (*subscription, error) {
 }
 
 // Cursor returns the position up to which every event was handled, filtered out,
-// or announced as missed. Kept and given to a later client as [Options.Cursor],
-// it makes that client go on from there. It is zero before the first batch of
-// events and until the first snapshot has been handled in full.
+// or announced as missed. A later client that is given this cursor as
+// [Options.Cursor] continues there. The cursor is zero until the first events have
+// been handled and, if the stream begins with a snapshot, until all of that has.
 func (c *Client) Cursor() wire.Cursor { return c.inbox.currentCursor() }
 
 // Unsubscribe ends the subscription, and returns when its connection is closed.

@@ -19,7 +19,9 @@ type Options struct {
 	// From is where the first subscription begins, if Cursor is zero.
 	From wire.From
 	// Cursor, if not zero, is where the first subscription begins: what Cursor of
-	// an earlier client returned.
+	// an earlier client returned. If the server has been started again since, the
+	// subscription begins at the oldest event of the new epoch. A cursor past the
+	// newest event of its epoch is refused as [wire.BadRequest].
 	Cursor wire.Cursor
 	// Filter selects events. The zero Filter selects all.
 	Filter wire.Filter

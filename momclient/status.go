@@ -18,7 +18,7 @@ const (
 	Connected                              // the server has accepted the subscription
 	Lost                                   // the connection ended, or could not be made
 	Reconnecting                           // another attempt follows after Delay
-	Resumed                                // the server has accepted again, or from Options.Cursor
+	Resumed                                // the server has accepted the subscription again, or the first one at Options.Cursor
 	Refused                                // the server refused the client
 	Draining                               // the server is shutting down
 	Closed                                 // the client has unsubscribed, or is closed

@@ -12,6 +12,7 @@ type profile struct {
 	opts     momclient.Options
 	healthy  bool          // no faults on its link, and a handler that is quick
 	loops    frequency     // takes its events in a range loop
+	batch    int           // takes up to so many events in a turn of the loop; 0 for one event in each
 	breaks   bool          // leaves the loop at times
 	blocks   int           // the handler blocks once in so many events; 0 for never
 	panics   bool          // the handler panics at times
@@ -100,7 +101,7 @@ func returning(e *actor) profile {
 func anything(e *actor) profile {
 	t := ordinary(e)
 	t.opts.AutoReconnect, t.opts.From = e.odds(2), one(e, wire.FromNow, wire.FromOldest)
-	t.loops, t.breaks = one(e, never, sometimes, always), e.odds(2)
+	t.loops, t.breaks, t.batch = one(e, never, sometimes, always), e.odds(2), one(e, 0, 0, 1, 5, 100)
 	t.opts.Queue, t.panics = one(e, 1, 5, 50, 4096), false
 	t.opts.QueueBytes = one(e, 300, 16<<20)
 	t.blocks = one(e, 0, 10, 40)

@@ -237,18 +237,34 @@ func (s *subscriber) runLoop(ctx context.Context, cancel func(), c *momclient.Cl
 		case <-stopped:
 		}
 	}()
-	for e, err := range c.Events(ctx) {
+	// turn handles the events of one turn of the loop, and reports whether another
+	// turn follows.
+	turn := func(err error, events ...wire.Event) bool {
 		if err != nil {
 			s.did("loop ended")
 			ended = err
-			break
+			return false
 		}
-		s.handle(e, s.looper)
+		for _, e := range events {
+			s.handle(e, s.looper)
+		}
 		if s.breaks && !s.w.healed() && s.looper.odds(60) {
-			s.did("broke the loop at %d", e.Seq)
+			s.did("broke the loop at %d", events[len(events)-1].Seq)
 			s.leaves()
-			break
+			return false
 		}
+		return true
+	}
+	if s.batch > 0 {
+		c.Batches(ctx, s.batch)(func(b momclient.Batch, err error) bool {
+			goOn := turn(err, b.Events...)
+			if err == nil {
+				s.stream.Cursor(b.Cursor)
+			}
+			return goOn
+		})
+	} else {
+		c.Events(ctx)(func(e wire.Event, err error) bool { return turn(err, e) })
 	}
 	s.stream.Unsubscribed()
 	return ended
