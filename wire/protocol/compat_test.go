@@ -215,21 +215,23 @@ func fixed[E any](n int) []*E {
 // TestCapturedEvents decodes the events of this version, of an older and of a
 // newer model.
 func TestCapturedEvents(t *testing.T) {
+	current := func() []byte {
+		events := []wire.Event{{Seq: 1}}
+		for _, ev := range fixed[wire.Event](3) {
+			events = append(events, undelivered(*ev))
+		}
+		events[2].Data.Header, events[2].Data.Body = nil, nil
+		enc := NewEventEncoder()
+		values := encoded(t, enc, events...)
+		return slices.Concat(binary.BigEndian.AppendUint32(nil, uint32(len(enc.Types()))), enc.Types(), values)
+	}
 	for _, tc := range []struct {
 		name  string
 		count int
 		make  func() []byte
 	}{
-		{"events-v1", 4, func() []byte {
-			events := []wire.Event{{Seq: 1}}
-			for _, ev := range fixed[wire.Event](3) {
-				events = append(events, undelivered(*ev))
-			}
-			events[2].Data.Header, events[2].Data.Body = nil, nil
-			enc := NewEventEncoder()
-			values := encoded(t, enc, events...)
-			return slices.Concat(binary.BigEndian.AppendUint32(nil, uint32(len(enc.Types()))), enc.Types(), values)
-		}},
+		{"events-v1", 4, current},
+		{"events-v2", 4, current}, // with outcomes
 		{"events-older", 1, func() []byte { return captured(fixedOlder()...) }},
 		{"events-newer", 1, func() []byte { return captured(fixedNewer()...) }},
 	} {
@@ -374,6 +376,9 @@ func TestCapturedCalls(t *testing.T) {
 		into []any
 	}{
 		{"calls-v1", callFrame,
+			[]any{fixed[SubscribeArgs](1)[0], fixed[Credit](1)[0], nothing, fixed[HistoryArgs](1)[0], fixed[JobsArgs](1)[0], fixed[Credit](2)[1], fixed[Batch](1)[0], fixed[Goodbye](1)[0]},
+			[]any{new(SubscribeArgs), new(Credit), new(Nothing), new(HistoryArgs), new(JobsArgs), new(Credit), new(Batch), new(Goodbye)}},
+		{"calls-v2", callFrame,
 			[]any{fixed[SubscribeArgs](1)[0], fixed[Credit](1)[0], nothing, fixed[HistoryArgs](1)[0], fixed[JobsArgs](1)[0], fixed[Credit](2)[1], fixed[Batch](1)[0], fixed[Goodbye](1)[0]},
 			[]any{new(SubscribeArgs), new(Credit), new(Nothing), new(HistoryArgs), new(JobsArgs), new(Credit), new(Batch), new(Goodbye)}},
 		{"replies-v1", replyFrame,
