@@ -13,52 +13,77 @@ import (
 type jobs struct {
 	bound  int
 	counts classCounts
-	order  list.List // of *ref, the job that has been silent longest first
+	order  list.List // of *event, the latest of each job; the job that has been silent longest first
 	byID   map[uuid.UUID]*list.Element
-	edge   edge
+
+	// sorted holds the IDs in ascending order, so that a page costs as much as it
+	// has jobs. IDs with the same first byte stand in one slice, so that adding
+	// one moves few.
+	sorted [256][]uuid.UUID
 }
 
 // publish makes e the latest event of its job.
 func (j *jobs) publish(e *event) {
 	id := e.def.JobID()
-	el := j.byID[id]
-	if el == nil {
+	if el := j.byID[id]; el != nil {
+		j.counts.add(el.Value.(*event), -1)
+		el.Value = e
+		j.order.MoveToBack(el)
+	} else {
 		if j.byID == nil {
 			j.byID = make(map[uuid.UUID]*list.Element)
 		}
-		el = j.order.PushBack(new(ref))
-		j.byID[id] = el
-	} else {
-		j.counts.add(el.Value.(*ref).e, -1)
-		j.order.MoveToBack(el)
+		j.byID[id] = j.order.PushBack(e)
+		some := &j.sorted[id[0]]
+		at, _ := slices.BinarySearchFunc(*some, id, compareIDs)
+		*some = slices.Insert(*some, at, id)
 	}
-	j.edge.set(el.Value.(*ref), e)
 	j.counts.add(e, 1)
 	if j.order.Len() > j.bound {
-		oldest := j.order.Front()
-		r := j.order.Remove(oldest).(*ref)
-		j.counts.add(r.e, -1)
-		delete(j.byID, r.e.def.JobID())
-		j.edge.clear(r)
+		j.drop(j.order.Front())
+	}
+}
+
+// drop removes a job.
+func (j *jobs) drop(el *list.Element) {
+	e := j.order.Remove(el).(*event)
+	j.counts.add(e, -1)
+	id := e.def.JobID()
+	delete(j.byID, id)
+	some := &j.sorted[id[0]]
+	if at, ok := slices.BinarySearchFunc(*some, id, compareIDs); ok {
+		*some = slices.Delete(*some, at, at+1)
 	}
 }
 
 // evict copies e if it is the latest event of its job, because it is about to
 // leave the cache.
 func (j *jobs) evict(e event) {
-	if el := j.byID[e.def.JobID()]; el != nil && el.Value.(*ref).e.seq == e.seq {
+	if el := j.byID[e.def.JobID()]; el != nil && el.Value.(*event).seq == e.seq {
 		kept := e // allocated only here, because few of the events that leave are kept
 		kept.data = bytes.Clone(e.data)
-		j.edge.set(el.Value.(*ref), &kept)
+		el.Value = &kept
 	}
 }
 
-// latest returns the events in no order; see byJob.
-func (j *jobs) latest() []*event { return j.edge.snapshot() }
-
-// byJob sorts events by the IDs of their jobs. It needs no lock.
-func byJob(events []*event) {
-	slices.SortFunc(events, func(a, b *event) int { return compareIDs(a.def.JobID(), b.def.JobID()) })
+// after returns the latest events of the first n jobs after the given ID, in the
+// order of the IDs.
+func (j *jobs) after(id uuid.UUID, n int) []*event {
+	some := make([]*event, 0, min(n, j.order.Len()))
+	at, found := slices.BinarySearchFunc(j.sorted[id[0]], id, compareIDs)
+	if found {
+		at++
+	}
+	for b := int(id[0]); b < len(j.sorted); b++ {
+		for _, id := range j.sorted[b][at:] {
+			if len(some) == n {
+				return some
+			}
+			some = append(some, j.byID[id].Value.(*event))
+		}
+		at = 0
+	}
+	return some
 }
 
 // classCounts counts jobs by the state and by the outcome of their latest event.

@@ -61,7 +61,7 @@ func TestLongestSilentGoesFirst(t *testing.T) {
 		order = append(slices.DeleteFunc(order, func(b byte) bool { return b == id }), id)
 		order = order[max(0, len(order)-3):]
 		var got []byte
-		for _, e := range h.jobs.latest() {
+		for _, e := range h.jobs.after(uuid.Nil, 1<<20) {
 			got = append(got, e.def.JobID()[1])
 		}
 		slices.Sort(got)
@@ -71,5 +71,44 @@ func TestLongestSilentGoesFirst(t *testing.T) {
 		if n := h.jobs.counts.states[wire.Transferring]; n != len(order) {
 			t.Fatalf("%d jobs are counted; want %d", n, len(order))
 		}
+	}
+}
+
+// TestJobsAfter compares what comes after an ID with a sorted list, while jobs come
+// and go.
+func TestJobsAfter(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	h := withDefaults(Limits{Jobs: 300})
+	random := func() (id uuid.UUID) {
+		id[0], id[1], id[15] = byte(1+r.IntN(3)*100), byte(r.IntN(3)), byte(r.IntN(256)) // often the same first byte
+		return id
+	}
+	for range 3000 {
+		publishMore(t, h, random(), 1)
+		var ids []uuid.UUID
+		for id := range h.jobs.byID {
+			ids = append(ids, id)
+		}
+		slices.SortFunc(ids, compareIDs)
+		after, n := random(), r.IntN(20)
+		first, found := slices.BinarySearchFunc(ids, after, compareIDs)
+		if found {
+			first++
+		}
+		want := ids[first:min(first+n, len(ids))]
+		got := h.jobs.after(after, n)
+		if len(got) != len(want) || cap(got) > n {
+			t.Fatalf("%d jobs after %v; want %d", len(got), after, len(want))
+		}
+		for i, e := range got {
+			if e.def.JobID() != want[i] || e != h.jobs.byID[want[i]].Value.(*event) {
+				t.Fatalf("job %d after %v is %v; want %v", i, after, e.def.JobID(), want[i])
+			}
+		}
+	}
+	if h.jobs.order.Len() != 300 {
+		t.Errorf("%d jobs", h.jobs.order.Len())
 	}
 }

@@ -120,20 +120,27 @@ func (p *Position) ReadSnapshot(r *Reader, most Portion, dst []byte) ([]byte, in
 // dst, sorted by the IDs of the jobs, up to about maxBytes. It reports whether
 // there are more.
 func (h *History) ReadJobs(after uuid.UUID, visible *JobSet, maxBytes int, dst []byte) (_ []byte, n int, more bool) {
-	h.mu.Lock()
-	all := h.jobs.latest()
-	h.mu.Unlock()
-	byJob(all)
 	var sent protocol.SentDefs
-	for _, e := range all {
-		if compareIDs(e.def.JobID(), after) <= 0 || !visible.Has(e.def) {
-			continue
+	for {
+		h.mu.Lock()
+		some := h.jobs.after(after, jobsAtOnce)
+		h.mu.Unlock()
+		for _, e := range some {
+			after = e.def.JobID()
+			if !visible.Has(e.def) {
+				continue
+			}
+			if n > 0 && len(dst)+len(e.data) > maxBytes {
+				return dst, n, true
+			}
+			dst = append(sent.Append(dst, e.def), e.data...)
+			n++
 		}
-		if n > 0 && len(dst)+len(e.data) > maxBytes {
-			return dst, n, true
+		if len(some) < jobsAtOnce {
+			return dst, n, false
 		}
-		dst = append(sent.Append(dst, e.def), e.data...)
-		n++
 	}
-	return dst, n, false
 }
+
+// jobsAtOnce is how many jobs ReadJobs looks up while it holds the lock.
+const jobsAtOnce = 256
