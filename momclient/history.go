@@ -27,6 +27,7 @@ import (
 func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.Event, wire.Cursor, error) {
 	var events []wire.Event
 	err := c.query(ctx, func(ctx context.Context, conn *duplex.Conn) error {
+		missed := uint64(0) // before the next event
 		for {
 			args, page := protocol.HistoryArgs{Since: since}, protocol.Page{}
 			if n > 0 {
@@ -42,14 +43,18 @@ func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.
 			if err != nil {
 				return err
 			}
-			if len(got) > 0 {
-				got[0].Missed = page.Missed
-			} else if page.Missed > 0 {
-				return wire.Errorf(wire.Lost, "momclient: %d events after %v have left the cache, and no event follows them", page.Missed, since)
+			if missed += page.Missed; len(got) > 0 {
+				got[0].Missed, missed = missed, 0
 			}
 			events = append(events, got...)
+			before := since
 			since = wire.Cursor{Epoch: page.Epoch, Seq: max(page.Next, 1) - 1}
-			if !page.More || len(got) == 0 || n > 0 && len(events) >= n {
+			goesOn := page.More && (since.Epoch != before.Epoch || since.Seq > before.Seq)
+			switch {
+			case goesOn && (n <= 0 || len(events) < n):
+			case missed > 0:
+				return wire.Errorf(wire.Lost, "momclient: %d events after %v have left the cache, and no event follows them", missed, before)
+			default:
 				return nil
 			}
 		}

@@ -176,7 +176,7 @@ func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) err
 		if err != nil {
 			return err
 		}
-		most := history.Portion{Last: math.MaxUint64, Looks: math.MaxInt, Events: int(min(args.Max, 1<<20)), Bytes: maxPage}
+		most := history.Portion{Last: math.MaxUint64, Looks: maxHistoryLooks, Events: int(min(args.Max, 1<<20)), Bytes: maxPage}
 		if args.Max == 0 {
 			most.Events = 1 << 20
 		}
@@ -208,6 +208,11 @@ func (sv *service) Jobs(args *protocol.JobsArgs, reply *protocol.Page) error {
 		return nil
 	})
 }
+
+// maxHistoryLooks bounds the cached events that one call of History looks at, so
+// that a client that may see few of them does not get much work for a short
+// answer. Such a client asks again.
+const maxHistoryLooks = 1 << 14
 
 // maxPage bounds the events of one Page, in bytes, not counting the last event
 // and its definitions.
