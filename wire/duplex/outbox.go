@@ -216,7 +216,7 @@ func (o *outbox) take() (buf []byte, pooled *[]byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	buf, pooled = o.buf, o.pooled
-	o.repliesInWrite, o.replies = o.replies, 0
+	o.repliesInWrite, o.replies, o.delayed = o.replies, 0, 0
 	o.buf, o.pooled = nil, nil
 	o.writing = len(buf) > 0
 	o.notifyRoom()

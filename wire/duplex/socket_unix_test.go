@@ -114,6 +114,34 @@ func TestDirectBesideTheWriter(t *testing.T) {
 	}
 }
 
+// TestDirectAfterTheWriterTookReplies: when the delay of a reply is over that the
+// writer has taken along, nothing waits that could be written.
+func TestDirectAfterTheWriterTookReplies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := onSocket(new(fakeSocket), ConnConfig{ReplyDelay: 20 * time.Millisecond})
+		out.put(frameCall, text("one"))
+		out.take()
+		out.put(frameReply, text("two"))
+		for range 2 { // the reply, and then nothing
+			out.take()
+		}
+		time.Sleep(20 * time.Millisecond)
+		synctest.Wait()
+		out.put(frameReply, text("three"))
+		rung(out)
+		out.mu.Lock()
+		if len(out.buf) == 0 {
+			t.Error("the next reply does not wait")
+		}
+		out.mu.Unlock()
+		time.Sleep(20 * time.Millisecond)
+		synctest.Wait()
+		if !rung(out) {
+			t.Error("the next reply does not leave when its delay is over")
+		}
+	})
+}
+
 // TestDirectNotifiesRoom: a peer whose replies leave directly is served again,
 // although the writer, which has nothing to do then, does not report room.
 func TestDirectNotifiesRoom(t *testing.T) {
