@@ -164,10 +164,10 @@ var plantedBugs = []plantedBug{
 		{"momclient/endpoint.go", "\t\t\tdefer func() { <-places }()\n", ""},
 	}, []string{invariant.Healthy, invariant.Liveness}, tests{}},
 	{"no word of room after a write", []edit{
-		{"wire/duplex/outbox.go", "\to.writing = len(buf) > 0\n\to.notifyRoom()\n", "\to.writing = len(buf) > 0\n"},
+		{"wire/duplex/outbox.go", "\to.writing = buf != nil\n\to.notifyRoom()\n", "\to.writing = buf != nil\n"},
 	}, []string{invariant.Liveness}, tests{}},
 	{"no word of room after a direct write", []edit{ // the simulation has no sockets to write to
-		{"wire/duplex/outbox.go", "\t\t\to.pooled, o.buf, o.replies = nil, nil, 0\n\t\t\to.notifyRoom()\n", "\t\t\to.pooled, o.buf, o.replies = nil, nil, 0\n"},
+		{"wire/duplex/outbox.go", "\t\t\to.buf, o.replies = nil, 0\n\t\t\to.notifyRoom()\n", "\t\t\to.buf, o.replies = nil, 0\n"},
 	}, nil, tests{"wire/duplex", ""}},
 	{"heartbeats wait for a stuck subscriber", []edit{
 		{"momserver/call.go", "\t\t\ts.heartbeats.MoveToBack(el)\n", ""},

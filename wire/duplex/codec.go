@@ -1,6 +1,7 @@
 package duplex
 
 import (
+	"encoding/binary"
 	"net/rpc"
 	"strings"
 	"sync/atomic"
@@ -13,31 +14,37 @@ import (
 // calls and replies. Whatever is wrong with a frame ends the connection.
 
 // frameEncoder encodes a header and a body into each frame of a kind, in one gob
-// stream for the life of the connection.
+// stream for the life of the connection. Its caller ends the connection if a frame
+// is not sent, because that frame is missing from the stream.
 type frameEncoder struct {
 	out        *outbox
 	kind       frameKind
+	maxPayload int // bytes of a payload; 0 for no bound
 	gob        *gob.Writer
-	head, body any // what is being encoded
 }
 
-func newFrameEncoder(out *outbox, kind frameKind) *frameEncoder {
-	return &frameEncoder{out: out, kind: kind, gob: gob.NewWriter()}
+func newFrameEncoder(c *Conn, kind frameKind) *frameEncoder {
+	return &frameEncoder{out: c.out, kind: kind, maxPayload: c.cfg.MaxCall, gob: gob.NewWriter()}
 }
 
+// put puts a frame into the outbox. net/rpc holds a mutex until put has returned, so
+// that the frames leave in the order of the stream.
 func (e *frameEncoder) put(head, body any) error {
-	e.head, e.body = head, body
-	defer func() { e.head, e.body = nil, nil }()
-	return e.out.put(e.kind, e)
-}
-
-// append implements payload.
-func (e *frameEncoder) append(dst []byte) ([]byte, error) {
-	dst, err := e.gob.Append(dst, e.head)
+	frame := buffers.Get().(*[]byte)
+	buf, err := e.gob.Append(append(*frame, byte(e.kind), 0, 0, 0, 0), head)
 	if err == nil {
-		dst, err = e.gob.Append(dst, e.body)
+		buf, err = e.gob.Append(buf, body)
 	}
-	return dst, err
+	if err != nil {
+		return err
+	}
+	size := len(buf) - frameHead
+	if e.maxPayload > 0 && size > e.maxPayload {
+		return wire.Errorf(wire.BadRequest, "a call of %d bytes; %v takes %d at most", size, e.out.nc.RemoteAddr(), e.maxPayload)
+	}
+	binary.BigEndian.PutUint32(buf[1:], uint32(size))
+	*frame = buf
+	return e.out.put(e.kind, frame)
 }
 
 // clientCodec is the rpc.ClientCodec of a Conn. net/rpc calls WriteRequest under a
@@ -52,7 +59,7 @@ type clientCodec struct {
 }
 
 func newClientCodec(c *Conn) *clientCodec {
-	k := &clientCodec{c: c, calls: newFrameEncoder(c.out, frameCall)}
+	k := &clientCodec{c: c, calls: newFrameEncoder(c, frameCall)}
 	c.frames.streams[frameReply] = &k.in
 	return k
 }
@@ -130,7 +137,7 @@ func newServerCodec(c *Conn, service string, receiver any) *serverCodec {
 	if err := server.RegisterName(service, receiver); err != nil {
 		panic(err) // the receiver has no methods, which is a defect of the caller
 	}
-	k := &serverCodec{c: c, server: server, replies: newFrameEncoder(c.out, frameReply)}
+	k := &serverCodec{c: c, server: server, replies: newFrameEncoder(c, frameReply)}
 	c.frames.streams[frameCall] = &k.in
 	return k
 }

@@ -1,7 +1,6 @@
 package duplex
 
 import (
-	"encoding/binary"
 	"net"
 	"sync"
 	"time"
@@ -20,14 +19,12 @@ type outbox struct {
 	timeout          time.Duration // of each write of the writer
 	limit            int           // bytes that may wait; then put refuses frames
 	maxQueuedReplies int           // bytes of replies that may wait; then the outbox is full
-	maxPayload       int           // bytes of a payload; 0 for no bound
 	replyDelay       time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
 
 	bell chan struct{} // receives when the writer has something to write
 
 	mu             sync.Mutex // guards all below; never held across I/O that can block
-	buf            []byte     // frames that wait; direct may have written the beginning of the first
-	pooled         *[]byte    // the element of the pool that buf belongs to
+	buf            *[]byte    // frames that wait; direct may have written the beginning of the first; nil if none waits
 	writing        bool       // the writer is writing, so nobody else may
 	replies        int        // bytes of the replies in buf, counted until all of buf has left
 	repliesInWrite int        // bytes of the replies that the writer is writing
@@ -43,7 +40,7 @@ func newOutbox(nc net.Conn, cfg *ConnConfig) *outbox {
 		maxQueued = cfg.MaxWaiting / 2
 	}
 	return &outbox{
-		nc: nc, direct: newDirect(nc), limit: cfg.MaxWaiting, maxPayload: cfg.MaxCall, timeout: cfg.WriteTimeout,
+		nc: nc, direct: newDirect(nc), limit: cfg.MaxWaiting, timeout: cfg.WriteTimeout,
 		maxQueuedReplies: maxQueued, replyDelay: cfg.ReplyDelay, bell: make(chan struct{}, 1),
 	}
 }
@@ -55,42 +52,28 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 // maxPooled is the capacity of the largest buffer that goes back to the pool.
 const maxPooled = 256 << 10
 
-// payload encodes the payload of a frame.
-type payload interface {
-	append(dst []byte) ([]byte, error)
-}
-
-// put adds a frame. It never blocks. If limit bytes wait already, if the payload
-// cannot be encoded, or if it is too long for the peer, put returns an error and
-// the frame is not sent. The caller then ends the connection, because a payload
-// that was encoded but not sent is missing from the gob stream.
+// put adds a whole frame in a buffer of the pool, which belongs to the outbox from
+// then on. It never blocks. If limit bytes wait already, put returns an error and
+// the frame is not sent.
 //
 // A call leaves at once. A reply waits until a call leaves, until flushReplies asks
 // for it, or until replyDelay has passed, so that several replies leave in one
 // write. A writer that is already writing takes them along earlier.
-func (o *outbox) put(kind frameKind, p payload) error {
+func (o *outbox) put(kind frameKind, frame *[]byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.buf) >= o.limit {
-		return wire.Errorf(wire.Full, "%d bytes wait to be sent to %v", len(o.buf), o.nc.RemoteAddr())
+	size := len(*frame)
+	switch {
+	case o.buf == nil:
+		o.buf = frame
+	case len(*o.buf) >= o.limit:
+		return wire.Errorf(wire.Full, "%d bytes wait to be sent to %v", len(*o.buf), o.nc.RemoteAddr())
+	default:
+		*o.buf = append(*o.buf, *frame...)
+		giveBack(frame)
 	}
-	if o.pooled == nil {
-		o.pooled = buffers.Get().(*[]byte)
-		o.buf = *o.pooled
-	}
-	start := len(o.buf)
-	buf, err := p.append(append(o.buf, byte(kind), 0, 0, 0, 0))
-	if err != nil {
-		return err
-	}
-	size := len(buf) - start - frameHead
-	if o.maxPayload > 0 && size > o.maxPayload {
-		return wire.Errorf(wire.BadRequest, "a call of %d bytes; %v takes %d at most", size, o.nc.RemoteAddr(), o.maxPayload)
-	}
-	binary.BigEndian.PutUint32(buf[start+1:], uint32(size))
-	o.buf = buf
 	if kind == frameReply {
-		o.replies += frameHead + size
+		o.replies += size
 		if o.delayReply() {
 			return nil
 		}
@@ -139,11 +122,11 @@ func (o *outbox) flush() {
 	}
 	o.delayed, o.flushNext = 0, false
 	if o.direct != nil && !o.writing {
-		n := o.direct.write(o.buf)
-		o.buf = o.buf[:copy(o.buf, o.buf[n:])]
-		if len(o.buf) == 0 {
-			giveBack(o.pooled, o.buf)
-			o.pooled, o.buf, o.replies = nil, nil, 0
+		n := o.direct.write(*o.buf)
+		*o.buf = append((*o.buf)[:0], (*o.buf)[n:]...)
+		if len(*o.buf) == 0 {
+			giveBack(o.buf)
+			o.buf, o.replies = nil, 0
 			o.notifyRoom()
 			return
 		}
@@ -155,10 +138,10 @@ func (o *outbox) flush() {
 }
 
 // giveBack returns a buffer to the pool.
-func giveBack(pooled *[]byte, buf []byte) {
-	if cap(buf) <= maxPooled {
-		*pooled = buf[:0]
-		buffers.Put(pooled)
+func giveBack(buf *[]byte) {
+	if cap(*buf) <= maxPooled {
+		*buf = (*buf)[:0]
+		buffers.Put(buf)
 	}
 }
 
@@ -199,12 +182,12 @@ func (o *outbox) write(done <-chan struct{}) error {
 		case <-done:
 			return nil
 		}
-		for buf, pooled := o.take(); len(buf) > 0; buf, pooled = o.take() {
+		for buf := o.take(); buf != nil; buf = o.take() {
 			o.nc.SetWriteDeadline(time.Now().Add(o.timeout))
-			if _, err := o.nc.Write(buf); err != nil {
+			if _, err := o.nc.Write(*buf); err != nil {
 				return err // part of a frame may be out, so the connection must end
 			}
-			giveBack(pooled, buf)
+			giveBack(buf)
 		}
 		o.nc.SetWriteDeadline(time.Time{}) // direct writes have no deadline
 	}
@@ -212,13 +195,12 @@ func (o *outbox) write(done <-chan struct{}) error {
 
 // take empties the outbox and returns what waited, after the writer has written
 // what take returned before. The writer is writing until take returns nothing.
-func (o *outbox) take() (buf []byte, pooled *[]byte) {
+func (o *outbox) take() (buf *[]byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	buf, pooled = o.buf, o.pooled
+	buf, o.buf = o.buf, nil
 	o.repliesInWrite, o.replies, o.delayed = o.replies, 0, 0
-	o.buf, o.pooled = nil, nil
-	o.writing = len(buf) > 0
+	o.writing = buf != nil
 	o.notifyRoom()
-	return buf, pooled
+	return buf
 }

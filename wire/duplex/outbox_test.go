@@ -46,15 +46,21 @@ func (r *recorder) SetWriteDeadline(t time.Time) error {
 
 func (r *recorder) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 
-// text is a payload that is itself.
-type text string
+// put puts a frame with the payload into an outbox.
+func put(out *outbox, kind frameKind, payload string) error {
+	f := frame(kind, []byte(payload))
+	return out.put(kind, &f)
+}
 
-func (s text) append(dst []byte) ([]byte, error) { return append(dst, s...), nil }
-
-// broken is a payload that fails when part of it is encoded.
-type broken struct{}
-
-func (broken) append(dst []byte) ([]byte, error) { return append(dst, "part"...), io.ErrShortWrite }
+// waiting returns the bytes that wait in an outbox.
+func waiting(out *outbox) []byte {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if out.buf == nil {
+		return nil
+	}
+	return *out.buf
+}
 
 // TestOutboxGathers: what is put while a write is under way goes out in one
 // write, in order.
@@ -64,7 +70,7 @@ func TestOutboxGathers(t *testing.T) {
 		out, done := newOutbox(nc, &ConnConfig{MaxWaiting: 1000, WriteTimeout: time.Second}), make(chan struct{})
 		go out.write(done)
 		for _, s := range []string{"one", "two", "", "four"} {
-			if err := out.put(frameReply, text(s)); err != nil {
+			if err := put(out, frameReply, s); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait() // the writer has the first and waits
@@ -90,9 +96,9 @@ func TestOutboxDeadlines(t *testing.T) {
 		out := newOutbox(nc, &ConnConfig{MaxWaiting: 1000, WriteTimeout: time.Second})
 		go out.write(done)
 		start := time.Now()
-		out.put(frameCall, text("one"))
+		put(out, frameCall, "one")
 		synctest.Wait()
-		out.put(frameCall, text("two"))
+		put(out, frameCall, "two")
 		time.Sleep(900 * time.Millisecond)
 		nc.held <- struct{}{}
 		nc.held <- struct{}{}
@@ -108,10 +114,9 @@ func TestOutboxDeadlines(t *testing.T) {
 // TestGiveBack keeps a buffer for other outboxes, but not a large one.
 func TestGiveBack(t *testing.T) {
 	for capacity, kept := range map[int]bool{maxPooled: true, maxPooled + 1: false} {
-		pooled := new([]byte)
-		giveBack(pooled, make([]byte, 5, capacity))
-		if (cap(*pooled) == capacity) != kept || len(*pooled) != 0 {
-			t.Errorf("a buffer of %d bytes becomes one of %d, with %d bytes in it", capacity, cap(*pooled), len(*pooled))
+		buf := make([]byte, 5, capacity)
+		if giveBack(&buf); (len(buf) == 0) != kept {
+			t.Errorf("a buffer of %d bytes is given back with %d bytes in it", capacity, len(buf))
 		}
 	}
 }
@@ -127,13 +132,13 @@ func TestOutboxLimit(t *testing.T) {
 			size int
 			full error
 		}{{14, nil}, {30, nil}, {0, wire.Full}} { // 19 bytes wait: one more, of any size; then none
-			err := out.put(frameCall, text(strings.Repeat("x", tc.size)))
+			err := put(out, frameCall, strings.Repeat("x", tc.size))
 			if !errors.Is(err, tc.full) {
 				t.Errorf("frame %d: %v", i, err)
 			}
 		}
-		if time.Since(start) != 0 || len(out.buf) != 19+35 {
-			t.Errorf("%d bytes wait after %v", len(out.buf), time.Since(start))
+		if time.Since(start) != 0 || len(waiting(out)) != 19+35 {
+			t.Errorf("%d bytes wait after %v", len(waiting(out)), time.Since(start))
 		}
 	})
 }
@@ -142,39 +147,22 @@ func TestOutboxLimit(t *testing.T) {
 // exactly, and then no other.
 func TestOutboxFullAtTheLimit(t *testing.T) {
 	out := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 20})
-	if err := out.put(frameCall, text(strings.Repeat("x", 15))); err != nil || len(out.buf) != 20 {
-		t.Errorf("%d bytes wait: %v", len(out.buf), err)
+	if err := put(out, frameCall, strings.Repeat("x", 15)); err != nil || len(waiting(out)) != 20 {
+		t.Errorf("%d bytes wait: %v", len(waiting(out)), err)
 	}
-	if err := out.put(frameCall, text("")); !errors.Is(err, wire.Full) || !strings.Contains(err.Error(), "20 bytes wait") {
+	if err := put(out, frameCall, ""); !errors.Is(err, wire.Full) || !strings.Contains(err.Error(), "20 bytes wait") {
 		t.Errorf("at the limit: %v", err)
-	}
-}
-
-// TestOutboxMaxPayload refuses a payload that is a byte longer than the peer takes,
-// and sends nothing of it.
-func TestOutboxMaxPayload(t *testing.T) {
-	for most, is := range map[int]error{4: nil, 3: wire.BadRequest, 0: nil} {
-		out := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 1000, MaxCall: most})
-		out.put(frameCall, text("one"))
-		err := out.put(frameCall, text("four"))
-		want := "\x01\x00\x00\x00\x03one"
-		if is == nil {
-			want += "\x01\x00\x00\x00\x04four"
-		}
-		if !errors.Is(err, is) || string(out.buf) != want {
-			t.Errorf("at most %d: %v, and %q waits; want %q", most, err, out.buf, want)
-		}
 	}
 }
 
 // TestOutboxMaxQueuedReplies: without MaxReplies, half of what may wait may be replies.
 func TestOutboxMaxQueuedReplies(t *testing.T) {
 	out := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 40})
-	out.put(frameReply, text(strings.Repeat("x", 15)))
+	put(out, frameReply, strings.Repeat("x", 15))
 	if out.full() {
 		t.Error("full at half")
 	}
-	out.put(frameReply, text(""))
+	put(out, frameReply, "")
 	if !out.full() {
 		t.Error("not full over half")
 	}
@@ -184,12 +172,12 @@ func TestOutboxMaxQueuedReplies(t *testing.T) {
 // enough replies are left, and no earlier; if none waits, none is woken.
 func TestOutboxRoomAtTheLimit(t *testing.T) {
 	out, told := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 1000, MaxReplies: 20}), 0
-	out.put(frameReply, text(strings.Repeat("x", 16)))
+	put(out, frameReply, strings.Repeat("x", 16))
 	if out.whenRoom(func() { told++ }) {
 		t.Error("there is room over the limit")
 	}
 	out.take() // 21 bytes are leaving
-	out.put(frameReply, text(strings.Repeat("x", 15)))
+	put(out, frameReply, strings.Repeat("x", 15))
 	if told > 0 || !out.full() {
 		t.Errorf("told %d times while 41 bytes leave or wait", told)
 	}
@@ -197,7 +185,7 @@ func TestOutboxRoomAtTheLimit(t *testing.T) {
 	if told != 1 || out.full() {
 		t.Errorf("told %d times while 20 bytes leave", told)
 	}
-	out.put(frameReply, text(""))
+	put(out, frameReply, "")
 	if out.whenRoom(func() { told++ }) || out.whenRoom(nil) {
 		t.Error("there is room over the limit")
 	}
@@ -205,16 +193,6 @@ func TestOutboxRoomAtTheLimit(t *testing.T) {
 	out.take()
 	if told != 1 {
 		t.Errorf("told %d times, after nobody waits", told)
-	}
-}
-
-// TestOutboxEncodeFails: nothing of the frame is sent.
-func TestOutboxEncodeFails(t *testing.T) {
-	out := newOutbox(nil, &ConnConfig{MaxWaiting: 1000, WriteTimeout: time.Second})
-	out.put(frameCall, text("one"))
-	err := out.put(frameCall, broken{})
-	if err != io.ErrShortWrite || string(out.buf) != "\x01\x00\x00\x00\x03one" {
-		t.Errorf("%v", err)
 	}
 }
 
@@ -233,21 +211,21 @@ func TestOutboxFull(t *testing.T) {
 				t.Errorf("%s: full: %v, told %d times; want %v, %d", what, out.full(), told, full, tells)
 			}
 		}
-		out.put(frameCall, text(strings.Repeat("x", 100)))
+		put(out, frameCall, strings.Repeat("x", 100))
 		synctest.Wait() // the writer has it
-		out.put(frameReply, text("123456789012345"))
+		put(out, frameReply, "123456789012345")
 		expect("just enough", false, 0)
 		if !out.whenRoom(tell) {
 			t.Error("there is no room where there is")
 		}
-		out.put(frameReply, text(""))
+		put(out, frameReply, "")
 		expect("too many", true, 0)
 		if out.whenRoom(tell) || out.whenRoom(nil) || out.whenRoom(tell) {
 			t.Error("there is room where there is none")
 		}
 		nc.held <- struct{}{} // the call has left, and the replies are leaving
 		expect("they are leaving", true, 0)
-		out.put(frameReply, text("1"))
+		put(out, frameReply, "1")
 		nc.held <- struct{}{}
 		expect("those have left, the last one is leaving", false, 1)
 		nc.held <- struct{}{}
@@ -353,9 +331,9 @@ func TestRepliesWait(t *testing.T) {
 			}
 		}
 		for round := range 3 { // the timer is set anew each time
-			out.put(frameReply, text("x"))
+			put(out, frameReply, "x")
 			time.Sleep(15 * time.Millisecond)
-			out.put(frameReply, text("x"))
+			put(out, frameReply, "x")
 			time.Sleep(5*time.Millisecond - time.Nanosecond)
 			expect("a nanosecond short")
 			time.Sleep(time.Nanosecond)
@@ -364,16 +342,16 @@ func TestRepliesWait(t *testing.T) {
 				time.Sleep(time.Hour)
 			}
 		}
-		out.put(frameReply, text("x"))
-		out.put(frameReply, text("x"))
-		out.put(frameCall, text("x"))
+		put(out, frameReply, "x")
+		put(out, frameReply, "x")
+		put(out, frameCall, "x")
 		expect("a call takes them along", 3)
-		out.put(frameReply, text("x"))
+		put(out, frameReply, "x")
 		out.flushReplies()
 		expect("the next has not come")
-		out.put(frameReply, text("x"))
+		put(out, frameReply, "x")
 		expect("the urgent one takes it along", 2)
-		out.put(frameReply, text("x"))
+		put(out, frameReply, "x")
 		expect("the one after waits again")
 		time.Sleep(20 * time.Millisecond)
 		expect("and leaves", 1)

@@ -57,9 +57,9 @@ func TestDirectWhole(t *testing.T) {
 	s := &fakeSocket{room: 1000}
 	out := onSocket(s, ConnConfig{})
 	for _, word := range []string{"one", "two"} {
-		out.put(frameReply, text(word))
-		if rung(out) || out.buf != nil || out.pooled != nil || out.replies != 0 {
-			t.Errorf("%s: %d bytes wait, %d of replies", word, len(out.buf), out.replies)
+		put(out, frameReply, word)
+		if rung(out) || out.buf != nil || out.replies != 0 {
+			t.Errorf("%s: %d bytes wait, %d of replies", word, len(waiting(out)), out.replies)
 		}
 	}
 	if want := "\x02\x00\x00\x00\x03one\x02\x00\x00\x00\x03two"; s.got.String() != want {
@@ -74,17 +74,17 @@ func TestDirectWhole(t *testing.T) {
 func TestDirectInParts(t *testing.T) {
 	s := &fakeSocket{room: 6}
 	out := onSocket(s, ConnConfig{})
-	out.put(frameReply, text("one"))
-	if !rung(out) || string(out.buf) != "ne" || out.replies != 8 {
-		t.Errorf("%q waits, %d bytes of replies", out.buf, out.replies)
+	put(out, frameReply, "one")
+	if !rung(out) || string(waiting(out)) != "ne" || out.replies != 8 {
+		t.Errorf("%q waits, %d bytes of replies", waiting(out), out.replies)
 	}
 	s.room = 4
-	out.put(frameReply, text("two"))
-	if !rung(out) || string(out.buf) != "\x00\x00\x03two" || out.replies != 16 {
-		t.Errorf("%q waits, %d bytes of replies", out.buf, out.replies)
+	put(out, frameReply, "two")
+	if !rung(out) || string(waiting(out)) != "\x00\x00\x03two" || out.replies != 16 {
+		t.Errorf("%q waits, %d bytes of replies", waiting(out), out.replies)
 	}
 	s.room = 1000
-	out.put(frameReply, text(""))
+	put(out, frameReply, "")
 	if want := "\x02\x00\x00\x00\x03one\x02\x00\x00\x00\x03two\x02\x00\x00\x00\x00"; s.got.String() != want || out.replies != 0 {
 		t.Errorf("the socket got %q; want %q", s.got.String(), want)
 	}
@@ -95,20 +95,20 @@ func TestDirectInParts(t *testing.T) {
 func TestDirectBesideTheWriter(t *testing.T) {
 	s := &fakeSocket{room: 0}
 	out := onSocket(s, ConnConfig{})
-	out.put(frameCall, text("one"))
-	if buf, _ := out.take(); string(buf) != "\x01\x00\x00\x00\x03one" {
-		t.Errorf("the writer took %q", buf)
+	put(out, frameCall, "one")
+	if buf := out.take(); buf == nil || string(*buf) != "\x01\x00\x00\x00\x03one" {
+		t.Errorf("the writer took %q", *buf)
 	}
 	s.room = 1000
-	out.put(frameCall, text("two"))
+	put(out, frameCall, "two")
 	if s.got.Len() > 0 {
 		t.Errorf("the socket got %q beside the writer", s.got.String())
 	}
 	out.take()
-	if buf, _ := out.take(); len(buf) > 0 {
-		t.Errorf("the writer took %q", buf)
+	if buf := out.take(); buf != nil {
+		t.Errorf("the writer took %q", *buf)
 	}
-	out.put(frameCall, text("three"))
+	put(out, frameCall, "three")
 	if want := "\x01\x00\x00\x00\x05three"; s.got.String() != want {
 		t.Errorf("after the writer the socket got %q; want %q", s.got.String(), want)
 	}
@@ -119,21 +119,18 @@ func TestDirectBesideTheWriter(t *testing.T) {
 func TestDirectAfterTheWriterTookReplies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := onSocket(new(fakeSocket), ConnConfig{ReplyDelay: 20 * time.Millisecond})
-		out.put(frameCall, text("one"))
+		put(out, frameCall, "one")
 		out.take()
-		out.put(frameReply, text("two"))
+		put(out, frameReply, "two")
 		for range 2 { // the reply, and then nothing
 			out.take()
 		}
 		time.Sleep(20 * time.Millisecond)
 		synctest.Wait()
-		out.put(frameReply, text("three"))
-		rung(out)
-		out.mu.Lock()
-		if len(out.buf) == 0 {
+		put(out, frameReply, "three")
+		if rung(out); len(waiting(out)) == 0 {
 			t.Error("the next reply does not wait")
 		}
-		out.mu.Unlock()
 		time.Sleep(20 * time.Millisecond)
 		synctest.Wait()
 		if !rung(out) {
@@ -150,11 +147,11 @@ func TestDirectNotifiesRoom(t *testing.T) {
 		out := onSocket(s, ConnConfig{MaxReplies: 20, ReplyDelay: 20 * time.Millisecond})
 		var told atomic.Int32
 		for round := int32(1); round <= 2; round++ {
-			out.put(frameReply, text("123456789012345"))
+			put(out, frameReply, "123456789012345")
 			if !out.whenRoom(nil) {
 				t.Error("full at the limit")
 			}
-			out.put(frameReply, text(""))
+			put(out, frameReply, "")
 			if out.whenRoom(func() { told.Add(1) }) {
 				t.Error("not full over the limit")
 			}
@@ -194,9 +191,9 @@ func TestDirect(t *testing.T) {
 	cfg := ConnConfig{MaxWaiting: 64 << 20, WriteTimeout: time.Minute}
 	out, done := newOutbox(near, &cfg), make(chan struct{})
 	defer close(done)
-	out.put(frameCall, text("first"))
-	if len(out.buf) != 0 || out.pooled != nil {
-		t.Errorf("%d bytes wait that a new socket takes, without a writer", len(out.buf))
+	put(out, frameCall, "first")
+	if len(waiting(out)) != 0 {
+		t.Errorf("%d bytes wait that a new socket takes, without a writer", len(waiting(out)))
 	}
 	go out.write(done)
 	sent := 1
@@ -207,7 +204,7 @@ func TestDirect(t *testing.T) {
 		return out.writing
 	}
 	for !waits() && sent < 2000 {
-		if err := out.put(frameCall, text(piece)); err != nil {
+		if err := put(out, frameCall, piece); err != nil {
 			t.Fatal(err)
 		}
 		sent++
@@ -216,7 +213,7 @@ func TestDirect(t *testing.T) {
 		t.Fatalf("the socket took %d pieces that nobody reads", sent)
 	}
 	for range 20 { // beside the writer
-		if err := out.put(frameCall, text(piece)); err != nil {
+		if err := put(out, frameCall, piece); err != nil {
 			t.Fatal(err)
 		}
 		sent++
