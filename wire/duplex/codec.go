@@ -76,11 +76,8 @@ func (k *clientCodec) WriteRequest(r *rpc.Request, args any) error {
 func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
 	if k.decoding {
 		k.decoding = false
-		if err := protocolError(k.in.End()); err != nil {
-			return k.fail(err)
-		}
-		if k.in.Borrowed() {
-			k.c.frames.release()
+		if err := k.c.endPayload(&k.in); err != nil {
+			return k.check(err)
 		}
 	}
 	payload, err := k.c.nextReply()
@@ -90,28 +87,24 @@ func (k *clientCodec) ReadResponseHeader(r *rpc.Response) error {
 	if err == nil {
 		k.decoding = true
 		k.in.Take(payload)
-		err = protocolError(k.in.Decode(r))
+		err = ProtocolError(k.in.Decode(r))
 	}
-	if err != nil {
-		return k.fail(err)
-	}
-	return nil
+	return k.check(err)
 }
 
 func (k *clientCodec) ReadResponseBody(reply any) error {
-	if err := protocolError(k.in.Decode(reply)); err != nil {
-		return k.fail(err)
-	}
-	return nil
+	return k.check(ProtocolError(k.in.Decode(reply)))
 }
 
-// fail ends the connection with err and returns err. net/rpc's goroutine then fails
-// the pending calls and returns.
-func (k *clientCodec) fail(err error) error {
-	k.c.end(err)
-	if !k.reported {
-		k.reported = true
-		k.c.running.Done()
+// check returns err. If err is not nil, check first ends the connection with it.
+// net/rpc's goroutine then fails the pending calls and returns.
+func (k *clientCodec) check(err error) error {
+	if err != nil {
+		k.c.end(err)
+		if !k.reported {
+			k.reported = true
+			k.c.running.Done()
+		}
 	}
 	return err
 }
@@ -148,22 +141,19 @@ func (k *serverCodec) serve(payload []byte) error {
 	// The error is dropped: k.err holds it if it ends the connection. A call of
 	// an unknown method does not; it gets a reply.
 	k.server.ServeRequest(k)
-	if k.err == nil {
-		k.err = protocolError(k.in.End())
-	}
-	if k.in.Borrowed() {
-		k.c.frames.release()
+	if err := k.c.endPayload(&k.in); k.err == nil {
+		k.err = err
 	}
 	return k.err
 }
 
 func (k *serverCodec) ReadRequestHeader(r *rpc.Request) error {
-	k.err = protocolError(k.in.Decode(r))
+	k.err = ProtocolError(k.in.Decode(r))
 	return k.err
 }
 
 func (k *serverCodec) ReadRequestBody(args any) error {
-	k.err = protocolError(k.in.Decode(args))
+	k.err = ProtocolError(k.in.Decode(args))
 	return k.err
 }
 
@@ -175,7 +165,7 @@ func (k *serverCodec) WriteResponse(r *rpc.Response, reply any) error {
 	// repeated, as net/rpc's own errors do.
 	r.ServiceMethod = ""
 	switch {
-	case r.Error == "", isRPCString(r.Error):
+	case r.Error == "", strings.HasPrefix(r.Error, rpcMark):
 	case strings.HasPrefix(r.Error, "rpc: "):
 		r.Error = FormatError(wire.Errorf(wire.UnknownMethod, "no such method"))
 	default: // a method without RunMethod
@@ -187,11 +177,11 @@ func (k *serverCodec) WriteResponse(r *rpc.Response, reply any) error {
 
 func (k *serverCodec) Close() error { return nil }
 
-// protocolError turns the error of gob for what the peer sent into a
-// [wire.ProtocolError]. It returns nil for nil.
-func protocolError(err error) error {
-	if err == nil {
-		return nil
+// endPayload returns an error if bytes of the payload that in has decoded are left.
+// If a value refers to the memory of the payload, that memory is not used again.
+func (c *Conn) endPayload(in *gob.Stream) error {
+	if in.Borrowed() {
+		c.frames.buf = nil
 	}
-	return wire.Errorf(wire.ProtocolError, "%w", err)
+	return ProtocolError(in.End())
 }

@@ -77,14 +77,11 @@ func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 		began:  time.Now(), serving: make(chan struct{}), done: make(chan struct{}),
 	}
 	c.running.Go(func() {
-		err := c.out.write(c.done)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = wire.Errorf(wire.Timeout, "writing to %v: no progress in time", nc.RemoteAddr()).WithCause(err)
-		} else if err != nil {
-			err = wire.Errorf(wire.Lost, "writing to %v: %w", nc.RemoteAddr(), err)
-		}
-		if err != nil {
-			c.end(err)
+		switch err := c.out.write(c.done); {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			c.end(wire.Errorf(wire.Timeout, "writing to %v: no progress in time", nc.RemoteAddr()).WithCause(err))
+		case err != nil:
+			c.end(wire.Errorf(wire.Lost, "writing to %v: %w", nc.RemoteAddr(), err))
 		}
 	})
 	c.running.Add(1) // until the client's codec has returned its last error

@@ -38,7 +38,7 @@ type frameReader struct {
 }
 
 // next returns the next frame. Its payload is valid until the next call, or for
-// ever after release.
+// ever if buf is set to nil before.
 func (r *frameReader) next() (frameKind, []byte, error) {
 	if err := r.ahead.wait(); err != nil {
 		return 0, nil, r.readError(err)
@@ -67,14 +67,14 @@ func (r *frameReader) next() (frameKind, []byte, error) {
 
 // wholeBuffered reports whether the next frame has been read ahead.
 func (r *frameReader) wholeBuffered() bool {
-	b := r.ahead.buffered()
+	b := r.ahead.buf
 	return len(b) >= frameHead && uint64(len(b)-frameHead) >= uint64(binary.BigEndian.Uint32(b[1:]))
 }
 
 // callsBehind counts the calls that have been read ahead, or returns 0 if there
 // cannot be as many as limit.
 func (r *frameReader) callsBehind(limit int) (n int) {
-	ahead := r.ahead.buffered()
+	ahead := r.ahead.buf
 	if len(ahead) < limit*frameHead {
 		return 0
 	}
@@ -96,7 +96,7 @@ func (r *frameReader) readError(err error) error {
 	peer := r.nc.RemoteAddr()
 	switch {
 	case errors.As(err, new(gob.Error)):
-		return protocolError(err)
+		return ProtocolError(err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return wire.Errorf(wire.Stalled, "a message from %v was not whole after %v", peer, r.timeout).WithCause(err)
 	case errors.Is(err, io.EOF):
@@ -113,9 +113,6 @@ type frameBuffer struct{ buf []byte }
 
 // frameStep is how many bytes of room the buffer makes before they arrive.
 const frameStep = 64 << 10
-
-// release leaves the payload that was read last to those who refer to it.
-func (f *frameBuffer) release() { f.buf = nil }
 
 // fill reads size bytes of r. If they are many, stream checks the bytes that have
 // arrived before fill makes room for more.

@@ -145,29 +145,24 @@ func giveBack(buf *[]byte) {
 	}
 }
 
-// full reports whether too many replies wait for a further call to be served.
-func (o *outbox) full() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.replies+o.repliesInWrite > o.maxQueuedReplies
-}
-
-// whenRoom reports whether the outbox has room for replies. If it is full, f is
-// called as soon as it has room, unless whenRoom is called again before. f must not
-// block.
+// whenRoom reports whether the outbox has room for replies, so that a further call
+// may be served. If it is full, f, which may be nil, is called as soon as it has
+// room, unless whenRoom is called again before. f must not block.
 func (o *outbox) whenRoom(f func()) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.onRoom = nil; o.replies+o.repliesInWrite <= o.maxQueuedReplies {
-		return true
+	if o.onRoom = f; o.hasRoom() {
+		o.onRoom = nil
 	}
-	o.onRoom = f
-	return false
+	return o.hasRoom()
 }
+
+// hasRoom is whenRoom with mu held.
+func (o *outbox) hasRoom() bool { return o.replies+o.repliesInWrite <= o.maxQueuedReplies }
 
 // notifyRoom calls onRoom if the outbox has room. mu is held.
 func (o *outbox) notifyRoom() {
-	if o.onRoom != nil && o.replies+o.repliesInWrite <= o.maxQueuedReplies {
+	if o.onRoom != nil && o.hasRoom() {
 		o.onRoom()
 		o.onRoom = nil
 	}

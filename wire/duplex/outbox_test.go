@@ -159,11 +159,11 @@ func TestOutboxFullAtTheLimit(t *testing.T) {
 func TestOutboxMaxQueuedReplies(t *testing.T) {
 	out := newOutbox(new(recorder), &ConnConfig{MaxWaiting: 40})
 	put(out, frameReply, strings.Repeat("x", 15))
-	if out.full() {
+	if !out.hasRoom() {
 		t.Error("full at half")
 	}
 	put(out, frameReply, "")
-	if !out.full() {
+	if out.hasRoom() {
 		t.Error("not full over half")
 	}
 }
@@ -178,11 +178,11 @@ func TestOutboxRoomAtTheLimit(t *testing.T) {
 	}
 	out.take() // 21 bytes are leaving
 	put(out, frameReply, strings.Repeat("x", 15))
-	if told > 0 || !out.full() {
+	if told > 0 || out.hasRoom() {
 		t.Errorf("told %d times while 41 bytes leave or wait", told)
 	}
 	out.take() // 20 bytes are leaving
-	if told != 1 || out.full() {
+	if told != 1 || !out.hasRoom() {
 		t.Errorf("told %d times while 20 bytes leave", told)
 	}
 	put(out, frameReply, "")
@@ -207,8 +207,8 @@ func TestOutboxFull(t *testing.T) {
 		expect := func(what string, full bool, tells int) {
 			t.Helper()
 			synctest.Wait()
-			if out.full() != full || told != tells {
-				t.Errorf("%s: full: %v, told %d times; want %v, %d", what, out.full(), told, full, tells)
+			if !out.hasRoom() != full || told != tells {
+				t.Errorf("%s: full: %v, told %d times; want %v, %d", what, !out.hasRoom(), told, full, tells)
 			}
 		}
 		put(out, frameCall, strings.Repeat("x", 100))

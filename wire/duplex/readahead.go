@@ -28,9 +28,6 @@ var readBuffers = sync.Pool{New: func() any { b := make([]byte, readAheadSize); 
 
 func newReadAhead(nc net.Conn) *readAhead { return &readAhead{nc: nc, socket: newSocketReader(nc)} }
 
-// buffered returns the bytes that have been read ahead.
-func (in *readAhead) buffered() []byte { return in.buf }
-
 // wait blocks until bytes have been read ahead.
 func (in *readAhead) wait() (err error) {
 	for len(in.buf) == 0 && err == nil {

@@ -35,8 +35,8 @@ func TestReadAhead(t *testing.T) {
 	over := errors.New("over")
 	s := &scripted{pieces: []string{"", "abcdef", "ghi", "jk"}, err: over}
 	in := newReadAhead(s)
-	if len(in.buffered()) > 0 || in.wait() != nil || string(in.buffered()) != "abcdef" || in.wait() != nil {
-		t.Errorf("%q is read ahead", in.buffered())
+	if len(in.buf) > 0 || in.wait() != nil || string(in.buf) != "abcdef" || in.wait() != nil {
+		t.Errorf("%q is read ahead", in.buf)
 	}
 	read := func(size int, want string, is error) {
 		t.Helper()

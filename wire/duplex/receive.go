@@ -50,7 +50,7 @@ func (c *Conn) takeCall(payload []byte) error {
 	case c.calls == nil:
 		return wire.Errorf(wire.ProtocolError, "%v called, and nothing is served here", c.nc.RemoteAddr())
 	case limit > 0 && len(c.pending.calls)+c.frames.callsBehind(limit) >= limit:
-	case c.pending.empty() && !c.out.full():
+	case c.pending.empty() && c.out.whenRoom(nil):
 		return c.serveCall(payload)
 	case c.pending.push(payload):
 		return nil

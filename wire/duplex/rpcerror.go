@@ -14,6 +14,24 @@ import (
 
 // rpcerror.go carries errors through net/rpc, which carries only strings.
 
+// ProtocolError turns the error of package gob for what the peer sent into a
+// [wire.ProtocolError]. It returns nil for nil.
+func ProtocolError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return wire.Errorf(wire.ProtocolError, "%w", err)
+}
+
+// Clip returns text cut to at most n bytes and a mark that says so. The peer may
+// send text of any length; no error or log line grows with it.
+func Clip(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n], "") + "…"
+}
+
 // rpcMark begins the string that stands for a [*wire.Error].
 const rpcMark = "mom:"
 
@@ -78,14 +96,6 @@ func ParseError(sent string) *wire.Error {
 	}
 }
 
-// isRPCString reports whether the error of a served method is FormatError's.
-func isRPCString(text string) bool { return strings.HasPrefix(text, rpcMark) }
-
-// wireError is the error that a served method returns to net/rpc.
-type wireError string
-
-func (s wireError) Error() string { return string(s) }
-
 // RunMethod runs the body of a served method. It returns its error in the form that
 // keeps the code through net/rpc. If body panics, RunMethod calls onPanic, which
 // may be nil, and returns "internal error", so that a defect in one call does not
@@ -96,11 +106,11 @@ func RunMethod(onPanic func(value any, stack []byte), body func() error) (err er
 			if onPanic != nil {
 				onPanic(v, debug.Stack())
 			}
-			err = wireError(FormatError(wire.Errorf(wire.InternalError, "internal error")))
+			err = errors.New(toRPC(nil))
 		}
 	}()
 	if err := body(); err != nil {
-		return wireError(toRPC(err))
+		return errors.New(toRPC(err))
 	}
 	return nil
 }

@@ -35,20 +35,12 @@ func newDirect(nc net.Conn) *direct {
 // rawSocket returns the socket nc, nil if nc is not a socket. A type that wraps a
 // socket is not one: it may count, slow or encrypt the bytes.
 func rawSocket(nc net.Conn) syscall.RawConn {
-	var socket syscall.Conn
-	switch nc := nc.(type) {
-	case *net.TCPConn:
-		socket = nc
-	case *net.UnixConn:
-		socket = nc
-	default:
-		return nil
+	switch nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		raw, _ := nc.(syscall.Conn).SyscallConn()
+		return raw // nil if nc has been closed
 	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	return raw
+	return nil
 }
 
 // write returns how many bytes the socket took. If an error occurs it returns 0, and

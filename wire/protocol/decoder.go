@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 	"mom.internal/wire/internal/gob"
 )
 
@@ -22,17 +23,8 @@ type EventDecoder struct {
 // types.
 func NewEventDecoder(types []byte) *EventDecoder {
 	d := new(EventDecoder)
-	d.err = refused(d.values.Define(types))
+	d.err = duplex.ProtocolError(d.values.Define(types))
 	return d
-}
-
-// refused turns the error of gob for a stream into a [wire.ProtocolError]. It
-// returns nil for nil.
-func refused(err error) error {
-	if err == nil {
-		return nil
-	}
-	return wire.Errorf(wire.ProtocolError, "%w", err)
 }
 
 // Open makes data, which holds count events, the next to be decoded. The caller
@@ -59,7 +51,7 @@ func (d *EventDecoder) next() (*wire.Event, error) {
 		d.record = record{}
 		before := d.values.Left()
 		if err := d.values.Decode(&d.record); err != nil {
-			return nil, refused(err)
+			return nil, duplex.ProtocolError(err)
 		}
 		if d.record.Run != nil || d.record.Package != nil {
 			if err := d.keep(before - d.values.Left()); err != nil {
