@@ -14,7 +14,7 @@ import (
 // immutable.
 type Definition struct {
 	number uint64
-	run    *Definition // the run's, in the definition of a package; else nil
+	run    *Definition // the run's; in a run's definition, that itself
 	bytes  []byte
 
 	// The content, to compare with the next event.
@@ -24,24 +24,17 @@ type Definition struct {
 }
 
 // JobID returns the JobID of the events that d completes.
-func (d *Definition) JobID() uuid.UUID { return d.ofRun().said.JobID }
+func (d *Definition) JobID() uuid.UUID { return d.run.said.JobID }
 
 // RunID returns the RunID of the events that d completes.
-func (d *Definition) RunID() uuid.UUID { return d.ofRun().said.RunID }
+func (d *Definition) RunID() uuid.UUID { return d.run.said.RunID }
 
 // Name returns the name of their job, "" if the events do not hold it.
 func (d *Definition) Name() string {
-	if init := d.ofRun().said.Initialize; init != nil {
+	if init := d.run.said.Initialize; init != nil {
 		return init.Name
 	}
 	return ""
-}
-
-func (d *Definition) ofRun() *Definition {
-	if d.run != nil {
-		return d.run
-	}
-	return d
 }
 
 // RunDefs are the latest definitions of one run, which an [EventEncoder] uses again.
@@ -84,30 +77,31 @@ func (c *RunDefs) keep(run, pack *Definition) {
 }
 
 func (d *Definition) fitsRun(ev *wire.Event) bool {
-	init, said := ev.Data.Initialize, d.said.Initialize
-	if ev.JobID != d.said.JobID || ev.RunID != d.said.RunID || (init == nil) != (said == nil) {
-		return false
-	}
-	return init == nil || *init == *said
+	return ev.JobID == d.said.JobID && ev.RunID == d.said.RunID && same(ev.Data.Initialize, d.said.Initialize)
 }
 
 func (d *Definition) fitsPackage(ev *wire.Event) bool {
-	h, b := ev.Data.Header, ev.Data.Body
-	if (h == nil) != (d.header == nil) || (b == nil) != (d.body == nil) {
-		return false
-	}
-	return (h == nil || constHeader(h) == *d.header) && (b == nil || constBody(b) == *d.body)
+	return same(constHeader(ev.Data.Header), d.header) && same(constBody(ev.Data.Body), d.body)
 }
+
+// same reports whether a and b point to equal values, or both are nil.
+func same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // constHeader returns h without the fields that change while the package moves.
-func constHeader(h *wire.PackageHeader) wire.PackageHeader {
+func constHeader(h *wire.PackageHeader) *wire.PackageHeader {
+	if h == nil {
+		return nil
+	}
 	c := *h
 	c.SizeOfSentData, c.SizeOfReceivedData = 0, 0
-	return c
+	return &c
 }
 
-func constBody(b *wire.PackageBody) wire.PackageBody {
+func constBody(b *wire.PackageBody) *wire.PackageBody {
+	if b == nil {
+		return nil
+	}
 	c := *b
 	c.Item = ""
-	return c
+	return &c
 }

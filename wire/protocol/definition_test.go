@@ -85,7 +85,12 @@ func TestDefinitionCount(t *testing.T) {
 // TestSentDefsSendOnce: a receiver is sent each definition once, a package's after
 // its run's, and again after it was forgotten.
 func TestSentDefsSendOnce(t *testing.T) {
-	run := &Definition{number: 1, bytes: []byte("R")}
+	defineRun := func(number uint64, bytes string) *Definition {
+		d := &Definition{number: number, bytes: []byte(bytes)}
+		d.run = d
+		return d
+	}
+	run := defineRun(1, "R")
 	pack := &Definition{number: 2, run: run, bytes: []byte("P")}
 	other := &Definition{number: 3, run: run, bytes: []byte("O")}
 	var k SentDefs
@@ -98,12 +103,12 @@ func TestSentDefsSendOnce(t *testing.T) {
 		}
 	}
 	for n := range uint64(maxDefinitions - 3) {
-		k.Append(nil, &Definition{number: 100 + n, bytes: []byte("X")})
+		k.Append(nil, defineRun(100+n, "X"))
 	}
 	for i, step := range []struct {
 		d    *Definition
 		want string
-	}{{pack, ""}, {&Definition{number: 4, run: &Definition{number: 5, bytes: []byte("S")}, bytes: []byte("Q")}, "SQ"}, {pack, "RP"}, {other, "O"}} { // S is the first over the bound
+	}{{pack, ""}, {&Definition{number: 4, run: defineRun(5, "S"), bytes: []byte("Q")}, "SQ"}, {pack, "RP"}, {other, "O"}} { // S is the first over the bound
 		if got := string(k.Append(nil, step.d)); got != step.want {
 			t.Errorf("at the bound, step %d: %q; want %q", i, got, step.want)
 		}
@@ -158,7 +163,7 @@ func TestDefinitionSays(t *testing.T) {
 		ev := ev
 		change(&ev)
 		def, _, err := NewEventEncoder().Encode(&ev, new(RunDefs), 1<<20)
-		if err != nil || def.JobID() != ev.JobID || def.RunID() != ev.RunID || def.Name() != "site" || (def.run == nil) != (what == "run") {
+		if err != nil || def.JobID() != ev.JobID || def.RunID() != ev.RunID || def.Name() != "site" || (def.run == def) != (what == "run") {
 			t.Errorf("%s: %v %v %q, %v", what, def.JobID(), def.RunID(), def.Name(), err)
 		}
 	}

@@ -29,10 +29,6 @@ const (
 	endpointSize = endpointHead + nonceSize + sha256.Size
 )
 
-func errNoEndpoint() *wire.Error {
-	return wire.Errorf(wire.CallbackFailed, "the callback address did not prove to be the endpoint of this subscription")
-}
-
 // proof returns what only a holder of the ticket can compute from the nonce.
 func proof(ticket []byte, role string, nonce []byte) []byte {
 	mac := hmac.New(sha256.New, ticket)
@@ -75,21 +71,17 @@ func OfferEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure fun
 func TakeEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure func(net.Conn) (net.Conn, error)) (net.Conn, error) {
 	nc.SetDeadline(time.Now().Add(timeout))
 	defer nc.SetDeadline(time.Time{})
-	// The subscriber is told the error. The address may be somebody else's, so the
-	// error does not say what that sent.
-	head, said := make([]byte, endpointHead), make([]byte, endpointSize-endpointHead)
-	if _, err := io.ReadFull(nc, head); err != nil {
-		return nil, errNoEndpoint()
+	said := make([]byte, endpointSize)
+	head, nonce, sum := said[:endpointHead], said[endpointHead:endpointHead+nonceSize], said[endpointHead+nonceSize:]
+	// If the head is wrong, do not wait for more, because a banner may be shorter
+	// than a proof. A proof that is cut off does not hold.
+	if _, err := io.ReadFull(nc, head); err == nil && bytes.Equal(head, endpointOpening) {
+		io.ReadFull(nc, said[endpointHead:])
 	}
-	if !bytes.Equal(head, endpointOpening) {
-		return nil, errNoEndpoint() // do not wait, because a banner may be shorter than a proof
-	}
-	if _, err := io.ReadFull(nc, said); err != nil {
-		return nil, errNoEndpoint()
-	}
-	nonce := said[:nonceSize]
-	if !hmac.Equal(said[nonceSize:], proof(ticket, "endpoint", nonce)) {
-		return nil, errNoEndpoint()
+	if !hmac.Equal(sum, proof(ticket, "endpoint", nonce)) {
+		// The subscriber is told the error. The address may be somebody else's, so
+		// the error does not say what that sent.
+		return nil, wire.Errorf(wire.CallbackFailed, "the callback address did not prove to be the endpoint of this subscription")
 	}
 	secured, err := secure(nc)
 	if err != nil {

@@ -80,7 +80,7 @@ func (e *EventEncoder) Encode(ev *wire.Event, common *RunDefs, limit int) (*Defi
 func (e *EventEncoder) defineRun(ev *wire.Event) *Definition {
 	e.number++
 	d := &Definition{number: e.number, said: runDefinition{JobID: ev.JobID, RunID: ev.RunID}}
-	e.record.Of = d.number
+	d.run, e.record.Of = d, d.number
 	out := d.said
 	if init := ev.Data.Initialize; init != nil {
 		said, sent := *init, *init
@@ -95,15 +95,7 @@ func (e *EventEncoder) defineRun(ev *wire.Event) *Definition {
 
 func (e *EventEncoder) definePackage(ev *wire.Event, run *Definition) *Definition {
 	e.number++
-	d := &Definition{number: e.number, run: run}
-	if h := ev.Data.Header; h != nil {
-		c := constHeader(h)
-		d.header = &c
-	}
-	if b := ev.Data.Body; b != nil {
-		c := constBody(b)
-		d.body = &c
-	}
+	d := &Definition{number: e.number, run: run, header: constHeader(ev.Data.Header), body: constBody(ev.Data.Body)}
 	e.record.Of, e.record.Package = d.number, &packageDefinition{Run: run.number, Header: d.header, Body: d.body}
 	d.bytes = bytes.Clone(e.encode())
 	return d

@@ -126,14 +126,14 @@ func versionError(nc net.Conn, version uint8) *wire.Error {
 
 // greetError says why the peer's half of the greeting did not arrive. Its cause is
 // err.
-func greetError(nc net.Conn, err error) *wire.Error {
+func greetError(nc net.Conn, err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return wire.Errorf(wire.Timeout, "%v did not greet in time; is it a MoM server?", nc.RemoteAddr()).WithCause(err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return wire.Errorf(wire.Lost, "%v closed the connection before it greeted; is it a MoM server?", nc.RemoteAddr()).WithCause(err)
 	case isCertificateAlert(err): // with TLS 1.3 a client gets the alert after its handshake
-		return handshakeError(nc.RemoteAddr(), err).WithCause(err)
+		return HandshakeError(nc.RemoteAddr(), err)
 	}
 	return wire.Errorf(wire.Lost, "greeting %v: %w", nc.RemoteAddr(), err)
 }

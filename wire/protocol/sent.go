@@ -40,7 +40,7 @@ func (k *SentDefs) Append(dst []byte, d *Definition) []byte {
 	if k.has(d) {
 		return dst
 	}
-	if d.run != nil && !k.has(d.run) {
+	if d.run != d && !k.has(d.run) {
 		dst = k.send(dst, d.run)
 	}
 	return k.send(dst, d)

@@ -67,31 +67,27 @@ func HandshakeError(peer net.Addr, err error) error {
 	if err == nil {
 		return nil
 	}
-	return handshakeError(peer, err).WithCause(err)
-}
-
-// handshakeError is HandshakeError without the cause.
-func handshakeError(peer net.Addr, err error) *wire.Error {
 	var verification *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	text := duplex.Clip(err.Error(), maxTLSWords)
+	e := wire.Errorf(wire.Lost, "TLS with %v: %s", peer, text)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return wire.Errorf(wire.Timeout, "the TLS handshake with %v did not end in time", peer)
+		e = wire.Errorf(wire.Timeout, "the TLS handshake with %v did not end in time", peer)
 	case errors.Is(err, context.Canceled):
-		return wire.Errorf(wire.Closed, "the TLS handshake with %v was given up: %s", peer, text)
+		e = wire.Errorf(wire.Closed, "the TLS handshake with %v was given up: %s", peer, text)
 	case errors.As(err, &record):
-		return wire.Errorf(wire.TLSMismatch, "%v does not speak TLS: it answered %s", peer, describe(record.RecordHeader[:]))
+		e = wire.Errorf(wire.TLSMismatch, "%v does not speak TLS: it answered %s", peer, describe(record.RecordHeader[:]))
 	case errors.As(err, &verification):
-		return wire.Errorf(wire.BadCertificate, "the certificate of %v is not accepted: %s", peer, duplex.Clip(verification.Err.Error(), maxTLSWords))
+		e = wire.Errorf(wire.BadCertificate, "the certificate of %v is not accepted: %s", peer, duplex.Clip(verification.Err.Error(), maxTLSWords))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return wire.Errorf(wire.Lost, "%v closed the connection within the TLS handshake", peer)
+		e = wire.Errorf(wire.Lost, "%v closed the connection within the TLS handshake", peer)
 	case isCertificateAlert(err):
-		return wire.Errorf(wire.BadCertificate, "%v does not accept this side's certificate: %s", peer, text)
+		e = wire.Errorf(wire.BadCertificate, "%v does not accept this side's certificate: %s", peer, text)
 	case strings.Contains(text, "certificate"):
-		return wire.Errorf(wire.BadCertificate, "TLS with %v: %s", peer, text)
+		e = wire.Errorf(wire.BadCertificate, "TLS with %v: %s", peer, text)
 	}
-	return wire.Errorf(wire.Lost, "TLS with %v: %s", peer, text)
+	return e.WithCause(err)
 }
 
 // isCertificateAlert reports whether err is a TLS alert by which the peer refuses

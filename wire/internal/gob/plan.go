@@ -113,23 +113,23 @@ func (p *planner) step(ref typeRef, ours reflect.Type) (s readStep) {
 // skips returns how a value is skipped; t is its type, nil for a basic type.
 func skips(id int64, t *typeDef) action {
 	switch {
+	case t != nil && t.kind == kindSlice:
+		return skipSlice
+	case t != nil && t.kind == kindStruct:
+		return skipStruct
 	case id == idComplex:
 		return skipComplex
-	case id == idBytes || id == idString:
-		return skipBytes
-	case id < idComplex:
+	case t == nil && id != idBytes && id != idString:
 		return skipNumber
-	case t.kind == kindSlice:
-		return skipSlice
-	case t.kind == kindStruct:
-		return skipStruct
 	}
 	return skipBytes
 }
 
 // sets returns how a value becomes one of ours, skipNumber if it cannot.
 func sets(id int64, t *typeDef, ours reflect.Type) action {
-	own, binary := ownEncoding(ours)
+	pointer := reflect.PointerTo(ours)
+	own := pointer.Implements(reflect.TypeFor[gob.GobDecoder]())
+	binary := pointer.Implements(reflect.TypeFor[encoding.BinaryUnmarshaler]())
 	kind := ours.Kind()
 	bytes := kind == reflect.Slice && ours.Elem().Kind() == reflect.Uint8
 	switch {
@@ -157,12 +157,6 @@ func sets(id int64, t *typeDef, ours reflect.Type) action {
 		return setStruct
 	}
 	return skipNumber
-}
-
-// ownEncoding reports whether a type decodes itself, and by which method.
-func ownEncoding(t reflect.Type) (own, binary bool) {
-	p := reflect.PointerTo(t)
-	return p.Implements(reflect.TypeFor[gob.GobDecoder]()), p.Implements(reflect.TypeFor[encoding.BinaryUnmarshaler]())
 }
 
 // within plans a slice or a struct. Each pair is planned once, however often it

@@ -25,9 +25,7 @@ type streamPlan struct {
 // the text of an error.
 const maxHead = 64 << 10
 
-func tooLongHead() error {
-	return errorf("a head of a call or a reply of more than %d bytes", maxHead)
-}
+var errLongHead = errorf("a head of a call or a reply of more than %d bytes", maxHead)
 
 // Take begins the next payload.
 func (s *Stream) Take(payload []byte) {
@@ -50,7 +48,7 @@ func (s *Stream) Decode(v any) error {
 			}
 			continue
 		case s.atHead && len(msg.b) > maxHead:
-			return tooLongHead()
+			return errLongHead
 		}
 		s.atHead = false
 		pair, target := typePair{id: id}, reflect.Value{}
@@ -111,7 +109,7 @@ func (s *Stream) Precheck(part []byte) error {
 			}
 			continue
 		case values == 0 && size > maxHead:
-			return tooLongHead()
+			return errLongHead
 		}
 		values++
 		step, _, err := types.plan(id, nil)

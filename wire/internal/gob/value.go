@@ -146,9 +146,13 @@ func (d *valueReader) set(step *readStep, v reflect.Value) {
 	}
 	switch step.do {
 	case setInt:
-		d.check(setInteger(v, d.in.int()))
+		n := d.in.int()
+		d.check(!v.OverflowInt(n))
+		v.SetInt(n)
 	case setUint:
-		d.check(setUnsigned(v, d.in.uint()))
+		n := d.in.uint()
+		d.check(!v.OverflowUint(n))
+		v.SetUint(n)
 	case setString:
 		v.SetString(d.text())
 	case setBool:
@@ -186,22 +190,6 @@ func (d *valueReader) check(ok bool) {
 	if !ok {
 		d.in.fault()
 	}
-}
-
-func setInteger(v reflect.Value, n int64) bool {
-	if v.OverflowInt(n) {
-		return false
-	}
-	v.SetInt(n)
-	return true
-}
-
-func setUnsigned(v reflect.Value, n uint64) bool {
-	if v.OverflowUint(n) {
-		return false
-	}
-	v.SetUint(n)
-	return true
 }
 
 // maxWords bounds the memory that strings share, and so the bytes that one string

@@ -117,16 +117,10 @@ func appendInt(dst []byte, n int64) []byte {
 type Writer struct {
 	enc     *gob.Encoder // writes to out
 	out     []byte       // what Append appends to
-	ids     []typeID     // of the types that the Writer encodes itself
+	ids     []typePair   // of the types that the Writer encodes itself
 	defines bool         // enc writes a value only to define its type; the value is discarded
 	id      int64        // the type's number in that value
 	fields  Fields
-}
-
-// typeID is a type and its number in the stream.
-type typeID struct {
-	typ reflect.Type
-	id  int64
 }
 
 // NewWriter returns a Writer for a new stream.
@@ -159,14 +153,14 @@ func (w *Writer) Append(dst []byte, v any) ([]byte, error) {
 func (w *Writer) idOf(v any) (int64, error) {
 	typ := reflect.TypeOf(v)
 	for _, known := range w.ids {
-		if known.typ == typ {
+		if known.ours == typ {
 			return known.id, nil
 		}
 	}
 	w.defines = true
 	err := w.enc.EncodeValue(reflect.New(typ.Elem()))
 	w.defines = false
-	w.ids = append(w.ids, typeID{typ, w.id})
+	w.ids = append(w.ids, typePair{w.id, typ})
 	return w.id, err
 }
 
