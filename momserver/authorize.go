@@ -84,7 +84,11 @@ func (c *clientConn) authorize(ctx context.Context, hello *protocol.Hello, state
 		return id, nil
 	}
 	asked := Applicant{Addr: c.nc.RemoteAddr().String(), Identity: id.name, Token: hello.Token, TLS: state}
-	grant, err := c.callAuthorize(ctx, asked)
+	var grant Grant
+	err := c.srv.callConfigFunc("Config.Authorize", asked.Addr, func() (err error) {
+		grant, err = cfg.Authorize(ctx, asked)
+		return err
+	})
 	var e *wire.Error
 	switch {
 	case err == nil && ctx.Err() == nil:
@@ -101,15 +105,6 @@ func (c *clientConn) authorize(ctx context.Context, hello *protocol.Hello, state
 		id.name = grant.Identity
 	}
 	return id, nil
-}
-
-// callAuthorize calls Config.Authorize. A panic refuses the client.
-func (c *clientConn) callAuthorize(ctx context.Context, asked Applicant) (grant Grant, err error) {
-	err = c.srv.callConfigFunc("Config.Authorize", asked.Addr, func() (err error) {
-		grant, err = c.srv.cfg.Authorize(ctx, asked)
-		return err
-	})
-	return grant, err
 }
 
 // sameToken compares in constant time, whatever the lengths. If no token is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/rpc"
+	"slices"
 	"time"
 
 	"mom.internal/wire"
@@ -102,12 +103,7 @@ func (s *sender) removeCall(c *call) {
 	s.timeouts.Remove(c.timeoutEntry)
 	c.timeoutEntry = nil
 	c.sub.unansweredBytes -= c.bytes
-	for i, other := range c.sub.unanswered {
-		if other == c {
-			c.sub.unanswered = append(c.sub.unanswered[:i], c.sub.unanswered[i+1:]...)
-			break
-		}
-	}
+	c.sub.unanswered = slices.DeleteFunc(c.sub.unanswered, func(other *call) bool { return other == c })
 }
 
 // untilDue returns the time until the next call times out, a heartbeat is due,

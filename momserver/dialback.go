@@ -113,10 +113,7 @@ func (s *Server) dialTCP(ctx context.Context, source netip.AddrPort, addr string
 // dialResolved resolves addr once, and has Config.DialContext try the
 // addresses. Like a net.Dialer, it returns the first error.
 func (s *Server) dialResolved(ctx context.Context, source netip.AddrPort, addr string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
+	host, port, _ := net.SplitHostPort(addr) // checkCallback has accepted it
 	ips, err := net.DefaultResolver.LookupIPAddr(ctx, host)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package momserver
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,8 +92,7 @@ func (d *drops) add(drop Drop) {
 	defer d.mu.Unlock()
 	d.counts[drop.Reason]++
 	if len(d.recent) == maxDrops {
-		copy(d.recent, d.recent[1:])
-		d.recent = d.recent[:maxDrops-1]
+		d.recent = slices.Delete(d.recent, 0, 1)
 	}
 	d.recent = append(d.recent, drop)
 }
@@ -107,5 +107,5 @@ func (d *drops) report() (map[Reason]uint64, []Drop) {
 			counts[Reason(r)] = n
 		}
 	}
-	return counts, append([]Drop(nil), d.recent...)
+	return counts, slices.Clone(d.recent)
 }

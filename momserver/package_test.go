@@ -442,7 +442,7 @@ func TestTimes(t *testing.T) {
 // TestStartWhileDraining refuses a run that would begin during Shutdown.
 func TestStartWhileDraining(t *testing.T) {
 	srv := New(Config{})
-	srv.raisePhase(shuttingDown)
+	srv.phase = shuttingDown
 	if j, err := srv.StartJob(uuid.New(), wire.InitializeData{}); !errors.Is(err, wire.Closed) || j != nil || srv.hist.Head() != 0 {
 		t.Errorf("%v, after %d events", err, srv.hist.Head())
 	}

@@ -78,9 +78,8 @@ func (l *minuteLimit) waitLocked(addr netip.Addr, now time.Time) time.Duration {
 func limitKey(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
 	if addr.Is6() {
-		if network, err := addr.Prefix(64); err == nil {
-			return network.Addr()
-		}
+		network, _ := addr.Prefix(64) // cannot fail, because addr has 128 bits and no zone
+		return network.Addr()
 	}
 	return addr
 }

@@ -156,8 +156,6 @@ func (s *Server) publish(ev *wire.Event, ofJob bool) error {
 	return nil
 }
 
-var errNotServing = errors.New("momserver: not serving yet: Serve has not been called")
-
 // Health returns nil while the server serves, from the first Serve to Shutdown
 // or Close. Otherwise it returns why not: a [wire.Draining] error during
 // Shutdown, [ErrServerClosed] after Shutdown or Close, and another error before
@@ -170,7 +168,7 @@ func (s *Server) Health() error {
 	defer s.mu.Unlock()
 	switch s.phase {
 	case created:
-		return errNotServing
+		return errors.New("momserver: not serving yet: Serve has not been called")
 	case serving:
 		return nil
 	case shuttingDown:
@@ -197,12 +195,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
-	jobs, wasServing := s.raisePhase(shuttingDown)
-	for _, j := range jobs {
-		j.serverStops("the server shut down before the run ended")
-	}
-	s.hist.Close()
-	if !wasServing {
+	if !s.raisePhase(shuttingDown, "the server shut down before the run ended") {
 		return s.Close()
 	}
 	s.sender.postDrain()
@@ -238,21 +231,17 @@ func (s *Server) Close() error {
 	if s == nil {
 		return nil
 	}
-	jobs, _ := s.raisePhase(shuttingDown)
-	for _, j := range jobs {
-		j.serverStops("the server closed before the run ended")
-	}
-	s.hist.Close()
-	s.raisePhase(closed)
+	s.raisePhase(closed, "the server closed before the run ended")
 	s.endLife()
 	s.closeConns()
 	s.running.Wait()
 	return nil
 }
 
-// raisePhase raises the phase and closes the listeners. It returns the runs
-// that have not ended, and whether the sender was started.
-func (s *Server) raisePhase(next phase) ([]*Job, bool) {
+// raisePhase raises the phase, closes the listeners, ends the runs that have not
+// ended for the reason why, and refuses further events. It reports whether the
+// sender was started.
+func (s *Server) raisePhase(next phase, why string) (ran bool) {
 	s.mu.Lock()
 	s.phase = max(s.phase, next)
 	listeners, jobs, ran := slices.Collect(maps.Keys(s.listeners)), slices.Collect(maps.Keys(s.jobs)), s.senderStarted
@@ -260,7 +249,11 @@ func (s *Server) raisePhase(next phase) ([]*Job, bool) {
 	for _, l := range listeners {
 		l.Close()
 	}
-	return jobs, ran
+	for _, j := range jobs {
+		j.serverStops(why)
+	}
+	s.hist.Close()
+	return ran
 }
 
 // closeConns ends every connection. A connection that is accepted later is

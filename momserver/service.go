@@ -1,6 +1,7 @@
 package momserver
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"sync"
@@ -176,24 +177,17 @@ func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) err
 		if err != nil {
 			return err
 		}
-		most := history.Portion{Last: math.MaxUint64, Looks: maxHistoryLooks, Events: int(min(args.Max, 1<<20)), Bytes: maxPage}
-		if args.Max == 0 {
-			most.Events = 1 << 20
-		}
-		missed := at.Missed
-		at.Missed = 0
+		events := min(cmp.Or(args.Max, math.MaxUint32), 1<<20)
+		most := history.Portion{Last: math.MaxUint64, Looks: maxHistoryLooks, Events: int(events), Bytes: maxPage}
 		reader := history.NewReader(&wire.Filter{}, sv.identity.visible)
 		var n int
-		for {
-			reply.Events, n = h.Read(&at, &reader, most, sv.newPage())
-			if at.Missed == 0 {
-				break
-			}
-			missed += at.Missed // events left the cache in between
+		for again := true; again; again = at.Missed > 0 { // events have left the cache in between
+			reply.Missed += at.Missed
 			at.Missed = 0
+			reply.Events, n = h.Read(&at, &reader, most, sv.newPage())
 		}
 		reply.Epoch, reply.Types, reply.Count = h.Epoch(), h.Types(), uint32(n)
-		reply.Next, reply.Missed, reply.More = at.Next, missed, at.Next <= at.Head
+		reply.Next, reply.More = at.Next, at.Next <= at.Head
 		return nil
 	})
 }

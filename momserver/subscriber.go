@@ -45,29 +45,9 @@ type subscriber struct {
 
 	request request // guarded by the sender's mu
 
-	mu      sync.Mutex // guards all below
-	figures figures
-}
-
-// figures is what the sender publishes about a subscriber.
-type figures struct {
-	next       uint64
-	caughtUp   bool
-	sent       uint64
-	missed     uint64
-	credit     uint64
-	unanswered int
-	rtt        time.Duration
-}
-
-// lag returns how many events up to head have not been sent, and the next one
-// to send. A caught-up subscriber has all events before scanned. While the
-// position of the subscription is not known, which makes next 0, lag returns 0.
-func (f *figures) lag(head, scanned uint64) (lag, next uint64) {
-	if next = f.next; f.caughtUp {
-		next = max(next, scanned)
-	}
-	return head - min(head, next-1), next
+	mu          sync.Mutex     // guards all below
+	figures     SubscriberInfo // how far the subscription has got; info adds the rest
+	wasCaughtUp bool           // caughtUp, when figures were updated
 }
 
 // creditLeft returns how many more events, and bytes of events, may be sent. It
@@ -152,27 +132,29 @@ func (sub *subscriber) updateFigures(missed uint64, rtt time.Duration) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	f := &sub.figures
-	f.next, f.caughtUp, f.sent, f.unanswered = sub.at.Next, sub.caughtUp, sub.sent, len(sub.unanswered)
-	f.credit, _ = sub.creditLeft()
-	f.missed += missed
+	f.Next, f.Delivered, f.InFlight, sub.wasCaughtUp = sub.at.Next, sub.sent, len(sub.unanswered), sub.caughtUp
+	f.Credit, _ = sub.creditLeft()
+	f.Missed += missed
 	if rtt > 0 {
-		f.rtt = rtt
+		f.RTT = rtt
 	}
 }
 
 // info returns what an operator may know. head is the newest event, and scanned
-// is the first event that the sender has not looked at.
+// is the first event that the sender has not looked at: a caught-up subscriber has
+// all events before it. While the position of the subscription is not known, Next
+// and Lag are 0.
 func (sub *subscriber) info(head, scanned uint64) SubscriberInfo {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	i := SubscriberInfo{
-		Name: sub.name, Identity: sub.identity.name, Addr: sub.addr, Since: sub.since,
-		Credit: sub.figures.credit, Delivered: sub.figures.sent, Missed: sub.figures.missed,
-		InFlight: sub.figures.unanswered, RTT: sub.figures.rtt,
-	}
+	i := sub.figures
+	i.Name, i.Identity, i.Addr, i.Since = sub.name, sub.identity.name, sub.addr, sub.since
 	if sub.callbackConn != sub.conn {
 		i.Callback = sub.callbackConn.RemoteAddr().String()
 	}
-	i.Lag, i.Next = sub.figures.lag(head, scanned)
+	if sub.wasCaughtUp {
+		i.Next = max(i.Next, scanned)
+	}
+	i.Lag = head - min(head, i.Next-1)
 	return i
 }

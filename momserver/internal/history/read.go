@@ -1,6 +1,7 @@
 package history
 
 import (
+
 	"github.com/google/uuid"
 
 	"mom.internal/wire/protocol"
