@@ -1,8 +1,6 @@
 package momclient
 
 import (
-	"github.com/google/uuid"
-
 	"mom.internal/wire"
 	"mom.internal/wire/protocol"
 )
@@ -51,10 +49,7 @@ func (ch *chunk) decode(left int) (*wire.Event, error) {
 	if !ch.snapshot {
 		ch.floor = ev.Seq + 1
 	}
-	ev.Epoch, ev.Snapshot = ch.epoch(), ch.snapshot
+	ev.Epoch, ev.Snapshot = ch.session.epoch, ch.snapshot
 	ev.Missed, ch.missed = ch.missed, 0
 	return ev, nil
 }
-
-// epoch returns the epoch of the server that sent the chunk.
-func (ch *chunk) epoch() uuid.UUID { return ch.session.epoch }

@@ -18,8 +18,8 @@ import (
 // served on it yet.
 type greetedConn struct {
 	conn      *duplex.Conn
-	local     net.Addr
-	epoch     uuid.UUID
+	local     net.Addr  // the client's end
+	epoch     uuid.UUID // of the server
 	heartbeat time.Duration
 }
 

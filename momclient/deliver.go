@@ -2,10 +2,10 @@ package momclient
 
 import (
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // PanicError is a panic in a handler.
@@ -47,7 +47,7 @@ func (c *Client) deliverEvents() {
 func (c *Client) next(consumer *consumer, ev *wire.Event) (delivery, bool) {
 	d, ok := c.inbox.next(consumer, ev)
 	if d.session != nil && d.credit != nil {
-		d.session.giveCredit(d.credit)
+		d.session.conn.Client().Go(protocol.MethodCredit, d.credit, &protocol.Nothing{}, nil) // nobody waits for the reply
 	}
 	return d, ok
 }
@@ -80,15 +80,7 @@ func (c *Client) runHandler(ev *wire.Event, handler func()) {
 			event := *ev // a copy, because the next event is decoded into ev
 			p.Event = &event
 		}
-		if c.opts.OnPanic != nil {
-			c.opts.OnPanic(p)
-			return
-		}
-		log := c.opts.Logger
-		if log == nil {
-			log = slog.Default()
-		}
-		log.Error(p.Error(), "stack", string(p.Stack))
+		c.opts.OnPanic(p)
 	}()
 	handler()
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,12 +87,7 @@ func (c *Client) listen(local net.Addr) (*endpoint, error) {
 // isTemporary reports whether the system lacked something that may be available
 // again at the next attempt.
 func isTemporary(err error) bool {
-	for _, lack := range errResources {
-		if errors.Is(err, lack) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(errResources, func(lack error) bool { return errors.Is(err, lack) })
 }
 
 // accept has each connection that comes prove itself. If the listener fails, the
@@ -140,7 +136,7 @@ func (ep *endpoint) prove(nc net.Conn) {
 	})
 	if err != nil || !abort() {
 		nc.Close()
-		ep.c.opts.logger().Info("momclient: a connection to the callback endpoint was turned away", "addr", nc.RemoteAddr().String(), "error", err)
+		ep.c.opts.Logger.Info("momclient: a connection to the callback endpoint was turned away", "addr", nc.RemoteAddr().String(), "error", err)
 		return
 	}
 	select {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/google/uuid"
-
 	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
@@ -29,19 +27,16 @@ func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.
 	err := c.query(ctx, func(ctx context.Context, conn *duplex.Conn) error {
 		missed := uint64(0) // before the next event
 		for {
-			args, page := protocol.HistoryArgs{Since: since}, protocol.Page{}
+			args := protocol.HistoryArgs{Since: since}
 			if n > 0 {
 				args.Max = uint32(min(n-len(events), 1<<20))
 			}
-			if err := conn.Call(ctx, protocol.MethodHistory, &args, &page); err != nil {
+			page, got, err := c.askPage(ctx, conn, protocol.MethodHistory, &args)
+			switch {
+			case err != nil:
 				return err
-			}
-			if args.Max > 0 && page.Count > args.Max {
+			case args.Max > 0 && page.Count > args.Max:
 				return wire.Errorf(wire.ProtocolError, "%s sent %d events of history, but was asked for %d", c.addr, page.Count, args.Max)
-			}
-			got, err := c.decodePage(&page)
-			if err != nil {
-				return err
 			}
 			if missed += page.Missed; len(got) > 0 {
 				got[0].Missed, missed = missed, 0
@@ -68,21 +63,16 @@ func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.
 func (c *Client) Jobs(ctx context.Context) ([]wire.Event, error) {
 	var events []wire.Event
 	err := c.query(ctx, func(ctx context.Context, conn *duplex.Conn) error {
-		var after uuid.UUID
+		var args protocol.JobsArgs
 		for {
-			page := protocol.Page{}
-			if err := conn.Call(ctx, protocol.MethodJobs, &protocol.JobsArgs{After: after}, &page); err != nil {
-				return err
-			}
-			got, err := c.decodePage(&page)
+			page, got, err := c.askPage(ctx, conn, protocol.MethodJobs, &args)
 			if err != nil {
 				return err
 			}
-			events = append(events, got...)
-			if !page.More || len(got) == 0 {
+			if events = append(events, got...); !page.More || len(got) == 0 {
 				return nil
 			}
-			after = got[len(got)-1].JobID
+			args.After = got[len(got)-1].JobID
 		}
 	})
 	return events, err
@@ -92,17 +82,21 @@ func (c *Client) Jobs(ctx context.Context) ([]wire.Event, error) {
 // because an event of few bytes takes some hundred when it is decoded.
 const maxPageEvents = 1 << 16
 
-// decodePage returns the events of a page.
-func (c *Client) decodePage(page *protocol.Page) ([]wire.Event, error) {
+// askPage makes a call that a page answers, and returns the page and its events.
+func (c *Client) askPage(ctx context.Context, conn *duplex.Conn, method string, args any) (*protocol.Page, []wire.Event, error) {
+	page := new(protocol.Page)
+	if err := conn.Call(ctx, method, args, page); err != nil {
+		return nil, nil, err
+	}
 	if page.Count > maxPageEvents {
-		return nil, wire.Errorf(wire.ProtocolError, "%s sent a page of %d events; at most %d are taken", c.addr, page.Count, maxPageEvents)
+		return nil, nil, wire.Errorf(wire.ProtocolError, "%s sent a page of %d events; at most %d are taken", c.addr, page.Count, maxPageEvents)
 	}
 	var events []wire.Event
 	err := protocol.NewEventDecoder(page.Types).Decode(page.Events, int(page.Count), func(ev *wire.Event) {
 		ev.Epoch = page.Epoch
 		events = append(events, *ev)
 	})
-	return events, err
+	return page, events, err
 }
 
 // query makes calls on a connection of their own, because a call that is given

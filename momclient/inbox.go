@@ -71,6 +71,19 @@ type consumer struct {
 
 func newConsumer() *consumer { return &consumer{bell: newBell()} }
 
+// bell wakes the goroutine that receives from it. It stays rung until then, so
+// that no ring is lost.
+type bell chan struct{}
+
+func newBell() bell { return make(bell, 1) }
+
+func (b bell) ring() {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}
+
 // delivery is an event that has been taken, until its handler has returned.
 type delivery struct {
 	n       uint64           // the number of the delivery, from 1
@@ -225,8 +238,12 @@ func (in *inbox) next(c *consumer, ev *wire.Event) (delivery, bool) {
 	defer in.mu.Unlock()
 	for in.active == c && !in.closed && len(in.chunks) > 0 {
 		switch ch := in.chunks[0]; {
+		case ch.left == 0 && in.busy: // the position moves past ch with the event that is being handled
+			in.dropOldest()
+			in.handling = ch.after
 		case ch.left == 0:
-			in.passEmpty(ch)
+			in.dropOldest()
+			in.move(ch.after)
 		case ch.next != nil:
 			*ev, ch.next = *ch.next, nil
 			return in.take(ch, ev.Seq), true
@@ -237,17 +254,6 @@ func (in *inbox) next(c *consumer, ev *wire.Event) (delivery, bool) {
 		}
 	}
 	return delivery{}, false
-}
-
-// passEmpty moves the position past the oldest chunk, which has no events: at
-// once or, while an event is being handled, together with that event. mu is held.
-func (in *inbox) passEmpty(ch *chunk) {
-	in.dropOldest()
-	if in.busy {
-		in.handling = ch.after
-		return
-	}
-	in.move(ch.after)
 }
 
 // decode claims and decodes the next event of the oldest chunk. mu is held, but
@@ -313,9 +319,9 @@ func (in *inbox) take(ch *chunk, seq uint64) delivery {
 	switch {
 	case ch.left > 0 && ch.snapshot:
 		// ch.after may have come in a later batch, of another epoch.
-		after = position{cursor: wire.Cursor{Epoch: ch.epoch(), Seq: ch.end - 1}, renew: true}
+		after = position{cursor: wire.Cursor{Epoch: ch.session.epoch, Seq: ch.end - 1}, renew: true}
 	case ch.left > 0:
-		after = position{cursor: wire.Cursor{Epoch: ch.epoch(), Seq: seq}}
+		after = position{cursor: wire.Cursor{Epoch: ch.session.epoch, Seq: seq}}
 	default:
 		in.dropOldest()
 	}

@@ -45,8 +45,8 @@ func (in *testInbox) connect(epoch uuid.UUID) position {
 	in.t.Cleanup(func() { near.Close(); far.Close() })
 	in.enc, in.conn = protocol.NewEventEncoder(), far
 	in.session = &session{
-		c: &Client{addr: "server"}, epoch: epoch, decoder: protocol.NewEventDecoder(in.enc.Types()),
-		conn: duplex.NewConn(near, duplex.ConnConfig{MaxMessage: 1 << 16, MaxWaiting: 1 << 16, WriteTimeout: 1 << 40, MessageTimeout: 1 << 40}),
+		c: &Client{addr: "server"}, decoder: protocol.NewEventDecoder(in.enc.Types()),
+		greetedConn: greetedConn{epoch: epoch, conn: duplex.NewConn(near, duplex.ConnConfig{MaxMessage: 1 << 16, MaxWaiting: 1 << 16, WriteTimeout: 1 << 40, MessageTimeout: 1 << 40})},
 	}
 	in.t.Cleanup(func() { in.session.conn.Close(wire.Errorf(wire.Closed, "the test is over")) })
 	from, _ := in.attach(in.session)

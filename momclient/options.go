@@ -1,6 +1,7 @@
 package momclient
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -104,6 +105,12 @@ func (o Options) withDefaults() Options {
 	if o.Listen == nil {
 		o.Listen = net.Listen
 	}
+	if log := o.Logger; o.OnPanic == nil {
+		o.OnPanic = func(p *PanicError) { cmp.Or(log, slog.Default()).Error(p.Error(), "stack", string(p.Stack)) }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	o.TLS = protocol.AtLeastTLS13(o.TLS)
 	return o
 }
@@ -118,11 +125,4 @@ func setDefault[T int | time.Duration](v *T, value T) {
 // that names it.
 func (o *Options) callContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, o.CallTimeout, fmt.Errorf("%w (Options.CallTimeout)", context.DeadlineExceeded))
-}
-
-func (o *Options) logger() *slog.Logger {
-	if o.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return o.Logger
 }

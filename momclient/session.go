@@ -1,14 +1,12 @@
 package momclient
 
 import (
+	"cmp"
 	"context"
-	"net"
 	"net/rpc"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/google/uuid"
 
 	"mom.internal/wire"
 	"mom.internal/wire/duplex"
@@ -17,19 +15,16 @@ import (
 
 // session is a subscription on one connection to the server.
 type session struct {
+	greetedConn  // the connection that the client dialled
 	c            *Client
-	conn         *duplex.Conn // the connection that the client dialled
 	callbackConn *duplex.Conn // the connection on which the server calls: conn, or the one that the server dialled back
-	epoch        uuid.UUID    // of the server
-	heartbeat    time.Duration
-	resumed      bool // the session began from a cursor
-	newEpoch     bool // that cursor is of another epoch
+	resumed      bool         // the session began from a cursor
+	newEpoch     bool         // that cursor is of another epoch
 	reply        protocol.Subscribed
 	accepted     atomic.Bool // reply has come
 	gotBatch     bool        // a batch has come; guarded by the inbox
 
-	running       sync.WaitGroup // the goroutines that serve the connections, and the one that waits for reply
-	creditReplies chan *rpc.Call // replies to Credit, which nobody reads
+	running sync.WaitGroup // the goroutines that serve the connections, and the one that waits for reply
 
 	// Owned by the goroutine that serves callbackConn.
 	decoder      *protocol.EventDecoder
@@ -50,9 +45,8 @@ func (c *Client) newSession(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{c: c, conn: gc.conn, callbackConn: gc.conn, epoch: gc.epoch, heartbeat: gc.heartbeat, creditReplies: make(chan *rpc.Call, 1)}
-	s.empty = emptyBatches{began: time.Now(), heartbeat: gc.heartbeat}
-	if err := s.subscribe(ctx, gc.local, s.attach()); err != nil {
+	s := &session{greetedConn: *gc, c: c, callbackConn: gc.conn, empty: emptyBatches{began: time.Now(), heartbeat: gc.heartbeat}}
+	if err := s.subscribe(ctx, s.attach()); err != nil {
 		s.close(asError(err))
 		return nil, err
 	}
@@ -76,8 +70,8 @@ func (s *session) attach() *protocol.SubscribeArgs {
 }
 
 // subscribe calls the server's Subscribe, with a callback endpoint if Options
-// say so. local is the client's end of conn.
-func (s *session) subscribe(ctx context.Context, local net.Addr, args *protocol.SubscribeArgs) error {
+// say so.
+func (s *session) subscribe(ctx context.Context, args *protocol.SubscribeArgs) error {
 	ctx, cancel := s.c.opts.callContext(ctx)
 	defer cancel()
 	if s.c.opts.CallbackAddr == "" {
@@ -85,7 +79,7 @@ func (s *session) subscribe(ctx context.Context, local net.Addr, args *protocol.
 		return s.callSubscribe(ctx, args)
 	}
 	s.running.Go(func() { s.conn.Serve("", nil) })
-	ep, err := s.c.listen(local)
+	ep, err := s.c.listen(s.local)
 	if err != nil {
 		return err
 	}
@@ -153,11 +147,6 @@ func (s *session) watch(ctx context.Context) error {
 	}
 }
 
-// giveCredit announces the credit to the server. It does not wait for an answer.
-func (s *session) giveCredit(credit *protocol.Credit) {
-	s.conn.Client().Go(protocol.MethodCredit, credit, &protocol.Nothing{}, s.creditReplies)
-}
-
 // unsubscribe tells the server that the session ends, and waits at most a
 // second for the answer.
 func (s *session) unsubscribe() {
@@ -173,8 +162,5 @@ func (s *session) close(why *wire.Error) error {
 	s.callbackConn.Close(why)
 	s.running.Wait()
 	s.c.inbox.detach(s)
-	if s.goodbye != nil {
-		return s.goodbye
-	}
-	return why
+	return cmp.Or(s.goodbye, why)
 }

@@ -76,7 +76,7 @@ func (s ConnectionStatus) String() string {
 func (c *Client) report(s ConnectionStatus) {
 	s.Time, s.Server = time.Now(), c.addr
 	c.statuses.push(s)
-	c.opts.logger().Info("momclient: connection", "server", c.addr, "status", s.String())
+	c.opts.Logger.Info("momclient: connection", "server", c.addr, "status", s.String())
 }
 
 // failure returns the status of an attempt that failed with err: the connection
