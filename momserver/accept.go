@@ -238,13 +238,13 @@ func (c *clientConn) greet() (net.Conn, *identity, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	hello, err := protocol.ReadHello(nc)
+	token, err := protocol.ReadHello(nc)
 	var id *identity
 	if err == nil { // others at its address may have failed since admit
 		err = c.srv.tooManyFailures(c, time.Now())
 	}
 	if err == nil {
-		id, err = c.authorize(ctx, &hello, state)
+		id, err = c.authorize(ctx, token, state)
 	}
 	if err == nil && c.srv.stopping() {
 		err = &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}

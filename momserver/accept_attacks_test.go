@@ -67,7 +67,7 @@ func (b *bystander) check(name string) {
 func greeted(t *testing.T, addr string) net.Conn {
 	t.Helper()
 	nc := dialRaw(t, addr)
-	if _, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, 20*time.Second); err != nil {
+	if _, err := protocol.Greet(nc, "", 20*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	nc.SetReadDeadline(time.Now().Add(20 * time.Second))

@@ -31,7 +31,7 @@ func dialRaw(t *testing.T, addr string) net.Conn {
 // knock greets a real server and returns what it says; the connection stays.
 func knock(t *testing.T, addr, token string) error {
 	t.Helper()
-	_, err := protocol.Greet(dialRaw(t, addr), protocol.Hello{Version: protocol.Version, Token: token}, 10*time.Second)
+	_, err := protocol.Greet(dialRaw(t, addr), token, 10*time.Second)
 	return err
 }
 
@@ -75,7 +75,7 @@ func TestGreetingsPerSecond(t *testing.T) {
 		greet := func() error {
 			nc := s.Dial()
 			defer nc.Close()
-			_, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Second)
+			_, err := protocol.Greet(nc, "", time.Second)
 			return err
 		}
 		expect := func(ok bool) {
@@ -109,7 +109,7 @@ func TestFailuresPerMinute(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := protocol.Greet(early, protocol.Hello{Version: protocol.Version, Token: "right"}, 10*time.Second); !errors.Is(err, wire.Busy) {
+	if _, err := protocol.Greet(early, "right", 10*time.Second); !errors.Is(err, wire.Busy) {
 		t.Errorf("who came before the failures: %v", err)
 	}
 	var e *wire.Error
@@ -123,7 +123,7 @@ func TestFailuresPerMinute(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	if _, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version, Token: "right"}, 10*time.Second); err != nil {
+	if _, err := protocol.Greet(nc, "right", 10*time.Second); err != nil {
 		t.Errorf("another address: %v", err)
 	}
 }
@@ -161,7 +161,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 		told, closed := 0, 0
 		for range 150 {
 			nc := s.Dial()
-			_, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Second)
+			_, err := protocol.Greet(nc, "", time.Second)
 			nc.Close()
 			switch {
 			case errors.Is(err, wire.Full):

@@ -138,7 +138,7 @@ func TestAdmitAtTheEnd(t *testing.T) {
 				t.Errorf("in phase %d: it takes a place", tc.phase)
 			}
 			srv.mu.Unlock()
-			_, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Second)
+			_, err := protocol.Greet(nc, "", time.Second)
 			if !errors.Is(err, tc.is) {
 				t.Errorf("in phase %d: %v; want %v", tc.phase, err, tc.is)
 			}
@@ -230,7 +230,7 @@ func TestLingersAfterRefusal(t *testing.T) {
 			t.Fatal("not let in")
 		}
 		start := time.Now()
-		if _, err := protocol.Greet(far, protocol.Hello{Version: protocol.Version, Token: "wrong"}, time.Minute); !errors.Is(err, wire.Unauthorized) {
+		if _, err := protocol.Greet(far, "wrong", time.Minute); !errors.Is(err, wire.Unauthorized) {
 			t.Errorf("refused as %v", err)
 		}
 		synctest.Wait()

@@ -74,16 +74,16 @@ func (g *Grant) visible() *history.JobSet {
 
 // authorize decides about a client that has greeted. ctx ends when the time for
 // the greeting is over.
-func (c *clientConn) authorize(ctx context.Context, hello *protocol.Hello, state *tls.ConnectionState) (*identity, error) {
+func (c *clientConn) authorize(ctx context.Context, token string, state *tls.ConnectionState) (*identity, error) {
 	cfg := &c.srv.cfg
-	if !sameToken(hello.Token, cfg.Token) {
+	if !sameToken(token, cfg.Token) {
 		return nil, wire.Errorf(wire.Unauthorized, "the token is missing or wrong")
 	}
 	id := &identity{name: protocol.Identity(state)}
 	if cfg.Authorize == nil {
 		return id, nil
 	}
-	asked := Applicant{Addr: c.nc.RemoteAddr().String(), Identity: id.name, Token: hello.Token, TLS: state}
+	asked := Applicant{Addr: c.nc.RemoteAddr().String(), Identity: id.name, Token: token, TLS: state}
 	var grant Grant
 	err := c.srv.callConfigFunc("Config.Authorize", asked.Addr, func() (err error) {
 		grant, err = cfg.Authorize(ctx, asked)

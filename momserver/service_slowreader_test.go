@@ -61,7 +61,7 @@ func slowConn(s *harness.Server, trusting *tls.Config) net.Conn {
 	if trusting != nil {
 		nc = tls.Client(nc, trusting)
 	}
-	if _, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Minute); err != nil {
+	if _, err := protocol.Greet(nc, "", time.Minute); err != nil {
 		s.T.Fatal(err)
 	}
 	s.T.Cleanup(func() { nc.Close() })

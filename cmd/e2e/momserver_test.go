@@ -90,7 +90,7 @@ func TestWaitForSubscription(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, 30*time.Second); err != nil {
+	if _, err := protocol.Greet(nc, "", 30*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 1 << 20, MaxWaiting: 1 << 20, WriteTimeout: 30 * time.Second, MessageTimeout: 30 * time.Second})

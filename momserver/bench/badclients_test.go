@@ -82,7 +82,7 @@ func (f *fleet) dead() {
 		if err != nil {
 			return
 		}
-		if _, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Minute); err != nil {
+		if _, err := protocol.Greet(nc, "", time.Minute); err != nil {
 			return
 		}
 		conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 4 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute})

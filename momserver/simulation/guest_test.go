@@ -28,7 +28,7 @@ func (w *simulation) greet(ctx context.Context, e *actor, l *faultnet.Link) (*du
 	var welcome protocol.Welcome
 	secured, err := w.secure(ctx, nc)
 	if err == nil {
-		welcome, err = protocol.Greet(secured, protocol.Hello{Version: protocol.Version}, 2*time.Second+e.offset)
+		welcome, err = protocol.Greet(secured, "", 2*time.Second+e.offset)
 	}
 	if err != nil {
 		nc.Close()

@@ -92,7 +92,7 @@ func TestServerClose(t *testing.T) {
 					if srv.tls != nil {
 						p.nc = tls.Client(p.nc, srv.tls)
 					}
-					go protocol.Greet(p.nc, protocol.Hello{Version: protocol.Version, Token: "slow"}, time.Minute)
+					go protocol.Greet(p.nc, "slow", time.Minute)
 				}
 				eventually(t, "deciding", func() bool { return srv.reached.Load() == int64(each()) })
 			}},

@@ -35,7 +35,7 @@ func (p *stuckPeer) greet() {
 	if p.srv.tls != nil {
 		p.nc = tls.Client(p.socket, p.srv.tls)
 	}
-	if _, err := protocol.Greet(p.nc, protocol.Hello{Version: protocol.Version}, time.Minute); err != nil {
+	if _, err := protocol.Greet(p.nc, "", time.Minute); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -37,13 +37,7 @@ const greetMagic = "MoM\x01"
 // maxRefusal bounds the body of a server's answer in bytes.
 const maxRefusal = 1024
 
-// Hello is the first thing that a client sends.
-type Hello struct {
-	Version uint8
-	Token   string
-}
-
-// Welcome is the answer of a server that accepts a Hello.
+// Welcome is the answer of a server that accepts a client.
 type Welcome struct {
 	Epoch      uuid.UUID     // of the server's stream of events
 	Heartbeat  time.Duration // longest time between two calls to a subscriber, in whole milliseconds
@@ -53,25 +47,25 @@ type Welcome struct {
 // welcomeSize is the length of a Welcome in bytes.
 const welcomeSize = 16 + 4 + 4
 
-// Greet greets the server on nc as a client and returns its welcome. The greeting
-// ends after timeout, so the caller sets no deadline. If Greet returns an error, the
-// caller closes nc.
+// Greet greets the server on nc as a client, with a token or "", and returns the
+// server's welcome. The greeting ends after timeout, so the caller sets no deadline.
+// If Greet returns an error, the caller closes nc.
 //
 // If the server refuses the connection, the error has the code and the words of the
 // refusal. If the token is longer than [wire.MaxTokenBytes], its code is
 // [wire.BadRequest]. Else the error names the peer, and its code is [wire.NotMoM],
 // [wire.VersionMismatch], [wire.ProtocolError], [wire.BadCertificate],
 // [wire.Timeout] or [wire.Lost].
-func Greet(nc net.Conn, hello Hello, timeout time.Duration) (Welcome, error) {
-	if len(hello.Token) > wire.MaxTokenBytes {
-		return Welcome{}, wire.Errorf(wire.BadRequest, "a token of %d bytes; at most %d", len(hello.Token), wire.MaxTokenBytes)
+func Greet(nc net.Conn, token string, timeout time.Duration) (Welcome, error) {
+	if len(token) > wire.MaxTokenBytes {
+		return Welcome{}, wire.Errorf(wire.BadRequest, "a token of %d bytes; at most %d", len(token), wire.MaxTokenBytes)
 	}
 	nc.SetDeadline(time.Now().Add(timeout))
 	defer nc.SetDeadline(time.Time{})
 
-	out := append([]byte(greetMagic), hello.Version)
-	out = binary.BigEndian.AppendUint16(out, uint16(len(hello.Token)))
-	out = append(out, hello.Token...)
+	out := append([]byte(greetMagic), Version)
+	out = binary.BigEndian.AppendUint16(out, uint16(len(token)))
+	out = append(out, token...)
 	if _, err := nc.Write(out); err != nil {
 		// The peer may have refused the connection before it read the hello. Its
 		// answer says more than err.
@@ -151,36 +145,35 @@ func describe(head []byte) string {
 	return fmt.Sprintf("%q", head)
 }
 
-// ReadHello reads a client's Hello as a server. The caller sets the deadline. The
-// error is a [*wire.Error], which the caller may answer with [Refuse], unless its
-// code is [wire.NotMoM].
-func ReadHello(nc net.Conn) (Hello, error) {
+// ReadHello reads a client's half of the greeting as a server, and returns the
+// client's token, "" for none. The caller sets the deadline. The error is a
+// [*wire.Error], which the caller may answer with [Refuse], unless its code is
+// [wire.NotMoM].
+func ReadHello(nc net.Conn) (string, error) {
 	var head [7]byte
 	if n, err := io.ReadFull(nc, head[:4]); n > 0 && string(head[:n]) != greetMagic[:n] {
 		if opensTLS(head[:n]) {
-			return Hello{}, wire.Errorf(wire.TLSMismatch, "there is no TLS at this port; connect without it")
+			return "", wire.Errorf(wire.TLSMismatch, "there is no TLS at this port; connect without it")
 		}
-		return Hello{}, wire.Errorf(wire.NotMoM, "the greeting is not a MoM client's: it opened %s", describe(head[:n]))
+		return "", wire.Errorf(wire.NotMoM, "the greeting is not a MoM client's: it opened %s", describe(head[:n]))
 	} else if err != nil {
-		return Hello{}, helloError(err)
+		return "", helloError(err)
 	}
 	if _, err := io.ReadFull(nc, head[4:]); err != nil {
-		return Hello{}, helloError(err)
+		return "", helloError(err)
 	}
-	hello := Hello{Version: head[4]}
-	if hello.Version != Version {
-		return hello, versionError(nc, hello.Version)
+	if head[4] != Version {
+		return "", versionError(nc, head[4])
 	}
 	size := int(binary.BigEndian.Uint16(head[5:]))
 	if size > wire.MaxTokenBytes {
-		return hello, wire.Errorf(wire.Unauthorized, "a token of %d bytes; at most %d", size, wire.MaxTokenBytes)
+		return "", wire.Errorf(wire.Unauthorized, "a token of %d bytes; at most %d", size, wire.MaxTokenBytes)
 	}
 	token := make([]byte, size)
 	if _, err := io.ReadFull(nc, token); err != nil {
-		return hello, helloError(err)
+		return "", helloError(err)
 	}
-	hello.Token = string(token)
-	return hello, nil
+	return string(token), nil
 }
 
 // helloError says why the client's half of the greeting did not arrive. Its cause
@@ -195,7 +188,7 @@ func helloError(err error) *wire.Error {
 	return wire.Errorf(wire.Lost, "reading the greeting: %w", err)
 }
 
-// Accept answers a Hello with the welcome, as a server.
+// Accept answers a client with the welcome, as a server.
 func Accept(nc net.Conn, w Welcome) error {
 	body := append(make([]byte, 0, welcomeSize), w.Epoch[:]...)
 	body = binary.BigEndian.AppendUint32(body, uint32(min(w.Heartbeat.Milliseconds(), math.MaxUint32)))
@@ -203,7 +196,7 @@ func Accept(nc net.Conn, w Welcome) error {
 	return writeAnswer(nc, 0, body)
 }
 
-// Refuse answers a Hello with the reason of the refusal, as a server.
+// Refuse answers a client with the reason of the refusal, as a server.
 func Refuse(nc net.Conn, why *wire.Error) error {
 	return writeAnswer(nc, 1, []byte(duplex.Clip(duplex.FormatError(why), maxRefusal-4)))
 }

@@ -49,7 +49,7 @@ func greetedWith(answer string, piece int, hangUp bool) (w Welcome, said string,
 			far.Close()
 		}
 	}()
-	w, err = Greet(near, Hello{Version: Version, Token: "tok"}, 5*time.Second)
+	w, err = Greet(near, "tok", 5*time.Second)
 	far.Close()
 	return w, <-heard, err
 }
@@ -99,17 +99,17 @@ func TestGreet(t *testing.T) {
 			t.Errorf("cut after %d bytes: %v", n, err)
 		}
 	}
-	longest, heard := strings.Repeat("x", wire.MaxTokenBytes), make(chan Hello, 1)
+	longest, heard := strings.Repeat("x", wire.MaxTokenBytes), make(chan string, 1)
 	near, far := net.Pipe()
 	go func() {
-		hello, _ := ReadHello(far)
-		heard <- hello
+		token, _ := ReadHello(far)
+		heard <- token
 		Accept(far, testWelcome)
 	}()
-	if w, err := Greet(near, Hello{Version: Version, Token: longest}, time.Second); err != nil || w != testWelcome || (<-heard).Token != longest {
+	if w, err := Greet(near, longest, time.Second); err != nil || w != testWelcome || <-heard != longest {
 		t.Errorf("the longest token: %v", err)
 	}
-	_, err := Greet(nil, Hello{Token: longest + "x"}, time.Second)
+	_, err := Greet(nil, longest+"x", time.Second)
 	if !errors.Is(err, wire.BadRequest) || !strings.Contains(err.Error(), "a token of 1025 bytes; at most 1024") {
 		t.Errorf("a long token: %v", err)
 	}
@@ -129,14 +129,14 @@ func TestGreetSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // it does not read, either
 		near, _ := net.Pipe()
 		start := time.Now()
-		if _, err := Greet(near, Hello{}, 5*time.Second); err == nil || time.Since(start) != 5*time.Second {
+		if _, err := Greet(near, "", 5*time.Second); err == nil || time.Since(start) != 5*time.Second {
 			t.Errorf("a peer that does not read: %v after %v", err, time.Since(start))
 		}
 	})
 }
 
 // hearing returns what ReadHello makes of a client's words.
-func hearing(words string, piece int) (Hello, error) {
+func hearing(words string, piece int) (string, error) {
 	near, far := net.Pipe()
 	defer near.Close()
 	go func() {
@@ -151,27 +151,27 @@ func TestReadHello(t *testing.T) {
 	long := strings.Repeat("x", wire.MaxTokenBytes)
 	for _, tc := range []struct {
 		name, words string
-		want        Hello
+		want        string
 		is          error
 		text        string
 	}{
-		{"hello", helloBytes, Hello{1, "tok"}, nil, ""},
-		{"no token", "MoM\x01\x01\x00\x00", Hello{1, ""}, nil, ""},
-		{"the longest token", "MoM\x01\x01\x04\x00" + long, Hello{1, long}, nil, ""},
-		{"a longer token", "MoM\x01\x01\x04\x01" + long + "x", Hello{Version: 1}, wire.Unauthorized, "a token of 1025 bytes; at most 1024"},
-		{"another version", "MoM\x01\x02\x00\x00", Hello{Version: 2}, wire.VersionMismatch, "speaks protocol version 2, this side 1; use a matching release"},
-		{"version 0", "MoM\x01\x00\x00\x00", Hello{}, wire.VersionMismatch, "version 0"},
-		{"HTTP", "GET / HTTP/1.1\r\n\r\n", Hello{}, wire.NotMoM, "not a MoM client's: it opened in HTTP"},
-		{"a form", "POST / HTTP/1.1\r\n\r\n", Hello{}, wire.NotMoM, "in HTTP"},
-		{"SSH", "SSH-2.0-x\r\n", Hello{}, wire.NotMoM, "in SSH"},
-		{"TLS", "\x16\x03\x01\x02\x00\x01", Hello{}, wire.TLSMismatch, "no TLS at this port"},
-		{"an endpoint", "MoM\x02\x01", Hello{}, wire.NotMoM, `it opened "MoM\x02"`},
-		{"the end", "", Hello{}, wire.Lost, "the client closed the connection before it had greeted"},
+		{"hello", helloBytes, "tok", nil, ""},
+		{"no token", "MoM\x01\x01\x00\x00", "", nil, ""},
+		{"the longest token", "MoM\x01\x01\x04\x00" + long, long, nil, ""},
+		{"a longer token", "MoM\x01\x01\x04\x01" + long + "x", "", wire.Unauthorized, "a token of 1025 bytes; at most 1024"},
+		{"another version", "MoM\x01\x02\x00\x00", "", wire.VersionMismatch, "speaks protocol version 2, this side 1; use a matching release"},
+		{"version 0", "MoM\x01\x00\x00\x00", "", wire.VersionMismatch, "version 0"},
+		{"HTTP", "GET / HTTP/1.1\r\n\r\n", "", wire.NotMoM, "not a MoM client's: it opened in HTTP"},
+		{"a form", "POST / HTTP/1.1\r\n\r\n", "", wire.NotMoM, "in HTTP"},
+		{"SSH", "SSH-2.0-x\r\n", "", wire.NotMoM, "in SSH"},
+		{"TLS", "\x16\x03\x01\x02\x00\x01", "", wire.TLSMismatch, "no TLS at this port"},
+		{"an endpoint", "MoM\x02\x01", "", wire.NotMoM, `it opened "MoM\x02"`},
+		{"the end", "", "", wire.Lost, "the client closed the connection before it had greeted"},
 	} {
 		for _, piece := range []int{1, 1 << 20} {
 			got, err := hearing(tc.words, piece)
 			if got != tc.want || (tc.is == nil) != (err == nil) || tc.is != nil && (!errors.Is(err, tc.is) || !strings.Contains(err.Error(), tc.text)) {
-				t.Errorf("%s: %d, %v; want %q", tc.name, got.Version, err, tc.text)
+				t.Errorf("%s: %q, %v; want %q", tc.name, got, err, tc.text)
 			}
 		}
 	}
@@ -241,7 +241,7 @@ func TestGreetingKeepsCause(t *testing.T) {
 	} {
 		for side, greet := range map[string]func(net.Conn) error{
 			"client": func(nc net.Conn) error {
-				_, err := Greet(nc, Hello{}, time.Second)
+				_, err := Greet(nc, "", time.Second)
 				return err
 			},
 			"server": func(nc net.Conn) error {
@@ -310,7 +310,7 @@ func TestGreetRefusedFirst(t *testing.T) {
 		"too small": {"MoM\x01\x01\x00\x00\x01x", io.EOF, wire.ProtocolError, wire.ProtocolError, "a welcome of 1 bytes"},
 	} {
 		near, _ := net.Pipe()
-		w, err := Greet(&deaf{near, strings.NewReader(tc.answer), tc.err}, Hello{}, time.Second)
+		w, err := Greet(&deaf{near, strings.NewReader(tc.answer), tc.err}, "", time.Second)
 		if tc.code == nil {
 			if err != nil || w != testWelcome {
 				t.Errorf("%s: %+v, %v", name, w, err)
@@ -343,7 +343,7 @@ func TestGreetLeavesNoDeadline(t *testing.T) {
 			time.Sleep(time.Hour)
 			far.Write([]byte("x"))
 		}()
-		if _, err := Greet(near, Hello{Version: Version}, time.Second); err != nil {
+		if _, err := Greet(near, "", time.Second); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := near.Read(make([]byte, 1)); err != nil {

@@ -250,7 +250,7 @@ func (s *Server) Dial() net.Conn {
 func (s *Server) Greeted() net.Conn {
 	s.T.Helper()
 	nc := s.Dial()
-	if _, err := protocol.Greet(nc, protocol.Hello{Version: protocol.Version}, time.Second); err != nil {
+	if _, err := protocol.Greet(nc, "", time.Second); err != nil {
 		s.T.Fatal(err)
 	}
 	return nc
