@@ -17,14 +17,9 @@ import (
 // stream for the life of the connection. Its caller ends the connection if a frame
 // is not sent, because that frame is missing from the stream.
 type frameEncoder struct {
-	out        *outbox
-	kind       frameKind
-	maxPayload int // bytes of a payload; 0 for no bound
-	gob        *gob.Writer
-}
-
-func newFrameEncoder(c *Conn, kind frameKind) *frameEncoder {
-	return &frameEncoder{out: c.out, kind: kind, maxPayload: c.cfg.MaxCall, gob: gob.NewWriter()}
+	out  *outbox
+	kind frameKind
+	gob  *gob.Writer
 }
 
 // put puts a frame into the outbox. net/rpc holds a mutex until put has returned, so
@@ -39,8 +34,8 @@ func (e *frameEncoder) put(head, body any) error {
 		return err
 	}
 	size := len(buf) - frameHead
-	if e.maxPayload > 0 && size > e.maxPayload {
-		return wire.Errorf(wire.BadRequest, "a call of %d bytes; %v takes %d at most", size, e.out.nc.RemoteAddr(), e.maxPayload)
+	if most := e.out.cfg.MaxCall; most > 0 && size > most {
+		return wire.Errorf(wire.BadRequest, "a call of %d bytes; %v takes %d at most", size, e.out.nc.RemoteAddr(), most)
 	}
 	binary.BigEndian.PutUint32(buf[1:], uint32(size))
 	*frame = buf
@@ -59,7 +54,7 @@ type clientCodec struct {
 }
 
 func newClientCodec(c *Conn) *clientCodec {
-	k := &clientCodec{c: c, calls: newFrameEncoder(c, frameCall)}
+	k := &clientCodec{c: c, calls: &frameEncoder{c.out, frameCall, gob.NewWriter()}}
 	c.frames.streams[frameReply] = &k.in
 	return k
 }
@@ -130,7 +125,7 @@ func newServerCodec(c *Conn, service string, receiver any) *serverCodec {
 	if err := server.RegisterName(service, receiver); err != nil {
 		panic(err) // the receiver has no methods, which is a defect of the caller
 	}
-	k := &serverCodec{c: c, server: server, replies: newFrameEncoder(c, frameReply)}
+	k := &serverCodec{c: c, server: server, replies: &frameEncoder{c.out, frameReply, gob.NewWriter()}}
 	c.frames.streams[frameCall] = &k.in
 	return k
 }

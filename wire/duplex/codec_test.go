@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mom.internal/wire"
+	"mom.internal/wire/internal/gob"
 )
 
 // TestEncoderMaxPayload refuses a payload that is a byte longer than the peer takes,
@@ -13,13 +14,13 @@ import (
 func TestEncoderMaxPayload(t *testing.T) {
 	const size = 8 // bytes of an empty request and a zero
 	for most, want := range map[int]error{size: nil, size - 1: wire.BadRequest, 0: nil} {
-		c := &Conn{out: newOutbox(new(recorder), &ConnConfig{MaxWaiting: 1000})}
-		e := newFrameEncoder(c, frameCall)
+		cfg := ConnConfig{MaxWaiting: 1000}
+		e := &frameEncoder{newOutbox(new(recorder), &cfg), frameCall, gob.NewWriter()}
 		e.put(&rpc.Request{}, new(int)) // defines the types
-		before := len(waiting(c.out))
-		e.maxPayload = most
+		before := len(waiting(e.out))
+		cfg.MaxCall = most
 		err := e.put(&rpc.Request{}, new(int))
-		got := len(waiting(c.out)) - before
+		got := len(waiting(e.out)) - before
 		if !errors.Is(err, want) || err == nil && got != frameHead+size || err != nil && got != 0 {
 			t.Errorf("at most %d: %v, and %d bytes more wait", most, err, got)
 		}
@@ -28,9 +29,9 @@ func TestEncoderMaxPayload(t *testing.T) {
 
 // TestEncodeFails: nothing of a frame is sent whose body cannot be encoded.
 func TestEncodeFails(t *testing.T) {
-	c := &Conn{out: newOutbox(new(recorder), &ConnConfig{MaxWaiting: 1000})}
-	err := newFrameEncoder(c, frameCall).put(&rpc.Request{}, make(chan int))
-	if err == nil || len(waiting(c.out)) > 0 {
-		t.Errorf("%v, and %q waits", err, waiting(c.out))
+	e := &frameEncoder{newOutbox(new(recorder), &ConnConfig{MaxWaiting: 1000}), frameCall, gob.NewWriter()}
+	err := e.put(&rpc.Request{}, make(chan int))
+	if err == nil || len(waiting(e.out)) > 0 {
+		t.Errorf("%v, and %q waits", err, waiting(e.out))
 	}
 }

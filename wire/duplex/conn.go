@@ -45,7 +45,7 @@ type Conn struct {
 	OnReplied func()
 
 	nc  net.Conn
-	cfg ConnConfig
+	cfg *ConnConfig
 	out *outbox
 
 	client   *rpc.Client
@@ -59,9 +59,8 @@ type Conn struct {
 	calls   *serverCodec // nil if nothing is served; set before serving is closed
 	pending pendingCalls // calls that wait until replies have left
 
-	done    chan struct{} // closed when the connection ends
-	endOnce sync.Once
-	err     error // why it ended; set before done is closed
+	err  atomic.Pointer[wire.Error] // why the connection ended
+	done chan struct{}              // closed after err is set
 }
 
 // NewConn returns a Conn on nc, and from then on owns nc. Nothing is received, not
@@ -71,9 +70,9 @@ func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 	// its error says more.
 	watchPeer(nc, cfg.WriteTimeout*5/4)
 	c := &Conn{
-		nc: nc, cfg: cfg,
+		nc: nc, cfg: &cfg,
 		out:    newOutbox(nc, &cfg),
-		frames: frameReader{nc: nc, ahead: newReadAhead(nc), maxPayload: cfg.MaxMessage, timeout: cfg.MessageTimeout},
+		frames: frameReader{nc: nc, cfg: &cfg, ahead: newReadAhead(nc)},
 		began:  time.Now(), serving: make(chan struct{}), done: make(chan struct{}),
 	}
 	c.running.Go(func() {
@@ -116,15 +115,15 @@ func (c *Conn) Call(ctx context.Context, method string, args, reply any) error {
 		givenUp := wire.Errorf(code, "%s to %v %s: %v", method, c.nc.RemoteAddr(), how, context.Cause(ctx))
 		c.end(givenUp)
 		<-call.Done // soon, because the connection has ended
-		if c.err != givenUp {
-			return c.err
+		if err := c.Err(); err != givenUp {
+			return err
 		}
 		return givenUp.WithCause(errors.Join(ctx.Err(), context.Cause(ctx)))
 	}
 	var sent rpc.ServerError
 	if call.Error != nil && !errors.As(call.Error, &sent) {
 		<-c.done // the connection ended under the call, and its error says more
-		return c.err
+		return c.Err()
 	}
 	return FromRPC(call.Error)
 }
@@ -138,7 +137,7 @@ func (c *Conn) Serve(service string, receiver any) error {
 	}
 	close(c.serving)
 	c.Wait()
-	return c.err
+	return c.Err()
 }
 
 // FlushReplies lets the reply to the call that is being served, and those before
@@ -158,12 +157,10 @@ func (c *Conn) Done() <-chan struct{} { return c.done }
 // Err returns why the connection ended, as a [*wire.Error]; nil if it has not
 // ended.
 func (c *Conn) Err() error {
-	select {
-	case <-c.done:
-		return c.err
-	default:
-		return nil
+	if err := c.err.Load(); err != nil {
+		return err
 	}
+	return nil
 }
 
 // Close ends the connection with the reason, unless it has ended already. It
@@ -178,20 +175,14 @@ func (c *Conn) Wait() {
 	c.running.Wait()
 }
 
-// end ends the connection: every other way to its end leads here. It closes the
-// socket outside of endOnce, because that may take its time.
+// end ends the connection: every other way to its end leads here.
 func (c *Conn) end(err error) {
-	first := false
-	c.endOnce.Do(func() {
-		first = true
-		var e *wire.Error
-		if !errors.As(err, &e) {
-			e = wire.Errorf(wire.Lost, "connection to %v lost: %w", c.nc.RemoteAddr(), err)
-		}
-		c.err = e
+	var e *wire.Error
+	if !errors.As(err, &e) {
+		e = wire.Errorf(wire.Lost, "connection to %v lost: %w", c.nc.RemoteAddr(), err)
+	}
+	if c.err.CompareAndSwap(nil, e) {
 		close(c.done)
-	})
-	if first {
 		c.nc.Close()
 	}
 }

@@ -29,11 +29,10 @@ const frameHead = 5
 
 // frameReader reads the frames of a connection. Only the reader uses it.
 type frameReader struct {
-	nc         net.Conn
-	ahead      *readAhead
-	maxPayload int
-	timeout    time.Duration               // from the first byte of a frame to its last
-	streams    [frameReply + 1]*gob.Stream // by frameKind; nil where no stream is decoded
+	nc      net.Conn
+	cfg     *ConnConfig
+	ahead   *readAhead
+	streams [frameReply + 1]*gob.Stream // by frameKind; nil where no stream is decoded
 	frameBuffer
 }
 
@@ -44,7 +43,7 @@ func (r *frameReader) next() (frameKind, []byte, error) {
 		return 0, nil, r.readError(err)
 	}
 	if !r.wholeBuffered() { // the rest of the frame has until the deadline
-		r.nc.SetReadDeadline(time.Now().Add(r.timeout))
+		r.nc.SetReadDeadline(time.Now().Add(r.cfg.MessageTimeout))
 		defer r.nc.SetReadDeadline(time.Time{})
 	}
 	var head [frameHead]byte
@@ -55,8 +54,8 @@ func (r *frameReader) next() (frameKind, []byte, error) {
 	if kind != frameCall && kind != frameReply {
 		return 0, nil, wire.Errorf(wire.ProtocolError, "%v sent a frame of kind %d", r.nc.RemoteAddr(), kind)
 	}
-	if uint64(size) > uint64(r.maxPayload) {
-		return 0, nil, wire.Errorf(wire.TooLarge, "%v sent a message of %d bytes; at most %d", r.nc.RemoteAddr(), size, r.maxPayload)
+	if uint64(size) > uint64(r.cfg.MaxMessage) {
+		return 0, nil, wire.Errorf(wire.TooLarge, "%v sent a message of %d bytes; at most %d", r.nc.RemoteAddr(), size, r.cfg.MaxMessage)
 	}
 	payload, err := r.fill(r.ahead, int(size), r.streams[kind])
 	if err != nil {
@@ -98,7 +97,7 @@ func (r *frameReader) readError(err error) error {
 	case errors.As(err, new(gob.Error)):
 		return ProtocolError(err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return wire.Errorf(wire.Stalled, "a message from %v was not whole after %v", peer, r.timeout).WithCause(err)
+		return wire.Errorf(wire.Stalled, "a message from %v was not whole after %v", peer, r.cfg.MessageTimeout).WithCause(err)
 	case errors.Is(err, io.EOF):
 		return wire.Errorf(wire.Lost, "%v closed the connection", peer).WithCause(err)
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -1,6 +1,7 @@
 package duplex
 
 import (
+	"cmp"
 	"net"
 	"sync"
 	"time"
@@ -14,14 +15,10 @@ import (
 // until the socket takes the bytes (golang/go#13442), so that a peer that does not
 // read would block the callers.
 type outbox struct {
-	nc               net.Conn
-	direct           *direct       // writes without blocking; nil if the connection cannot
-	timeout          time.Duration // of each write of the writer
-	limit            int           // bytes that may wait; then put refuses frames
-	maxQueuedReplies int           // bytes of replies that may wait; then the outbox is full
-	replyDelay       time.Duration // how long a reply may wait, so that several leave in one write; 0 for not at all
-
-	bell chan struct{} // receives when the writer has something to write
+	nc     net.Conn
+	cfg    *ConnConfig
+	direct *direct       // writes without blocking; nil if the connection cannot
+	bell   chan struct{} // receives when the writer has something to write
 
 	mu             sync.Mutex // guards all below; never held across I/O that can block
 	buf            *[]byte    // frames that wait; direct may have written the beginning of the first; nil if none waits
@@ -29,20 +26,13 @@ type outbox struct {
 	replies        int        // bytes of the replies in buf, counted until all of buf has left
 	repliesInWrite int        // bytes of the replies that the writer is writing
 	onRoom         func()     // called when the outbox is no longer full; may be nil
-	delayed        int        // replies in buf that wait for replyDelay
+	delayed        int        // replies in buf that wait for ReplyDelay
 	flushNext      bool       // the next reply leaves at once, with those before it
 	timer          *time.Timer
 }
 
 func newOutbox(nc net.Conn, cfg *ConnConfig) *outbox {
-	maxQueued := cfg.MaxReplies
-	if maxQueued == 0 {
-		maxQueued = cfg.MaxWaiting / 2
-	}
-	return &outbox{
-		nc: nc, direct: newDirect(nc), limit: cfg.MaxWaiting, timeout: cfg.WriteTimeout,
-		maxQueuedReplies: maxQueued, replyDelay: cfg.ReplyDelay, bell: make(chan struct{}, 1),
-	}
+	return &outbox{nc: nc, cfg: cfg, direct: newDirect(nc), bell: make(chan struct{}, 1)}
 }
 
 // buffers holds the buffers that no outbox needs at the moment. An idle connection
@@ -53,11 +43,11 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 const maxPooled = 256 << 10
 
 // put adds a whole frame in a buffer of the pool, which belongs to the outbox from
-// then on. It never blocks. If limit bytes wait already, put returns an error and
+// then on. It never blocks. If MaxWaiting bytes wait already, put returns an error and
 // the frame is not sent.
 //
 // A call leaves at once. A reply waits until a call leaves, until flushReplies asks
-// for it, or until replyDelay has passed, so that several replies leave in one
+// for it, or until ReplyDelay has passed, so that several replies leave in one
 // write. A writer that is already writing takes them along earlier.
 func (o *outbox) put(kind frameKind, frame *[]byte) error {
 	o.mu.Lock()
@@ -66,7 +56,7 @@ func (o *outbox) put(kind frameKind, frame *[]byte) error {
 	switch {
 	case o.buf == nil:
 		o.buf = frame
-	case len(*o.buf) >= o.limit:
+	case len(*o.buf) >= o.cfg.MaxWaiting:
 		return wire.Errorf(wire.Full, "%d bytes wait to be sent to %v", len(*o.buf), o.nc.RemoteAddr())
 	default:
 		*o.buf = append(*o.buf, *frame...)
@@ -85,20 +75,20 @@ func (o *outbox) put(kind frameKind, frame *[]byte) error {
 // delayReply reports whether the reply that has just been added may wait. If so, a
 // timer sends it later. mu is held.
 func (o *outbox) delayReply() bool {
-	if o.replyDelay == 0 || o.flushNext {
+	if o.cfg.ReplyDelay == 0 || o.flushNext {
 		return false
 	}
 	o.delayed++
 	switch {
 	case o.timer == nil:
-		o.timer = time.AfterFunc(o.replyDelay, o.flushDelayed)
+		o.timer = time.AfterFunc(o.cfg.ReplyDelay, o.flushDelayed)
 	case o.delayed == 1:
-		o.timer.Reset(o.replyDelay)
+		o.timer.Reset(o.cfg.ReplyDelay)
 	}
 	return true
 }
 
-// flushDelayed sends the replies that have waited for replyDelay.
+// flushDelayed sends the replies that have waited for ReplyDelay.
 func (o *outbox) flushDelayed() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -158,7 +148,9 @@ func (o *outbox) whenRoom(f func()) bool {
 }
 
 // hasRoom is whenRoom with mu held.
-func (o *outbox) hasRoom() bool { return o.replies+o.repliesInWrite <= o.maxQueuedReplies }
+func (o *outbox) hasRoom() bool {
+	return o.replies+o.repliesInWrite <= cmp.Or(o.cfg.MaxReplies, o.cfg.MaxWaiting/2)
+}
 
 // notifyRoom calls onRoom if the outbox has room. mu is held.
 func (o *outbox) notifyRoom() {
@@ -178,7 +170,7 @@ func (o *outbox) write(done <-chan struct{}) error {
 			return nil
 		}
 		for buf := o.take(); buf != nil; buf = o.take() {
-			o.nc.SetWriteDeadline(time.Now().Add(o.timeout))
+			o.nc.SetWriteDeadline(time.Now().Add(o.cfg.WriteTimeout))
 			if _, err := o.nc.Write(*buf); err != nil {
 				return err // part of a frame may be out, so the connection must end
 			}

@@ -21,7 +21,7 @@ func (c *Conn) nextReply() ([]byte, error) {
 	select {
 	case <-c.serving:
 	case <-c.done:
-		return nil, c.err
+		return nil, c.Err()
 	}
 	for {
 		if err := c.servePending(); err != nil {
@@ -75,14 +75,14 @@ func (c *Conn) serveCall(call []byte) error {
 // is pending, or when a frame has arrived.
 func (c *Conn) servePending() error {
 	for !c.pending.empty() {
-		if c.out.whenRoom(c.interrupt) {
+		if c.out.whenRoom(func() { c.nc.SetReadDeadline(time.Unix(1, 0)) }) {
 			if err := c.serveCall(c.pending.pop()); err != nil {
 				return err
 			}
 			continue
 		}
-		err := c.frames.ahead.wait()
-		c.out.whenRoom(nil) // first, so that nobody sets the deadline after this
+		err := c.frames.ahead.wait() // for a frame, or until there is room
+		c.out.whenRoom(nil)          // first, so that nobody sets the deadline after this
 		c.nc.SetReadDeadline(time.Time{})
 		switch {
 		case err == nil:
@@ -93,9 +93,6 @@ func (c *Conn) servePending() error {
 	}
 	return nil
 }
-
-// interrupt makes the reader stop waiting for a frame.
-func (c *Conn) interrupt() { c.nc.SetReadDeadline(time.Unix(1, 0)) }
 
 // maxPendingBytes bounds the bytes of the pending calls; a single call may be
 // longer.
