@@ -56,9 +56,9 @@ const (
 // planner makes the plan of a type, and those of the types within it.
 type planner struct {
 	types *typeTable
-	made  map[typePair]*readPlan
-	steps int   // in all plans
-	err   error // the first
+	made  map[typePair]*readPlan // nil while it is made
+	steps int                    // in all plans
+	err   error                  // the first
 }
 
 // typePair is a type of the stream and the type of ours that it becomes, nil if it
@@ -160,14 +160,18 @@ func sets(id int64, t *typeDef, ours reflect.Type) action {
 }
 
 // within plans a slice or a struct. Each pair is planned once, however often it
-// occurs. No type contains itself.
+// occurs. A pair that is met while it is planned contains itself.
 func (p *planner) within(pair typePair) *readPlan {
-	if plan := p.made[pair]; plan != nil {
+	plan, met := p.made[pair]
+	if met && plan == nil {
+		p.fail("a gob type that contains itself")
+	}
+	if met {
 		return plan
 	}
+	p.made[pair] = nil
 	t := p.types.byID[pair.id]
-	plan := &readPlan{steps: make([]readStep, len(t.refs))}
-	p.made[pair] = plan
+	plan = &readPlan{steps: make([]readStep, len(t.refs))}
 	if pair.ours != nil {
 		plan.bound, _ = reflect.Zero(pair.ours).Interface().(Bounded)
 	}
@@ -182,6 +186,7 @@ func (p *planner) within(pair typePair) *readPlan {
 	if pair.ours != nil && len(t.refs) > 0 && !matched {
 		p.fail("a gob value that has nothing in common with type %v", pair.ours)
 	}
+	p.made[pair] = plan
 	return plan
 }
 

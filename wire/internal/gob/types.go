@@ -1,8 +1,8 @@
 package gob
 
 // types.go keeps the type definitions of a gob stream. It refuses types that could
-// make reading expensive: maps, arrays, interfaces, types that contain themselves,
-// and too many types.
+// make reading expensive: maps, arrays, interfaces, and too many types. The plan of
+// a value refuses types that contain themselves.
 
 // gob's own numbers: the types without a definition, the first type that has
 // one, and the fields of a definition, of which exactly one is set.
@@ -58,8 +58,8 @@ type typeRef struct {
 func plainType(id int64) bool { return id > 0 && id <= idComplex || id >= idFirstUser }
 
 // define adds the definition def, from a message of size bytes. It returns an
-// error if the definition is malformed, if it defines a map, an array, an interface
-// or a type that contains itself, or if it exceeds a bound.
+// error if the definition is malformed, if it defines a map, an array or an
+// interface, or if it exceeds a bound.
 func (g *typeTable) define(id int64, def reader, size int) error {
 	if err := g.fits(size); err != nil {
 		return err
@@ -86,9 +86,6 @@ func (g *typeTable) define(id int64, def reader, size int) error {
 		g.byID = make(map[int64]*typeDef)
 	}
 	g.byID[id] = &typeDef{kind: kind, refs: refs}
-	if g.reaches(id, id, make(map[int64]bool)) {
-		return errorf("a gob type that contains itself")
-	}
 	return nil
 }
 
@@ -99,24 +96,4 @@ func (g *typeTable) fits(size int) error {
 		return errorf("more than %d bytes of gob type definitions", maxDefinitionBytes)
 	}
 	return nil
-}
-
-// reaches reports whether a value of type from may contain one of type to.
-func (g *typeTable) reaches(from, to int64, seen map[int64]bool) bool {
-	t := g.byID[from]
-	if t == nil {
-		return false
-	}
-	for _, ref := range t.refs {
-		if ref.id == to {
-			return true
-		}
-		if !seen[ref.id] {
-			seen[ref.id] = true
-			if g.reaches(ref.id, to, seen) {
-				return true
-			}
-		}
-	}
-	return false
 }
