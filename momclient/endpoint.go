@@ -96,11 +96,16 @@ func (ep *endpoint) accept() {
 	places := make(chan struct{}, maxProofs)
 	for {
 		nc, err := ep.listener.Accept()
-		if err != nil && isTemporary(err) && ep.wait() {
-			continue
-		}
 		if err != nil {
-			return
+			if !isTemporary(err) {
+				return
+			}
+			select {
+			case <-time.After(10 * time.Millisecond):
+				continue
+			case <-ep.ctx.Done():
+				return
+			}
 		}
 		select {
 		case places <- struct{}{}:
@@ -112,17 +117,6 @@ func (ep *endpoint) accept() {
 			defer func() { <-places }()
 			ep.prove(nc)
 		})
-	}
-}
-
-// wait waits a moment for the system to have resources again, and reports
-// whether the endpoint is still open.
-func (ep *endpoint) wait() bool {
-	select {
-	case <-time.After(10 * time.Millisecond):
-		return true
-	case <-ep.ctx.Done():
-		return false
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 
@@ -29,12 +28,7 @@ type Applicant struct {
 }
 
 // String returns the identity and the address.
-func (a Applicant) String() string {
-	if a.Identity == "" {
-		return a.Addr
-	}
-	return fmt.Sprintf("%q (%s)", a.Identity, a.Addr)
-}
+func (a Applicant) String() string { return label(a.Identity, a.Addr) }
 
 // GoString returns what String returns, because fmt would print the token
 // otherwise.

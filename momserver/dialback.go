@@ -153,7 +153,10 @@ func (s *Server) permit(source netip.AddrPort, resolved string) error {
 	}
 	target = unmap(target)
 	return s.callConfigFunc("Config.AllowCallback", source.String(), func() error {
-		if s.mayDial(source, target) {
+		allow := s.cfg.AllowCallback
+		switch addr := target.Addr(); {
+		case addr.IsUnspecified(), addr.IsMulticast(): // the unspecified address is this machine by another name
+		case allow != nil && allow(source, target), allow == nil && addr == source.Addr():
 			return nil
 		}
 		return wire.Errorf(wire.Forbidden, "dial-back is allowed to your own address only (Config.AllowCallback)")
@@ -163,17 +166,6 @@ func (s *Server) permit(source netip.AddrPort, resolved string) error {
 // unmap returns the plain form of an IPv4 address that is written as an IPv6
 // address.
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
-
-// mayDial reports whether a subscriber may have the server dial target.
-func (s *Server) mayDial(subscriber, target netip.AddrPort) bool {
-	if target.Addr().IsUnspecified() || target.Addr().IsMulticast() {
-		return false // the unspecified address is this machine by another name
-	}
-	if s.cfg.AllowCallback != nil {
-		return s.cfg.AllowCallback(subscriber, target)
-	}
-	return subscriber.Addr() == target.Addr()
-}
 
 // serveCallback starts a goroutine that reads the replies on a callback
 // connection until the connection ends, and the subscription with it.

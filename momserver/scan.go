@@ -23,17 +23,13 @@ func (s *sender) scan() {
 }
 
 // activateTakers activates the caught-up subscribers that take the event
-// scanned.Next.
+// scanned.Next, and have not read it already.
 func (s *sender) activateTakers(def *protocol.Definition, class history.Class) {
-	s.interests.eachTaker(def, class, s.activateUnread)
-}
-
-// activateUnread activates a caught-up subscriber that takes the event
-// scanned.Next, unless the subscriber has read that event already.
-func (s *sender) activateUnread(sub *subscriber) {
-	if sub.at.Next <= s.scanned.Next {
-		s.activate(sub)
-	}
+	s.interests.eachTaker(def, class, func(sub *subscriber) {
+		if sub.at.Next <= s.scanned.Next {
+			s.activate(sub)
+		}
+	})
 }
 
 // activate makes a subscriber one that is not caught up, and enqueues it.

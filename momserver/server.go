@@ -217,7 +217,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) waitedFor() error {
 	var behind []error
 	for _, sub := range s.Subscribers() {
-		behind = append(behind, fmt.Errorf("subscriber %s has not been sent %d events and has not answered %d calls", sub.label(), sub.Lag, sub.InFlight))
+		behind = append(behind, fmt.Errorf("subscriber %s has not been sent %d events and has not answered %d calls", label(sub.Name, sub.Addr), sub.Lag, sub.InFlight))
 	}
 	return errors.Join(behind...)
 }

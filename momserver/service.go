@@ -92,7 +92,9 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 		if sub.callbackConn != sv.conn {
 			sv.srv.serveCallback(sub)
 		}
-		sv.srv.acceptSubscriber(sub)
+		sv.srv.mu.Lock()
+		sv.srv.subs[sub] = true
+		sv.srv.mu.Unlock()
 		sv.srv.sender.postJoin(sub)
 		sv.srv.cfg.Logger.Info("momserver: subscribed", "name", sub.name, "identity", sub.identity.name, "addr", sub.addr, "filter", args.Filter.String())
 		return nil

@@ -168,7 +168,7 @@ func TestInfo(t *testing.T) {
 	if got := sub.info(100, 99); got.Lag != 2 || got.Next != 99 {
 		t.Errorf("idle: %+v", got)
 	}
-	if l := want.label(); l != `"n" (a)` {
+	if l := label(want.Name, want.Addr); l != `"n" (a)` {
 		t.Error(l)
 	}
 }

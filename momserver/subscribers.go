@@ -10,7 +10,7 @@ import (
 )
 
 // reserveSubscriber takes one of the MaxSubscribers places for a subscriber.
-// Stats and Subscribers leave the subscriber out until acceptSubscriber.
+// Stats and Subscribers leave the subscriber out until it is accepted.
 func (s *Server) reserveSubscriber(sub *subscriber) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -22,13 +22,6 @@ func (s *Server) reserveSubscriber(sub *subscriber) error {
 	}
 	s.subs[sub] = false
 	return nil
-}
-
-// acceptSubscriber makes Stats and Subscribers include the subscriber.
-func (s *Server) acceptSubscriber(sub *subscriber) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.subs[sub] = true
 }
 
 // removeSubscriber frees the place of a subscriber.
@@ -70,12 +63,12 @@ type SubscriberInfo struct {
 	RTT       time.Duration // from the latest answered call to its reply; 0 before the first
 }
 
-// label names the subscriber in a sentence.
-func (i *SubscriberInfo) label() string {
-	if i.Name == "" {
-		return i.Addr
+// label returns how a sentence names a client.
+func label(name, addr string) string {
+	if name == "" {
+		return addr
 	}
-	return fmt.Sprintf("%q (%s)", i.Name, i.Addr)
+	return fmt.Sprintf("%q (%s)", name, addr)
 }
 
 // Subscribers returns the subscribers, sorted by their names and addresses.

@@ -143,7 +143,7 @@ var plantedBugs = []plantedBug{
 		{"momserver/scan.go", "if sub.at.Next <= s.scanned.Next {", "if sub.at.Next < s.scanned.Next {"},
 	}, []string{invariant.Published, invariant.Sum, invariant.Gaps, invariant.Healthy, invariant.Liveness}, tests{}},
 	{"idle subscribers not told of what left the cache", []edit{
-		{"momserver/scan.go", "\t\t\ts.activate(sub)\n", "\t\t\tsub.at.Next = max(sub.at.Next, s.scanned.Next)\n"},
+		{"momserver/scan.go", "range s.subs {\n\t\t\ts.activate(sub)\n", "range s.subs {\n\t\t\tsub.at.Next = max(sub.at.Next, s.scanned.Next)\n"},
 	}, nil, tests{"momserver", "^TestIdleBehindTheCache$"}},
 	{"rest of a snapshot forgotten", []edit{
 		{"momserver/internal/history/position.go", "{ p.snapshot, p.givenUp = nil, true }", "{ p.snapshot = nil }"},

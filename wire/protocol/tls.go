@@ -2,12 +2,14 @@ package protocol
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"mom.internal/wire"
@@ -109,15 +111,9 @@ func Identity(state *tls.ConnectionState) string {
 		return ""
 	}
 	leaf := state.VerifiedChains[0][0]
-	names := append([]string{leaf.Subject.CommonName}, leaf.DNSNames...)
-	names = append(names, leaf.EmailAddresses...)
+	names := slices.Concat([]string{leaf.Subject.CommonName}, leaf.DNSNames, leaf.EmailAddresses)
 	for _, uri := range leaf.URIs {
 		names = append(names, uri.String())
 	}
-	for _, name := range names {
-		if name != "" {
-			return duplex.Clip(strings.ToValidUTF8(name, "?"), maxIdentity)
-		}
-	}
-	return ""
+	return duplex.Clip(strings.ToValidUTF8(cmp.Or(names...), "?"), maxIdentity)
 }
