@@ -2,6 +2,7 @@ package momclient
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -88,4 +89,37 @@ func failure(err error) ConnectionStatus {
 	default:
 		return ConnectionStatus{Kind: Refused, Err: err, Final: e.Final()}
 	}
+}
+
+// statuses is the queue of the statuses for the OnConnection handler.
+type statuses struct {
+	bell bell // closed after the last status
+
+	mu   sync.Mutex // guards wait
+	wait []ConnectionStatus
+}
+
+// maxStatuses bounds the statuses that wait for a handler that does not return.
+// The oldest are discarded.
+const maxStatuses = 256
+
+func (q *statuses) push(s ConnectionStatus) {
+	q.mu.Lock()
+	if len(q.wait) == maxStatuses {
+		q.wait = q.wait[1:]
+	}
+	q.wait = append(q.wait, s)
+	q.mu.Unlock()
+	q.bell.ring()
+}
+
+func (q *statuses) pop() (ConnectionStatus, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.wait) == 0 {
+		return ConnectionStatus{}, false
+	}
+	s := q.wait[0]
+	q.wait = q.wait[1:]
+	return s, true
 }
