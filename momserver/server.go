@@ -204,22 +204,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-s.sender.drained:
 	case <-s.life.Done(): // Close was called
 	case <-ctx.Done():
-		if err = s.waitedFor(); err != nil {
-			err = fmt.Errorf("momserver: shutdown: %w: %w", context.Cause(ctx), err)
+		var behind []error
+		for _, sub := range s.Subscribers() {
+			behind = append(behind, fmt.Errorf("subscriber %s has not been sent %d events and has not answered %d calls", label(sub.Name, sub.Addr), sub.Lag, sub.InFlight))
+		}
+		if len(behind) > 0 {
+			err = fmt.Errorf("momserver: shutdown: %w: %w", context.Cause(ctx), errors.Join(behind...))
 		}
 	}
 	s.Close()
 	return err
-}
-
-// waitedFor returns an error that names the subscribers that are left; nil for
-// none.
-func (s *Server) waitedFor() error {
-	var behind []error
-	for _, sub := range s.Subscribers() {
-		behind = append(behind, fmt.Errorf("subscriber %s has not been sent %d events and has not answered %d calls", label(sub.Name, sub.Addr), sub.Lag, sub.InFlight))
-	}
-	return errors.Join(behind...)
 }
 
 // Close stops the server at once. It ends the run of each unfinished [Job] with
@@ -233,7 +227,12 @@ func (s *Server) Close() error {
 	}
 	s.raisePhase(closed, "the server closed before the run ended")
 	s.endLife()
-	s.closeConns()
+	s.mu.Lock()
+	conns := slices.Collect(maps.Keys(s.conns)) // Serve closes any later one, because the phase has risen
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.close(wire.Errorf(wire.Closed, "the server closed"))
+	}
 	s.running.Wait()
 	return nil
 }
@@ -254,17 +253,6 @@ func (s *Server) raisePhase(next phase, why string) (ran bool) {
 	}
 	s.hist.Close()
 	return ran
-}
-
-// closeConns ends every connection. A connection that is accepted later is
-// closed by Serve, because the phase has risen.
-func (s *Server) closeConns() {
-	s.mu.Lock()
-	conns := slices.Collect(maps.Keys(s.conns))
-	s.mu.Unlock()
-	for _, c := range conns {
-		c.close(wire.Errorf(wire.Closed, "the server closed"))
-	}
 }
 
 // stopping reports whether Shutdown or Close has been called.

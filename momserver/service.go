@@ -3,6 +3,7 @@ package momserver
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"sync"
 	"time"
@@ -102,17 +103,23 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 }
 
 // reserve takes the place of the subscription of this connection, and one of
-// the MaxSubscribers places.
+// the MaxSubscribers places. Stats and Subscribers leave the subscriber out until
+// it is accepted.
 func (sv *service) reserve(sub *subscriber) error {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
-	if sv.sub != nil {
+	s := sv.srv
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case sv.sub != nil:
 		return wire.Errorf(wire.AlreadySubscribed, "a connection has one subscription; connect again for another")
+	case s.phase >= shuttingDown:
+		return &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}
+	case len(s.subs) >= s.cfg.MaxSubscribers:
+		return &wire.Error{Code: wire.Full, After: retryAfter, Message: fmt.Sprintf("momserver: %d subscribers already (Config.MaxSubscribers)", s.cfg.MaxSubscribers)}
 	}
-	if err := sv.srv.reserveSubscriber(sub); err != nil {
-		return err
-	}
-	sv.sub = sub
+	s.subs[sub], sv.sub = false, sub
 	sv.stopIdleTimer()
 	return nil
 }

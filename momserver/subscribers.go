@@ -9,21 +9,6 @@ import (
 	"mom.internal/wire"
 )
 
-// reserveSubscriber takes one of the MaxSubscribers places for a subscriber.
-// Stats and Subscribers leave the subscriber out until it is accepted.
-func (s *Server) reserveSubscriber(sub *subscriber) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.phase >= shuttingDown:
-		return &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}
-	case len(s.subs) >= s.cfg.MaxSubscribers:
-		return &wire.Error{Code: wire.Full, After: retryAfter, Message: fmt.Sprintf("momserver: %d subscribers already (Config.MaxSubscribers)", s.cfg.MaxSubscribers)}
-	}
-	s.subs[sub] = false
-	return nil
-}
-
 // removeSubscriber frees the place of a subscriber.
 func (s *Server) removeSubscriber(sub *subscriber) {
 	s.mu.Lock()

@@ -69,7 +69,7 @@ var plantedBugs = []plantedBug{
 		{"momserver/call.go", "\ts.timeouts.Remove(c.timeoutEntry)\n\tc.timeoutEntry = nil\n", "\tif c.timeoutEntry != nil {\n\t\ts.timeouts.Remove(c.timeoutEntry)\n\t\tc.timeoutEntry = nil\n\t\tif c.sentThrough%16 == 15 {\n\t\t\treturn\n\t\t}\n\t}\n"},
 	}, []string{invariant.Healthy, invariant.Bounded, invariant.Liveness}, tests{}},
 	{"Close leak", []edit{
-		{"momserver/server.go", "\ts.closeConns()\n\ts.running.Wait()\n", ""},
+		{"momserver/server.go", "\t\tc.close(wire.Errorf(wire.Closed, \"the server closed\"))\n\t}\n\ts.running.Wait()\n", "\t\t_ = c\n\t}\n"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"client's Close leak", []edit{
 		{"momclient/session.go", "\ts.conn.Close(why)\n\ts.callbackConn.Close(why)\n\ts.running.Wait()\n", ""},

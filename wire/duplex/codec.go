@@ -53,12 +53,6 @@ type clientCodec struct {
 	reported   bool         // net/rpc has been told that the connection has ended
 }
 
-func newClientCodec(c *Conn) *clientCodec {
-	k := &clientCodec{c: c, calls: &frameEncoder{c.out, frameCall, gob.NewWriter()}}
-	c.frames.streams[frameReply] = &k.in
-	return k
-}
-
 func (k *clientCodec) WriteRequest(r *rpc.Request, args any) error {
 	k.unanswered.Add(1)
 	if err := k.calls.put(r, args); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mom.internal/wire"
+	"mom.internal/wire/internal/gob"
 )
 
 // ConnConfig bounds a [Conn]. MaxMessage, MaxWaiting, WriteTimeout and
@@ -84,7 +85,9 @@ func NewConn(nc net.Conn, cfg ConnConfig) *Conn {
 		}
 	})
 	c.running.Add(1) // until the client's codec has returned its last error
-	c.client = rpc.NewClientWithCodec(newClientCodec(c))
+	k := &clientCodec{c: c, calls: &frameEncoder{c.out, frameCall, gob.NewWriter()}}
+	c.frames.streams[frameReply] = &k.in
+	c.client = rpc.NewClientWithCodec(k)
 	return c
 }
 

@@ -29,9 +29,7 @@ func (p *Position) SnapshotRead() bool { return len(p.snapshot) == 0 && !p.given
 
 // Filter removes the events that r does not take from the snapshot.
 func (p *Position) Filter(r *Reader) {
-	if !r.TakesAll() {
-		p.snapshot = slices.DeleteFunc(p.snapshot, func(e *event) bool { return !r.Takes(e.def, e.Class) })
-	}
+	p.snapshot = slices.DeleteFunc(p.snapshot, func(e *event) bool { return !r.Takes(e.def, e.Class) })
 }
 
 // GiveUp frees what is left of the snapshot.
