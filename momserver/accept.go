@@ -132,7 +132,7 @@ func beyondLoopback(addr net.Addr) bool {
 type clientConn struct {
 	srv  *Server
 	nc   net.Conn
-	addr netip.Addr // as the limits count it; zero if the network has no IP addresses
+	addr netip.Addr // as the bounds count it; zero if the network has no IP addresses
 
 	mu     sync.Mutex   // guards the fields below
 	conn   *duplex.Conn // nil before the greeting has succeeded

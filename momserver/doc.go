@@ -58,7 +58,7 @@
 // cache, the next event that it gets says in Missed exactly how many events were
 // lost. A snapshot follows, as it does at the start of a subscription that does
 // not continue at a cached cursor: the latest event of every run that was
-// unfinished at the place where the subscriber continues. Events do not outlive
+// unfinished at the cursor where the subscriber continues. Events do not outlive
 // the server's process; the next server has a new epoch.
 //
 // # Fault

@@ -73,7 +73,7 @@ func (l *minuteLimit) waitLocked(addr netip.Addr, now time.Time) time.Duration {
 	return time.Minute - age
 }
 
-// limitKey returns what the limits count an address as: the address itself, or
+// limitKey returns what the bounds count an address as: the address itself, or
 // the /64 network of an IPv6 address, because one machine may use all of it.
 func limitKey(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
