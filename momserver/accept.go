@@ -140,11 +140,8 @@ type clientConn struct {
 }
 
 func newClientConn(s *Server, nc net.Conn) *clientConn {
-	c := &clientConn{srv: s, nc: nc}
-	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
-		c.addr = limitKey(ap.Addr())
-	}
-	return c
+	remote, _ := netip.ParseAddrPort(nc.RemoteAddr().String())
+	return &clientConn{srv: s, nc: nc, addr: limitKey(remote.Addr())}
 }
 
 // admit starts a goroutine that serves the connection or, over a bound, one

@@ -104,9 +104,6 @@ func (c *clientConn) authorize(ctx context.Context, token string, state *tls.Con
 // sameToken compares in constant time, whatever the lengths. If no token is
 // wanted, every token is right.
 func sameToken(said, want string) bool {
-	if want == "" {
-		return true
-	}
 	a, b := sha256.Sum256([]byte(said)), sha256.Sum256([]byte(want))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+	return want == "" || subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }

@@ -1,6 +1,7 @@
 package momserver
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -23,10 +24,7 @@ type latency struct {
 }
 
 func (l *latency) observe(took time.Duration) {
-	i := 0
-	for i < len(latencyBounds) && took > latencyBounds[i] {
-		i++
-	}
+	i, _ := slices.BinarySearch(latencyBounds[:], took)
 	l.buckets[i].Add(1)
 	l.sum.Add(int64(took))
 }
