@@ -1,6 +1,7 @@
 package momserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -289,9 +290,14 @@ func (c *clientConn) secure(ctx context.Context) (net.Conn, *tls.ConnectionState
 	return protocol.HardClose(tc), &state, nil
 }
 
-// handshake does the server's side of a TLS handshake.
+// handshake does the server's side of a TLS handshake. If the end of ctx closed
+// the connection, the error is that of ctx, whatever closed it first.
 func (s *Server) handshake(ctx context.Context, tc *tls.Conn) error {
-	return s.callConfigFunc("a function of Config.TLS", tc.RemoteAddr().String(), func() error { return tc.HandshakeContext(ctx) })
+	err := s.callConfigFunc("a function of Config.TLS", tc.RemoteAddr().String(), func() error { return tc.HandshakeContext(ctx) })
+	if errors.Is(err, net.ErrClosed) {
+		err = cmp.Or(ctx.Err(), err)
+	}
+	return err
 }
 
 // close ends the connection, greeted or not. It does not wait.
