@@ -1,7 +1,6 @@
 package history
 
 import (
-
 	"github.com/google/uuid"
 
 	"mom.internal/wire/protocol"
