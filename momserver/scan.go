@@ -6,8 +6,9 @@ import (
 )
 
 // scan.go spares the sender from visiting every subscriber for every event. A
-// subscriber is caught up if it has every event that it takes up to the scan.
-// Its position then stands still until an event comes that it takes.
+// subscriber is caught up if it has read every event up to the scan that its
+// filter selects. Its position then stays where it is until another event is
+// published that the filter selects.
 
 // scan looks at the events that have been published since the last scan, and
 // activates the caught-up subscribers that take them. An event costs as much as

@@ -242,9 +242,8 @@ func isBlank(all []ast.Expr) bool {
 	return true
 }
 
-// goesOn reports whether the function goes on after a node that is about to be
-// visited, if the node does not return. If so, a return in its place can be
-// removed.
+// goesOn reports whether more of the function can run after child, which is about
+// to be visited. If so, a child that is a return can be removed.
 func (g *generator) goesOn(child ast.Node) bool {
 	for i := len(g.stack) - 1; i >= 0; i-- {
 		switch n := g.stack[i].(type) {
@@ -364,8 +363,8 @@ func (g *generator) boolean(e ast.Expr, parent ast.Node) {
 	g.add(e, g.text(e), negated, g.wrap(e, "(mutantOn(%d) != (", "))"))
 }
 
-// operators are the operators that helpers replace, each with the operator that
-// the helper applies if its mutant is chosen.
+// operators maps each operator that is mutated to the helper that replaces it, and
+// to the operator that the helper applies if the mutant is chosen.
 var operators = map[token.Token]struct{ helper, other string }{
 	token.LSS: {"mutantLess", "<="}, token.LEQ: {"mutantAtMost", "<"},
 	token.GTR: {"mutantMore", ">="}, token.GEQ: {"mutantAtLeast", ">"},

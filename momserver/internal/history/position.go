@@ -8,7 +8,8 @@ import (
 )
 
 // Position is where a reader goes on. The reader has passed all events before
-// Next. It reads the snapshot before the event Next.
+// Next. If there is a snapshot, the
+// reader reads all of it first, and then the event Next.
 type Position struct {
 	Next    uint64 // Seq of the next event
 	Missed  uint64 // events lost before Next, and not announced
