@@ -48,10 +48,10 @@ type sender struct {
 	scanned        history.Position // Next is the first event that scan has not looked at
 	scannedNext    atomic.Uint64    // Next of scanned, for other goroutines
 	interests      interests        // finds the caught-up subscribers that take an event
-	ready          []*subscriber    // may have something to get; each once
-	spareReady     []*subscriber    // empty; the array of the ready list before
-	catchingUp     []*subscriber    // need more than one batch; their turn comes after ready
+	ready          queue            // may have something to get; each once
+	catchingUp     queue            // need more than one batch; their turn comes after ready
 	snapshots      list.List        // of *subscriber with a snapshot that has not been sent whole, the one without progress for longest first
+	snapshotsByAge list.List        // the same, the one whose snapshot was taken first first
 	snapshotEvents int              // that have not been sent
 
 	draining   bool
@@ -120,23 +120,20 @@ func (s *sender) wake() {
 func (s *sender) deliver() {
 	s.scan()
 	s.throttled = false
-	ready := s.ready
-	s.ready = s.spareReady[:0]
-	for _, sub := range ready {
-		s.push(sub)
-	}
-	clear(ready)
-	s.spareReady = ready
-	for looked := 0; looked < maxCatchUpLooks && len(s.catchingUp) > 0 && !s.throttled; {
-		sub := s.catchingUp[0]
-		s.catchingUp[0] = nil
-		s.catchingUp = s.catchingUp[1:]
-		looked += 1 + s.push(sub)
-	}
-	if len(s.catchingUp) > 0 && !s.throttled {
+	s.pushSome(&s.ready, maxReadyLooks)
+	s.pushSome(&s.catchingUp, maxCatchUpLooks)
+	if s.ready.len()+s.catchingUp.len() > 0 && !s.throttled {
 		s.wake()
 	}
 	s.boundSnapshots()
+}
+
+// pushSome pushes to the subscribers at the front of a queue, until it has looked
+// at about most events. A subscriber that gets nothing counts as an event.
+func (s *sender) pushSome(q *queue, most int) {
+	for looked := 0; looked < most && q.len() > 0 && !s.throttled; {
+		looked += 1 + s.push(q.pop())
+	}
 }
 
 // maxLook bounds the events, or events of a snapshot, that the sender looks at
@@ -144,15 +141,19 @@ func (s *sender) deliver() {
 // sent.
 const maxLook = 512
 
-// maxCatchUpLooks is about how many events the sender looks at in one turn for
-// the subscribers that need more than one batch.
-const maxCatchUpLooks = 4 * maxLook
+// maxReadyLooks and maxCatchUpLooks are about how many events the sender looks at
+// in one turn for the subscribers that need one batch, and for those that need
+// more. Between two turns it takes replies and sends heartbeats.
+const (
+	maxReadyLooks   = 128 * maxLook
+	maxCatchUpLooks = 4 * maxLook
+)
 
 // enqueue makes deliver look at a subscriber, unless it is caught up.
 func (s *sender) enqueue(sub *subscriber) {
 	if !sub.queued && !sub.caughtUp && !sub.dropped {
 		sub.queued = true
-		s.ready = append(s.ready, sub)
+		s.ready.push(sub)
 	}
 }
 
@@ -172,7 +173,7 @@ func (s *sender) push(sub *subscriber) (looked int) {
 	}
 	if sub.sendable(last) && (s.windowOpen(sub) || s.throttled) {
 		sub.queued = true
-		s.catchingUp = append(s.catchingUp, sub)
+		s.catchingUp.push(sub)
 	}
 	return looked
 }
@@ -221,9 +222,18 @@ func (s *sender) notify(sub *subscriber, heartbeat bool) (looked int) {
 // boundSnapshots gives up snapshots whose subscribers have made no progress for
 // CallTimeout, while all snapshots together hold more than
 // Config.MaxSnapshotEvents, and those since which more than Config.CacheBytes of
-// events have left the cache. Far over the bound it gives up any snapshot but the
-// last, the one without progress for longest first.
+// events have left the cache. Far over one of these bounds it gives up snapshots
+// of other subscribers too: over that of all snapshots, any but the last, the one
+// without progress for longest first; and each snapshot since which too many
+// bytes have left the cache, because it keeps some of them in memory.
 func (s *sender) boundSnapshots() {
+	for el := s.snapshotsByAge.Front(); el != nil; el = s.snapshotsByAge.Front() {
+		sub := el.Value.(*subscriber)
+		if s.scanned.Evicted <= sub.at.Evicted+farEvicted*uint64(s.cfg.CacheBytes) {
+			break
+		}
+		s.giveUpSnapshot(sub)
+	}
 	for el := s.snapshots.Front(); el != nil; el = s.snapshots.Front() {
 		sub := el.Value.(*subscriber)
 		over := s.snapshotEvents > s.cfg.MaxSnapshotEvents || s.scanned.Evicted > sub.at.Evicted+uint64(s.cfg.CacheBytes)
@@ -232,17 +242,24 @@ func (s *sender) boundSnapshots() {
 		if !(over && stalled) && !far {
 			return
 		}
-		pending := sub.at.SnapshotLeft()
-		sub.at.GiveUp()
-		s.trackSnapshot(sub, pending)
+		s.giveUpSnapshot(sub)
 	}
 }
 
-// farOver is how many times Config.MaxSnapshotEvents may be exceeded for
-// subscribers that make progress.
-const farOver = 8
+func (s *sender) giveUpSnapshot(sub *subscriber) {
+	pending := sub.at.SnapshotLeft()
+	sub.at.GiveUp()
+	s.trackSnapshot(sub, pending)
+}
 
-// trackSnapshot updates the list and the number of events of the snapshots that
+// How many times Config.MaxSnapshotEvents, and the bytes that have left the cache
+// since a snapshot was taken, may be exceeded for subscribers that make progress.
+const (
+	farOver    = 8
+	farEvicted = 4
+)
+
+// trackSnapshot updates the lists and the number of events of the snapshots that
 // have not been sent. before is how many events of its snapshot sub had when
 // trackSnapshot was called last.
 func (s *sender) trackSnapshot(sub *subscriber, before int) {
@@ -251,11 +268,16 @@ func (s *sender) trackSnapshot(sub *subscriber, before int) {
 	switch {
 	case now > 0 && now != before && sub.snapshotEntry != nil:
 		s.snapshots.MoveToBack(sub.snapshotEntry)
+		if now > before { // it is a new one
+			s.snapshotsByAge.MoveToBack(sub.snapshotAge)
+		}
 	case now > 0 && sub.snapshotEntry == nil:
 		sub.snapshotEntry = s.snapshots.PushBack(sub)
+		sub.snapshotAge = s.snapshotsByAge.PushBack(sub)
 	case now == 0 && sub.snapshotEntry != nil:
 		s.snapshots.Remove(sub.snapshotEntry)
-		sub.snapshotEntry = nil
+		s.snapshotsByAge.Remove(sub.snapshotAge)
+		sub.snapshotEntry, sub.snapshotAge = nil, nil
 	}
 }
 
@@ -267,10 +289,8 @@ func (s *sender) drop(sub *subscriber, why Reason, detail string) {
 	delete(s.subs, sub)
 	s.heartbeats.Remove(sub.heartbeatEntry)
 	s.interests.remove(sub)
-	pending := sub.at.SnapshotLeft()
-	sub.at.GiveUp()
+	s.giveUpSnapshot(sub)
 	sub.dropped = true
-	s.trackSnapshot(sub, pending)
 	for len(sub.unanswered) > 0 {
 		s.removeCall(sub.unanswered[0])
 	}

@@ -228,8 +228,8 @@ func TestIdleNotVisited(t *testing.T) {
 		t.Fatal("they are not idle with all events")
 	}
 	publishMore(t, srv.hist, uuid.UUID{1}, 3)
-	if s.scan(); len(s.ready) != 1 || s.ready[0] != sub {
-		t.Fatalf("%d subscribers are awake", len(s.ready))
+	if s.scan(); s.ready.len() != 1 || s.ready.subs[0] != sub {
+		t.Fatalf("%d subscribers are awake", s.ready.len())
 	}
 	s.deliver()
 	s.draining = true
@@ -255,7 +255,7 @@ func TestIdleBehindTheCache(t *testing.T) {
 	s.deliver()
 	publishMore(t, srv.hist, uuid.UUID{1}, 25)
 	s.deliver()
-	for len(s.catchingUp) > 0 {
+	for s.catchingUp.len() > 0 {
 		s.deliver()
 	}
 	if i := sub.info(25, s.scannedNext.Load()); i.Missed != 15 || i.Delivered != 11 || i.Next != 26 { // with the snapshot
@@ -287,7 +287,7 @@ func TestLongReadingsLast(t *testing.T) {
 	}
 	s.deliver()
 	turns := 1
-	for ; len(s.catchingUp) > 0; turns++ {
+	for ; s.catchingUp.len() > 0; turns++ {
 		was := looked()
 		publishMore(t, srv.hist, uuid.UUID{1}, 1)
 		if s.deliver(); sub.at.Next != s.scanned.Next {
@@ -323,7 +323,7 @@ func TestGiveUpSnapshots(t *testing.T) {
 		credit := func(sub *subscriber, n uint64) {
 			sub.credit.Events += n
 			s.enqueue(sub)
-			for s.enqueue(sub); len(s.ready)+len(s.catchingUp) > 0; {
+			for s.enqueue(sub); s.ready.len()+s.catchingUp.len() > 0; {
 				s.deliver()
 				data = append(data, s.batch.Events...)
 				events += int(s.batch.Count)
@@ -374,6 +374,55 @@ func TestGiveUpSnapshots(t *testing.T) {
 		if s.snapshotEvents != 0 || s.snapshots.Len() != 0 {
 			t.Errorf("%d events are pending of nobody", s.snapshotEvents)
 		}
+	}
+}
+
+// TestOldSnapshot: a snapshot keeps events in memory that have left the cache. When
+// too many have, it is given up although its subscriber makes progress.
+func TestOldSnapshot(t *testing.T) {
+	const bound = 10_000
+	srv := New(Config{CacheBytes: bound})
+	s := srv.sender
+	for i := range 3 {
+		publishMore(t, srv.hist, uuid.UUID{byte(i + 1)}, 1)
+	}
+	older, _ := testSubscriber(t, srv, 0)
+	publishUntil := func(evicted uint64) {
+		for p := older.at; p.Evicted < evicted; srv.hist.Scan(&p, func(*protocol.Definition, history.Class) {}) {
+			publishMore(t, srv.hist, uuid.UUID{1}, 1)
+		}
+	}
+	publishUntil(older.at.Evicted + bound)
+	younger, _ := testSubscriber(t, srv, 0)
+	for step, want := range []bool{false, true} {
+		publishUntil(older.at.Evicted + farEvicted*bound - 200 + uint64(step)*400)
+		older.lastProgress, younger.lastProgress = time.Now(), time.Now()
+		for s.deliver(); s.ready.len()+s.catchingUp.len() > 0; s.deliver() {
+		}
+		if older.at.GivenUp() != want || younger.at.GivenUp() {
+			t.Errorf("step %d: given up: %v, %v", step, older.at.GivenUp(), younger.at.GivenUp())
+		}
+	}
+	s.drop(older, ReasonUnsubscribed, "it unsubscribed")
+	s.drop(younger, ReasonUnsubscribed, "it unsubscribed")
+	if s.snapshots.Len()+s.snapshotsByAge.Len() > 0 {
+		t.Error("snapshots of nobody are kept")
+	}
+}
+
+// TestTurn: a turn of the sender looks at a bounded number of events, however many
+// subscribers are ready.
+func TestTurn(t *testing.T) {
+	srv := New(Config{})
+	s := srv.sender
+	for range 3 {
+		testSubscriber(t, srv, 10)
+	}
+	if n := s.ready.len(); n != 3 {
+		t.Fatalf("%d subscribers are ready", n)
+	}
+	if s.pushSome(&s.ready, 2); s.ready.len() != 1 {
+		t.Errorf("%d subscribers are left", s.ready.len())
 	}
 }
 

@@ -25,7 +25,7 @@ type Stats struct {
 	Published   uint64                  // events; the Seq of the newest one
 	Publishing  Histogram               // how long each successful Publish took
 	Cached      int                     // events in the cache
-	CachedBytes int                     // of these events, encoded
+	CachedBytes int                     // of these events, encoded, with the descriptions of their runs and packages
 	CacheAge    time.Duration           // since the oldest cached event was published; 0 if none is cached
 	Runs        int                     // that have not ended
 	Jobs        map[wire.State]int      // how many jobs Server.Jobs returns, by the state of their latest event; an entry for each of the nine states

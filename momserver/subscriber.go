@@ -30,6 +30,7 @@ type subscriber struct {
 	queued          bool             // it is in ready or catchingUp
 	dropped         bool             // the subscription has ended
 	snapshotEntry   *list.Element    // in the sender's list of snapshots; nil without one
+	snapshotAge     *list.Element    // in its list by age
 	isNew           bool             // no batch has been sent
 	sent            uint64           // events sent
 	sentBytes       uint64           // bytes of these events

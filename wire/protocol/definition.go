@@ -11,17 +11,45 @@ import (
 // definition.go holds the definitions that the sending end keeps for each run, and
 // records which of them a receiver has been sent.
 
-// Definition is what events of a run or of a package have in common, encoded. It is
-// immutable.
+// Definition is what events of a run or of a package have in common, encoded. It
+// does not change, apart from the count of its holders.
 type Definition struct {
 	number uint64
 	run    *Definition // the run's; in a run's definition, that itself
 	bytes  []byte
 
+	holders int // see Retain
+
 	// The content, to compare with the next event.
 	said   runDefinition
 	header *wire.PackageHeader
 	body   *wire.PackageBody
+}
+
+// Retain counts a holder of d, and returns how many bytes of definitions it is the
+// first to hold: those of d, and of the run if d is of a package. The caller keeps
+// other goroutines from calling Retain and Release of any definition.
+func (d *Definition) Retain() (bytes int) {
+	if d.holders++; d.holders > 1 {
+		return 0
+	}
+	bytes = len(d.bytes)
+	if d.run != d {
+		bytes += d.run.Retain()
+	}
+	return bytes
+}
+
+// Release undoes a Retain, and returns how many bytes nobody holds any more.
+func (d *Definition) Release() (bytes int) {
+	if d.holders--; d.holders > 0 {
+		return 0
+	}
+	bytes = len(d.bytes)
+	if d.run != d {
+		bytes += d.run.Release()
+	}
+	return bytes
 }
 
 // JobID returns the JobID of the events that d completes.

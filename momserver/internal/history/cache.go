@@ -107,7 +107,7 @@ type cache struct {
 	base     uint64   // Seq of the first segment's first event
 	oldest   uint64   // Seq of the oldest event; head+1 for none
 	head     uint64   // Seq of the newest event, 0 for none
-	bytes    int      // of the events
+	bytes    int      // of the events and of their definitions
 	evicted  uint64   // bytes of the events that have left
 }
 
@@ -148,7 +148,7 @@ func (c *cache) append(m meta, data []byte) event {
 	s.put(i, &m)
 	s.ends[i] = uint32(len(s.data))
 	c.head++
-	c.bytes += len(data)
+	c.bytes += len(data) + m.def.Retain()
 	return event{meta: m, seq: c.head, data: s.slice(i, i+1)}
 }
 
@@ -156,7 +156,7 @@ func (c *cache) append(m meta, data []byte) event {
 func (c *cache) dropOldest() {
 	s, i := c.find(c.oldest)
 	size := len(s.slice(i, i+1))
-	c.bytes -= size
+	c.bytes -= size + s.defs[s.metas[i].def()].Release()
 	c.evicted += uint64(size)
 	c.oldest++
 	if i == segmentEvents-1 {

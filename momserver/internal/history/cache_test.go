@@ -64,6 +64,8 @@ func TestMarks(t *testing.T) {
 // frees the segments that are empty.
 func TestCacheCounts(t *testing.T) {
 	def := definitions(t, 1)[0]
+	ofDef := def.Retain()
+	def.Release()
 	c := newCache()
 	if c.len() != 0 || c.bytes != 0 {
 		t.Errorf("empty: %d events, %d bytes", c.len(), c.bytes)
@@ -75,14 +77,14 @@ func TestCacheCounts(t *testing.T) {
 			c.dropOldest()
 		}
 		n := min(i+1, held)
-		if c.len() != n || c.bytes != 10*n || c.head != uint64(i+1) || c.oldest != uint64(i+2-n) || len(c.segments) > 3 {
+		if c.len() != n || c.bytes != 10*n+ofDef || c.head != uint64(i+1) || c.oldest != uint64(i+2-n) || len(c.segments) > 3 {
 			t.Fatalf("after event %d: %d events of %d bytes from %d to %d in %d segments; want %d", i+1, c.len(), c.bytes, c.oldest, c.head, len(c.segments), n)
 		}
 	}
 	for c.len() > 0 {
 		c.dropOldest()
 	}
-	if e := c.append(meta{def: def}, []byte("x")); c.len() != 1 || c.bytes != 1 || e.seq != 10*segmentEvents+1 {
+	if e := c.append(meta{def: def}, []byte("x")); c.len() != 1 || c.bytes != 1+ofDef || e.seq != 10*segmentEvents+1 {
 		t.Errorf("emptied and filled: %d events of %d bytes, the last is %d", c.len(), c.bytes, e.seq)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -212,6 +213,40 @@ func TestRenew(t *testing.T) {
 		if err != nil || at.Next != test.next || at.Missed != test.missed || !slices.Equal(seqsOf(at.snapshot), []uint64{test.snapshot}) {
 			t.Errorf("after %d: %+v, %v; want %+v", test.seq, at, err, test)
 		}
+	}
+}
+
+// TestBytesOfDefinitions: what runs have in their names counts as long as one of
+// their events is cached, once for each run.
+func TestBytesOfDefinitions(t *testing.T) {
+	h := withDefaults(Limits{Bytes: 1 << 20})
+	publish := func(run uuid.UUID, number int, state wire.State) {
+		t.Helper()
+		e := spoken(run, state)
+		e.Data.Initialize = &wire.InitializeData{Name: strings.Repeat("n", 25<<10)}
+		if number > 0 {
+			e.Data.Header = &wire.PackageHeader{Number: number, TargetFilePath: strings.Repeat("p", 5<<10)}
+		}
+		e.Data.Status.Final = state.EndsRun(false)
+		if err := h.Publish(&e, 0, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 300 {
+		run := uuid.New()
+		publish(run, 0, wire.JobInitialized)
+		publish(run, 1, wire.Transferring)
+		publish(run, 0, wire.JobCompleted)
+	}
+	if f := h.Figures(); f.Bytes > 1<<20 || f.Bytes < 1<<20-50<<10 || f.Events > 3*35 || f.Events < 3*30 {
+		t.Errorf("%d bytes of %d events", f.Bytes, f.Events)
+	}
+	run := uuid.New()
+	for range 1000 {
+		publish(run, 1, wire.Transferring)
+	}
+	if f := h.Figures(); f.Events < 1000 || f.Bytes > 1<<20 {
+		t.Errorf("%d bytes of %d events", f.Bytes, f.Events)
 	}
 }
 
