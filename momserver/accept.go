@@ -141,8 +141,7 @@ type clientConn struct {
 }
 
 func newClientConn(s *Server, nc net.Conn) *clientConn {
-	remote, _ := netip.ParseAddrPort(nc.RemoteAddr().String())
-	return &clientConn{srv: s, nc: nc, addr: limitKey(remote.Addr())}
+	return &clientConn{srv: s, nc: nc, addr: addrKey(nc)}
 }
 
 // admit starts a goroutine that serves the connection or, over a bound, one

@@ -375,3 +375,32 @@ func TestPanicInRefusal(t *testing.T) {
 	}
 	log.until(t, "a function of Config.TLS panicked")
 }
+
+// TestHistoryOfHiddenJobs: a client that may see few events asks for more than one
+// page, of which each looks at a bounded number of events, and gets what it may see,
+// with its gap.
+func TestHistoryOfHiddenJobs(t *testing.T) {
+	seen := uuid.New()
+	cfg := momserver.Config{CacheEvents: 40_000, Authorize: func(context.Context, momserver.Applicant) (momserver.Grant, error) {
+		return momserver.Grant{Jobs: []uuid.UUID{seen}}, nil
+	}}
+	harness.Serve(t, cfg, func(s *harness.Server) {
+		s.PublishN(20_000)
+		s.Must(harness.Event(seen, uuid.New(), "", wire.Transferring))
+		s.PublishN(20_000)
+		c := s.Client(momclient.Options{}, wire.Filter{Jobs: []uuid.UUID{seen}})
+		for _, n := range []int{0, 1} {
+			events, at, err := c.History(context.Background(), wire.Cursor{Epoch: s.Epoch()}, n)
+			end := uint64(40_001)
+			if n == 1 {
+				end = 20_001
+			}
+			if err != nil || len(events) != 1 || events[0].Seq != 20_001 || events[0].Missed != 1 || at.Seq != end {
+				t.Errorf("%d events, at %v, %v", len(events), at, err)
+			}
+		}
+		if events, at, err := c.History(context.Background(), wire.Cursor{Epoch: s.Epoch(), Seq: 20_001}, 0); len(events) != 0 || at.Seq != 40_001 || err != nil {
+			t.Errorf("%d events, at %v, %v", len(events), at, err)
+		}
+	})
+}

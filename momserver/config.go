@@ -52,6 +52,7 @@ type Config struct {
 	MaxConns         int           // connections; 12,000
 	MaxConnsPerAddr  int           // connections from one IP address, or IPv6 network of 64 bits; as MaxConns
 	MaxSubscribers   int           // subscribers; 10,000, 1,048,576 at most
+	MaxFilterItems   int           // IDs and names of jobs in the filters of all subscribers, about 200 bytes each; 500,000. One IP address, or IPv6 network of 64 bits, may hold a quarter
 	MaxMessage       int           // bytes of one message from a client; 64 KiB, 64 MiB at most
 	HandshakeTimeout time.Duration // for the TLS handshake and the greeting together; 5 s
 	MessageTimeout   time.Duration // from a message's first byte to its last; 5 s
@@ -144,6 +145,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxConnsPerAddr, c.MaxConns)
 	setDefault(&c.MaxSubscribers, 10_000)
 	c.MaxSubscribers = min(c.MaxSubscribers, 1<<20)
+	setDefault(&c.MaxFilterItems, 500_000)
 	setDefault(&c.MaxMessage, 64<<10)
 	c.MaxMessage = min(c.MaxMessage, maxMessageLimit)
 	setDefault(&c.HandshakeTimeout, 5*time.Second)
@@ -207,6 +209,7 @@ const callOverhead = 256
 // What a client may make the server hold of its calls and their replies.
 const (
 	maxCalls   = 16       // outstanding calls of the client
+	callRate   = 2000     // calls a second that are served, and as many at once
 	maxReplies = 32 << 10 // bytes of replies that have not been sent, over which no call is served
 )
 
@@ -219,6 +222,7 @@ func (c *Config) conn() duplex.ConnConfig {
 		MaxMessage:     c.MaxMessage,
 		MaxWaiting:     calls + maxReplies + maxPage + c.MaxEventBytes + 16<<10,
 		MaxCalls:       maxCalls,
+		CallsPerSecond: callRate,
 		MaxReplies:     maxReplies,
 		WriteTimeout:   c.CallTimeout,
 		MessageTimeout: c.MessageTimeout,

@@ -46,6 +46,7 @@ var bounds = map[string]bound{
 	"MaxConns":         {there: TestCaps},
 	"MaxConnsPerAddr":  {there: TestCaps},
 	"MaxSubscribers":   {there: TestCaps},
+	"MaxFilterItems":   {here: holdsMaxFilterItems},
 	"MaxMessage":       {here: holdsMaxMessage},
 	"HandshakeTimeout": {here: holdsHandshakeTimeout},
 	"MessageTimeout":   {there: TestStalledMessage},
@@ -225,6 +226,42 @@ func holdsMaxRunSilence(t *testing.T) {
 			t.Errorf("%+v", sum)
 		}
 	})
+}
+
+// holdsMaxFilterItems bounds the jobs in all filters, and those of one address to a
+// quarter, but to no less than one filter may have. The end of a subscription makes
+// room.
+func holdsMaxFilterItems(t *testing.T) {
+	of := func(ids, names int) momclient.Options {
+		return momclient.Options{Filter: wire.Filter{Jobs: make([]uuid.UUID, ids), Names: make([]string, names)}}
+	}
+	for _, tc := range []struct {
+		bound int
+		first momclient.Options
+		over  int // items past the bound or the share
+	}{
+		{10, of(3, 4), 4},
+		{8192, of(1024, 1000), 25},
+		{40_000, of(1024, 1024), 0},
+	} {
+		harness.Serve(t, momserver.Config{MaxFilterItems: tc.bound}, func(s *harness.Server) {
+			first := s.Subscribed(tc.first)
+			s.Subscribed(momclient.Options{}) // without a filter
+			if tc.over == 0 {
+				s.Subscribed(of(1024, 1024))
+				return
+			}
+			err := s.Client(of(tc.over, 0)).Subscribe(context.Background())
+			if !errors.Is(err, wire.Full) || wire.IsFinal(err) || !strings.Contains(err.Error(), "(Config.MaxFilterItems)") {
+				t.Errorf("bound %d, %d more: %v", tc.bound, tc.over, err)
+			}
+			second := s.Subscribed(of(tc.over-1, 0))
+			first.Close()
+			second.Close()
+			synctest.Wait()
+			s.Subscribed(tc.first)
+		})
+	}
 }
 
 func holdsMaxOpenPackages(t *testing.T) {

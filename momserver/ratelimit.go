@@ -1,6 +1,7 @@
 package momserver
 
 import (
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -71,6 +72,12 @@ func (l *minuteLimit) waitLocked(addr netip.Addr, now time.Time) time.Duration {
 		return 0
 	}
 	return time.Minute - age
+}
+
+// addrKey returns the limitKey of the address that a connection comes from.
+func addrKey(conn interface{ RemoteAddr() net.Addr }) netip.Addr {
+	remote, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
+	return limitKey(remote.Addr())
 }
 
 // limitKey returns what the bounds count an address as: the address itself, or

@@ -46,17 +46,24 @@ type Server struct {
 	endLife context.CancelFunc
 	running sync.WaitGroup // every goroutine of the server
 
-	mu            sync.Mutex // guards all below; never held while waiting
-	phase         phase
-	senderStarted bool
-	listeners     map[net.Listener]struct{}
-	conns         map[*clientConn]struct{}
-	perAddr       map[netip.Addr]int   // connections, by limitKey of the address
-	greetingRate  rateLimit            // of connections that are admitted
-	refusalRate   rateLimit            // of connections that are told why they are refused
-	refusing      int                  // connections that are being told why
-	subs          map[*subscriber]bool // that count for MaxSubscribers; true once accepted
-	jobs          map[*Job]struct{}    // runs that have not ended
+	// pages is held while a page of History or Jobs is made: one at a time, for the
+	// clients in turn. So clients that ask for many leave the other processors to
+	// the sender, and wait for each other.
+	pages sync.Mutex
+
+	mu             sync.Mutex // guards all below; never held while waiting
+	phase          phase
+	senderStarted  bool
+	listeners      map[net.Listener]struct{}
+	conns          map[*clientConn]struct{}
+	perAddr        map[netip.Addr]int   // connections, by limitKey of the address
+	greetingRate   rateLimit            // of connections that are admitted
+	refusalRate    rateLimit            // of connections that are told why they are refused
+	refusing       int                  // connections that are being told why
+	subs           map[*subscriber]bool // that count for MaxSubscribers; true once accepted
+	filterItems    int                  // IDs and names of jobs in the filters of subs
+	filterItemsPer map[netip.Addr]int   // the same, by limitKey of the address
+	jobs           map[*Job]struct{}    // runs that have not ended
 }
 
 // phase is a place in a server's life. It only rises.
@@ -73,13 +80,14 @@ const (
 // cached, but no client is served before Serve.
 func New(cfg Config) *Server {
 	s := &Server{
-		cfg:       cfg.withDefaults(),
-		since:     time.Now(),
-		listeners: make(map[net.Listener]struct{}),
-		conns:     make(map[*clientConn]struct{}),
-		perAddr:   make(map[netip.Addr]int),
-		subs:      make(map[*subscriber]bool),
-		jobs:      make(map[*Job]struct{}),
+		cfg:            cfg.withDefaults(),
+		since:          time.Now(),
+		listeners:      make(map[net.Listener]struct{}),
+		conns:          make(map[*clientConn]struct{}),
+		perAddr:        make(map[netip.Addr]int),
+		filterItemsPer: make(map[netip.Addr]int),
+		subs:           make(map[*subscriber]bool),
+		jobs:           make(map[*Job]struct{}),
 	}
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.hist = history.New(s.cfg.history())

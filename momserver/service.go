@@ -59,6 +59,7 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 		sub := &subscriber{
 			name: args.Name, identity: sv.identity, addr: sv.conn.RemoteAddr().String(),
 			conn: sv.conn, callbackConn: sv.conn, Reader: history.NewReader(&args.Filter, sv.identity.visible), since: time.Now(),
+			filterItems: len(args.Filter.Jobs) + len(args.Filter.Names), addrKey: addrKey(sv.conn),
 			isNew: true, credit: args.Credit,
 		}
 		if err := sv.reserve(sub); err != nil {
@@ -116,10 +117,13 @@ func (sv *service) reserve(sub *subscriber) error {
 		return wire.Errorf(wire.AlreadySubscribed, "a connection has one subscription; connect again for another")
 	case s.phase >= shuttingDown:
 		return &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}
+	case !s.filterFits(sub):
+		return &wire.Error{Code: wire.Full, After: retryAfter, Message: fmt.Sprintf("momserver: the filters of all subscribers name %d jobs already, or those of this address a quarter of that (Config.MaxFilterItems); filter by fewer jobs", s.cfg.MaxFilterItems)}
 	case len(s.subs) >= s.cfg.MaxSubscribers:
 		return &wire.Error{Code: wire.Full, After: retryAfter, Message: fmt.Sprintf("momserver: %d subscribers already (Config.MaxSubscribers)", s.cfg.MaxSubscribers)}
 	}
 	s.subs[sub], sv.sub = false, sub
+	s.countFilter(sub, sub.filterItems)
 	sv.stopIdleTimer()
 	return nil
 }
@@ -181,6 +185,8 @@ func (sv *service) Ping(*protocol.Nothing, *protocol.Nothing) error { return nil
 // History returns cached events after a cursor, without a subscription.
 func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) error {
 	return sv.runMethod(func() error {
+		sv.srv.pages.Lock()
+		defer sv.srv.pages.Unlock()
 		h := sv.srv.hist
 		at, err := h.After(args.Since)
 		if err != nil {
@@ -204,6 +210,8 @@ func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) err
 // Jobs returns the latest event of each job, without a subscription.
 func (sv *service) Jobs(args *protocol.JobsArgs, reply *protocol.Page) error {
 	return sv.runMethod(func() error {
+		sv.srv.pages.Lock()
+		defer sv.srv.pages.Unlock()
 		h := sv.srv.hist
 		var n int
 		reply.Events, n, reply.More = h.ReadJobs(args.After, sv.identity.visible, maxPage, sv.newPage())

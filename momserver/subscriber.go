@@ -3,6 +3,7 @@ package momserver
 import (
 	"container/list"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -21,6 +22,8 @@ type subscriber struct {
 	callbackConn *duplex.Conn // the connection of its callback endpoint, which is called; often conn
 	conn         *duplex.Conn // the connection that it subscribed on
 	since        time.Time
+	filterItems  int        // IDs and names of jobs in its filter
+	addrKey      netip.Addr // of addr, as limitKey returns it
 
 	// Owned by the sender's goroutine; no lock.
 	history.Reader

@@ -13,7 +13,27 @@ import (
 func (s *Server) removeSubscriber(sub *subscriber) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.subs, sub)
+	if _, ok := s.subs[sub]; ok {
+		delete(s.subs, sub)
+		s.countFilter(sub, -sub.filterItems)
+	}
+}
+
+// filterFits reports whether the filter of the subscriber fits the bounds of all
+// filters and of those from its address, which has room for one filter at least.
+// mu is held.
+func (s *Server) filterFits(sub *subscriber) bool {
+	share := max(s.cfg.MaxFilterItems/4, 2*wire.MaxFilterItems)
+	return sub.filterItems == 0 || s.filterItems+sub.filterItems <= s.cfg.MaxFilterItems && s.filterItemsPer[sub.addrKey]+sub.filterItems <= share
+}
+
+// countFilter adds n to the jobs that the filters name, in all and of the
+// subscriber's address. mu is held.
+func (s *Server) countFilter(sub *subscriber, n int) {
+	s.filterItems += n
+	if s.filterItemsPer[sub.addrKey] += n; s.filterItemsPer[sub.addrKey] == 0 {
+		delete(s.filterItemsPer, sub.addrKey)
+	}
 }
 
 // endSubscription records the end of a subscription, and ends its connections.

@@ -21,6 +21,7 @@ type ConnConfig struct {
 	MaxCall        int           // bytes of an outgoing frame's payload, the peer's MaxMessage; 0 for no bound
 	MaxWaiting     int           // bytes that may wait to be written; the next call or reply ends the connection
 	MaxCalls       int           // outstanding calls of the peer; 0 for as many as 64 KiB hold
+	CallsPerSecond int           // calls of the peer that are served, and as many at once; 0 for no bound
 	MaxReplies     int           // bytes of waiting replies over which no further call is served; 0 for half of MaxWaiting
 	WriteTimeout   time.Duration // of each write; the kernel gives a peer that has vanished a quarter more
 	MessageTimeout time.Duration // from the first byte of an incoming frame to its last
@@ -56,9 +57,10 @@ type Conn struct {
 	running  sync.WaitGroup // the writer and the reader
 
 	// Owned by the reader.
-	frames  frameReader
-	calls   *serverCodec // nil if nothing is served; set before serving is closed
-	pending pendingCalls // calls that wait until replies have left
+	frames   frameReader
+	calls    *serverCodec // nil if nothing is served; set before serving is closed
+	pending  pendingCalls // calls that wait until replies have left
+	nextTurn time.Time    // when the next call may be served, if there have been as many as a second allows
 
 	err  atomic.Pointer[wire.Error] // why the connection ended
 	done chan struct{}              // closed after err is set

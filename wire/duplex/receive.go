@@ -61,6 +61,7 @@ func (c *Conn) takeCall(payload []byte) error {
 // serveCall serves a call. It returns an error if the connection has ended, so
 // that no frame that has been read ahead is served.
 func (c *Conn) serveCall(call []byte) error {
+	c.waitTurn()
 	err := c.calls.serve(call)
 	if c.OnReplied != nil {
 		c.OnReplied()
@@ -69,6 +70,28 @@ func (c *Conn) serveCall(call []byte) error {
 		err = c.Err()
 	}
 	return err
+}
+
+// waitTurn waits if the peer has called more often than it may. Meanwhile nothing
+// of the connection is read, so that only the peer pays.
+func (c *Conn) waitTurn() {
+	if c.cfg.CallsPerSecond == 0 {
+		return
+	}
+	now := time.Now()
+	if c.nextTurn.Before(now) {
+		c.nextTurn = now
+	}
+	wait := c.nextTurn.Sub(now) - time.Second
+	c.nextTurn = c.nextTurn.Add(time.Second / time.Duration(c.cfg.CallsPerSecond))
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-c.done:
+		}
+	}
 }
 
 // servePending serves the pending calls as replies leave. It returns when no call

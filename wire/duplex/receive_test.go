@@ -313,6 +313,46 @@ func TestNothingAfterTheEnd(t *testing.T) {
 	})
 }
 
+// TestCallRate: a peer may make as many calls at once as a second allows. From then
+// on its calls are served in turn, none is lost, and the connection ends without
+// waiting for them.
+func TestCallRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig
+		cfg.CallsPerSecond = 100
+		near, far := net.Pipe()
+		served := new(list)
+		a, b := NewConn(near, testConfig), NewConn(far, cfg)
+		go a.Serve("", nil)
+		go b.Serve("Test", served)
+		start := time.Now()
+		for i := range 300 {
+			var reply int
+			if err := a.Call(t.Context(), "Test.Add", &i, &reply); err != nil {
+				t.Fatal(err)
+			}
+			want := time.Duration(max(0, i-100)) * time.Second / 100
+			if took := time.Since(start); took != want {
+				t.Fatalf("call %d was served after %v; want %v", i, took, want)
+			}
+		}
+		time.Sleep(500 * time.Millisecond) // makes room for 50
+		for i := range 60 {
+			a.Client().Go("Test.Add", &i, new(int), make(chan *rpc.Call, 1))
+		}
+		synctest.Wait()
+		if n := len(served.got); n != 350 {
+			t.Errorf("%d calls served", n)
+		}
+		b.Close(wire.Errorf(wire.Closed, "the test is over"))
+		b.Wait()
+		a.Wait()
+		if took := time.Since(start); took > 2500*time.Millisecond {
+			t.Errorf("ended after %v", took)
+		}
+	})
+}
+
 // TestPendingCalls keeps copies of calls in order, up to maxBacklog bytes, or one
 // call of any length.
 func TestPendingCalls(t *testing.T) {
