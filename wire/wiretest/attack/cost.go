@@ -39,7 +39,7 @@ func Refused(t testing.TB, name string, attack func()) Cost {
 // if the cost exceeds the limit.
 func Within(t testing.TB, name string, limit Cost, f func()) Cost {
 	t.Helper()
-	return least(t, name, Cost{limit.Time * raceFactor, limit.Bytes * raceFactor}, func() Cost {
+	return least(t, name, Cost{limit.Time * RaceFactor, limit.Bytes * RaceFactor}, func() Cost {
 		goroutines := runtime.NumGoroutine()
 		return costOf(func() {
 			f()

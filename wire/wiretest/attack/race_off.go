@@ -2,4 +2,4 @@
 
 package attack
 
-const raceFactor = 1
+const RaceFactor = 1

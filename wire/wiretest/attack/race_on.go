@@ -2,6 +2,6 @@
 
 package attack
 
-// raceFactor multiplies the limits of [Within] under the race detector, which is
+// RaceFactor multiplies the limits of [Within] under the race detector, which is
 // slow and makes pools discard values.
-const raceFactor = 20
+const RaceFactor = 20
