@@ -46,10 +46,7 @@ type Server struct {
 	endLife context.CancelFunc
 	running sync.WaitGroup // every goroutine of the server
 
-	// pages is held while a page of History or Jobs is made: one at a time, for the
-	// clients in turn. So clients that ask for many leave the other processors to
-	// the sender, and wait for each other.
-	pages sync.Mutex
+	pages pageTurns // of History and Jobs
 
 	mu             sync.Mutex // guards all below; never held while waiting
 	phase          phase

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -185,8 +186,7 @@ func (sv *service) Ping(*protocol.Nothing, *protocol.Nothing) error { return nil
 // History returns cached events after a cursor, without a subscription.
 func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) error {
 	return sv.runMethod(func() error {
-		sv.srv.pages.Lock()
-		defer sv.srv.pages.Unlock()
+		defer sv.srv.pages.turn(sv.conn.Done())()
 		h := sv.srv.hist
 		at, err := h.After(args.Since)
 		if err != nil {
@@ -210,8 +210,7 @@ func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) err
 // Jobs returns the latest event of each job, without a subscription.
 func (sv *service) Jobs(args *protocol.JobsArgs, reply *protocol.Page) error {
 	return sv.runMethod(func() error {
-		sv.srv.pages.Lock()
-		defer sv.srv.pages.Unlock()
+		defer sv.srv.pages.turn(sv.conn.Done())()
 		h := sv.srv.hist
 		var n int
 		reply.Events, n, reply.More = h.ReadJobs(args.After, sv.identity.visible, maxPage, sv.newPage())
@@ -228,6 +227,37 @@ const maxHistoryLooks = 1 << 14
 // maxPage bounds the events of one Page, in bytes, not counting the last event
 // and its definitions.
 const maxPage = 48 << 10
+
+// pageTurns lets one page be made at a time, for the clients in turn. So clients
+// that ask for many leave the other processors to the sender, and wait for each
+// other. Its zero value is ready.
+type pageTurns struct {
+	mu      sync.Mutex // held while a page is made
+	waiting atomic.Int32
+}
+
+// pagePause is how long a client waits after a page if others wait for theirs, so
+// that each gets 200 pages a second at most.
+const pagePause = 5 * time.Millisecond
+
+// turn waits for the turn to make a page, and returns the function that ends it.
+// gone is closed when nobody waits for the page any more.
+func (p *pageTurns) turn(gone <-chan struct{}) (end func()) {
+	p.waiting.Add(1)
+	p.mu.Lock()
+	p.waiting.Add(-1)
+	return func() {
+		p.mu.Unlock()
+		if p.waiting.Load() > 0 {
+			timer := time.NewTimer(pagePause)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-gone:
+			}
+		}
+	}
+}
 
 // pages holds idle buffers for a page with an event of the default
 // MaxEventBytes, so that a client that asks again and again makes no garbage.

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -106,4 +108,31 @@ func TestGapWithinHistory(t *testing.T) {
 	if page.Missed != 23 || page.Count != 10 || page.Next != 36 || page.More {
 		t.Errorf("%d missed, %d events before %d, more: %v", page.Missed, page.Count, page.Next, page.More)
 	}
+}
+
+// TestPageTurns: a client that asks for pages alone never waits. If others wait, it
+// waits a while after each page, unless it has gone.
+func TestPageTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var turns pageTurns
+		start := time.Now()
+		took := func(want time.Duration) {
+			t.Helper()
+			if took := time.Since(start); took != want {
+				t.Errorf("took %v; want %v", took, want)
+			}
+		}
+		for range 100 {
+			turns.turn(nil)()
+		}
+		took(0)
+		turns.waiting.Add(1)
+		turns.turn(nil)()
+		turns.turn(nil)()
+		took(2 * pagePause)
+		gone := make(chan struct{})
+		close(gone)
+		turns.turn(gone)()
+		took(2 * pagePause)
+	})
 }

@@ -20,6 +20,10 @@ import (
 // runBad starts them, and goes on until the other side hangs up.
 func (f *fleet) runBad() {
 	for i := range f.Clients {
+		if f.Attack != "" {
+			go attacks[f.Attack](f.Addr)
+			continue
+		}
 		if f.Stalled {
 			i = 0
 		}

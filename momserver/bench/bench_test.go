@@ -93,9 +93,10 @@ type load struct {
 	rate    int // events a second; 0 for as fast as nothing is lost
 
 	cfg     momserver.Config
-	bad     int  // subscribers beside these that nobody wants
-	stalled bool // they are all of that kind
-	cached  bool // all is published before they come
+	bad     int    // subscribers beside these that nobody wants
+	stalled bool   // they are all of that kind
+	attack  string // or they attack in this way
+	cached  bool   // all is published before they come
 }
 
 func (l load) order(kind, addr string) order {
@@ -162,7 +163,7 @@ func (l load) mom(b *testing.B) measured {
 		l.publish(b, new(crew), publish)
 	}
 	if l.bad > 0 {
-		defer startFleet(b, order{Kind: "bad", Addr: addr, Clients: l.bad, Stalled: l.stalled}).hangUp()
+		defer startFleet(b, order{Kind: "bad", Addr: addr, Clients: l.bad, Stalled: l.stalled, Attack: l.attack}).hangUp()
 	}
 	c := startFleet(b, l.order("mom", addr))
 	var took []time.Duration

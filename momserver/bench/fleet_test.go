@@ -34,9 +34,10 @@ type order struct {
 	Clients int
 	Count   uint64 // events that each is to get
 	From    wire.From
-	Latency bool // take the time of each delivery
-	Late    bool // connect when it is said that all is ready
-	Stalled bool // the bad ones are all of that kind
+	Latency bool   // take the time of each delivery
+	Late    bool   // connect when it is said that all is ready
+	Stalled bool   // the bad ones are all of that kind
+	Attack  string // or they all attack in this way
 }
 
 // word is what a fleet says, a line each.
