@@ -15,8 +15,8 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/cmd/internal/pages"
-	"mom.internal/cmd/momclient/internal/clip"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 )
 
 // config has the values of the flags.
@@ -181,7 +181,7 @@ func (c *config) addStates(text string) error {
 	for _, name := range splitList(text) {
 		state, err := wire.ParseState(name)
 		if err != nil {
-			return fmt.Errorf("no state has the name %q; the states are %s", clip.Text(name, 64), stateNames())
+			return fmt.Errorf("no state has the name %q; the states are %s", duplex.Clip(name, 64), stateNames())
 		}
 		if !slices.Contains(c.filter.States, state) {
 			c.filter.States = append(c.filter.States, state)
@@ -247,5 +247,5 @@ func defaultName() string {
 	}
 	name := strings.ToValidUTF8(user+"@"+host, "?")
 	pid := "/" + strconv.Itoa(os.Getpid())
-	return clip.Text(name, wire.MaxNameBytes-len(pid)-len("…")) + pid
+	return duplex.Clip(name, wire.MaxNameBytes-len(pid)-len("…")) + pid
 }

@@ -8,13 +8,13 @@ import (
 	"io"
 
 	"mom.internal/cmd/internal/version"
-	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/completion"
 	"mom.internal/cmd/momclient/internal/cursorfile"
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/cmd/momclient/internal/screen"
 	"mom.internal/cmd/momclient/internal/web"
 	"mom.internal/momclient"
+	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
 )
 
@@ -67,7 +67,7 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 		m.out = output.Filtered(c.filter, m.out)
 	}
 	if c.showsBoard() { // -job selects what is on the board, -state and -severity what is in its log
-		m.board = board.New(board.Options{Server: c.addr, Log: wire.Filter{States: c.filter.States, Severity: c.filter.Severity}})
+		m.board = jobs.New(jobs.Options{Server: c.addr, Log: wire.Filter{States: c.filter.States, Severity: c.filter.Severity}})
 	}
 	if c.output == "watch" {
 		m.watch = screen.New(term, m.board, len(c.filter.Jobs)+len(c.filter.Names) > 0, getenv)
@@ -85,7 +85,7 @@ type monitor struct {
 	stderr io.Writer
 	out    output.Printer
 	done   *completion.Completion // nil without -exit-when-done
-	board  *board.Board           // nil without -o watch and -http
+	board  *jobs.Board            // nil without -o watch and -http
 	watch  *screen.Watcher        // nil without -o watch
 	page   *web.Server            // nil without -http
 	missed uint64                 // events missed since the last one shown

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"sync"
 
-	"mom.internal/cmd/momclient/internal/clip"
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 )
 
 // UnknownJobCheck asks the server, at each connection, which jobs there are. If
@@ -123,7 +123,7 @@ const (
 func someNames(names []string) string {
 	quoted := make([]string, 0, maxSome+1)
 	for _, name := range names[:min(len(names), maxSome+1)] {
-		quoted = append(quoted, `"`+output.Clean(clip.Text(name, maxSomeName))+`"`)
+		quoted = append(quoted, `"`+output.Clean(duplex.Clip(name, maxSomeName))+`"`)
 	}
 	return some(quoted)
 }

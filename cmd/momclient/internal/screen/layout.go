@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/output"
+	"mom.internal/momclient/jobs"
 )
 
 // layout arranges a view in lines:
@@ -31,12 +31,12 @@ type layout struct {
 	cols int
 	rows int
 
-	view  *board.View
+	view  *jobs.View
 	lines []string
 }
 
 // render returns at most rows lines of at most cols columns.
-func (s *layout) render(v *board.View, cols, rows int) []string {
+func (s *layout) render(v *jobs.View, cols, rows int) []string {
 	s.view, s.cols, s.rows, s.lines = v, cols, rows, nil
 	s.connection()
 	s.counts()
@@ -119,11 +119,11 @@ func (s *layout) counts() {
 	n := &s.view.Counts
 	for _, p := range []struct {
 		n     int
-		phase board.Phase
+		phase jobs.Phase
 		word  string
 	}{
-		{n.Running, board.Running, "running"}, {n.Completed, board.Completed, "completed"}, {n.CompletedWithErrors, board.CompletedWithErrors, "completed with errors"},
-		{n.Failed, board.Failed, "failed"}, {n.Lost, board.Lost, "lost"},
+		{n.Running, jobs.Running, "running"}, {n.Completed, jobs.Completed, "completed"}, {n.CompletedWithErrors, jobs.CompletedWithErrors, "completed with errors"},
+		{n.Failed, jobs.Failed, "failed"}, {n.Lost, jobs.Lost, "lost"},
 	} {
 		if p.n == 0 {
 			continue
@@ -191,7 +191,7 @@ func (s *layout) jobs(n int) {
 }
 
 // share distributes the lines for packages to the jobs in turn, one at a time.
-func (s *layout) share(jobs []board.Job, free int) []int {
+func (s *layout) share(jobs []jobs.Job, free int) []int {
 	lines := make([]int, len(jobs))
 	for given := true; given && free > 0; {
 		given = false
@@ -208,7 +208,7 @@ func (s *layout) share(jobs []board.Job, free int) []int {
 
 // packages draws the packages in flight in n lines. If they do not fit, the
 // last line has the number of further packages.
-func (s *layout) packages(t *table, j *board.Job, n int) {
+func (s *layout) packages(t *table, j *jobs.Job, n int) {
 	all := j.Run.InFlight
 	if n == 0 {
 		return
@@ -229,19 +229,19 @@ func (s *layout) packages(t *table, j *board.Job, n int) {
 }
 
 // more counts the jobs that are not shown.
-func (s *layout) more(rest []board.Job) {
+func (s *layout) more(rest []jobs.Job) {
 	if len(rest) == 0 && s.view.Forgotten == 0 {
 		return
 	}
-	counts := make(map[board.Phase]int)
+	counts := make(map[jobs.Phase]int)
 	for i := range rest {
 		counts[rest[i].Run.Phase]++
 	}
 	var parts []string
 	for _, p := range []struct {
-		phase board.Phase
+		phase jobs.Phase
 		word  string
-	}{{board.Running, "running"}, {board.Completed, "completed"}, {board.CompletedWithErrors, "with errors"}, {board.Failed, "failed"}, {board.Lost, "lost"}} {
+	}{{jobs.Running, "running"}, {jobs.Completed, "completed"}, {jobs.CompletedWithErrors, "with errors"}, {jobs.Failed, "failed"}, {jobs.Lost, "lost"}} {
 		if n := counts[p.phase]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, p.word))
 		}

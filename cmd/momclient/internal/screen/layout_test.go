@@ -14,9 +14,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/termtest"
 	"mom.internal/momclient"
+	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
 )
 
@@ -24,14 +24,14 @@ var update = flag.Bool("update", false, "write the screens in testdata")
 
 // scene drives a board with a clock of its own.
 type scene struct {
-	b   *board.Board
+	b   *jobs.Board
 	now time.Time
 	seq uint64
 }
 
 func newScene() *scene {
 	s := &scene{now: time.Date(2026, 11, 23, 10, 24, 3, 262_000_000, time.UTC)}
-	s.b = board.New(board.Options{Now: func() time.Time { return s.now }})
+	s.b = jobs.New(jobs.Options{Now: func() time.Time { return s.now }})
 	s.status(momclient.ConnectionStatus{Kind: momclient.Connecting})
 	return s
 }

@@ -5,20 +5,20 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/cmd/momclient/internal/width"
+	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
 )
 
 // problems returns the warnings and errors that always have room: a fifth of
 // the screen.
-func (s *layout) problems() []board.LogEntry {
+func (s *layout) problems() []jobs.LogEntry {
 	return s.view.Problems[:min(len(s.view.Problems), max(s.rows/5, 1))]
 }
 
 // list draws the problems, and more of them if lines are left.
-func (s *layout) list(problems []board.LogEntry) {
+func (s *layout) list(problems []jobs.LogEntry) {
 	if free := s.rows - len(s.lines) - 2; free > len(problems) {
 		problems = s.view.Problems[:min(free, len(s.view.Problems))]
 	}
@@ -34,7 +34,7 @@ func (s *layout) list(problems []board.LogEntry) {
 	}
 }
 
-func (s *layout) problem(e *board.LogEntry) {
+func (s *layout) problem(e *jobs.LogEntry) {
 	l := s.row()
 	l.add(dim, fmt.Sprintf("%-8s  ", clock(e.Time, s.view.Now, s.loc)))
 	style, word := yellow, "warning"

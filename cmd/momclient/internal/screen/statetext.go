@@ -4,20 +4,20 @@ import (
 	"fmt"
 	"time"
 
-	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/output"
+	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
 )
 
 // stateWord describes the state of a run, in at most 15 characters, or in at
 // most 12 if short is set.
-func stateWord(r *board.Run, short bool) string {
+func stateWord(r *jobs.Run, short bool) string {
 	switch r.Phase {
-	case board.Completed, board.Lost:
+	case jobs.Completed, jobs.Lost:
 		return string(r.Phase)
-	case board.CompletedWithErrors:
+	case jobs.CompletedWithErrors:
 		return "with errors"
-	case board.Failed:
+	case jobs.Failed:
 		return failedWord(r.State, short)
 	}
 	switch r.State {
@@ -50,7 +50,7 @@ func failedWord(s wire.State, short bool) string {
 	return "failed"
 }
 
-func packageWord(p *board.Package) string {
+func packageWord(p *jobs.Package) string {
 	switch p.State {
 	case wire.PackageInitialized:
 		return "prepared"
@@ -63,15 +63,15 @@ func packageWord(p *board.Package) string {
 }
 
 // phaseStyle returns the colour for a phase.
-func phaseStyle(p board.Phase) string {
+func phaseStyle(p jobs.Phase) string {
 	switch p {
-	case board.Running:
+	case jobs.Running:
 		return cyan
-	case board.Completed:
+	case jobs.Completed:
 		return green
-	case board.CompletedWithErrors, board.Lost:
+	case jobs.CompletedWithErrors, jobs.Lost:
 		return yellow
-	case board.Failed:
+	case jobs.Failed:
 		return red
 	}
 	return plain
@@ -162,7 +162,7 @@ func clock(t, now time.Time, loc *time.Location) string {
 	return t.Format("Jan 2 15:04")
 }
 
-func jobName(j *board.Job) string {
+func jobName(j *jobs.Job) string {
 	if name := output.Clean(j.Name); name != "" {
 		return name
 	}

@@ -3,9 +3,9 @@ package screen
 import (
 	"fmt"
 
-	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/cmd/momclient/internal/width"
+	"mom.internal/momclient/jobs"
 )
 
 // column is a column of the table of jobs, to the right of the name.
@@ -14,7 +14,7 @@ type column struct {
 	width int // of the widest text in the column
 	right bool
 	drop  int // without enough room, the column with the highest drop goes first; 0 stays
-	text  func(*board.Job) (style, text string)
+	text  func(*jobs.Job) (style, text string)
 }
 
 // Bounds of widths that depend on the content of the screen.
@@ -34,7 +34,7 @@ type table struct {
 }
 
 // newTable fits the columns to the jobs that are shown.
-func (s *layout) newTable(jobs []board.Job) *table {
+func (s *layout) newTable(jobs []jobs.Job) *table {
 	t := &table{s: s, columns: s.columns(), gap: 1, name: len("  #10/10"), bar: minBar}
 	if s.wide() {
 		t.gap = 2
@@ -83,21 +83,21 @@ func (t *table) dropOne() bool {
 func (s *layout) columns() []*column {
 	short := !s.wide()
 	list := []*column{
-		{title: "STATE", text: func(j *board.Job) (string, string) { return s.runStyle(&j.Run), stateWord(&j.Run, short) }},
-		{title: "DONE", right: true, text: func(j *board.Job) (string, string) {
+		{title: "STATE", text: func(j *jobs.Job) (string, string) { return s.runStyle(&j.Run), stateWord(&j.Run, short) }},
+		{title: "DONE", right: true, text: func(j *jobs.Job) (string, string) {
 			return plain, fmt.Sprintf("%d%%", int(j.Run.Fraction*100))
 		}},
-		{title: "PKG", right: true, drop: 3, text: func(j *board.Job) (string, string) {
+		{title: "PKG", right: true, drop: 3, text: func(j *jobs.Job) (string, string) {
 			return plain, ofWord(j.Run.Progress.PackagesDone, j.Run.Progress.PackagesTotal)
 		}},
-		{title: "FILES", right: true, drop: 4, text: func(j *board.Job) (string, string) {
+		{title: "FILES", right: true, drop: 4, text: func(j *jobs.Job) (string, string) {
 			return plain, ofWord(j.Run.Progress.FilesDone, j.Run.Progress.FilesTotal)
 		}},
-		{title: "RATE", right: true, drop: 5, text: func(j *board.Job) (string, string) { return plain, rateWord(j.Run.Rate) }},
-		{title: "LEFT", right: true, drop: 2, text: func(j *board.Job) (string, string) { return plain, leftWord(j.Run.TimeLeft) }},
-		{title: "W", right: true, drop: 6, text: func(j *board.Job) (string, string) { return yellow, someWord(j.Run.Progress.Warnings) }},
-		{title: "E", right: true, drop: 7, text: func(j *board.Job) (string, string) { return red, someWord(j.Run.Progress.Errors) }},
-		{title: "AGO", right: true, drop: 1, text: func(j *board.Job) (string, string) {
+		{title: "RATE", right: true, drop: 5, text: func(j *jobs.Job) (string, string) { return plain, rateWord(j.Run.Rate) }},
+		{title: "LEFT", right: true, drop: 2, text: func(j *jobs.Job) (string, string) { return plain, leftWord(j.Run.TimeLeft) }},
+		{title: "W", right: true, drop: 6, text: func(j *jobs.Job) (string, string) { return yellow, someWord(j.Run.Progress.Warnings) }},
+		{title: "E", right: true, drop: 7, text: func(j *jobs.Job) (string, string) { return red, someWord(j.Run.Progress.Errors) }},
+		{title: "AGO", right: true, drop: 1, text: func(j *jobs.Job) (string, string) {
 			return dim, ageWord(s.view.Now.Sub(j.Run.LastChange))
 		}},
 	}
@@ -130,8 +130,8 @@ func someWord(n int) string {
 
 // runStyle returns the colour of a run. An unfinished run has none while the
 // server is away.
-func (s *layout) runStyle(r *board.Run) string {
-	if r.Phase == board.Running && !s.view.Connection.Connected {
+func (s *layout) runStyle(r *jobs.Run) string {
+	if r.Phase == jobs.Running && !s.view.Connection.Connected {
 		return dim
 	}
 	return phaseStyle(r.Phase)
@@ -159,10 +159,10 @@ func (c *column) align() int {
 	return 1
 }
 
-func (t *table) job(j *board.Job) {
+func (t *table) job(j *jobs.Job) {
 	l := t.s.row()
 	style := plain
-	if j.Run.Phase == board.Running {
+	if j.Run.Phase == jobs.Running {
 		style = bold
 	}
 	l.cell(style, jobName(j), t.name, 1)
@@ -179,7 +179,7 @@ func (t *table) job(j *board.Job) {
 }
 
 // pack draws a package in flight under its job.
-func (t *table) pack(j *board.Job, p *board.Package) {
+func (t *table) pack(j *jobs.Job, p *jobs.Package) {
 	l := t.s.row()
 	number := fmt.Sprintf("#%d", p.Number)
 	if n := j.Run.Progress.PackagesTotal; n >= p.Number {

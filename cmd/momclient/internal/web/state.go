@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
 )
 
@@ -29,11 +29,11 @@ func (s *Server) overview(state map[string]any) {
 		state["job/"+j.ID.String()] = brief(j)
 	}
 	state["order"] = order
-	putLog(state, v.Problems, board.MaxProblems)
+	putLog(state, v.Problems, jobs.MaxProblems)
 }
 
 // brief returns the job without the fields that the overview does not show.
-func brief(j *board.Job) *board.Job {
+func brief(j *jobs.Job) *jobs.Job {
 	r := &j.Run
 	if over := len(r.InFlight) - maxInFlight; over > 0 {
 		r.MoreInFlight += over
@@ -94,7 +94,7 @@ func (s *Server) runState(state map[string]any, job, run uuid.UUID) {
 }
 
 // putLog adds the newest entries, at most n of each severity.
-func putLog(state map[string]any, entries []board.LogEntry, n int) {
+func putLog(state map[string]any, entries []jobs.LogEntry, n int) {
 	var of [wire.SeverityError + 1]int
 	left := 0
 	for i := range entries {

@@ -13,21 +13,21 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/momclient"
+	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
 )
 
 // testPage is a Server with a board, which the test drives.
 type testPage struct {
 	t *testing.T
-	b *board.Board
+	b *jobs.Board
 	s *Server
 	n uint64
 }
 
 func newTestPage(t *testing.T) *testPage {
-	b := board.New(board.Options{})
+	b := jobs.New(jobs.Options{})
 	encode := func(e *wire.Event) ([]byte, error) { return json.Marshal(e) }
 	return &testPage{t: t, b: b, s: New(Options{Board: b, JSON: encode})}
 }
@@ -171,7 +171,7 @@ func TestHealth(t *testing.T) {
 	r := newTestPage(t)
 	var health struct {
 		Status     string
-		Connection board.Connection
+		Connection jobs.Connection
 	}
 	if w := r.get("/healthz", &health); w.Code != http.StatusServiceUnavailable || health.Status != "down" {
 		t.Errorf("before: %d %+v", w.Code, health)
@@ -191,7 +191,7 @@ func TestJobs(t *testing.T) {
 	r := newTestPage(t)
 	r.connect()
 	r.event(1, wire.JobInitialized, func(e *wire.Event) { e.Data.Initialize.Name = `<img src=x onerror="alert(1)">` })
-	var view board.View
+	var view jobs.View
 	w := r.get("/api/jobs", &view)
 	if len(view.Jobs) != 1 || view.Jobs[0].Name != `<img src=x onerror="alert(1)">` || view.Counts.Running != 1 || !view.Connection.Connected {
 		t.Errorf("%+v", view)

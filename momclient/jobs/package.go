@@ -1,12 +1,12 @@
-package board
+package jobs
 
 import (
 	"container/list"
 	"slices"
 	"time"
 
-	"mom.internal/cmd/momclient/internal/clip"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 )
 
 // pack is one package of a run.
@@ -45,10 +45,10 @@ func (b *Board) packed(r *run, e *wire.Event, at time.Time) {
 		}
 	}
 	p.header = *e.Data.Header
-	p.header.TargetFilePath = clip.Text(p.header.TargetFilePath, MaxText)
+	p.header.TargetFilePath = duplex.Clip(p.header.TargetFilePath, MaxText)
 	if e.Data.Body != nil {
 		p.body = *e.Data.Body
-		p.body.Item = clip.Text(p.body.Item, MaxText)
+		p.body.Item = duplex.Clip(p.body.Item, MaxText)
 	}
 	p.step(&e.Data.Status, at)
 }

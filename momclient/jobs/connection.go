@@ -1,12 +1,12 @@
-package board
+package jobs
 
 import (
 	"time"
 
 	"github.com/google/uuid"
 
-	"mom.internal/cmd/momclient/internal/clip"
 	"mom.internal/momclient"
+	"mom.internal/wire/duplex"
 )
 
 // Connection is the state of the connection to the server. State is the last
@@ -61,7 +61,7 @@ func (b *Board) Status(s momclient.ConnectionStatus) {
 		c.NextTry = time.Time{}
 	}
 	if s.Err != nil {
-		c.Error = clip.Text(s.Err.Error(), MaxText)
+		c.Error = duplex.Clip(s.Err.Error(), MaxText)
 	}
 	c.State, c.Final = s.Kind.String(), s.Final
 	b.live(s.Kind == momclient.Draining && c.Connected, s.Time)

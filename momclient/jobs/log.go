@@ -1,4 +1,4 @@
-package board
+package jobs
 
 import (
 	"cmp"
@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom.internal/cmd/momclient/internal/clip"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 )
 
 // LogEntry is an entry of the log. An entry without a job is about the stream:
@@ -89,7 +89,7 @@ func (b *Board) note(r *run, e *wire.Event, at time.Time) {
 		}
 		b.log.add(r.entry(LogEntry{
 			Time: t, Severity: entry.Severity, Package: number,
-			Item: clip.Text(entry.Item, MaxText), Message: clip.Text(entry.Message, MaxText),
+			Item: duplex.Clip(entry.Item, MaxText), Message: duplex.Clip(entry.Message, MaxText),
 		}))
 	}
 	for _, entry := range e.Data.Status.Log {

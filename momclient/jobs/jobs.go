@@ -1,4 +1,4 @@
-// Package board has the state that the monitor shows: it folds the events of a
+// Package jobs has the state that the monitor shows: it folds the events of a
 // server and the statuses of the connection into jobs, runs, packages and a log.
 // All of them are bounded. View returns a consistent copy at any time. Packages
 // screen and web show a board.
@@ -21,7 +21,7 @@
 // computed from them, so that a replay of old events has the old rates. Started,
 // LastChange and Ended of a run are compared with the clock of this machine, so a
 // time in the future counts as now. Times of the connection are by this machine.
-package board
+package jobs
 
 import (
 	"cmp"

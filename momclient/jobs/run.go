@@ -1,12 +1,12 @@
-package board
+package jobs
 
 import (
 	"time"
 
 	"github.com/google/uuid"
 
-	"mom.internal/cmd/momclient/internal/clip"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 )
 
 // Phase is the phase of a run or a package.
@@ -100,7 +100,7 @@ func (b *Board) take(r *run, e *wire.Event, now time.Time) {
 func (r *run) describe(i *wire.InitializeData) {
 	r.init = *i
 	for _, text := range []*string{&r.init.Name, &r.init.SourcePath, &r.init.DestinationPath, &r.init.DestinationRoot} {
-		*text = clip.Text(*text, MaxText)
+		*text = duplex.Clip(*text, MaxText)
 	}
 	r.init.LastExecution = sane(i.LastExecution)
 	if r.init.Name != "" && r == r.job.latest() {
