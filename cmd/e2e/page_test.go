@@ -48,12 +48,12 @@ func pageRun(t *testing.T, b *browser) {
 	b.until("a package on the timeline", "document.querySelector('.rows .track .transfer')?.getBoundingClientRect().width > 1")
 	second.exits(0)
 	b.reads("Took")
-	b.until("all packages", "document.querySelectorAll('.rows [data-phase=completed]').length === 4")
+	b.until("all packages", "document.querySelectorAll('.rows [data-standing=completed]').length === 4")
 	b.until("its throughput", "document.querySelector('.chart .line').getAttribute('d').length > 5")
 	b.until("its run", "document.querySelector('.runs tbody a[aria-current]')")
 	b.reads("130/130")
 	b.click(".crumbs a")
-	b.reads("1 completed")
+	b.reads("1 succeeded")
 	server.exits(0)
 	same(t, src, dst)
 	b.quiet()
@@ -70,7 +70,7 @@ func pageRestart(t *testing.T, b *browser) {
 	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-http", restartable(), "-period", "1s")
 	page := pageOf(monitor)
 	b.open(page)
-	b.reads("1 completed")
+	b.reads("1 succeeded")
 	server.kill()
 	b.reads("The server has been away since")
 	b.until("the place for it is filled", "document.querySelector('#said[role=status]').textContent.startsWith('Lost')")
@@ -84,7 +84,7 @@ func pageRestart(t *testing.T, b *browser) {
 	start(t, "momclient", "-addr", addr, "-o", "json", "-http", http, "-period", "1s")
 	b.until("no notice", "document.getElementById('notice').hidden")
 	b.reads("Connected to " + addr)
-	b.reads("1 completed")
+	b.reads("1 succeeded")
 }
 
 // pageHostile: whatever a name holds, the page shows it as text. The name makes
@@ -287,7 +287,7 @@ func pageFlood(t *testing.T, b *browser) {
 	if err := j.Complete(); err != nil {
 		t.Fatal(err)
 	}
-	b.reads("1 completed")
+	b.reads("1 succeeded")
 	b.reads(fmt.Sprint("item ", packages))
 	var drawn, lines int
 	b.js(&drawn, "return drawn")

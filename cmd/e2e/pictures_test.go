@@ -30,15 +30,15 @@ func TestPictures(t *testing.T) {
 	b.size(1200, 480, 1.5)
 	b.open(page)
 	for n := 1; n <= 3; n++ { // so that there are earlier runs
-		b.until("a run has ended", "[...document.querySelectorAll('.jobs tbody')].find(e => e.textContent.includes('photos to backup') && e.dataset.phase === 'completed')")
+		b.until("a run has ended", "[...document.querySelectorAll('.jobs tbody')].find(e => e.textContent.includes('photos to backup') && e.dataset.standing === 'succeeded')")
 		sites.fill("photos", n, 40+n*30)
-		b.until("another runs", "[...document.querySelectorAll('.jobs tbody')].find(e => e.textContent.includes('photos to backup') && e.dataset.phase === 'running')")
+		b.until("another runs", "[...document.querySelectorAll('.jobs tbody')].find(e => e.textContent.includes('photos to backup') && e.dataset.standing === 'running')")
 	}
 	b.devtools("Emulation.setScrollbarsHidden", object{"hidden": true})
 	b.prefer("prefers-color-scheme", "light", "prefers-reduced-motion", "reduce")
 	const running = `(jobs => jobs('failed').length === 1 && jobs('running').length >= 2 && jobs('running').every(e => parseFloat(e.querySelector('.flights i')?.style.width) > 20)
 		&& jobs('running').some(e => e.textContent.includes('photos') && parseFloat(e.querySelector('.done').textContent) > 50))
-		(phase => [...document.querySelectorAll('.jobs tbody[data-phase=' + phase + ']')])`
+		(standing => [...document.querySelectorAll('.jobs tbody[data-standing=' + standing + ']')])`
 	b.until("several run", running)
 	save(t, dir, "page.png", b.picture())
 

@@ -6,14 +6,14 @@ import (
 	"log"
 
 	"mom.internal/cmd/internal/pages"
+	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/cmd/momclient/internal/web"
-	"mom.internal/momclient/jobs"
 )
 
 // startPage begins to serve the page of b, if -http asks for it, and prints its
 // address on stderr. Otherwise it returns nil and nil.
-func (c *config) startPage(b *jobs.Board, stderr io.Writer) (*web.Server, *pages.Server, error) {
+func (c *config) startPage(b *board.Board, stderr io.Writer) (*web.Server, *pages.Server, error) {
 	if c.http == "" {
 		return nil, nil, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/momclient/jobs"
 	"mom.internal/momserver"
 	"mom.internal/wire"
@@ -22,7 +23,7 @@ func TestPageAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		var stderr buffer
-		_, server, err := c.startPage(jobs.New(jobs.Options{}), &stderr)
+		_, server, err := c.startPage(board.New("", jobs.Options{}), &stderr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +72,7 @@ func TestPageBeside(t *testing.T) {
 	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 1 || !strings.Contains(lines[0], "MirroringJobCompleted") {
 		t.Errorf("printed %q", lines)
 	}
-	if v := m.board.View(); len(v.Jobs) != 1 || v.Connection.Events != 2 || v.Jobs[0].Run.Phase != jobs.Completed {
+	if v := m.board.View(); len(v.Jobs) != 1 || v.Connection.Events != 2 || v.Jobs[0].Run.Outcome != wire.Succeeded {
 		t.Errorf("the board has %+v", v)
 	}
 	w := httptest.NewRecorder()

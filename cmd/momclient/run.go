@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"mom.internal/cmd/internal/version"
+	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/completion"
 	"mom.internal/cmd/momclient/internal/cursorfile"
 	"mom.internal/cmd/momclient/internal/output"
@@ -66,8 +67,8 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 	if c.untilEnd || c.http != "" {
 		m.out = output.Filtered(c.filter, m.out)
 	}
-	if c.showsBoard() { // -job selects what is on the board, -state and -severity what is in its log
-		m.board = jobs.New(jobs.Options{Server: c.addr, Log: wire.Filter{States: c.filter.States, Severity: c.filter.Severity}})
+	if c.showsBoard() { // -job selects what is on the board; the other filters what is in its log
+		m.board = board.New(c.addr, jobs.Options{Log: c.filter})
 	}
 	if c.output == "watch" {
 		m.watch = screen.New(term, m.board, len(c.filter.Jobs)+len(c.filter.Names) > 0, getenv)
@@ -85,7 +86,7 @@ type monitor struct {
 	stderr io.Writer
 	out    output.Printer
 	done   *completion.Completion // nil without -exit-when-done
-	board  *jobs.Board            // nil without -o watch and -http
+	board  *board.Board           // nil without -o watch and -http
 	watch  *screen.Watcher        // nil without -o watch
 	page   *web.Server            // nil without -http
 	missed uint64                 // events missed since the last one shown
@@ -243,8 +244,8 @@ func (silentPrinter) Print(*wire.Event) error { return nil }
 func (c *config) showsBoard() bool { return c.output == "watch" || c.http != "" }
 
 // serverFilter returns the filter of the subscription. A board needs the ends
-// of all runs, so the server filters only jobs, and the monitor applies -state
-// and -severity. With -exit-when-done the server filters nothing: if a gap has
+// of all runs, so the server filters only jobs, and the monitor applies the
+// other filters. With -exit-when-done the server filters nothing: if a gap has
 // the end of a watched run, only the events of other jobs reveal the gap.
 func (c *config) serverFilter() wire.Filter {
 	switch {

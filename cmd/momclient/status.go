@@ -5,16 +5,16 @@ import (
 	"io"
 	"strings"
 
+	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/completion"
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/momclient"
-	"mom.internal/momclient/jobs"
 )
 
 // statusReporter reports the state of the connection on stderr.
 type statusReporter struct {
 	stderr    io.Writer
-	board     *jobs.Board                 // receives the statuses too, if not nil
+	board     *board.Board                // receives the statuses too, if not nil
 	done      *completion.Completion      // nil without -exit-when-done
 	unknown   *completion.UnknownJobCheck // nil without -job
 	connected bool                        // at least once

@@ -204,7 +204,7 @@ func TestWatchUntilEnd(t *testing.T) {
 	p.Shows("No job yet")
 	completeRun(t, srv)
 	p.Exits(exitOK)
-	p.Shows("site: completed")
+	p.Shows("site: succeeded")
 }
 
 // TestWatchEarlierRuns shows runs that ended before the monitor began, but not
@@ -214,7 +214,7 @@ func TestWatchEarlierRuns(t *testing.T) {
 	srv, addr := serveTCP(t, momserver.Config{})
 	completeRun(t, srv)
 	p := startPTY(t, nil, "-addr", addr)
-	p.Shows("1 completed", "site")
+	p.Shows("1 succeeded", "site")
 	p = startPTY(t, nil, "-addr", addr, "-from", "now")
 	p.Shows("connected", "No job yet")
 }

@@ -2,8 +2,9 @@ package jobs
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -11,26 +12,26 @@ import (
 
 	"github.com/google/uuid"
 
-	"mom.internal/momclient"
 	"mom.internal/wire"
 )
 
 var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// script drives a board with a clock of its own, in seconds.
+// script drives a tracker with a clock of its own, in seconds.
 type script struct {
 	t   *testing.T
-	b   *Board
+	tr  *Tracker
 	now time.Time
 	seq uint64
 	e   uuid.UUID // epoch
+	got []Change
 }
 
 func newScript(t *testing.T, opts Options) *script {
 	s := &script{t: t, now: start, e: id(1000)}
 	opts.Now = func() time.Time { return s.now }
-	s.b = New(opts)
-	s.status(momclient.ConnectionStatus{Kind: momclient.Connected, Epoch: s.e})
+	s.tr = New(opts)
+	s.tr.Connected(s.now, s.e, 0)
 	return s
 }
 
@@ -39,11 +40,6 @@ func id(n int) uuid.UUID { return uuid.MustParse(fmt.Sprintf("00000000-0000-4000
 func (s *script) at(seconds float64) *script {
 	s.now = start.Add(time.Duration(seconds * float64(time.Second)))
 	return s
-}
-
-func (s *script) status(st momclient.ConnectionStatus) {
-	st.Server, st.Time = "mirror.example:7420", s.now
-	s.b.Status(st)
 }
 
 // event adds the next event, of a run of the job with the same number, at the
@@ -57,7 +53,7 @@ func (s *script) event(run int, state wire.State, set ...func(*wire.Event)) *scr
 	for _, set := range set {
 		set(&e)
 	}
-	s.b.Event(&e)
+	s.got = append(s.got, s.tr.Event(&e)...)
 	return s
 }
 
@@ -82,21 +78,55 @@ func missed(n uint64) func(*wire.Event) { return func(e *wire.Event) { e.Missed 
 
 func snapshot(e *wire.Event) { e.Snapshot = true }
 
-// phases checks the jobs and their order, each as "number phase".
-func (s *script) phases(want ...string) {
+// standing says in a word how a run stands.
+func standing(r *Run) string {
+	switch {
+	case r.Running && r.Outcome == 0 && r.Lost == "":
+		return "running"
+	case !r.Running && r.Outcome != 0 && r.Lost == "":
+		return r.Outcome.String()
+	case !r.Running && r.Outcome == 0 && r.Lost != "":
+		return "lost: " + string(r.Lost)
+	}
+	return fmt.Sprintf("%v, %v, %v", r.Running, r.Outcome, r.Lost)
+}
+
+// stands checks the jobs and their order, each as its number and its standing.
+func (s *script) stands(want ...string) {
 	s.t.Helper()
 	var got []string
-	for _, j := range s.b.View().Jobs {
-		got = append(got, strings.TrimPrefix(j.Name, "job ")+" "+string(j.Run.Phase))
+	for _, j := range s.tr.View().Jobs {
+		got = append(got, strings.TrimPrefix(j.Name, "job ")+" "+standing(&j.Run))
 	}
 	if strings.Join(got, ", ") != strings.Join(want, ", ") {
 		s.t.Errorf("at %v: %q; want %q", s.now.Sub(start), got, want)
 	}
 }
 
+// changed checks the changes since the last call, each as its kind, and its number
+// or the number of the run and its standing.
+func (s *script) changed(want ...string) {
+	s.t.Helper()
+	var got []string
+	for _, c := range append(s.got, s.tr.Tick()...) {
+		text := string(c.Kind)
+		if c.Missed > 0 {
+			text += fmt.Sprint(" ", c.Missed)
+		}
+		if c.Run.ID != uuid.Nil {
+			n, _ := strconv.Atoi(c.Run.ID.String()[24:])
+			text += fmt.Sprint(" ", n, " ", standing(&c.Run))
+		}
+		got = append(got, text)
+	}
+	if s.got = nil; !slices.Equal(got, want) {
+		s.t.Errorf("at %v: %q; want %q", s.now.Sub(start), got, want)
+	}
+}
+
 func (s *script) run(n int) RunDetail {
 	s.t.Helper()
-	r, ok := s.b.Run(id(n))
+	r, ok := s.tr.Run(id(n))
 	if !ok {
 		s.t.Fatalf("no run %d", n)
 	}
@@ -111,15 +141,15 @@ func TestRun(t *testing.T) {
 	s.at(2).event(1, wire.Transferring, of(1), done(100), func(e *wire.Event) { e.Data.Status.SentTime = start.Add(time.Second) })
 	s.at(3).event(1, wire.Transferring, of(1), done(200), func(e *wire.Event) { e.Data.Status.SentTime = start.Add(time.Second) })
 	s.event(1, wire.PackageInitialized, of(2), done(200))
-	r := s.run(1).Run
+	r := s.run(1)
 	if len(r.InFlight) != 2 || r.InFlight[0].Item != "an item" || r.Fraction != 0.2 || !r.Started.Equal(start) || !r.LastChange.Equal(s.now) {
 		t.Errorf("on the way: %+v", r)
 	}
 	s.at(4).event(1, wire.Transferred, of(1), done(500))
 	s.at(5).event(1, wire.PackageCompleted, of(1), done(500))
 	d := s.run(1)
-	if len(d.Run.InFlight) != 1 || d.Run.InFlight[0].Number != 2 {
-		t.Errorf("in flight: %+v", d.Run.InFlight)
+	if len(d.InFlight) != 1 || d.InFlight[0].Number != 2 {
+		t.Errorf("in flight: %+v", d.InFlight)
 	}
 	var steps []string
 	for _, st := range d.Packages[0].Steps {
@@ -128,51 +158,62 @@ func TestRun(t *testing.T) {
 	if got := strings.Join(steps, "; "); got != "MirroringPackageInitialized 1s 1s; Transferring 1s 3s; Transferred 4s 4s; MirroringPackageCompleted 5s 5s" {
 		t.Errorf("steps: %s", got)
 	}
-	s.phases("1 running")
+	s.stands("1 running")
 	s.at(10).event(1, wire.JobCompleted, done(1000))
-	s.phases("1 completed")
+	s.stands("1 Succeeded")
 	d = s.run(1)
-	if d.Run.Fraction != 1 || d.Run.Rate != 100 || !d.Run.Ended.Equal(s.now) || len(d.Run.InFlight) != 0 {
+	if d.Fraction != 1 || d.Rate != 100 || !d.Ended.Equal(s.now) || len(d.InFlight) != 0 {
 		t.Errorf("at the end: %+v", d.Run)
 	}
-	if p := d.Packages; p[0].Phase != Completed || p[1].Phase != Left {
+	if p := d.Packages; p[0].State != wire.PackageCompleted || p[0].Open || p[1].Open {
 		t.Errorf("packages at the end: %+v", p)
 	}
 	s.at(11).event(1, wire.Transferring, done(3))
-	s.phases("1 completed") // nothing follows an end
+	s.stands("1 Succeeded") // nothing follows an end
 }
 
-// TestPhases checks each way to end, and the order of the list.
-func TestPhases(t *testing.T) {
+// TestStandings checks each way to end, and the order of the list.
+func TestStandings(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.JobInitialized).event(2, wire.JobInitialized).event(3, wire.JobInitialized).event(4, wire.JobInitialized)
-	s.phases("4 running", "3 running", "2 running", "1 running")
+	s.stands("4 running", "3 running", "2 running", "1 running")
+	s.changed("runStarted 1 running", "runStarted 2 running", "runStarted 3 running", "runStarted 4 running")
 	s.event(3, wire.ImportingError, of(1))
 	s.event(2, wire.JobCompleted, func(e *wire.Event) { e.Data.Progress.PackagesDone, e.Data.Progress.PackagesFailed = 1, 1 })
 	s.event(1, wire.JobCompleted)
-	s.phases("4 running", "1 completed", "2 completedWithErrors", "3 failed")
+	s.changed("runEnded 3 Failed", "runEnded 2 SucceededWithErrors", "runEnded 1 Succeeded")
+	s.stands("4 running", "1 Succeeded", "2 SucceededWithErrors", "3 Failed")
 	s.event(103, wire.JobInitialized)
-	s.phases("3 running", "4 running", "1 completed", "2 completedWithErrors")
-	v := s.b.View()
-	if want := (Counts{Running: 2, Completed: 1, CompletedWithErrors: 1}); v.Counts != want {
+	s.stands("3 running", "4 running", "1 Succeeded", "2 SucceededWithErrors")
+	v := s.tr.View()
+	if want := (Counts{Running: 2, Succeeded: 1, SucceededWithErrors: 1}); v.Counts != want {
 		t.Errorf("%+v; want %+v", v.Counts, want)
 	}
 	if v.Jobs[0].Earlier != 1 {
 		t.Errorf("job 3 has %d earlier runs", v.Jobs[0].Earlier)
 	}
-	j, _ := s.b.Job(id(3))
-	if len(j.Runs) != 2 || j.Runs[0].ID != id(103) || j.Runs[1].Phase != Failed || j.Run.ID != j.Runs[0].ID {
+	j, _ := s.tr.Job(id(3))
+	if len(j.Runs) != 2 || j.Runs[0].ID != id(103) || j.Runs[1].Outcome != wire.Failed || j.Run.ID != j.Runs[0].ID {
 		t.Errorf("runs of job 3: %+v", j.Runs)
 	}
-	if _, ok := s.b.Job(id(77)); ok {
+	if _, ok := s.tr.Job(id(77)); ok {
 		t.Error("there is a job 77")
 	}
-	if _, ok := s.b.Run(id(77)); ok {
+	if _, ok := s.tr.Run(id(77)); ok {
 		t.Error("there is a run 77")
+	}
+	s.event(5, wire.ExportingError, func(e *wire.Event) { e.Data.Status.Outcome = wire.Cancelled })
+	s.event(6, wire.JobCompleted, func(e *wire.Event) { e.Data.Status.Outcome = 99 })
+	s.changed("runStarted 103 running", "runStarted 5 running", "runEnded 5 Cancelled", "runStarted 6 running", "runEnded 6 Outcome(99)")
+	if n := s.tr.View().Counts; n.Cancelled != 1 || n.Failed != 1 {
+		t.Errorf("%+v", n)
+	}
+	if p := s.tr.View().Problems[0]; p.Severity != wire.SeverityWarning || p.Message != "the run was cancelled" {
+		t.Errorf("%+v", p)
 	}
 	// A failed package does not end a run that continues.
 	s.event(4, wire.TransferringError, of(1), func(e *wire.Event) { e.Data.Status.Final = false })
-	if r := s.run(4); r.Run.Phase != Running || r.Packages[0].Phase != Failed || len(r.Run.InFlight) != 0 {
+	if r := s.run(4); !r.Running || r.Packages[0].Open || r.Packages[0].State != wire.TransferringError || len(r.InFlight) != 0 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -181,38 +222,54 @@ func TestPhases(t *testing.T) {
 func TestGap(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.JobInitialized).event(2, wire.JobInitialized).event(3, wire.JobInitialized)
+	s.changed("runStarted 1 running", "runStarted 2 running", "runStarted 3 running")
 	s.seq = 50
 	s.event(2, wire.Transferring, snapshot, missed(47))
-	s.phases("3 running", "2 running", "1 running") // the snapshot may go on
+	s.stands("3 running", "2 running", "1 running") // the snapshot may go on
 	s.event(3, wire.Transferring, snapshot)
+	s.changed("gap 47")
 	s.event(3, wire.Transferring)
-	s.phases("3 running", "2 running", "1 lost")
-	if v := s.b.View(); v.Connection.Missed != 47 || v.Counts.Lost != 1 {
+	s.stands("3 running", "2 running", "1 lost: gap")
+	s.changed("runLost 1 lost: gap")
+	if v := s.tr.View(); v.Stream.Missed != 47 || v.Counts.Lost != 1 {
 		t.Errorf("%+v", v)
 	}
 	// Without an event behind it the snapshot is over after a while.
 	s.event(3, wire.Transferring, snapshot, missed(5))
-	s.at(2.999).phases("3 running", "2 running", "1 lost")
-	s.at(3).phases("3 running", "2 lost", "1 lost")
-	if r := s.run(2).Run; !r.Ended.IsZero() || r.Rate != 0 {
+	s.at(2.999).stands("3 running", "2 running", "1 lost: gap")
+	s.changed("gap 5")
+	s.at(3).stands("3 running", "2 lost: gap", "1 lost: gap")
+	s.changed("runLost 2 lost: gap") // although View has applied it
+	if r := s.run(2); !r.Ended.IsZero() || r.Rate != 0 {
 		t.Errorf("an end that was not seen: %+v", r)
 	}
 	// What is heard of after all is not lost, though nothing of it is new.
 	s.seq--
 	s.event(2, wire.Transferring, snapshot, func(e *wire.Event) { e.Seq = 51 })
-	s.phases("2 running", "3 running", "1 lost")
+	s.stands("2 running", "3 running", "1 lost: gap")
+	s.changed("runFound 2 running")
+	s.event(1, wire.JobCompleted)
+	s.changed("runEnded 1 Succeeded")
+	// The end of the snapshot may be known.
+	s.event(3, wire.Transferring, snapshot, missed(1))
+	s.got = append(s.got, s.tr.SnapshotDone()...)
+	s.changed("gap 1", "runLost 2 lost: gap")
+	if again := s.tr.SnapshotDone(); again != nil {
+		t.Errorf("%+v", again)
+	}
 }
 
 // TestGapWithoutEvents: a status alone may report a gap.
 func TestGapWithoutEvents(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.JobInitialized).event(2, wire.JobInitialized)
-	s.at(1).status(momclient.ConnectionStatus{Kind: momclient.Lost, Err: errors.New("cut")})
+	s.at(1).tr.Disconnected()
 	s.at(2)
 	s.event(2, wire.Transferring, snapshot) // comes before the status
-	s.status(momclient.ConnectionStatus{Kind: momclient.Resumed, Epoch: s.e, Missed: 3})
-	s.at(4.9).phases("2 running", "1 running")
-	s.at(5).phases("2 running", "1 lost")
+	s.tr.Connected(s.now, s.e, 3)
+	s.at(4.9).stands("2 running", "1 running")
+	s.at(5).stands("2 running", "1 lost: gap")
+	s.changed("runStarted 1 running", "runStarted 2 running", "runLost 1 lost: gap")
 }
 
 // TestEpoch: the runs of a server that was restarted are lost, whether an event
@@ -222,28 +279,35 @@ func TestEpoch(t *testing.T) {
 		s := newScript(t, Options{})
 		old := s.e
 		s.event(1, wire.JobInitialized).event(2, wire.JobInitialized)
-		resumed := momclient.ConnectionStatus{Kind: momclient.Resumed, Epoch: id(2000), NewEpoch: true}
+		s.changed("runStarted 1 running", "runStarted 2 running")
+		resumed := func() { s.got = append(s.got, s.tr.Connected(s.now, id(2000), 0)...) }
 		if statusFirst {
-			s.status(resumed)
-			s.phases("2 lost", "1 lost")
+			resumed()
+			s.stands("2 lost: restart", "1 lost: restart")
+			s.changed("serverRestarted", "runLost 1 lost: restart", "runLost 2 lost: restart")
 			s.event(1, wire.Transferring) // from the last epoch
 			s.event(2, wire.JobCompleted) // from the last epoch, too
-			s.phases("2 completed", "1 lost")
+			s.stands("2 Succeeded", "1 lost: restart")
+			s.changed("runEnded 2 Succeeded")
+			s.event(4, wire.JobInitialized) // a run that was not seen before
+			s.changed("runStarted 4 running", "runLost 4 lost: restart")
 		}
 		s.seq, s.e = 0, id(2000)
 		s.event(3, wire.JobInitialized)
 		if !statusFirst {
-			s.status(resumed)
-			s.phases("3 running", "2 lost", "1 lost")
+			resumed()
+			s.stands("3 running", "2 lost: restart", "1 lost: restart")
+			s.changed("serverRestarted", "runLost 1 lost: restart", "runLost 2 lost: restart", "runStarted 3 running")
 		} else {
-			s.phases("3 running", "2 completed", "1 lost")
+			s.stands("3 running", "4 lost: restart", "2 Succeeded", "1 lost: restart")
+			s.changed("runStarted 3 running")
 		}
-		c := s.b.View().Connection
-		if c.Restarts != 1 || c.Resumed != 1 || c.Epoch != id(2000) || s.b.previous != old {
+		c := s.tr.View().Stream
+		if c.Restarts != 1 || c.Epoch != id(2000) || s.tr.previous != old {
 			t.Errorf("%+v", c)
 		}
 		messages := 0
-		for _, e := range s.b.Log(id(1), 0, 0) {
+		for _, e := range s.tr.Log(id(1), 0, 0) {
 			if e.Message == "the end of the run was not seen" {
 				messages++
 			}
@@ -251,47 +315,6 @@ func TestEpoch(t *testing.T) {
 		if messages != 1 {
 			t.Errorf("job 1 was said to be lost %d times", messages)
 		}
-	}
-}
-
-func TestConnection(t *testing.T) {
-	s := newScript(t, Options{})
-	s.event(1, wire.JobInitialized).at(1).event(1, wire.Transferring, done(100)).at(2).event(1, wire.Transferring, done(200))
-	want := func(state string, connected bool, since float64, rate int64) Connection {
-		t.Helper()
-		v := s.b.View()
-		c := v.Connection
-		if c.State != state || c.Connected != connected || c.Since.Sub(start).Seconds() != since || v.Jobs[0].Run.Rate != rate || c.Server != "mirror.example:7420" {
-			t.Errorf("%+v, rate %d; want %s, %v since %v, rate %d", c, v.Jobs[0].Run.Rate, state, connected, since, rate)
-		}
-		return c
-	}
-	want("connected", true, 0, 100)
-	s.status(momclient.ConnectionStatus{Kind: momclient.Draining, Err: errors.New("draining")})
-	want("draining", true, 0, 100)
-	s.at(3).status(momclient.ConnectionStatus{Kind: momclient.Lost, Err: errors.New("cut")})
-	want("lost", false, 3, 0)
-	s.at(4).status(momclient.ConnectionStatus{Kind: momclient.Reconnecting, Attempt: 1, Delay: time.Second, Err: errors.New("no route")})
-	if c := want("reconnecting", false, 3, 0); c.Attempt != 1 || !c.NextTry.Equal(start.Add(5*time.Second)) || c.Error != "no route" {
-		t.Errorf("%+v", c)
-	}
-	s.status(momclient.ConnectionStatus{Kind: momclient.Connecting})
-	want("reconnecting", false, 3, 0)
-	s.status(momclient.ConnectionStatus{Kind: momclient.Refused, Err: errors.New("wrong token"), Final: true})
-	if c := want("refused", false, 3, 0); !c.Final || !c.NextTry.IsZero() {
-		t.Errorf("%+v", c)
-	}
-	s.at(6).status(momclient.ConnectionStatus{Kind: momclient.Resumed, Epoch: s.e})
-	if c := want("connected", true, 6, 67); c.Error != "" || c.Attempt != 0 || c.Resumed != 1 {
-		t.Errorf("%+v", c)
-	}
-	fresh := New(Options{Server: "soon:7420"})
-	if c := fresh.View().Connection; c.Server != "soon:7420" || c.Connected {
-		t.Errorf("%+v", c)
-	}
-	fresh.Status(momclient.ConnectionStatus{Kind: momclient.Connecting, Time: start})
-	if c := fresh.View().Connection; c.State != "connecting" || !c.Since.Equal(start) {
-		t.Errorf("%+v", c)
 	}
 }
 
@@ -307,17 +330,17 @@ func TestLog(t *testing.T) {
 		s.event(1, wire.Transferring, logged(wire.SeverityProcessing, fmt.Sprint("note ", i)))
 	}
 	s.event(1, wire.Transferring, logged(wire.SeverityWarning, "last"))
-	all := s.b.Log(uuid.Nil, 0, 0)
+	all := s.tr.Log(uuid.Nil, 0, 0)
 	if len(all) != MaxLog+3 || all[0].Message != "last" || all[1].Message != fmt.Sprint("note ", MaxLog+4) || all[MaxLog].Message != "note 5" {
 		t.Errorf("%d entries: %+v", len(all), all[:2])
 	}
-	if p := s.b.View().Problems; len(p) != 3 || p[0].Message != "last" || p[1].Message != "TransferringError" || p[1].Package != 7 || p[2].Message != "first" || p[2].Item != "file" || p[2].Job != "job 1" {
+	if p := s.tr.View().Problems; len(p) != 3 || p[0].Message != "last" || p[1].Message != "TransferringError" || p[1].Package != 7 || p[2].Message != "first" || p[2].Item != "file" || p[2].Job != "job 1" {
 		t.Errorf("%+v", p)
 	}
-	if got := s.b.Log(id(2), wire.SeverityError, 10); len(got) != 1 || got[0].JobID != id(2) {
+	if got := s.tr.Log(id(2), wire.SeverityError, 10); len(got) != 1 || got[0].JobID != id(2) {
 		t.Errorf("%+v", got)
 	}
-	if got := s.b.Log(uuid.Nil, 0, 2); len(got) != 2 || got[0].Message != "last" {
+	if got := s.tr.Log(uuid.Nil, 0, 2); len(got) != 2 || got[0].Message != "last" {
 		t.Errorf("%+v", got)
 	}
 	if got := s.run(2).Log; len(got) != 1 {
@@ -331,10 +354,10 @@ func TestLogSelection(t *testing.T) {
 	s := newScript(t, Options{Log: wire.Filter{States: []wire.State{wire.Transferring}, Severity: wire.SeverityWarning}})
 	s.event(1, wire.JobInitialized, logged(wire.SeverityError, "of another state"))
 	s.event(1, wire.Transferring, logged(wire.SeverityProcessing, "too light"), logged(wire.SeverityWarning, "taken"))
-	if got := s.b.Log(uuid.Nil, 0, 0); len(got) != 1 || got[0].Message != "taken" {
+	if got := s.tr.Log(uuid.Nil, 0, 0); len(got) != 1 || got[0].Message != "taken" {
 		t.Errorf("%+v", got)
 	}
-	s.phases("1 running")
+	s.stands("1 running")
 }
 
 // TestBounds exceeds every bound.
@@ -346,9 +369,9 @@ func TestBounds(t *testing.T) {
 			s.event(0, wire.JobCompleted, func(e *wire.Event) { e.JobID, e.RunID = id(10_000+i), id(20_000+i) })
 		}
 	}
-	v := s.b.View()
-	if len(v.Jobs) != MaxJobs || v.Forgotten != 10 || v.Counts.Completed != 0 || len(s.b.runs) != MaxJobs || len(s.b.running) != MaxJobs {
-		t.Errorf("%d jobs, %d forgotten, %+v, %d runs, %d of them running", len(v.Jobs), v.Forgotten, v.Counts, len(s.b.runs), len(s.b.running))
+	v := s.tr.View()
+	if len(v.Jobs) != MaxJobs || v.Forgotten != 10 || v.Counts.Succeeded != 0 || len(s.tr.runs) != MaxJobs || len(s.tr.running) != MaxJobs {
+		t.Errorf("%d jobs, %d forgotten, %+v, %d runs, %d of them running", len(v.Jobs), v.Forgotten, v.Counts, len(s.tr.runs), len(s.tr.running))
 	}
 	if last := v.Jobs[MaxJobs-1].ID; last != id(10_010) { // 5 ended jobs were forgotten first, then the oldest
 		t.Errorf("the oldest job is %v", last)
@@ -358,7 +381,7 @@ func TestBounds(t *testing.T) {
 	for i := range MaxRuns + 3 {
 		s.event(1+100*i, wire.JobInitialized)
 	}
-	if j, _ := s.b.Job(id(1)); len(j.Runs) != MaxRuns || j.Forgotten != 3 || j.Runs[MaxRuns-1].ID != id(301) || len(s.b.runs) != MaxRuns || len(s.b.running) != MaxRuns {
+	if j, _ := s.tr.Job(id(1)); len(j.Runs) != MaxRuns || j.Forgotten != 3 || j.Runs[MaxRuns-1].ID != id(301) || len(s.tr.runs) != MaxRuns || len(s.tr.running) != MaxRuns {
 		t.Errorf("%d runs, %d forgotten", len(j.Runs), j.Forgotten)
 	}
 
@@ -369,15 +392,15 @@ func TestBounds(t *testing.T) {
 	if len(r.Packages) != MaxPackages || r.PackagesForgotten != 7 || r.Packages[0].Number != 8 {
 		t.Errorf("%d packages, %d forgotten, the first is %d", len(r.Packages), r.PackagesForgotten, r.Packages[0].Number)
 	}
-	if len(r.Run.InFlight) != MaxInFlight || r.Run.MoreInFlight != MaxPackages-MaxInFlight {
-		t.Errorf("%d in flight, and %d more", len(r.Run.InFlight), r.Run.MoreInFlight)
+	if len(r.InFlight) != MaxInFlight || r.MoreInFlight != MaxPackages-MaxInFlight {
+		t.Errorf("%d in flight, and %d more", len(r.InFlight), r.MoreInFlight)
 	}
 	for i := range MaxAllPackages / MaxPackages {
 		for n := range MaxPackages {
 			s.event(2+i, wire.PackageInitialized, of(n+1))
 		}
 	}
-	if n := s.b.packages.Len(); n != MaxAllPackages {
+	if n := s.tr.packages.Len(); n != MaxAllPackages {
 		t.Errorf("%d packages in all", n)
 	}
 	if r := s.run(1 + 100*MaxRuns); len(r.Packages) != 0 || r.PackagesForgotten != MaxPackages+7 {
@@ -387,7 +410,7 @@ func TestBounds(t *testing.T) {
 	for i := range MaxRuns {
 		s.event(2+100*(i+1), wire.JobInitialized)
 	}
-	if n := s.b.packages.Len(); n != MaxAllPackages-MaxPackages {
+	if n := s.tr.packages.Len(); n != MaxAllPackages-MaxPackages {
 		t.Errorf("%d packages in all", n)
 	}
 }
@@ -409,9 +432,9 @@ func TestHostile(t *testing.T) {
 		s.event(1, 77, done(1<<62))
 	}
 	s.at(1000)
-	v := s.b.View()
+	v := s.tr.View()
 	d := s.run(1)
-	j, _ := s.b.Job(id(1))
+	j, _ := s.tr.Job(id(1))
 	for _, v := range []any{v, d, j} {
 		text, err := json.Marshal(v)
 		if err != nil || len(text) > 20*MaxText*10 {
@@ -433,15 +456,15 @@ func TestHostile(t *testing.T) {
 func TestViewIsACopy(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.PackageInitialized, of(1), logged(wire.SeverityWarning, "one"))
-	before := s.b.Version()
-	v := s.b.View()
+	before := s.tr.Version()
+	v := s.tr.View()
 	text, _ := json.Marshal(v)
 	s.at(1).event(1, wire.PackageInitialized, of(1), logged(wire.SeverityWarning, "two")).event(2, wire.JobInitialized)
 	if again, _ := json.Marshal(v); string(again) != string(text) {
 		t.Errorf("%s\nbecame\n%s", text, again)
 	}
-	if v.Version != before || s.b.Version() != before+2 {
-		t.Errorf("version %d, then %d", before, s.b.Version())
+	if v.Version != before || s.tr.Version() != before+2 {
+		t.Errorf("version %d, then %d", before, s.tr.Version())
 	}
 }
 
@@ -455,7 +478,7 @@ func TestConcurrentUse(t *testing.T) {
 			of(i%9 + 1)(&e)
 			e.Data.Status.State = wire.Transferring
 			b.Event(&e)
-			b.Status(momclient.ConnectionStatus{Kind: momclient.Connected})
+			b.Connected(start, uuid.Nil, 0)
 		}
 	})
 	for range 200 {
@@ -465,7 +488,7 @@ func TestConcurrentUse(t *testing.T) {
 		b.Log(uuid.Nil, 0, 10)
 	}
 	wg.Wait()
-	if n := b.View().Connection.Events; n != 2000 {
+	if n := b.View().Stream.Events; n != 2000 {
 		t.Errorf("%d events", n)
 	}
 }

@@ -21,6 +21,7 @@ type LogEntry struct {
 	JobID    uuid.UUID     `json:"jobID,omitzero"`
 	RunID    uuid.UUID     `json:"runID,omitzero"`
 	Job      string        `json:"job,omitempty"`     // name of the job
+	DryRun   bool          `json:"dryRun,omitempty"`  // of the run
 	Package  int           `json:"package,omitempty"` // number of the package
 	Item     string        `json:"item,omitempty"`
 	Message  string        `json:"message"`
@@ -71,8 +72,8 @@ func (l *logs) latest(n int, severity wire.Severity, want func(*LogEntry) bool) 
 
 // note adds the log of an event. For an error state without a log it adds an
 // entry of its own. mu is held.
-func (b *Board) note(r *run, e *wire.Event, at time.Time) {
-	if len(b.sel.States) > 0 && !slices.Contains(b.sel.States, e.Data.Status.State) {
+func (t *Tracker) note(r *run, e *wire.Event, at time.Time) {
+	if !t.sel.Takes(e) {
 		return
 	}
 	number := 0
@@ -80,15 +81,15 @@ func (b *Board) note(r *run, e *wire.Event, at time.Time) {
 		number = e.Data.Header.Number
 	}
 	add := func(entry wire.LogEntry) {
-		if entry.Severity < b.sel.Severity {
+		if entry.Severity < t.severity {
 			return
 		}
-		t := sane(entry.Time)
-		if t.IsZero() {
-			t = at
+		when := sane(entry.Time)
+		if when.IsZero() {
+			when = at
 		}
-		b.log.add(r.entry(LogEntry{
-			Time: t, Severity: entry.Severity, Package: number,
+		t.log.add(r.entry(LogEntry{
+			Time: when, Severity: entry.Severity, Package: number,
 			Item: duplex.Clip(entry.Item, MaxText), Message: duplex.Clip(entry.Message, MaxText),
 		}))
 	}
@@ -96,13 +97,17 @@ func (b *Board) note(r *run, e *wire.Event, at time.Time) {
 		add(entry)
 	}
 	if len(e.Data.Status.Log) == 0 && e.Data.Status.State.IsError() {
-		add(wire.LogEntry{Severity: wire.SeverityError, Message: e.Data.Status.State.String()})
+		message := e.Data.Status.State.String()
+		if e.Outcome() == wire.Cancelled {
+			message = "the run was cancelled"
+		}
+		add(wire.LogEntry{Severity: e.Severity(), Message: message})
 	}
 }
 
 // entry returns e with the fields of the run.
 func (r *run) entry(e LogEntry) LogEntry {
-	e.JobID, e.RunID, e.Job = r.job.id, r.id, r.job.name
+	e.JobID, e.RunID, e.Job, e.DryRun = r.job.id, r.id, r.name(), r.init.DryRun
 	return e
 }
 

@@ -12,7 +12,7 @@ import (
 // pack is one package of a run.
 type pack struct {
 	run        *run
-	place      *list.Element // in the list of the board
+	place      *list.Element // in the list of the tracker
 	prev, next *pack         // in the list of the run
 
 	header wire.PackageHeader // texts cut
@@ -31,17 +31,17 @@ type Step struct {
 
 // packed folds an event into its package. It adds the package if it is new. mu
 // is held.
-func (b *Board) packed(r *run, e *wire.Event, at time.Time) {
+func (t *Tracker) packed(r *run, e *wire.Event, at time.Time) {
 	p := r.packages[e.Data.Header.Number]
 	if p == nil {
 		p = &pack{run: r}
-		p.place = b.packages.PushBack(p)
+		p.place = t.packages.PushBack(p)
 		r.link(e.Data.Header.Number, p)
 		if len(r.packages) > MaxPackages {
-			b.forgetPackage(r.first)
+			t.forgetPackage(r.first)
 		}
-		if b.packages.Len() > MaxAllPackages {
-			b.forgetPackage(b.packages.Front().Value.(*pack))
+		if t.packages.Len() > MaxAllPackages {
+			t.forgetPackage(t.packages.Front().Value.(*pack))
 		}
 	}
 	p.header = *e.Data.Header
@@ -65,18 +65,9 @@ func (p *pack) step(s *wire.Status, at time.Time) {
 	}
 }
 
-// phase returns the phase of the package, which depends on the phase of its
-// run.
-func (p *pack) phase() Phase {
-	switch {
-	case p.state == wire.PackageCompleted:
-		return Completed
-	case p.state.IsError():
-		return Failed
-	case p.run.phase != Running:
-		return Left
-	}
-	return Running
+// open reports whether neither the package nor its run has ended.
+func (p *pack) open() bool {
+	return p.run.running() && p.state != wire.PackageCompleted && !p.state.IsError()
 }
 
 func (r *run) link(number int, p *pack) {
@@ -90,8 +81,8 @@ func (r *run) link(number int, p *pack) {
 }
 
 // forgetPackage removes the package from its run. mu is held.
-func (b *Board) forgetPackage(p *pack) {
-	b.packages.Remove(p.place)
+func (t *Tracker) forgetPackage(p *pack) {
+	t.packages.Remove(p.place)
 	r := p.run
 	delete(r.packages, p.header.Number)
 	r.forgot++

@@ -66,6 +66,30 @@ func (m *meter) rate(now time.Time) int64 {
 	return int64(min(math.Round(rate), 1<<62))
 }
 
+// pace is the mean rate of a count since it was first seen. Unlike that of a
+// meter, it is steady although the count grows in large steps.
+type pace struct {
+	first, last time.Time // of the first and the last event, by the clock of the server
+	heard       time.Time // when the last event came, by the clock of this machine
+	from, count float64
+}
+
+func (p *pace) add(at, now time.Time, count float64) {
+	if p.first.IsZero() {
+		p.first, p.last, p.from = at, at, count
+	}
+	p.last, p.heard, p.count = later(p.last, at), now, count
+}
+
+// rate returns the count per second at the time now, or 0 if it is unknown.
+func (p *pace) rate(now time.Time) float64 {
+	seen := p.last.Sub(p.first) + max(0, now.Sub(p.heard))
+	if seen < watched || p.count <= p.from {
+		return 0
+	}
+	return (p.count - p.from) / seen.Seconds()
+}
+
 // series counts bytes over the time of a run in at most MaxSamples steps of
 // equal length. A step is at least a second.
 type series struct {

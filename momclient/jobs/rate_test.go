@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/momclient"
 	"mom.internal/wire"
 )
 
@@ -14,8 +13,8 @@ import (
 func TestRate(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.JobInitialized)
-	rate := func() int64 { return s.b.View().Jobs[0].Run.Rate }
-	left := func() int64 { return s.b.View().Jobs[0].Run.TimeLeft }
+	rate := func() int64 { return s.tr.View().Jobs[0].Run.Rate }
+	left := func() int64 { return s.tr.View().Jobs[0].Run.TimeLeft }
 	s.at(0.999).event(1, wire.Transferring, done(50))
 	if got := rate(); got != 0 || left() != 0 {
 		t.Errorf("%d after less than a second", got)
@@ -48,7 +47,7 @@ func TestSilence(t *testing.T) {
 		at   float64
 		rate int64
 	}{{3, 100}, {8, 37}, {13, 14}, {18, 5}, {18.001, 0}} {
-		if r := s.at(tc.at).run(1).Run; r.Rate != tc.rate || (r.TimeLeft == 0) != (tc.rate == 0) {
+		if r := s.at(tc.at).run(1); r.Rate != tc.rate || (r.TimeLeft == 0) != (tc.rate == 0) {
 			t.Errorf("at %v: rate %d, %d s left; want %d", tc.at, r.Rate, r.TimeLeft, tc.rate)
 		}
 	}
@@ -64,14 +63,14 @@ func TestTimeLeftUnknown(t *testing.T) {
 		s := newScript(t, Options{})
 		s.event(1, wire.JobInitialized)
 		s.at(2).event(1, wire.Transferring, done(100), set)
-		if r := s.run(1).Run; r.Rate != 50 || r.TimeLeft != 0 {
+		if r := s.run(1); r.Rate != 50 || r.TimeLeft != 0 {
 			t.Errorf("%s: rate %d, %d s left; want 50, 0", name, r.Rate, r.TimeLeft)
 		}
 	}
 	s := newScript(t, Options{})
 	s.event(1, wire.JobInitialized).at(2).event(1, wire.Transferring, done(100))
-	s.status(momclient.ConnectionStatus{Kind: momclient.Lost})
-	if r := s.run(1).Run; r.Rate != 0 || r.TimeLeft != 0 {
+	s.tr.Disconnected()
+	if r := s.run(1); r.Rate != 0 || r.TimeLeft != 0 {
 		t.Errorf("with the server away: rate %d, %d s left", r.Rate, r.TimeLeft)
 	}
 }
@@ -85,7 +84,7 @@ func TestReplay(t *testing.T) {
 			e.Data.Status.ReceivedTime = start.Add(time.Duration(i)*time.Second - time.Hour)
 		})
 	}
-	if r := s.run(1).Run; r.Rate != 10 || !r.LastChange.Equal(start.Add(10*time.Second-time.Hour)) {
+	if r := s.run(1); r.Rate != 10 || !r.LastChange.Equal(start.Add(10*time.Second-time.Hour)) {
 		t.Errorf("rate %d, last change %v", r.Rate, r.LastChange)
 	}
 }
@@ -151,7 +150,7 @@ func TestClockAhead(t *testing.T) {
 		e.Data.Status.SentTime, e.Data.Status.ReceivedTime = s.now.Add(time.Hour), s.now.Add(time.Hour)
 	}
 	s.event(1, wire.JobInitialized, ahead).at(2).event(1, wire.Transferring, ahead, done(20)).at(4)
-	if r := s.run(1).Run; !r.Started.Equal(start) || s.now.Sub(r.LastChange) != 2*time.Second || r.Rate != 10 {
+	if r := s.run(1); !r.Started.Equal(start) || s.now.Sub(r.LastChange) != 2*time.Second || r.Rate != 10 {
 		t.Errorf("%+v", r)
 	}
 }

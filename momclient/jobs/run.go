@@ -1,25 +1,14 @@
 package jobs
 
 import (
+	"cmp"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
 	"mom.internal/wire/duplex"
-)
-
-// Phase is the phase of a run or a package.
-type Phase string
-
-// The phases of a run. A package has Running, Completed, Failed or Left.
-const (
-	Running             Phase = "running"
-	Completed           Phase = "completed"
-	CompletedWithErrors Phase = "completedWithErrors"
-	Failed              Phase = "failed"
-	Lost                Phase = "lost" // its end was not seen and cannot come
-	Left                Phase = "left" // a package without an end in a run that has ended
 )
 
 // job is a job with its runs.
@@ -37,17 +26,21 @@ type run struct {
 	job   *job
 	id    uuid.UUID
 	epoch uuid.UUID
-	phase Phase
-	order uint64 // Board.orders when the run last began or ended
+	order uint64 // Tracker.orders when the run last began, ended or was lost
+
+	outcome wire.Outcome // zero if the run has not ended
+	lost    Loss         // "" if the run is not lost
 
 	seq        uint64 // of the last event
 	state      wire.State
 	started    time.Time // zero if the beginning was not seen
 	ended      time.Time // zero if the end was not seen
 	lastChange time.Time
+	item       string              // what the run works on, before its first package
 	init       wire.InitializeData // texts cut
 	progress   wire.Progress
-	rate       meter
+	rate       meter // of bytes
+	pace       pace  // of packages
 	throughput series
 
 	packages map[int]*pack
@@ -56,24 +49,46 @@ type run struct {
 	forgot   int // number of forgotten packages
 }
 
+// name returns the name of the job, as the run says it if it does.
+func (r *run) name() string { return cmp.Or(r.init.Name, r.job.name) }
+
+func (r *run) running() bool { return r.outcome == 0 && r.lost == "" }
+
 // after reports whether r is after other in the list of jobs: running ones come
 // first, and later ones before earlier ones.
 func (r *run) after(other *run) bool {
-	if a, b := r.phase == Running, other.phase == Running; a != b {
+	if a, b := r.running(), other.running(); a != b {
 		return b
 	}
 	return r.order < other.order
 }
 
-// take folds an event into its run. A lost run runs again. An event that the
-// run had already, as from a snapshot, or an event after the end changes
-// nothing. mu is held.
-func (b *Board) take(r *run, e *wire.Event, now time.Time) {
-	if r.phase == Lost {
-		r.phase = Running
-		b.running[r] = struct{}{}
+// take folds an event into its run, and records the changes. A lost run runs
+// again, unless the event waited in the client while that connected to the next
+// server. mu is held.
+func (t *Tracker) take(r *run, e *wire.Event, first bool, now time.Time) {
+	why := r.lost
+	if why != "" {
+		r.lost = ""
+		t.running[r] = struct{}{}
 	}
-	if r.phase != Running || e.Seq <= r.seq && e.Epoch == r.epoch {
+	t.fold(r, e, first, now)
+	switch past := e.Epoch == t.previous && e.Epoch != uuid.Nil; {
+	case !r.running():
+	case past && why != "":
+		r.lost = why
+		t.stop(r)
+	case past:
+		t.loseRun(r, LostByRestart, now)
+	case why != "":
+		t.change(Change{Kind: RunFound, Run: t.viewRun(r, now)})
+	}
+}
+
+// fold changes the run as the event says. An event that the run had already, as
+// from a snapshot, or an event after the end changes nothing. mu is held.
+func (t *Tracker) fold(r *run, e *wire.Event, first bool, now time.Time) {
+	if !r.running() || !first && e.Seq <= r.seq && e.Epoch == r.epoch {
 		return
 	}
 	r.epoch, r.seq, r.state = e.Epoch, e.Seq, e.Data.Status.State
@@ -87,12 +102,21 @@ func (b *Board) take(r *run, e *wire.Event, now time.Time) {
 	if from, to, bytes := r.rate.add(at, now, r.progress.BytesDone); bytes > 0 {
 		r.throughput.add(from, to, bytes)
 	}
+	r.pace.add(at, now, packages(&r.progress))
+	r.item = ""
 	if e.Data.Header != nil {
-		b.packed(r, e, at)
+		t.packed(r, e, at)
+	} else if e.Data.Body != nil {
+		r.item = duplex.Clip(e.Data.Body.Item, MaxText)
 	}
-	b.note(r, e, at)
+	t.note(r, e, at)
+	if first {
+		t.change(Change{Kind: RunStarted, Run: t.viewRun(r, now)})
+	}
 	if e.EndsRun() {
-		b.stop(r, endPhase(e), r.lastChange)
+		r.outcome, r.ended = e.Outcome(), r.lastChange
+		t.stop(r)
+		t.change(Change{Kind: RunEnded, Run: t.viewRun(r, now)})
 	}
 }
 
@@ -119,16 +143,6 @@ func (r *run) begin(e *wire.Event, now time.Time) {
 	}
 }
 
-func endPhase(e *wire.Event) Phase {
-	switch e.Outcome() {
-	case wire.SucceededWithErrors:
-		return CompletedWithErrors
-	case wire.Succeeded:
-		return Completed
-	}
-	return Failed
-}
-
 // meanRate returns the bytes per second over the whole run, or 0 if it is
 // unknown.
 func (r *run) meanRate() int64 {
@@ -139,25 +153,37 @@ func (r *run) meanRate() int64 {
 	return int64(min(max(0, float64(r.progress.BytesDone)/took), 1<<62))
 }
 
-// fraction returns how much of the bytes is done. It is 1 only if the run
-// completed without errors.
+// known reports whether the fraction is known.
+func (r *run) known() bool { return r.outcome == wire.Succeeded || r.progress.Known() }
+
+// fraction returns how much of the run is done. It is 1 only if the run
+// succeeded.
 func (r *run) fraction() float64 {
-	if r.phase == Completed {
+	if r.outcome == wire.Succeeded {
 		return 1
 	}
 	return min(max(0, r.progress.Fraction()), 0.9999)
 }
 
-// timeLeft returns whole seconds, rounded up, or 0 if the time is unknown.
-func (r *run) timeLeft(rate int64) int64 {
-	left := r.progress.BytesTotal - r.progress.BytesDone
-	if r.phase != Running || rate <= 0 || left <= 0 || r.progress.BytesTotal <= 0 {
-		return 0
+// timeLeft returns whole seconds, rounded up, or 0 if the time is unknown. It is
+// by the bytes, at the rate, or by the packages if the total of the bytes is
+// unknown.
+func (r *run) timeLeft(rate int64, now time.Time) int64 {
+	p := &r.progress
+	left, perSecond := float64(p.BytesTotal)-float64(p.BytesDone), float64(rate)
+	if p.BytesTotal <= 0 {
+		left, perSecond = float64(p.PackagesTotal)-packages(p), r.pace.rate(now)
 	}
-	if seconds := (left-1)/rate + 1; seconds <= maxTimeLeft {
-		return seconds
+	if seconds := math.Ceil(left / perSecond); perSecond > 0 && seconds > 0 && seconds <= maxTimeLeft {
+		return int64(seconds)
 	}
 	return 0
+}
+
+// packages returns how many packages need no more work. Those under way count as
+// far as they have arrived.
+func packages(p *wire.Progress) float64 {
+	return float64(p.PackagesDone) + float64(p.PackagesFailed) + float64(p.OpenThousandths)/1000
 }
 
 // maxTimeLeft is 30 days in seconds. A longer forecast means nothing.

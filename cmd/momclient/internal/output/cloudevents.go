@@ -21,8 +21,9 @@ type cloudEvent struct {
 	Subject         string      `json:"subject"` // RUNID, or RUNID/package/NUMBER
 	Time            string      `json:"time,omitempty"`
 	DataContentType string      `json:"datacontenttype"`
-	Sequence        string      `json:"sequence"` // the extension of this name: Seq with leading zeros, so that it sorts as text
-	Data            *wire.Event `json:"data"`     // as -o json writes it
+	Sequence        string      `json:"sequence"`          // the extension of this name: Seq with leading zeros, so that it sorts as text
+	Outcome         string      `json:"outcome,omitempty"` // an extension: how the run ended, in its last event
+	Data            *wire.Event `json:"data"`              // as -o json writes it
 }
 
 // cloudPrinter writes each event as a line with a CloudEvent.
@@ -32,7 +33,7 @@ func (p cloudPrinter) Print(e *wire.Event) error {
 	return writeJSON(p.w, cloudEvent{
 		SpecVersion: "1.0", ID: wire.Cursor{Epoch: e.Epoch, Seq: e.Seq}.String(), Source: e.JobID.URN(),
 		Type: cloudType + stateName(e.Data.Status.State), Subject: cloudSubject(e), Time: cloudTime(e),
-		DataContentType: "application/json", Sequence: fmt.Sprintf("%020d", e.Seq), Data: withTimes(e),
+		DataContentType: "application/json", Sequence: fmt.Sprintf("%020d", e.Seq), Outcome: e.Outcome().String(), Data: withTimes(e),
 	})
 }
 

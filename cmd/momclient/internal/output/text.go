@@ -100,10 +100,10 @@ func (p *textPrinter) when(e *wire.Event) string {
 }
 
 // shortState returns the name of the state without the prefix that most names
-// have. The name of a run that completed with errors gets a mark.
+// have. It gets a mark if the run completed without success.
 func shortState(e *wire.Event) string {
 	name := strings.TrimPrefix(e.Data.Status.State.String(), "Mirroring")
-	if e.Outcome() == wire.SucceededWithErrors {
+	if e.Data.Status.State == wire.JobCompleted && e.Outcome() != wire.Succeeded {
 		name += "!"
 	}
 	return name
@@ -120,14 +120,16 @@ func packageColumn(e *wire.Event) string {
 	return fmt.Sprintf("#%d", h.Number)
 }
 
-// percent never rounds up to 100. A run that completed with nothing to mirror
-// has 100.
+// percent never rounds up to 100. A run that succeeded has 100, even if there was
+// nothing to mirror.
 func percent(e *wire.Event) string {
-	done := int(e.Data.Progress.Fraction() * 100)
-	if e.Outcome() == wire.Succeeded {
-		done = 100
+	switch {
+	case e.Outcome() == wire.Succeeded:
+		return "100%"
+	case !e.Data.Progress.Known():
+		return "–"
 	}
-	return fmt.Sprintf("%d%%", done)
+	return fmt.Sprintf("%d%%", int(e.Data.Progress.Fraction()*100))
 }
 
 func bytesColumn(e *wire.Event) string {
@@ -141,17 +143,26 @@ func bytesColumn(e *wire.Event) string {
 	return ""
 }
 
+// DryRun marks a dry run.
+const DryRun = "[dry run]"
+
 // details returns the parts without a column: marks, the item, the log.
 func details(e *wire.Event) []string {
 	var list []string
 	if e.Snapshot {
 		list = append(list, "[snapshot]")
 	}
+	if i := e.Data.Initialize; i != nil && i.DryRun {
+		list = append(list, DryRun)
+	}
 	if e.Data.Body != nil && e.Data.Body.Item != "" {
 		list = append(list, Clean(e.Data.Body.Item))
 	}
-	if e.EndsRun() {
-		list = append(list, Summary(&e.Data.Progress))
+	switch n := e.Data.Progress.FilesChecked; {
+	case e.EndsRun():
+		list = append(list, outcomeWord(e.Outcome())+": "+Summary(&e.Data.Progress))
+	case e.Data.Status.State == wire.JobInitialized && n > 0:
+		list = append(list, Plural(n, "file")+" checked")
 	}
 	for i := range e.Data.Status.Log {
 		list = append(list, logText(&e.Data.Status.Log[i]))
@@ -159,9 +170,33 @@ func details(e *wire.Event) []string {
 	return list
 }
 
+func outcomeWord(o wire.Outcome) string {
+	switch o {
+	case wire.Succeeded, wire.Failed, wire.Cancelled:
+		return strings.ToLower(o.String())
+	case wire.SucceededWithErrors:
+		return "with errors"
+	}
+	return o.String()
+}
+
 // Summary describes the result of a run.
 func Summary(p *wire.Progress) string {
 	parts := []string{Plural(p.FilesDone, "file"), Plural(p.PackagesDone, "package")}
+	for _, of := range []struct {
+		n    int
+		what string
+	}{{p.FilesSkipped, "skipped"}, {p.FilesDeleted, "deleted"}, {p.FilesChecked, "checked"}} {
+		if of.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", of.n, of.what))
+		}
+	}
+	switch {
+	case p.Retries == 1:
+		parts = append(parts, "1 retry")
+	case p.Retries > 1:
+		parts = append(parts, fmt.Sprintf("%d retries", p.Retries))
+	}
 	if p.PackagesFailed > 0 {
 		parts = append(parts, Plural(p.PackagesFailed, "package")+" failed")
 	}

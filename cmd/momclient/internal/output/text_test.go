@@ -82,16 +82,46 @@ func TestTextLines(t *testing.T) {
 2026-11-23 11:24:03.262       3  site to staging  Transferring       #2/3     99%       2.0 MiB/2.0 MiB  visit/öppettider.html
 2026-11-23 11:24:02.262       4  site to staging  Transferred        #2/3      0%           0 B/2.0 MiB
 2026-11-23 11:24:03.262       5  site to staging  ImportingError     #2/3      0%           0 B/2.0 MiB  note: slow; warning: a.html: changed during the run; error: b.html: no space left on device
-2026-11-23 11:24:03.262       6  site to staging  JobCompleted!               50%       1.0 MiB/2.0 MiB  1 file, 2 packages, 1 package failed, 2 warnings, 1 error
-2026-11-23 11:24:03.262       7  site to staging  JobCompleted               100%                        0 files, 0 packages; note: nothing to mirror
+2026-11-23 11:24:03.262       6  site to staging  JobCompleted!               50%       1.0 MiB/2.0 MiB  with errors: 1 file, 2 packages, 1 package failed, 2 warnings, 1 error
+2026-11-23 11:24:03.262       7  site to staging  JobCompleted               100%                        succeeded: 0 files, 0 packages; note: nothing to mirror
 --- missed 1 event ---
--                             8  ` + id("site").String() + `  Transferring       #2        0%                 700 B  [snapshot]
+-                             8  ` + id("site").String() + `  Transferring       #2         –                 700 B  [snapshot]
 --- the server was restarted: epoch ` + id("next epoch").String() + `, sequence numbers begin again ---
 --- missed 18446744073709551615 events ---
 2026-11-23 11:24:03.262       1  site to staging                       JobInitialized               0%           0 B/2.0 MiB
 `
 	if got := "\n" + out.String(); got != want {
 		t.Errorf("got%swant%s", got, want)
+	}
+}
+
+// TestTextOutcomes: the last line of a run has the outcome and what was done
+// besides, and each line of a dry run has a mark.
+func TestTextOutcomes(t *testing.T) {
+	for _, tc := range []struct {
+		change func(*wire.Event)
+		state  string
+		want   string
+	}{
+		{func(e *wire.Event) { e.Data.Status.Outcome = wire.Succeeded }, "JobCompleted", "succeeded: 0 files, 0 packages"},
+		{func(e *wire.Event) { e.Data.Status.Outcome = wire.Failed }, "JobCompleted!", "failed: 0 files, 0 packages"},
+		{func(e *wire.Event) { e.Data.Status.State, e.Data.Status.Outcome = wire.ExportingError, wire.Cancelled }, "ExportingError", "cancelled: 0 files, 0 packages"},
+		{func(e *wire.Event) { e.Data.Status.Outcome = 9 }, "JobCompleted!", "Outcome(9): 0 files, 0 packages"},
+		{func(e *wire.Event) {
+			e.Data.Initialize.DryRun = true
+			e.Data.Progress = wire.Progress{FilesSkipped: 1, FilesDeleted: 2, FilesChecked: 3, Retries: 1}
+		}, "JobCompleted", "[dry run]; succeeded: 0 files, 0 packages, 1 skipped, 2 deleted, 3 checked, 1 retry"},
+		{func(e *wire.Event) { e.Data.Progress = wire.Progress{Retries: 2} }, "JobCompleted", "succeeded: 0 files, 0 packages, 2 retries"},
+		{func(e *wire.Event) {
+			e.Data.Status.State, e.Data.Status.Final = wire.JobInitialized, false
+			e.Data.Body, e.Data.Progress = &wire.PackageBody{Item: "a.html"}, wire.Progress{FilesChecked: 7}
+		}, "JobInitialized", "a.html; 7 files checked"},
+	} {
+		e := event(1, wire.JobCompleted, func(e *wire.Event) { e.Data.Status.Final = true })
+		tc.change(e)
+		if state, got := shortState(e), strings.Join(details(e), "; "); state != tc.state || got != tc.want {
+			t.Errorf("%s, %s; want %s, %s", state, got, tc.state, tc.want)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/momclient/jobs"
 )
@@ -14,7 +15,7 @@ import (
 // layout arranges a view in lines:
 //
 //	the connection
-//	the number of jobs in each phase
+//	the number of running jobs, and of the others by outcome
 //
 //	the table of jobs, with the packages in flight under their jobs
 //	the number of jobs that do not fit
@@ -31,12 +32,12 @@ type layout struct {
 	cols int
 	rows int
 
-	view  *jobs.View
+	view  *board.View
 	lines []string
 }
 
 // render returns at most rows lines of at most cols columns.
-func (s *layout) render(v *jobs.View, cols, rows int) []string {
+func (s *layout) render(v *board.View, cols, rows int) []string {
 	s.view, s.cols, s.rows, s.lines = v, cols, rows, nil
 	s.connection()
 	s.counts()
@@ -113,25 +114,18 @@ func (s *layout) away(l *row) {
 	}
 }
 
-// counts draws how many jobs there are in each phase, and how to quit.
+// counts draws how many jobs run, or how they ended, and how to quit.
 func (s *layout) counts() {
 	l := s.row()
-	n := &s.view.Counts
-	for _, p := range []struct {
-		n     int
-		phase jobs.Phase
-		word  string
-	}{
-		{n.Running, jobs.Running, "running"}, {n.Completed, jobs.Completed, "completed"}, {n.CompletedWithErrors, jobs.CompletedWithErrors, "completed with errors"},
-		{n.Failed, jobs.Failed, "failed"}, {n.Lost, jobs.Lost, "lost"},
-	} {
-		if p.n == 0 {
+	for _, st := range standings {
+		n := st.count(&s.view.Counts)
+		if n == 0 {
 			continue
 		}
 		if l.col > 0 {
 			l.add(plain, ", ")
 		}
-		l.add(phaseStyle(p.phase), fmt.Sprintf("%d %s", p.n, p.word))
+		l.add(st.style, fmt.Sprintf("%d %s", n, st.word))
 	}
 	quit := "Ctrl-C quits"
 	if s.keys {
@@ -196,7 +190,7 @@ func (s *layout) share(jobs []jobs.Job, free int) []int {
 	for given := true; given && free > 0; {
 		given = false
 		for i := range jobs {
-			if free > 0 && lines[i] < len(jobs[i].Run.InFlight) {
+			if free > 0 && lines[i] < linesUnder(&jobs[i].Run) {
 				lines[i]++
 				free--
 				given = true
@@ -206,11 +200,23 @@ func (s *layout) share(jobs []jobs.Job, free int) []int {
 	return lines
 }
 
+// linesUnder returns how many lines the run could have under its job.
+func linesUnder(r *jobs.Run) int {
+	if scans(r) {
+		return 1
+	}
+	return len(r.InFlight)
+}
+
 // packages draws the packages in flight in n lines. If they do not fit, the
 // last line has the number of further packages.
 func (s *layout) packages(t *table, j *jobs.Job, n int) {
 	all := j.Run.InFlight
 	if n == 0 {
+		return
+	}
+	if scans(&j.Run) {
+		t.scan(&j.Run)
 		return
 	}
 	more := len(all) - n + j.Run.MoreInFlight
@@ -233,17 +239,14 @@ func (s *layout) more(rest []jobs.Job) {
 	if len(rest) == 0 && s.view.Forgotten == 0 {
 		return
 	}
-	counts := make(map[jobs.Phase]int)
+	var counts jobs.Counts
 	for i := range rest {
-		counts[rest[i].Run.Phase]++
+		counts.Add(&rest[i].Run)
 	}
 	var parts []string
-	for _, p := range []struct {
-		phase jobs.Phase
-		word  string
-	}{{jobs.Running, "running"}, {jobs.Completed, "completed"}, {jobs.CompletedWithErrors, "with errors"}, {jobs.Failed, "failed"}, {jobs.Lost, "lost"}} {
-		if n := counts[p.phase]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, p.word))
+	for _, st := range standings {
+		if n := st.count(&counts); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, st.word))
 		}
 	}
 	if s.view.Forgotten > 0 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/termtest"
 	"mom.internal/momclient"
 	"mom.internal/momclient/jobs"
@@ -24,14 +25,14 @@ var update = flag.Bool("update", false, "write the screens in testdata")
 
 // scene drives a board with a clock of its own.
 type scene struct {
-	b   *jobs.Board
+	b   *board.Board
 	now time.Time
 	seq uint64
 }
 
 func newScene() *scene {
 	s := &scene{now: time.Date(2026, 11, 23, 10, 24, 3, 262_000_000, time.UTC)}
-	s.b = jobs.New(jobs.Options{Now: func() time.Time { return s.now }})
+	s.b = board.New("", jobs.Options{Now: func() time.Time { return s.now }})
 	s.status(momclient.ConnectionStatus{Kind: momclient.Connecting})
 	return s
 }
@@ -144,6 +145,40 @@ var scenes = map[string]func() *scene{
 			warning(e)
 			e.Data.Header.Number = 1
 			e.Data.Progress.PackagesDone, e.Data.Progress.FilesDone, e.Data.Progress.BytesDone = 1, 40, 1<<20
+		})
+		return s
+	},
+	"outcomes": func() *scene { // what has words of its own
+		s := connectedScene()
+		s.end("every package failed", wire.JobCompleted, func(e *wire.Event) {
+			failed(e)
+			e.Data.Status.Outcome = wire.Failed
+		})
+		s.begin("broken off", 300)
+		s.event("broken off", wire.ExportingError, func(e *wire.Event) {
+			e.Data.Status.Outcome = wire.Cancelled
+			e.Data.Status.Log = []wire.LogEntry{{Time: s.now, Severity: wire.SeverityWarning, Message: "cancelled: interrupted"}}
+			e.Data.Initialize.DryRun = true
+		})
+		s.event("cancelled before it knew", wire.ExportingError, func(e *wire.Event) {
+			e.Data.Status.Outcome = wire.Cancelled
+			e.Data.Progress = wire.Progress{}
+		})
+		s.end("only tried", wire.JobCompleted, func(e *wire.Event) {
+			e.Data.Initialize.DryRun = true
+			e.Data.Progress.FilesSkipped, e.Data.Progress.FilesDeleted, e.Data.Progress.FilesChecked, e.Data.Progress.Retries = 12, 3, 132, 1
+		})
+		for n := range 3 { // a package in two seconds
+			s.event("layers", wire.Transferring, func(e *wire.Event) {
+				e.Data.Header = &wire.PackageHeader{Number: n + 1, SizeOfReceivedData: 600 << 10}
+				e.Data.Progress = wire.Progress{PackagesDone: n, PackagesTotal: 8, OpenThousandths: 500, BytesDone: int64(n) * 600 << 10}
+			})
+			s.now = s.now.Add(2 * time.Second)
+		}
+		s.event("scanned", wire.JobInitialized, func(e *wire.Event) {
+			e.Data.Progress = wire.Progress{FilesChecked: 1234}
+			e.Data.Body = &wire.PackageBody{Item: "visit/map.pdf"}
+			e.Data.Initialize.DryRun = true
 		})
 		return s
 	},

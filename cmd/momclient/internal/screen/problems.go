@@ -45,11 +45,7 @@ func (s *layout) problem(e *jobs.LogEntry) {
 	l.space(2)
 	// A long name is clipped, so that the message has room.
 	if e.JobID != uuid.Nil {
-		name := output.Clean(e.Job)
-		if name == "" {
-			name = e.JobID.String()
-		}
-		where, _ := width.Clip(name, max(s.cols/4, minName), s.look.ellipsis())
+		where, _ := width.Clip(nameWord(e.Job, e.JobID, e.DryRun), max(s.cols/4, minName), s.look.ellipsis())
 		l.add(bold, where)
 		if e.Package > 0 {
 			l.add(bold, fmt.Sprintf(" #%d", e.Package))

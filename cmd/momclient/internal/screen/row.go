@@ -10,13 +10,14 @@ import (
 
 // Styles, as parameters of the sequence SGR.
 const (
-	plain  = ""
-	bold   = "1"
-	dim    = "2"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	cyan   = "36"
+	plain   = ""
+	bold    = "1"
+	dim     = "2"
+	red     = "31"
+	green   = "32"
+	yellow  = "33"
+	cyan    = "36"
+	magenta = "35"
 )
 
 // look is the range of what the terminal can draw.
@@ -124,7 +125,7 @@ func (l look) code(style string) string {
 // layout itself draws.
 func uncertain(text string) bool {
 	for _, r := range text {
-		if r >= 0x300 && r < 0x370 || r > 0x52f && r != '…' && r != '█' && r != '░' || r == utf8.RuneError {
+		if r >= 0x300 && r < 0x370 || r > 0x52f && r != '…' && r != '–' && r != '█' && r != '░' || r == utf8.RuneError {
 			return true
 		}
 	}

@@ -2,7 +2,10 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/google/uuid"
 
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/momclient/jobs"
@@ -12,16 +15,17 @@ import (
 // stateWord describes the state of a run, in at most 15 characters, or in at
 // most 12 if short is set.
 func stateWord(r *jobs.Run, short bool) string {
-	switch r.Phase {
-	case jobs.Completed, jobs.Lost:
-		return string(r.Phase)
-	case jobs.CompletedWithErrors:
-		return "with errors"
-	case jobs.Failed:
+	switch s := standingOf(r); {
+	case s.word == "failed":
 		return failedWord(r.State, short)
+	case !r.Running:
+		return s.word
 	}
 	switch r.State {
 	case wire.JobInitialized:
+		if scans(r) {
+			return "scanning"
+		}
 		return "initialized"
 	case wire.PackageInitialized:
 		return "packaging"
@@ -62,19 +66,44 @@ func packageWord(p *jobs.Package) string {
 	return "running"
 }
 
-// phaseStyle returns the colour for a phase.
-func phaseStyle(p jobs.Phase) string {
-	switch p {
-	case jobs.Running:
-		return cyan
-	case jobs.Completed:
-		return green
-	case jobs.CompletedWithErrors, jobs.Lost:
-		return yellow
-	case jobs.Failed:
-		return red
+// scans reports whether the run works out what there is to do.
+func scans(r *jobs.Run) bool {
+	return r.Running && r.State == wire.JobInitialized && (r.Item != "" || r.Progress.FilesChecked > 0)
+}
+
+// standing is how a run stands: whether it is running, how it ended, or that it is
+// lost.
+type standing struct {
+	word  string
+	style string
+	count func(*jobs.Counts) int
+}
+
+// standings are in the order in which they are counted on the screen.
+var standings = []standing{
+	{"running", cyan, func(n *jobs.Counts) int { return n.Running }},
+	{"succeeded", green, func(n *jobs.Counts) int { return n.Succeeded }},
+	{"with errors", yellow, func(n *jobs.Counts) int { return n.SucceededWithErrors }},
+	{"failed", red, func(n *jobs.Counts) int { return n.Failed }},
+	{"cancelled", magenta, func(n *jobs.Counts) int { return n.Cancelled }},
+	{"lost", yellow, func(n *jobs.Counts) int { return n.Lost }},
+}
+
+func standingOf(r *jobs.Run) *standing {
+	var n jobs.Counts
+	n.Add(r)
+	return &standings[slices.IndexFunc(standings, func(s standing) bool { return s.count(&n) > 0 })]
+}
+
+// percentWord formats a fraction, or a dash if it is not known.
+func (l look) percentWord(known bool, fraction float64) string {
+	switch {
+	case known:
+		return fmt.Sprintf("%d%%", int(fraction*100))
+	case l.ascii:
+		return "-"
 	}
-	return plain
+	return "–"
 }
 
 // ageWord formats an age in at most 4 characters: 59s, 12m, 47h, 30d.
@@ -163,8 +192,17 @@ func clock(t, now time.Time, loc *time.Location) string {
 }
 
 func jobName(j *jobs.Job) string {
-	if name := output.Clean(j.Name); name != "" {
-		return name
+	return nameWord(j.Name, j.ID, j.Run.DryRun)
+}
+
+// nameWord returns the name of a job, or its ID, with a mark in front if the run is
+// a dry run.
+func nameWord(name string, id uuid.UUID, dryRun bool) string {
+	if name = output.Clean(name); name == "" {
+		name = id.String()
 	}
-	return j.ID.String()
+	if dryRun {
+		return output.DryRun + " " + name
+	}
+	return name
 }

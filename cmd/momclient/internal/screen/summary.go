@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
@@ -16,7 +17,7 @@ const maxSummary = 20
 // summary describes in plain lines how things stand when the monitor ends: a
 // line for each job, with the last error if the job failed or had errors, and a
 // line for the stream.
-func (s *layout) summary(v *jobs.View) string {
+func (s *layout) summary(v *board.View) string {
 	var b strings.Builder
 	shown := v.Jobs[:min(len(v.Jobs), maxSummary)]
 	for i := range shown {
@@ -41,8 +42,8 @@ func (s *layout) summary(v *jobs.View) string {
 }
 
 // worst writes the last error of the job, if it is in the view.
-func (s *layout) worst(b *strings.Builder, v *jobs.View, j *jobs.Job) {
-	if j.Run.Progress.Errors == 0 && j.Run.Phase != jobs.Failed {
+func (s *layout) worst(b *strings.Builder, v *board.View, j *jobs.Job) {
+	if j.Run.Progress.Errors == 0 && j.Run.Outcome != wire.Failed {
 		return
 	}
 	for i := range v.Problems {

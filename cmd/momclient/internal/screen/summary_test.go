@@ -15,8 +15,21 @@ pictures: transfer failed, 40 files, 1 package, 1 package failed, 1 error, 1.0 M
   visit/map.pdf: no space left on device
 archive: with errors, 40 files, 1 package, 1 package failed, 1 error, 1.0 MiB in 3s
   visit/map.pdf: no space left on device
-site to staging: completed, 120 files, 3 packages, 3.0 MiB
+site to staging: succeeded, 120 files, 3 packages, 3.0 MiB
 mirror.example:7420: 19 events, 12 missed, resumed 0 times
+`
+	if got := (&layout{loc: time.UTC}).summary(&v); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	v = scenes["outcomes"]().b.View()
+	want = `[dry run] scanned: scanning, 0 files, 0 packages, 1234 checked
+layers: transferring, 0 files, 2 packages, 1.2 MiB
+[dry run] only tried: succeeded, 120 files, 3 packages, 12 skipped, 3 deleted, 132 checked, 1 retry, 3.0 MiB in 30s
+cancelled before it knew: cancelled, 0 files, 0 packages
+[dry run] broken off: cancelled, 0 files, 0 packages in 3s
+every package failed: failed, 40 files, 1 package, 1 package failed, 1 error, 1.0 MiB in 30s
+  visit/map.pdf: no space left on device
+mirror.example:7420: 11 events, 0 missed, resumed 0 times
 `
 	if got := (&layout{loc: time.UTC}).summary(&v); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

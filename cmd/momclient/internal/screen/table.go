@@ -85,7 +85,7 @@ func (s *layout) columns() []*column {
 	list := []*column{
 		{title: "STATE", text: func(j *jobs.Job) (string, string) { return s.runStyle(&j.Run), stateWord(&j.Run, short) }},
 		{title: "DONE", right: true, text: func(j *jobs.Job) (string, string) {
-			return plain, fmt.Sprintf("%d%%", int(j.Run.Fraction*100))
+			return plain, s.look.percentWord(j.Run.Known, j.Run.Fraction)
 		}},
 		{title: "PKG", right: true, drop: 3, text: func(j *jobs.Job) (string, string) {
 			return plain, ofWord(j.Run.Progress.PackagesDone, j.Run.Progress.PackagesTotal)
@@ -131,10 +131,10 @@ func someWord(n int) string {
 // runStyle returns the colour of a run. An unfinished run has none while the
 // server is away.
 func (s *layout) runStyle(r *jobs.Run) string {
-	if r.Phase == jobs.Running && !s.view.Connection.Connected {
+	if r.Running && !s.view.Connection.Connected {
 		return dim
 	}
-	return phaseStyle(r.Phase)
+	return standingOf(r).style
 }
 
 func (t *table) head() {
@@ -162,7 +162,7 @@ func (c *column) align() int {
 func (t *table) job(j *jobs.Job) {
 	l := t.s.row()
 	style := plain
-	if j.Run.Phase == jobs.Running {
+	if j.Run.Running {
 		style = bold
 	}
 	l.cell(style, jobName(j), t.name, 1)
@@ -190,15 +190,26 @@ func (t *table) pack(j *jobs.Job, p *jobs.Package) {
 	l.space(t.gap)
 	l.cell(t.s.runStyle(&j.Run), packageWord(p), t.columns[0].width, 1)
 	l.space(t.gap)
-	done := 0.0
+	done, size := 0.0, p.Received
 	if p.FileSize > 0 {
-		done = min(max(0, float64(p.Received)/float64(p.FileSize)), 1)
+		done, size = min(max(0, float64(p.Received)/float64(p.FileSize)), 1), p.FileSize
 	}
 	l.cell(t.s.runStyle(&j.Run), t.s.look.bar(done, t.bar), t.bar, 1)
-	l.cell(plain, fmt.Sprintf("%d%%", int(done*100)), 1+t.columns[1].width, -1)
-	l.add(plain, "  "+output.Size(max(0, p.FileSize)))
+	l.cell(plain, t.s.look.percentWord(p.FileSize > 0, done), 1+t.columns[1].width, -1)
+	l.add(plain, "  "+output.Size(max(0, size)))
 	if p.Item != "" {
 		l.add(plain, "  "+output.Clean(p.Item))
 	}
+	t.s.put(l)
+}
+
+// scan draws under a job what its run is scanning.
+func (t *table) scan(r *jobs.Run) {
+	l := t.s.row()
+	l.add(dim, "  ")
+	if n := r.Progress.FilesChecked; n > 0 {
+		l.add(plain, output.Plural(n, "file")+" checked  ")
+	}
+	l.add(plain, output.Clean(r.Item))
 	t.s.put(l)
 }

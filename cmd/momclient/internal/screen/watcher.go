@@ -10,9 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/tty"
 	"mom.internal/momclient"
-	"mom.internal/momclient/jobs"
 )
 
 // The times of frames.
@@ -29,7 +29,7 @@ const (
 // goroutine, even a panic, the terminal is restored first.
 type Watcher struct {
 	term   *tty.Terminal
-	board  *jobs.Board
+	board  *board.Board
 	layout layout
 	quit   func(error)
 
@@ -45,7 +45,7 @@ type Watcher struct {
 }
 
 // New returns a Watcher that has not started. onlyNamed says that -job is given.
-func New(term *tty.Terminal, b *jobs.Board, onlyNamed bool, getenv func(string) string) *Watcher {
+func New(term *tty.Terminal, b *board.Board, onlyNamed bool, getenv func(string) string) *Watcher {
 	return &Watcher{
 		term: term, board: b,
 		layout:  layout{look: newLook(getenv), loc: time.Local, keys: term.HasKeys(), only: onlyNamed},

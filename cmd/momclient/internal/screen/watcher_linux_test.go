@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/termtest"
 	"mom.internal/cmd/momclient/internal/tty"
 	"mom.internal/momclient"
@@ -20,7 +21,7 @@ import (
 func TestWatchPanic(t *testing.T) {
 	const child = "MOM_TEST_PANIC"
 	if where := os.Getenv(child); where != "" {
-		w := New(tty.Open(os.Stdin, os.Stdout), jobs.New(jobs.Options{}), false, os.Getenv)
+		w := New(tty.Open(os.Stdin, os.Stdout), board.New("", jobs.Options{}), false, os.Getenv)
 		w.layout.loc = nil // time.In panics
 		if where == "handler" {
 			w.layout.loc = time.UTC
@@ -48,7 +49,7 @@ func TestWatchPanic(t *testing.T) {
 // are drawn, each by one write.
 func TestWatchFrames(t *testing.T) {
 	p := termtest.NewTerminal(t, 80, 24)
-	b := jobs.New(jobs.Options{})
+	b := board.New("", jobs.Options{})
 	w := New(tty.Open(nil, p.Slave), b, false, os.Getenv)
 	ctx, cancel := context.WithCancel(t.Context())
 	begin := time.Now()

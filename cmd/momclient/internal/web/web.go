@@ -31,7 +31,7 @@ import (
 	"strconv"
 	"time"
 
-	"mom.internal/momclient/jobs"
+	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/wire"
 )
 
@@ -52,7 +52,7 @@ const (
 // Options sets up a Server.
 type Options struct {
 	// Board is the board to show.
-	Board *jobs.Board
+	Board *board.Board
 	// JSON encodes an event as -o json does.
 	JSON func(*wire.Event) ([]byte, error)
 }
@@ -60,7 +60,7 @@ type Options struct {
 // Server answers browsers and other programs. Its methods may be called from
 // several goroutines; it starts none.
 type Server struct {
-	board *jobs.Board
+	board *board.Board
 	json  func(*wire.Event) ([]byte, error)
 	life  string // the name of this process in cursors
 	mux   *http.ServeMux
@@ -159,8 +159,8 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 		code, status = http.StatusOK, "ok"
 	}
 	writeJSON(w, code, struct {
-		Status     string          `json:"status"`
-		Connection jobs.Connection `json:"connection"`
+		Status     string           `json:"status"`
+		Connection board.Connection `json:"connection"`
 	}{status, c})
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/momclient"
 	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
@@ -21,13 +22,13 @@ import (
 // testPage is a Server with a board, which the test drives.
 type testPage struct {
 	t *testing.T
-	b *jobs.Board
+	b *board.Board
 	s *Server
 	n uint64
 }
 
 func newTestPage(t *testing.T) *testPage {
-	b := jobs.New(jobs.Options{})
+	b := board.New("", jobs.Options{})
 	encode := func(e *wire.Event) ([]byte, error) { return json.Marshal(e) }
 	return &testPage{t: t, b: b, s: New(Options{Board: b, JSON: encode})}
 }
@@ -171,7 +172,7 @@ func TestHealth(t *testing.T) {
 	r := newTestPage(t)
 	var health struct {
 		Status     string
-		Connection jobs.Connection
+		Connection board.Connection
 	}
 	if w := r.get("/healthz", &health); w.Code != http.StatusServiceUnavailable || health.Status != "down" {
 		t.Errorf("before: %d %+v", w.Code, health)
@@ -191,12 +192,21 @@ func TestJobs(t *testing.T) {
 	r := newTestPage(t)
 	r.connect()
 	r.event(1, wire.JobInitialized, func(e *wire.Event) { e.Data.Initialize.Name = `<img src=x onerror="alert(1)">` })
-	var view jobs.View
+	var view board.View
 	w := r.get("/api/jobs", &view)
 	if len(view.Jobs) != 1 || view.Jobs[0].Name != `<img src=x onerror="alert(1)">` || view.Counts.Running != 1 || !view.Connection.Connected {
 		t.Errorf("%+v", view)
 	}
 	if strings.Contains(w.Body.String(), "<img") {
 		t.Error("a browser that took it for a page would find markup")
+	}
+	r.event(1, wire.ExportingError, func(e *wire.Event) {
+		e.Data.Initialize.DryRun, e.Data.Progress, e.Data.Status.Outcome = true, wire.Progress{}, wire.Cancelled
+	})
+	text := r.get("/api/jobs", &view).Body.String()
+	for _, part := range []string{`"running":false,"outcome":"Cancelled"`, `"dryRun":true`, `"known":false,"fraction":0`, `"cancelled":1`} {
+		if !strings.Contains(text, part) {
+			t.Errorf("no %s in %s", part, text)
+		}
 	}
 }

@@ -66,10 +66,11 @@ export function bar(label) {
   const node = el('div', { class: 'bar', role: 'progressbar', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': 100 }, fill);
   return {
     node,
-    set(fraction, phase) {
+    set(fraction, standing, known = true) {
       setStyle(fill, 'width', `${(fraction * 100).toFixed(2)}%`);
-      setAttr(node, 'aria-valuenow', Math.floor(fraction * 100));
-      setAttr(node, 'data-phase', phase);
+      if (known) setAttr(node, 'aria-valuenow', Math.floor(fraction * 100));
+      else node.removeAttribute('aria-valuenow');
+      setAttr(node, 'data-standing', standing);
     },
   };
 }
@@ -78,7 +79,7 @@ export function bar(label) {
 // the line is on the page of its job.
 export function logRow(e, now, alone, times = 1) {
   const where = [];
-  if (!alone) where.push(e.jobID ? el('a', { class: 'job', href: `#/job/${e.jobID}/run/${e.runID}` }, name(e.job || e.jobID)) : el('span', { class: 'job' }, 'the stream'));
+  if (!alone) where.push(e.jobID ? el('a', { class: 'job', href: `#/job/${e.jobID}/run/${e.runID}` }, name(word.dryRun(e) + (e.job || e.jobID))) : el('span', { class: 'job' }, 'the stream'));
   if (e.package) where.push(el('span', { class: 'number' }, `#${e.package}`));
   const what = el('span', { class: 'what' });
   if (e.item) what.append(name(e.item, { class: 'item' }), ' ');

@@ -8,7 +8,7 @@ export function jobPage(main, route) {
   const title = el('h1', { tabindex: -1 }, '…');
   const paths = el('p', { class: 'paths soft' });
   const earlier = el('p', { class: 'earlier' });
-  const dot = el('span', { class: 'phase' }), progress = bar('Progress'), done = el('b');
+  const dot = el('span', { class: 'standing' }), progress = bar('Progress'), done = el('b');
   const facts = el('dl', { class: 'facts' });
   const chart = throughput(), rows = timeline(), list = log(), runs = runTable(route.job);
   const missing = el('div', { class: 'empty' }, el('h2', {}, 'This job is unknown'), el('p', {}, 'The monitor has received no event of this job, or has forgotten the job.'));
@@ -22,7 +22,7 @@ export function jobPage(main, route) {
       const run = state.get('run/' + state.get('shown'));
       const text = word.visible(state.get('name') || route.job);
       if (!run) return `${text} · MoM`;
-      return `${run.phase === 'running' ? word.percent(run.fraction) : word.runWord(run)} ${text} · MoM`;
+      return `${run.running && run.known ? word.percent(run) : word.runWord(run)} ${word.dryRun(run)}${text} · MoM`;
     },
     focus: () => title.focus({ preventScroll: true }),
     draw(state, now) {
@@ -32,14 +32,14 @@ export function jobPage(main, route) {
       setHidden(top, !known);
       setHidden(lost, !known || Boolean(r) || !state.has('found'));
       setHidden(shown, !r);
-      setName(title, state.get('name') || route.job);
+      setName(title, word.dryRun(r) + (state.get('name') || route.job));
       drawEarlier(earlier, route, state, now);
       if (!r) return;
       setName(paths, [r.sourcePath, r.destinationPath].filter(Boolean).join(' → '));
       setText(dot, word.runWord(r));
-      setAttr(shown.firstElementChild, 'data-phase', r.phase);
-      progress.set(r.fraction, r.phase);
-      setText(done, word.percent(r.fraction));
+      setAttr(shown.firstElementChild, 'data-standing', word.standing(r));
+      progress.set(r.fraction, word.standing(r), r.known);
+      setText(done, word.percent(r));
       drawFacts(facts, r, now);
       chart.draw(state.get('throughput'), r);
       rows.draw(state, r, now);
@@ -59,16 +59,18 @@ function drawEarlier(node, route, state, now) {
 }
 
 function drawFacts(node, r, now) {
-  const p = r.progress, running = r.phase === 'running';
+  const p = r.progress, running = r.running, besides = word.besides(p);
   const took = r.started ? word.span((running ? now : Date.parse(r.ended ?? r.lastChange)) - Date.parse(r.started)) : '';
   const all = [
     ['Bytes', word.sizeOf(p.bytesDone, p.bytesTotal) || '0 B'],
     ['Packages', (word.countOf(p.packagesDone, p.packagesTotal) || '0') + (p.packagesFailed ? `, ${p.packagesFailed} failed` : '')],
     ['Files', word.countOf(p.filesDone, p.filesTotal) || '0'],
     [running ? 'Rate' : 'Mean rate', word.rate(r.rate) || '–'],
-    running ? ['Time left', word.left(r.timeLeft) || 'unknown'] : ['Took', took || 'unknown'],
+    running ? ['Time left', word.left(r.timeLeft) || '–'] : ['Took', took || 'unknown'],
     ['Started', r.started ? word.clock(r.started, now) : 'not seen'],
     running ? ['For', took || '–'] : ['Ended', r.ended ? word.clock(r.ended, now) : 'not seen'],
+    ...(word.scans(r) && r.item ? [['Scanning', word.visible(r.item)]] : []),
+    ...(besides.length ? [['Besides', besides.join(', ')]] : []),
     ['Warnings', word.count(p.warnings), p.warnings ? 'warning' : ''],
     ['Errors', word.count(p.errors), p.errors ? 'error' : ''],
   ];
@@ -105,7 +107,7 @@ function throughput() {
       setText(middle, all.length ? word.rate(max / 2) : '');
       setText(from, all.length ? '0s' : '');
       setText(to, all.length ? word.left(all.length * t.step) : '');
-      setText(said, all.length ? `peak ${word.rate(peak)}, each point ${word.left(t.step)}` : run.phase === 'running' ? 'no bytes yet' : 'no bytes were moved');
+      setText(said, all.length ? `peak ${word.rate(peak)}, each point ${word.left(t.step)}` : run.running ? 'no bytes yet' : 'no bytes were moved');
     },
   };
 }
@@ -171,17 +173,17 @@ function runTable(job) {
       const ids = state.get('runs') ?? [];
       keyed(body, ids, (id) => {
         const link = el('a', { href: `#/job/${job}/run/${id}` });
-        const took = el('td', { class: 'n' }), result = el('span', { class: 'phase' }), bytes = el('td', { class: 'n' }), errors = el('td', { class: 'n' });
+        const took = el('td', { class: 'n' }), result = el('span', { class: 'standing' }), bytes = el('td', { class: 'n' }), errors = el('td', { class: 'n' });
         return { node: el('tr', {}, el('td', {}, link), took, el('td', {}, result), bytes, errors), link, took, result, bytes, errors };
       }, (row, id) => {
         const r = state.get('run/' + id);
         if (!r) return;
-        setAttr(row.node, 'data-phase', r.phase);
+        setAttr(row.node, 'data-standing', word.standing(r));
         if (id === state.get('shown')) setAttr(row.link, 'aria-current', 'true');
         else row.link.removeAttribute('aria-current');
         setText(row.link, r.started ? word.clock(r.started, now) : 'not seen');
         setText(row.took, r.started && r.ended ? word.span(Date.parse(r.ended) - Date.parse(r.started)) : '');
-        setText(row.result, r.phase === 'running' ? word.percent(r.fraction) : word.runWord(r));
+        setText(row.result, word.dryRun(r) + (r.running && r.known ? word.percent(r) : word.runWord(r)));
         setText(row.bytes, word.size(r.progress.bytesDone));
         setText(row.errors, r.progress.errors ? word.count(r.progress.errors) : '');
         setAttr(row.errors, 'data-bad', r.progress.errors ? 'error' : '');

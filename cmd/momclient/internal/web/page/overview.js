@@ -3,16 +3,13 @@
 import { bar, el, keyed, logRow, setAttr, setHidden, setName, setText } from './draw.js';
 import * as word from './words.js';
 
-const phases = [
-  ['running', 'running'], ['completed', 'completed'], ['completedWithErrors', 'with errors'], ['failed', 'failed'], ['lost', 'lost'],
-];
 const columns = [
   ['Job', 'name'], ['State', 'state'], ['Progress', 'progress'], ['Packages', 'n'], ['Files', 'n'], ['Bytes', 'n bytes'],
   ['Rate', 'n'], ['Left', 'n'], ['Warnings', 'n'], ['Errors', 'n'], ['Changed', 'n'],
 ];
 
 export function overview(main) {
-  const chosen = { phase: '', text: '' };
+  const chosen = { standing: '', text: '' };
   const title = el('h1', { tabindex: -1, class: 'unseen' }, 'All jobs');
   const chips = el('div', { class: 'chips', role: 'group', 'aria-label': 'Show only' });
   const search = el('input', { type: 'search', placeholder: 'Filter by name', 'aria-label': 'Filter jobs by name', autocomplete: 'off', spellcheck: 'false' });
@@ -32,13 +29,13 @@ export function overview(main) {
     redraw();
   });
 
-  for (const [phase, text] of phases) {
+  for (const [standing, text] of word.standings) {
     const n = el('b', {}, '0');
-    const chip = el('button', { type: 'button', class: 'chip', 'data-phase': phase, 'aria-pressed': 'false' }, n, ' ' + text);
+    const chip = el('button', { type: 'button', class: 'chip', 'data-standing': standing, 'aria-pressed': 'false' }, n, ' ' + text);
     chip.count = n;
     chip.addEventListener('click', () => {
-      chosen.phase = chosen.phase === phase ? '' : phase;
-      for (const other of chips.children) setAttr(other, 'aria-pressed', other.dataset.phase === chosen.phase);
+      chosen.standing = chosen.standing === standing ? '' : standing;
+      for (const other of chips.children) setAttr(other, 'aria-pressed', other.dataset.standing === chosen.standing);
       redraw();
     });
     chips.append(chip);
@@ -48,7 +45,7 @@ export function overview(main) {
     title: (state) => {
       const n = state.get('counts');
       if (!n) return 'MoM';
-      const said = phases.filter(([phase]) => n[phase] && phase !== 'completed').map(([phase, text]) => `${n[phase]} ${text}`);
+      const said = [...word.standings].filter(([standing]) => n[standing] && standing !== 'succeeded').map(([standing, text]) => `${n[standing]} ${text}`);
       return [said.join(', '), 'MoM'].filter(Boolean).join(' · ');
     },
     focus: () => title.focus({ preventScroll: true }),
@@ -57,13 +54,13 @@ export function overview(main) {
       const order = state.get('order') ?? [];
       const counts = state.get('counts') ?? {};
       for (const chip of chips.children) {
-        const n = counts[chip.dataset.phase] ?? 0;
+        const n = counts[chip.dataset.standing] ?? 0;
         setText(chip.count, String(n));
-        setHidden(chip, n === 0 && chosen.phase !== chip.dataset.phase && chip.dataset.phase !== 'running');
+        setHidden(chip, n === 0 && chosen.standing !== chip.dataset.standing && chip.dataset.standing !== 'running');
       }
       const shown = order.filter((id) => {
         const j = state.get('job/' + id);
-        return j && (!chosen.phase || j.run.phase === chosen.phase) && (!chosen.text || (j.name || j.id).toLowerCase().includes(chosen.text));
+        return j && (!chosen.standing || word.standing(j.run) === chosen.standing) && (!chosen.text || (j.name || j.id).toLowerCase().includes(chosen.text));
       });
       keyed(table, shown, makeJob, (row, id) => row.update(state.get('job/' + id), now));
       table.classList.toggle('dense', shown.length > 12);
@@ -101,7 +98,7 @@ function makeJob(id) {
   const label = el('bdi');
   link.append(label);
   const paths = el('span', { class: 'paths soft' });
-  const dot = el('span', { class: 'phase' });
+  const dot = el('span', { class: 'standing' });
   const progress = bar('Progress');
   const done = el('span', { class: 'done' });
   const cell = (kind, ...children) => el('td', { class: kind, role: 'cell' }, ...children);
@@ -119,15 +116,15 @@ function makeJob(id) {
       setText(cells[7], word.age(now - Date.parse(r.lastChange)));
       if (drawn === j) return;
       drawn = j;
-      setAttr(node, 'data-phase', r.phase);
-      setName(label, j.name || j.id);
+      setAttr(node, 'data-standing', word.standing(r));
+      setName(label, word.dryRun(r) + (j.name || j.id));
       setAttr(progress.node, 'aria-label', `Progress of ${word.visible(j.name || j.id)}`);
       const way = [r.sourcePath, r.destinationPath].filter(Boolean).map(word.visible).join(' → ');
       setText(paths, way);
       setAttr(paths, 'title', way);
       setText(dot, word.runWord(r));
-      progress.set(r.fraction, r.phase);
-      setText(done, word.percent(r.fraction));
+      progress.set(r.fraction, word.standing(r), r.known);
+      setText(done, word.percent(r));
       const texts = [
         word.countOf(p.packagesDone, p.packagesTotal), word.countOf(p.filesDone, p.filesTotal), word.sizeOf(p.bytesDone, p.bytesTotal),
         word.rate(r.rate), word.left(r.timeLeft), p.warnings ? word.count(p.warnings) : '', p.errors ? word.count(p.errors) : '',
@@ -137,10 +134,11 @@ function makeJob(id) {
       setAttr(cells[6], 'data-label', p.errors === 1 ? 'error' : 'errors');
       setAttr(cells[5], 'data-bad', p.warnings ? 'warning' : '');
       setAttr(cells[6], 'data-bad', p.errors ? 'error' : '');
-      setHidden(under, r.inFlight.length === 0);
-      const numbers = r.inFlight.map((pack) => pack.number);
-      keyed(flights, r.moreInFlight ? [...numbers, 'more'] : numbers, makeFlight, (flight, key) => {
-        if (key === 'more') setText(flight.node, `and ${r.moreInFlight} more`);
+      const numbers = r.inFlight.map((pack) => pack.number), scans = word.scans(r);
+      setHidden(under, numbers.length === 0 && !scans);
+      keyed(flights, scans ? ['scan'] : r.moreInFlight ? [...numbers, 'more'] : numbers, makeFlight, (flight, key) => {
+        if (key === 'scan') setName(flight.node, word.scanned(r));
+        else if (key === 'more') setText(flight.node, `and ${r.moreInFlight} more`);
         else flight.update(r.inFlight[numbers.indexOf(key)]);
       });
     },
@@ -148,14 +146,14 @@ function makeJob(id) {
 }
 
 function makeFlight(key) {
-  if (key === 'more') return { node: el('li', { class: 'soft' }) };
+  if (key === 'more' || key === 'scan') return { node: el('li', { class: 'soft' }) };
   const progress = bar(`Package ${key}`);
   const state = el('span', { class: 'state' }), done = el('span', { class: 'bytes' }), item = el('bdi', { class: 'item' });
   return {
     node: el('li', {}, el('span', { class: 'number' }, `#${key}`), state, progress.node, done, item),
     update(p) {
       setText(state, word.packageWord(p));
-      progress.set(p.fileSize > 0 ? Math.min(1, p.received / p.fileSize) : 0, 'running');
+      progress.set(p.fileSize > 0 ? Math.min(1, p.received / p.fileSize) : 0, 'running', p.fileSize > 0);
       setText(done, word.sizeOf(p.received, p.fileSize));
       setName(item, p.item ?? '');
     },

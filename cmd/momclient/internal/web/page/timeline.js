@@ -66,10 +66,10 @@ export function timeline() {
       });
       const forgotten = state.get('packagesForgotten') ?? 0;
       setText(older, forgotten ? `${word.plural(forgotten, 'earlier package')} not kept` : '');
-      setText(none, run.phase === 'running' ? 'No package yet.' : 'There was nothing to mirror.');
+      setText(none, run.running ? 'No package yet.' : run.outcome === 'Succeeded' ? 'There was nothing to mirror.' : 'There was no package.');
       setHidden(none, packages.length > 0);
       setHidden(ticks, packages.length === 0);
-      if (atEnd && run.phase === 'running') scroll.scrollTop = scroll.scrollHeight;
+      if (atEnd && run.running) scroll.scrollTop = scroll.scrollHeight;
     },
   };
 }
@@ -95,7 +95,7 @@ function makeRow(number) {
       if (drawn?.p === p && drawn.begin === begin && drawn.length === length) return;
       drawn = { p, begin, length };
       const all = parts(p);
-      setAttr(node, 'data-phase', p.phase);
+      setAttr(node, 'data-standing', word.packageStanding(p));
       keyed(track, all.map(([kind]) => kind), (kind) => ({ node: el('i', { class: kind }) }), (part, kind) => {
         const [, from, to, failed] = all.find((one) => one[0] === kind);
         setStyle(part.node, 'left', `${(((from - begin) / length) * 100).toFixed(3)}%`);
@@ -104,7 +104,7 @@ function makeRow(number) {
         setAttr(part.node, 'title', `${kind}: ${word.span(to - from)}, from ${word.span(from - begin)}`);
       });
       setText(what, word.packageWord(p));
-      setText(bytes, p.phase === 'running' && p.received < p.fileSize ? word.sizeOf(p.received, p.fileSize) : word.size(p.fileSize));
+      setText(bytes, p.open && p.received < p.fileSize ? word.sizeOf(p.received, p.fileSize) : word.size(Math.max(p.fileSize, p.received)));
       const first = Math.min(...all.map((one) => one[1])), last = Math.max(...all.map((one) => one[2]));
       setText(took, all.length ? word.span(last - first) : '');
       setAttr(node, 'title', [word.plural(p.files, 'file'), p.targetFilePath && word.visible(p.targetFilePath)].filter(Boolean).join(', '));

@@ -59,8 +59,8 @@ export function age(ms) {
 
 export const left = (seconds) => (seconds > 0 ? span(Math.ceil(seconds) * 1000).replace(/\.0s$/, 's') : '');
 
-// percent never rounds up to 100.
-export const percent = (fraction) => `${Math.floor(fraction * 100 + 1e-9)}%`;
+// percent formats how much of a run is done, and never rounds up to 100.
+export const percent = (run) => (run.known ? `${Math.floor(run.fraction * 100 + 1e-9)}%` : '–');
 
 // clock formats the time of day, with the day if it is not today.
 export function clock(text, now) {
@@ -75,15 +75,53 @@ const running = {
   Transferred: 'importing', MirroringPackageCompleted: 'imported',
 };
 const failed = { ExportingError: 'export failed', TransferringError: 'transfer failed', ImportingError: 'import failed' };
-const phases = { completed: 'completed', completedWithErrors: 'with errors', failed: 'failed', lost: 'lost' };
+
+// standings are how a run can stand, with a word for each, in the order in which
+// the page counts them.
+export const standings = new Map([
+  ['running', 'running'], ['succeeded', 'succeeded'], ['succeededWithErrors', 'with errors'], ['failed', 'failed'], ['cancelled', 'cancelled'], ['lost', 'lost'],
+]);
+
+// standing returns how a run stands. It is also the name of the colour. A run with
+// an outcome that is unknown here counts as failed.
+export function standing(run) {
+  if (run.running) return 'running';
+  if (run.lost) return 'lost';
+  const outcome = run.outcome.charAt(0).toLowerCase() + run.outcome.slice(1);
+  return standings.has(outcome) ? outcome : 'failed';
+}
+
+// scans reports whether a run works out what there is to do.
+export const scans = (run) => run.running && run.state === 'MirroringJobInitialized' && Boolean(run.item || run.progress.filesChecked);
+
+// scanned says what a run is scanning.
+export const scanned = (run) => [run.progress.filesChecked ? `${plural(run.progress.filesChecked, 'file')} checked` : '', run.item].filter(Boolean).join(' · ');
 
 export function runWord(run) {
-  if (run.phase === 'failed') return failed[run.state] ?? 'failed';
-  return phases[run.phase] ?? running[run.state] ?? 'running';
+  const how = standing(run);
+  if (scans(run)) return 'scanning';
+  if (how === 'running') return running[run.state] ?? 'running';
+  return (how === 'failed' && failed[run.state]) || standings.get(how);
+}
+
+// dryRun returns the mark of a dry run, with a space, or nothing.
+export const dryRun = (of) => (of?.dryRun ? '[dry run] ' : '');
+
+// besides says what a run did apart from moving files.
+export function besides(p) {
+  const all = [[p.filesSkipped, 'skipped'], [p.filesDeleted, 'deleted'], [p.filesChecked, 'checked'], [p.retries, p.retries === 1 ? 'retry' : 'retries']];
+  return all.filter(([n]) => n).map(([n, text]) => `${count(n)} ${text}`);
 }
 
 const packed = { MirroringPackageInitialized: 'prepared', Transferring: 'transferring', Transferred: 'importing', MirroringPackageCompleted: 'imported' };
 
+// packageStanding returns how a package stands: running, completed, failed or left.
+export function packageStanding(p) {
+  if (p.open) return 'running';
+  if (failed[p.state]) return 'failed';
+  return p.state === 'MirroringPackageCompleted' ? 'completed' : 'left';
+}
+
 export function packageWord(p) {
-  return p.phase === 'left' ? 'left behind' : (failed[p.state] ?? packed[p.state] ?? 'running');
+  return packageStanding(p) === 'left' ? 'left behind' : (failed[p.state] ?? packed[p.state] ?? 'running');
 }
