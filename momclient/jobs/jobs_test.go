@@ -415,6 +415,51 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestForgotten: a run that the tracker has no room for is lost, unless it has
+// ended. Ended runs are forgotten first.
+func TestForgotten(t *testing.T) {
+	s := newScript(t, Options{})
+	for i := range MaxRuns {
+		s.event(1+100*i, wire.JobInitialized)
+	}
+	s.event(501, wire.JobCompleted)
+	s.got = nil
+	s.event(1+100*MaxRuns, wire.JobInitialized) // 501 is forgotten
+	s.changed("runStarted 2001 running")
+	s.event(101+100*MaxRuns, wire.JobInitialized)
+	s.changed("runLost 1 lost: forgotten", "runStarted 2101 running")
+	s.event(1, wire.JobCompleted) // as if it were a new run
+	s.changed("runLost 101 lost: forgotten", "runStarted 1 running", "runEnded 1 Succeeded")
+
+	s = newScript(t, Options{MaxJobs: 2})
+	s.event(1, wire.JobInitialized).event(2, wire.JobCompleted).event(3, wire.JobInitialized).event(4, wire.JobInitialized)
+	s.stands("4 running", "3 running")
+	s.changed("runStarted 1 running", "runStarted 2 running", "runEnded 2 Succeeded", "runStarted 3 running", "runLost 1 lost: forgotten", "runStarted 4 running")
+}
+
+// TestScan follows a run that works out what there is to do. Its fraction is not 0
+// but unknown, until a total is known or the run has succeeded.
+func TestScan(t *testing.T) {
+	s := newScript(t, Options{})
+	scan := func(e *wire.Event) {
+		e.Data.Initialize.DryRun = true
+		e.Data.Body = &wire.PackageBody{Item: strings.Repeat("x", 2*MaxText)}
+		e.Data.Progress = wire.Progress{FilesChecked: 7}
+	}
+	s.event(1, wire.JobInitialized, scan, logged(wire.SeverityWarning, "odd"))
+	if r := s.run(1); r.Known || !r.DryRun || r.Item != strings.Repeat("x", MaxText)+"…" || r.Progress.FilesChecked != 7 || !r.Log[0].DryRun {
+		t.Errorf("%+v", r)
+	}
+	s.event(1, wire.PackageInitialized, of(1))
+	if r := s.run(1); !r.Known || r.Item != "" || r.DryRun {
+		t.Errorf("%+v", r)
+	}
+	s.event(2, wire.JobCompleted, func(e *wire.Event) { e.Data.Progress = wire.Progress{} })
+	if r := s.run(2); !r.Known || r.Fraction != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestHostile: texts of absurd events are cut, and the view can be encoded as
 // JSON.
 func TestHostile(t *testing.T) {

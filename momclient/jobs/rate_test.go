@@ -75,6 +75,38 @@ func TestTimeLeftUnknown(t *testing.T) {
 	}
 }
 
+// TestTimeLeftByPackages: if the total of bytes is unknown, the time left is by the
+// mean rate of the packages. Those under way count in part, failed ones in full.
+func TestTimeLeftByPackages(t *testing.T) {
+	s := newScript(t, Options{})
+	at := func(seconds float64, p wire.Progress) int64 {
+		t.Helper()
+		p.PackagesTotal = 10
+		s.at(seconds).event(1, wire.Transferring, func(e *wire.Event) { e.Data.Progress = p })
+		return s.run(1).TimeLeft
+	}
+	for _, tc := range []struct {
+		at   float64
+		p    wire.Progress
+		left int64
+	}{
+		{0, wire.Progress{PackagesDone: 1}, 0},
+		{0.9, wire.Progress{PackagesDone: 2}, 0}, // too soon
+		{10, wire.Progress{PackagesDone: 1, OpenThousandths: 500}, 170},
+		{20, wire.Progress{PackagesDone: 2, PackagesFailed: 1, OpenThousandths: 2000}, 25}, // 4 of the 9 in 20 s
+		{21, wire.Progress{PackagesDone: 1}, 0},                                            // no more than at first
+		{36, wire.Progress{PackagesDone: 10}, 0},
+	} {
+		if got := at(tc.at, tc.p); got != tc.left {
+			t.Errorf("at %v: %d s left; want %d", tc.at, got, tc.left)
+		}
+	}
+	at(40, wire.Progress{PackagesDone: 5}) // 4 in 40 s
+	if got := s.at(60).run(1).TimeLeft; got != 75 {
+		t.Errorf("%d s left after a silence; want 75", got)
+	}
+}
+
 // TestReplay: events of an hour ago that come at once have the rates of that
 // time.
 func TestReplay(t *testing.T) {

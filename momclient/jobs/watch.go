@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -95,7 +96,7 @@ func (w *Watch) where(want func(*Run) bool) (found []Run) {
 			found = append(found, *r)
 		}
 	}
-	slices.SortFunc(found, func(a, b Run) int { return a.Started.Compare(b.Started) })
+	slices.SortFunc(found, func(a, b Run) int { return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.Seq, b.Seq)) })
 	return found
 }
 
