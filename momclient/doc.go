@@ -16,8 +16,9 @@
 // [Client.Subscribe]. A store that commits many events at once loops over
 // [Client.Batches]. [Client.OnConnection] reports what happens to the connection.
 // [Client.Cursor] returns what to keep across a restart of the application.
-// [Client.History] and [Client.Jobs] ask for cached events without a subscription. There is an
-// example for each of these.
+// [Client.History] and [Client.Jobs] ask for cached events without a subscription.
+// [Client.Wait] waits for runs to end. There is an example for each of these. Package
+// jobs keeps the state of all jobs from their events.
 //
 // # Order
 //
@@ -51,7 +52,7 @@
 // Every method may be called from inside a handler, or from the body of a loop.
 // History, Jobs, Subscribe, Unsubscribe and Close wait for the server, each for a
 // bounded time, except that Subscribe with AutoReconnect waits as long as its
-// context allows.
+// context allows. Wait waits as long as its context allows.
 //
 // # Fault
 //

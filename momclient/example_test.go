@@ -257,3 +257,34 @@ func ExampleClient_Jobs() {
 	// Output:
 	// site to staging MirroringJobCompleted
 }
+
+// A script waits for a run of a job, and ends with its outcome.
+func ExampleClient_Wait() {
+	srv := momserver.New(momserver.Config{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	go srv.Serve(l)
+	defer srv.Close()
+	job, err := srv.StartJob(momserver.JobID("/srv/site", "/mnt/staging"), wire.InitializeData{Name: "site to staging"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	time.AfterFunc(50*time.Millisecond, func() { job.Fail(errors.New("no space left on device")) })
+
+	c := momclient.New(l.Addr().String(), momclient.Options{AutoReconnect: true})
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	runs, err := c.Wait(ctx, "site to staging")
+	for _, r := range runs {
+		fmt.Println(r.Name, r.Outcome)
+	}
+	fmt.Println(err)
+	// Output:
+	// site to staging Failed
+	// <nil>
+}

@@ -69,6 +69,7 @@ import (
 // The bounds of a Tracker.
 const (
 	MaxJobs        = 1000   // by default; as many as a person can look through
+	MaxWatchedJobs = 16_384 // for Options.MaxJobs with a Watch: more unfinished runs than a server has by default
 	MaxRuns        = 20     // of a job: about as many as a page lists
 	MaxPackages    = 500    // of a run: about as many as a timeline can draw
 	MaxAllPackages = 20_000 // of all runs: some 10 MB
@@ -113,6 +114,7 @@ type Tracker struct {
 	running  map[*run]struct{}
 	doubted  map[*run]struct{} // running ones whose end may be in a gap
 	doubtAt  time.Time         // when the last gap was
+	gapSeen  bool              // an event has announced a gap since Connected or Disconnected
 	orders   uint64            // counts beginnings and ends of runs; see run.order
 	packages *list.List        // *pack, of all runs, the oldest first
 	log      logs
@@ -167,6 +169,7 @@ func (t *Tracker) Event(e *wire.Event) []Change {
 	if first {
 		r = t.addRun(e)
 	}
+	r.heard = now
 	t.take(r, e, first, now)
 	return t.takeChanges()
 }
@@ -179,18 +182,18 @@ func (t *Tracker) Connected(at time.Time, epoch uuid.UUID, missed uint64) []Chan
 	defer t.mu.Unlock()
 	now := t.now()
 	t.version++
-	t.away = false
 	t.turn(epoch, now)
-	if missed > 0 {
+	if missed > 0 && !t.gapSeen {
 		// The first event after the gap has the count. If no event comes, the runs
 		// without an event since the gap are doubtful all the same.
 		for r := range t.running {
-			if r.rate.heard.Before(at) {
+			if r.heard.Before(at) {
 				t.doubted[r] = struct{}{}
 			}
 		}
 		t.doubtAt = now
 	}
+	t.away, t.gapSeen = false, false
 	return t.takeChanges()
 }
 
@@ -200,7 +203,7 @@ func (t *Tracker) Disconnected() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.version++
-	t.away = true
+	t.away, t.gapSeen = true, false
 }
 
 // SnapshotDone adds that all events of the latest snapshot have come. Runs that
@@ -257,7 +260,7 @@ func (t *Tracker) gap(n uint64, now time.Time) {
 	for r := range t.running {
 		t.doubted[r] = struct{}{}
 	}
-	t.doubtAt = now
+	t.doubtAt, t.gapSeen = now, true
 }
 
 // settle ends the doubt: runs without an event since the gap are lost. mu is

@@ -272,6 +272,28 @@ func TestGapWithoutEvents(t *testing.T) {
 	s.changed("runStarted 1 running", "runStarted 2 running", "runLost 1 lost: gap")
 }
 
+// TestGapBeforeStatus: a status that comes behind the snapshot does not make runs
+// doubtful that were in it, even those of which the snapshot had nothing new.
+func TestGapBeforeStatus(t *testing.T) {
+	for _, announced := range []bool{true, false} {
+		s := newScript(t, Options{})
+		s.event(1, wire.JobInitialized)
+		s.at(1).tr.Disconnected()
+		s.seq--
+		s.at(2).event(1, wire.JobInitialized, snapshot, func(e *wire.Event) {
+			if announced {
+				e.Missed = 3
+			}
+		})
+		at := s.now // of the status
+		if announced {
+			at = at.Add(time.Millisecond)
+		}
+		s.tr.Connected(at, s.e, 3)
+		s.at(10).stands("1 running")
+	}
+}
+
 // TestEpoch: the runs of a server that was restarted are lost, whether an event
 // or a status reports the restart first.
 func TestEpoch(t *testing.T) {

@@ -31,7 +31,8 @@ type run struct {
 	outcome wire.Outcome // zero if the run has not ended
 	lost    Loss         // "" if the run is not lost
 
-	seq        uint64 // of the last event
+	heard      time.Time // when the last event came, by the clock of this machine
+	seq        uint64    // of the last event
 	state      wire.State
 	started    time.Time // zero if the beginning was not seen
 	ended      time.Time // zero if the end was not seen

@@ -26,14 +26,18 @@ type Watch struct {
 	done   map[uuid.UUID]bool
 	sealed bool
 
-	open  map[uuid.UUID]*Run // watched runs that are unfinished or lost
+	open  map[uuid.UUID]*Run // watched runs that are unfinished
+	lost  map[uuid.UUID]*Run // watched runs that are lost
 	ended []Run
 }
 
 // NewWatch returns a Watch for runs of these jobs, each given by its name or its ID.
 // Without jobs it watches the runs of all.
 func NewWatch(jobs ...string) *Watch {
-	w := &Watch{seen: make(map[string]bool), done: make(map[uuid.UUID]bool), open: make(map[uuid.UUID]*Run)}
+	w := &Watch{
+		seen: make(map[string]bool), done: make(map[uuid.UUID]bool),
+		open: make(map[uuid.UUID]*Run), lost: make(map[uuid.UUID]*Run),
+	}
 	for _, name := range jobs {
 		w.names = append(w.names, duplex.Clip(name, MaxText)) // as in a Run
 	}
@@ -50,18 +54,21 @@ func (w *Watch) Add(changes []Change) (affected bool) {
 }
 
 func (w *Watch) add(kind ChangeKind, r *Run) bool {
-	switch {
-	case kind == RunStarted && !w.sealed && !w.done[r.JobID] && w.takes(r):
-		w.open[r.ID] = r
-	case w.open[r.ID] == nil:
+	watched := w.open[r.ID] != nil || w.lost[r.ID] != nil
+	if !watched && (kind != RunStarted || w.sealed || w.done[r.JobID] || !w.takes(r)) {
 		return false
-	case kind == RunEnded:
-		delete(w.open, r.ID)
+	}
+	delete(w.open, r.ID)
+	delete(w.lost, r.ID)
+	switch kind {
+	case RunStarted, RunFound:
+		w.open[r.ID] = r
+	case RunLost:
+		w.lost[r.ID] = r
+	case RunEnded:
 		w.done[r.JobID] = true
 		w.seen[r.JobID.String()], w.seen[r.Name] = true, true
 		w.ended = append(w.ended, *r)
-	default:
-		w.open[r.ID] = r
 	}
 	return true
 }
@@ -76,7 +83,7 @@ func (w *Watch) Seal() { w.sealed = true }
 
 // Done reports whether no watched run is unfinished or lost and, with named jobs,
 // a run of each has ended.
-func (w *Watch) Done() bool { return len(w.open) == 0 && len(w.unseen()) == 0 }
+func (w *Watch) Done() bool { return len(w.open) == 0 && len(w.lost) == 0 && len(w.unseen()) == 0 }
 
 // unseen returns the named jobs of which no run has ended.
 func (w *Watch) unseen() []string {
@@ -86,18 +93,17 @@ func (w *Watch) unseen() []string {
 // Runs returns the watched runs that have ended, in the order of their ends, and
 // behind them the lost ones.
 func (w *Watch) Runs() []Run {
-	return append(slices.Clip(w.ended), w.where(func(r *Run) bool { return r.Lost != "" })...)
+	return append(slices.Clip(w.ended), sorted(w.lost)...)
 }
 
-// where returns unfinished or lost runs in the order in which they began.
-func (w *Watch) where(want func(*Run) bool) (found []Run) {
-	for _, r := range w.open {
-		if want(r) {
-			found = append(found, *r)
-		}
+// sorted returns the runs in the order in which they began.
+func sorted(runs map[uuid.UUID]*Run) []Run {
+	list := make([]Run, 0, len(runs))
+	for _, r := range runs {
+		list = append(list, *r)
 	}
-	slices.SortFunc(found, func(a, b Run) int { return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.Seq, b.Seq)) })
-	return found
+	slices.SortFunc(list, func(a, b Run) int { return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.Seq, b.Seq)) })
+	return list
 }
 
 // Succeeded reports whether all watched runs that have ended did so with the
@@ -108,21 +114,21 @@ func (w *Watch) Succeeded() bool {
 
 // Err returns an error with the code [wire.Lost] if a watched run is lost.
 func (w *Watch) Err() error {
-	lost := w.where(func(r *Run) bool { return r.Lost != "" })
-	if len(lost) == 0 {
+	if len(w.lost) == 0 {
 		return nil
 	}
+	first := sorted(w.lost)[0]
 	why := map[Loss]string{
 		LostInGap: "it was among missed events", LostByRestart: "the server was restarted", Forgotten: "too many runs were unfinished at once",
-	}[lost[0].Lost]
-	return wire.Errorf(wire.Lost, "the end of a run of %s was not seen: %s", lost[0].label(), why)
+	}[first.Lost]
+	return wire.Errorf(wire.Lost, "the end of a run of %s was not seen: %s", first.label(), why)
 }
 
 // String says what is missing until Done, with a few of the jobs.
 func (w *Watch) String() string {
 	begun := make(map[string]bool)
 	var end, begin []string
-	for _, r := range w.where(func(r *Run) bool { return r.Running }) {
+	for _, r := range sorted(w.open) {
 		begun[r.Name], begun[r.JobID.String()] = true, true
 		end = append(end, r.label())
 	}
