@@ -273,7 +273,12 @@ func ExampleClient_Wait() {
 		fmt.Println(err)
 		return
 	}
-	time.AfterFunc(50*time.Millisecond, func() { job.Fail(errors.New("no space left on device")) })
+	go func() { // the mirroring, which fails when somebody looks
+		for srv.Stats().Subscribers == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		job.Fail(errors.New("no space left on device"))
+	}()
 
 	c := momclient.New(l.Addr().String(), momclient.Options{AutoReconnect: true})
 	defer c.Close()

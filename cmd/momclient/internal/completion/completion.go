@@ -1,17 +1,18 @@
-// Package completion is the rule of momclient -exit-when-done: which runs the
-// command waits for, and when it ends. It also reports the jobs of -job that the
-// server has never run. Only momclient uses it.
+// Package completion decides when momclient -exit-when-done ends. Which runs the
+// command waits for is the rule of [jobs.Watch]; this package adds how long it
+// waits for further jobs and for a server that is away. It also reports the jobs of
+// -job that the server has never run. Only momclient uses it.
 package completion
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"mom.internal/momclient"
+	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
 )
 
@@ -26,9 +27,6 @@ const (
 	interval = 50 * time.Millisecond
 )
 
-// ErrRunLost reports that the end of a watched run will never be seen.
-var ErrRunLost = errors.New("the end of a watched run was not seen: it was in a gap, or the server was restarted")
-
 // Verdict is how the command ends.
 type Verdict struct {
 	Failed bool  // a watched run failed or completed with errors
@@ -39,12 +37,14 @@ type Verdict struct {
 // with mu held: by an event, by a timer, or by whatever else has ended the
 // stream. A nil Completion, of a monitor without -exit-when-done, ends nothing.
 type Completion struct {
+	named  bool               // -job is given
 	wait   time.Duration      // -wait
 	cursor func() wire.Cursor // after the events that have been shown
 	cancel func()             // ends the stream
 
 	mu      sync.Mutex // guards the fields below
-	runs    watchedRuns
+	tracker *jobs.Tracker
+	watch   *jobs.Watch
 	verdict *Verdict // nil until it is made; then it never changes
 	why     error    // why there is no connection; nil while the first attempt goes on
 	busy    bool     // an event is being shown
@@ -63,7 +63,14 @@ type Completion struct {
 // away for the time of wait. cursor returns the cursor after the events that
 // have been shown; cancel ends the stream of events.
 func New(f *wire.Filter, wait time.Duration, cursor func() wire.Cursor, cancel func()) *Completion {
-	return &Completion{runs: newWatchedRuns(f), wait: wait, cursor: cursor, cancel: cancel}
+	names := slices.Clone(f.Names)
+	for _, id := range f.Jobs {
+		names = append(names, id.String())
+	}
+	return &Completion{
+		named: len(names) > 0, wait: wait, cursor: cursor, cancel: cancel,
+		tracker: jobs.New(jobs.Options{MaxJobs: jobs.MaxWatchedJobs}), watch: jobs.NewWatch(names...),
+	}
 }
 
 // after starts a timer that calls do with mu held. A timer that is stopped does
@@ -95,7 +102,7 @@ func (c *Completion) decide(err error) {
 	if c.verdict != nil {
 		return
 	}
-	c.verdict = &Verdict{Failed: c.runs.failed, Err: err}
+	c.verdict = &Verdict{Failed: !c.watch.Succeeded(), Err: err}
 	c.cancel()
 }
 
@@ -112,11 +119,15 @@ func (c *Completion) Conclude(err error) Verdict {
 // unless, without -job, runs have ended and no watched run is unfinished. mu is
 // held.
 func (c *Completion) giveUp(err error) {
-	if c.runs.pausing() {
+	if c.pausing() {
 		err = nil
 	}
 	c.decide(err)
 }
+
+// pausing reports, without -job, whether runs have ended and no watched run is
+// unfinished. The command then ends unless another job appears. mu is held.
+func (c *Completion) pausing() bool { return !c.named && c.watch.Done() && len(c.watch.Runs()) > 0 }
 
 // Over reports whether there is a verdict, or will be one if no other job
 // appears.
@@ -126,7 +137,7 @@ func (c *Completion) Over() bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.verdict != nil || c.runs.pausing()
+	return c.verdict != nil || c.pausing()
 }
 
 // Showing reports that an event is about to be shown. It stops the quiet time
@@ -156,15 +167,8 @@ func (c *Completion) Shown(e *wire.Event) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.busy = false
-	if c.runs.see(e) {
-		c.left = quiet
-	}
-	switch {
-	case c.runs.lost:
-		c.decide(ErrRunLost)
-	case c.runs.over():
-		c.decide(nil)
-	case c.runs.pausing():
+	c.add(c.tracker.Event(e))
+	if c.pausing() {
 		c.since = time.Now()
 		c.after(&c.quietTimer, c.left, func() { c.decide(nil) })
 	}
@@ -172,6 +176,18 @@ func (c *Completion) Shown(e *wire.Event) bool {
 		c.after(&c.giveUpTimer, interval, c.tooLong)
 	}
 	return c.verdict == nil
+}
+
+// add adds changes, and decides if the watched runs have ended or one is lost. mu
+// is held.
+func (c *Completion) add(changes []jobs.Change) {
+	if !c.watch.Add(changes) {
+		return
+	}
+	c.left = quiet
+	if err := c.watch.Err(); err != nil || c.named && c.watch.Done() {
+		c.decide(err)
+	}
 }
 
 // Status reports a connection status, from which c learns whether the server is
@@ -189,7 +205,7 @@ func (c *Completion) Status(s momclient.ConnectionStatus) {
 		stopTimer(&c.giveUpTimer)
 		c.why, c.late = nil, false
 		if s.NewEpoch {
-			c.restarted(s.Epoch)
+			c.restarted(s)
 		}
 	}
 }
@@ -214,17 +230,16 @@ func (c *Completion) tooLong() {
 	}
 }
 
-// restarted decides that a run is lost, if a watched run of an earlier epoch is
-// unfinished. It waits until all events from before the restart have been shown,
-// because the end of the run may be among them. mu is held.
-func (c *Completion) restarted(epoch uuid.UUID) {
+// restarted adds that the server was restarted, so that the unfinished runs of
+// earlier epochs are lost. It waits until all events from before the restart have
+// been shown, because the end of a run may be among them. mu is held.
+func (c *Completion) restarted(s momclient.ConnectionStatus) {
 	stopTimer(&c.restartTimer)
-	switch {
-	case c.cursor().Epoch != epoch:
-		c.after(&c.restartTimer, interval, func() { c.restarted(epoch) })
-	case c.runs.unfinishedBefore(epoch):
-		c.decide(ErrRunLost)
+	if c.cursor().Epoch != s.Epoch {
+		c.after(&c.restartTimer, interval, func() { c.restarted(s) })
+		return
 	}
+	c.add(c.tracker.Connected(s.Time, s.Epoch, 0))
 }
 
 func (c *Completion) Stop() {

@@ -35,7 +35,7 @@ func TestAwayCause(t *testing.T) {
 		{[]momclient.ConnectionStatus{{Kind: momclient.Connected}, {Kind: momclient.Connecting}}, "no connection within 1h0m0s (-wait): the server has not answered yet"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			c := &Completion{wait: time.Hour, cancel: func() {}}
+			c := New(new(wire.Filter), time.Hour, nil, func() {})
 			for _, s := range tc.statuses {
 				c.Status(s)
 			}
@@ -52,13 +52,13 @@ func TestAwayCause(t *testing.T) {
 // although its event comes before the status with the restart.
 func TestNewRunBeforeStatus(t *testing.T) {
 	e := event(wire.JobInitialized, "site")
-	c := &Completion{runs: newWatchedRuns(&wire.Filter{}), cursor: func() wire.Cursor { return e.Cursor() }, cancel: func() {}}
+	c := New(new(wire.Filter), 0, func() wire.Cursor { return e.Cursor() }, func() {})
 	c.Shown(e)
-	if c.restarted(e.Epoch); c.verdict != nil {
+	if c.restarted(momclient.ConnectionStatus{Epoch: e.Epoch}); c.verdict != nil {
 		t.Errorf("a run of the new server is lost: %v", c.verdict)
 	}
 	e.Epoch = id("next epoch")
-	if c.restarted(e.Epoch); c.verdict == nil || c.verdict.Err != ErrRunLost {
+	if c.restarted(momclient.ConnectionStatus{Epoch: e.Epoch}); c.verdict == nil || !errors.Is(c.verdict.Err, wire.Lost) {
 		t.Error("a run of the epoch before is not lost")
 	}
 }
@@ -68,9 +68,13 @@ func TestNewRunBeforeStatus(t *testing.T) {
 func TestVerdictStands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cancelled := 0
-		c := &Completion{runs: newWatchedRuns(&wire.Filter{}), wait: time.Hour, cancel: func() { cancelled++ }}
+		c := New(new(wire.Filter), time.Hour, nil, func() { cancelled++ })
+		seq := uint64(0)
 		see := func(state wire.State, run string) bool {
-			return c.Showing() && c.Shown(event(state, run))
+			e := event(state, run)
+			seq++
+			e.Seq = seq
+			return c.Showing() && c.Shown(e)
 		}
 		if !see(wire.JobInitialized, "first") || !see(wire.JobCompleted, "first") {
 			t.Fatal("it has ended already")
@@ -83,7 +87,7 @@ func TestVerdictStands(t *testing.T) {
 		c.Status(momclient.ConnectionStatus{Kind: momclient.Lost})
 		time.Sleep(c.wait)
 		synctest.Wait()
-		for _, err := range []error{nil, errors.New("interrupted"), ErrRunLost} {
+		for _, err := range []error{nil, errors.New("interrupted"), wire.Errorf(wire.Lost, "lost")} {
 			if got := c.Conclude(err); got != (Verdict{}) || cancelled != 1 {
 				t.Errorf("%v, ended %d times, by %v", got, cancelled, err)
 			}
@@ -95,7 +99,7 @@ func TestVerdictStands(t *testing.T) {
 // call its function, not even if another timer has been started in its place.
 func TestTimerStoppedLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &Completion{wait: time.Hour, cancel: func() {}}
+		c := New(new(wire.Filter), time.Hour, nil, func() {})
 		c.mu.Lock()
 		c.away(nil)
 		time.Sleep(c.wait) // its function waits for mu
