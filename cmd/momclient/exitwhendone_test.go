@@ -73,9 +73,10 @@ func TestDoneUnfinished(t *testing.T) {
 	})
 }
 
-// TestDoneFiltered sees the end of a run although -state or -severity hides it.
+// TestDoneFiltered sees the end of a run although -state, -outcome or -severity
+// hides it.
 func TestDoneFiltered(t *testing.T) {
-	for _, flag := range [][]string{{"-state", "Transferring"}, {"-severity", "error"}} {
+	for _, flag := range [][]string{{"-state", "Transferring"}, {"-outcome", "Failed"}, {"-severity", "error"}} {
 		inBubble(t, func(s *testPair) {
 			s.watch(append(flag, "-exit-when-done", "-job", "site")...)
 			s.job("site").Complete()
@@ -87,10 +88,11 @@ func TestDoneFiltered(t *testing.T) {
 	}
 }
 
-// TestDoneBadly exits with 1 if one of the runs failed or had errors.
+// TestDoneBadly exits with 1 if one of the runs failed, was cancelled or had errors.
 func TestDoneBadly(t *testing.T) {
 	for name, end := range map[string]func(s *testPair){
 		"exporting failed": func(s *testPair) { s.job("site").Fail(errors.New("no space left")) },
+		"cancelled":        func(s *testPair) { s.job("site").Cancel(errors.New("enough")) },
 		"left":             func(s *testPair) { s.job("site").Close() },
 		"a package failed": func(s *testPair) { failPackage(s.t, s.job("site")) },
 		"a package failed and the run went on": func(s *testPair) {

@@ -69,6 +69,7 @@ func flagSet(c *config) *flag.FlagSet {
 
 	fs.Func("job", "`ID|NAME` show only this job; may be repeated", c.addJob)
 	fs.Func("state", "`NAME,...` only these states: Transferring,JobCompleted", c.addStates)
+	fs.Func("outcome", "`NAME,...` only ends of runs with these outcomes: Failed,Cancelled", c.addOutcomes)
 	fs.Func("severity", "`LEVEL` show only this and above: processing, warning, error", c.setSeverity)
 	fs.Func("from", "start at `PLACE`: now, or oldest for the oldest event", c.setFrom)
 	fs.StringVar(&c.cursor, "cursor", "", "save the cursor in `FILE`, and resume from there")
@@ -139,7 +140,7 @@ func (c *config) check() error {
 		return usagef("-tls-cert and -tls-key go together")
 	}
 	if err := c.filter.Check(); err != nil {
-		return usagef("-job or -state: %w", err)
+		return usagef("-job, -state or -outcome: %w", err)
 	}
 	return nil
 }
@@ -191,6 +192,30 @@ func (c *config) addStates(text string) error {
 		return errors.New("want the name of a state")
 	}
 	return nil
+}
+
+func (c *config) addOutcomes(text string) error {
+	for _, name := range splitList(text) {
+		outcome, err := wire.ParseOutcome(name)
+		if err != nil {
+			return fmt.Errorf("no outcome has the name %q; the outcomes are %s", duplex.Clip(name, 64), outcomeNames())
+		}
+		if !slices.Contains(c.filter.Outcomes, outcome) {
+			c.filter.Outcomes = append(c.filter.Outcomes, outcome)
+		}
+	}
+	if len(c.filter.Outcomes) == 0 {
+		return errors.New("want the name of an outcome")
+	}
+	return nil
+}
+
+func outcomeNames() string {
+	var names []string
+	for _, outcome := range wire.Outcomes() {
+		names = append(names, outcome.String())
+	}
+	return strings.Join(names, ", ")
 }
 
 // stateNames lists the states with the names that text output has for them.

@@ -49,6 +49,8 @@ func TestBadFlags(t *testing.T) {
 		{slices.Repeat([]string{"-job", "a"}, wire.MaxFilterItems+1), []string{"-job", "1025 names", "at most 1024"}},
 		{[]string{"-state", ""}, []string{"-state", "want the name of a state"}},
 		{[]string{"-state", "Transfered"}, []string{"-state", `no state has the name "Transfered"; the states are JobInitialized, PackageInitialized, Transferring, `}},
+		{[]string{"-outcome", ","}, []string{"-outcome", "want the name of an outcome"}},
+		{[]string{"-outcome", "failed,lost"}, []string{"-outcome", `no outcome has the name "lost"; the outcomes are Succeeded, SucceededWithErrors, Failed, Cancelled`}},
 		{[]string{"-severity", "fatal"}, []string{"-severity", `"fatal"`, "want processing, warning or error"}},
 		{[]string{"-from", "yesterday"}, []string{"-from", `"yesterday"`, "want now or oldest"}},
 		{[]string{"-o", "xml"}, []string{`-o "xml"`, "want watch, text, json, cloudevents or auto"}},
@@ -105,12 +107,13 @@ func refuses(t *testing.T, args, words []string, never string) {
 	}
 }
 
-// TestFilterFlags accepts jobs by ID and name, and states in every spelling.
+// TestFilterFlags accepts jobs by ID and name, and states and outcomes in every
+// spelling.
 func TestFilterFlags(t *testing.T) {
 	id := jobID("site")
 	c, err := parseFlags([]string{
 		"-job", "site, to staging", "-job", id.String(), "-job", "docs", "-state", "transfering,JobCompleted", "-state", "MirroringJobCompleted",
-		"-severity", "WARNING", "-from", "oldest",
+		"-outcome", "failed, CANCELLED", "-outcome", "Failed", "-severity", "WARNING", "-from", "oldest",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -118,6 +121,9 @@ func TestFilterFlags(t *testing.T) {
 	f := &c.filter
 	if len(f.Jobs) != 1 || f.Jobs[0] != id || !slices.Equal(f.Names, []string{"site, to staging", "docs"}) {
 		t.Errorf("jobs %v, names %q", f.Jobs, f.Names)
+	}
+	if !slices.Equal(f.Outcomes, []wire.Outcome{wire.Failed, wire.Cancelled}) {
+		t.Errorf("outcomes %v", f.Outcomes)
 	}
 	if !slices.Equal(f.States, []wire.State{wire.Transferring, wire.JobCompleted}) || f.Severity != wire.SeverityWarning || c.from != wire.FromOldest {
 		t.Errorf("states %v, severity %v, from %v", f.States, f.Severity, c.from)

@@ -10,7 +10,7 @@ import (
 // groups has the flags in the order in which -h shows them.
 var groups = []help.Group{
 	{Title: "Server", Flags: "addr callback name period token-file tls tls-ca tls-cert tls-key"},
-	{Title: "Events", Flags: "job state severity from cursor"},
+	{Title: "Events", Flags: "job state outcome severity from cursor"},
 	{Title: "Output", Flags: "o http exit-when-done wait version"},
 }
 
@@ -22,14 +22,14 @@ Usage: momclient [flags]
 
 const helpTail = `
 -o auto is watch on a terminal, and text elsewhere or in the background. In a
-watch and on the page, -state and -severity filter only the log, and -from is
-oldest unless -exit-when-done is given. -cursor takes precedence over -from.
+watch and on the page, -state, -outcome and -severity filter only the log, and
+-from is oldest unless -exit-when-done is given. -cursor precedes -from.
 -exit-when-done waits for a run of each -job to end; without -job it waits for
 every job that appears, until no other has appeared for a second.
 
 Exit codes: 0 ended by a signal; 1 stdout, the cursor file or -http failed;
-2 wrong flags or files; 3 refused for good. With -exit-when-done: 0 the runs
-completed; 1 a run failed or had errors; 3 the end of a run was not seen.
+2 wrong flags or files; 3 refused for good. With -exit-when-done: 0 all runs
+succeeded; 1 a run did not; 3 the end of a run was not seen.
 
 Examples:
   momclient -http :8420                              watch, in a browser too

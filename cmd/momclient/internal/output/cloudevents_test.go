@@ -95,8 +95,8 @@ func TestCloudEvent(t *testing.T) {
 	if line := cloudLine(t, e); line != want {
 		t.Errorf("got\n%s\nwant\n%s", line, want)
 	}
-	attrs, _, err := checkCloudEvent(cloudLine(t, event(1, wire.JobCompleted, nil)))
-	if err != nil || attrs["subject"] != run || attrs["type"] != "mom.mirroring.JobCompleted" {
+	attrs, _, err := checkCloudEvent(cloudLine(t, event(1, wire.JobCompleted, func(e *wire.Event) { e.Data.Status.Final = true })))
+	if err != nil || attrs["outcome"] != "Succeeded" || attrs["subject"] != run || attrs["type"] != "mom.mirroring.JobCompleted" {
 		t.Errorf("%v, %v", attrs, err)
 	}
 }
