@@ -69,10 +69,10 @@ function drawFacts(node, r, now) {
     running ? ['Time left', word.left(r.timeLeft) || '–'] : ['Took', took || 'unknown'],
     ['Started', r.started ? word.clock(r.started, now) : 'not seen'],
     running ? ['For', took || '–'] : ['Ended', r.ended ? word.clock(r.ended, now) : 'not seen'],
-    ...(word.scans(r) && r.item ? [['Scanning', word.visible(r.item)]] : []),
-    ...(besides.length ? [['Besides', besides.join(', ')]] : []),
     ['Warnings', word.count(p.warnings), p.warnings ? 'warning' : ''],
     ['Errors', word.count(p.errors), p.errors ? 'error' : ''],
+    ...(word.scans(r) && r.item ? [['Scanning', word.visible(r.item), '', 'long']] : []),
+    ...(besides.length ? [['Also', besides.join(', '), '', 'long']] : []),
   ];
   keyed(node, all.map((_, i) => i), () => {
     const term = el('dt'), value = el('dd');
@@ -81,6 +81,7 @@ function drawFacts(node, r, now) {
     setText(row.term, all[i][0]);
     setText(row.value, all[i][1]);
     setAttr(row.value, 'data-bad', all[i][2] ?? '');
+    setAttr(row.node, 'class', all[i][3] ?? '');
   });
 }
 
