@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
@@ -86,7 +88,7 @@ func (w *waiting) wait(names ...string) {
 		for _, r := range runs {
 			list = append(list, fmt.Sprintf("%s %v%s", r.Name, r.Outcome, r.Lost))
 		}
-		w.result <- fmt.Sprintf("%s, %v", strings.Join(list, "; "), err)
+		w.result <- fmt.Sprintf("%s, %v$", strings.Join(list, "; "), err)
 	}()
 	synctest.Wait()
 }
@@ -207,14 +209,50 @@ func TestWaitRestart(t *testing.T) {
 	})
 }
 
+// TestWaitReconnect: a run goes on over a loss of the connection.
+func TestWaitReconnect(t *testing.T) {
+	inWait(t, momserver.Config{}, momclient.Options{AutoReconnect: true}, func(w *waiting) {
+		j := w.job("site")
+		w.wait("site")
+		w.net.Cut()
+		time.Sleep(time.Minute)
+		w.waits()
+		j.Complete()
+		w.returns(answered, "site Succeeded, <nil>")
+	})
+}
+
+// TestWaitGapUnseen: a run that ended among missed events is lost although the
+// server lets the client see no event that announces the gap.
+func TestWaitGapUnseen(t *testing.T) {
+	cfg := momserver.Config{CacheEvents: 5, Authorize: func(context.Context, momserver.Applicant) (momserver.Grant, error) {
+		return momserver.Grant{Jobs: []uuid.UUID{momserver.JobID("site")}}, nil
+	}}
+	inWait(t, cfg, momclient.Options{AutoReconnect: true}, func(w *waiting) {
+		site := w.job("site")
+		w.wait()
+		w.net.Cut()
+		site.Complete()
+		for range 10 {
+			w.job("other").Complete()
+		}
+		w.returns(6*time.Second, `site gap, the end of a run of "site" was not seen: it was among missed events`)
+	})
+}
+
 // TestWaitGap: a run that ended among missed events is lost, whether or not other
-// runs are unfinished, and one that goes on is not.
+// runs are unfinished, and one that goes on is not. If there are others, the end of
+// the snapshot shows the loss, before any further event.
 func TestWaitGap(t *testing.T) {
 	for _, ends := range []bool{true, false} {
 		for _, other := range []bool{true, false} {
 			inWait(t, momserver.Config{CacheEvents: 5}, momclient.Options{AutoReconnect: true}, func(w *waiting) {
 				site := w.job("site")
-				w.wait("site")
+				if other {
+					w.wait("site", "other")
+				} else {
+					w.wait("site")
+				}
 				w.net.Cut()
 				if ends {
 					site.Complete()
@@ -232,7 +270,11 @@ func TestWaitGap(t *testing.T) {
 				time.Sleep(10 * time.Second)
 				w.waits()
 				site.Complete()
-				w.returns(answered, "site Succeeded, <nil>")
+				if want := "site Succeeded, <nil>"; other {
+					w.returns(answered, "other Succeeded; "+want)
+				} else {
+					w.returns(answered, want)
+				}
 			})
 		}
 	}
@@ -256,6 +298,11 @@ func TestWaitEnds(t *testing.T) {
 			w.waits()
 			w.cancel()
 		}, true, 0, missing + "; the server is away: cannot connect to mem:7420"},
+		"server back": {func(w *waiting) {
+			w.net.Cut()
+			time.Sleep(time.Minute)
+			w.cancel()
+		}, true, answered, missing + "$"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWait(t, momserver.Config{}, momclient.Options{AutoReconnect: tc.reconnect}, func(w *waiting) {

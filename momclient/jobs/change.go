@@ -12,7 +12,7 @@ type Change struct {
 type ChangeKind string
 
 // The kinds of changes. For each run, RunStarted comes first, and RunEnded last and
-// once. RunLost may come between them, and RunFound after it.
+// once. In between, RunLost and RunFound may alternate.
 const (
 	RunStarted      ChangeKind = "runStarted"      // the first event of the run has come, which may be of a snapshot
 	RunEnded        ChangeKind = "runEnded"        // Run.Outcome says how
@@ -36,9 +36,8 @@ const (
 // change records a change. mu is held.
 func (t *Tracker) change(c Change) { t.changes = append(t.changes, c) }
 
-// takeChanges returns the changes that were not returned yet. They are at most one
-// loss for each running run if no method was called but those that return a copy
-// of the state. mu is held.
+// takeChanges returns the changes that were not returned yet. Among them may be the
+// loss of runs at a call of View, Job or Run, which return no changes. mu is held.
 func (t *Tracker) takeChanges() []Change {
 	changes := t.changes
 	t.changes = nil

@@ -33,10 +33,10 @@
 // A run is running, has ended with an outcome, or is lost: its end was not seen and
 // cannot come any more. A run is lost if its server was restarted, or if the
 // snapshot after a gap did not contain the run. The snapshot is over when an event
-// comes that is not of a snapshot, at [Tracker.SnapshotDone], or three seconds after
-// the gap. For the last case, an application that acts on changes calls
-// [Tracker.Tick] about once a second. If an event of a lost run comes after all, the
-// run is no longer lost.
+// comes that is not of a snapshot, if [Tracker.SnapshotDone] is called, or three
+// seconds after the gap. Time alone calls nothing, so an application that acts on
+// changes calls [Tracker.Tick] about once a second. If an event of a lost run comes
+// after all, the run is no longer lost.
 //
 // # Bounds
 //
@@ -174,9 +174,9 @@ func (t *Tracker) Event(e *wire.Event) []Change {
 	return t.takeChanges()
 }
 
-// Connected adds that the server has accepted the subscription, which is on its
-// way from then on. at, epoch and missed are of the status Connected or Resumed of
-// the client.
+// Connected adds that the server has accepted the subscription. at, epoch and
+// missed are the Time, Epoch and Missed of the client's status, whose kind is
+// Connected or Resumed.
 func (t *Tracker) Connected(at time.Time, epoch uuid.UUID, missed uint64) []Change {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -197,8 +197,8 @@ func (t *Tracker) Connected(at time.Time, epoch uuid.UUID, missed uint64) []Chan
 	return t.takeChanges()
 }
 
-// Disconnected adds that the connection is lost. Until Connected, no run has a
-// rate or a time left.
+// Disconnected adds that the connection is lost. No running run has a rate or a
+// time left until Connected is called.
 func (t *Tracker) Disconnected() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -206,8 +206,9 @@ func (t *Tracker) Disconnected() {
 	t.away, t.gapSeen = true, false
 }
 
-// SnapshotDone adds that all events of the latest snapshot have come. Runs that
-// were not in it are lost.
+// SnapshotDone adds that all events of the latest snapshot have come, as a loop
+// over Client.Batches knows at the end of a batch. Runs that were not in the
+// snapshot are lost.
 func (t *Tracker) SnapshotDone() []Change {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -47,7 +47,7 @@ type Job struct {
 	Earlier int       `json:"earlier"` // number of earlier runs that the tracker has
 }
 
-// Run is the state of a run. Either Running is true, or Outcome or Lost is set.
+// Run is the state of a run. Exactly one of Running, Outcome and Lost is set.
 type Run struct {
 	JobID           uuid.UUID     `json:"jobID"`
 	Name            string        `json:"name"` // of the job; "" if no event has said it
