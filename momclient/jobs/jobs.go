@@ -99,10 +99,9 @@ type Options struct {
 // goroutines. One mutex guards all of it, and no code waits while holding it.
 // Make a Tracker with [New].
 type Tracker struct {
-	maxJobs  int
-	now      func() time.Time
-	sel      wire.Filter   // the events of the log
-	severity wire.Severity // of the entries of the log
+	maxJobs int
+	now     func() time.Time
+	sel     wire.Filter // of the log
 
 	mu       sync.Mutex // guards the fields below
 	version  uint64
@@ -130,14 +129,12 @@ func New(opts Options) *Tracker {
 	if opts.MaxJobs <= 0 {
 		opts.MaxJobs = MaxJobs
 	}
-	t := &Tracker{
-		maxJobs: opts.MaxJobs, now: opts.Now, sel: opts.Log, severity: opts.Log.Severity,
+	return &Tracker{
+		maxJobs: opts.MaxJobs, now: opts.Now, sel: opts.Log,
 		jobs: make(map[uuid.UUID]*job), runs: make(map[uuid.UUID]*run),
 		running: make(map[*run]struct{}), doubted: make(map[*run]struct{}),
 		packages: list.New(),
 	}
-	t.sel.Severity = 0
-	return t
 }
 
 // Version changes with every event, and with everything else that changes the

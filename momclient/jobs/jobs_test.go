@@ -1,8 +1,11 @@
 package jobs
 
 import (
+	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -238,8 +241,12 @@ func TestGap(t *testing.T) {
 	s.event(3, wire.Transferring, snapshot, missed(5))
 	s.at(2.999).stands("3 running", "2 running", "1 lost: gap")
 	s.changed("gap 5")
+	before := s.tr.Version()
 	s.at(3).stands("3 running", "2 lost: gap", "1 lost: gap")
 	s.changed("runLost 2 lost: gap") // although View has applied it
+	if s.tr.Version() == before {
+		t.Error("the loss leaves the version")
+	}
 	if r := s.run(2); !r.Ended.IsZero() || r.Rate != 0 {
 		t.Errorf("an end that was not seen: %+v", r)
 	}
@@ -270,6 +277,16 @@ func TestGapWithoutEvents(t *testing.T) {
 	s.at(4.9).stands("2 running", "1 running")
 	s.at(5).stands("2 running", "1 lost: gap")
 	s.changed("runStarted 1 running", "runStarted 2 running", "runLost 1 lost: gap")
+	// The same, though an event announced the gap before.
+	s.event(2, wire.Transferring, missed(1))
+	s.tr.Connected(s.now, s.e, 1)
+	s.changed("gap 1")
+	before := s.tr.Version()
+	s.at(6).tr.Connected(s.now, s.e, 1)
+	if s.tr.Version() == before {
+		t.Error("the status leaves the version")
+	}
+	s.at(9).changed("runLost 2 lost: gap")
 }
 
 // TestGapBeforeStatus: a status that comes behind the snapshot does not make runs
@@ -323,6 +340,8 @@ func TestEpoch(t *testing.T) {
 		} else {
 			s.stands("3 running", "4 lost: restart", "2 Succeeded", "1 lost: restart")
 			s.changed("runStarted 3 running")
+			s.event(3, wire.Transferring, missed(2))
+			s.changed("gap 2") // what is lost is not lost again
 		}
 		c := s.tr.View().Stream
 		if c.Restarts != 1 || c.Epoch != id(2000) || s.tr.previous != old {
@@ -516,6 +535,70 @@ func TestHostile(t *testing.T) {
 	}
 	if r := v.Jobs[0].Run; r.LastChange.After(s.now) || r.Fraction < 0 || r.Rate < 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+var update = flag.Bool("update", false, "write testdata/state.json")
+
+// TestJSON compares the whole state, and the changes that led to it, with
+// testdata/state.json, because programs rely on the names and the values.
+func TestJSON(t *testing.T) {
+	s := newScript(t, Options{})
+	s.event(1, wire.JobInitialized, func(e *wire.Event) {
+		*e.Data.Initialize = wire.InitializeData{
+			Name: "site to staging", SourcePath: "/srv/site", DestinationPath: "/mnt/staging", LastExecution: start.Add(-time.Hour),
+			ContinueOnError: true, DryRun: true,
+		}
+		e.Data.Body = &wire.PackageBody{Item: "news"}
+		e.Data.Progress = wire.Progress{FilesChecked: 3}
+	})
+	inPackage := func(number int) func(*wire.Event) {
+		return func(e *wire.Event) {
+			of(number)(e)
+			e.Data.Initialize = nil
+			e.Data.Header.TargetFilePath, e.Data.Header.SizeOfSentData, e.Data.Header.SizeOfReceivedData = "spool/1", 300, 200
+			e.Data.Body.Pages = 1
+			e.Data.Progress.BytesDone = int64(e.Seq) * 100
+		}
+	}
+	s.at(1).event(1, wire.PackageInitialized, inPackage(1))
+	s.at(2).event(1, wire.TransferringError, inPackage(1), logged(wire.SeverityError, "no space left"), func(e *wire.Event) { e.Data.Status.Final = false })
+	s.at(3).event(1, wire.Transferring, inPackage(2))
+	s.event(2, wire.JobInitialized).event(3, wire.JobInitialized)
+	s.at(5).event(2, wire.JobCompleted, done(1000), missed(1), func(e *wire.Event) { e.Data.Status.SentTime = start.Add(3 * time.Second) })
+	s.event(3, wire.ImportingError, of(9))
+	s.got = append(s.got, s.tr.Connected(s.now, id(2000), 0)...)
+	s.e, s.seq = id(2000), 0
+	s.at(6).event(1, wire.JobInitialized, func(e *wire.Event) { e.RunID, e.Data.Initialize = id(101), nil })
+	s.at(7).event(1, wire.Transferring, of(1), done(100), logged(wire.SeverityWarning, "slow"), func(e *wire.Event) {
+		e.RunID, e.Data.Initialize = id(101), nil
+		e.Data.Status.Log[0].Time = time.Time{}
+	})
+	v := s.tr.View()
+	job, _ := s.tr.Job(id(1))
+	run, earlier := s.run(101), s.run(1)
+	got, err := json.MarshalIndent(struct {
+		View         View
+		Job          JobDetail
+		Run, Earlier RunDetail
+		Changes      []Change
+	}{v, job, run, earlier, s.got}, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const path = "testdata/state.json"
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%v: got\n%s", err, got)
+	}
+	if empty, err := json.Marshal(New(Options{Now: func() time.Time { return start }}).View()); err != nil || string(empty) != `{"now":"2026-11-23T12:00:00Z","version":0,`+
+		`"stream":{"restarts":0,"events":0,"missed":0},"counts":{"running":0,"succeeded":0,"succeededWithErrors":0,"failed":0,"cancelled":0,"lost":0},`+
+		`"jobs":[],"forgotten":0,"problems":[]}` {
+		t.Errorf("%s, %v", empty, err)
 	}
 }
 

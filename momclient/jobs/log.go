@@ -81,7 +81,7 @@ func (t *Tracker) note(r *run, e *wire.Event, at time.Time) {
 		number = e.Data.Header.Number
 	}
 	add := func(entry wire.LogEntry) {
-		if entry.Severity < t.severity {
+		if entry.Severity < t.sel.Severity {
 			return
 		}
 		when := sane(entry.Time)

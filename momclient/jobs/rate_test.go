@@ -73,6 +73,10 @@ func TestTimeLeftUnknown(t *testing.T) {
 	if r := s.run(1); r.Rate != 0 || r.TimeLeft != 0 {
 		t.Errorf("with the server away: rate %d, %d s left", r.Rate, r.TimeLeft)
 	}
+	s.tr.Connected(s.now, s.e, 0)
+	if r := s.run(1); r.Rate != 50 {
+		t.Errorf("with the server back: rate %d", r.Rate)
+	}
 }
 
 // TestTimeLeftByPackages: if the total of bytes is unknown, the time left is by the

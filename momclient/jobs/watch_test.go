@@ -58,6 +58,9 @@ func TestWatchNamed(t *testing.T) {
 	if s.w.Succeeded() {
 		t.Error("all runs succeeded")
 	}
+	if start := (Change{Kind: RunStarted, Run: Run{ID: id(5), Name: long[:MaxText] + "…", JobID: id(5)}}); !s.w.Add([]Change{start, {Kind: Gap}}) {
+		t.Error("the beginning of a watched run does not affect the Watch")
+	}
 	if s.w.Add([]Change{{Kind: Gap, Missed: 1}, {Kind: RunEnded, Run: Run{ID: id(201)}}}) {
 		t.Error("a gap, and the end of a further run, affect a watched run")
 	}
