@@ -19,7 +19,7 @@ import (
 )
 
 // subjects are the directories of the packages that are mutated.
-var subjects = []string{"wire", "wire/internal/gob", "wire/duplex", "wire/protocol", "momserver/internal/history", "momserver", "momclient"}
+var subjects = []string{"wire", "wire/internal/gob", "wire/duplex", "wire/protocol", "momserver/internal/history", "momserver", "momclient", "momclient/jobs"}
 
 // pkg is a package to mutate, with its types.
 type pkg struct {

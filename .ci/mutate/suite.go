@@ -21,7 +21,7 @@ import (
 
 // testPackages are the packages whose tests are run.
 var testPackages = []string{
-	"wire", "wire/internal/gob", "wire/duplex", "wire/protocol", "momserver/internal/history", "momserver", "momclient",
+	"wire", "wire/internal/gob", "wire/duplex", "wire/protocol", "momserver/internal/history", "momserver", "momclient", "momclient/jobs",
 	"wire/protocol/protocoltest", "wire/wiretest",
 	"momserver/debug", "momserver/simulation", sockets,
 }

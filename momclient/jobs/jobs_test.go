@@ -436,6 +436,10 @@ func TestBounds(t *testing.T) {
 	if len(r.InFlight) != MaxInFlight || r.MoreInFlight != MaxPackages-MaxInFlight {
 		t.Errorf("%d in flight, and %d more", len(r.InFlight), r.MoreInFlight)
 	}
+	s.event(1+100*MaxRuns, wire.Transferring, of(1)) // a forgotten one
+	if r := s.run(1 + 100*MaxRuns); len(r.Packages) != MaxPackages || r.PackagesForgotten != 8 || r.Packages[MaxPackages-1].Number != 1 {
+		t.Errorf("%d packages, %d forgotten", len(r.Packages), r.PackagesForgotten)
+	}
 	for i := range MaxAllPackages / MaxPackages {
 		for n := range MaxPackages {
 			s.event(2+i, wire.PackageInitialized, of(n+1))
@@ -444,7 +448,7 @@ func TestBounds(t *testing.T) {
 	if n := s.tr.packages.Len(); n != MaxAllPackages {
 		t.Errorf("%d packages in all", n)
 	}
-	if r := s.run(1 + 100*MaxRuns); len(r.Packages) != 0 || r.PackagesForgotten != MaxPackages+7 {
+	if r := s.run(1 + 100*MaxRuns); len(r.Packages) != 0 || r.PackagesForgotten != MaxPackages+8 {
 		t.Errorf("the oldest run has %d packages, %d forgotten", len(r.Packages), r.PackagesForgotten)
 	}
 	// A run that is forgotten takes its packages along.
@@ -471,6 +475,11 @@ func TestForgotten(t *testing.T) {
 	s.changed("runLost 1 lost: forgotten", "runStarted 2101 running")
 	s.event(1, wire.JobCompleted) // as if it were a new run
 	s.changed("runLost 101 lost: forgotten", "runStarted 1 running", "runEnded 1 Succeeded")
+
+	s = newScript(t, Options{MaxJobs: 1})
+	s.event(1, wire.JobInitialized).event(1, wire.JobInitialized, snapshot, missed(1), func(e *wire.Event) { e.JobID, e.RunID = id(2), id(2) })
+	s.event(2, wire.Transferring)
+	s.changed("runStarted 1 running", "gap 1", "runLost 1 lost: forgotten", "runStarted 2 running")
 
 	s = newScript(t, Options{MaxJobs: 2})
 	s.event(1, wire.JobInitialized).event(2, wire.JobCompleted).event(3, wire.JobInitialized).event(4, wire.JobInitialized)
