@@ -21,8 +21,8 @@ import (
 
 // The exit codes.
 const (
-	exitOK     = 0 // a signal ended it; with -exit-when-done: the runs completed
-	exitFailed = 1 // a run failed or had errors; or the output could not be written, or the page not served
+	exitOK     = 0 // a signal ended it; with -exit-when-done: the runs succeeded
+	exitFailed = 1 // a run did not succeed; or the output could not be written, or the page not served
 	exitUsage  = 2 // a flag, or a file that a flag names, is wrong
 	exitLost   = 3 // the server refused, was not reached or was lost
 )

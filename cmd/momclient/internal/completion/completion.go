@@ -29,7 +29,7 @@ const (
 
 // Verdict is how the command ends.
 type Verdict struct {
-	Failed bool  // a watched run failed or completed with errors
+	Failed bool  // a watched run did not succeed
 	Err    error // why the end of a watched run was not seen; nil if all were
 }
 
