@@ -148,7 +148,7 @@ func (c *Client) Unsubscribe() error {
 	return nil
 }
 
-// Close ends the subscription, and the calls of History and Jobs that are in
+// Close ends the subscription, and the calls of History, Jobs and Wait that are in
 // progress, and returns when all of them have ended and their connections are
 // closed. It waits at most a second for the server's answer. It does not wait for
 // a call of the OnEvent handler that is under way, and no other call follows. The

@@ -16,10 +16,10 @@ import (
 //
 // Wait waits for each run of a named job that is unfinished or begins before the
 // first of them has ended; further runs do not count. Runs that ended before Wait
-// was called do not count either. If a run may be that short, call Wait before the
-// run begins, or look at [Client.History] afterwards. The server does not know
-// whether a job that has never run will ever run. So Wait goes on waiting for a name
-// that is misspelled; the error says so when ctx ends.
+// was called do not count either: call Wait before such a run begins, or look for its
+// end with [Client.History]. The server does not know which jobs will run. So Wait
+// waits for a misspelled name as long as ctx allows, and the error then says that no
+// run of the job has begun.
 //
 // If the server was restarted during a run, or if a run ended among missed events,
 // Wait returns an error with the code [wire.Lost] as soon as it knows, and the run
