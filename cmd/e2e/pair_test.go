@@ -80,7 +80,7 @@ func checkRun(t *testing.T, all []wire.Event, files int) {
 		t.Errorf("told %+v; want %+v", got, want)
 	}
 	last := make(map[int]wire.State) // by the package's number
-	var before wire.Progress
+	var before, announced wire.Progress // announced with the first package
 	for i, e := range all {
 		p, state := e.Data.Progress, e.Data.Status.State
 		if e.RunID != all[0].RunID || e.EndsRun() != (i == len(all)-1) {
@@ -94,6 +94,9 @@ func checkRun(t *testing.T, all []wire.Event, files int) {
 			if was, ok := last[h.Number]; ok && !was.MayBecome(state) || !ok && state != wire.PackageInitialized {
 				t.Errorf("event %d: package %d goes from %v to %v", e.Seq, h.Number, was, state)
 			}
+			if len(last) == 0 {
+				announced = p
+			}
 			last[h.Number] = state
 		}
 	}
@@ -106,8 +109,8 @@ func checkRun(t *testing.T, all []wire.Event, files int) {
 		t.Fatal("no events")
 	}
 	first, end := all[0].Data, all[len(all)-1].Data
-	if first.Status.State != wire.JobInitialized || first.Initialize.FilesInPackages != files || first.Initialize.Packages != len(last) || len(last) < 2 {
-		t.Errorf("%d packages; it begins %+v with %+v", len(last), first.Status, first.Initialize)
+	if p := announced; first.Status.State != wire.JobInitialized || p.FilesTotal != files || p.PackagesTotal != len(last) || p.BytesTotal != end.Progress.BytesTotal || len(last) < 2 {
+		t.Errorf("%d packages; it begins %+v, and announces %+v", len(last), first.Status, p)
 	}
 	if p := end.Progress; end.Status.State != wire.JobCompleted || p.Fraction() != 1 || p.BytesDone != p.BytesTotal || p.PackagesDone != len(last) || p.FilesDone != files || p.Errors+p.Warnings != 0 {
 		t.Errorf("it ends %+v with %+v", end.Status, p)
