@@ -78,7 +78,7 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.StringVar(&c.http, "http", "", "serve a page on `HOST:PORT`; :PORT is on loopback")
 	fs.BoolVar(&c.untilEnd, "exit-when-done", false, "exit when the watched runs have ended")
 	fs.BoolVar(&c.version, "version", false, "print the version and exit")
-	fs.DurationVar(&c.wait, "wait", 30*time.Second, "with -exit-when-done, give up if there is no server for `TIME`")
+	fs.DurationVar(&c.wait, "wait", 30*time.Second, "-exit-when-done waits `TIME` for a server")
 	return fs
 }
 
