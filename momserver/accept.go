@@ -292,7 +292,7 @@ func (c *clientConn) secure(ctx context.Context) (net.Conn, *tls.ConnectionState
 // handshake does the server's side of a TLS handshake. If the end of ctx closed
 // the connection, the error is that of ctx, whatever closed it first.
 func (s *Server) handshake(ctx context.Context, tc *tls.Conn) error {
-	err := s.callConfigFunc("a function of Config.TLS", tc.RemoteAddr().String(), func() error { return tc.HandshakeContext(ctx) })
+	_, err := s.callConfigFunc(ctx, &s.funcs.tls, tc.RemoteAddr().String(), func() (any, error) { return nil, tc.HandshakeContext(ctx) })
 	if errors.Is(err, net.ErrClosed) {
 		err = cmp.Or(ctx.Err(), err)
 	}

@@ -78,11 +78,8 @@ func (c *clientConn) authorize(ctx context.Context, token string, state *tls.Con
 		return id, nil
 	}
 	asked := Applicant{Addr: c.nc.RemoteAddr().String(), Identity: id.name, Token: token, TLS: state}
-	var grant Grant
-	err := c.srv.callConfigFunc("Config.Authorize", asked.Addr, func() (err error) {
-		grant, err = cfg.Authorize(ctx, asked)
-		return err
-	})
+	result, err := c.srv.callConfigFunc(ctx, &c.srv.funcs.authorize, asked.Addr, func() (any, error) { return cfg.Authorize(ctx, asked) })
+	grant, _ := result.(Grant)
 	var e *wire.Error
 	switch {
 	case err == nil && ctx.Err() == nil:

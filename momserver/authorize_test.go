@@ -305,13 +305,13 @@ func TestPanics(t *testing.T) {
 		}, momclient.Options{}, wire.InternalError},
 		{"AllowCallback", "Config.AllowCallback", 1, func(panics func()) momserver.Config {
 			return momserver.Config{AllowCallback: func(netip.AddrPort, netip.AddrPort) bool { panics(); return true }}
-		}, momclient.Options{CallbackAddr: "127.0.0.1:0"}, wire.InternalError},
+		}, momclient.Options{CallbackAddr: "127.0.0.1:0"}, wire.CallbackFailed},
 		{"DialContext", "Config.DialContext", 1, func(panics func()) momserver.Config {
 			return momserver.Config{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				panics()
 				return new(net.Dialer).DialContext(ctx, network, addr)
 			}}
-		}, momclient.Options{CallbackAddr: "127.0.0.1:0"}, wire.InternalError},
+		}, momclient.Options{CallbackAddr: "127.0.0.1:0"}, wire.CallbackFailed},
 		{"TLS of a client", "a function of Config.TLS", 1, a.panicking, momclient.Options{TLS: a.client}, nil},
 		{"TLS of dial-back", "a function of Config.TLS", 2, a.panicking, momclient.Options{TLS: a.client, CallbackAddr: "127.0.0.1:0"}, nil},
 	} {

@@ -3,10 +3,10 @@ package momserver
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"time"
 
 	"mom.internal/momserver/internal/history"
@@ -83,7 +83,8 @@ type Config struct {
 	Token string
 	// TLS, if not nil, is used on every connection, dial-back included. A
 	// MinVersion of zero stands for TLS 1.3. To let only clients with a
-	// certificate in, set ClientAuth and ClientCAs.
+	// certificate in, set ClientAuth and ClientCAs. Its functions have as long as
+	// Authorize has.
 	TLS *tls.Config
 	// Authorize, if not nil, decides about each client whose token is right, and
 	// returns which jobs it may see. An error refuses the client. The client is
@@ -92,7 +93,10 @@ type Config struct {
 	//
 	// Authorize may be called for several clients at once. While it runs, only
 	// its own client waits. It must return when ctx is done: when what is left of
-	// HandshakeTimeout is over, or at Close.
+	// HandshakeTimeout is over, or at Close. If it has not returned 100 ms later,
+	// the client is refused, nothing waits for the call any longer, and its
+	// goroutine ends when it returns. While 64 such calls have not returned,
+	// Authorize is not called, and clients are refused as [wire.Busy].
 	Authorize func(ctx context.Context, client Applicant) (Grant, error)
 	// GreetingsPerSecond bounds the clients that may begin to greet; 2,000.
 	GreetingsPerSecond int
@@ -108,7 +112,8 @@ type Config struct {
 	// AllowCallback, if not nil, decides whether the server may dial target, the
 	// resolved address of a callback endpoint. subscriber is the address of the
 	// subscriber's own connection. If AllowCallback is nil, the server dials only
-	// the IP address of that connection, at any port.
+	// the IP address of that connection, at any port. A call that has not returned
+	// at the end of DialTimeout is left behind, as one of Authorize is.
 	AllowCallback func(subscriber, target netip.AddrPort) bool
 	// DialsPerMinute bounds the dial-backs for one subscriber address, or IPv6
 	// network of 64 bits; 12.
@@ -118,7 +123,8 @@ type Config struct {
 	DialTimeout time.Duration
 	// DialContext, if not nil, replaces a net.Dialer for dial-back. Its addr is
 	// an IP address and a port that have been permitted, never a name. It must
-	// connect there and nowhere else.
+	// connect there and nowhere else. A call that does not return when ctx is done
+	// is left behind, as one of Authorize is, and its connection is closed.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Logging.
@@ -229,16 +235,27 @@ func (c *Config) conn() duplex.ConnConfig {
 	}
 }
 
-// callConfigFunc runs call, which calls a function of the configuration. If
-// that panics, the process does not end: callConfigFunc logs the panic and
-// returns a [wire.InternalError] error, with which the client at addr is
-// refused. name is the name of the function in the log.
-func (s *Server) callConfigFunc(name, addr string, call func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			s.cfg.Logger.Error("momserver: "+name+" panicked", "addr", addr, "panic", v, "stack", string(debug.Stack()))
-			err = wire.Errorf(wire.InternalError, "internal error")
-		}
-	}()
-	return call()
+// configFuncs are the functions of the configuration that the server calls for
+// a client. Each may panic or hang, and then refuses only that client.
+type configFuncs struct{ authorize, allowCallback, dialContext, tls duplex.UserFunc }
+
+func (f *configFuncs) setNames() {
+	f.authorize.Name, f.allowCallback.Name = "Config.Authorize", "Config.AllowCallback"
+	f.dialContext.Name, f.tls.Name = "Config.DialContext", "a function of Config.TLS"
+}
+
+// callConfigFunc runs call, which calls f for the client at addr, and waits for
+// call until shortly after the end of ctx. It logs a panic, and returns a
+// [wire.InternalError] error for it. It also logs a call that is abandoned.
+func (s *Server) callConfigFunc(ctx context.Context, f *duplex.UserFunc, addr string, call func() (any, error)) (any, error) {
+	result, err := f.Call(ctx, call)
+	var panicked *duplex.Panic
+	switch {
+	case errors.As(err, &panicked):
+		s.cfg.Logger.Error("momserver: "+f.Name+" panicked", "addr", addr, "panic", panicked.Value, "stack", string(panicked.Stack))
+		return nil, wire.Errorf(wire.InternalError, "internal error")
+	case errors.Is(err, duplex.ErrAbandoned):
+		s.cfg.Logger.Error("momserver: "+f.Name+" did not return in time; its goroutine is left behind", "addr", addr)
+	}
+	return result, err
 }

@@ -47,7 +47,8 @@ func (s *Server) dialBack(conn *duplex.Conn, addr string, ticket []byte) (*duple
 	defer cancel()
 	nc, err := s.dialChecked(ctx, source, addr)
 	if err != nil {
-		return nil, err
+		s.logDialBack(source, addr, err)
+		return nil, protocol.NoEndpoint()
 	}
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	var broken error // set if the handshake panicked
@@ -69,9 +70,17 @@ func (s *Server) dialBack(conn *duplex.Conn, addr string, ticket []byte) (*duple
 	}
 	if err != nil {
 		nc.Close()
+		s.logDialBack(source, addr, cmp.Or(errors.Unwrap(err), err))
 		return nil, cmp.Or(broken, err)
 	}
 	return duplex.NewConn(secured, s.cfg.conn()), nil
+}
+
+// logDialBack logs why a dial-back failed. The client learns only that no
+// endpoint of its own was found, until the endpoint has proven itself, so that
+// it cannot use the server to resolve names and to find open ports.
+func (s *Server) logDialBack(source netip.AddrPort, addr string, err error) {
+	s.cfg.Logger.Info("momserver: callback endpoint not reached", "addr", source.String(), "callback", addr, "error", duplex.Clip(err.Error(), maxCallbackAddr))
 }
 
 // checkCallback refuses an address that cannot be dialled.
@@ -85,27 +94,13 @@ func checkCallback(addr string) error {
 // dialChecked dials addr. It connects only to resolved addresses that permit
 // allows for the subscriber at source.
 func (s *Server) dialChecked(ctx context.Context, source netip.AddrPort, addr string) (net.Conn, error) {
-	dial := s.dialResolved
-	if s.cfg.DialContext == nil {
-		dial = s.dialTCP
+	if s.cfg.DialContext != nil {
+		return s.dialResolved(ctx, source, addr)
 	}
-	nc, err := dial(ctx, source, addr)
-	if err == nil {
-		return nc, nil
-	}
-	var e *wire.Error
-	if errors.As(err, &e) {
-		return nil, e
-	}
-	s.cfg.Logger.Info("momserver: callback endpoint not reached", "addr", source.String(), "callback", addr, "error", duplex.Clip(err.Error(), maxCallbackAddr))
-	return nil, wire.Errorf(wire.CallbackFailed, "the callback endpoint cannot be reached from the server")
-}
-
-// dialTCP has the dialer ask permit about each address that it has resolved,
-// when the socket exists and is not yet connected.
-func (s *Server) dialTCP(ctx context.Context, source netip.AddrPort, addr string) (net.Conn, error) {
-	dialer := net.Dialer{Control: func(_, resolved string, _ syscall.RawConn) error {
-		return s.permit(source, resolved)
+	// The dialer asks permit about each address that it has resolved, when the
+	// socket exists and is not yet connected.
+	dialer := net.Dialer{ControlContext: func(ctx context.Context, _, resolved string, _ syscall.RawConn) error {
+		return s.permit(ctx, source, resolved)
 	}}
 	return dialer.DialContext(ctx, "tcp", addr)
 }
@@ -131,14 +126,14 @@ func (s *Server) dialResolved(ctx context.Context, source netip.AddrPort, addr s
 	return nil, err
 }
 
-func (s *Server) dialPermitted(ctx context.Context, source netip.AddrPort, resolved string) (nc net.Conn, err error) {
-	if err := s.permit(source, resolved); err != nil {
+func (s *Server) dialPermitted(ctx context.Context, source netip.AddrPort, resolved string) (net.Conn, error) {
+	if err := s.permit(ctx, source, resolved); err != nil {
 		return nil, err
 	}
-	err = s.callConfigFunc("Config.DialContext", source.String(), func() (err error) {
-		nc, err = s.cfg.DialContext(ctx, "tcp", resolved)
-		return err
+	result, err := s.callConfigFunc(ctx, &s.funcs.dialContext, source.String(), func() (any, error) {
+		return s.cfg.DialContext(ctx, "tcp", resolved)
 	})
+	nc, _ := result.(net.Conn)
 	return nc, err
 }
 
@@ -146,22 +141,30 @@ func (s *Server) dialPermitted(ctx context.Context, source netip.AddrPort, resol
 // dial the resolved address. A zone counts, because the same link-local address
 // is another machine on another link. If a name has addresses of both families,
 // a net.Dialer calls permit on goroutines of its own.
-func (s *Server) permit(source netip.AddrPort, resolved string) error {
+func (s *Server) permit(ctx context.Context, source netip.AddrPort, resolved string) error {
 	target, err := netip.ParseAddrPort(resolved)
 	if err != nil {
 		return err
 	}
 	target = unmap(target)
-	return s.callConfigFunc("Config.AllowCallback", source.String(), func() error {
-		allow := s.cfg.AllowCallback
-		switch addr := target.Addr(); {
-		case addr.IsUnspecified(), addr.IsMulticast(): // the unspecified address is this machine by another name
-		case allow != nil && allow(source, target), allow == nil && addr == source.Addr():
-			return nil
+	if target.Addr().IsUnspecified() || target.Addr().IsMulticast() {
+		return errNotAllowed // the unspecified address is this machine by another name
+	}
+	allowed := source.Addr() == target.Addr()
+	if allow := s.cfg.AllowCallback; allow != nil {
+		result, err := s.callConfigFunc(ctx, &s.funcs.allowCallback, source.String(), func() (any, error) { return allow(source, target), nil })
+		if err != nil {
+			return err
 		}
-		return wire.Errorf(wire.Forbidden, "dial-back is allowed to your own address only (Config.AllowCallback)")
-	})
+		allowed = result == true
+	}
+	if !allowed {
+		return errNotAllowed
+	}
+	return nil
 }
+
+var errNotAllowed = errors.New("the server may not dial this address (Config.AllowCallback)")
 
 // unmap returns the plain form of an IPv4 address that is written as an IPv6
 // address.

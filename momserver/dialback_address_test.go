@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -72,7 +73,7 @@ func testSpellings(t *testing.T, dialer func(ctx context.Context, network, addr 
 	} {
 		nc := subscriberAt(t, "127.0.0.2", addr)
 		err := askCallback(t, nc, host+":"+port, make([]byte, protocol.TicketSize))
-		if !errors.Is(err, wire.Forbidden) && !errors.Is(err, wire.CallbackFailed) {
+		if !errors.Is(err, wire.CallbackFailed) {
 			t.Errorf("%q: %v", host, err)
 		}
 		t.Logf("%q: %v", host, err)
@@ -132,13 +133,61 @@ func (n *names) answer(question []byte) []byte {
 	out := append([]byte(nil), question[:end]...)
 	out[2], out[3] = 0x84, 0 // an authority's answer
 	clear(out[6:12])
-	if kind == 1 {
+	if kind == 1 && len(n.addrs) > 0 {
 		addr := n.addrs[int(n.asked.Add(1)-1)%len(n.addrs)].As4()
 		out[7] = 1
 		out = append(out, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4) // the same name, A, IN, for no time
 		out = append(out, addr[:]...)
 	}
 	return out
+}
+
+// errNotAllowed is what the log says of an address that may not be dialled.
+const errNotAllowed = "the server may not dial this address"
+
+// TestRefusalsTellNothing: whatever is wrong with a callback address, the
+// client gets the same answer, and the log has the reason.
+func TestRefusalsTellNothing(t *testing.T) {
+	closed := listen(t, "127.0.0.1:0")
+	closed.Close()
+	silent, speaks := newVictim(t, "127.0.0.1:0", ""), newVictim(t, "127.0.0.1:0", "220 mail.example ESMTP, what can I do for you today?\r\n")
+	elsewhere := newVictim(t, "127.0.0.2:0", "")
+	panics := func(_, target netip.AddrPort) bool { panic(target) }
+	hangs := func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
+	_, port, _ := net.SplitHostPort(closed.Addr().String())
+	for name, dialer := range dialers {
+		cfg := momserver.Config{DialTimeout: 300 * time.Millisecond, DialsPerMinute: 100, DialContext: dialer}
+		panicking, hanging := cfg, cfg
+		panicking.AllowCallback, hanging.DialContext = panics, hangs
+		for _, tc := range []struct {
+			cfg            momserver.Config
+			addr, resolves string // resolves is the address of named.example; "" for none
+			reason         string // in the log
+		}{
+			{cfg, closed.Addr().String(), "", "connection refused"},
+			{cfg, silent.Addr().String(), "", "read tcp"},
+			{cfg, speaks.Addr().String(), "", "did not prove"},
+			{cfg, elsewhere.Addr().String(), "", errNotAllowed},
+			{cfg, "0.0.0.0:" + port, "", errNotAllowed},
+			{cfg, "named.example:" + port, "", "no such host"},
+			{cfg, "named.example:" + port, "127.0.0.1", "connection refused"},
+			{cfg, "named.example:" + port, "127.0.0.2", errNotAllowed},
+			{panicking, closed.Addr().String(), "", "internal error"},
+			{hanging, closed.Addr().String(), "", "deadline exceeded"},
+		} {
+			if tc.resolves != "" || strings.HasPrefix(tc.addr, "named") {
+				serveNames(t, strings.Fields(tc.resolves)...)
+			}
+			log := new(logged)
+			tc.cfg.Logger = log.logger()
+			_, addr := loopback(t, tc.cfg)
+			var got *wire.Error
+			if err := endpointOf(t, addr, tc.addr); !errors.As(err, &got) || got.Code != wire.CallbackFailed || got.Message != protocol.NoEndpoint().Message || got.After != 0 {
+				t.Errorf("%s dialer, %s, which is %q: %v", name, tc.addr, tc.resolves, err)
+			}
+			log.until(t, tc.reason)
+		}
+	}
 }
 
 // TestRebinding: a name that is the subscriber's own address when first asked
@@ -155,23 +204,22 @@ func testRebinding(t *testing.T, dialer func(ctx context.Context, network, addr 
 	_, port, _ := net.SplitHostPort(elsewhere.Addr().String())
 	own := newVictim(t, "127.0.0.1:"+port, "")
 	var checked []string
-	_, addr := loopback(t, momserver.Config{DialTimeout: 200 * time.Millisecond, DialsPerMinute: 100, DialContext: dialer})
-	_, open := loopback(t, momserver.Config{DialTimeout: 200 * time.Millisecond, DialsPerMinute: 100, DialContext: dialer, AllowCallback: func(_, target netip.AddrPort) bool {
+	log := new(logged)
+	_, addr := loopback(t, momserver.Config{Logger: log.logger(), DialTimeout: 200 * time.Millisecond, DialsPerMinute: 100, DialContext: dialer})
+	_, open := loopback(t, momserver.Config{Logger: log.logger(), DialTimeout: 200 * time.Millisecond, DialsPerMinute: 100, DialContext: dialer, AllowCallback: func(_, target netip.AddrPort) bool {
 		checked = append(checked, target.String())
 		return target.Addr() == netip.MustParseAddr("127.0.0.1")
 	}})
 	n := serveNames(t, "127.0.0.2", "127.0.0.1", "127.0.0.2")
-	forbidden := 0
 	for range 6 {
 		for _, server := range []string{addr, open} {
 			err := endpointOf(t, server, "rebind.example:"+port)
-			if errors.Is(err, wire.Forbidden) {
-				forbidden++
-			} else if !errors.Is(err, wire.CallbackFailed) {
+			if !errors.Is(err, wire.CallbackFailed) {
 				t.Error(err)
 			}
 		}
 	}
+	forbidden := strings.Count(log.String(), errNotAllowed)
 	if n.asked.Load() < 12 || forbidden == 0 || forbidden == 12 {
 		t.Errorf("the name was asked about %d times, %d dials were forbidden", n.asked.Load(), forbidden)
 	}
@@ -199,7 +247,7 @@ func TestCallbackNowhere(t *testing.T) {
 			return true
 		}})
 		for _, host := range []string{"0.0.0.0", "[::]", "", "224.0.0.1", "[ff02::1%lo]"} {
-			if err := endpointOf(t, addr, fmt.Sprintf("%s:%d", host, 1)); !errors.Is(err, wire.Forbidden) && !errors.Is(err, wire.CallbackFailed) {
+			if err := endpointOf(t, addr, fmt.Sprintf("%s:%d", host, 1)); !errors.Is(err, wire.CallbackFailed) {
 				t.Errorf("%s dialer: %q: %v", name, host, err)
 			}
 		}
@@ -210,15 +258,17 @@ func TestCallbackNowhere(t *testing.T) {
 // the name, and is not asked where it may not connect.
 func TestDialContext(t *testing.T) {
 	var told []string
-	_, addr := loopback(t, momserver.Config{DialContext: func(_ context.Context, network, addr string) (net.Conn, error) {
+	log := new(logged)
+	_, addr := loopback(t, momserver.Config{Logger: log.logger(), DialContext: func(_ context.Context, network, addr string) (net.Conn, error) {
 		told = append(told, network+" "+addr)
 		return nil, errors.New("not today")
 	}})
 	serveNames(t, "127.0.0.1", "127.0.0.2")
-	for _, want := range []error{wire.CallbackFailed, wire.Forbidden} {
-		if err := endpointOf(t, addr, "named.example:7"); !errors.Is(err, want) {
-			t.Errorf("%v; want %v", err, want)
+	for _, reason := range []string{"not today", errNotAllowed} {
+		if err := endpointOf(t, addr, "named.example:7"); !errors.Is(err, wire.CallbackFailed) {
+			t.Error(err)
 		}
+		log.until(t, reason)
 	}
 	if err := endpointOf(t, addr, "[::ffff:127.0.0.1]:8"); !errors.Is(err, wire.CallbackFailed) {
 		t.Error(err)

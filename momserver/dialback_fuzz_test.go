@@ -43,10 +43,10 @@ func FuzzCallback(f *testing.F) {
 			from = unmap(from)
 			target, perr := netip.ParseAddrPort(addr)
 			own := perr == nil && target.Addr().Unmap() == from.Addr() && !from.Addr().IsUnspecified() && !from.Addr().IsMulticast()
-			if err := srv.permit(from, addr); (err == nil) != own {
+			if err := srv.permit(t.Context(), from, addr); (err == nil) != own {
 				t.Errorf("from %q to %q: %v", source, addr, err)
 			}
-			open.permit(from, addr)
+			open.permit(t.Context(), from, addr)
 		})
 	})
 }

@@ -57,11 +57,14 @@ func (s *Server) countFailure(c *clientConn, err error) {
 func (c *clientConn) refuse(why *wire.Error) {
 	nc := c.nc
 	defer nc.Close()
+	ctx, cancel := context.WithTimeout(c.srv.life, time.Second)
+	defer cancel()
 	defer context.AfterFunc(c.srv.life, func() { c.nc.Close() })()
-	nc.SetDeadline(time.Now().Add(time.Second))
+	deadline, _ := ctx.Deadline()
+	nc.SetDeadline(deadline)
 	if c.srv.cfg.TLS != nil {
 		tc := tls.Server(nc, c.srv.cfg.TLS)
-		if c.srv.handshake(c.srv.life, tc) != nil {
+		if c.srv.handshake(ctx, tc) != nil {
 			return
 		}
 		nc = tc

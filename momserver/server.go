@@ -31,6 +31,7 @@ type Server struct {
 	cfg     Config
 	hist    *history.History
 	sender  *sender
+	funcs   configFuncs
 	drops   drops
 	since   time.Time // when New made the server
 	latency latency   // of Publish
@@ -86,6 +87,7 @@ func New(cfg Config) *Server {
 		subs:           make(map[*subscriber]bool),
 		jobs:           make(map[*Job]struct{}),
 	}
+	s.funcs.setNames()
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.hist = history.New(s.cfg.history())
 	s.sender = newSender(&s.cfg, s.hist, s.life.Done(), s.endSubscription)

@@ -98,7 +98,9 @@ func writers() int {
 func TestPanicInDialer(t *testing.T) {
 	srv := New(Config{AllowCallback: func(netip.AddrPort, netip.AddrPort) bool { panic("ouch") }})
 	refused := make(chan error)
-	go func() { refused <- srv.permit(netip.MustParseAddrPort("127.0.0.1:4000"), "127.0.0.1:5000") }()
+	go func() {
+		refused <- srv.permit(t.Context(), netip.MustParseAddrPort("127.0.0.1:4000"), "127.0.0.1:5000")
+	}()
 	if err := <-refused; !errors.Is(err, wire.InternalError) {
 		t.Errorf("permitted: %v", err)
 	}

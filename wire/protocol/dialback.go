@@ -2,9 +2,11 @@ package protocol
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"net"
 	"slices"
@@ -28,6 +30,15 @@ const (
 	endpointHead = 5 // the length of endpointOpening
 	endpointSize = endpointHead + nonceSize + sha256.Size
 )
+
+// NoEndpoint returns the error that a subscriber is told if no endpoint of its
+// own was found at its callback address, whatever the reason. Otherwise the
+// subscriber could have the server resolve names and look for open ports.
+func NoEndpoint() *wire.Error {
+	return wire.Errorf(wire.CallbackFailed, "the server found no endpoint of this subscription at the callback address; it dials only your own address, unless its owner allows others, and its log says more")
+}
+
+var errNoProof = errors.New("it did not prove to be the endpoint of this subscription")
 
 // proof returns what only a holder of the ticket can compute from the nonce.
 func proof(ticket []byte, role string, nonce []byte) []byte {
@@ -75,13 +86,12 @@ func TakeEndpoint(nc net.Conn, ticket []byte, timeout time.Duration, secure func
 	head, nonce, sum := said[:endpointHead], said[endpointHead:endpointHead+nonceSize], said[endpointHead+nonceSize:]
 	// If the head is wrong, do not wait for more, because a banner may be shorter
 	// than a proof. A proof that is cut off does not hold.
-	if _, err := io.ReadFull(nc, head); err == nil && bytes.Equal(head, endpointOpening) {
-		io.ReadFull(nc, said[endpointHead:])
+	_, err := io.ReadFull(nc, head)
+	if err == nil && bytes.Equal(head, endpointOpening) {
+		_, err = io.ReadFull(nc, said[endpointHead:])
 	}
 	if !hmac.Equal(sum, proof(ticket, "endpoint", nonce)) {
-		// The subscriber is told the error. The address may be somebody else's, so
-		// the error does not say what that sent.
-		return nil, wire.Errorf(wire.CallbackFailed, "the callback address did not prove to be the endpoint of this subscription")
+		return nil, NoEndpoint().WithCause(cmp.Or(err, errNoProof)) // the subscriber is told no cause
 	}
 	secured, err := secure(nc)
 	if err != nil {
