@@ -14,6 +14,7 @@ import (
 type Client struct {
 	addr     string
 	opts     Options
+	funcs    optionFuncs
 	statuses statuses  // for the OnConnection handler
 	inbox    *inbox    // the events that wait, and how far the client has got
 	handler  *consumer // the goroutine that calls the OnEvent handler
@@ -33,6 +34,7 @@ type Client struct {
 // connects when Subscribe, Events, History or Jobs is called.
 func New(addr string, opts Options) *Client {
 	c := &Client{addr: addr, opts: opts.withDefaults()}
+	c.funcs.setNames()
 	c.life, c.endLife = context.WithCancel(context.Background())
 	c.inbox, c.handler = newInbox(c.opts.Queue, c.opts.QueueBytes, c.opts.Cursor), newConsumer()
 	c.statuses.bell = newBell()

@@ -43,10 +43,11 @@ func (c *Client) dialAndGreet(ctx context.Context) (*greetedConn, error) {
 	deadline := time.Now().Add(c.opts.DialTimeout)
 	dialCtx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	nc, err := c.opts.DialContext(dialCtx, "tcp", c.addr)
+	dialled, err := c.opts.callFunc(dialCtx, &c.funcs.dialContext, func() (any, error) { return c.opts.DialContext(dialCtx, "tcp", c.addr) })
 	if err != nil {
 		return nil, c.dialError(err)
 	}
+	nc := dialled.(net.Conn)
 	// The end of ctx closes nc. The end of DialTimeout does not, because reads and
 	// writes have that deadline, and their errors say more. If ctx ends after the
 	// greeting, no check is needed here, because the first use of nc fails.
@@ -104,7 +105,8 @@ func (c *Client) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
 		cfg.ServerName, _, _ = net.SplitHostPort(c.addr)
 	}
 	tc := tls.Client(nc, cfg)
-	return protocol.HardClose(tc), tc.HandshakeContext(ctx)
+	_, err := c.opts.callFunc(ctx, &c.funcs.tls, func() (any, error) { return nil, tc.HandshakeContext(ctx) })
+	return protocol.HardClose(tc), err
 }
 
 // What a server may make the client hold of its calls and their answers.

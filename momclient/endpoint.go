@@ -60,19 +60,20 @@ func (s *session) subscribeWithEndpoint(ctx context.Context, ep *endpoint, args 
 const maxProofs = 8
 
 // listen opens the endpoint. local is the client's end of its own connection.
-func (c *Client) listen(local net.Addr) (*endpoint, error) {
+func (c *Client) listen(ctx context.Context, local net.Addr) (*endpoint, error) {
 	host, port, err := net.SplitHostPort(c.opts.CallbackAddr)
 	if err != nil {
 		return nil, wire.Errorf(wire.BadRequest, "the callback address %q is not host:port", c.opts.CallbackAddr)
 	}
-	l, err := c.opts.Listen("tcp", c.opts.CallbackAddr)
+	opened, err := c.opts.callFunc(ctx, &c.funcs.listen, func() (any, error) { return c.opts.Listen("tcp", c.opts.CallbackAddr) })
 	if err != nil {
 		code := wire.BadRequest
-		if isTemporary(err) || port == "0" && errors.Is(err, errAddrInUse) { // all ports are in use
+		if isTemporary(err) || errors.Is(err, duplex.ErrAbandoned) || errors.Is(err, wire.Busy) || port == "0" && errors.Is(err, errAddrInUse) { // all ports are in use
 			code = wire.CallbackFailed
 		}
 		return nil, wire.Errorf(code, "cannot listen on the callback address %s: %w", c.opts.CallbackAddr, err)
 	}
+	l := opened.(net.Listener)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host, _, _ = net.SplitHostPort(local.String())
 	}

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"time"
 
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
 )
 
@@ -74,10 +76,15 @@ type Options struct {
 	// 10 s.
 	CallTimeout time.Duration
 
-	// DialContext, if not nil, replaces net.Dialer.DialContext.
+	// DialContext, if not nil, replaces net.Dialer.DialContext. A call that has not
+	// returned 100 ms after ctx is done is left behind: nothing waits for it, and
+	// when it returns, its connection is closed. While 64 such calls have not
+	// returned, it is not called, and connecting fails. The same holds for the
+	// functions of TLS.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Listen, if not nil, replaces net.Listen for CallbackAddr. The server is
-	// told the port of the listener's Addr.
+	// told the port of the listener's Addr. A call that has not returned within
+	// CallTimeout is left behind, as one of DialContext is.
 	Listen func(network, addr string) (net.Listener, error)
 
 	// OnPanic, if not nil, is called if a handler panics. The client then goes on
@@ -125,4 +132,22 @@ func setDefault[T int | time.Duration](v *T, value T) {
 // that names it.
 func (o *Options) callContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, o.CallTimeout, fmt.Errorf("%w (Options.CallTimeout)", context.DeadlineExceeded))
+}
+
+// optionFuncs are the functions of the options that the client waits for.
+type optionFuncs struct{ dialContext, listen, tls duplex.UserFunc }
+
+func (f *optionFuncs) setNames() {
+	f.dialContext.Name, f.listen.Name, f.tls.Name = "Options.DialContext", "Options.Listen", "a function of Options.TLS"
+}
+
+// callFunc runs call, which calls f, and waits for call until shortly after the
+// end of ctx. A panic becomes an error.
+func (o *Options) callFunc(ctx context.Context, f *duplex.UserFunc, call func() (any, error)) (any, error) {
+	result, err := f.Call(ctx, call)
+	var panicked *duplex.Panic
+	if errors.As(err, &panicked) {
+		o.Logger.Error("momclient: "+f.Name+" panicked", "panic", panicked.Value, "stack", string(panicked.Stack))
+	}
+	return result, err
 }

@@ -79,7 +79,7 @@ func (s *session) subscribe(ctx context.Context, args *protocol.SubscribeArgs) e
 		return s.callSubscribe(ctx, args)
 	}
 	s.running.Go(func() { s.conn.Serve("", nil) })
-	ep, err := s.c.listen(s.local)
+	ep, err := s.c.listen(ctx, s.local)
 	if err != nil {
 		return err
 	}
