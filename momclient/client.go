@@ -13,7 +13,8 @@ import (
 // the end.
 type Client struct {
 	addr     string
-	opts     Options
+	opts     Options       // without the Token
+	token    func() string // Options.Token, where no function that prints a Client finds it
 	funcs    optionFuncs
 	statuses statuses  // for the OnConnection handler
 	inbox    *inbox    // the events that wait, and how far the client has got
@@ -34,6 +35,7 @@ type Client struct {
 // connects when Subscribe, Events, History or Jobs is called.
 func New(addr string, opts Options) *Client {
 	c := &Client{addr: addr, opts: opts.withDefaults()}
+	c.opts.Token, c.token = "", func() string { return opts.Token }
 	c.funcs.setNames()
 	c.life, c.endLife = context.WithCancel(context.Background())
 	c.inbox, c.handler = newInbox(c.opts.Queue, c.opts.QueueBytes, c.opts.Cursor), newConsumer()

@@ -83,7 +83,7 @@ func (c *Client) greet(ctx context.Context, nc net.Conn, deadline time.Time) (*g
 	if err != nil {
 		return nil, protocol.HandshakeError(nc.RemoteAddr(), err)
 	}
-	welcome, err := protocol.Greet(secured, c.opts.Token, time.Until(deadline))
+	welcome, err := protocol.Greet(secured, c.token(), time.Until(deadline))
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,8 @@ type Options struct {
 	// at most wire.MaxNameBytes.
 	Name string
 	// Token is the secret by which the server lets the client in, if the server
-	// asks for one.
+	// asks for one. It is left out when the Options are printed, logged or
+	// marshalled as JSON.
 	Token string
 	// TLS, if not nil, makes the client use TLS, on the callback endpoint as well.
 	// If ServerName is empty, it is the host of the server's address. If

@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"crypto/tls"
 	"errors"
-	"log/slog"
 	"slices"
 
 	"github.com/google/uuid"
@@ -19,7 +18,8 @@ import (
 // authorize.go decides who may come in, and which jobs they may see.
 
 // Applicant is a client about which [Config.Authorize] decides. When printed or
-// logged, it leaves out its token.
+// logged, it leaves out its token; Go cannot do that for an Applicant, and not a
+// pointer, in an unexported field of a struct that is printed.
 type Applicant struct {
 	Addr     string               // host:port of its connection
 	Identity string               // the name in its verified certificate: its common name, or else the first DNS name, mail address or URI; "" for none
@@ -29,13 +29,6 @@ type Applicant struct {
 
 // String returns the identity and the address.
 func (a Applicant) String() string { return label(a.Identity, a.Addr) }
-
-// GoString returns what String returns, because fmt would print the token
-// otherwise.
-func (a Applicant) GoString() string { return a.String() }
-
-// LogValue returns what String returns.
-func (a Applicant) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
 // Grant is which jobs a client may see. The zero Grant lets the client in and
 // shows it nothing. A Grant holds for the life of the connection, and for
@@ -70,7 +63,7 @@ func (g *Grant) visible() *history.JobSet {
 // the greeting is over.
 func (c *clientConn) authorize(ctx context.Context, token string, state *tls.ConnectionState) (*identity, error) {
 	cfg := &c.srv.cfg
-	if !sameToken(token, cfg.Token) {
+	if !sameToken(token, c.srv.token()) {
 		return nil, wire.Errorf(wire.Unauthorized, "the token is missing or wrong")
 	}
 	id := &identity{name: protocol.Identity(state)}

@@ -79,7 +79,8 @@ type Config struct {
 	// Who may come in.
 
 	// Token, if not empty, is what a client must send in its greeting. No
-	// client can send a token of more than wire.MaxTokenBytes.
+	// client can send a token of more than wire.MaxTokenBytes. It is left out when
+	// the Config is printed, logged or marshalled as JSON.
 	Token string
 	// TLS, if not nil, is used on every connection, dial-back included. A
 	// MinVersion of zero stands for TLS 1.3. To let only clients with a

@@ -28,7 +28,8 @@ var ErrServerClosed = errors.New("momserver: server closed")
 // Serve only closes its listener, and the other methods do nothing and return
 // zero values. So a program needs no branch for mirroring without monitoring.
 type Server struct {
-	cfg     Config
+	cfg     Config        // without the Token
+	token   func() string // Config.Token, where no function that prints a Server finds it
 	hist    *history.History
 	sender  *sender
 	funcs   configFuncs
@@ -86,6 +87,10 @@ func New(cfg Config) *Server {
 		filterItemsPer: make(map[netip.Addr]int),
 		subs:           make(map[*subscriber]bool),
 		jobs:           make(map[*Job]struct{}),
+	}
+	s.token = func() string { return cfg.Token }
+	if s.cfg.Token != "" {
+		s.cfg.Token = hidden
 	}
 	s.funcs.setNames()
 	s.life, s.endLife = context.WithCancel(context.Background())

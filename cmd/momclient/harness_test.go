@@ -108,7 +108,7 @@ func (s *testPair) watchTo(stdout io.Writer, args ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	m.opts.DialContext = s.net.DialContext
+	m.Opts.DialContext = s.net.DialContext
 	ctx, cancel := context.WithCancel(s.t.Context())
 	s.cancel, s.ended = cancel, make(chan int, 1)
 	go func() { s.ended <- m.run(ctx, stdout) }()

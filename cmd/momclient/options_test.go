@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"path/filepath"
@@ -14,12 +15,17 @@ import (
 	"mom.internal/wire/wiretest/certs"
 )
 
-// TestTokenFile takes the token from the file that -token-file names.
+// TestTokenFile takes the token from the file that -token-file names, and prints
+// it nowhere.
 func TestTokenFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
-	write(t, path, "secret\n")
-	if m, err := newMonitor([]string{"-token-file", path}, noEnv, io.Discard, io.Discard); err != nil || m.opts.Token != "secret" {
+	write(t, path, "sesame-4711\n")
+	m, err := newMonitor([]string{"-token-file", path}, noEnv, io.Discard, io.Discard)
+	if err != nil || m.Opts.Token != "sesame-4711" {
 		t.Errorf("%+v, %v", m, err)
+	}
+	if said := fmt.Sprintf("%v %+v %#v %v", m, m, m, *m); strings.Contains(said, "sesame") {
+		t.Errorf("printed: %s", said)
 	}
 }
 

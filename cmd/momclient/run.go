@@ -63,7 +63,7 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 		fmt.Fprintf(stderr, "momclient: cannot use the changed certificate files; the earlier ones remain in use: %v\n", err)
 	}
 	opts.Cursor = cursor.Cursor()
-	m := &monitor{c: c, opts: opts, cursor: cursor, stderr: stderr, out: output.New(c.output, stdout)}
+	m := &monitor{c: c, Opts: opts, cursor: cursor, stderr: stderr, out: output.New(c.output, stdout)}
 	if c.untilEnd || c.http != "" {
 		m.out = output.Filtered(c.filter, m.out)
 	}
@@ -73,7 +73,7 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 	if c.output == "watch" {
 		m.watch = screen.New(term, m.board, len(c.filter.Jobs)+len(c.filter.Names) > 0, getenv)
 		m.out = silentPrinter{}
-		m.opts.OnPanic = m.watch.Crash
+		m.Opts.OnPanic = m.watch.Crash
 	}
 	return m, nil
 }
@@ -81,7 +81,7 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 // monitor is one run of the command.
 type monitor struct {
 	c      *config
-	opts   momclient.Options
+	Opts   momclient.Options // exported, so that its token is left out when a monitor is printed
 	cursor *cursorfile.File
 	stderr io.Writer
 	out    output.Printer
@@ -108,7 +108,7 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer stdoutClosed(stdout, func() { cancel(errReaderGone) })()
-	client := momclient.New(m.c.addr, m.opts)
+	client := momclient.New(m.c.addr, m.Opts)
 	defer client.Close()
 	if m.c.untilEnd {
 		m.done = completion.New(&m.c.filter, m.c.wait, client.Cursor, func() { cancel(nil) })

@@ -28,7 +28,7 @@ type config struct {
 	paths  []string
 	sample bool // paths are those of the sample
 	mirror mirror.Options
-	server momserver.Config
+	Server momserver.Config // exported, so that its token is left out when a config is printed
 
 	version bool
 
@@ -62,19 +62,19 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.IntVar(&c.mirror.PackageFiles, "package-files", 40, "at most `N` files in a package")
 	fs.Int64Var(&c.mirror.PackageBytes, "package-bytes", 8388608, "at most `N` bytes of files in a package")
 	fs.Int64Var(&c.mirror.Bandwidth, "bandwidth", 0, "transfer at most `N` bytes a second, for each pair")
-	fs.DurationVar(&c.server.ProgressInterval, "progress-interval", 250*time.Millisecond, "publish progress every `T`")
+	fs.DurationVar(&c.Server.ProgressInterval, "progress-interval", 250*time.Millisecond, "publish progress every `T`")
 
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "listen on `ADDR`, HOST:PORT")
 	fs.StringVar(&c.tokenFile, "token-file", "", "require the token in `FILE` instead of $MOM_TOKEN")
 	fs.StringVar(&c.tlsCert, "tls-cert", "", "use TLS with the certificate in `FILE` (PEM)")
 	fs.StringVar(&c.tlsKey, "tls-key", "", "the key of the certificate, in `FILE` (PEM)")
 	fs.StringVar(&c.tlsCA, "tls-client-ca", "", "require client certificates signed by one in `FILE`")
-	fs.IntVar(&c.server.MaxSubscribers, "max-subscribers", 10000, "accept at most `N` subscribers")
-	fs.IntVar(&c.server.MaxConns, "max-conns", 12000, "accept at most `N` connections")
-	fs.IntVar(&c.server.MaxConnsPerAddr, "max-conns-per-addr", 0, "at most `N` from one address; 0 for -max-conns")
-	fs.IntVar(&c.server.CacheEvents, "cache-events", 10000, "cache `N` events for clients that lag")
-	fs.DurationVar(&c.server.CallTimeout, "call-timeout", 5*time.Second, "drop a client if a call takes over `TIME`")
-	fs.DurationVar(&c.server.Heartbeat, "heartbeat", 3*time.Second, "call an idle subscriber every `TIME`")
+	fs.IntVar(&c.Server.MaxSubscribers, "max-subscribers", 10000, "accept at most `N` subscribers")
+	fs.IntVar(&c.Server.MaxConns, "max-conns", 12000, "accept at most `N` connections")
+	fs.IntVar(&c.Server.MaxConnsPerAddr, "max-conns-per-addr", 0, "at most `N` from one address; 0 for -max-conns")
+	fs.IntVar(&c.Server.CacheEvents, "cache-events", 10000, "cache `N` events for clients that lag")
+	fs.DurationVar(&c.Server.CallTimeout, "call-timeout", 5*time.Second, "drop a client if a call takes over `TIME`")
+	fs.DurationVar(&c.Server.Heartbeat, "heartbeat", 3*time.Second, "call an idle subscriber every `TIME`")
 
 	fs.StringVar(&c.debug, "debug", "", "metrics, health, profiles on `ADDR`; :PORT is loopback")
 	fs.StringVar(&c.logFormat, "log-format", "text", "log to stderr as `FORMAT`, text or json")
@@ -112,7 +112,7 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 		return nil, err
 	}
 	var err error
-	if c.server.Token, err = token.Read(c.tokenFile, getenv); err != nil {
+	if c.Server.Token, err = token.Read(c.tokenFile, getenv); err != nil {
 		return nil, usageError{err}
 	}
 	return c, c.readTLS()
@@ -149,32 +149,32 @@ func (c *config) check() error {
 	}{
 		{"-wait", int64(c.wait), 0}, {"-bandwidth", c.mirror.Bandwidth, 0},
 		{"-package-files", int64(c.mirror.PackageFiles), 1}, {"-package-bytes", c.mirror.PackageBytes, 1},
-		{"-cache-events", int64(c.server.CacheEvents), 1}, {"-max-subscribers", int64(c.server.MaxSubscribers), 1},
-		{"-max-conns", int64(c.server.MaxConns), 1}, {"-max-conns-per-addr", int64(c.server.MaxConnsPerAddr), 0},
+		{"-cache-events", int64(c.Server.CacheEvents), 1}, {"-max-subscribers", int64(c.Server.MaxSubscribers), 1},
+		{"-max-conns", int64(c.Server.MaxConns), 1}, {"-max-conns-per-addr", int64(c.Server.MaxConnsPerAddr), 0},
 	} {
 		if bound.value < bound.least {
 			return usagef("%s %d: want at least %d", bound.flag, bound.value, bound.least)
 		}
 	}
-	if n := c.server.MaxSubscribers; n > 1<<20 {
+	if n := c.Server.MaxSubscribers; n > 1<<20 {
 		return usagef("-max-subscribers %d: want at most %d", n, 1<<20)
 	}
 	for _, d := range []struct {
 		flag  string
 		value time.Duration
 	}{
-		{"-every", c.every}, {"-progress-interval", c.server.ProgressInterval},
-		{"-call-timeout", c.server.CallTimeout}, {"-heartbeat", c.server.Heartbeat},
+		{"-every", c.every}, {"-progress-interval", c.Server.ProgressInterval},
+		{"-call-timeout", c.Server.CallTimeout}, {"-heartbeat", c.Server.Heartbeat},
 	} {
 		if d.value <= 0 {
 			return usagef("%s %v: want more than 0, as 250ms or 5s", d.flag, d.value)
 		}
 	}
-	if h := c.server.Heartbeat; h < time.Millisecond || h > protocol.MaxHeartbeat {
+	if h := c.Server.Heartbeat; h < time.Millisecond || h > protocol.MaxHeartbeat {
 		return usagef("-heartbeat %v: want at least %v, and at most %v", h, time.Millisecond, protocol.MaxHeartbeat)
 	}
-	if c.wait > c.server.MaxSubscribers {
-		return usagef("-wait %d: -max-subscribers allows only %d", c.wait, c.server.MaxSubscribers)
+	if c.wait > c.Server.MaxSubscribers {
+		return usagef("-wait %d: -max-subscribers allows only %d", c.wait, c.Server.MaxSubscribers)
 	}
 	_, port, err := net.SplitHostPort(c.addr)
 	if err == nil {
@@ -235,7 +235,7 @@ func (c *config) readTLS() error {
 			return usagef("-tls-client-ca: %w; want one certificate or more, as PEM", err)
 		}
 	}
-	c.server.TLS = tlsfiles.Server(own, clients)
+	c.Server.TLS = tlsfiles.Server(own, clients)
 	return nil
 }
 

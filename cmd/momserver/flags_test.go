@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,6 +119,17 @@ func writePair(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
+// TestTokenHidden prints the flags without their token.
+func TestTokenHidden(t *testing.T) {
+	c, err := parseFlags([]string{"SRC", "DST"}, func(string) string { return "sesame-4711" })
+	if err != nil || c.Server.Token != "sesame-4711" {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if said := fmt.Sprintf("%v %+v %#v %v", c, c, c, *c); strings.Contains(said, "sesame") {
+		t.Errorf("printed: %s", said)
+	}
+}
+
 // TestTLSFlags reads certificates, and refuses a CA file without one and a key
 // of another certificate.
 func TestTLSFlags(t *testing.T) {
@@ -125,10 +137,10 @@ func TestTLSFlags(t *testing.T) {
 	cert, key := writePair(t, authority.Issue("server", time.Hour, "127.0.0.1"))
 	other, _ := writePair(t, authority.Issue("client", time.Hour))
 	c, err := parseFlags([]string{"-tls-cert", cert, "-tls-key", key, "-tls-client-ca", other}, noEnv)
-	if err != nil || c.server.TLS.ClientAuth != tls.RequireAndVerifyClientCert || c.server.TLS.MinVersion != tls.VersionTLS13 {
+	if err != nil || c.Server.TLS.ClientAuth != tls.RequireAndVerifyClientCert || c.Server.TLS.MinVersion != tls.VersionTLS13 {
 		t.Error(err)
 	}
-	if c, err = parseFlags([]string{"-tls-cert", cert, "-tls-key", key}, noEnv); err != nil || c.server.TLS.ClientAuth != tls.NoClientCert {
+	if c, err = parseFlags([]string{"-tls-cert", cert, "-tls-key", key}, noEnv); err != nil || c.Server.TLS.ClientAuth != tls.NoClientCert {
 		t.Error(err)
 	}
 	for _, args := range [][]string{

@@ -87,7 +87,7 @@ func serve(ctx context.Context, c *config, manager notifier, log *slog.Logger) (
 		}
 		defer clean()
 	}
-	cfg := c.server
+	cfg := c.Server
 	cfg.Logger = log
 	c.badTLS = func(err error) {
 		log.Warn("cannot use the changed certificate files; the earlier ones remain in use", "error", err)
