@@ -99,6 +99,7 @@ var (
 )
 
 func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
+	defer m.cursor.Close()
 	page, server, err := m.c.startPage(m.board, m.stderr)
 	if err != nil {
 		return m.say(exitFailed, err)

@@ -12,7 +12,8 @@ import (
 // A Place is a path without symbolic links, as far as it exists.
 type Place struct {
 	Path   string
-	shared bool // another user may write in its directory
+	name   string // as it was given, for errors
+	shared bool   // another user may write in its directory
 }
 
 // Open opens the file at the place. It creates none, and does not wait for the
@@ -25,7 +26,7 @@ func (p Place) Open(flag int) (*os.File, error) {
 		return nil, err
 	}
 	if !found.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", p.Path)
+		return nil, fmt.Errorf("%s is not a regular file", p.name)
 	}
 	if err := p.planted(found); err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func (p Place) Open(flag int) (*os.File, error) {
 	}
 	if opened, err := file.Stat(); err != nil || !os.SameFile(found, opened) {
 		file.Close()
-		return nil, fmt.Errorf("%s was replaced while it was opened", p.Path)
+		return nil, fmt.Errorf("%s was replaced while it was opened", p.name)
 	}
 	return file, nil
 }

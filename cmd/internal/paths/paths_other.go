@@ -18,10 +18,10 @@ func Resolve(path string) (Place, error) {
 	rest := ""
 	for dir := abs; ; dir = filepath.Dir(dir) {
 		if real, err := filepath.EvalSymlinks(dir); err == nil {
-			return Place{Path: filepath.Join(real, rest)}, nil
+			return Place{Path: filepath.Join(real, rest), name: path}, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return Place{Path: abs}, nil
+			return Place{Path: abs, name: path}, nil
 		}
 		rest = filepath.Join(filepath.Base(dir), rest)
 	}

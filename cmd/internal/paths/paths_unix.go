@@ -17,7 +17,7 @@ const nonblock = syscall.O_NONBLOCK
 // in a directory where another user may write: one where every user may, or one
 // that another user, but not root, has made in such a directory.
 func Resolve(path string) (Place, error) {
-	p := Place{Path: "/"}
+	p := Place{Path: "/", name: path}
 	if !filepath.IsAbs(path) {
 		dir, err := os.Getwd()
 		if err == nil {
@@ -56,7 +56,7 @@ func Resolve(path string) (Place, error) {
 			return p, fmt.Errorf("%s is a symbolic link in a directory where other users may write, and is not followed; if it is yours, name what it leads to: %s", next, target)
 		}
 		if filepath.IsAbs(target) {
-			p = Place{Path: "/"}
+			p.Path, p.shared = "/", false
 		}
 		rest = append(strings.Split(target, "/"), rest...)
 	}
@@ -69,9 +69,9 @@ func (p Place) planted(file fs.FileInfo) error {
 	case !p.shared:
 		return nil
 	case isStrangers(file):
-		return fmt.Errorf("%s belongs to another user, in a directory where other users may write; name a file in a directory of your own", p.Path)
+		return fmt.Errorf("%s belongs to another user, in a directory where other users may write; name a file in a directory of your own", p.name)
 	case file.Sys().(*syscall.Stat_t).Nlink > 1:
-		return fmt.Errorf("%s has another name (a hard link), in a directory where other users may write; name a file in a directory of your own", p.Path)
+		return fmt.Errorf("%s has another name (a hard link), in a directory where other users may write; name a file in a directory of your own", p.name)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mom.internal/cmd/internal/flock"
+	"mom.internal/cmd/internal/paths"
 	"mom.internal/wire"
 )
 
@@ -23,10 +24,12 @@ import (
 // before, and each save is one write over the line before. A process that is
 // killed leaves the old line or the new one, so at most the one event whose line
 // was not yet written is repeated. Only one monitor may use the file at a time;
-// where the system has locks, the file is locked. A File without a path keeps
-// nothing.
+// where the system has locks, a file beside it is locked, whose name ends in
+// .lock. A File without a path keeps nothing.
 type File struct {
-	path   string      // symbolic links resolved, so that none is replaced
+	path   string      // as the user has named it
+	place  paths.Place // symbolic links resolved, so that none is replaced
+	lock   func()      // releases the lock
 	cursor wire.Cursor // as read by Open; zero if there was no file
 	whole  bool        // the file has a line as Save writes it
 	was    fs.FileInfo // of the file as Open found it; nil if there was none
@@ -42,58 +45,58 @@ type File struct {
 const maxSize = 256
 
 // Open reads the cursor, if there is a file, and checks that the file can be
-// written. It leaves the file as it is. Errors name the file and what to do.
+// written. It leaves the file as it is. It follows no link that another user may
+// have planted. Errors name the file and what to do.
 func Open(path string) (*File, error) {
-	f := &File{path: path}
+	f := &File{path: path, lock: func() {}}
 	if path == "" {
 		return f, nil
 	}
-	f.path = followLinks(path)
-	if err := f.load(); err != nil {
+	var err error
+	if f.place, err = paths.Resolve(path); err != nil {
 		return nil, err
 	}
-	f.saved = f.cursor
-	if err := f.probe(); errors.Is(err, errShared) {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	} else if err != nil {
-		return nil, fmt.Errorf("%s cannot be written: %w; name a file that can be written, in a directory that can be written", path, err)
+	if err = f.load(); err == nil { // before a lock is made beside a device, say
+		err = f.takeLock()
+	}
+	if err == nil {
+		err = f.load() // again, because another monitor may just have ended
+	}
+	if err == nil {
+		f.saved = f.cursor
+		err = f.probe()
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
 	}
 	return f, nil
 }
 
-// followLinks returns where a path leads, whether a file is there or not.
-func followLinks(path string) string {
-	for range 40 { // as the kernel does
-		target, err := os.Readlink(path)
-		if err != nil {
-			break
-		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Dir(path) + string(filepath.Separator) + target // not cleaned, because .. may follow a link
-		}
-		path = target
+// Close releases the file and the lock. It may be called again.
+func (f *File) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.file != nil {
+		f.file.Close()
 	}
-	return path
+	f.lock()
+	f.lock = func() {}
 }
 
 func (f *File) load() error {
-	// Stat comes before Open, because opening a pipe waits for its other end.
-	info, err := os.Stat(f.path)
+	f.cursor, f.whole, f.was = wire.Cursor{}, false, nil
+	file, err := f.place.Open(os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	f.was = info
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", f.path)
-	}
-	file, err := os.Open(f.path)
-	if err != nil {
+	defer file.Close()
+	if f.was, err = file.Stat(); err != nil {
 		return err
 	}
-	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxSize+1))
 	if err != nil {
 		return err
@@ -115,18 +118,74 @@ func (f *File) load() error {
 	return nil
 }
 
+// takeLock locks the file until Close. Another user must not be able to hold the
+// lock, so it is on a file that only its owner can open. In a directory where no
+// file can be created, it is on the cursor file, if only its owner can open that.
+func (f *File) takeLock() error {
+	lock, err := f.lockBeside()
+	if errors.Is(err, flock.ErrUnwritable) && f.was != nil {
+		lock, err = func() {}, nil
+		if f.was.Mode()&0o077 == 0 {
+			lock, err = f.lockItself()
+		}
+	}
+	var held *flock.Held
+	switch {
+	case errors.As(err, &held):
+		return fmt.Errorf("%s: %w%s; give each monitor a file of its own", f.path, errShared, held.By())
+	case err != nil:
+		return f.unwritable(err)
+	}
+	f.lock = lock
+	return nil
+}
+
+// lockBeside locks a file beside the cursor file.
+func (f *File) lockBeside() (release func(), err error) {
+	dir, err := os.OpenRoot(filepath.Dir(f.place.Path))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w: %w", flock.ErrUnwritable, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	lock, err := flock.Take(dir, filepath.Base(f.place.Path)+".lock")
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return func() { lock.Close(); dir.Close() }, nil
+}
+
+// lockItself locks the cursor file.
+func (f *File) lockItself() (release func(), err error) {
+	file, err := f.place.Open(os.O_WRONLY)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock.Try(file); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return func() { file.Close() }, nil
+}
+
+func (f *File) unwritable(err error) error {
+	return fmt.Errorf("%s cannot be written: %w; name a file that can be written, in a directory that can be written", f.path, err)
+}
+
 // temp returns the path of a temporary file. The first line is written there
 // before the file is renamed, so that nobody sees an empty file. The name is
 // fixed, so that a monitor that is killed leaves at most one such file.
-func (f *File) temp() string { return f.path + ".tmp" }
+func (f *File) temp() string { return f.place.Path + ".tmp" }
 
 // probe opens the file to be written, if it has a line that Save wrote.
 // Otherwise it creates the temporary file and removes it again.
-func (f *File) probe() (err error) {
+func (f *File) probe() error {
 	if !f.cursor.IsZero() {
-		file, err := openLocked(f.path)
+		file, err := f.place.Open(os.O_WRONLY)
 		if err != nil {
-			return err
+			return f.unwritable(err)
 		}
 		if f.whole {
 			f.file = file
@@ -134,48 +193,23 @@ func (f *File) probe() (err error) {
 		}
 		file.Close()
 	}
-	file, err := createNew(f.temp())
+	file, err := f.createTemp()
 	if err != nil {
-		return err
+		return f.unwritable(err)
 	}
 	file.Close()
 	return os.Remove(f.temp())
 }
 
 // errShared reports that another monitor uses the cursor file.
-var errShared = errors.New("another monitor keeps its position there; give each monitor a file of its own")
+var errShared = errors.New("another monitor keeps its position there")
 
-// openLocked opens a file to be written, and locks it until it is closed.
-func openLocked(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return nil, err
+// createTemp creates the temporary file anew, and follows no link.
+func (f *File) createTemp() (*os.File, error) {
+	if err := os.Remove(f.temp()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is in the way: %w", f.temp(), err)
 	}
-	if flock.Try(file) != nil {
-		file.Close()
-		return nil, errShared
-	}
-	return file, nil
-}
-
-// createNew replaces a file, and follows no link, unless another monitor writes
-// the file.
-func createNew(path string) (*os.File, error) {
-	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
-		file, err := openLocked(path)
-		if errors.Is(err, errShared) {
-			return nil, err
-		}
-		if err == nil {
-			file.Close()
-		}
-	}
-	os.Remove(path)
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err == nil {
-		flock.Try(file) // no other monitor has it for longer than a moment
-	}
-	return file, err
+	return os.OpenFile(f.temp(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
 // seqDigits is the number of digits of the Seq in a line.
@@ -205,47 +239,45 @@ func (f *File) write(c wire.Cursor) error {
 		_, err := f.file.WriteAt(line(c), 0)
 		return err
 	}
-	err := writeFile(f.temp(), line(c))
+	written, err := f.writeTemp(line(c))
 	if err == nil {
 		err = f.replace()
-	}
-	if errors.Is(err, errShared) {
-		return err // the temporary file may belong to the other monitor
 	}
 	if err != nil {
 		os.Remove(f.temp())
 		return err
 	}
-	f.file, err = openLocked(f.path)
-	return err
+	if f.file, err = f.place.Open(os.O_WRONLY); err != nil {
+		return err
+	}
+	if now, err := f.file.Stat(); err != nil || !os.SameFile(now, written) {
+		return errShared
+	}
+	return nil
 }
 
 // replace renames the temporary file, in place of the file that Open found. If
 // another file is there, it belongs to another monitor.
 func (f *File) replace() error {
-	now, err := os.Stat(f.path)
+	now, err := os.Lstat(f.place.Path)
 	if err == nil && !os.SameFile(f.was, now) {
-		os.Remove(f.temp())
 		return errShared
 	}
-	err = os.Rename(f.temp(), f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return errShared // the other monitor has renamed the temporary file
-	}
-	return err
+	return os.Rename(f.temp(), f.place.Path)
 }
 
-// writeFile writes a file, and syncs it to the disk.
-func writeFile(path string, data []byte) error {
-	file, err := createNew(path)
+// writeTemp writes the temporary file, and syncs it to the disk.
+func (f *File) writeTemp(data []byte) (fs.FileInfo, error) {
+	file, err := f.createTemp()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_, err = file.Write(data)
 	if err == nil {
 		err = file.Sync()
 	}
-	return errors.Join(err, file.Close())
+	info, serr := file.Stat()
+	return info, errors.Join(err, serr, file.Close())
 }
 
 // Freeze leaves the file as it is from here on, because err has kept the next
@@ -272,8 +304,7 @@ func (f *File) sync() {
 }
 
 // Follow saves the cursor that where returns once a second, because the client
-// may advance without an event to print. stop saves it a last time and closes
-// the file.
+// may advance without an event to print. stop saves it a last time.
 func (f *File) Follow(where func() wire.Cursor) (stop func() error) {
 	if f.path == "" {
 		return func() error { return nil }
@@ -298,11 +329,6 @@ func (f *File) Follow(where func() wire.Cursor) (stop func() error) {
 		wg.Wait()
 		err := f.Save(where())
 		f.sync()
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if f.file != nil {
-			f.file.Close()
-		}
 		return err
 	}
 }

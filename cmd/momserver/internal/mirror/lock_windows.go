@@ -22,7 +22,7 @@ func (h handle) Close() error { return syscall.CloseHandle(syscall.Handle(h)) }
 // until the result is closed or the process ends. If the file cannot be made,
 // the run cannot mirror anything either, and reports that.
 func lockDir(dir *os.Root) (io.Closer, error) {
-	name, err := syscall.UTF16PtrFromString(filepath.Join(dir.Name(), spoolPrefix+"lock"))
+	name, err := syscall.UTF16PtrFromString(filepath.Join(dir.Name(), lockName))
 	if err != nil {
 		return nil, err
 	}

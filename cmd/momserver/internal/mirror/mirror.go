@@ -31,6 +31,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/cmd/internal/paths"
 	"mom.internal/momserver"
 )
 
@@ -77,16 +78,17 @@ const maxNotes = 20
 func (r Result) Clean() bool { return r.Failed == 0 && r.Skipped == 0 }
 
 // New returns a Mirror from src to dst. It refuses pairs that would mirror or
-// delete themselves.
+// delete themselves, and symbolic links that another user may have planted.
 func New(srv *momserver.Server, src, dst string, opts Options) (*Mirror, error) {
-	m := &Mirror{srv: srv, opts: opts}
-	var err error
-	if m.src, err = resolve(src); err != nil {
+	source, err := paths.Resolve(src)
+	if err != nil {
 		return nil, err
 	}
-	if m.dst, err = resolve(dst); err != nil {
+	destination, err := paths.Resolve(dst)
+	if err != nil {
 		return nil, err
 	}
+	m := &Mirror{srv: srv, opts: opts, src: source.Path, dst: destination.Path}
 	if m.src == m.dst {
 		return nil, fmt.Errorf("source and destination are the same directory: %s", m.src)
 	}
@@ -94,24 +96,6 @@ func New(srv *momserver.Server, src, dst string, opts Options) (*Mirror, error) 
 		return nil, fmt.Errorf("the source %s is inside the destination %s: -delete would delete it", m.src, m.dst)
 	}
 	return m, nil
-}
-
-// resolve returns path as an absolute path without links, as far as it exists.
-func resolve(path string) (string, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	rest := ""
-	for dir := abs; ; dir = filepath.Dir(dir) {
-		if real, err := filepath.EvalSymlinks(dir); err == nil {
-			return filepath.Join(real, rest), nil
-		}
-		if dir == filepath.Dir(dir) {
-			return abs, nil
-		}
-		rest = filepath.Join(filepath.Base(dir), rest)
-	}
 }
 
 // within returns path relative to dir, and whether path is inside dir.

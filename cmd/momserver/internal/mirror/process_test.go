@@ -22,6 +22,7 @@ const (
 	envNobody = "MOM_TEST_NOBODY" // drop root first
 	envSource = "MOM_TEST_SOURCE" // mirror to envDest, and write a byte at every moment
 	envDest   = "MOM_TEST_DEST"
+	envLock   = "MOM_TEST_LOCK" // lock all that can be opened in a directory, until the end of stdin
 )
 
 func TestMain(m *testing.M) {
@@ -32,6 +33,11 @@ func TestMain(m *testing.M) {
 				os.Exit(1)
 			}
 		}
+	}
+	if dir := os.Getenv(envLock); dir != "" {
+		fmt.Println("locked", len(lockAll(dir)))
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
 	}
 	if src := os.Getenv(envSource); src != "" {
 		os.Exit(mirrorAndTell(src, os.Getenv(envDest)))

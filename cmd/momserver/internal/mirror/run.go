@@ -106,7 +106,7 @@ func (r *run) lookAtDest() error {
 		return &itemError{r.m.dst, errors.New("the destination is not a directory")}
 	}
 	if err == nil {
-		r.dest, err = os.OpenRoot(r.m.dst)
+		err = r.openDest()
 	}
 	if err != nil {
 		return &itemError{r.m.dst, plain(err)}

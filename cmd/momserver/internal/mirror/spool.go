@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"mom.internal/cmd/internal/paths"
 )
 
 // This file has the spool at the destination, and the lock of the destination.
@@ -16,9 +18,15 @@ import (
 // follows.
 const spoolPrefix = ".momspool-"
 
-// isSpool reports whether only a spool can have the name. A user may have other
-// names with the prefix.
+// lockName is the name of the file in a destination that locks it.
+const lockName = spoolPrefix + "lock"
+
+// isSpool reports whether only a spool or a lock can have the name. A user may
+// have other names with the prefix.
 func isSpool(name string) bool {
+	if name == lockName {
+		return true
+	}
 	id, ok := strings.CutPrefix(name, spoolPrefix)
 	return ok && len(id) == 36 && uuid.Validate(id) == nil
 }
@@ -61,7 +69,17 @@ func (r *run) makeDest() error {
 	if err := os.Mkdir(r.m.dst, info.Mode().Perm()|0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	r.dest, err = os.OpenRoot(r.m.dst)
+	return r.openDest()
+}
+
+// openDest opens the destination. New has followed the symbolic links of its
+// path, but another user may have planted one since.
+func (r *run) openDest() error {
+	dst, err := paths.Resolve(r.m.dst)
+	if err != nil {
+		return err
+	}
+	r.dest, err = os.OpenRoot(dst.Path)
 	return err
 }
 
@@ -78,7 +96,7 @@ func (r *run) takeDest() error {
 	r.lock = lock
 	names, _ := readNames(r.dest, ".")
 	for _, name := range names {
-		if isSpool(name) {
+		if isSpool(name) && name != lockName {
 			r.removeAll(name)
 		}
 	}

@@ -1,0 +1,5 @@
+//go:build !unix || solaris || aix
+
+package cursorfile
+
+const locks = false
