@@ -89,11 +89,13 @@ type Options struct {
 	Listen func(network, addr string) (net.Listener, error)
 
 	// OnPanic, if not nil, is called if a handler panics. The client then goes on
-	// with the next event or status.
+	// with the next event or status. As for the handler, nothing but the next event
+	// or status waits for its return.
 	OnPanic func(*PanicError)
 	// Logger, if not nil, logs each connection status, and each connection that
 	// was turned away from the callback endpoint. If both Logger and OnPanic are
-	// nil, a handler's panic is logged to slog.Default.
+	// nil, a handler's panic is logged to slog.Default. The handler of Logger must
+	// return soon, because the client waits for it.
 	Logger *slog.Logger
 }
 

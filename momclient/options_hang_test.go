@@ -7,12 +7,14 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
 	"mom.internal/wire/wiretest/certs"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // TestHangs: a function of the options that never returns keeps Subscribe and
@@ -87,4 +89,26 @@ func TestHangs(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestOnPanicHangs keeps neither Unsubscribe nor Close.
+func TestOnPanicHangs(t *testing.T) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		release := make(chan struct{})
+		hanging := false
+		c := momclient.New(s.Addr, momclient.Options{DialContext: s.Net.DialContext, OnPanic: func(*momclient.PanicError) {
+			hanging = true
+			<-release
+		}})
+		c.OnEvent(func(wire.Event) { panic("ouch") })
+		if err := c.Subscribe(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		s.PublishN(2)
+		synctest.Wait()
+		if err := errors.Join(c.Unsubscribe(), c.Close()); err != nil || !hanging {
+			t.Errorf("%v, hanging %v", err, hanging)
+		}
+		close(release)
+	})
 }

@@ -130,7 +130,8 @@ type Config struct {
 
 	// Logging.
 
-	// Logger, if not nil, gets what an operator should know.
+	// Logger, if not nil, gets what an operator should know. Its handler must
+	// return soon, because the server waits for it.
 	Logger *slog.Logger
 	// LogPerSecond bounds the lines a second with the same message, because
 	// strangers can cause them; 10, with bursts of ten times as many. A line says
