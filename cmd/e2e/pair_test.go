@@ -79,7 +79,7 @@ func checkRun(t *testing.T, all []wire.Event, files int) {
 	if got, want := told(t, all), (invariant.Told{Fresh: len(all), Last: uint64(len(all))}); got != want {
 		t.Errorf("told %+v; want %+v", got, want)
 	}
-	last := make(map[int]wire.State) // by the package's number
+	last := make(map[int]wire.State)    // by the package's number
 	var before, announced wire.Progress // announced with the first package
 	for i, e := range all {
 		p, state := e.Data.Progress, e.Data.Status.State
