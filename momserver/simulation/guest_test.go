@@ -8,6 +8,8 @@ import (
 	"net/rpc"
 	"time"
 
+	"github.com/google/uuid"
+
 	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
@@ -66,12 +68,15 @@ const (
 	unsubscribed = guestPrefix + "unsubscribes and stays"
 	turnedDown   = guestPrefix + "is refused a subscription and stays"
 	slowOnce     = guestPrefix + "does not read for a while"
+	longFilter   = guestPrefix + "subscribes with a long filter"
+	noCredit     = guestPrefix + "gives no credit"
+	asksOften    = guestPrefix + "asks for pages and pings over and over"
 )
 
 func (g *guest) live() {
 	for !g.w.healed() {
 		g.rest(g.between(grid, time.Second))
-		what := one(g.actor, unsubscribed, turnedDown, slowOnce, slowOnce)
+		what := one(g.actor, unsubscribed, turnedDown, slowOnce, slowOnce, longFilter, noCredit, asksOften)
 		g.did("%s: %v", what, g.visit(what) == nil)
 	}
 }
@@ -83,7 +88,11 @@ func (g *guest) visit(what string) error {
 	if err != nil {
 		return err
 	}
-	go conn.Serve(protocol.CallbackService, &badCallback{})
+	var callback any = &badCallback{}
+	if what == noCredit || what == longFilter {
+		callback = miser{}
+	}
+	go conn.Serve(protocol.CallbackService, callback)
 	defer conn.Wait()
 	defer conn.Close(wire.Errorf(wire.Closed, "enough"))
 	switch what {
@@ -102,9 +111,39 @@ func (g *guest) visit(what string) error {
 		}
 	case slowOnce:
 		g.stall(conn)
+	case longFilter, noCredit:
+		args := &protocol.SubscribeArgs{Name: what, From: wire.FromOldest}
+		if what == longFilter {
+			for i := range 100 {
+				args.Filter.Jobs = append(args.Filter.Jobs, g.id())
+				args.Filter.Names = append(args.Filter.Names, fmt.Sprint("no job ", i))
+			}
+		}
+		if err = conn.Call(ctx, protocol.MethodSubscribe, args, &protocol.Subscribed{}); err == nil {
+			g.sleep(g.between(grid, 1500*time.Millisecond))
+		}
+	case asksOften:
+		for range 50 {
+			if err == nil {
+				err = conn.Call(ctx, protocol.MethodJobs, &protocol.JobsArgs{After: uuid.Max}, &protocol.Page{})
+			}
+			if err == nil {
+				err = conn.Call(ctx, protocol.MethodHistory, &protocol.HistoryArgs{}, &protocol.Page{})
+			}
+			if err == nil {
+				err = conn.Call(ctx, protocol.MethodPing, &protocol.Nothing{}, &protocol.Nothing{})
+			}
+		}
+		g.sleep(0)
 	}
 	return err
 }
+
+// miser answers all calls, and gives no credit.
+type miser struct{}
+
+func (miser) Notify(*protocol.Batch, *protocol.Ack) error        { return nil }
+func (miser) Goodbye(*protocol.Goodbye, *protocol.Nothing) error { return nil }
 
 // stay does nothing, until the server has closed the connection for that.
 func (g *guest) stay(conn *duplex.Conn) {
