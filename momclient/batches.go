@@ -24,23 +24,15 @@ type Batch struct {
 // defaultBatch is the most events of a batch if none are given.
 const defaultBatch = 1000
 
-// A snapshot stays in one batch up to these bounds, so that the memory that a
-// server can make a client use is bounded.
-const (
-	maxSnapshotEvents = 100_000
-	maxSnapshotBytes  = 64 << 20 // about, of the decoded events
-)
-
 // Batches is like Events, but each turn of the loop has all events that have come
-// since the turn before, up to most events; 1,000 if most is zero or negative. A
-// turn never waits for a batch to fill up. So a store that commits once for each
-// batch needs no goroutine of its own.
+// since the turn before, up to most events, or 1,000 if most is zero or negative,
+// and up to Options.ResultBytes of memory. A turn never waits for a batch to fill
+// up. So a store that commits once for each batch needs no goroutine of its own.
 //
 // The events of a snapshot come in one batch, even if they are more than most,
-// because a client cannot resume within a snapshot. Only a snapshot of more than
-// 100,000 events, or of about 64 MiB, is split. The batches before its last one
-// have the cursor before the snapshot, which is followed by the whole snapshot
-// again.
+// because a client cannot resume within a snapshot. Only a snapshot that takes
+// more than Options.ResultBytes is split. The batches before its last one have the
+// cursor before the snapshot, which is followed by the whole snapshot again.
 //
 // The events of a batch count as handled when its turn ends. If the stream ends
 // within a snapshot, the events of the snapshot that have come are not returned.
@@ -72,7 +64,7 @@ type gathering struct {
 	most int
 
 	events []wire.Event
-	bytes  int      // about, of events
+	size   eventSize
 	last   delivery // of the last one of events
 }
 
@@ -87,7 +79,7 @@ func (g *gathering) pull(ctx context.Context, yield func(Batch, error) bool) err
 			if b, whole := g.batch(took); whole {
 				goOn := yield(b, nil)
 				g.c.inbox.done(g.last)
-				g.events, g.bytes = nil, 0
+				g.events, g.size = nil, eventSize{}
 				if !goOn {
 					return nil
 				}
@@ -114,23 +106,21 @@ func (g *gathering) take() bool {
 	d, ok := g.c.next(g.sub.consumer, &ev)
 	if ok {
 		g.events, g.last = append(g.events, ev), d
-		g.bytes += 512
-		for i := range ev.Data.Status.Log {
-			g.bytes += 64 + len(ev.Data.Status.Log[i].Item) + len(ev.Data.Status.Log[i].Message)
-		}
+		g.size.add(&ev)
 	}
 	return ok
 }
 
 // batch returns what has been gathered as a batch, and whether it is whole:
 // because nothing more waits or there are enough events, unless a snapshot is
-// incomplete.
+// incomplete. If the events take ResultBytes of memory, it is whole as well.
 func (g *gathering) batch(more bool) (b Batch, whole bool) {
-	if len(g.events) == 0 || more && len(g.events) < g.most {
+	room := g.size.bytes < g.c.opts.ResultBytes
+	if len(g.events) == 0 || more && room && len(g.events) < g.most {
 		return Batch{}, false
 	}
 	cursor, within, waiting := g.c.inbox.takenTo()
-	if within && len(g.events) < maxSnapshotEvents && g.bytes < maxSnapshotBytes {
+	if within && room {
 		return Batch{}, false
 	}
 	return Batch{Events: g.events, Cursor: cursor, More: waiting}, true

@@ -152,12 +152,13 @@ func (c *Client) Unsubscribe() error {
 	return nil
 }
 
-// Close ends the subscription, and the calls of History, Jobs and Wait that are in
-// progress, and returns when all of them have ended and their connections are
-// closed. It waits at most a second for the server's answer. It does not wait for
-// a call of the OnEvent handler that is under way, and no other call follows. The
-// last call of the OnConnection handler has the status Closed, and may come after
-// Close has returned. Close may be called again. It always returns nil.
+// Close ends the subscription, and the calls and loops of History, Jobs and Wait
+// that are in progress, and returns when the connections of all of them are closed.
+// It waits at most a second for the server's answer. It does not wait for a call of
+// the OnEvent handler or for the body of a loop, and no other call or turn follows,
+// except a last turn with the error. The last call of the OnConnection handler has
+// the status Closed, and may come after Close has returned. Close may be called
+// again. It always returns nil.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	first := c.life.Err() == nil

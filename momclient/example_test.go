@@ -293,3 +293,46 @@ func ExampleClient_Wait() {
 	// site to staging Failed
 	// <nil>
 }
+
+// HistorySeq asks for cached events as a loop, which holds one page of them. It can
+// be left at any time.
+func ExampleClient_HistorySeq() {
+	addr, stop := mirroring(momserver.Config{}, "127.0.0.1:0")
+	defer stop()
+
+	c := momclient.New(addr, momclient.Options{})
+	defer c.Close()
+	for e, err := range c.HistorySeq(context.Background(), wire.Cursor{}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(e.Seq, e.Data.Status.State)
+		if e.Data.Status.State == wire.Transferred {
+			break
+		}
+	}
+	// Output:
+	// 1 MirroringJobInitialized
+	// 2 MirroringPackageInitialized
+	// 3 Transferring
+	// 4 Transferred
+}
+
+// JobsSeq asks for the latest event of each job as a loop.
+func ExampleClient_JobsSeq() {
+	addr, stop := mirroring(momserver.Config{}, "127.0.0.1:0")
+	defer stop()
+
+	c := momclient.New(addr, momclient.Options{})
+	defer c.Close()
+	for e, err := range c.JobsSeq(context.Background()) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(e.Name(), e.Data.Status.State)
+	}
+	// Output:
+	// site to staging MirroringJobCompleted
+}

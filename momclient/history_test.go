@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -361,4 +362,144 @@ func TestHistory(t *testing.T) {
 			t.Errorf("jobs: %v, %v", jobs, err)
 		}
 	})
+}
+
+// TestSeqEnds: a loop over History that is left, that fails or whose client is
+// closed from its body has no connection afterwards, and one last turn with the
+// error if there is one.
+func TestSeqEnds(t *testing.T) {
+	cause := errors.New("the user has gone")
+	for name, test := range map[string]struct {
+		body  func(c *momclient.Client, cancel context.CancelCauseFunc) (goOn bool)
+		is    error
+		turns int
+	}{
+		"left":       {func(*momclient.Client, context.CancelCauseFunc) bool { return false }, nil, 1},
+		"cancelled":  {func(_ *momclient.Client, cancel context.CancelCauseFunc) bool { cancel(cause); return true }, cause, 2},
+		"closed":     {func(c *momclient.Client, _ context.CancelCauseFunc) bool { c.Close(); return true }, wire.Closed, 2},
+		"to the end": {func(*momclient.Client, context.CancelCauseFunc) bool { return true }, nil, 4000},
+	} {
+		harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+			s.PublishN(4000)
+			c := s.Client(momclient.Options{})
+			ctx, cancel := context.WithCancelCause(context.Background())
+			defer cancel(nil)
+			turns := 0
+			var last error
+			for e, err := range c.HistorySeq(ctx, wire.Cursor{}) {
+				if turns++; err == nil && e.Seq != uint64(turns) {
+					t.Errorf("%s: turn %d has event %d", name, turns, e.Seq)
+				}
+				if last = err; !test.body(c.Client, cancel) {
+					break
+				}
+			}
+			synctest.Wait()
+			if n := s.Stats().Connections; turns != test.turns || !errors.Is(last, test.is) || n != 0 {
+				t.Errorf("%s: %d turns, %v, %d connections", name, turns, last, n)
+			}
+		})
+	}
+}
+
+// TestSeqIsSlow: the body of a loop may take any time. If the server closes the
+// connection meanwhile, the loop goes on where it was on another. A second loop
+// over the same iterator begins again.
+func TestSeqIsSlow(t *testing.T) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		s.PublishN(2500)
+		c := s.Client(momclient.Options{})
+		seq := c.HistorySeq(context.Background(), wire.Cursor{})
+		for range 2 {
+			next := uint64(1)
+			for e, err := range seq {
+				if err != nil || e.Seq != next {
+					t.Fatalf("event %d, %v; want %d", e.Seq, err, next)
+				}
+				next++
+				time.Sleep(time.Second)
+			}
+			if next != 2501 {
+				t.Errorf("ended before %d", next)
+			}
+		}
+		s.PublishRuns(1200, 1200)
+		jobs := 0
+		for _, err := range c.JobsSeq(context.Background()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			jobs++
+			time.Sleep(time.Second)
+		}
+		if jobs != 1200 {
+			t.Errorf("%d jobs", jobs)
+		}
+	})
+}
+
+// TestSeqWaits: CallTimeout bounds each wait for an event, however many pages
+// without events come meanwhile, and not the loop.
+func TestSeqWaits(t *testing.T) {
+	const d = 7 * time.Second
+	harness.Bubble(t, func(s *harness.Server) {
+		serveSlowly(s, &slow{pages: d - time.Nanosecond})
+		c := s.Client(momclient.Options{CallTimeout: d})
+		turns := 0
+		for _, err := range c.HistorySeq(context.Background(), wire.Cursor{}) {
+			if turns++; err != nil || turns == 10 {
+				break
+			}
+		}
+		if turns != 10 {
+			t.Errorf("%d turns", turns)
+		}
+	})
+	harness.Bubble(t, func(s *harness.Server) {
+		l := &slow{pages: 2 * time.Second, hidden: true}
+		serveSlowly(s, l)
+		c := s.Client(momclient.Options{CallTimeout: d})
+		onTheDot(t, "pages without events", d, wire.Timeout, "CallTimeout", func() (last error) {
+			for _, last = range c.HistorySeq(context.Background(), wire.Cursor{}) {
+			}
+			return last
+		})
+		time.Sleep(time.Minute)
+	})
+}
+
+// TestPagesOutOfOrder: a server that repeats an event or a job, or goes back or
+// ahead, is refused, so that a loop ends.
+func TestPagesOutOfOrder(t *testing.T) {
+	renumbered := func(page protocol.Page, next uint64) protocol.Page {
+		page.Next = next
+		return page
+	}
+	for name, test := range map[string]struct {
+		pages []protocol.Page
+		jobs  bool
+		want  int
+	}{
+		"an event twice":    {[]protocol.Page{pageOf(t, 1, 2, true), pageOf(t, 2, 3, false)}, false, 2},
+		"an event too far":  {[]protocol.Page{renumbered(pageOf(t, 1, 3, true), 3)}, false, 2},
+		"a job twice":       {[]protocol.Page{pageOf(t, 1, 2, true), pageOf(t, 2, 3, false)}, true, 2},
+		"jobs from the top": {[]protocol.Page{pageOf(t, 2, 3, true), pageOf(t, 1, 3, false)}, true, 2},
+	} {
+		harness.Bubble(t, func(s *harness.Server) {
+			asks(s, test.pages...)
+			c := s.Client(momclient.Options{})
+			seq := c.HistorySeq(context.Background(), wire.Cursor{})
+			if test.jobs {
+				seq = c.JobsSeq(context.Background())
+			}
+			n := 0
+			var last error
+			for _, last = range seq {
+				n++
+			}
+			if n != test.want+1 || !errors.Is(last, wire.ProtocolError) || !strings.Contains(last.Error(), "out of order") {
+				t.Errorf("%s: %d turns, %v", name, n, last)
+			}
+		})
+	}
 }

@@ -64,6 +64,11 @@ type Options struct {
 	// QueueBytes bounds the bytes of encoded events that wait for the handler;
 	// 16 MiB. The last event may go over it, by MaxMessage at most.
 	QueueBytes int
+	// ResultBytes bounds the events that a call of History or Jobs returns, and
+	// those of a Batch, in bytes of memory; 64 MiB. An event counts with its texts
+	// and about 1 KiB, so that these are at most 65,536 events. HistorySeq and
+	// JobsSeq have no such bound.
+	ResultBytes int
 	// MaxMessage bounds a message from the server, in bytes; 4 MiB, which is the
 	// longest message that any server may send. A server with default settings
 	// sends at most 144 KiB.
@@ -73,8 +78,8 @@ type Options struct {
 	// 5 s.
 	DialTimeout time.Duration
 	// CallTimeout bounds each call to the server, each call of History and Jobs as
-	// a whole, each write, and each message from its first byte to its last;
-	// 10 s.
+	// a whole, each wait of HistorySeq and JobsSeq for an event, each write, and
+	// each message from its first byte to its last; 10 s.
 	CallTimeout time.Duration
 
 	// DialContext, if not nil, replaces net.Dialer.DialContext. A call that has not
@@ -106,6 +111,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Queue, 4096)
 	o.Queue = min(o.Queue, 1<<20)
 	setDefault(&o.QueueBytes, 16<<20)
+	setDefault(&o.ResultBytes, 64<<20)
 	setDefault(&o.MaxMessage, protocol.MaxServerMessage)
 	setDefault(&o.DialTimeout, 5*time.Second)
 	setDefault(&o.CallTimeout, 10*time.Second)

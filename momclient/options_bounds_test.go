@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 	"strings"
 	"testing"
@@ -37,6 +38,7 @@ var bounds = map[string]bound{
 	"Token":       {holds: []func(*testing.T){holdsToken}},
 	"Queue":       {holds: []func(*testing.T){holdsQueue}},
 	"QueueBytes":  {holds: []func(*testing.T){holdsQueueBytes}},
+	"ResultBytes": {holds: []func(*testing.T){holdsResultBytes, holdsResultBytesOfBatches}},
 	"MaxMessage":  {holds: []func(*testing.T){holdsMaxMessage}},
 	"DialTimeout": {holds: []func(*testing.T){holdsDialTimeout}},
 	"CallTimeout": {holds: []func(*testing.T){holdsCallTimeout, holdsCallTimeoutOfPages, holdsCallTimeoutOfMessages}},
@@ -211,5 +213,73 @@ func holdsMaxMessage(t *testing.T) {
 			}
 			c.Close()
 		})
+	}
+}
+
+// holdsResultBytes asks for as many events as fit, and for one more. The iterators
+// return them all.
+func holdsResultBytes(t *testing.T) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		s.PublishRuns(3, 3)
+		ctx := context.Background()
+		held, _, err := s.Client(momclient.Options{}).History(ctx, wire.Cursor{}, 0)
+		if err != nil || len(held) != 3 {
+			t.Fatalf("%d events, %v", len(held), err)
+		}
+		size := 0 // of each of the three, of which two are of a job with a longer name
+		for _, e := range held {
+			size += 1<<10 + 256 + len(e.Name())
+		}
+		for over := range 2 {
+			c := s.Client(momclient.Options{ResultBytes: size - over})
+			events, at, err := c.History(ctx, wire.Cursor{}, 0)
+			if len(events) != 3-over || at.Seq != uint64(3-over) || (over == 1) != hit(err, wire.TooLarge, "ResultBytes") || over == 0 && err != nil {
+				t.Errorf("History, %d over: %d events up to %v, %v", over, len(events), at, err)
+			}
+			if over == 1 && !strings.Contains(err.Error(), "HistorySeq") {
+				t.Errorf("no way out: %v", err)
+			}
+			jobs, err := c.Jobs(ctx)
+			if len(jobs) != 3-over || (over == 1) != hit(err, wire.TooLarge, "ResultBytes") || over == 0 && err != nil {
+				t.Errorf("Jobs, %d over: %d events, %v", over, len(jobs), err)
+			}
+			if over == 1 && !strings.Contains(err.Error(), "JobsSeq") {
+				t.Errorf("no way out: %v", err)
+			}
+			for name, seq := range map[string]iter.Seq2[wire.Event, error]{"HistorySeq": c.HistorySeq(ctx, wire.Cursor{}), "JobsSeq": c.JobsSeq(ctx)} {
+				n := 0
+				for _, err := range seq {
+					if n++; err != nil {
+						t.Errorf("%s, %d over: %v", name, over, err)
+					}
+				}
+				if n != 3 {
+					t.Errorf("%s, %d over: %d turns", name, over, n)
+				}
+			}
+		}
+	})
+}
+
+// holdsResultBytesOfBatches splits what has come, and a snapshot, where the events
+// take so much memory.
+func holdsResultBytesOfBatches(t *testing.T) {
+	for over := range 2 {
+		for _, from := range []wire.From{wire.FromOldest, wire.FromNow} {
+			harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+				s.PublishRuns(4, 4)
+				c := s.Client(momclient.Options{From: from, ResultBytes: 3*(1<<10+256) + len("job") + 2*len("job 1") - over})
+				blocked := make(chan struct{})
+				c.OnEvent(func(wire.Event) { <-blocked }) // takes the first event; the others wait
+				c.MustSubscribe()
+				synctest.Wait()
+				c.Unsubscribe()
+				batches := gather(t, c.Client, 0)
+				close(blocked)
+				if n := len(batches[0].Events); n != 3 || from == wire.FromNow && !batches[0].Events[0].Snapshot {
+					t.Errorf("%d over, from %v: the first of %d batches has %d events", over, from, len(batches), n)
+				}
+			})
+		}
 	}
 }

@@ -23,6 +23,7 @@ type slow struct {
 	greets     time.Duration // to greet
 	subscribes time.Duration // to answer Subscribe
 	pages      time.Duration // to answer with each of endless pages
+	hidden     bool          // the pages have no events
 	pings      int           // that it answers
 	half       bool          // and then sends half a message
 
@@ -66,6 +67,10 @@ func (l *slow) Ping(*protocol.Nothing, *protocol.Nothing) error {
 
 func (l *slow) History(args *protocol.HistoryArgs, page *protocol.Page) error {
 	time.Sleep(l.pages)
+	if l.hidden {
+		*page = protocol.Page{Epoch: uuid.NameSpaceOID, Next: args.Since.Seq + 2, More: true}
+		return nil
+	}
 	enc, id := protocol.NewEventEncoder(), uuid.UUID{1}
 	var known protocol.SentDefs
 	def, data, err := enc.Encode(&wire.Event{Seq: args.Since.Seq + 1, JobID: id, RunID: id}, new(protocol.RunDefs), 1<<16)

@@ -179,7 +179,7 @@ var plantedBugs = []plantedBug{
 		{"momserver/job.go", "\t\tj.end()\n\t\treturn nil, err\n", "\t\treturn nil, err\n"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"History that asks for all on each page", []edit{
-		{"momclient/history.go", "min(n-len(events), 1<<20)", "min(n, 1<<20)"},
+		{"momclient/history.go", "min(n-got, 1<<20)", "min(n, 1<<20)"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"refused package kept open", []edit{
 		{"momserver/package.go", "state: wire.PackageInitialized, since: now}\n", "state: wire.PackageInitialized, since: now}\n\tj.open[p] = struct{}{}\n"},
