@@ -115,6 +115,9 @@ func (d *EventDecoder) Decode(data []byte, count int, yield func(*wire.Event)) e
 
 // keep keeps the definition that has been decoded; bytes is its encoded length.
 func (d *EventDecoder) keep(bytes int) error {
+	if bytes > maxDefinition {
+		return wire.Errorf(wire.ProtocolError, "a definition of %d bytes; at most %d", bytes, maxDefinition)
+	}
 	def := definition{run: d.record.Run, pack: d.record.Package}
 	if def.pack != nil {
 		run, ok := d.defs[def.pack.Run]

@@ -3,7 +3,10 @@ package protocol
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -78,6 +81,82 @@ func TestDecodeReferences(t *testing.T) {
 		case !errors.Is(err, wire.ProtocolError) || err.Error() != tc.words || got > 0:
 			t.Errorf("%s: %d events, %v; want %q", name, got, err, tc.words)
 		}
+	}
+}
+
+// heapOf returns how many bytes of heap are in use after make that were not before.
+func heapOf(make func() (keep any)) int {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	keep := make()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(keep)
+	return int(after.HeapAlloc) - int(before.HeapAlloc)
+}
+
+// TestDefinitionsHeld: whatever definitions a stream has, the reader keeps those of
+// one bound in memory, or a single one that is longer, and at most one run that it has
+// forgotten. A single one has a bound as well.
+func TestDefinitionsHeld(t *testing.T) {
+	enc := NewEventEncoder()
+	run := func(name string) (*Definition, []byte) {
+		d := enc.defineRun(&wire.Event{Data: wire.TransferData{Initialize: &wire.InitializeData{Name: name}}})
+		return d, d.bytes
+	}
+	pack := func(of *Definition) []byte {
+		return enc.definePackage(&wire.Event{Data: wire.TransferData{Header: &wire.PackageHeader{Number: 1, TargetFilePath: "p"}, Body: &wire.PackageBody{}}}, of).bytes
+	}
+	event := func(of *Definition, item string) []byte {
+		enc.record.set(&wire.Event{Data: wire.TransferData{Body: &wire.PackageBody{Item: item}}}, of.number)
+		return bytes.Clone(enc.encode())
+	}
+	for name, test := range map[string]struct {
+		most  int
+		write func(n int) []byte // definitions, and one event
+	}{
+		"a megabyte each": {2 << 20, func(int) []byte {
+			def, data := run(strings.Repeat("r", maxDefinition-100))
+			return append(data, event(def, "")...)
+		}},
+		"a package that keeps its forgotten run": {3 << 20, func(int) []byte {
+			def, data := run(strings.Repeat("r", maxDefinition-100))
+			pack := pack(def)
+			return slices.Concat(data, pack, event(&Definition{number: enc.number}, ""))
+		}},
+		"as small as can be": {4 << 20, func(n int) []byte {
+			def, data := run(strconv.Itoa(n))
+			return slices.Concat(data, pack(def), event(&Definition{number: enc.number}, ""))
+		}},
+		"names that share memory with what is thrown away": {4 << 20, func(n int) []byte {
+			def, data := run(strconv.Itoa(n))
+			return append(data, event(def, fmt.Sprintf("%0490d", n))...)
+		}},
+	} {
+		writes := 20
+		if len(test.write(0)) < 10_000 {
+			writes = 20_000
+		}
+		var dec *EventDecoder
+		held := heapOf(func() any {
+			dec = NewEventDecoder(enc.Types())
+			for n := range writes {
+				if err := dec.Decode(test.write(n), 1, func(*wire.Event) {}); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			}
+			return dec
+		})
+		t.Logf("%s: %d bytes", name, held)
+		if held > test.most || len(dec.defs) > maxDefinitions || dec.count.bytes > maxDefinition {
+			t.Errorf("%s: %d bytes are held, at most %d, of %d definitions, %+v", name, held, test.most, len(dec.defs), dec.count)
+		}
+	}
+	def, data := run(strings.Repeat("r", maxDefinition))
+	err := NewEventDecoder(enc.Types()).Decode(append(data, event(def, "")...), 1, func(*wire.Event) {})
+	if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "a definition of") {
+		t.Errorf("a megabyte and some: %v", err)
 	}
 }
 

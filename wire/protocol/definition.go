@@ -139,8 +139,12 @@ func constBody(b *wire.PackageBody) *wire.PackageBody {
 // exceed one of these bounds, they forget all earlier definitions first.
 const (
 	maxDefinitions     = 4096
-	maxDefinitionBytes = 512 << 10 // as encoded
+	maxDefinitionBytes = 512 << 10 // as encoded; a single one may have more
 )
+
+// maxDefinition bounds a single definition, as encoded. It is the longest event that
+// any server sends.
+const maxDefinition = 1 << 20
 
 // definitionCount counts the definitions that an end keeps.
 type definitionCount struct{ number, bytes int }
