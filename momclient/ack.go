@@ -32,26 +32,3 @@ func (s *session) delaysAck(b *protocol.Batch, credit protocol.Credit) bool {
 	s.delayed, s.delayedBytes, s.advertised = 0, 0, credit
 	return false
 }
-
-// A server sends a batch that has no events and announces no gap when the
-// subscription begins, with each heartbeat, and as the end of a snapshot whose
-// last events were filtered out, which does not count here. A session takes four
-// times as many, and some more, because several may come at once if they were
-// held up on the way.
-const (
-	emptyAllowed      = 16
-	emptyPerHeartbeat = 4
-)
-
-// emptyBatches counts a session's batches without events or a gap.
-type emptyBatches struct {
-	began     time.Time
-	heartbeat time.Duration
-	n         int64
-}
-
-// tooMany counts one more, and reports whether there are too many by now.
-func (e *emptyBatches) tooMany() bool {
-	e.n++
-	return e.n > emptyAllowed && e.n > emptyAllowed+emptyPerHeartbeat*int64(time.Since(e.began)/e.heartbeat)
-}

@@ -30,12 +30,16 @@ func (k *callback) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	})
 }
 
-// Goodbye records and reports that the server is about to close the connection.
+// Goodbye records that the server is about to close the connection, and reports it
+// the first time.
 func (k *callback) Goodbye(g *protocol.Goodbye, _ *protocol.Nothing) error {
 	return k.run(func() error {
+		first := k.s.goodbye == nil
 		after := min(time.Duration(g.AfterMillis)*time.Millisecond, time.Hour)
 		k.s.goodbye = &wire.Error{Code: wire.Code(duplex.Clip(string(g.Code), 32)), Message: duplex.Clip(g.Message, 512), After: after}
-		k.s.c.report(ConnectionStatus{Kind: Draining, Err: k.s.goodbye})
+		if first {
+			k.s.c.report(ConnectionStatus{Kind: Draining, Err: k.s.goodbye})
+		}
 		return nil
 	})
 }
@@ -62,15 +66,23 @@ func (s *session) take(b *protocol.Batch) (credit protocol.Credit, err error) {
 		return credit, wire.Errorf(wire.ProtocolError, "%s sent events before their types", s.c.addr)
 	case b.Next < s.next, b.Next == 0, b.Snapshot > 0 && b.Snapshot != b.Count, b.Count == 0 && len(b.Events) > 0:
 		return credit, wire.Errorf(wire.ProtocolError, "%s sent a batch that is inconsistent or out of order", s.c.addr)
-	case b.Count == 0 && b.Missed == 0 && !(s.pending && b.Pending == 0) && s.empty.tooMany():
-		return credit, wire.Errorf(wire.ProtocolError, "%s sent too many empty batches", s.c.addr)
 	}
 	ch := &chunk{
 		session: s, decoder: s.decoder, data: b.Events, left: int(b.Count), snapshot: b.Snapshot > 0,
 		floor: s.next, end: b.Next, after: position{cursor: wire.Cursor{Epoch: s.epoch, Seq: b.Next - 1}, renew: b.Pending > 0},
 	}
 	if credit, err = s.c.inbox.push(s, ch, b.Missed); err == nil {
-		s.next, s.pending = b.Next, b.Pending > 0
+		s.next, s.broughtEvents = b.Next, b.Count > 0
 	}
 	return credit, err
+}
+
+// callServed counts the call that has been served, of any method, and ends the
+// connection if it exceeds the budget.
+func (s *session) callServed() {
+	if s.budget.count(s.broughtEvents) {
+		s.goodbye = nil // the reason is not what the server says
+		s.callbackConn.Close(wire.Errorf(wire.ProtocolError, "%s made too many calls without an event", s.c.addr))
+	}
+	s.broughtEvents = false
 }

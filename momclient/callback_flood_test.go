@@ -20,24 +20,48 @@ import (
 	"mom.internal/wire/wiretest/attack"
 )
 
-// batches returns n batches as calls, the first with types.
-func batches(n int, b batch) []byte {
-	b.Types = protocol.NewEventEncoder().Types()
-	first := notify(b)
-	b.Types = nil
-	return append(first, bytes.Repeat(attack.Frame(1, attack.NextCall("Callback.Notify", &b)), n-1)...)
+// flood returns n calls of a method, after the reply to Subscribe.
+func flood(n int, method string, args any) []byte {
+	first := append(welcomed(), attack.Frame(1, attack.Call(method, args))...)
+	return append(first, bytes.Repeat(attack.Frame(1, attack.NextCall(method, args)), n-1)...)
 }
 
-// TestFloodOfBatches without news is refused at once.
-func TestFloodOfBatches(t *testing.T) {
-	s := newLiar(t)
-	flood := batches(100_000, batch{Next: 2})
-	var err error
-	c := attack.Refused(t, "batches", func() { err = attacked(t, "batches", s, flood) })
-	if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "sent too many empty batches") {
-		t.Error(err)
+// TestFloodOfCalls: whatever a server calls for that brings no event, and whatever
+// it answers that nobody asked, is refused at once.
+func TestFloodOfCalls(t *testing.T) {
+	type goodbye struct {
+		Code, Message string
+		AfterMillis   uint32
 	}
-	t.Logf("%d bytes sent, %d allocated, %v", len(flood), c.Bytes, c.Time)
+	const calls = 20_000
+	types := protocol.NewEventEncoder().Types()
+	// A batch with types comes first, because each batch needs them.
+	after := func(n int, bs ...batch) []byte {
+		lie := notify(batch{Next: 1, Types: types})
+		var round []byte
+		for _, b := range bs {
+			round = append(round, attack.Frame(1, attack.NextCall("Callback.Notify", &b))...)
+		}
+		return append(lie, bytes.Repeat(round, n/len(bs))...)
+	}
+	for name, lie := range map[string][]byte{
+		"heartbeats":              after(calls, batch{Next: 1}),
+		"gaps":                    after(calls, batch{Next: 1, Missed: 1}),
+		"ends of snapshots":       after(calls, batch{Next: 1, Pending: 1}, batch{Next: 1}),
+		"goodbyes":                flood(calls, "Callback.Goodbye", &goodbye{Code: "draining", Message: "bye"}),
+		"unknown methods":         flood(calls, "Callback.Nothing", &goodbye{}),
+		"unknown services":        flood(calls, "Nothing.Notify", &batch{}),
+		"arguments of a stranger": flood(calls, "Callback.Goodbye", &struct{ Message, Unknown string }{"x", "y"}),
+		"replies to Subscribe":    bytes.Repeat(welcomed(), 2),
+	} {
+		s := newLiar(t)
+		var err error
+		c := attack.Refused(t, name, func() { err = attacked(t, name, s, lie) })
+		if !errors.Is(err, wire.ProtocolError) || name != "replies to Subscribe" && !strings.Contains(err.Error(), "made too many calls without an event") {
+			t.Errorf("%s: %v", name, err)
+		}
+		t.Logf("%s: %d bytes sent, %d allocated, %v", name, len(lie), c.Bytes, c.Time)
+	}
 }
 
 // deaf is a server behind a pipe that greets well, accepts the subscription
@@ -56,15 +80,23 @@ func deaf(nc net.Conn, say []byte) (said int) {
 // is refused as soon as more of them wait than a server may have calls
 // unanswered, whatever it calls for. Up to that it is taken for a slow one.
 func TestUnreadAnswers(t *testing.T) {
-	gaps := batches(20_000, batch{Next: 2, Missed: 1})
-	allowed := batches(4_000, batch{Next: 2, Missed: 1})
+	// Each has an event, which is not decoded, because the handler has the first.
+	enc, id := protocol.NewEventEncoder(), uuid.UUID{1}
+	def, data, err := enc.Encode(&wire.Event{Seq: 1, JobID: id, RunID: id}, new(protocol.RunDefs), 1<<16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := notify(batch{Next: 2, Count: 1, Types: enc.Types(), Events: append(new(protocol.SentDefs).Append(nil, def), data...)})
+	each := attack.Frame(1, attack.NextCall("Callback.Notify", &batch{Next: 2, Count: 1, Events: []byte{0}}))
+	many := append(first[:len(first):len(first)], bytes.Repeat(each, 20_000)...)
+	allowed := append(first[:len(first):len(first)], bytes.Repeat(each, 4_000)...)
 	synctest.Test(t, func(t *testing.T) {
-		said, after, err := unread(gaps)
+		said, after, err := unread(many)
 		if !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "has too many calls outstanding") || after != 0 {
 			t.Errorf("after %v: %v", after, err)
 		}
-		if each := len(gaps) / 20_000; said < 4096*each || said > 3*4096*each {
-			t.Errorf("%d of %d bytes were taken, %d a call", said, len(gaps), each)
+		if each := len(each); said < 4096*each || said > 3*4096*each {
+			t.Errorf("%d of %d bytes were taken, %d a call", said, len(many), each)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -79,9 +111,11 @@ func TestUnreadAnswers(t *testing.T) {
 // taken, and when and why the connection ended.
 func unread(say []byte) (said int, after time.Duration, err error) {
 	near, far := net.Pipe()
-	c := momclient.New("deaf:1", momclient.Options{DialContext: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
+	c := momclient.New("deaf:1", momclient.Options{Queue: 1 << 20, DialContext: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
 	defer c.Close()
-	ended, stopped := make(chan error, 1), make(chan int, 1)
+	ended, stopped, handling := make(chan error, 1), make(chan int, 1), make(chan bool)
+	defer close(handling)
+	c.OnEvent(func(wire.Event) { <-handling })
 	c.OnConnection(func(st momclient.ConnectionStatus) {
 		if st.Kind == momclient.Lost {
 			ended <- st.Err

@@ -17,7 +17,7 @@ import (
 // live returns a client's live session, without a connection.
 func live(opts Options) *session {
 	c := New("server", opts)
-	s := &session{c: c, empty: emptyBatches{began: time.Now(), heartbeat: time.Second}}
+	s := &session{c: c, budget: callBudget{heartbeat: time.Second}}
 	c.inbox.attach(s)
 	return s
 }
@@ -117,27 +117,46 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// TestEmptyBatches counts the batches that bring nothing new, and no others.
-func TestEmptyBatches(t *testing.T) {
+// TestCallServed counts every call but those that bring events, and ends the
+// connection with its own reason.
+func TestCallServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
 		s := live(Options{})
-		b := protocol.Batch{Next: 1, Types: protocol.NewEventEncoder().Types()}
-		take := func(n int) {
-			t.Helper()
-			for range n {
-				if _, err := s.take(&b); err != nil {
-					t.Fatal(err)
-				}
-				b.Types = nil
-			}
+		s.callbackConn = duplex.NewConn(near, s.c.connConfig(0))
+		k, types := &callback{s}, protocol.NewEventEncoder().Types()
+		events := protocol.Batch{Next: 1, Count: 1, Types: types, Events: []byte("encoded")}
+		empty := protocol.Batch{Next: 1}
+		calls := []func(){
+			func() { k.Goodbye(&protocol.Goodbye{Code: wire.Draining}, nil) },
+			func() { k.Notify(&empty, new(protocol.Ack)) },
+			func() { k.Notify(&protocol.Batch{Next: 1, Missed: 1}, new(protocol.Ack)) },
+			func() {}, // of no method
 		}
-		b.Missed = 1
-		take(2 * emptyAllowed)
-		b.Missed = 0
-		take(emptyAllowed)
-		if _, err := s.take(&b); !errors.Is(err, wire.ProtocolError) {
-			t.Errorf("one more: %v", err)
+		for range 10 {
+			k.Notify(&events, new(protocol.Ack))
+			events.Types = nil
+			s.callServed()
 		}
+		for n := range budgetAtOnce {
+			calls[n%len(calls)]()
+			s.callServed()
+		}
+		if err := s.callbackConn.Err(); err != nil {
+			t.Fatalf("within: %v", err)
+		}
+		k.Notify(&events, new(protocol.Ack))
+		s.callServed()
+		for range 2 {
+			s.callServed()
+		}
+		if err := s.callbackConn.Err(); !errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), "too many calls without an event") || s.goodbye != nil {
+			t.Errorf("over: %v, %v", err, s.goodbye)
+		}
+		s.callbackConn.Close(nil)
+		go s.callbackConn.Serve("", nil)
+		s.callbackConn.Wait()
 	})
 }
 
@@ -206,6 +225,9 @@ func TestGoodbye(t *testing.T) {
 		t.Errorf("reported was %+v", st)
 	}
 	(&callback{s}).Goodbye(&protocol.Goodbye{Code: wire.Draining, Message: "bye", AfterMillis: 1500}, nil)
+	if st, ok := s.c.statuses.pop(); ok {
+		t.Errorf("reported again: %+v", st)
+	}
 	if got := *s.goodbye; got.Code != wire.Draining || got.Message != "bye" || got.After != 1500*time.Millisecond {
 		t.Errorf("%+v", got)
 	}

@@ -27,16 +27,16 @@ type session struct {
 	running sync.WaitGroup // the goroutines that serve the connections, and the one that waits for reply
 
 	// Owned by the goroutine that serves callbackConn.
-	decoder      *protocol.EventDecoder
-	empty        emptyBatches
-	next         uint64          // Seq of the first event that has not come
-	pending      bool            // the latest batch was not the last of a snapshot
-	received     uint64          // events that have come
-	lastBatch    time.Time       // when the latest batch came
-	delayed      int             // answers that were delayed, since one was sent at once
-	delayedBytes int             // of the events that they answer
-	advertised   protocol.Credit // in the latest answer that was sent at once
-	goodbye      *wire.Error     // why the server is about to close the connection; nil if it has not said
+	decoder       *protocol.EventDecoder
+	budget        callBudget
+	broughtEvents bool            // the call that is being served has brought events
+	next          uint64          // Seq of the first event that has not come
+	received      uint64          // events that have come
+	lastBatch     time.Time       // when the latest batch came
+	delayed       int             // answers that were delayed, since one was sent at once
+	delayedBytes  int             // of the events that they answer
+	advertised    protocol.Credit // in the latest answer that was sent at once
+	goodbye       *wire.Error     // why the server is about to close the connection; nil if it has not said
 }
 
 // newSession connects and subscribes. It returns when the server has accepted.
@@ -45,7 +45,7 @@ func (c *Client) newSession(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{greetedConn: *gc, c: c, callbackConn: gc.conn, empty: emptyBatches{began: time.Now(), heartbeat: gc.heartbeat}}
+	s := &session{greetedConn: *gc, c: c, callbackConn: gc.conn, budget: callBudget{heartbeat: gc.heartbeat}}
 	if err := s.subscribe(ctx, s.attach()); err != nil {
 		s.close(asError(err))
 		return nil, err
@@ -89,6 +89,7 @@ func (s *session) subscribe(ctx context.Context, args *protocol.SubscribeArgs) e
 
 // serveCallbacks starts the goroutine that serves the server's calls.
 func (s *session) serveCallbacks() {
+	s.callbackConn.OnReplied = s.callServed
 	s.running.Go(func() { s.callbackConn.Serve(protocol.CallbackService, &callback{s}) })
 }
 
