@@ -15,21 +15,38 @@ const (
 // callBudget bounds the calls of one session that bring no event, whatever their
 // method and arguments are: each takes one of budgetAtOnce; budgetPerHeartbeat come
 // back in the time of a heartbeat, and one with each call that brings events.
-type callBudget struct {
-	heartbeat time.Duration
-	spent     time.Duration // as the time in which it comes back
-	last      time.Time     // when spent was right
+type callBudget struct{ bucket }
+
+func newCallBudget(heartbeat time.Duration) callBudget {
+	return callBudget{bucket{each: heartbeat / budgetPerHeartbeat, most: budgetAtOnce}}
 }
 
 // count counts a call, and reports whether it exceeds the budget.
 func (b *callBudget) count(broughtEvents bool) (over bool) {
-	each, now := b.heartbeat/budgetPerHeartbeat, time.Now()
-	b.spent = max(0, b.spent-now.Sub(b.last))
-	b.last = now
 	if broughtEvents {
-		b.spent = max(0, b.spent-each)
+		b.spent = max(0, b.spent-b.each)
 		return false
 	}
-	b.spent += each
-	return b.spent > budgetAtOnce*each
+	return !b.take()
+}
+
+// bucket lets something happen most times at once, and then once in each. What is
+// not used is not saved up.
+type bucket struct {
+	each  time.Duration
+	most  int
+	spent time.Duration // the time in which everything comes back, when last was now
+	last  time.Time
+}
+
+// take reports whether it may happen now, and counts it if so.
+func (b *bucket) take() bool {
+	now := time.Now()
+	b.spent = max(0, b.spent-now.Sub(b.last))
+	b.last = now
+	if b.spent > time.Duration(b.most-1)*b.each {
+		return false
+	}
+	b.spent += b.each
+	return true
 }

@@ -10,7 +10,7 @@ import (
 // as come back with time and with events, exactly. What is not used is not saved up.
 func TestCallBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := callBudget{heartbeat: time.Second}
+		b := newCallBudget(time.Second)
 		takes := func(n int) {
 			t.Helper()
 			for i := range n {

@@ -1,6 +1,7 @@
 package momclient
 
 import (
+	"log/slog"
 	"math"
 	"time"
 
@@ -46,7 +47,7 @@ func (k *callback) Goodbye(g *protocol.Goodbye, _ *protocol.Nothing) error {
 
 func (k *callback) run(method func() error) error {
 	return duplex.RunMethod(func(v any, stack []byte) {
-		k.s.c.opts.Logger.Error("momclient: a call from the server panicked", "panic", v, "stack", string(stack))
+		k.s.c.panicLines.write(k.s.c.opts.Logger, slog.LevelError, "momclient: a call from the server panicked", "panic", v, "stack", string(stack))
 	}, method)
 }
 

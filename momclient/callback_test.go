@@ -17,7 +17,7 @@ import (
 // live returns a client's live session, without a connection.
 func live(opts Options) *session {
 	c := New("server", opts)
-	s := &session{c: c, budget: callBudget{heartbeat: time.Second}}
+	s := &session{c: c, budget: newCallBudget(time.Second)}
 	c.inbox.attach(s)
 	return s
 }

@@ -20,6 +20,8 @@ type Client struct {
 	inbox    *inbox    // the events that wait, and how far the client has got
 	handler  *consumer // the goroutine that calls the OnEvent handler
 
+	statusLines, endpointLines, panicLines logLimit // in the log
+
 	life    context.Context // ends with Close
 	endLife context.CancelFunc
 	running sync.WaitGroup // every goroutine except those that call handlers
@@ -50,7 +52,7 @@ func (c *Client) OnEvent(handler func(wire.Event)) { c.inbox.setHandler(handler)
 
 // OnConnection sets the handler of connection statuses. It is called for one
 // status at a time, in order, on a goroutine of the client other than that of
-// the OnEvent handler. If the handler blocks, the newest 256 statuses wait for
+// the OnEvent handler. If the handler blocks, the newest 64 statuses wait for
 // it.
 func (c *Client) OnConnection(handler func(ConnectionStatus)) {
 	c.mu.Lock()

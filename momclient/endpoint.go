@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
@@ -131,7 +132,7 @@ func (ep *endpoint) prove(nc net.Conn) {
 	})
 	if err != nil || !abort() {
 		nc.Close()
-		ep.c.opts.Logger.Info("momclient: a connection to the callback endpoint was turned away", "addr", nc.RemoteAddr().String(), "error", err)
+		ep.c.endpointLines.write(ep.c.opts.Logger, slog.LevelInfo, "momclient: a connection to the callback endpoint was turned away", "addr", nc.RemoteAddr().String(), "error", err)
 		return
 	}
 	select {

@@ -99,8 +99,10 @@ type Options struct {
 	OnPanic func(*PanicError)
 	// Logger, if not nil, logs each connection status, and each connection that
 	// was turned away from the callback endpoint. If both Logger and OnPanic are
-	// nil, a handler's panic is logged to slog.Default. The handler of Logger must
-	// return soon, because the client waits for it.
+	// nil, a handler's panic is logged to slog.Default. Of the lines of each kind,
+	// 100 come at once and then one a second; a line has the number of those that
+	// were left out before it. The handler of Logger must return soon, because the
+	// client waits for it.
 	Logger *slog.Logger
 }
 
@@ -122,7 +124,10 @@ func (o Options) withDefaults() Options {
 		o.Listen = net.Listen
 	}
 	if log := o.Logger; o.OnPanic == nil {
-		o.OnPanic = func(p *PanicError) { cmp.Or(log, slog.Default()).Error(p.Error(), "stack", string(p.Stack)) }
+		lines := new(logLimit)
+		o.OnPanic = func(p *PanicError) {
+			lines.write(cmp.Or(log, slog.Default()), slog.LevelError, p.Error(), "stack", string(p.Stack))
+		}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -45,7 +45,7 @@ func (c *Client) newSession(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{greetedConn: *gc, c: c, callbackConn: gc.conn, budget: callBudget{heartbeat: gc.heartbeat}}
+	s := &session{greetedConn: *gc, c: c, callbackConn: gc.conn, budget: newCallBudget(gc.heartbeat)}
 	if err := s.subscribe(ctx, s.attach()); err != nil {
 		s.close(asError(err))
 		return nil, err

@@ -2,12 +2,14 @@ package momclient
 
 import (
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 )
 
 // ConnectionKind is what happened to the connection.
@@ -77,7 +79,7 @@ func (s ConnectionStatus) String() string {
 func (c *Client) report(s ConnectionStatus) {
 	s.Time, s.Server = time.Now(), c.addr
 	c.statuses.push(s)
-	c.opts.Logger.Info("momclient: connection", "server", c.addr, "status", s.String())
+	c.statusLines.write(c.opts.Logger, slog.LevelInfo, "momclient: connection", "server", c.addr, "status", duplex.Clip(s.String(), maxLine))
 }
 
 // failure returns the status of an attempt that failed with err: the connection
@@ -99,9 +101,12 @@ type statuses struct {
 	wait []ConnectionStatus
 }
 
+// maxLine bounds the text of a status in the log, in bytes.
+const maxLine = 1024
+
 // maxStatuses bounds the statuses that wait for a handler that does not return.
 // The oldest are discarded.
-const maxStatuses = 256
+const maxStatuses = 64
 
 func (q *statuses) push(s ConnectionStatus) {
 	q.mu.Lock()
