@@ -69,7 +69,7 @@ func (s *session) take(b *protocol.Batch) (credit protocol.Credit, err error) {
 		return credit, wire.Errorf(wire.ProtocolError, "%s sent a batch that is inconsistent or out of order", s.c.addr)
 	}
 	ch := &chunk{
-		session: s, decoder: s.decoder, data: b.Events, left: int(b.Count), snapshot: b.Snapshot > 0,
+		from: s.c.addr, epoch: s.epoch, decoder: s.decoder, data: b.Events, left: int(b.Count), snapshot: b.Snapshot > 0,
 		floor: s.next, end: b.Next, after: position{cursor: wire.Cursor{Epoch: s.epoch, Seq: b.Next - 1}, renew: b.Pending > 0},
 	}
 	if credit, err = s.c.inbox.push(s, ch, b.Missed); err == nil {

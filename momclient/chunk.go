@@ -1,6 +1,8 @@
 package momclient
 
 import (
+	"github.com/google/uuid"
+
 	"mom.internal/wire"
 	"mom.internal/wire/protocol"
 )
@@ -15,10 +17,11 @@ type position struct {
 // chunk is the events of one batch that have not been taken, as they came. Each
 // is decoded when a consumer takes it, because encoded events are small.
 type chunk struct {
-	session *session
-	data    []byte
-	left    int      // events that have not been taken; guarded by the inbox
-	after   position // the client's position after the last event; guarded by the inbox
+	from  string    // the server's address, for errors; the session itself is not kept, because it holds a connection
+	epoch uuid.UUID // of the server
+	data  []byte
+	left  int      // events that have not been taken; guarded by the inbox
+	after position // the client's position after the last event; guarded by the inbox
 
 	// Owned by the consumer that the inbox lets decode the chunk.
 	decoder  *protocol.EventDecoder // of the session
@@ -44,12 +47,12 @@ func (ch *chunk) decode(left int) (*wire.Event, error) {
 		return nil, err
 	}
 	if ev.Seq >= ch.end || !ch.snapshot && ev.Seq < ch.floor {
-		return nil, wire.Errorf(wire.ProtocolError, "%s sent event %d out of order", ch.session.c.addr, ev.Seq)
+		return nil, wire.Errorf(wire.ProtocolError, "%s sent event %d out of order", ch.from, ev.Seq)
 	}
 	if !ch.snapshot {
 		ch.floor = ev.Seq + 1
 	}
-	ev.Epoch, ev.Snapshot = ch.session.epoch, ch.snapshot
+	ev.Epoch, ev.Snapshot = ch.epoch, ch.snapshot
 	ev.Missed, ch.missed = ch.missed, 0
 	return ev, nil
 }

@@ -47,9 +47,31 @@ func (c *Client) deliverEvents() {
 func (c *Client) next(consumer *consumer, ev *wire.Event) (delivery, bool) {
 	d, ok := c.inbox.next(consumer, ev)
 	if d.session != nil && d.credit != nil {
-		d.session.conn.Client().Go(protocol.MethodCredit, d.credit, &protocol.Nothing{}, nil) // nobody waits for the reply
+		d.session.announce(d.credit)
 	}
 	return d, ok
+}
+
+// maxAnnounced bounds the announcements of credit that the server has not answered,
+// because net/rpc keeps each until the answer comes.
+const maxAnnounced = 256
+
+// announce calls the server's Credit, and does not wait for the reply. It ends the
+// session if the server leaves too many of these calls unanswered.
+func (s *session) announce(credit *protocol.Credit) {
+	for answered := true; answered; {
+		select {
+		case <-s.announced:
+			s.unanswered.Add(-1)
+		default:
+			answered = false
+		}
+	}
+	if s.unanswered.Add(1) > maxAnnounced {
+		s.conn.Close(wire.Errorf(wire.Timeout, "%s has not answered %d calls", s.c.addr, maxAnnounced))
+		return
+	}
+	s.conn.Client().Go(protocol.MethodCredit, credit, &protocol.Nothing{}, s.announced)
 }
 
 // deliverStatuses calls the OnConnection handler for each status, until the

@@ -2,7 +2,10 @@ package momclient_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +16,8 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/attack"
 	"mom.internal/wire/wiretest/harness"
 	"mom.internal/wire/wiretest/invariant"
 )
@@ -412,4 +417,35 @@ func (l panicLog) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	return nil
+}
+
+// TestUnansweredCredit: a server that sends events, and answers none of the calls that
+// give it credit, is left after as many of them as the client keeps.
+func TestUnansweredCredit(t *testing.T) {
+	harness.Bubble(t, func(s *harness.Server) {
+		enc := protocol.NewEventEncoder()
+		s.Play(func(nc net.Conn) {
+			greeted(nc)
+			go io.Copy(io.Discard, nc)
+			nc.Write(notify(batch{Next: 2, Count: 1, Types: enc.Types(), Events: eventBytes(t, enc, 1, 0)}))
+			for seq := uint64(2); ; seq++ {
+				time.Sleep(time.Millisecond)
+				call := attack.NextCall("Callback.Notify", &batch{Next: seq + 1, Count: 1, Events: eventBytes(t, enc, seq, 0)})
+				if _, err := nc.Write(attack.Frame(1, call)); err != nil {
+					return
+				}
+			}
+		})
+		c := s.Client(momclient.Options{Queue: 1})
+		end := endingOf(c)
+		c.MustSubscribe()
+		time.Sleep(time.Second)
+		if err := end.is(); !errors.Is(err, wire.Timeout) || !strings.Contains(err.Error(), "has not answered 256 calls") {
+			t.Errorf("ended with %v", err)
+		}
+		if n := len(c.Take()); n != 257 {
+			t.Errorf("after %d events", n)
+		}
+		c.Close()
+	})
 }

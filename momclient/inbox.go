@@ -31,7 +31,9 @@ import (
 //   - The cursor is never past an event that waits, nor past missed events that
 //     no event has announced, nor within a snapshot. It is past an event that is
 //     being handled only if a later event has already been handled.
-//   - events and bytes are the sums over chunks.
+//   - events and bytes are the sums over chunks, and streams is the number of their
+//     decoders, each of which holds the types of a session. A session that begins
+//     when there are more than maxStreams gets no credit until there are fewer.
 type inbox struct {
 	limit      int // events that may wait
 	limitBytes int // bytes of events that may wait; the last event may go over
@@ -58,10 +60,14 @@ type inbox struct {
 	// Credit.
 	events        int             // in chunks
 	bytes         int             // of data in chunks
+	streams       int             // decoders in chunks
 	received      uint64          // events that were pushed in this session
 	receivedBytes uint64          // of data of these events
 	advertised    protocol.Credit // last announced to the server
 }
+
+// maxStreams bounds the sessions whose events wait.
+const maxStreams = 16
 
 // consumer takes events: the goroutine that calls the OnEvent handler, or one
 // range loop.
@@ -176,6 +182,9 @@ func (in *inbox) push(s *session, ch *chunk, missed uint64) (protocol.Credit, er
 
 // append appends the chunk to those that wait. mu is held.
 func (in *inbox) append(ch *chunk) {
+	if last := len(in.chunks) - 1; last < 0 || in.chunks[last].decoder != ch.decoder {
+		in.streams++
+	}
 	in.chunks = append(in.chunks, ch)
 	in.events += ch.left
 	in.received += uint64(ch.left)
@@ -297,7 +306,7 @@ func (in *inbox) failChunk(err error) {
 func (in *inbox) rewind() {
 	in.chunks = nil
 	in.endDecoding()
-	in.events, in.bytes = 0, 0
+	in.events, in.bytes, in.streams = 0, 0, 0
 	in.queued, in.missed = in.handled, 0
 	if in.busy {
 		in.queued = in.handling
@@ -319,9 +328,9 @@ func (in *inbox) take(ch *chunk, seq uint64) delivery {
 	switch {
 	case ch.left > 0 && ch.snapshot:
 		// ch.after may have come in a later batch, of another epoch.
-		after = position{cursor: wire.Cursor{Epoch: ch.session.epoch, Seq: ch.end - 1}, renew: true}
+		after = position{cursor: wire.Cursor{Epoch: ch.epoch, Seq: ch.end - 1}, renew: true}
 	case ch.left > 0:
-		after = position{cursor: wire.Cursor{Epoch: ch.session.epoch, Seq: seq}}
+		after = position{cursor: wire.Cursor{Epoch: ch.epoch, Seq: seq}}
 	default:
 		in.dropOldest()
 	}
@@ -332,10 +341,14 @@ func (in *inbox) take(ch *chunk, seq uint64) delivery {
 
 // dropOldest removes the oldest chunk. mu is held.
 func (in *inbox) dropOldest() {
-	in.bytes -= len(in.chunks[0].data)
+	oldest := in.chunks[0]
+	in.bytes -= len(oldest.data)
 	in.chunks[0] = nil // so that the data can be collected
 	if in.chunks = in.chunks[1:]; len(in.chunks) == 0 {
 		in.chunks = nil
+	}
+	if in.chunks == nil || in.chunks[0].decoder != oldest.decoder {
+		in.streams--
 	}
 }
 
@@ -396,6 +409,9 @@ func (in *inbox) move(to position) {
 // there is room for on top. It records that credit as announced to the server. mu
 // is held.
 func (in *inbox) advertise() protocol.Credit {
+	if in.streams > maxStreams {
+		return in.advertised
+	}
 	in.advertised = in.advertised.Max(protocol.Credit{
 		Events: in.received + uint64(max(0, in.limit-in.events)),
 		Bytes:  in.receivedBytes + uint64(max(0, in.limitBytes-in.bytes)),
@@ -411,7 +427,7 @@ func (in *inbox) advertise() protocol.Credit {
 func (in *inbox) creditUpdate() *protocol.Credit {
 	events, bytes := in.limit-in.limit/2, in.limitBytes-in.limitBytes/2
 	low := in.advertised.Events < in.received+uint64(events) || in.advertised.Bytes < in.receivedBytes+uint64(bytes)
-	if !low || in.limit-in.events < events || in.limitBytes-in.bytes < bytes {
+	if !low || in.streams > maxStreams || in.limit-in.events < events || in.limitBytes-in.bytes < bytes {
 		return nil
 	}
 	credit := in.advertise()

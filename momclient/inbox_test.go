@@ -68,7 +68,7 @@ func (in *testInbox) chunk(first, last uint64) *chunk {
 func (in *testInbox) chunkOf(seqs ...uint64) *chunk {
 	var known protocol.SentDefs
 	ch := &chunk{
-		session: in.session, decoder: in.session.decoder, left: len(seqs),
+		from: "server", epoch: in.session.epoch, decoder: in.session.decoder, left: len(seqs),
 		after: position{cursor: wire.Cursor{Epoch: in.session.epoch}},
 	}
 	for _, seq := range seqs {
@@ -587,5 +587,35 @@ func TestInboxBegunAgain(t *testing.T) {
 	in.mu.Unlock()
 	if from := in.connect(epoch); from.cursor.Seq != 4 {
 		t.Errorf("another session begins at %+v", from)
+	}
+}
+
+// TestStreamsThatWait: while events of too many sessions wait, a further session gets
+// no credit. It gets some when one of them has none left that waits, and rewinding
+// forgets them all.
+func TestStreamsThatWait(t *testing.T) {
+	in := newTestInbox(t, 100, 1<<20)
+	credit := func() uint64 { in.connect(uuid.UUID{9}); return in.advertised.Events }
+	for seq := range uint64(maxStreams + 1) {
+		if got := credit(); got != 100-2*seq {
+			t.Errorf("session %d has credit for %d", seq, got)
+		}
+		in.push(in.session, in.chunk(2*seq+1, 2*seq+1), 0)
+		in.push(in.session, in.chunk(2*seq+2, 2*seq+2), 0)
+	}
+	if got := credit(); got != 0 {
+		t.Errorf("one more has credit for %d", got)
+	}
+	var ev wire.Event
+	for want := range 2 {
+		d, ok := in.next(in.byHandler, &ev)
+		if !ok || (d.credit != nil) != (want == 1) || want == 1 && d.credit.Events != 100-2*maxStreams {
+			t.Errorf("event %d: %v, credit %v", ev.Seq, ok, d.credit)
+		}
+		in.done(d)
+	}
+	in.rewind()
+	if got := credit(); got != 100 || in.streams != 0 {
+		t.Errorf("after rewinding: credit for %d, %d streams", got, in.streams)
 	}
 }

@@ -24,6 +24,9 @@ type session struct {
 	accepted     atomic.Bool // reply has come
 	gotBatch     bool        // a batch has come; guarded by the inbox
 
+	announced  chan *rpc.Call // answers to announcements of credit
+	unanswered atomic.Int64   // announcements that are not answered, or whose answer is in announced
+
 	running sync.WaitGroup // the goroutines that serve the connections, and the one that waits for reply
 
 	// Owned by the goroutine that serves callbackConn.
@@ -45,7 +48,9 @@ func (c *Client) newSession(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{greetedConn: *gc, c: c, callbackConn: gc.conn, budget: newCallBudget(gc.heartbeat)}
+	s := &session{
+		greetedConn: *gc, c: c, callbackConn: gc.conn, budget: newCallBudget(gc.heartbeat), announced: make(chan *rpc.Call, maxAnnounced),
+	}
 	if err := s.subscribe(ctx, s.attach()); err != nil {
 		s.close(asError(err))
 		return nil, err

@@ -94,7 +94,7 @@ var plantedBugs = []plantedBug{
 		{"momclient/inbox.go", "\tcase missed > 0:\n", ""},
 	}, []string{invariant.Sum}, tests{}},
 	{"place in another epoch", []edit{
-		{"momclient/inbox.go", "after = position{cursor: wire.Cursor{Epoch: ch.session.epoch, Seq: seq}}", "after.cursor.Seq = seq"},
+		{"momclient/inbox.go", "after = position{cursor: wire.Cursor{Epoch: ch.epoch, Seq: seq}}", "after.cursor.Seq = seq"},
 	}, []string{invariant.Ended, invariant.Sum}, tests{}},
 	{"half a message taken for a write", []edit{
 		{"momserver/drop.go", "case wire.Stalled:\n\t\treturn ReasonStalled", "case wire.Stalled:\n\t\treturn ReasonWriteTimeout"},
