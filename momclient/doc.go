@@ -16,9 +16,10 @@
 // [Client.Subscribe]. A store that commits many events at once loops over
 // [Client.Batches]. [Client.OnConnection] reports what happens to the connection.
 // [Client.Cursor] returns what to keep across a restart of the application.
-// [Client.History] and [Client.Jobs] ask for cached events without a subscription.
-// [Client.Wait] waits for runs to end. There is an example for each of these. Package
-// jobs keeps the state of all jobs from their events.
+// [Client.History] and [Client.Jobs] ask for cached events without a subscription,
+// and [Client.HistorySeq] and [Client.JobsSeq] do it in a range loop, a page at a
+// time. [Client.Wait] waits for runs to end. There is an example for each of these.
+// Package jobs keeps the state of all jobs from their events.
 //
 // # Order
 //
@@ -52,9 +53,15 @@
 // Every method may be called from inside a handler, or from the body of a loop.
 // History, Jobs, Subscribe, Unsubscribe and Close wait for the server, each for a
 // bounded time, except that Subscribe with AutoReconnect waits as long as its
-// context allows. Wait waits as long as its context allows.
+// context allows, and so does Wait. Each turn of HistorySeq and JobsSeq waits for a
+// bounded time; the loop itself may take any time.
 //
 // # Fault
+//
+// What a server can make a client hold is bounded in bytes of memory: by
+// [Options.QueueBytes], [Options.MaxMessage] and [Options.ResultBytes]. Calls of a
+// server that bring no event have a budget, of 256 at once and four for each
+// heartbeat.
 //
 // If a handler panics, the panic goes to [Options.OnPanic] or to the log, and the
 // next event comes. If the server breaks the protocol or exceeds a bound, the

@@ -29,7 +29,7 @@ func (c *Client) History(ctx context.Context, since wire.Cursor, n int) ([]wire.
 	a, end := c.newAsker(ctx, true)
 	defer end()
 	err := a.history(&since, n, res.add)
-	return res.events, since, res.error(err)
+	return res.events, since, res.end(err)
 }
 
 // HistorySeq returns the cached events after since, oldest first, as a range loop.
@@ -57,7 +57,7 @@ func (c *Client) Jobs(ctx context.Context) ([]wire.Event, error) {
 	res := result{c: c, use: "use JobsSeq"}
 	a, end := c.newAsker(ctx, true)
 	defer end()
-	return res.events, res.error(a.jobs(res.add))
+	return res.events, res.end(a.jobs(res.add))
 }
 
 // JobsSeq returns the latest event of each job that the server knows, in the order
@@ -94,8 +94,8 @@ func (r *result) add(ev *wire.Event) bool {
 	return !r.full
 }
 
-// error returns the error of the call that collected r, which ended with err.
-func (r *result) error(err error) error {
+// end returns the error of the call that collected r, which ended with err.
+func (r *result) end(err error) error {
 	if err == nil && r.full {
 		return wire.Errorf(wire.TooLarge, "momclient: %s has more events than the %d that fit into %d bytes of memory (Options.ResultBytes); %s",
 			r.c.addr, len(r.events), r.c.opts.ResultBytes, r.use)
@@ -213,7 +213,7 @@ func (a *asker) decode(page *protocol.Page, take func(*wire.Event) (bool, error)
 		if ev == nil {
 			return err == nil, err
 		}
-		if err := a.error(nil); err != nil {
+		if err := a.reason(nil); err != nil {
 			return false, err
 		}
 		ev.Epoch = page.Epoch
@@ -242,7 +242,7 @@ func (a *asker) page(method string, args any) (*protocol.Page, error) {
 	}
 	switch {
 	case err != nil:
-		return nil, a.error(err)
+		return nil, a.reason(err)
 	case page.Count > maxPageEvents:
 		return nil, wire.Errorf(wire.ProtocolError, "%s sent a page of %d events; at most %d are taken", a.c.addr, page.Count, maxPageEvents)
 	case page.Count > 0 && !a.whole:
@@ -288,8 +288,9 @@ func (a *asker) hangUp() {
 	}
 }
 
-// error returns err, or what ended the asker.
-func (a *asker) error(err error) error {
+// reason returns what ended the asker: Close, or the end of the context of the
+// caller, or else err.
+func (a *asker) reason(err error) error {
 	if a.c.life.Err() != nil {
 		return errClosed()
 	}

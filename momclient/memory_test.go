@@ -32,7 +32,7 @@ var smallBounds = momclient.Options{
 
 // The parts of the sum, as README has them.
 func queueHolds(o momclient.Options) int      { return 2*(o.QueueBytes+o.MaxMessage) + o.Queue*512 }
-func connectionHolds(o momclient.Options) int { return 3*o.MaxMessage + 4<<20 }
+func connectionHolds(o momclient.Options) int { return 3*o.MaxMessage + 8<<20 }
 
 // heap returns the bytes of heap that are in use.
 func heap() int {
@@ -119,7 +119,7 @@ func amplifiedPages(t *testing.T, o momclient.Options) func(nc net.Conn) {
 		Error         string
 	}
 	var frames [][]byte
-	for first := uint64(1); len(frames) < 20; {
+	for first := uint64(1); len(frames) < 10; {
 		enc := protocol.NewEventEncoder()
 		page := protocol.Page{Epoch: uuid.UUID{1}, Types: enc.Types(), More: true}
 		for len(page.Events) < o.MaxMessage-4<<10 {
@@ -200,12 +200,12 @@ func TestWhatAClientHolds(t *testing.T) {
 			if err != nil {
 				break
 			}
-			if turns++; turns%2003 == 0 {
+			if turns++; turns%1003 == 0 {
 				most = max(most, heap()-before)
 			}
 		}
 		within(t, "everything", most, queueHolds(o)+o.ResultBytes+2*connectionHolds(o))
-		if turns < 10_000 {
+		if turns < 5_000 {
 			t.Errorf("%d turns", turns)
 		}
 		runtime.KeepAlive(events)

@@ -62,7 +62,8 @@ type Options struct {
 	// most.
 	Queue int
 	// QueueBytes bounds the bytes of encoded events that wait for the handler;
-	// 16 MiB. The last event may go over it, by MaxMessage at most.
+	// 16 MiB. The last event may go over it, by MaxMessage at most. While events of
+	// more than 16 connections wait, a further one gets none.
 	QueueBytes int
 	// ResultBytes bounds the events that a call of History or Jobs returns, and
 	// those of a Batch, in bytes of memory; 64 MiB. An event counts with its texts
