@@ -43,7 +43,7 @@ func (c *Client) dialAndGreet(ctx context.Context) (*greetedConn, error) {
 	deadline := time.Now().Add(c.opts.DialTimeout)
 	dialCtx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	dialled, err := c.opts.callFunc(dialCtx, &c.funcs.dialContext, func() (any, error) { return c.opts.DialContext(dialCtx, "tcp", c.addr) })
+	dialled, err := c.callFunc(dialCtx, &c.funcs.dialContext, func() (any, error) { return c.opts.DialContext(dialCtx, "tcp", c.addr) })
 	if err != nil {
 		return nil, c.dialError(err)
 	}
@@ -105,7 +105,7 @@ func (c *Client) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
 		cfg.ServerName, _, _ = net.SplitHostPort(c.addr)
 	}
 	tc := tls.Client(nc, cfg)
-	_, err := c.opts.callFunc(ctx, &c.funcs.tls, func() (any, error) { return nil, tc.HandshakeContext(ctx) })
+	_, err := c.callFunc(ctx, &c.funcs.tls, func() (any, error) { return nil, tc.HandshakeContext(ctx) })
 	return protocol.HardClose(tc), err
 }
 

@@ -66,7 +66,7 @@ func (c *Client) listen(ctx context.Context, local net.Addr) (*endpoint, error) 
 	if err != nil {
 		return nil, wire.Errorf(wire.BadRequest, "the callback address %q is not host:port", c.opts.CallbackAddr)
 	}
-	opened, err := c.opts.callFunc(ctx, &c.funcs.listen, func() (any, error) { return c.opts.Listen("tcp", c.opts.CallbackAddr) })
+	opened, err := c.callFunc(ctx, &c.funcs.listen, func() (any, error) { return c.opts.Listen("tcp", c.opts.CallbackAddr) })
 	if err != nil {
 		code := wire.BadRequest
 		if isTemporary(err) || errors.Is(err, duplex.ErrAbandoned) || errors.Is(err, wire.Busy) || port == "0" && errors.Is(err, errAddrInUse) { // all ports are in use

@@ -158,11 +158,11 @@ func (f *optionFuncs) setNames() {
 
 // callFunc runs call, which calls f, and waits for call until shortly after the
 // end of ctx. A panic becomes an error.
-func (o *Options) callFunc(ctx context.Context, f *duplex.UserFunc, call func() (any, error)) (any, error) {
+func (c *Client) callFunc(ctx context.Context, f *duplex.UserFunc, call func() (any, error)) (any, error) {
 	result, err := f.Call(ctx, call)
 	var panicked *duplex.Panic
 	if errors.As(err, &panicked) {
-		o.Logger.Error("momclient: "+f.Name+" panicked", "panic", panicked.Value, "stack", string(panicked.Stack))
+		c.panicLines.write(c.opts.Logger, slog.LevelError, "momclient: "+f.Name+" panicked", "panic", panicked.Value, "stack", string(panicked.Stack))
 	}
 	return result, err
 }
