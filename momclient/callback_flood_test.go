@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,6 +19,7 @@ import (
 	"mom.internal/wire"
 	"mom.internal/wire/protocol"
 	"mom.internal/wire/wiretest/attack"
+	"mom.internal/wire/wiretest/harness"
 )
 
 // flood returns n calls of a method, after the reply to Subscribe.
@@ -61,6 +63,48 @@ func TestFloodOfCalls(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		t.Logf("%s: %d bytes sent, %d allocated, %v", name, len(lie), c.Bytes, c.Time)
+	}
+}
+
+// TestFloodOverDialBack: on the connection that the server has dialled back, calls
+// without an event have the same budget, and there is no call to reply to. On the
+// other connection no call is served.
+func TestFloodOverDialBack(t *testing.T) {
+	types := protocol.NewEventEncoder().Types()
+	beat := attack.Frame(1, attack.NextCall("Callback.Notify", &batch{Next: 1, Missed: 1}))
+	first := attack.Frame(1, attack.Call("Callback.Notify", &batch{Next: 1, Types: types}))
+	for name, test := range map[string]struct {
+		say   []byte
+		own   bool // a call on the client's own connection instead
+		ended string
+	}{
+		"within":           {slices.Concat(first, bytes.Repeat(beat, 255)), false, ""},
+		"over":             {slices.Concat(first, bytes.Repeat(beat, 256)), false, "made too many calls without an event"},
+		"a reply":          {welcomed(), false, "sent more replies than there were calls"},
+		"a call to no one": {nil, true, "nothing is served here"},
+	} {
+		harness.Bubble(t, func(s *harness.Server) {
+			calls(s, func(l *caller, args *protocol.SubscribeArgs) error {
+				nc := l.prove(args)
+				go io.Copy(io.Discard, nc)
+				time.AfterFunc(time.Second, func() {
+					if test.own {
+						l.conn.Client().Go("Callback.Notify", &batch{Next: 1}, &protocol.Ack{}, nil)
+						return
+					}
+					nc.Write(test.say)
+				})
+				return nil
+			})
+			c := dialledBack(s, momclient.Options{})
+			end := endingOf(c)
+			c.MustSubscribe()
+			time.Sleep(2 * time.Second)
+			if err := end.is(); (err == nil) != (test.ended == "") || err != nil && (!errors.Is(err, wire.ProtocolError) || !strings.Contains(err.Error(), test.ended)) {
+				t.Errorf("%s: %v; want %q", name, err, test.ended)
+			}
+			c.Close()
+		})
 	}
 }
 
