@@ -2,11 +2,13 @@ package momserver
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 )
 
-// Reader returns a reader of r that counts the bytes that are read as Moved.
+// Reader returns a reader of r that counts the bytes that are read as Moved. It has
+// no other method of r, as Close or Len; that of a nil Package is r.
 func (p *Package) Reader(r io.Reader) io.Reader {
 	if p == nil {
 		return r
@@ -14,7 +16,8 @@ func (p *Package) Reader(r io.Reader) io.Reader {
 	return &movingReader{p, r}
 }
 
-// Writer returns a writer to w that counts the bytes that are written as Moved.
+// Writer returns a writer to w that counts the bytes that are written as Moved. It
+// has no other method of w; that of a nil Package is w.
 func (p *Package) Writer(w io.Writer) io.Writer {
 	if p == nil {
 		return w
@@ -47,6 +50,8 @@ func (m *movingWriter) Write(b []byte) (int, error) {
 // copyBuffers holds buffers of 64 KiB.
 var copyBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
+var errInvalidWrite = errors.New("momserver: the Writer has returned an impossible count")
+
 // Copy copies from src to dst until src ends, as io.Copy does, and returns how
 // many bytes were written. It counts bytes as sent when they have been read, and
 // as received when they have been written. When ctx is done, Copy returns its
@@ -61,6 +66,9 @@ func (p *Package) Copy(ctx context.Context, dst io.Writer, src io.Reader) (writt
 		n, readErr := src.Read(buf[:])
 		if n > 0 {
 			w, err := dst.Write(buf[:n])
+			if w < 0 || w > n {
+				return written, errInvalidWrite
+			}
 			written += int64(w)
 			p.add(int64(n), int64(w))
 			if err == nil && w < n {

@@ -26,7 +26,8 @@
 //
 // # Monitoring never stops the mirroring
 //
-// Run and Package always call their function, whatever the server refuses. Calls
+// Run always calls its function, whatever the server refuses, and so does Package
+// until the run has ended. Calls
 // that report progress return no error; what makes no sense is counted and
 // ignored. A nil *Server, *Job or *Package is switched off, so a program needs no
 // branch for mirroring without monitoring. With [Config.Strict], a program does not

@@ -51,7 +51,9 @@ type Job struct {
 	mu          sync.Mutex // guards all below and the fields of the packages; held during Publish, which does not wait
 	unpublished bool       // because the run was refused, or because the server was shut down
 	ended       bool
-	failure     error // as Failure returns it
+	failure     error    // as Failure returns it
+	failureText string   // of failure
+	lines       []func() // log lines that wait for mu to be free; see unlock
 	began       time.Time
 	initialized time.Time // when JobInitialized was published last
 	item        string    // that the run works on before its first package
@@ -70,7 +72,7 @@ type account struct {
 	started         int             // packages
 	brokenOff       int             // open packages with a brokenOff
 	differing       int             // completed packages that moved more or less than their FileSize
-	packageFailure  error           // of the first package that failed
+	packageFailure  *cause          // of the first package that failed
 }
 
 // JobID returns the ID of the job that mirrors what the parts name, such as a
@@ -116,7 +118,7 @@ func (s *Server) startJob(jobID uuid.UUID, init *wire.InitializeData) (*Job, err
 	}
 	j := newJob(s, jobID, init)
 	j.mu.Lock() // before a Shutdown can find it, and end it before it has begun
-	defer j.mu.Unlock()
+	defer j.unlock()
 	if !s.addJob(j) {
 		return nil, wire.Errorf(wire.Closed, "momserver: StartJob after Shutdown or Close")
 	}
@@ -148,6 +150,53 @@ func (s *Server) checkInit(init *wire.InitializeData) error {
 	return nil
 }
 
+// unlock unlocks mu, and then writes the log lines that came meanwhile, because a
+// Logger may call the Job.
+func (j *Job) unlock() {
+	lines := j.lines
+	j.lines = nil
+	j.mu.Unlock()
+	for _, write := range lines {
+		write()
+	}
+}
+
+// cause is why a run or a package ends. It is made without mu, because an error of
+// the caller may call the Job when it is asked for its text.
+type cause struct {
+	err     error
+	text    string
+	outcome wire.Outcome
+}
+
+func causeOf(why error) (r cause) {
+	r = cause{why, "no reason given", wire.Failed}
+	if why == nil {
+		r.err = errors.New(r.text)
+		return r
+	}
+	defer func() {
+		if v := recover(); v != nil { // as of a nil pointer that is no nil error
+			r.text = fmt.Sprintf("an error of type %T, whose methods panic: %v", why, v)
+			r.err = errors.New(r.text)
+		}
+	}()
+	r.text = why.Error()
+	if errors.Is(why, context.Canceled) {
+		r.outcome = wire.Cancelled
+	}
+	return r
+}
+
+// packagesFailed is the failure of a run that was completed past failed packages.
+type packagesFailed struct {
+	text  string
+	first error
+}
+
+func (e *packagesFailed) Error() string { return e.text }
+func (e *packagesFailed) Unwrap() error { return e.first }
+
 // JobID returns the ID of the job.
 func (j *Job) JobID() uuid.UUID {
 	if j == nil {
@@ -170,7 +219,7 @@ func (j *Job) Ended() bool {
 		return false
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	return j.ended
 }
 
@@ -183,7 +232,7 @@ func (j *Job) Failure() error {
 		return nil
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	return j.failure
 }
 
@@ -193,7 +242,7 @@ func (j *Job) Progress() wire.Progress {
 		return wire.Progress{}
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	return j.progressSoFar()
 }
 
@@ -208,11 +257,11 @@ func (j *Job) Complete() error {
 		return nil
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	if j.ended {
 		return j.errEnded(wire.JobCompleted)
 	}
-	for p := range j.open {
+	for _, p := range j.openPackages() {
 		if p.brokenOff == nil {
 			return wire.Errorf(wire.BadTransition, "momserver: cannot publish %v for job %q while package %d is %v; complete or fail the package first", wire.JobCompleted, j.init.Name, p.header.Number, p.state)
 		}
@@ -220,21 +269,35 @@ func (j *Job) Complete() error {
 	if err := j.failBrokenOff(); err != nil {
 		return err
 	}
-	if err := j.change(wire.Status{State: wire.JobCompleted, SentTime: j.began}, nil, j.sumUp); err != nil {
+	outcome := j.outcome()
+	if err := j.change(wire.Status{State: wire.JobCompleted, SentTime: j.began}, nil, func() { j.sumUp(outcome) }); err != nil {
 		return err
 	}
-	if p := j.progress; p.PackagesFailed > 0 {
-		j.failure = fmt.Errorf("momserver: %d of %d packages failed, the first with: %w", p.PackagesFailed, j.started, j.packageFailure)
+	switch p := &j.progress; {
+	case p.PackagesFailed > 0:
+		j.setFailure(cause{err: j.packageFailure.err, text: fmt.Sprintf("momserver: %d of %d packages failed, the first with: %s", p.PackagesFailed, j.started, j.packageFailure.text)})
+		j.failure = &packagesFailed{j.failureText, j.packageFailure.err}
+	case outcome == wire.Failed:
+		text := fmt.Sprintf("momserver: nothing was imported, and there were errors: %d", p.Errors)
+		j.setFailure(cause{err: errors.New(text), text: text})
 	}
 	return nil
 }
 
+// setFailure sets what Failure returns. mu is held.
+func (j *Job) setFailure(why cause) { j.failure, j.failureText = why.err, why.text }
+
+// outcome returns the outcome of the run if it is completed now. mu is held.
+func (j *Job) outcome() wire.Outcome {
+	end := wire.Event{Data: wire.TransferData{Initialize: j.init, Status: wire.Status{State: wire.JobCompleted, Final: true}, Progress: j.progress}}
+	return end.Outcome()
+}
+
 // sumUp adds to the log how the completed run went, and makes its totals what
 // was done if it succeeded. mu is held.
-func (j *Job) sumUp() {
+func (j *Job) sumUp(outcome wire.Outcome) {
 	p := &j.progress
-	end := wire.Event{Data: wire.TransferData{Status: wire.Status{State: wire.JobCompleted, Final: true}, Progress: *p}}
-	if outcome := end.Outcome(); outcome != wire.Succeeded {
+	if outcome != wire.Succeeded {
 		how, errs := "completed with errors", "errors"
 		if outcome == wire.Failed {
 			how = "nothing was imported"
@@ -247,9 +310,7 @@ func (j *Job) sumUp() {
 	if j.init.DryRun {
 		return // the totals are what would have been done
 	}
-	if p.PackagesFailed == 0 {
-		j.checkAnnounced()
-	}
+	j.checkAnnounced()
 	if p.PackagesFailed == 0 && p.Errors == 0 {
 		p.PackagesTotal, p.FilesTotal, p.BytesTotal = p.PackagesDone, p.FilesDone, p.BytesDone
 	}
@@ -260,13 +321,15 @@ func (j *Job) sumUp() {
 func (j *Job) checkAnnounced() {
 	p := &j.progress
 	var odd []string
-	if p.PackagesTotal > 0 && p.PackagesDone != p.PackagesTotal {
+	if p.PackagesTotal > 0 && p.PackagesDone+p.PackagesFailed != p.PackagesTotal {
 		odd = append(odd, fmt.Sprintf("%d of %d packages", p.PackagesDone, p.PackagesTotal))
 	}
-	if p.FilesTotal > 0 && p.FilesDone != p.FilesTotal && p.FilesDone+p.FilesSkipped != p.FilesTotal && p.FilesDone > 0 {
+	whole := p.PackagesFailed == 0                    // otherwise the rest is less anyway
+	counted := p.FilesDone > 0 || p.PackagesDone == 0 // the program may not count files
+	if p.FilesTotal > 0 && p.FilesDone != p.FilesTotal && p.FilesDone+p.FilesSkipped != p.FilesTotal && whole && counted {
 		odd = append(odd, fmt.Sprintf("%d of %d files", p.FilesDone, p.FilesTotal))
 	}
-	if p.BytesTotal > 0 && p.BytesDone != p.BytesTotal {
+	if p.BytesTotal > 0 && p.BytesDone != p.BytesTotal && whole {
 		odd = append(odd, fmt.Sprintf("%d of %d bytes", p.BytesDone, p.BytesTotal))
 	}
 	text := ""
@@ -291,7 +354,10 @@ func (j *Job) Fail(why error) error {
 
 // FailItem is Fail, and the log names item, the file or page at fault.
 func (j *Job) FailItem(item string, why error) error {
-	return j.fail(item, orUnknown(why), outcomeOf(why))
+	if j == nil {
+		return nil
+	}
+	return j.fail(item, causeOf(why))
 }
 
 // Cancel ends the run, because it is broken off on purpose: with ExportingError
@@ -300,56 +366,48 @@ func (j *Job) FailItem(item string, why error) error {
 // ends the open packages. Cancel returns a [wire.RunEnded] error after the end
 // of the run.
 func (j *Job) Cancel(why error) error {
-	return j.fail("", cmp.Or(why, context.Canceled), wire.Cancelled)
-}
-
-// outcomeOf returns the outcome of a run that why ends.
-func outcomeOf(why error) wire.Outcome {
-	if errors.Is(why, context.Canceled) {
-		return wire.Cancelled
-	}
-	return wire.Failed
-}
-
-// orUnknown returns why, or an error in its place if why is nil, because a
-// failure without a reason is a failure nevertheless.
-func orUnknown(why error) error {
-	return cmp.Or(why, errors.New("no reason given"))
-}
-
-func (j *Job) fail(item string, why error, outcome wire.Outcome) error {
 	if j == nil {
 		return nil
 	}
+	r := causeOf(cmp.Or(why, context.Canceled))
+	r.outcome = wire.Cancelled
+	return j.fail("", r)
+}
+
+func (j *Job) fail(item string, why cause) error {
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	if j.ended {
 		return j.errEnded(wire.ExportingError)
 	}
-	if err := j.change(wire.Status{State: wire.ExportingError, Outcome: outcome, SentTime: j.began}, nil, func() {
-		j.logEnd(nil, item, why, outcome)
-	}); err != nil {
+	return j.failLocked(nil, item, why)
+}
+
+// failLocked ends the run with ExportingError. p is the package at fault; nil for
+// none. mu is held.
+func (j *Job) failLocked(p *Package, item string, why cause) error {
+	if err := j.change(wire.Status{State: wire.ExportingError, Outcome: why.outcome, SentTime: j.began}, nil, func() { j.logEnd(p, item, why) }); err != nil {
 		return err
 	}
-	j.failure = why
+	j.setFailure(why)
 	return nil
 }
 
 // logEnd adds to the log why the run ends, and how many packages besides p are
 // open. mu is held.
-func (j *Job) logEnd(p *Package, item string, why error, outcome wire.Outcome) {
+func (j *Job) logEnd(p *Package, item string, why cause) {
 	open := len(j.open)
-	if p != nil {
+	if _, ok := j.open[p]; ok {
 		open--
 	}
 	if open > 0 {
 		j.logLocked(wire.SeverityProcessing, "", fmt.Sprintf("packages under way at the end of the run: %d", open))
 	}
 	severity := wire.SeverityError
-	if outcome == wire.Cancelled {
+	if why.outcome == wire.Cancelled {
 		severity = wire.SeverityWarning
 	}
-	j.logLocked(severity, item, why.Error())
+	j.logLocked(severity, item, why.text)
 }
 
 // Close ends the run, unless it has ended, with an ExportingError event that says
@@ -366,11 +424,12 @@ func (j *Job) abandon(why string) {
 		return
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	if j.ended {
 		return
 	}
-	j.failure = errors.New("momserver: " + why)
+	text := "momserver: " + why
+	j.setFailure(cause{err: errors.New(text), text: text})
 	if err := j.change(wire.Status{State: wire.ExportingError, SentTime: j.began}, nil, func() { j.logAbandoned(why) }); err != nil {
 		j.logUnpublishedEnd(err)
 		j.end()
@@ -385,7 +444,7 @@ func (j *Job) serverStops(why string) {
 		return
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	if j.ended || j.unpublished {
 		return
 	}
@@ -409,7 +468,18 @@ func (j *Job) logAbandoned(why string) {
 }
 
 func (j *Job) logUnpublishedEnd(err error) {
-	j.srv.cfg.Logger.Error("momserver: the event that ends a run could not be published", "job", j.jobID, "run", j.runID, "error", err)
+	j.later(func() {
+		j.srv.cfg.Logger.Error("momserver: the event that ends a run could not be published", "job", j.jobID, "run", j.runID, "error", err)
+	})
+}
+
+// later writes a log line when mu is free. A Logger that panics does not end the
+// program. mu is held.
+func (j *Job) later(write func()) {
+	j.lines = append(j.lines, func() {
+		defer func() { recover() }()
+		write()
+	})
 }
 
 // openPackages returns the open packages in the order of their numbers. mu is
@@ -426,7 +496,7 @@ func (j *Job) failBrokenOff() error {
 	}
 	for _, p := range j.openPackages() {
 		if p.brokenOff != nil {
-			if err := p.fail(p.brokenOffItem, p.brokenOff, wire.Failed); err != nil {
+			if err := p.fail(p.brokenOffItem, cause{p.brokenOff.err, p.brokenOff.text, wire.Failed}); err != nil {
 				return err
 			}
 		}
@@ -438,7 +508,7 @@ func (j *Job) failBrokenOff() error {
 func (j *Job) errEnded(state wire.State) error {
 	how := "it was completed"
 	if j.failure != nil {
-		how = duplex.Clip(j.failure.Error(), maxLogText)
+		how = duplex.Clip(j.failureText, maxLogText)
 	}
 	return wire.Errorf(wire.RunEnded, "momserver: cannot publish %v for job %q, because the run has ended: %s", state, j.init.Name, how)
 }
@@ -479,11 +549,21 @@ func (j *Job) change(status wire.Status, pkg *Package, change func()) error {
 }
 
 // publish publishes a change of the run, or of pkg if it is not nil, with the
-// log so far. If the event is refused, the log is kept for the next one. mu is
-// held.
+// log so far. If the event is refused, the log is kept for the next one. An event
+// that is too large for this server is no reason to refuse a change, except for
+// the start of a package: it is counted as refused, unless Config.Strict is set.
+// mu is held.
 func (j *Job) publish(status wire.Status, pkg *Package) error {
+	if pkg != nil && pkg.unpublished {
+		return nil // the run's next event has the log
+	}
 	if !j.unpublished {
-		if err := j.emit(status, pkg); err != nil {
+		err := j.emit(status, pkg)
+		if errors.Is(err, wire.TooLarge) && status.State != wire.PackageInitialized && status.State != wire.JobInitialized && !j.srv.cfg.Strict {
+			j.refused("momserver: a change of a run is not published", err)
+			err = nil
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -494,7 +574,9 @@ func (j *Job) publish(status wire.Status, pkg *Package) error {
 	return nil
 }
 
-// emit publishes an event as publish does, and changes nothing here. mu is held.
+// emit publishes an event as publish does, and changes nothing here. From an event
+// that is too large it leaves out one part after another, because a change of state
+// is worth more than its texts. mu is held.
 func (j *Job) emit(status wire.Status, pkg *Package) error {
 	status.Log = j.log
 	if j.logDropped > 0 {
@@ -504,17 +586,42 @@ func (j *Job) emit(status wire.Status, pkg *Package) error {
 		status.ReceivedTime = time.Now().UTC()
 	}
 	ev := wire.Event{JobID: j.jobID, RunID: j.runID, Data: wire.TransferData{Initialize: j.init, Status: status, Progress: j.progressSoFar()}}
+	var header wire.PackageHeader
+	var body wire.PackageBody
 	switch {
 	case pkg != nil:
-		ev.Data.Header, ev.Data.Body = &pkg.header, &pkg.body
+		header, body = pkg.header, pkg.body
+		ev.Data.Header, ev.Data.Body = &header, &body
 	case status.State == wire.JobInitialized && j.item != "":
-		ev.Data.Body = &wire.PackageBody{Item: j.item}
+		body.Item = j.item
+		ev.Data.Body = &body
 	}
 	err := j.srv.publish(&ev, true)
-	if errors.Is(err, wire.TooLarge) && len(status.Log) > 0 {
-		// A change of state is worth more than its log.
-		ev.Data.Status.Log = []wire.LogEntry{{Severity: ev.Severity(), Message: fmt.Sprintf("%d log entries left out: the event would be too large", len(status.Log))}}
+	if status.State == wire.PackageInitialized && len(status.Log) == 0 {
+		return err
+	}
+	for _, leaveOut := range [...]func(){
+		func() {
+			if n := len(status.Log); n > 0 {
+				ev.Data.Status.Log = []wire.LogEntry{{Severity: ev.Severity(), Message: fmt.Sprintf("%d log entries left out: the event would be too large", n)}}
+			}
+		},
+		func() { body.Item = "" },
+		func() { header.TargetFilePath = "" },
+		func() {
+			init := *j.init
+			init.Name, init.SourcePath, init.DestinationPath, init.DestinationRoot = duplex.Clip(init.Name, 64), "", "", ""
+			ev.Data.Initialize, ev.Data.Status.Log = &init, nil
+		},
+	} {
+		if !errors.Is(err, wire.TooLarge) {
+			break
+		}
+		leaveOut()
 		err = j.srv.publish(&ev, true)
+		if status.State == wire.PackageInitialized {
+			break // its other texts are the caller's
+		}
 	}
 	return err
 }

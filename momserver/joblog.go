@@ -32,7 +32,7 @@ func (j *Job) Note(item, message string) { j.note(wire.SeverityProcessing, item,
 
 func (j *Job) note(severity wire.Severity, item, message string) {
 	if j.lock() {
-		defer j.mu.Unlock()
+		defer j.unlock()
 		j.logLocked(severity, item, message)
 	}
 }

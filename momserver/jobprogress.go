@@ -18,7 +18,7 @@ func (j *Job) Expect(packages, files int, bytes int64) {
 	if !j.lock() {
 		return
 	}
-	defer j.mu.Unlock()
+	defer j.unlock()
 	if packages < 0 || files < 0 || bytes < 0 {
 		j.misused(negativeCount)
 		return
@@ -36,7 +36,7 @@ func (j *Job) Expect(packages, files int, bytes int64) {
 // because each package has an Item of its own.
 func (j *Job) Item(item string) {
 	if j.lock() {
-		defer j.mu.Unlock()
+		defer j.unlock()
 		j.item = clipFront(item, maxLogText)
 		j.repeatInitialized()
 	}
@@ -57,7 +57,7 @@ func (j *Job) addFiles(n int, count func(*wire.Progress) *int) {
 	if !j.lock() {
 		return
 	}
-	defer j.mu.Unlock()
+	defer j.unlock()
 	files := count(&j.progress)
 	if n < 0 || n > math.MaxInt-*files {
 		j.misused(negativeCount)
@@ -80,7 +80,7 @@ func (j *Job) lock() bool {
 	if j.failure == nil {
 		j.misused(afterComplete) // after a failure, other goroutines may still be at work
 	}
-	j.mu.Unlock()
+	j.unlock()
 	return false
 }
 
@@ -90,12 +90,27 @@ func (j *Job) repeatInitialized() {
 	if j.started > 0 || j.unpublished || time.Since(j.initialized) < j.srv.cfg.ProgressInterval {
 		return
 	}
-	if err := j.publish(wire.Status{State: wire.JobInitialized, SentTime: j.began}, nil); err != nil {
-		j.srv.progressRefused(err, j)
-		return
-	}
 	j.initialized = time.Now()
+	if err := j.publish(wire.Status{State: wire.JobInitialized, SentTime: j.began}, nil); err != nil {
+		j.refused("momserver: progress is not published", err)
+	}
 }
 
 // misused counts a misuse of the job. mu is held.
-func (j *Job) misused(kind misuse) { j.srv.misused(kind, "job", j.jobID, "run", j.runID) }
+func (j *Job) misused(kind misuse) { j.count(kind) }
+
+// count counts a misuse, and logs the first of its kind. mu is held.
+func (j *Job) count(kind misuse, args ...any) {
+	if j.srv != nil && j.srv.misuses.add(kind) {
+		j.later(func() {
+			j.srv.cfg.Logger.Warn("momserver: misuse of a Job or a Package is ignored; more of this kind is only counted",
+				append([]any{"kind", string(kind), "job", j.jobID, "run", j.runID}, args...)...)
+		})
+	}
+}
+
+// refused counts and logs that an event was refused. mu is held.
+func (j *Job) refused(message string, err error) {
+	j.srv.refused.Add(1)
+	j.later(func() { j.srv.logRefused(message, err, "job", j.jobID, "run", j.runID) })
+}

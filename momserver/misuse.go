@@ -22,25 +22,18 @@ const (
 	afterComplete misuse = "progress of a run that has been completed"
 )
 
-// misused counts and logs a misuse. args are further attributes of the log line.
-func (s *Server) misused(kind misuse, args ...any) {
-	if s == nil {
-		return
-	}
-	m := &s.misuses
+// add counts a misuse, and reports whether it is the first of its kind.
+func (m *misuses) add(kind misuse) (first bool) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.count++
-	first := !m.logged[kind]
-	if first {
+	if first = !m.logged[kind]; first {
 		if m.logged == nil {
 			m.logged = make(map[misuse]bool)
 		}
 		m.logged[kind] = true
 	}
-	m.mu.Unlock()
-	if first {
-		s.cfg.Logger.Warn("momserver: misuse of a Job or a Package is ignored; more of this kind is only counted", append([]any{"kind", string(kind)}, args...)...)
-	}
+	return first
 }
 
 // logRefused logs that a run or a package is not monitored.
@@ -48,12 +41,6 @@ func (s *Server) logRefused(message string, why error, args ...any) {
 	if s != nil {
 		s.cfg.Logger.Warn(message, append(args, "error", why)...)
 	}
-}
-
-// progressRefused counts and logs that an event which reports progress was refused.
-func (s *Server) progressRefused(err error, j *Job) {
-	s.refused.Add(1)
-	s.logRefused("momserver: progress is not published", err, "job", j.jobID, "run", j.runID)
 }
 
 func (m *misuses) total() uint64 {

@@ -27,8 +27,10 @@ type Package struct {
 	lastTransferring time.Time // when it was published
 	thousandths      int       // of it that have arrived, as counted in the job's openThousandths
 
-	brokenOff     error // why it was broken off on purpose; nil if it was not. See FailItem
+	brokenOff     *cause // why it was broken off on purpose; nil if it was not. See FailItem
 	brokenOffItem string
+
+	unpublished bool // because StartPackage has refused it; see Job.Package
 }
 
 // StartPackage publishes PackageInitialized for a package that has been made.
@@ -43,7 +45,7 @@ func (j *Job) StartPackage(header wire.PackageHeader, body wire.PackageBody) (*P
 		return nil, nil
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	if j.ended {
 		return nil, j.errEnded(wire.PackageInitialized)
 	}
@@ -69,6 +71,11 @@ func (j *Job) startPackage(header wire.PackageHeader, body wire.PackageBody) (*P
 		return nil, wire.Errorf(wire.BadRequest, "momserver: package %d has received %d bytes, more than a run can count", header.Number, header.SizeOfReceivedData)
 	}
 	if !j.unpublished && len(j.open) >= j.srv.cfg.MaxOpenPackages {
+		if err := j.failBrokenOff(); err != nil { // the run goes on without them
+			return nil, err
+		}
+	}
+	if !j.unpublished && len(j.open) >= j.srv.cfg.MaxOpenPackages {
 		return nil, wire.Errorf(wire.Full, "momserver: %d open packages of job %q already (Config.MaxOpenPackages)", len(j.open), j.init.Name)
 	}
 	now := time.Now().UTC()
@@ -82,9 +89,22 @@ func (j *Job) startPackage(header wire.PackageHeader, body wire.PackageBody) (*P
 	}
 	j.open[p] = struct{}{}
 	if err := j.failBrokenOff(); err != nil { // again with the next package
-		j.srv.progressRefused(err, j)
+		j.refused("momserver: progress is not published", err)
 	}
 	return p, nil
+}
+
+// refusedPackage returns a package that is not published, because StartPackage has
+// refused it, but counts in the run. It returns nil after the end of the run.
+func (j *Job) refusedPackage(header wire.PackageHeader, body wire.PackageBody) *Package {
+	j.mu.Lock()
+	defer j.unlock()
+	if j.ended {
+		return nil
+	}
+	header.FileSize, header.SizeOfSentData, header.SizeOfReceivedData, body.Files = max(0, header.FileSize), 0, 0, max(0, body.Files)
+	j.started++
+	return &Package{job: j, header: header, body: body, state: wire.PackageInitialized, since: time.Now().UTC(), unpublished: true}
 }
 
 // Header returns the package's header with the bytes moved so far.
@@ -93,7 +113,7 @@ func (p *Package) Header() wire.PackageHeader {
 		return wire.PackageHeader{}
 	}
 	p.job.mu.Lock()
-	defer p.job.mu.Unlock()
+	defer p.job.unlock()
 	return p.header
 }
 
@@ -104,7 +124,7 @@ func (p *Package) Item(item string) {
 		return
 	}
 	p.job.mu.Lock()
-	defer p.job.mu.Unlock()
+	defer p.job.unlock()
 	p.body.Item = clipFront(item, maxLogText)
 }
 
@@ -116,7 +136,7 @@ func (p *Package) Expect(files int, bytes int64) {
 		return
 	}
 	p.job.mu.Lock()
-	defer p.job.mu.Unlock()
+	defer p.job.unlock()
 	switch {
 	case files < 0 || bytes < 0:
 		p.misused(negativeCount)
@@ -155,7 +175,7 @@ func (p *Package) add(sent, received int64) {
 	}
 	j, h := p.job, &p.header
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	switch {
 	case j.ended && !p.over():
 		return // another goroutine has ended the run
@@ -180,9 +200,10 @@ func (p *Package) Retry(n int64, item string, why error) {
 	if p == nil {
 		return
 	}
+	r := causeOf(why)
 	j, h := p.job, &p.header
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	switch {
 	case j.ended && !p.over():
 		return
@@ -201,7 +222,7 @@ func (p *Package) Retry(n int64, item string, why error) {
 	j.openBytes -= back
 	p.countThousandths()
 	j.progress.Retries++
-	j.logLocked(wire.SeverityWarning, item, "trying again: "+orUnknown(why).Error())
+	j.logLocked(wire.SeverityWarning, item, "trying again: "+r.text)
 	if p.moving() {
 		p.transferring()
 	}
@@ -221,18 +242,19 @@ func (p *Package) countThousandths() {
 // Config.ProgressInterval. mu is held.
 func (p *Package) transferring() {
 	j := p.job
-	if j.unpublished {
+	if j.unpublished || p.unpublished {
 		p.state = wire.Transferring
 		return
 	}
 	if !p.lastTransferring.IsZero() && time.Since(p.lastTransferring) < j.srv.cfg.ProgressInterval {
 		return
 	}
+	p.lastTransferring = time.Now()
 	if err := j.publish(wire.Status{State: wire.Transferring, SentTime: p.since}, p); err != nil {
-		j.srv.progressRefused(err, j)
+		j.refused("momserver: progress is not published", err)
 		return
 	}
-	p.state, p.lastTransferring = wire.Transferring, time.Now()
+	p.state = wire.Transferring
 }
 
 // Transferred publishes that all bytes of the package have arrived.
@@ -241,7 +263,7 @@ func (p *Package) Transferred() error {
 		return nil
 	}
 	p.job.mu.Lock()
-	defer p.job.mu.Unlock()
+	defer p.job.unlock()
 	return p.transferred()
 }
 
@@ -259,7 +281,7 @@ func (p *Package) Complete() error {
 		return nil
 	}
 	p.job.mu.Lock()
-	defer p.job.mu.Unlock()
+	defer p.job.unlock()
 	return p.complete()
 }
 
@@ -284,7 +306,7 @@ func (p *Package) complete() error {
 // there.
 func (p *Package) finish() error {
 	p.job.mu.Lock()
-	defer p.job.mu.Unlock()
+	defer p.job.unlock()
 	if p.state.MayBecome(wire.Transferred) {
 		if err := p.transferred(); err != nil {
 			return err
@@ -319,19 +341,20 @@ func (p *Package) FailItem(item string, why error) error {
 	if p == nil {
 		return nil
 	}
-	why = orUnknown(why)
+	r := causeOf(why)
 	p.job.mu.Lock()
-	defer p.job.mu.Unlock()
+	defer p.job.unlock()
 	if err := p.check(p.errorState()); err != nil {
 		return err
 	}
-	outcome := outcomeOf(why)
-	if outcome == wire.Cancelled && p.job.init.ContinueOnError {
-		p.brokenOff, p.brokenOffItem = why, item
-		p.job.brokenOff++
+	if r.outcome == wire.Cancelled && p.job.init.ContinueOnError {
+		p.brokenOff, p.brokenOffItem = &r, item
+		if !p.unpublished {
+			p.job.brokenOff++
+		}
 		return nil
 	}
-	return p.fail(item, why, outcome)
+	return p.fail(item, r)
 }
 
 // errorState returns the state in which a failure now ends the package.
@@ -342,27 +365,31 @@ func (p *Package) errorState() wire.State {
 	return wire.TransferringError
 }
 
-// fail ends the package, and the run with the outcome unless it continues on
-// error. mu is held.
-func (p *Package) fail(item string, why error, outcome wire.Outcome) error {
+// fail ends the package, and the run unless it continues on error. mu is held.
+func (p *Package) fail(item string, why cause) error {
 	j := p.job
 	ends := !j.init.ContinueOnError
-	if err := p.transition(wire.Status{State: p.errorState(), Outcome: outcome}, func() {
-		if ends {
-			j.logEnd(p, item, why, outcome)
-		} else {
-			j.logLocked(wire.SeverityError, item, why.Error())
+	if err := p.transition(wire.Status{State: p.errorState(), Outcome: why.outcome}, func() {
+		switch {
+		case ends && p.unpublished: // failLocked adds it
+		case ends:
+			j.logEnd(p, item, why)
+		default:
+			j.logLocked(wire.SeverityError, item, why.text)
 		}
-		if outcome != wire.Cancelled { // a package that was cancelled counts as left open
+		if why.outcome != wire.Cancelled { // a package that was cancelled counts as left open
 			j.progress.PackagesFailed++
-			j.packageFailure = cmp.Or(j.packageFailure, why)
+			j.packageFailure = cmp.Or(j.packageFailure, &why)
 			p.close()
 		}
 	}); err != nil {
 		return err
 	}
-	if ends {
-		j.failure = why
+	switch {
+	case ends && p.unpublished:
+		return j.failLocked(p, item, why)
+	case ends:
+		j.setFailure(why)
 	}
 	return nil
 }
@@ -372,25 +399,9 @@ func (p *Package) fail(item string, why error, outcome wire.Outcome) error {
 func (p *Package) close() {
 	p.job.openBytes -= p.header.SizeOfReceivedData
 	p.job.openThousandths -= p.thousandths
-	if p.brokenOff != nil {
+	if p.brokenOff != nil && !p.unpublished {
 		p.job.brokenOff--
 	}
-}
-
-// endRefused counts the end of a package that StartPackage has refused.
-func (j *Job) endRefused(files int, err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	switch {
-	case j.ended:
-	case err != nil:
-		j.progress.PackagesFailed++
-		j.packageFailure = cmp.Or(j.packageFailure, err)
-	default:
-		j.progress.PackagesDone++
-		j.progress.FilesDone += max(0, min(files, math.MaxInt-j.progress.FilesDone))
-	}
-	j.started++
 }
 
 // over reports whether the package has ended. mu is held.
@@ -406,19 +417,19 @@ func (p *Package) moving() bool {
 // ended reports whether the package or its run has ended.
 func (p *Package) ended() bool {
 	p.job.mu.Lock()
-	defer p.job.mu.Unlock()
+	defer p.job.unlock()
 	return p.over() || p.brokenOff != nil || p.job.ended
 }
 
 func (p *Package) currentItem() string {
 	p.job.mu.Lock()
-	defer p.job.mu.Unlock()
+	defer p.job.unlock()
 	return p.body.Item
 }
 
 // misused counts a misuse of the package. mu is held.
 func (p *Package) misused(kind misuse) {
-	p.job.srv.misused(kind, "job", p.job.jobID, "run", p.job.runID, "package", p.header.Number)
+	p.job.count(kind, "package", p.header.Number)
 }
 
 // check returns an error unless the package may become next. mu is held.

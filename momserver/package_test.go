@@ -310,24 +310,31 @@ func TestTransitions(t *testing.T) {
 	check(p.Fail(nil), wire.PackageCompleted, wire.TransferringError)
 }
 
-// TestRefusedTransferring keeps the bytes that have moved, and publishes them
-// with the next event.
+// TestRefusedTransferring keeps the bytes that have moved, tries again no sooner than
+// ProgressInterval allows, and publishes the bytes then.
 func TestRefusedTransferring(t *testing.T) {
-	srv := New(Config{})
-	j, err := srv.StartJob(uuid.New(), wire.InitializeData{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, _ := j.StartPackage(wire.PackageHeader{FileSize: 100}, wire.PackageBody{})
-	refuse(srv, func() {
-		if p.Sent(50); p.state != wire.PackageInitialized || !p.lastTransferring.IsZero() || p.header.SizeOfSentData != 50 || srv.Stats().Refused != 1 {
-			t.Errorf("%+v", p)
+	synctest.Test(t, func(t *testing.T) {
+		srv := New(Config{})
+		defer srv.Close()
+		j, err := srv.StartJob(uuid.New(), wire.InitializeData{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, _ := j.StartPackage(wire.PackageHeader{FileSize: 100}, wire.PackageBody{})
+		refuse(srv, func() {
+			for range 50 {
+				p.Sent(1)
+			}
+			if p.state != wire.PackageInitialized || p.header.SizeOfSentData != 50 || srv.Stats().Refused != 1 {
+				t.Errorf("%+v, %d refused", p, srv.Stats().Refused)
+			}
+		})
+		time.Sleep(srv.cfg.ProgressInterval)
+		p.Received(1)
+		if last := cached(t, srv)[2]; last.Data.Status.State != wire.Transferring || last.Data.Header.SizeOfSentData != 50 {
+			t.Errorf("%+v", last.Data)
 		}
 	})
-	p.Received(1)
-	if last := cached(t, srv)[2]; last.Data.Status.State != wire.Transferring || last.Data.Header.SizeOfSentData != 50 {
-		t.Errorf("%+v", last.Data)
-	}
 }
 
 // TestPackageNumbers counts the packages of a run from 1, leaves a number that

@@ -62,10 +62,11 @@ func (s *Server) Run(ctx context.Context, jobID uuid.UUID, init wire.InitializeD
 // panics or calls runtime.Goexit, Package fails the package, and the panic
 // continues.
 //
-// If StartPackage refuses the package, do is called with a nil *Package; the
-// refusal is logged and counted in [Stats.Refused], and the end of the package
-// counts in the Progress. After the end of the run, and with Config.Strict,
-// Package instead returns the error of StartPackage without a call of do.
+// If StartPackage refuses the package, do is called with a Package that is not
+// published, but counts in the run's Progress and for its outcome. The refusal is
+// logged and counted in [Stats.Refused]. After the end of the run, and with
+// Config.Strict, Package instead returns the error of StartPackage without a call
+// of do.
 //
 // Package returns the error of do, also if the run continues on error: the
 // caller then goes on with the next package, and Run returns an error in the
@@ -80,9 +81,9 @@ func (j *Job) Package(header wire.PackageHeader, body wire.PackageBody, do func(
 			return err
 		}
 		j.srv.logRefused("momserver: a package is not monitored", err, "job", j.jobID, "run", j.runID)
-		err = do(nil)
-		j.endRefused(body.Files, err)
-		return err
+		if p = j.refusedPackage(header, body); p == nil {
+			return err // the run has ended meanwhile
+		}
 	}
 	returned := false
 	defer func() {

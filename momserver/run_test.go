@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -277,8 +279,11 @@ func TestPackageRefused(t *testing.T) {
 			a, b := do(nil), do(boom)
 			p := j.Progress()
 			if strict && (!errors.Is(a, wire.Full) || !errors.Is(b, wire.Full) || calls != 0 || p.PackagesFailed != 0) ||
-				!strict && (a != nil || b != boom || calls != 2 || p.PackagesDone != 1 || p.FilesDone != 2 || p.PackagesFailed != 1) {
+				!strict && (a != nil || b != boom || calls != 2 || p.PackagesDone != 1 || p.FilesDone != 2 || p.PackagesFailed != 1 || p.BytesDone != 1 || p.Errors != 1) {
 				t.Errorf("strict %v: %v, %v, %d calls, %+v", strict, a, b, calls, p)
+			}
+			if do(context.Canceled); !strict && j.Progress().PackagesFailed != 1 {
+				t.Errorf("one that was cancelled has failed: %+v", j.Progress())
 			}
 			first.Fail(boom)
 			j.Complete()
@@ -482,6 +487,212 @@ func TestParallelPackages(t *testing.T) {
 				if len(events) != quiet+1 || p.Errors != 0 || p.PackagesFailed != 0 {
 					t.Errorf("%s: %d events after the cancel, %+v", name, len(events)-quiet, p)
 				}
+			}
+		})
+	}
+}
+
+// TestRefusedPackageEndsRun: the failure of a package that was refused ends a run
+// that does not continue on error, and its reason is told.
+func TestRefusedPackageEndsRun(t *testing.T) {
+	harness.Serve(t, momserver.Config{MaxOpenPackages: 1}, func(s *harness.Server) {
+		full := errors.New("disk full")
+		err := s.Run(context.Background(), s.JobID, wire.InitializeData{}, func(_ context.Context, j *momserver.Job) error {
+			return j.Package(wire.PackageHeader{}, wire.PackageBody{}, func(*momserver.Package) error {
+				return j.Package(wire.PackageHeader{}, wire.PackageBody{}, func(p *momserver.Package) error {
+					p.Item("a.txt")
+					return full
+				})
+			})
+		})
+		events := published(s)
+		last := events[len(events)-1]
+		if err != full || last.Outcome() != wire.Failed || last.Data.Status.State != wire.ExportingError || last.Data.Progress.PackagesFailed != 1 {
+			t.Errorf("%v, %+v", err, last.Data)
+		}
+		checkLog(t, last, "Processing : packages under way at the end of the run: 1", "Error a.txt: disk full")
+	})
+}
+
+// TestCancelledMakeRoom: packages that were cancelled count for MaxOpenPackages only
+// until the run goes on.
+func TestCancelledMakeRoom(t *testing.T) {
+	harness.Serve(t, momserver.Config{MaxOpenPackages: 2}, func(s *harness.Server) {
+		j := s.MustStartJob(s.JobID, wire.InitializeData{ContinueOnError: true})
+		for range 2 {
+			p, _ := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{})
+			p.Fail(context.Canceled)
+		}
+		for range 2 {
+			if _, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{}); err != nil {
+				t.Error(err)
+			}
+		}
+		if p := j.Progress(); p.PackagesFailed != 2 {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// asking is an error whose text asks the Job, and which is cancelled if that says so.
+type asking struct{ ask func() string }
+
+func (e asking) Error() string { return e.ask() }
+func (e asking) Is(error) bool { e.ask(); return false }
+
+// TestCallersCode: neither an error nor a Logger of the program runs while the Job is
+// locked, and neither ends the program by a panic.
+func TestCallersCode(t *testing.T) {
+	var job atomic.Pointer[momserver.Job]
+	ask := func() string { return fmt.Sprint(job.Load().Progress().Errors, " errors before") }
+	logger := slog.New(&callingHandler{func() {
+		job.Load().Note("", "a line was logged")
+		panic("the logger is broken")
+	}})
+	harness.Serve(t, momserver.Config{Logger: logger, MaxOpenPackages: 3}, func(s *harness.Server) {
+		start := func(goesOn bool) *momserver.Job {
+			job.Store(s.MustStartJob(s.JobID, wire.InitializeData{ContinueOnError: goesOn}))
+			return job.Load()
+		}
+		pack := func(j *momserver.Job) *momserver.Package {
+			p, err := j.StartPackage(wire.PackageHeader{}, wire.PackageBody{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		var absent *asking
+		for _, why := range []error{asking{ask}, absent, fmt.Errorf("wrapped: %w", asking{ask})} {
+			j := start(true)
+			p := pack(j)
+			p.Retry(0, "", why)
+			p.Fail(why)
+			j.Complete()
+			j.Complete() // says how it has ended
+			j.Checked(-1)
+			start(false).Fail(why)
+			start(false).Cancel(why)
+			pack(start(false)).Fail(why)
+			j = start(true)
+			j.Package(wire.PackageHeader{}, wire.PackageBody{}, func(p *momserver.Package) error { p.Moved(-1); return why })
+			j.Complete()
+			if j.Failure() == nil || j.Failure().Error() == "" {
+				t.Errorf("%T: %v", why, j.Failure())
+			}
+		}
+		last := published(s)
+		if log := last[len(last)-1].Data.Status.Log; len(log) == 0 {
+			t.Error("no log")
+		}
+	})
+}
+
+// callingHandler is a Logger that calls, for lines about misuse.
+type callingHandler struct{ call func() }
+
+func (h *callingHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h *callingHandler) WithAttrs([]slog.Attr) slog.Handler       { return h }
+func (h *callingHandler) WithGroup(string) slog.Handler            { return h }
+func (h *callingHandler) Handle(_ context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, "misuse") {
+		h.call()
+	}
+	return nil
+}
+
+// TestGrownTooLarge: a change whose event has become too large is published without
+// its texts, and never makes the mirroring fail.
+func TestGrownTooLarge(t *testing.T) {
+	for _, bound := range []int{100, 150, 200, 300, 600, 4096} {
+		for size := bound - 120; size < bound; size += 7 {
+			srv := momserver.New(momserver.Config{MaxEventBytes: bound})
+			err := srv.Run(context.Background(), uuid.New(), wire.InitializeData{Name: "n"}, func(_ context.Context, j *momserver.Job) error {
+				return j.Package(wire.PackageHeader{FileSize: 1 << 40, TargetFilePath: strings.Repeat("p", max(0, size))}, wire.PackageBody{Files: 1000}, func(p *momserver.Package) error {
+					for range 30 {
+						j.Warn("item", "text")
+					}
+					p.Item(strings.Repeat("i", 250))
+					p.Moved(1 << 40)
+					return nil
+				})
+			})
+			if err != nil {
+				t.Fatalf("bound %d, path of %d bytes: %v", bound, size, err)
+			}
+			if bound >= 300 {
+				last := srv.Jobs()[0]
+				if last.Outcome() != wire.Succeeded {
+					t.Errorf("bound %d, path of %d bytes: %v, %v", bound, size, last.Data.Status.State, last.Outcome())
+				}
+			}
+			srv.Close()
+		}
+	}
+}
+
+// TestFailedIsAnError: whenever the outcome of a completed run is Failed, Run
+// returns an error.
+func TestFailedIsAnError(t *testing.T) {
+	for _, tc := range []struct {
+		init    wire.InitializeData
+		skipped int
+		outcome wire.Outcome
+	}{
+		{wire.InitializeData{FilesInPackages: 10}, 9, wire.Failed},
+		{wire.InitializeData{Bytes: 10}, 0, wire.Failed},
+		{wire.InitializeData{Bytes: 10, DryRun: true}, 0, wire.SucceededWithErrors},
+		{wire.InitializeData{}, 0, wire.SucceededWithErrors},
+	} {
+		srv := momserver.New(momserver.Config{})
+		err := srv.Run(context.Background(), uuid.New(), tc.init, func(_ context.Context, j *momserver.Job) error {
+			j.Skipped(tc.skipped)
+			j.Error("a.txt", "it cannot be read")
+			return nil
+		})
+		if last := srv.Jobs()[0]; last.Outcome() != tc.outcome || (err != nil) != (tc.outcome == wire.Failed) {
+			t.Errorf("%+v: %v, %v", tc.init, last.Outcome(), err)
+		}
+		srv.Close()
+	}
+}
+
+// TestAnnounced warns about what was announced and not moved, with each cause.
+func TestAnnounced(t *testing.T) {
+	for name, tc := range map[string]struct {
+		run  func(*momserver.Job, func(done bool))
+		want string // "" for no warning
+	}{
+		"nothing moved":           {func(j *momserver.Job, _ func(bool)) { j.Expect(0, 100, 0) }, "moved 0 of 100 files that were announced"},
+		"packages never begun":    {func(j *momserver.Job, pack func(bool)) { j.Expect(10, 10, 10); pack(true); pack(false) }, "moved 1 of 10 packages that were announced"},
+		"all, of which one fails": {func(j *momserver.Job, pack func(bool)) { j.Expect(2, 2, 2); pack(true); pack(false) }, ""},
+		"files not counted":       {func(j *momserver.Job, pack func(bool)) { j.Expect(1, 5, 1); pack(true) }, ""},
+		"others skipped": {func(j *momserver.Job, pack func(bool)) {
+			j.Expect(0, 5, 0)
+			j.Skipped(4)
+			j.Package(wire.PackageHeader{}, wire.PackageBody{Files: 1}, func(*momserver.Package) error { return nil })
+		}, ""},
+		"more bytes": {func(j *momserver.Job, pack func(bool)) { j.Expect(0, 0, 1); pack(true); pack(true) }, "moved 2 of 1 bytes that were announced"},
+	} {
+		harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+			j := s.MustStartJob(s.JobID, wire.InitializeData{ContinueOnError: true})
+			tc.run(j, func(done bool) {
+				j.Package(wire.PackageHeader{FileSize: 1}, wire.PackageBody{}, func(p *momserver.Package) error {
+					if !done {
+						return errors.New("no")
+					}
+					p.Moved(1)
+					return nil
+				})
+			})
+			j.Complete()
+			events, got := published(s), ""
+			for _, entry := range events[len(events)-1].Data.Status.Log {
+				if entry.Severity == wire.SeverityWarning {
+					got += entry.Message
+				}
+			}
+			if got != tc.want {
+				t.Errorf("%s: %q; want %q", name, got, tc.want)
 			}
 		})
 	}

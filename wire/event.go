@@ -198,8 +198,15 @@ func (e *Event) Outcome() Outcome {
 		return Failed
 	case p.PackagesFailed == 0 && p.Errors == 0:
 		return Succeeded
-	case p.PackagesDone > 0 || p.PackagesFailed == 0 && p.PackagesTotal == 0 && p.FilesTotal == 0 && p.BytesTotal == 0:
+	case p.PackagesDone > 0 || p.PackagesFailed == 0 && e.nothingToMove():
 		return SucceededWithErrors
 	}
 	return Failed
+}
+
+// nothingToMove reports whether the run had nothing to move, as far as it has
+// announced, or was a dry run.
+func (e *Event) nothingToMove() bool {
+	p := &e.Data.Progress
+	return p.PackagesTotal == 0 && p.FilesTotal == 0 && p.BytesTotal == 0 || e.Data.Initialize != nil && e.Data.Initialize.DryRun
 }
