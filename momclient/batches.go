@@ -34,22 +34,26 @@ const defaultBatch = 1000
 // more than Options.ResultBytes is split. The batches before its last one have the
 // cursor before the snapshot, which is followed by the whole snapshot again.
 //
-// The events of a batch count as handled when its turn ends. If the stream ends
-// within a snapshot, the events of the snapshot that have come are not returned.
-// They count as not handled, and come again with the next subscription.
+// The events of a batch count as handled when its turn ends, but not if it panics.
+// If the stream ends within a snapshot, the events of the snapshot that have come
+// are not returned. They count as not handled, and come again with the next
+// subscription, which has the gap before them again.
 func (c *Client) Batches(ctx context.Context, most int) iter.Seq2[Batch, error] {
 	if most <= 0 {
 		most = defaultBatch
 	}
 	return func(yield func(Batch, error) bool) {
-		sub, err := c.subscribeFor(ctx, newConsumer())
+		consumer := newConsumer()
+		consumer.gathers = true
+		sub, err := c.subscribeFor(ctx, consumer)
 		if err != nil {
 			yield(Batch{}, err)
 			return
 		}
 		defer c.inbox.deactivate(sub.consumer)
-		defer sub.end()
+		defer sub.leave()
 		g := gathering{c: c, sub: sub, most: most}
+		defer g.giveBack() // after a panic, or a break before a snapshot
 		if err := g.pull(ctx, yield); err != nil {
 			g.giveBack()
 			yield(Batch{}, err)
@@ -66,6 +70,11 @@ type gathering struct {
 	events []wire.Event
 	size   eventSize
 	last   delivery // of the last one of events
+
+	// held is the first event of a snapshot, while events before the snapshot are a
+	// batch of their own; nil for none.
+	held     *wire.Event
+	heldLast delivery
 }
 
 // pull yields batches until the stream ends, and returns why; nil for a break.
@@ -100,21 +109,32 @@ func (g *gathering) pull(ctx context.Context, yield func(Batch, error) bool) err
 	}
 }
 
-// take adds the next event that waits, and returns false if none does.
+// take adds the next event that waits, and returns false if none does. It holds
+// back the first event of a snapshot while there are others.
 func (g *gathering) take() bool {
 	var ev wire.Event
-	d, ok := g.c.next(g.sub.consumer, &ev)
+	d, ok := g.heldLast, g.held != nil
 	if ok {
-		g.events, g.last = append(g.events, ev), d
-		g.size.add(&ev)
+		ev, g.held = *g.held, nil
+	} else if d, ok = g.c.next(g.sub.consumer, &ev); !ok {
+		return false
 	}
-	return ok
+	if n := len(g.events); ev.Snapshot && n > 0 && !g.events[n-1].Snapshot {
+		g.held, g.heldLast = &ev, d
+		return true
+	}
+	g.events, g.last = append(g.events, ev), d
+	g.size.add(&ev)
+	return true
 }
 
 // batch returns what has been gathered as a batch, and whether it is whole:
 // because nothing more waits or there are enough events, unless a snapshot is
 // incomplete. If the events take ResultBytes of memory, it is whole as well.
 func (g *gathering) batch(more bool) (b Batch, whole bool) {
+	if g.held != nil {
+		return Batch{Events: g.events, Cursor: g.last.after.cursor, More: true}, true
+	}
 	room := g.size.bytes < g.c.opts.ResultBytes
 	if len(g.events) == 0 || more && room && len(g.events) < g.most {
 		return Batch{}, false
@@ -126,12 +146,24 @@ func (g *gathering) batch(more bool) (b Batch, whole bool) {
 	return Batch{Events: g.events, Cursor: cursor, More: waiting}, true
 }
 
-// giveBack ends the subscription, and makes the events that have been gathered
-// ones that have not come, so that the next subscription brings them.
+// giveBack ends the subscription, and makes the events of the turn that has not
+// ended ones that have not come, so that the next subscription brings them.
 func (g *gathering) giveBack() {
-	g.sub.cancel()
-	<-g.sub.done
-	if len(g.events) > 0 {
-		g.c.inbox.giveBack(g.last)
+	d := g.last
+	switch {
+	case g.held != nil:
+		d = g.heldLast
+	case len(g.events) == 0:
+		return
 	}
+	missed := uint64(0)
+	for i := range g.events {
+		missed += g.events[i].Missed
+	}
+	if g.held != nil {
+		missed += g.held.Missed
+	}
+	g.events, g.held = nil, nil
+	g.sub.end()
+	g.c.inbox.giveBack(d, missed)
 }

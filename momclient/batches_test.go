@@ -164,3 +164,25 @@ func TestBatchesExactlyOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestBatchesPanic: the events of a turn that panics have not been handled.
+func TestBatchesPanic(t *testing.T) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		c := s.Client(momclient.Options{From: wire.FromOldest})
+		s.PublishN(3)
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("it did not panic")
+				}
+			}()
+			for range c.Batches(context.Background(), 10) {
+				panic("the transaction failed")
+			}
+		}()
+		again := gather(t, c.Client, 10)
+		if len(again) == 0 || again[0].Events[0].Seq != 1 || c.Cursor().Seq != 3 {
+			t.Errorf("after the panic: %+v, at %v", again, c.Cursor())
+		}
+	})
+}

@@ -94,7 +94,7 @@ func (c *Client) subscribeFor(ctx context.Context, consumer *consumer) (*subscri
 	case <-ctx.Done():
 		err = ended(ctx)
 	}
-	sub.end()
+	sub.leave()
 	if sub.accepted { // the server accepted just as ctx ended
 		sub.deactivate()
 	}

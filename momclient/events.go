@@ -27,7 +27,7 @@ func (c *Client) Events(ctx context.Context) iter.Seq2[wire.Event, error] {
 			return
 		}
 		defer c.inbox.deactivate(sub.consumer)
-		defer sub.end()
+		defer sub.leave()
 		if err := c.pull(ctx, sub, yield); err != nil {
 			yield(wire.Event{}, err)
 		}

@@ -56,6 +56,7 @@ type inbox struct {
 	latestDone uint64      // the latest delivery that is done
 	cursor     wire.Cursor // as in handled, but before a snapshot until all of it is handled
 	missed     uint64      // events that were missed since the last one that was pushed
+	givenBack  uint64      // events that were missed before those that were given back
 
 	// Credit.
 	events        int             // in chunks
@@ -72,7 +73,8 @@ const maxStreams = 16
 // consumer takes events: the goroutine that calls the OnEvent handler, or one
 // range loop.
 type consumer struct {
-	bell bell // rung when there may be something to take
+	bell    bell // rung when there may be something to take
+	gathers bool // it may give back what it has taken, so nobody else takes anything before it is left
 }
 
 func newConsumer() *consumer { return &consumer{bell: newBell()} }
@@ -156,6 +158,9 @@ func (in *inbox) push(s *session, ch *chunk, missed uint64) (protocol.Credit, er
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	missed += in.missed
+	if s.epoch != in.handled.cursor.Epoch { // this server does not announce the gap again
+		missed += in.givenBack
+	}
 	switch {
 	case in.session != s:
 		return protocol.Credit{}, wire.Errorf(wire.Closed, "the session has ended")
@@ -164,7 +169,7 @@ func (in *inbox) push(s *session, ch *chunk, missed uint64) (protocol.Credit, er
 	case ch.left > 0 && in.receivedBytes >= in.advertised.Bytes:
 		return protocol.Credit{}, wire.Errorf(wire.ProtocolError, "%s sent more bytes than it had credit for (Options.QueueBytes)", s.c.addr)
 	}
-	s.gotBatch = true
+	s.gotBatch, in.givenBack = true, 0
 	in.queued = ch.after
 	switch last := len(in.chunks) - 1; {
 	case ch.left > 0:
@@ -385,14 +390,15 @@ func (in *inbox) takenTo() (cursor wire.Cursor, within, waiting bool) {
 }
 
 // giveBack rewinds to the position before the events that were taken and not
-// done, of which d is the latest. There is no session. Nothing is given back if
-// another consumer has taken events since.
-func (in *inbox) giveBack(d delivery) {
+// done, of which d is the latest. missed is how many were missed before these. There
+// is no session, and no other consumer has taken events since.
+func (in *inbox) giveBack(d delivery, missed uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if d.n == in.taken {
 		in.busy = false
 		in.rewind()
+		in.givenBack = missed
 	}
 }
 

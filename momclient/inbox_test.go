@@ -309,12 +309,12 @@ func TestInboxGiveBack(t *testing.T) {
 	if cursor, within, waiting := in.takenTo(); cursor.Seq != 2 || !within || !waiting {
 		t.Errorf("%v, %v, %v", cursor, within, waiting)
 	}
-	in.giveBack(first) // not the latest one
+	in.giveBack(first, 17) // not the latest one
 	in.takes(in.byHandler, 5, 0)
-	if in.giveBack(last); !in.busy {
+	if in.giveBack(last, 17); !in.busy {
 		t.Error("given back by another than the latest taker")
 	}
-	in.giveBack(delivery{n: in.taken})
+	in.giveBack(delivery{n: in.taken}, 17)
 	in.isAt(2)
 	if from := in.connect(in.session.epoch); from != (position{cursor: wire.Cursor{Epoch: in.session.epoch, Seq: 2}}) {
 		t.Errorf("the next session begins at %+v", from)
@@ -322,9 +322,15 @@ func TestInboxGiveBack(t *testing.T) {
 	if cursor, within, waiting := in.takenTo(); cursor.Seq != 2 || within || waiting {
 		t.Errorf("%v, %v, %v", cursor, within, waiting)
 	}
-	in.receives(20, 20, 17)
-	in.done(in.takes(in.byHandler, 20, 17))
-	in.isAt(20)
+	in.receives(20, 20, 17) // announced again
+	d := in.takes(in.byHandler, 20, 17)
+	in.giveBack(d, 17)
+	in.connect(uuid.UUID{8}) // a server that was started again, and does not know of the gap
+	in.receives(1, 1, 3)
+	in.done(in.takes(in.byHandler, 1, 20))
+	in.receives(2, 2, 0)
+	in.done(in.takes(in.byHandler, 2, 0))
+	in.isAt(2)
 }
 
 // TestInboxBounds refuses what is over a bound, and takes what is at it.

@@ -113,6 +113,19 @@ func (sub *subscription) wait(err error) bool {
 func (sub *subscription) end() {
 	sub.cancel()
 	<-sub.done
+	if !sub.consumer.gathers {
+		sub.release()
+	}
+}
+
+// leave ends the subscription of a range loop that is left.
+func (sub *subscription) leave() {
+	sub.end()
+	sub.release()
+}
+
+// release lets the client subscribe again.
+func (sub *subscription) release() {
 	c := sub.c
 	c.mu.Lock()
 	defer c.mu.Unlock()

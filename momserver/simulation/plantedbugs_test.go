@@ -77,7 +77,7 @@ var plantedBugs = []plantedBug{
 	{"snapshot outside the lock", []edit{
 		{"momserver/internal/history/position.go", "\t\"slices\"\n", "\t\"slices\"\n\t\"time\"\n"},
 		{"momserver/internal/history/position.go", "\tif edge != nil {\n\t\tp.snapshot = edge.snapshot()\n\t}\n\th.mu.Unlock()\n", "\th.mu.Unlock()\n\tif from == wire.FromNow {\n\t\ttime.Sleep(200 * time.Millisecond)\n\t}\n\th.mu.Lock()\n\tif edge != nil {\n\t\tp.snapshot = edge.snapshot()\n\t}\n\th.mu.Unlock()\n"},
-	}, []string{invariant.Gaps, invariant.Sum, invariant.Published}, tests{}},
+	}, []string{invariant.Gaps, invariant.Sum, invariant.Published, invariant.Bounded}, tests{}},
 	{"wrong reason", []edit{
 		{"momserver/call.go", "s.drop(c.sub, ReasonCallTimeout,", "s.drop(c.sub, ReasonConnectionLost,"},
 	}, []string{invariant.Reasons}, tests{}},
@@ -122,7 +122,7 @@ var plantedBugs = []plantedBug{
 		{"momserver/run.go", "if err != nil && s.cfg.Strict {", "if err != nil {"},
 	}, []string{invariant.NoStop}, tests{}},
 	{"cancelled taken for failed", []edit{
-		{"momserver/job.go", "\t\treturn wire.Cancelled\n", "\t\treturn wire.Failed\n"},
+		{"momserver/job.go", "\t\tr.outcome = wire.Cancelled\n", "\t\tr.outcome = wire.Failed\n"},
 	}, []string{invariant.Published}, tests{}},
 	{"outcome lost in the cache", []edit{
 		{"momserver/internal/history/cache.go", "uint16(c.Outcome)&7<<outcomeAt", "uint16(min(c.Outcome, 1))<<outcomeAt"},
