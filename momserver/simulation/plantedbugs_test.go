@@ -188,7 +188,7 @@ var plantedBugs = []plantedBug{
 		{"momserver/accept.go", "if s.perAddr[c.addr]--; s.perAddr[c.addr] == 0 {\n\t\tdelete(s.perAddr, c.addr)\n\t}", "s.perAddr[c.addr]--"},
 	}, []string{invariant.Bounded}, tests{}},
 	{"what waits is thrown away", []edit{
-		{"momclient/subscription.go", "\t<-sub.done\n\tc := sub.c\n", "\t<-sub.done\n\tc := sub.c\n\tc.inbox.mu.Lock()\n\tc.inbox.rewind()\n\tc.inbox.mu.Unlock()\n"},
+		{"momclient/subscription.go", "\t<-sub.done\n\tif !sub.consumer.gathers {\n", "\t<-sub.done\n\tsub.c.inbox.mu.Lock()\n\tsub.c.inbox.rewind()\n\tsub.c.inbox.mu.Unlock()\n\tif !sub.consumer.gathers {\n"},
 	}, nil, tests{"momclient", "^TestBacklog$"}},
 	{"event decoded before it is claimed", []edit{
 		{"momclient/inbox.go", "\t\"sync\"\n", "\t\"sync\"\n\t\"time\"\n"},
