@@ -2,6 +2,7 @@ package momserver
 
 import (
 	"cmp"
+	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -82,6 +83,9 @@ func (s *Server) addListener(l net.Listener) bool {
 	}
 	if s.phase == created {
 		s.phase, s.senderStarted = serving, true
+		if limit, lowered := s.boundByDescriptors(); lowered {
+			s.cfg.Logger.Warn("momserver: there are too few file descriptors for Config.MaxConns, so fewer connections are accepted; raise the limit of open files", "configured", s.cfg.MaxConns, "connections", s.maxConns, "from one address", s.maxConnsPerAddr, "descriptors", limit)
+		}
 		s.running.Go(s.sender.run)
 	}
 	s.listeners[l] = struct{}{}
@@ -100,23 +104,27 @@ func (c *Config) exposure(addr net.Addr) string {
 	if !beyondLoopback(addr) {
 		return ""
 	}
-	known := c.Token != "" || c.Authorize != nil
 	switch {
-	case c.TLS == nil && !known:
+	case c.TLS == nil && !c.protected():
 		return "anybody who can reach this address may subscribe, and anybody on the network path can read everything; set TLS and a token"
 	case c.TLS == nil:
 		return "anybody on the network path can read everything, the token too; set TLS"
-	case !known && !c.wantsCertificate():
+	case !c.protected():
 		return "anybody who can reach this address may subscribe; set a token, or require client certificates"
 	}
 	return ""
+}
+
+// protected reports whether no client gets in that has not proven who it is.
+func (c *Config) protected() bool {
+	return c.Token != "" || c.Authorize != nil || c.wantsCertificate()
 }
 
 // wantsCertificate reports whether no client gets in without a certificate that
 // is verified. A function of the configuration is trusted to do that.
 func (c *Config) wantsCertificate() bool {
 	t := c.TLS
-	return t.ClientAuth == tls.RequireAndVerifyClientCert || t.GetConfigForClient != nil || t.VerifyConnection != nil || t.VerifyPeerCertificate != nil
+	return t != nil && (t.ClientAuth == tls.RequireAndVerifyClientCert || t.GetConfigForClient != nil || t.VerifyConnection != nil || t.VerifyPeerCertificate != nil)
 }
 
 // beyondLoopback reports whether other machines may reach a listener. A network
@@ -135,6 +143,9 @@ type clientConn struct {
 	nc   net.Conn
 	addr netip.Addr // as the bounds count it; zero if the network has no IP addresses
 
+	number   uint64        // of the accepted connections; guarded by Server.mu
+	unproven *list.Element // in addrConns.unproven; nil when proven or without a place; guarded by Server.mu
+
 	mu     sync.Mutex   // guards the fields below
 	conn   *duplex.Conn // nil before the greeting has succeeded
 	endErr *wire.Error  // set by close
@@ -144,35 +155,21 @@ func newClientConn(s *Server, nc net.Conn) *clientConn {
 	return &clientConn{srv: s, nc: nc, addr: addrKey(nc)}
 }
 
-// admit starts a goroutine that serves the connection or, over a bound, one
-// that tells the client why it is refused. It reports whether it has started a
-// goroutine; if not, the caller closes the connection. admit does not block.
+// admit starts a goroutine that serves the connection or, if there is no place
+// for it, one that tells the client why it is refused. It reports whether it has
+// started a goroutine; if not, the caller closes the connection. admit does not
+// block.
 func (s *Server) admit(c *clientConn) bool {
-	now := time.Now()
-	failures := s.tooManyFailures(c, now)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var why *wire.Error
-	switch {
-	case s.phase >= shuttingDown:
-		why = wire.Errorf(wire.Draining, "the server is shutting down")
-	case len(s.conns) >= s.cfg.MaxConns:
-		why = wire.Errorf(wire.Full, "momserver: %d connections already (Config.MaxConns)", s.cfg.MaxConns)
-	case s.perAddr[c.addr] >= s.cfg.MaxConnsPerAddr:
-		why = wire.Errorf(wire.Full, "momserver: %d connections from your address already (Config.MaxConnsPerAddr)", s.cfg.MaxConnsPerAddr)
-	case errors.As(failures, &why):
-	case !s.greetingRate.take(now):
-		why = wire.Errorf(wire.Busy, "momserver: %d greetings in this second already (Config.GreetingsPerSecond)", s.cfg.GreetingsPerSecond)
-	default:
-		s.conns[c] = struct{}{}
-		s.perAddr[c.addr]++
-		s.running.Go(func() {
-			defer s.removeConn(c)
-			c.serve()
-		})
+	older, serve, why := s.takePlace(c)
+	if older != nil {
+		older.close(wire.Errorf(wire.Full, "it had not greeted, and gave its place to a newer connection"))
+	}
+	if serve {
 		return true
 	}
-	if s.phase >= closed || s.refusing >= maxRefusals || !s.refusalRate.take(now) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase >= closed || s.refusing >= maxRefusals || !s.refusalRate.take(time.Now()) {
 		return false
 	}
 	why.After = max(why.After, retryAfter)
@@ -186,14 +183,49 @@ func (s *Server) admit(c *clientConn) bool {
 	return true
 }
 
+// takePlace gives the connection a place and starts to serve it, or returns why
+// not. The caller closes the connection older, if there is one, whose place it
+// was.
+func (s *Server) takePlace(c *clientConn) (older *clientConn, ok bool, why *wire.Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase >= shuttingDown {
+		return nil, false, wire.Errorf(wire.Draining, "the server is shutting down")
+	}
+	if older, why = s.findPlace(c); why != nil {
+		return nil, false, why
+	}
+	if older != nil {
+		s.removePlace(older)
+	}
+	s.addPlace(c)
+	s.running.Go(func() {
+		defer s.removeConn(c)
+		c.serve()
+	})
+	return older, true, nil
+}
+
 // removeConn frees the place of a connection.
 func (s *Server) removeConn(c *clientConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
-	if s.perAddr[c.addr]--; s.perAddr[c.addr] == 0 {
-		delete(s.perAddr, c.addr)
+	s.removePlace(c)
+}
+
+// prove keeps the place of a connection whose client is let in. It returns an
+// error if the server shuts down, or if the place has gone to a newcomer.
+func (s *Server) prove(c *clientConn) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase >= shuttingDown {
+		return &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}
 	}
+	if _, ok := s.conns[c]; !ok {
+		return wire.Errorf(wire.Full, "its place has gone to a newer connection")
+	}
+	s.markProven(c)
+	return nil
 }
 
 // serve greets the client and serves its calls until the connection ends.
@@ -201,6 +233,11 @@ func (c *clientConn) serve() {
 	log := c.srv.cfg.Logger.With("addr", c.nc.RemoteAddr().String())
 	nc, id, err := c.greet()
 	if err != nil {
+		c.mu.Lock()
+		if c.endErr != nil { // the server closed it
+			err = c.endErr
+		}
+		c.mu.Unlock()
 		if errors.Is(err, wire.Timeout) {
 			err = fmt.Errorf("%w (Config.HandshakeTimeout)", err)
 		}
@@ -236,15 +273,18 @@ func (c *clientConn) greet() (net.Conn, *identity, error) {
 		return nil, nil, err
 	}
 	token, err := protocol.ReadHello(nc)
-	var id *identity
-	if err == nil { // others at its address may have failed since admit
-		err = c.srv.tooManyFailures(c, time.Now())
+	if err == nil && cfg.TLS == nil { // with TLS it has waited before the handshake
+		err = c.srv.slowDown(ctx, c.addr)
 	}
+	var id *identity
 	if err == nil {
 		id, err = c.authorize(ctx, token, state)
 	}
-	if err == nil && c.srv.stopping() {
-		err = &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}
+	if err == nil && !cfg.protected() {
+		err = c.srv.takeGreeting(c)
+	}
+	if err == nil {
+		err = c.srv.prove(c)
 	}
 	if err != nil {
 		c.srv.countFailure(c, err) // before the refusal, which takes time
@@ -267,8 +307,7 @@ func (c *clientConn) secure(ctx context.Context) (net.Conn, *tls.ConnectionState
 	if c.srv.cfg.TLS == nil {
 		return c.nc, nil, nil
 	}
-	tc := tls.Server(c.nc, c.srv.cfg.TLS)
-	err := c.srv.handshake(ctx, tc)
+	tc, err := c.srv.handshake(ctx, c.nc, c.addr)
 	if errors.Is(err, wire.InternalError) {
 		return nil, nil, err
 	}
@@ -289,14 +328,20 @@ func (c *clientConn) secure(ctx context.Context) (net.Conn, *tls.ConnectionState
 	return protocol.HardClose(tc), &state, nil
 }
 
-// handshake does the server's side of a TLS handshake. If the end of ctx closed
-// the connection, the error is that of ctx, whatever closed it first.
-func (s *Server) handshake(ctx context.Context, tc *tls.Conn) error {
-	_, err := s.callConfigFunc(ctx, &s.funcs.tls, tc.RemoteAddr().String(), func() (any, error) { return nil, tc.HandshakeContext(ctx) })
+// handshake does the server's side of a TLS handshake, in turns with others. addr
+// is the client's, as limitKey returns it. If the end of ctx closed the
+// connection, the error is that of ctx, whatever closed it first.
+func (s *Server) handshake(ctx context.Context, client net.Conn, addr netip.Addr) (*tls.Conn, error) {
+	nc := &handshakeConn{Conn: client, ctx: ctx, srv: s, addr: addr}
+	tc := tls.Server(nc, s.cfg.TLS)
+	_, err := s.callConfigFunc(ctx, &s.funcs.tls, tc.RemoteAddr().String(), func() (any, error) {
+		defer nc.finish() // here, because the call may be abandoned
+		return nil, tc.HandshakeContext(ctx)
+	})
 	if errors.Is(err, net.ErrClosed) {
 		err = cmp.Or(ctx.Err(), err)
 	}
-	return err
+	return tc, err
 }
 
 // close ends the connection, greeted or not. It does not wait.

@@ -3,6 +3,7 @@ package momserver_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -43,9 +44,10 @@ func TestCaps(t *testing.T) {
 		is   error
 		name string
 	}{
-		{momserver.Config{MaxConns: 3}, wire.Full, "Config.MaxConns)"},
-		{momserver.Config{MaxConnsPerAddr: 3}, wire.Full, "Config.MaxConnsPerAddr"},
-		{momserver.Config{GreetingsPerSecond: 3}, wire.Busy, "Config.GreetingsPerSecond"},
+		{momserver.Config{MaxConns: 3, MaxConnsPerAddr: 3}, wire.Full, "Config.MaxConnsPerAddr)"},
+		{momserver.Config{MaxConns: 5}, wire.Full, "Config.MaxConnsPerAddr)"}, // half of them, rounded up
+		{momserver.Config{MaxConns: 3, MaxConnsPerAddr: 4}, wire.Full, "Config.MaxConns)"},
+		{momserver.Config{GreetingsPerSecond: 6}, wire.Busy, "half of Config.GreetingsPerSecond"},
 	} {
 		_, addr := loopback(t, tc.cfg)
 		for range 3 {
@@ -65,6 +67,17 @@ func TestCaps(t *testing.T) {
 		defer c.Close()
 		if err := c.Subscribe(context.Background()); !errors.Is(err, is) || err != nil && !strings.Contains(err.Error(), "Config.MaxSubscribers") {
 			t.Errorf("subscriber %d: %v", i, err)
+		}
+	}
+}
+
+// TestGreetingsOfTheProven: a client with the right token is let in, however
+// many came before it.
+func TestGreetingsOfTheProven(t *testing.T) {
+	_, addr := loopback(t, momserver.Config{GreetingsPerSecond: 1, Token: "right"})
+	for range 5 {
+		if err := knock(t, addr, "right"); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -96,60 +109,113 @@ func TestGreetingsPerSecond(t *testing.T) {
 	})
 }
 
-// TestFailuresPerMinute: a guesser has so many tries a minute, then nobody at
-// its address is let in until the minute is over; others are.
+// TestFailuresPerMinute: an address that fails too often is slowed down until
+// the minute is over: 5 ms lie between two greetings, and no greeting waits for
+// more than half a second. The right token gets in all the while, and another
+// address does not wait.
 func TestFailuresPerMinute(t *testing.T) {
-	_, addr := loopback(t, momserver.Config{FailuresPerMinute: 3, Token: "right"})
-	if err := knock(t, addr, "right"); err != nil {
-		t.Fatal(err)
-	}
-	early := dialRaw(t, addr) // let in before the first failure, and not yet greeted
-	for range 3 {
-		if err := knock(t, addr, "wrong"); !errors.Is(err, wire.Unauthorized) || !wire.IsFinal(err) {
-			t.Error(err)
+	harness.Serve(t, momserver.Config{FailuresPerMinute: 3, Token: "right", MaxConns: 1000, MaxConnsPerAddr: 500}, func(s *harness.Server) {
+		greet := func(from, token string) (time.Duration, error) {
+			nc := s.DialFrom(from)
+			defer nc.Close()
+			start := time.Now()
+			_, err := protocol.Greet(nc, token, 10*time.Second)
+			return time.Since(start), err
 		}
-	}
-	if _, err := protocol.Greet(early, "right", 10*time.Second); !errors.Is(err, wire.Busy) {
-		t.Errorf("who came before the failures: %v", err)
-	}
-	var e *wire.Error
-	errors.As(knock(t, addr, "right"), &e)
-	if e == nil || e.Code != wire.Busy || !strings.Contains(e.Message, "Config.FailuresPerMinute") || e.After > time.Minute || e.After < 30*time.Second || e.Final() {
-		t.Errorf("over: %+v", e)
-	}
-	other := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
-	nc, err := other.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	if _, err := protocol.Greet(nc, "right", 10*time.Second); err != nil {
-		t.Errorf("another address: %v", err)
-	}
+		for range 3 {
+			if took, err := greet("10.0.0.1", "wrong"); !wire.IsFinal(err) || took != 0 {
+				t.Errorf("within: %v after %v", err, took)
+			}
+		}
+		for range 150 {
+			go greet("10.0.0.1", "wrong")
+		}
+		synctest.Wait()
+		if took, err := greet("10.0.0.1", "right"); err != nil || took != 500*time.Millisecond {
+			t.Errorf("behind 150 failures: %v after %v", err, took)
+		}
+		if took, err := greet("10.0.0.2", "right"); err != nil || took != 0 {
+			t.Errorf("from elsewhere: %v after %v", err, took)
+		}
+		time.Sleep(time.Second)
+		for i, want := range []time.Duration{0, 5 * time.Millisecond} {
+			go greet("10.0.0.1", "wrong")
+			synctest.Wait()
+			time.Sleep(time.Duration(i)) // so that not both are due at once
+			if took, err := greet("10.0.0.1", "right"); err != nil || took != 5*time.Millisecond-time.Duration(i) {
+				t.Errorf("behind one failure, %d: %v after %v; want %v", i, err, took, want)
+			}
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Minute)
+		go greet("10.0.0.1", "wrong")
+		synctest.Wait()
+		if took, err := greet("10.0.0.1", "right"); err != nil || took != 0 {
+			t.Errorf("when the minute is over: %v after %v", err, took)
+		}
+	})
 }
 
-// TestWhatFails counts what is the client's fault, and not a health check that
-// connects and hangs up.
-func TestWhatFails(t *testing.T) {
-	for name, tc := range map[string]struct {
-		says  string
-		fails bool
-	}{
-		"nothing, and hangs up": {"", false},
-		"HTTP":                  {"GET / HTTP/1.1\r\n\r\n", true},
-		"another version":       {"MoM\x01\x09\x00\x00", true},
-		"TLS at a plain port":   {"\x16\x03\x01\x00\x05hello", true},
-	} {
-		log := new(logged)
-		_, addr := loopback(t, momserver.Config{FailuresPerMinute: 1, Logger: log.logger()})
-		nc := dialRaw(t, addr)
-		nc.Write([]byte(tc.says))
-		nc.(*net.TCPConn).CloseWrite()
-		log.until(t, "connection refused")
-		err := knock(t, addr, "")
-		if errors.Is(err, wire.Busy) != tc.fails {
-			t.Errorf("%s: afterwards: %v", name, err)
+// TestRightTokenGetsIn: 10,000 connections from an address that fail, one after
+// the other and at once, keep a client behind the same address out for half a
+// second at most.
+func TestRightTokenGetsIn(t *testing.T) {
+	harness.Serve(t, momserver.Config{Token: "right"}, func(s *harness.Server) {
+		check := func(name string) {
+			t.Helper()
+			start := time.Now()
+			nc := s.DialFrom("10.0.0.1")
+			defer nc.Close()
+			if _, err := protocol.Greet(nc, "right", 10*time.Second); err != nil || time.Since(start) > 500*time.Millisecond {
+				t.Errorf("behind those who %s: %v after %v", name, err, time.Since(start))
+			}
 		}
+		var silent []net.Conn
+		for range 10_000 {
+			silent = append(silent, s.DialFrom("10.0.0.1"))
+		}
+		synctest.Wait()
+		if n := s.Stats().Connections; n != 6000 {
+			t.Errorf("%d silent connections", n)
+		}
+		check("say nothing")
+		for _, nc := range silent {
+			nc.Close()
+		}
+		check("hung up")
+		for range 10_000 {
+			nc := s.DialFrom("10.0.0.1")
+			go func() {
+				protocol.Greet(nc, "wrong", time.Second)
+				nc.Close()
+			}()
+		}
+		check("bring a wrong token")
+	})
+}
+
+// TestWhatFails counts whatever ends before its greeting has succeeded.
+func TestWhatFails(t *testing.T) {
+	for name, says := range map[string]string{
+		"nothing, and hangs up": "",
+		"half a greeting":       "MoM\x01\x01",
+		"HTTP":                  "GET / HTTP/1.1\r\n\r\n",
+		"another version":       "MoM\x01\x09\x00\x00",
+		"TLS at a plain port":   "\x16\x03\x01\x00\x05hello",
+	} {
+		harness.Serve(t, momserver.Config{FailuresPerMinute: 1}, func(s *harness.Server) {
+			nc := s.DialFrom("10.0.0.1")
+			io.WriteString(nc, says)
+			nc.Close()
+			synctest.Wait()
+			for i, want := range []time.Duration{0, 5 * time.Millisecond} {
+				nc, start := s.DialFrom("10.0.0.1"), time.Now()
+				defer nc.Close()
+				if _, err := protocol.Greet(nc, "", time.Second); err != nil || time.Since(start) != want {
+					t.Errorf("%s: greeting %d afterwards: %v after %v; want %v", name, i, err, time.Since(start), want)
+				}
+			}
+		})
 	}
 }
 

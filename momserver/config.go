@@ -49,8 +49,23 @@ type Config struct {
 
 	// Clients and their connections.
 
-	MaxConns         int           // connections; 12,000
-	MaxConnsPerAddr  int           // connections from one IP address, or IPv6 network of 64 bits; as MaxConns
+	// MaxConns bounds the connections; 12,000. If the limit of file descriptors
+	// allows fewer, less a quarter and 1,024 of them at most that are left for the
+	// mirroring and the rest of the program, the first Serve lowers the bound, and
+	// MaxConnsPerAddr in proportion, and logs that.
+	//
+	// A newcomer over the bound takes the place of a connection that has not yet
+	// greeted: the oldest one from the address with the most such connections. If
+	// there is none, the newcomer is refused.
+	MaxConns int
+	// MaxConnsPerAddr bounds the connections from one IP address, or IPv6 network
+	// of 64 bits; 6,000, or half of MaxConns if that is set. So one address leaves
+	// half of the places to others, and a thousand clients behind one address
+	// have room. Set it to MaxConns if all clients come through one proxy. A
+	// newcomer over the bound takes the place of the oldest connection from its
+	// address that has not yet greeted, or is refused if there is none.
+	MaxConnsPerAddr int
+
 	MaxSubscribers   int           // subscribers; 10,000, 1,048,576 at most
 	MaxFilterItems   int           // IDs and names of jobs in the filters of all subscribers, about 200 bytes each; 500,000. One IP address, or IPv6 network of 64 bits, may hold a quarter
 	MaxMessage       int           // bytes of one message from a client; 64 KiB, 64 MiB at most
@@ -99,13 +114,17 @@ type Config struct {
 	// goroutine ends when it returns. While 64 such calls have not returned,
 	// Authorize is not called, and clients are refused as [wire.Busy].
 	Authorize func(ctx context.Context, client Applicant) (Grant, error)
-	// GreetingsPerSecond bounds the clients that may begin to greet; 2,000.
+	// GreetingsPerSecond bounds the clients that are let in by a server without
+	// Token, Authorize and client certificates; 2,000. Half of them may come from
+	// one IP address, or IPv6 network of 64 bits. A client that has proven who it
+	// is does not count.
 	GreetingsPerSecond int
-	// FailuresPerMinute bounds the failed greetings of one IP address, or IPv6
-	// network of 64 bits, over which it is refused until the minute is over; 60.
-	// What counts is a wrong token, a certificate that is not accepted, another
-	// protocol or version, a greeting that does not come in time, and a refusal
-	// by Authorize as unauthorized or forbidden.
+	// FailuresPerMinute bounds the failed connections from one IP address, or IPv6
+	// network of 64 bits; 60. Over the bound the address is slowed down until the
+	// minute is over: the server looks at what its connections say one every 5 ms,
+	// but lets none wait for more than half a second. Whoever brings the right
+	// token or certificate is let in then. A connection fails if it ends before
+	// its greeting has succeeded, unless the server refused it for lack of room.
 	FailuresPerMinute int
 
 	// Dial-back, to callback endpoints.
@@ -150,7 +169,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxRunSilence, time.Hour)
 	setDefault(&c.MaxOpenPackages, 100_000)
 	setDefault(&c.MaxConns, 12_000)
-	setDefault(&c.MaxConnsPerAddr, c.MaxConns)
+	setDefault(&c.MaxConnsPerAddr, half(c.MaxConns))
 	setDefault(&c.MaxSubscribers, 10_000)
 	c.MaxSubscribers = min(c.MaxSubscribers, 1<<20)
 	setDefault(&c.MaxFilterItems, 500_000)
@@ -188,6 +207,9 @@ func setDefault[T int | time.Duration](v *T, value T) {
 		*v = value
 	}
 }
+
+// half returns half of a bound, rounded up.
+func half(bound int) int { return bound/2 + bound%2 }
 
 // maxMessageLimit is the largest MaxMessage. The longest call that makes sense
 // is a Subscribe with a filter of wire.MaxFilterItems names of 64 KiB each. The

@@ -18,5 +18,5 @@ func TestShortestHeartbeat(t *testing.T) {
 
 // TestDefaults compares the comments of Config with withDefaults.
 func TestDefaults(t *testing.T) {
-	source.Defaults(t, "config.go", Config.withDefaults, map[string]string{"MaxConnsPerAddr": "MaxConns"})
+	source.Defaults(t, "config.go", Config.withDefaults, nil)
 }

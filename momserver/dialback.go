@@ -3,7 +3,6 @@ package momserver
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -56,8 +55,7 @@ func (s *Server) dialBack(conn *duplex.Conn, addr string, ticket []byte) (*duple
 	if s.cfg.TLS != nil {
 		// The server has a certificate, so it is the TLS server here as well.
 		secure = func(nc net.Conn) (net.Conn, error) {
-			tc := tls.Server(nc, s.cfg.TLS)
-			err := s.handshake(ctx, tc)
+			tc, err := s.handshake(ctx, nc, limitKey(source.Addr()))
 			if errors.Is(err, wire.InternalError) {
 				broken = err
 			}

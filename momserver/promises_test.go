@@ -207,7 +207,10 @@ func TestPromise6BoundedEverything(t *testing.T) {
 		s.Net.Cut()
 		var conns []net.Conn
 		for range 20 {
-			conns = append(conns, s.Dial())
+			nc := s.Dial()
+			_, err := protocol.Greet(nc, "", time.Second)
+			note(err)
+			conns = append(conns, nc)
 		}
 		synctest.Wait()
 		s.Check()

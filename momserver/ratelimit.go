@@ -26,25 +26,26 @@ func (p *rateLimit) take(now time.Time) bool {
 	return true
 }
 
-// maxCounted bounds the addresses that a minuteLimit counts. At the bound, the
+// maxCounted bounds the addresses that a windowLimit counts. At the bound, the
 // counts of all addresses restart from zero.
 const maxCounted = 1 << 16
 
-// minuteLimit lets something happen perMinute times in each minute for each
-// address.
-type minuteLimit struct {
-	perMinute int
+// windowLimit lets something happen a number of times in each window of time for
+// each address.
+type windowLimit struct {
+	window time.Duration
+	most   int
 
 	mu     sync.Mutex // guards the fields below
-	minute time.Time  // when it began
+	began  time.Time  // the window
 	counts map[netip.Addr]int
 }
 
 // allow reports whether it may happen at the time now, and counts it if so.
-func (l *minuteLimit) allow(addr netip.Addr, now time.Time) bool {
+func (l *windowLimit) allow(addr netip.Addr, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.waitLocked(addr, now) > 0 {
+	if l.usedUp(addr, now) {
 		return false
 	}
 	if len(l.counts) >= maxCounted {
@@ -54,24 +55,42 @@ func (l *minuteLimit) allow(addr netip.Addr, now time.Time) bool {
 	return true
 }
 
-// wait returns how long it may not happen; 0 if it may happen at the time now.
-func (l *minuteLimit) wait(addr netip.Addr, now time.Time) time.Duration {
+// reached reports whether it may not happen at the time now.
+func (l *windowLimit) reached(addr netip.Addr, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.waitLocked(addr, now)
+	return l.usedUp(addr, now)
 }
 
-// waitLocked is wait with mu held.
-func (l *minuteLimit) waitLocked(addr netip.Addr, now time.Time) time.Duration {
-	age := now.Sub(l.minute)
-	if l.counts == nil || age >= time.Minute || age < 0 {
-		l.minute, l.counts = now, make(map[netip.Addr]int)
-		return 0
+// usedUp is reached with mu held.
+func (l *windowLimit) usedUp(addr netip.Addr, now time.Time) bool {
+	if age := now.Sub(l.began); l.counts == nil || age >= l.window || age < 0 {
+		l.began, l.counts = now, make(map[netip.Addr]int)
 	}
-	if l.counts[addr] < l.perMinute {
-		return 0
+	return l.counts[addr] >= l.most
+}
+
+// spacing gives things of one address times that are an interval apart.
+type spacing struct {
+	interval, longest time.Duration
+
+	mu   sync.Mutex               // guards next
+	next map[netip.Addr]time.Time // the first free time of an address, if it is to come
+}
+
+// wait returns how long to wait from now: at most longest, whatever came before.
+func (p *spacing) wait(addr netip.Addr, now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.next == nil || len(p.next) >= maxCounted {
+		p.next = make(map[netip.Addr]time.Time)
 	}
-	return time.Minute - age
+	wait := max(0, p.next[addr].Sub(now))
+	if wait >= p.longest {
+		return p.longest
+	}
+	p.next[addr] = now.Add(wait + p.interval)
+	return wait
 }
 
 // addrKey returns the limitKey of the address that a connection comes from.

@@ -6,28 +6,28 @@ import (
 	"time"
 )
 
-// TestMinuteLimit is exact, for each address by itself.
-func TestMinuteLimit(t *testing.T) {
+// TestWindowLimit is exact, for each address by itself.
+func TestWindowLimit(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
-	l := minuteLimit{perMinute: 2}
+	l := windowLimit{window: time.Minute, most: 2}
 	for i, want := range []bool{true, true, false} {
+		if l.reached(a, now) == want {
+			t.Errorf("%d: reached %v", i, !want)
+		}
 		if got := l.allow(a, now); got != want {
 			t.Errorf("%d: %v", i, got)
 		}
 	}
-	if !l.allow(b, now) || l.wait(b, now) != 0 {
+	if !l.allow(b, now) || l.reached(b, now) {
 		t.Error("another address is not let through")
 	}
-	if w := l.wait(a, now.Add(20*time.Second)); w != 40*time.Second {
-		t.Errorf("to wait: %v", w)
-	}
 	if l.allow(a, now.Add(time.Minute-1)) || !l.allow(a, now.Add(time.Minute)) {
-		t.Error("the minute has another length")
+		t.Error("the window has another length")
 	}
-	for i, want := range []bool{true, false} { // of the next minute one has been taken
+	for i, want := range []bool{true, false} { // of the next window one has been taken
 		if got := l.allow(a, now.Add(2*time.Minute-1)); got != want {
-			t.Errorf("at the end of the next minute, %d: %v", i, got)
+			t.Errorf("at the end of the next window, %d: %v", i, got)
 		}
 	}
 	if !l.allow(a, now.Add(-time.Hour)) || !l.allow(b, now.Add(-time.Hour)) {
@@ -35,18 +35,41 @@ func TestMinuteLimit(t *testing.T) {
 	}
 }
 
-// TestMinuteLimitForgets rather than grow.
-func TestMinuteLimitForgets(t *testing.T) {
+// TestWindowLimitForgets: the limit forgets addresses rather than grow.
+func TestWindowLimitForgets(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	l := minuteLimit{perMinute: 1}
+	l, p := windowLimit{window: time.Minute, most: 1}, spacing{interval: 1, longest: 2}
 	for i := range 3 * maxCounted / 2 {
-		l.allow(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now)
-		if len(l.counts) > maxCounted {
-			t.Fatalf("%d addresses are counted", len(l.counts))
+		addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		l.allow(addr, now)
+		p.wait(addr, now)
+		if max(len(l.counts), len(p.next)) > maxCounted {
+			t.Fatalf("%d and %d addresses are kept", len(l.counts), len(p.next))
 		}
 	}
-	if len(l.counts) != maxCounted/2 {
-		t.Errorf("%d addresses are counted", len(l.counts))
+	if len(l.counts) != maxCounted/2 || len(p.next) != maxCounted/2 {
+		t.Errorf("%d and %d addresses are kept", len(l.counts), len(p.next))
+	}
+}
+
+// TestSpacing keeps an interval between two, for each address by itself, and
+// lets none wait longer than the longest time.
+func TestSpacing(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+	p := spacing{interval: 5, longest: 12}
+	for i, want := range []time.Duration{0, 5, 10, 12, 12} {
+		if got := p.wait(a, now); got != want {
+			t.Errorf("%d waits %v; want %v", i, got, want)
+		}
+	}
+	if got := p.wait(b, now); got != 0 {
+		t.Errorf("another address waits %v", got)
+	}
+	for _, tc := range []struct{ at, want time.Duration }{{6, 9}, {30, 0}, {35, 0}, {36, 4}} {
+		if got := p.wait(a, now.Add(tc.at)); got != tc.want {
+			t.Errorf("after %v: %v; want %v", tc.at, got, tc.want)
+		}
 	}
 }
 

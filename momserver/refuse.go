@@ -2,11 +2,11 @@ package momserver
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"time"
 
 	"mom.internal/wire"
@@ -27,29 +27,62 @@ const refusalsPerSecond = 100
 // retryAfter is how long a client that is refused for now is told to wait.
 const retryAfter = time.Second
 
-// tooManyFailures returns an error if too many greetings from the client's
-// address have failed in this minute.
-func (s *Server) tooManyFailures(c *clientConn, now time.Time) error {
-	if !c.addr.IsValid() {
+// A connection from an address that fails too often waits before the server
+// looks at what it says: so long that failInterval lies between two, but never
+// longer than maxFailWait, because a client behind the same address may be about
+// to bring the right token.
+const (
+	failInterval = 5 * time.Millisecond
+	maxFailWait  = 500 * time.Millisecond
+)
+
+// slowDown waits if more than Config.FailuresPerMinute connections from addr have
+// failed in this minute. If ctx ends first, slowDown returns its error.
+func (s *Server) slowDown(ctx context.Context, addr netip.Addr) error {
+	now := time.Now()
+	if !addr.IsValid() || !s.failureLimit.reached(addr, now) {
 		return nil
 	}
-	wait := s.failureLimit.wait(c.addr, now)
+	wait := s.failSpacing.wait(addr, now)
 	if wait == 0 {
 		return nil
 	}
-	return &wire.Error{Code: wire.Busy, After: wait, Message: fmt.Sprintf("momserver: %d greetings from your address failed in this minute (Config.FailuresPerMinute)", s.cfg.FailuresPerMinute)}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
-// countFailure counts a greeting that failed, if that was the client's fault.
+// countFailure counts a connection that ended before its greeting had succeeded,
+// unless that was the server's doing.
 func (s *Server) countFailure(c *clientConn, err error) {
 	var e *wire.Error
 	if !c.addr.IsValid() || !errors.As(err, &e) {
 		return
 	}
 	switch e.Code {
-	case wire.Unauthorized, wire.Forbidden, wire.BadCertificate, wire.TLSMismatch, wire.NotMoM, wire.VersionMismatch, wire.Timeout:
+	case wire.Unauthorized, wire.Forbidden, wire.BadCertificate, wire.TLSMismatch, wire.NotMoM, wire.VersionMismatch, wire.Timeout, wire.Lost:
 		s.failureLimit.allow(c.addr, time.Now())
 	}
+}
+
+// takeGreeting returns an error if Config.GreetingsPerSecond does not allow
+// another client that has proven nothing.
+func (s *Server) takeGreeting(c *clientConn) error {
+	now := time.Now()
+	if c.addr.IsValid() && !s.greetingShares.allow(c.addr, now) {
+		return &wire.Error{Code: wire.Busy, After: retryAfter, Message: fmt.Sprintf("momserver: %d greetings from your address in this second already (half of Config.GreetingsPerSecond)", s.greetingShares.most)}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.greetingRate.take(now) {
+		return &wire.Error{Code: wire.Busy, After: retryAfter, Message: fmt.Sprintf("momserver: %d greetings in this second already (Config.GreetingsPerSecond)", s.cfg.GreetingsPerSecond)}
+	}
+	return nil
 }
 
 // refuse tells a client that has not been admitted why, and closes the
@@ -63,8 +96,8 @@ func (c *clientConn) refuse(why *wire.Error) {
 	deadline, _ := ctx.Deadline()
 	nc.SetDeadline(deadline)
 	if c.srv.cfg.TLS != nil {
-		tc := tls.Server(nc, c.srv.cfg.TLS)
-		if c.srv.handshake(ctx, tc) != nil {
+		tc, err := c.srv.handshake(ctx, nc, c.addr)
+		if err != nil {
 			return
 		}
 		nc = tc

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -40,8 +41,11 @@ type Server struct {
 	refused atomic.Uint64 // runs, packages and events of progress that were not published
 	misuses misuses       // of jobs and packages
 
-	dialLimit    minuteLimit // of dial-backs
-	failureLimit minuteLimit // of greetings that failed
+	dialLimit      windowLimit // of dial-backs
+	failureLimit   windowLimit // of connections that ended before their greeting had succeeded
+	failSpacing    spacing     // of greetings from addresses over failureLimit
+	greetingShares windowLimit // of clients that are let in and have proven nothing
+	turns          *turns      // of TLS handshakes
 
 	// life ends with Close, and with it the sender, greetings and dial-backs.
 	life    context.Context
@@ -55,14 +59,23 @@ type Server struct {
 	senderStarted  bool
 	listeners      map[net.Listener]struct{}
 	conns          map[*clientConn]struct{}
-	perAddr        map[netip.Addr]int   // connections, by limitKey of the address
-	greetingRate   rateLimit            // of connections that are admitted
-	refusalRate    rateLimit            // of connections that are told why they are refused
-	refusing       int                  // connections that are being told why
-	subs           map[*subscriber]bool // that count for MaxSubscribers; true once accepted
-	filterItems    int                  // IDs and names of jobs in the filters of subs
-	filterItemsPer map[netip.Addr]int   // the same, by limitKey of the address
-	jobs           map[*Job]struct{}    // runs that have not ended
+	perAddr        map[netip.Addr]*addrConns // by limitKey of the address
+	byUnproven     unprovenHeap              // of perAddr
+	accepted       uint64                    // connections that had a place, ever
+	callbacks      int                       // subscribers whose callback endpoint the server dials
+	greetingRate   rateLimit                 // of clients that are let in and have proven nothing
+	refusalRate    rateLimit                 // of connections that are told why they are refused
+	refusing       int                       // connections that are being told why
+	subs           map[*subscriber]bool      // that count for MaxSubscribers; true once accepted
+	filterItems    int                       // IDs and names of jobs in the filters of subs
+	filterItemsPer map[netip.Addr]int        // the same, by limitKey of the address
+	jobs           map[*Job]struct{}         // runs that have not ended
+
+	// The bounds of connections in effect. Serve lowers them to what the limit of
+	// file descriptors allows.
+	maxConns        int
+	maxConnsPerAddr int
+	maxDescriptors  int // of connections and callback connections together
 }
 
 // phase is a place in a server's life. It only rises.
@@ -83,7 +96,7 @@ func New(cfg Config) *Server {
 		since:          time.Now(),
 		listeners:      make(map[net.Listener]struct{}),
 		conns:          make(map[*clientConn]struct{}),
-		perAddr:        make(map[netip.Addr]int),
+		perAddr:        make(map[netip.Addr]*addrConns),
 		filterItemsPer: make(map[netip.Addr]int),
 		subs:           make(map[*subscriber]bool),
 		jobs:           make(map[*Job]struct{}),
@@ -96,7 +109,12 @@ func New(cfg Config) *Server {
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.hist = history.New(s.cfg.history())
 	s.sender = newSender(&s.cfg, s.hist, s.life.Done(), s.endSubscription)
-	s.dialLimit.perMinute, s.failureLimit.perMinute = s.cfg.DialsPerMinute, s.cfg.FailuresPerMinute
+	s.dialLimit.window, s.dialLimit.most = time.Minute, s.cfg.DialsPerMinute
+	s.failureLimit.window, s.failureLimit.most = time.Minute, s.cfg.FailuresPerMinute
+	s.failSpacing.interval, s.failSpacing.longest = failInterval, min(maxFailWait, s.cfg.HandshakeTimeout/4)
+	s.greetingShares.window, s.greetingShares.most = time.Second, half(s.cfg.GreetingsPerSecond)
+	s.turns = newTurns()
+	s.maxConns, s.maxConnsPerAddr, s.maxDescriptors = s.cfg.MaxConns, s.cfg.MaxConnsPerAddr, math.MaxInt
 	greetings := float64(s.cfg.GreetingsPerSecond)
 	s.greetingRate = rateLimit{perSecond: greetings, burst: greetings}
 	s.refusalRate = rateLimit{perSecond: refusalsPerSecond, burst: refusalsPerSecond}

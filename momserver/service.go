@@ -59,7 +59,7 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 		}
 		sub := &subscriber{
 			name: args.Name, identity: sv.identity, addr: sv.conn.RemoteAddr().String(),
-			conn: sv.conn, callbackConn: sv.conn, Reader: history.NewReader(&args.Filter, sv.identity.visible), since: time.Now(),
+			conn: sv.conn, callbackConn: sv.conn, dialledBack: args.CallbackAddr != "", Reader: history.NewReader(&args.Filter, sv.identity.visible), since: time.Now(),
 			filterItems: len(args.Filter.Jobs) + len(args.Filter.Names), addrKey: addrKey(sv.conn),
 			isNew: true, credit: args.Credit,
 		}
@@ -72,7 +72,7 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 				sv.cancel(sub)
 			}
 		}()
-		if args.CallbackAddr != "" {
+		if sub.dialledBack {
 			conn, err := sv.srv.dialBack(sv.conn, args.CallbackAddr, args.Ticket)
 			if err != nil {
 				return err
@@ -122,9 +122,14 @@ func (sv *service) reserve(sub *subscriber) error {
 		return &wire.Error{Code: wire.Full, After: retryAfter, Message: fmt.Sprintf("momserver: the filters of all subscribers name %d jobs already, or those of this address a quarter of that (Config.MaxFilterItems); filter by fewer jobs", s.cfg.MaxFilterItems)}
 	case len(s.subs) >= s.cfg.MaxSubscribers:
 		return &wire.Error{Code: wire.Full, After: retryAfter, Message: fmt.Sprintf("momserver: %d subscribers already (Config.MaxSubscribers)", s.cfg.MaxSubscribers)}
+	case sub.dialledBack && len(s.conns)+s.callbacks >= s.maxDescriptors:
+		return &wire.Error{Code: wire.Full, After: retryAfter, Message: "momserver: no file descriptor is left for a callback connection"}
 	}
 	s.subs[sub], sv.sub = false, sub
 	s.countFilter(sub, sub.filterItems)
+	if sub.dialledBack {
+		s.callbacks++
+	}
 	sv.stopIdleTimer()
 	return nil
 }

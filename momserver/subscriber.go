@@ -24,6 +24,7 @@ type subscriber struct {
 	since        time.Time
 	filterItems  int        // IDs and names of jobs in its filter
 	addrKey      netip.Addr // of addr, as limitKey returns it
+	dialledBack  bool       // the server dials its callback endpoint
 
 	// Owned by the sender's goroutine; no lock.
 	history.Reader

@@ -15,6 +15,9 @@ func (s *Server) removeSubscriber(sub *subscriber) {
 	defer s.mu.Unlock()
 	if _, ok := s.subs[sub]; ok {
 		delete(s.subs, sub)
+		if sub.dialledBack {
+			s.callbacks--
+		}
 		s.countFilter(sub, -sub.filterItems)
 	}
 }

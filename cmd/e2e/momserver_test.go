@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -286,4 +287,46 @@ func TestSecured(t *testing.T) {
 	}
 	p.signal(syscall.SIGINT)
 	p.exits(0)
+}
+
+// TestStrangersLeaveDescriptors holds 1,200 silent connections to a server that
+// may have 1,024 file descriptors. Each run mirrors what has changed, and a client
+// behind the same address gets in.
+func TestStrangersLeaveDescriptors(t *testing.T) {
+	const strangers = 1200
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < strangers+200 {
+		t.Skipf("this process may have %d descriptors, %v", limit.Cur, err)
+	}
+	src, dst := tree(t, 40)
+	p := launch(t, sameNamespace, exec.Command("sh", "-c", `ulimit -n 1024 && exec "$@"`, "sh",
+		filepath.Join(bin, "momserver"), "-addr", "127.0.0.1:0", "-every", "20ms", src, dst))
+	p.says("fewer connections are accepted")
+	addr := p.word("msg=listening addr=")
+	for range strangers {
+		nc, err := net.DialTimeout("tcp", addr, hangs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+	}
+	for i := range 10 {
+		name := fmt.Sprint("new", i)
+		if err := os.WriteFile(filepath.Join(src, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.eventually(name, func() bool { _, err := os.Stat(filepath.Join(dst, name)); return err == nil })
+		c := momclient.New(addr, momclient.Options{})
+		if _, err := c.Jobs(t.Context()); err != nil {
+			t.Error(err)
+		}
+		c.Close()
+	}
+	p.signal(syscall.SIGINT)
+	p.exits(0)
+	for _, fault := range []string{"level=ERROR", "accept failed", "too many open files"} {
+		if strings.Contains(p.stderr.String(), fault) {
+			t.Errorf("%s in %s", fault, tail(p.stderr.String()))
+		}
+	}
 }

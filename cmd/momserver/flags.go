@@ -71,7 +71,7 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.StringVar(&c.tlsCA, "tls-client-ca", "", "require client certificates signed by one in `FILE`")
 	fs.IntVar(&c.Server.MaxSubscribers, "max-subscribers", 10000, "accept at most `N` subscribers")
 	fs.IntVar(&c.Server.MaxConns, "max-conns", 12000, "accept at most `N` connections")
-	fs.IntVar(&c.Server.MaxConnsPerAddr, "max-conns-per-addr", 0, "at most `N` from one address; 0 for -max-conns")
+	fs.IntVar(&c.Server.MaxConnsPerAddr, "max-conns-per-addr", 0, "at most `N` from one address; 0 for half")
 	fs.IntVar(&c.Server.CacheEvents, "cache-events", 10000, "cache `N` events for clients that lag")
 	fs.DurationVar(&c.Server.CallTimeout, "call-timeout", 5*time.Second, "drop a client if a call takes over `TIME`")
 	fs.DurationVar(&c.Server.Heartbeat, "heartbeat", 3*time.Second, "call an idle subscriber every `TIME`")

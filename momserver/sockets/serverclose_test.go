@@ -149,7 +149,7 @@ func TestServerClose(t *testing.T) {
 			}},
 		} {
 			srv, cfg := new(testServer), momserver.Config{
-				MaxConns: each(), DialsPerMinute: 1000, FailuresPerMinute: 1000, Window: 4,
+				MaxConns: each(), MaxConnsPerAddr: each(), DialsPerMinute: 1000, FailuresPerMinute: 1000, Window: 4,
 				HandshakeTimeout: time.Minute, DialTimeout: time.Minute, CallTimeout: time.Minute, MessageTimeout: time.Minute,
 			}
 			cfg.AllowCallback = func(_, _ netip.AddrPort) bool { return true }

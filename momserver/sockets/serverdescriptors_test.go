@@ -27,9 +27,11 @@ import (
 // serverFewEnv makes TestServerWithFewDescriptors a server that has few.
 const serverFewEnv = "MOM_FEW_DESCRIPTORS"
 
-// TestServerWithFewDescriptors uses up the descriptors of a server in a process of its
-// own: who is subscribed gets events meanwhile, and when descriptors are free
-// again others get in, without a restart.
+// TestServerWithFewDescriptors has a server in a process of its own with few
+// descriptors. It accepts no more connections than it can have, and newcomers take
+// the places of strangers. Then its program uses up the descriptors: who is
+// subscribed gets events meanwhile, and when descriptors are free again others
+// get in, without a restart.
 func TestServerWithFewDescriptors(t *testing.T) {
 	if os.Getenv(serverFewEnv) != "" {
 		serveWithFew(t)
@@ -66,17 +68,22 @@ func TestServerWithFewDescriptors(t *testing.T) {
 	if err := c.Subscribe(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	var strangers []net.Conn
-	for range 100 { // the kernel takes those that the server cannot
-		nc, err := net.DialTimeout("tcp", addr, 5*time.Second)
-		if err != nil {
-			break
-		}
-		defer nc.Close()
-		strangers = append(strangers, nc)
+	for range 100 {
+		defer dial(t, addr).Close()
 	}
-	io.WriteString(orders, "full\n")
-	if got := next(); got != "full" {
+	second := momclient.New(addr, momclient.Options{})
+	defer second.Close()
+	if err := second.Subscribe(context.Background()); err != nil {
+		t.Errorf("beside 100 strangers: %v", err)
+	}
+	io.WriteString(orders, "use up\n")
+	if got := next(); got != "used up" {
+		t.Fatalf("it says %q\n%s", got, &stderr)
+	}
+	stranger := dial(t, addr) // the kernel takes it
+	defer stranger.Close()
+	io.WriteString(orders, "publish\n")
+	if got := next(); got != "published" {
 		t.Fatalf("it says %q\n%s", got, &stderr)
 	}
 	select {
@@ -87,9 +94,7 @@ func TestServerWithFewDescriptors(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Error("who was subscribed gets nothing while descriptors are short")
 	}
-	for _, nc := range strangers {
-		nc.Close()
-	}
+	io.WriteString(orders, "free\n")
 	late := momclient.New(addr, momclient.Options{AutoReconnect: true, DialTimeout: 20 * time.Second})
 	defer late.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -99,6 +104,9 @@ func TestServerWithFewDescriptors(t *testing.T) {
 	}
 	orders.Close()
 	cmd.Wait()
+	if !strings.Contains(stderr.String(), "fewer connections are accepted; raise the limit of open files\" configured=12000 connections=30 \"from one address\"=15 descriptors=40") {
+		t.Errorf("it does not say that descriptors are few:\n%s", &stderr)
+	}
 	if !strings.Contains(stderr.String(), "accept failed; trying again") || strings.Count(stderr.String(), "\n") > 200 {
 		t.Errorf("the log:\n%s", &stderr)
 	}
@@ -112,8 +120,8 @@ func serveWithFew(t *testing.T) {
 	}
 	failing := make(acceptFailed, 1)
 	srv := momserver.New(momserver.Config{
-		HandshakeTimeout: time.Minute, FailuresPerMinute: 1000, // the strangers keep what they have
-		Logger: slog.New(slog.NewTextHandler(io.MultiWriter(failing, os.Stderr), nil)),
+		HandshakeTimeout: time.Minute, // the strangers keep what they have
+		Logger:           slog.New(slog.NewTextHandler(io.MultiWriter(failing, os.Stderr), nil)),
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -122,13 +130,40 @@ func serveWithFew(t *testing.T) {
 	go srv.Serve(l)
 	defer srv.Close()
 	fmt.Println(l.Addr())
+	var files []*os.File
 	orders := bufio.NewScanner(os.Stdin)
 	for orders.Scan() {
-		<-failing
-		id := uuid.New()
-		srv.Publish(wire.Event{JobID: id, RunID: id, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}})
-		fmt.Println("full")
+		switch orders.Text() {
+		case "use up":
+			for {
+				f, err := os.Open(os.DevNull)
+				if err != nil {
+					break
+				}
+				files = append(files, f)
+			}
+			fmt.Println("used up")
+		case "publish":
+			<-failing
+			id := uuid.New()
+			srv.Publish(wire.Event{JobID: id, RunID: id, Data: wire.TransferData{Status: wire.Status{State: wire.Transferring}}})
+			fmt.Println("published")
+		case "free":
+			for _, f := range files {
+				f.Close()
+			}
+		}
 	}
+}
+
+// dial connects to a server, and says nothing.
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	nc, err := net.DialTimeout("tcp", addr, 20*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nc
 }
 
 // acceptFailed is sent to when the log says that accept failed.

@@ -46,7 +46,7 @@ func TestGoroutinesEnd(t *testing.T) {
 					t.Errorf("%s is in no GOROUTINES.md:\n%s", name, stack)
 				}
 			}
-			for _, must := range []string{"momserver.(*sender).run", "momserver.(*Server).admit", "momserver.(*Server).serveCallback", "momclient.(*session).serveCallbacks", "net/rpc.(*Client).input"} {
+			for _, must := range []string{"momserver.(*sender).run", "momserver.(*Server).takePlace", "momserver.(*Server).serveCallback", "momclient.(*session).serveCallbacks", "net/rpc.(*Client).input"} {
 				if seen[must] == "" {
 					t.Errorf("%s was not seen: this test sees too little", must)
 				}

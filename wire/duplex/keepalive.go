@@ -18,8 +18,9 @@ import (
 // TCP connection.
 func watchPeer(nc net.Conn, within time.Duration) {
 	within = min(max(within, time.Second), 2*time.Minute)
-	if tc, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		nc = tc.NetConn()
+	type wrapper interface{ NetConn() net.Conn }
+	for outer, ok := nc.(wrapper); ok; outer, ok = nc.(wrapper) {
+		nc = outer.NetConn()
 	}
 	socket, ok := nc.(*net.TCPConn)
 	if !ok {

@@ -67,9 +67,17 @@ func (n *Network) Listen(address string) (net.Listener, error) {
 // DialContext connects to a listener; it fits momclient's Options.DialContext.
 func (n *Network) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
 	n.mu.Lock()
-	l := n.listeners[address]
 	n.ports++
-	local := addr(fmt.Sprintf("mem-client:%d", n.ports))
+	local := fmt.Sprintf("mem-client:%d", n.ports)
+	n.mu.Unlock()
+	return n.DialFrom(ctx, local, address)
+}
+
+// DialFrom connects to a listener, whose side of the connection has the remote
+// address from, such as "192.0.2.1:4000".
+func (n *Network) DialFrom(ctx context.Context, from, address string) (net.Conn, error) {
+	n.mu.Lock()
+	l, local := n.listeners[address], addr(from)
 	n.mu.Unlock()
 	refused := &net.OpError{Op: "dial", Net: "mem", Addr: addr(address), Err: fmt.Errorf("connection refused")}
 	if l == nil {

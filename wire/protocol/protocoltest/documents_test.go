@@ -35,7 +35,7 @@ func read(t *testing.T, pattern string) string {
 // TestThreats: the tests and settings that THREATS.md names exist.
 func TestThreats(t *testing.T) {
 	text := read(t, "../THREATS.md")
-	for _, name := range regexp.MustCompile("`([a-z/]+)\\.((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(text, -1) {
+	for _, name := range regexp.MustCompile("`([a-z0-9/]+)\\.((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(text, -1) {
 		if !strings.Contains(read(t, "../../../"+name[1]+"/*_test.go"), "\nfunc "+name[2]+"(") {
 			t.Errorf("%s has no %s", name[1], name[2])
 		}

@@ -245,6 +245,16 @@ func (s *Server) Dial() net.Conn {
 	return nc
 }
 
+// DialFrom is Dial from an IP address, on the network in memory.
+func (s *Server) DialFrom(ip string) net.Conn {
+	s.T.Helper()
+	nc, err := s.Net.DialFrom(context.Background(), net.JoinHostPort(ip, "4000"), s.Addr)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return nc
+}
+
 // Greeted returns a greeted connection, for a peer that is no momclient. It
 // closes nothing by itself.
 func (s *Server) Greeted() net.Conn {
