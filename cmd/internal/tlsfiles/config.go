@@ -1,3 +1,6 @@
+// Package tlsfiles makes TLS configurations from PEM files. It reads a file
+// again if it has changed, for the connections that follow, so that no
+// connection is dropped. Both commands use it.
 package tlsfiles
 
 import (
@@ -5,15 +8,19 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+
+	"mom.internal/cmd/internal/filewatch"
 )
 
 // Pair is a certificate and its key.
-type Pair struct{ files *watched[*tls.Certificate] }
+type Pair struct {
+	files *filewatch.Value[*tls.Certificate]
+}
 
 // ReadPair reads a certificate, which its chain may follow, and its key. report
 // receives the errors of later versions of the files. It must not block.
 func ReadPair(cert, key string, report func(error)) (*Pair, error) {
-	files, err := watch(report, func() (*tls.Certificate, error) {
+	files, err := filewatch.New(report, func() (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(cert, key)
 		if err != nil {
 			return nil, fmt.Errorf("%s with %s: %w", cert, key, err)
@@ -24,11 +31,13 @@ func ReadPair(cert, key string, report func(error)) (*Pair, error) {
 }
 
 // Pool is a set of certificates of authorities.
-type Pool struct{ files *watched[*x509.CertPool] }
+type Pool struct {
+	files *filewatch.Value[*x509.CertPool]
+}
 
 // ReadPool reads the certificates in a file, at least one.
 func ReadPool(path string, report func(error)) (*Pool, error) {
-	files, err := watch(report, func() (*x509.CertPool, error) {
+	files, err := filewatch.New(report, func() (*x509.CertPool, error) {
 		pem, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
@@ -47,16 +56,16 @@ func ReadPool(path string, report func(error)) (*Pool, error) {
 func Server(own *Pair, clients *Pool) *tls.Config {
 	cfg := &tls.Config{
 		MinVersion:     tls.VersionTLS13,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own.files.get(), nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own.files.Get(), nil },
 	}
 	if clients == nil {
 		return cfg
 	}
-	cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, clients.files.get()
+	cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, clients.files.Get()
 	now := cfg.Clone()
 	cfg.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		cfg := now.Clone()
-		cfg.ClientCAs = clients.files.get()
+		cfg.ClientCAs = clients.files.Get()
 		return cfg, nil
 	}
 	return cfg
@@ -71,14 +80,14 @@ func Client(host string, own *Pair, servers *Pool) *tls.Config {
 	}
 	cfg := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: host}
 	if own != nil {
-		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own.files.get(), nil }
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own.files.Get(), nil }
 	}
 	if servers != nil {
 		// crypto/tls has no hook for authorities that change. So
 		// VerifyConnection makes the same check with the current authorities.
 		cfg.InsecureSkipVerify = true
 		cfg.VerifyConnection = func(state tls.ConnectionState) error {
-			return verify(state.PeerCertificates, host, servers.files.get())
+			return verify(state.PeerCertificates, host, servers.files.Get())
 		}
 	}
 	return cfg

@@ -1,8 +1,7 @@
-// Package tlsfiles makes TLS configurations from PEM files. It reads a file
-// again if it has changed, for the connections that follow, so that no
-// connection is dropped. If a file is damaged, incomplete or gone, its earlier
-// version stays in force. Both commands use it.
-package tlsfiles
+// Package filewatch keeps what was read from files, and reads it again if a file
+// has changed. If a file is damaged, incomplete or gone, its earlier version stays
+// in force. Both commands use it.
+package filewatch
 
 import (
 	"io/fs"
@@ -10,9 +9,8 @@ import (
 	"sync"
 )
 
-// watched is a value from files, which is read again if one of them has
-// changed.
-type watched[T any] struct {
+// Value is a value from files, which is read again if one of them has changed.
+type Value[T any] struct {
 	paths  []string
 	read   func() (T, error)
 	report func(error) // receives the error of a changed file, once per change
@@ -23,17 +21,19 @@ type watched[T any] struct {
 	failed []fs.FileInfo // of paths, when reading last failed; nil if it never did
 }
 
-// watch reads the files for the first time.
-func watch[T any](report func(error), read func() (T, error), paths ...string) (*watched[T], error) {
-	w := &watched[T]{paths: paths, read: read, report: report}
+// New reads the files at paths for the first time, with read. report receives the
+// errors of later versions of the files. read and report run while no other Get
+// returns, and must not call Get.
+func New[T any](report func(error), read func() (T, error), paths ...string) (*Value[T], error) {
+	w := &Value[T]{paths: paths, read: read, report: report}
 	w.seen = w.look()
 	var err error
 	w.value, err = read()
 	return w, err
 }
 
-// get returns the current value.
-func (w *watched[T]) get() T {
+// Get returns the current value.
+func (w *Value[T]) Get() T {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.look()
@@ -55,7 +55,7 @@ func (w *watched[T]) get() T {
 }
 
 // look returns the state of the files, with nil for one that does not exist.
-func (w *watched[T]) look() []fs.FileInfo {
+func (w *Value[T]) look() []fs.FileInfo {
 	infos := make([]fs.FileInfo, len(w.paths))
 	for i, path := range w.paths {
 		infos[i], _ = os.Stat(path)
