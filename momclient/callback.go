@@ -38,7 +38,8 @@ func (k *callback) Goodbye(g *protocol.Goodbye, _ *protocol.Nothing) error {
 		first := k.s.goodbye == nil
 		after := min(time.Duration(g.AfterMillis)*time.Millisecond, time.Hour)
 		k.s.goodbye = &wire.Error{Code: wire.Code(duplex.Clip(string(g.Code), 32)), Message: duplex.Clip(g.Message, 512), After: after}
-		if first {
+		// The end of the session reports a goodbye to this client alone.
+		if code := k.s.goodbye.Code; first && code != wire.Disconnected && code != wire.Expired {
 			k.s.c.report(ConnectionStatus{Kind: Draining, Err: k.s.goodbye})
 		}
 		return nil

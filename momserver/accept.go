@@ -146,6 +146,8 @@ type clientConn struct {
 	number   uint64        // of the accepted connections; guarded by Server.mu
 	unproven *list.Element // in addrConns.unproven; nil when proven or without a place; guarded by Server.mu
 
+	identity *identity // set when proven; guarded by Server.mu until then
+
 	mu     sync.Mutex   // guards the fields below
 	conn   *duplex.Conn // nil before the greeting has succeeded
 	endErr *wire.Error  // set by close
@@ -213,19 +215,32 @@ func (s *Server) removeConn(c *clientConn) {
 	s.removePlace(c)
 }
 
+// revocationsSoFar returns how often Disconnect has been called.
+func (s *Server) revocationsSoFar() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revocations
+}
+
 // prove keeps the place of a connection whose client is let in. It returns an
-// error if the server shuts down, or if the place has gone to a newcomer.
-func (s *Server) prove(c *clientConn) error {
+// error if the server shuts down, or if the place has gone to a newcomer. If
+// there were more calls of Disconnect than before, it does nothing and reports
+// that the client must be authorized again.
+func (s *Server) prove(c *clientConn, id *identity, before uint64) (again bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase >= shuttingDown {
-		return &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}
+		return false, &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}
 	}
 	if _, ok := s.conns[c]; !ok {
-		return wire.Errorf(wire.Full, "its place has gone to a newer connection")
+		return false, wire.Errorf(wire.Full, "its place has gone to a newer connection")
 	}
+	if s.revocations != before {
+		return true, nil
+	}
+	c.identity = id
 	s.markProven(c)
-	return nil
+	return false, nil
 }
 
 // serve greets the client and serves its calls until the connection ends.
@@ -254,6 +269,7 @@ func (c *clientConn) serve() {
 		conn.Close(endErr)
 	}
 	sv := newService(c.srv, conn, id)
+	defer c.expireAt(id.expires, sv)()
 	conn.OnReplied = sv.releasePage
 	err = conn.Serve(protocol.ServerService, sv)
 	sv.end(err)
@@ -277,14 +293,14 @@ func (c *clientConn) greet() (net.Conn, *identity, error) {
 		err = c.srv.slowDown(ctx, c.addr)
 	}
 	var id *identity
-	if err == nil {
-		id, err = c.authorize(ctx, token, state)
-	}
 	if err == nil && !cfg.protected() {
 		err = c.srv.takeGreeting(c)
 	}
-	if err == nil {
-		err = c.srv.prove(c)
+	for again := true; again && err == nil; {
+		before := c.srv.revocationsSoFar()
+		if id, err = c.authorize(ctx, token, state); err == nil {
+			again, err = c.srv.prove(c, id, before)
+		}
 	}
 	if err != nil {
 		c.srv.countFailure(c, err) // before the refusal, which takes time

@@ -7,6 +7,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -31,7 +33,7 @@ type Applicant struct {
 func (a Applicant) String() string { return label(a.Identity, a.Addr) }
 
 // Grant is which jobs a client may see. The zero Grant lets the client in and
-// shows it nothing. A Grant holds for the life of the connection, and for
+// shows it nothing. A Grant holds for the life of the connection or until Expires, and for
 // events, snapshots, History and Jobs alike. Events of other jobs are left out
 // as a filter leaves them out: while they are in the cache, they do not count
 // as missed.
@@ -42,12 +44,18 @@ type Grant struct {
 	// Identity is how [Server.Subscribers] shows the client; "" for the name in
 	// its certificate.
 	Identity string
+	// Expires, if not zero, is when the server ends the connection, and drops the
+	// subscriber with [ReasonExpired]. The client is told a [wire.Expired] error,
+	// after which AutoReconnect connects again, so that Authorize decides anew.
+	Expires time.Time
 }
 
 // identity is who a client is, as its greeting has shown.
 type identity struct {
 	name    string
-	visible *history.JobSet // nil for all jobs
+	visible *history.JobSet            // nil for all jobs
+	expires time.Time                  // zero for never
+	revoked atomic.Pointer[revocation] // why its access was taken away; nil if it was not
 }
 
 // visible returns the jobs that the client may see. The name "" includes no
@@ -84,7 +92,10 @@ func (c *clientConn) authorize(ctx context.Context, token string, state *tls.Con
 		cfg.Logger.Info("momserver: not authorized", "applicant", asked, "error", err)
 		return nil, wire.Errorf(wire.Unauthorized, "not authorized")
 	}
-	id.visible = grant.visible()
+	if !grant.Expires.IsZero() && !grant.Expires.After(time.Now()) {
+		return nil, wire.Errorf(wire.Unauthorized, "what was granted has expired already")
+	}
+	id.visible, id.expires = grant.visible(), grant.Expires
 	if grant.Identity != "" {
 		id.name = grant.Identity
 	}

@@ -21,10 +21,12 @@ const (
 	ReasonProtocol                         // the client broke the protocol
 	ReasonShutdown                         // the server shut down or closed
 	ReasonStalled                          // a message from the client was not whole after Config.MessageTimeout
+	ReasonDisconnected                     // Server.Disconnect
+	ReasonExpired                          // Grant.Expires
 	reasonEnd
 )
 
-var reasonTexts = [...]string{"", "unsubscribed", "connection lost", "call timeout", "write timeout", "protocol error", "shutdown", "message stalled"}
+var reasonTexts = [...]string{"", "unsubscribed", "connection lost", "call timeout", "write timeout", "protocol error", "shutdown", "message stalled", "disconnected", "grant expired"}
 
 // String returns the reason in words: "" for zero, and Reason(n) for a number
 // that is no reason.
@@ -63,6 +65,10 @@ func reasonFor(err *wire.Error) (Reason, string) {
 		return ReasonProtocol, err.Message
 	case wire.Draining, wire.Closed:
 		return ReasonShutdown, err.Message
+	case wire.Disconnected:
+		return ReasonDisconnected, err.Message
+	case wire.Expired:
+		return ReasonExpired, err.Message
 	}
 	return ReasonConnectionLost, err.Message
 }

@@ -61,6 +61,7 @@ func TestReasonFor(t *testing.T) {
 		wire.TooLarge:      {ReasonProtocol, " (Config.MaxMessage)"},
 		wire.ProtocolError: {ReasonProtocol, ""}, wire.NotMoM: {ReasonProtocol, ""}, wire.Full: {ReasonProtocol, ""},
 		wire.Draining: {ReasonShutdown, ""}, wire.Closed: {ReasonShutdown, ""},
+		wire.Disconnected: {ReasonDisconnected, ""}, wire.Expired: {ReasonExpired, ""},
 		wire.Lost: {ReasonConnectionLost, ""}, wire.InternalError: {ReasonConnectionLost, ""}, "a code of a later version": {ReasonConnectionLost, ""},
 	} {
 		if reason, detail := reasonFor(wire.Errorf(code, "it ended")); reason != want.reason || detail != "it ended"+want.setting {

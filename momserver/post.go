@@ -12,12 +12,13 @@ import (
 // one request at most, however many calls its client makes before the sender
 // runs it.
 type request struct {
-	queued bool // the subscriber is in posted
-	join   bool
-	credit protocol.Credit
-	drop   bool
-	reason Reason // with drop
-	detail string
+	queued  bool // the subscriber is in posted
+	join    bool
+	credit  protocol.Credit
+	revoked *revocation
+	drop    bool
+	reason  Reason // with drop
+	detail  string
 }
 
 // post changes the request about sub, and makes the sender run it. It does not
@@ -86,6 +87,12 @@ func (s *sender) runPosted() {
 		if r.credit != (protocol.Credit{}) {
 			sub.credit = sub.credit.Max(r.credit)
 			s.enqueue(sub)
+		}
+		if r.revoked != nil && sub.revoked == nil {
+			sub.revoked = r.revoked
+		}
+		if sub.revoked != nil && (r.join || r.revoked != nil) {
+			s.sayRevoked(sub)
 		}
 		if r.drop {
 			s.drop(sub, r.reason, r.detail)

@@ -300,7 +300,7 @@ func TestSwitchedOff(t *testing.T) {
 			for k := range m.Type().NumIn() {
 				switch in := m.Type().In(k); {
 				case in.Kind() == reflect.Func:
-					takesFunc = true
+					takesFunc = v.Type().Method(i).Name != "Disconnect" // which has no client to ask about
 					args = append(args, reflect.MakeFunc(in, func([]reflect.Value) []reflect.Value {
 						called++
 						return []reflect.Value{reflect.Zero(in.Out(0))}

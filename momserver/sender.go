@@ -287,6 +287,9 @@ func (s *sender) drop(sub *subscriber, why Reason, detail string) {
 		return
 	}
 	delete(s.subs, sub)
+	if sub.revoked != nil {
+		why, detail = sub.revoked.reason, sub.revoked.err.Message
+	}
 	s.heartbeats.Remove(sub.heartbeatEntry)
 	s.interests.remove(sub)
 	s.giveUpSnapshot(sub)

@@ -65,6 +65,7 @@ type Server struct {
 	callbacks      int                       // subscribers whose callback endpoint the server dials
 	greetingRate   rateLimit                 // of clients that are let in and have proven nothing
 	refusalRate    rateLimit                 // of connections that are told why they are refused
+	revocations    uint64                    // calls of Disconnect
 	refusing       int                       // connections that are being told why
 	subs           map[*subscriber]bool      // that count for MaxSubscribers; true once accepted
 	filterItems    int                       // IDs and names of jobs in the filters of subs

@@ -54,7 +54,7 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 		if len(args.Name) > wire.MaxNameBytes || !utf8.ValidString(args.Name) {
 			return wire.Errorf(wire.BadRequest, "a name of %d bytes, or not in UTF-8; at most %d bytes", len(args.Name), wire.MaxNameBytes)
 		}
-		if err := args.Filter.Check(); err != nil {
+		if err := cmp.Or(sv.identity.check(), args.Filter.Check()); err != nil {
 			return err
 		}
 		sub := &subscriber{
@@ -194,7 +194,7 @@ func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) err
 		defer sv.srv.pages.turn(sv.conn.Done())()
 		h := sv.srv.hist
 		at, err := h.After(args.Since)
-		if err != nil {
+		if err = cmp.Or(sv.identity.check(), err); err != nil {
 			return err
 		}
 		events := min(cmp.Or(args.Max, math.MaxUint32), 1<<20)
@@ -216,6 +216,9 @@ func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) err
 func (sv *service) Jobs(args *protocol.JobsArgs, reply *protocol.Page) error {
 	return sv.runMethod(func() error {
 		defer sv.srv.pages.turn(sv.conn.Done())()
+		if err := sv.identity.check(); err != nil {
+			return err
+		}
 		h := sv.srv.hist
 		var n int
 		reply.Events, n, reply.More = h.ReadJobs(args.After, sv.identity.visible, maxPage, sv.newPage())

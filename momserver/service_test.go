@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -362,5 +363,21 @@ func TestDropLag(t *testing.T) {
 	_, recent := srv.drops.report()
 	if len(recent) != 1 || recent[0].Lag != 5 || !strings.Contains(log.String(), " lag=5\n") {
 		t.Errorf("%+v, logged %s", recent, &log)
+	}
+}
+
+// TestCallsAfterRevocation: a client whose access was taken away gets no answer
+// from its methods but that.
+func TestCallsAfterRevocation(t *testing.T) {
+	sv := testService(t, New(Config{}))
+	sv.identity.revoked.Store(&revocation{ReasonDisconnected, wire.Errorf(wire.Disconnected, "gone")})
+	for name, err := range map[string]error{
+		"Subscribe": sv.Subscribe(&protocol.SubscribeArgs{}, &protocol.Subscribed{}),
+		"History":   sv.History(&protocol.HistoryArgs{}, &protocol.Page{}),
+		"Jobs":      sv.Jobs(&protocol.JobsArgs{}, &protocol.Page{}),
+	} {
+		if fmt.Sprint(err) != "mom:disconnected:0:gone" {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -44,9 +44,10 @@ type subscriber struct {
 	unansweredBytes int              // of their events
 	heartbeatEntry  *list.Element    // in the sender's list of heartbeats
 	lastCall        time.Time
-	lastProgress    time.Time // when an event was last sent or acknowledged, it joined, or draining began
-	saidGoodbye     bool      // no further call is made
-	unsentAtGoodbye uint64    // events that had not been sent then
+	lastProgress    time.Time   // when an event was last sent or acknowledged, it joined, or draining began
+	saidGoodbye     bool        // no further call is made
+	revoked         *revocation // why it may not stay; nil if it may
+	unsentAtGoodbye uint64      // events that had not been sent then
 
 	request request // guarded by the sender's mu
 

@@ -31,6 +31,8 @@ const (
 	ProtocolError     Code = "protocol"           // the peer broke the protocol
 	Lost              Code = "lost"               // the connection ended or could not be made, or the events that were asked for have left the cache
 	Timeout           Code = "timeout"            // there was no answer in time
+	Disconnected      Code = "disconnected"       // the owner of the server ended the connection of this client
+	Expired           Code = "expired"            // what the server granted this client has expired; connect again
 	Stalled           Code = "stalled"            // a message began and did not end in time
 	UnknownMethod     Code = "unknown-method"     // the peer has no such method
 	BadTransition     Code = "transition"         // the state may not follow the one before it

@@ -30,6 +30,8 @@ var codes = []struct {
 	{Lost, "lost", false},
 	{Timeout, "timeout", false},
 	{Stalled, "stalled", false},
+	{Disconnected, "disconnected", false},
+	{Expired, "expired", false},
 	{UnknownMethod, "unknown-method", true},
 	{BadTransition, "transition", false},
 	{RunEnded, "run-ended", false},
