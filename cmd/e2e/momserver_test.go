@@ -289,6 +289,28 @@ func TestSecured(t *testing.T) {
 	p.exits(0)
 }
 
+// TestTokenChanges: when the token file of a server changes, its clients are
+// dropped although nobody else comes, and those with the old token stay out.
+func TestTokenChanges(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("old\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src, dst := tree(t, 1)
+	p, addr := serve(t, "", "-token-file", token, src, dst)
+	client := exec.Command(filepath.Join(bin, "momclient"), "-addr", addr, "-o", "json", "-period", "1s")
+	client.Env = append(os.Environ(), "MOM_TOKEN=old")
+	c := launch(t, sameNamespace, client)
+	c.says("connected")
+	if err := os.WriteFile(token, []byte("newer\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.exits(3, "lost: the token has changed", "the token is missing or wrong")
+	p.says("reason=disconnected detail=\"the token has changed\"")
+	p.signal(syscall.SIGINT)
+	p.exits(0)
+}
+
 // TestStrangersLeaveDescriptors holds 1,200 silent connections to a server that
 // may have 1,024 file descriptors. Each run mirrors what has changed, and a client
 // behind the same address gets in.

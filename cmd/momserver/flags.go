@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"mom.internal/cmd/internal/filewatch"
 	"mom.internal/cmd/internal/pages"
 	"mom.internal/cmd/internal/tlsfiles"
-	"mom.internal/cmd/internal/token"
 	"mom.internal/cmd/momserver/internal/mirror"
 	"mom.internal/momserver"
 	"mom.internal/wire/protocol"
@@ -35,7 +35,9 @@ type config struct {
 	logFormat, logLevel    string
 	tokenFile              string
 	tlsCert, tlsKey, tlsCA string
-	badTLS                 func(error) // receives the error of a file that has changed and cannot be used
+	badFile                func(error)              // receives the error of a file that has changed and cannot be used
+	token                  *filewatch.Value[string] // of -token-file; nil without
+	tokenChanged           func()                   // called before a client is let in with another token than before
 }
 
 // usageError is an error of the command line.
@@ -65,7 +67,7 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.DurationVar(&c.Server.ProgressInterval, "progress-interval", 250*time.Millisecond, "publish progress every `T`")
 
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "listen on `ADDR`, HOST:PORT")
-	fs.StringVar(&c.tokenFile, "token-file", "", "require the token in `FILE` instead of $MOM_TOKEN")
+	fs.StringVar(&c.tokenFile, "token-file", "", "require the token in `FILE`, also when it changes")
 	fs.StringVar(&c.tlsCert, "tls-cert", "", "use TLS with the certificate in `FILE` (PEM)")
 	fs.StringVar(&c.tlsKey, "tls-key", "", "the key of the certificate, in `FILE` (PEM)")
 	fs.StringVar(&c.tlsCA, "tls-client-ca", "", "require client certificates signed by one in `FILE`")
@@ -89,7 +91,7 @@ var errVersion = errors.New("-version")
 // parseFlags reads the command line and the files that the flags name. The
 // error is flag.ErrHelp, errVersion, or a usageError that names the flag.
 func parseFlags(args []string, getenv func(string) string) (*config, error) {
-	c := &config{badTLS: func(error) {}}
+	c := &config{badFile: func(error) {}, tokenChanged: func() {}}
 	fs := flagSet(c)
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil, err
@@ -111,8 +113,7 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	var err error
-	if c.Server.Token, err = token.Read(c.tokenFile, getenv); err != nil {
+	if err := c.readToken(getenv); err != nil {
 		return nil, usageError{err}
 	}
 	return c, c.readTLS()
@@ -224,7 +225,7 @@ func (c *config) readTLS() error {
 		}
 		return nil
 	}
-	report := func(err error) { c.badTLS(err) }
+	report := func(err error) { c.badFile(err) }
 	own, err := tlsfiles.ReadPair(c.tlsCert, c.tlsKey, report)
 	if err != nil {
 		return usagef("-tls-cert, -tls-key: %w; want a certificate and its key, as PEM", err)

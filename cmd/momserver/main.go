@@ -89,10 +89,11 @@ func serve(ctx context.Context, c *config, manager notifier, log *slog.Logger) (
 	}
 	cfg := c.Server
 	cfg.Logger = log
-	c.badTLS = func(err error) {
-		log.Warn("cannot use the changed certificate files; the earlier ones remain in use", "error", err)
+	c.badFile = func(err error) {
+		log.Warn("cannot use a changed certificate or token file; the earlier one remains in use", "error", err)
 	}
 	srv := momserver.New(cfg)
+	defer c.watchToken(srv, log)()
 	mirrors, err := c.mirrors(srv)
 	if err != nil {
 		return false, err

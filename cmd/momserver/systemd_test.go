@@ -47,7 +47,7 @@ func TestUnit(t *testing.T) {
 	}
 	args := strings.Fields(strings.ReplaceAll(unit["ExecStart"], "${CREDENTIALS_DIRECTORY}", credentials))
 	c, err := parseFlags(args[1:], noEnv)
-	if err != nil || c.Server.Token != "secret" || len(c.paths) != 2 || c.logFormat != "json" || c.debug == "" {
+	if err != nil || c.token.Get() != "secret" || len(c.paths) != 2 || c.logFormat != "json" || c.debug == "" {
 		t.Fatalf("%v: %+v, %v", args, c, err)
 	}
 	if !strings.HasPrefix(unit["LoadCredential"], "token:") || !strings.Contains(text, fmt.Sprintf("at most %d bytes", wire.MaxTokenBytes)) {
