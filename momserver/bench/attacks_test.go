@@ -4,7 +4,9 @@ package bench_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"runtime"
 	"slices"
@@ -18,6 +20,7 @@ import (
 	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest/certs"
 )
 
 // attacks_test.go measures an honest subscriber beside peers that speak the
@@ -73,6 +76,22 @@ var attacks = map[string]func(addr string){
 			}
 		}
 	},
+	"not MoM": func(addr string) { // as fast as the server ends the connections
+		for {
+			if nc, err := net.Dial("tcp", addr); err == nil {
+				io.WriteString(nc, "GET / HTTP/1.1\r\n\r\n")
+				nc.Read(make([]byte, 1))
+				nc.Close()
+			}
+		}
+	},
+	"handshakes": func(addr string) { // whole ones, and then nothing
+		for {
+			if nc, err := tls.Dial("tcp", addr, anyServer); err == nil {
+				nc.NetConn().Close()
+			}
+		}
+	},
 	"silent": func(addr string) {
 		again(func() {
 			if nc, err := net.Dial("tcp", addr); err == nil {
@@ -85,7 +104,19 @@ var attacks = map[string]func(addr string){
 
 // attackers is how many there are of each kind.
 var attackers = map[string]int{
-	"filters": 500, "filters again": 1, "no credit": 300, "jobs": 8, "history": 8, "calls": 8, "hang up": 8, "silent": 500,
+	"filters": 500, "filters again": 1, "no credit": 300, "jobs": 8, "history": 8, "calls": 8, "hang up": 8, "silent": 500, "not MoM": 16, "handshakes": 16,
+}
+
+// anyServer is the TLS configuration of a client that trusts every server.
+var anyServer = &tls.Config{InsecureSkipVerify: true}
+
+// attacked returns the configuration of the server that is attacked.
+func attacked(kind string) momserver.Config {
+	cfg := momserver.Config{CacheEvents: 10_000}
+	if kind == "handshakes" {
+		cfg.TLS = &tls.Config{Certificates: []tls.Certificate{certs.NewAuthority().Issue("server", time.Hour, "127.0.0.1")}}
+	}
+	return cfg
 }
 
 // longestFilter matches nothing.
@@ -137,7 +168,7 @@ func BenchmarkBesideAttack(b *testing.B) {
 	slices.Sort(kinds)
 	for _, kind := range kinds {
 		b.Run(kind, func(b *testing.B) {
-			alone := load{clients: 1, events: 600, rate: 200, cfg: momserver.Config{CacheEvents: 10_000}}
+			alone := load{clients: 1, events: 600, rate: 200, cfg: attacked(kind)}
 			beside := alone
 			beside.attack, beside.bad = kind, attackers[kind]
 			var kept []float64
@@ -158,6 +189,39 @@ func BenchmarkBesideAttack(b *testing.B) {
 			of("p99-ns", func(m *measured) float64 { return float64(m.p99) })
 			slices.Sort(kept)
 			b.ReportMetric(kept[len(kept)/2], "kept-MB")
+		})
+	}
+}
+
+// BenchmarkNewcomerBesideAttack is how long a client takes to subscribe behind
+// the address of strangers who do not greet: the median, and the longest of 50.
+func BenchmarkNewcomerBesideAttack(b *testing.B) {
+	for _, kind := range []string{"handshakes", "hang up", "not MoM", "silent"} {
+		b.Run(kind, func(b *testing.B) {
+			l := load{cfg: attacked(kind)}
+			var took []time.Duration
+			for b.Loop() {
+				srv, addr := l.server(b)
+				strangers := startFleet(b, order{Kind: "bad", Addr: addr, Clients: attackers[kind], Attack: kind})
+				for range 50 {
+					opts := momclient.Options{}
+					if l.cfg.TLS != nil {
+						opts.TLS = anyServer
+					}
+					client, start := momclient.New(addr, opts), time.Now()
+					if err := client.Subscribe(context.Background()); err != nil {
+						b.Error(err)
+					}
+					took = append(took, time.Since(start))
+					client.Close()
+					time.Sleep(20 * time.Millisecond)
+				}
+				strangers.hangUp()
+				srv.Close()
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2]), "p50-ns")
+			b.ReportMetric(float64(took[len(took)-1]), "max-ns")
 		})
 	}
 }

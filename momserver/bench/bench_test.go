@@ -100,7 +100,7 @@ type load struct {
 }
 
 func (l load) order(kind, addr string) order {
-	o := order{Kind: kind, Addr: addr, Clients: l.clients, Count: l.events, Latency: l.rate > 0, Late: l.cached}
+	o := order{Kind: kind, Addr: addr, Clients: l.clients, Count: l.events, Latency: l.rate > 0, Late: l.cached, Secured: l.cfg.TLS != nil}
 	if l.cached {
 		o.From = wire.FromOldest
 	}

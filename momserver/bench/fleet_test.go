@@ -38,6 +38,7 @@ type order struct {
 	Late    bool   // connect when it is said that all is ready
 	Stalled bool   // the bad ones are all of that kind
 	Attack  string // or they all attack in this way
+	Secured bool   // the server speaks TLS
 }
 
 // word is what a fleet says, a line each.
@@ -174,7 +175,11 @@ func (f *fleet) attach(start <-chan func() error) {
 }
 
 func (f *fleet) momClient(c *checker) error {
-	client := momclient.New(f.Addr, momclient.Options{From: f.From, CallTimeout: time.Minute, DialTimeout: time.Minute})
+	opts := momclient.Options{From: f.From, CallTimeout: time.Minute, DialTimeout: time.Minute}
+	if f.Secured {
+		opts.TLS = anyServer
+	}
+	client := momclient.New(f.Addr, opts)
 	client.OnEvent(func(e wire.Event) { c.see(&e) })
 	client.OnConnection(func(s momclient.ConnectionStatus) {
 		if s.Kind == momclient.Lost || s.Kind == momclient.Refused {

@@ -66,7 +66,7 @@ func BenchmarkPublishBeside(b *testing.B) {
 // 1,000 events, in order.
 func BenchmarkManySubscribers(b *testing.B) {
 	many := load{clients: 10_000, events: 1000, cfg: momserver.Config{
-		GreetingsPerSecond: 100_000,
+		GreetingsPerSecond: 100_000, MaxConnsPerAddr: 12_000,
 		// All clients share a process, and their handlers its processors: some
 		// come to their turn only after seconds.
 		Heartbeat: time.Minute, CallTimeout: time.Minute,
