@@ -24,7 +24,8 @@ func (s *Server) ListenAndServe(addr string) error {
 	if s == nil {
 		return nil
 	}
-	l, err := net.Listen("tcp", addr)
+	listen := net.ListenConfig{KeepAlive: -1} // the connections of clients get it after the greeting
+	l, err := listen.Listen(s.life, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("momserver: cannot listen on %s: %w", addr, err)
 	}
@@ -303,9 +304,9 @@ func (c *clientConn) greet() (net.Conn, *identity, error) {
 		}
 	}
 	if err != nil {
-		c.srv.countFailure(c, err) // before the refusal, which takes time
+		slowed := c.srv.countFailure(c, err) // before the refusal, which takes time
 		var e *wire.Error
-		if errors.As(err, &e) && e.Code != wire.NotMoM && e.Code != wire.Timeout { // a client that says nothing sensible gets no answer
+		if errors.As(err, &e) && e.Code != wire.NotMoM && e.Code != wire.Timeout && !(e.Code == wire.Lost && slowed) { // a client that says nothing sensible gets no answer
 			c.sendRefusal(nc, e)
 		}
 		return nil, nil, err

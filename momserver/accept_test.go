@@ -75,7 +75,11 @@ func TestCountFailure(t *testing.T) {
 	first, other := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
 	for code, fault := range faults {
 		srv := New(Config{FailuresPerMinute: 1})
-		srv.countFailure(&clientConn{srv: srv, addr: first}, wire.Errorf(code, "no"))
+		for i := range 2 {
+			if slowed := srv.countFailure(&clientConn{srv: srv, addr: first}, wire.Errorf(code, "no")); slowed != (fault && i > 0) {
+				t.Errorf("%v, %d: slowed down %v", code, i, slowed)
+			}
+		}
 		if counted := srv.failureLimit.reached(first, time.Now()); counted != fault {
 			t.Errorf("%v is counted: %v", code, counted)
 		}

@@ -58,16 +58,18 @@ func (s *Server) slowDown(ctx context.Context, addr netip.Addr) error {
 }
 
 // countFailure counts a connection that ended before its greeting had succeeded,
-// unless that was the server's doing.
-func (s *Server) countFailure(c *clientConn, err error) {
+// unless that was the server's doing. It reports whether the address is slowed
+// down.
+func (s *Server) countFailure(c *clientConn, err error) (slowed bool) {
 	var e *wire.Error
 	if !c.addr.IsValid() || !errors.As(err, &e) {
-		return
+		return false
 	}
 	switch e.Code {
 	case wire.Unauthorized, wire.Forbidden, wire.BadCertificate, wire.TLSMismatch, wire.NotMoM, wire.VersionMismatch, wire.Timeout, wire.Lost:
-		s.failureLimit.allow(c.addr, time.Now())
+		return !s.failureLimit.allow(c.addr, time.Now())
 	}
+	return false
 }
 
 // takeGreeting returns an error if Config.GreetingsPerSecond does not allow

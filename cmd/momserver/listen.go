@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"sync"
@@ -15,7 +16,8 @@ type announced struct {
 }
 
 func (c *config) listen() (*announced, error) {
-	l, err := net.Listen("tcp", c.addr)
+	listen := net.ListenConfig{KeepAlive: -1} // the server sets it after the greeting
+	l, err := listen.Listen(context.Background(), "tcp", c.addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w; name another address with -addr", c.addr, err)
 	}
