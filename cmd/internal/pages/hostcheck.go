@@ -19,13 +19,20 @@ func checkHost(name, flag string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !ownHost(r.Host, name):
-			http.Error(w, "use an IP address or localhost, or start the command with "+flag+" NAME:PORT", http.StatusForbidden)
+			refuse(w, "use an IP address or localhost, or start the command with "+flag+" NAME:PORT")
 		case isForeign(r.Header):
-			http.Error(w, "requested by a page of another site; open this page directly", http.StatusForbidden)
+			refuse(w, "requested by a page of another site; open this page directly")
 		default:
 			h.ServeHTTP(w, r)
 		}
 	})
+}
+
+// refuse answers a request, and lets its connection be closed, so that a page of
+// another site cannot keep connections.
+func refuse(w http.ResponseWriter, why string) {
+	w.Header().Set("Connection", "close")
+	http.Error(w, why, http.StatusForbidden)
 }
 
 // ownHost reports whether nobody else can make the Host of a request point here.

@@ -46,6 +46,9 @@ func TestCheckHost(t *testing.T) {
 		if body := w.Body.String(); w.Code != tc.code || (body == "in") != (w.Code == http.StatusOK) || strings.Contains(body, "evil") {
 			t.Errorf("%v: %d, %.80q", tc.head, w.Code, body)
 		}
+		if closes := w.Header().Get("Connection") == "close"; closes != (w.Code != http.StatusOK) {
+			t.Errorf("%v: closes the connection: %v", tc.head, closes)
+		}
 	}
 	if ownHost("mirror.example:6060", "") || ownHost("mirror.example", "other.example") {
 		t.Error("the name that the operator gave is the operator's own, and no other")

@@ -2,17 +2,29 @@ package pages
 
 import (
 	"net"
+	"net/http"
+	"slices"
 	"sync"
-	"sync/atomic"
 )
 
 // maxConns bounds the connections of a Server.
 const maxConns = 64
 
-// fewConns closes connections over maxConns at once.
+// fewConns bounds the connections. Over maxConns, a new one takes the place of the
+// one that has been without a request for longest, so that nobody can keep others
+// out by holding connections. If all have a request, the new one is closed.
 type fewConns struct {
 	net.Listener
-	open atomic.Int64
+
+	mu   sync.Mutex    // guards all below
+	open []*placedConn // that without a request for longest first
+}
+
+// placedConn is a connection that has a place.
+type placedConn struct {
+	net.Conn
+	of   *fewConns
+	busy bool // it has a request; guarded by of.mu
 }
 
 func (l *fewConns) Accept() (net.Conn, error) {
@@ -21,21 +33,50 @@ func (l *fewConns) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) <= maxConns {
-			return &countedConn{nc, sync.OnceFunc(func() { l.open.Add(-1) })}, nil
+		if c := l.place(nc); c != nil {
+			return c, nil
 		}
-		l.open.Add(-1)
 		nc.Close()
 	}
 }
 
-// countedConn makes room for another connection when it is closed.
-type countedConn struct {
-	net.Conn
-	release func()
+// place gives nc a place, and returns nil if there is none.
+func (l *fewConns) place(nc net.Conn) net.Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) >= maxConns {
+		idle := slices.IndexFunc(l.open, func(c *placedConn) bool { return !c.busy })
+		if idle < 0 {
+			return nil
+		}
+		l.open[idle].Conn.Close()
+		l.open = slices.Delete(l.open, idle, idle+1)
+	}
+	c := &placedConn{Conn: nc, of: l}
+	l.open = append(l.open, c)
+	return c
 }
 
-func (c *countedConn) Close() error {
-	c.release()
+// changed is the ConnState of the http.Server.
+func (l *fewConns) changed(nc net.Conn, state http.ConnState) {
+	c, ok := nc.(*placedConn)
+	if !ok {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.busy = state == http.StateActive
+	if i := slices.Index(l.open, c); i >= 0 {
+		l.open = append(slices.Delete(l.open, i, i+1), c)
+	}
+}
+
+// Close makes room for another connection.
+func (c *placedConn) Close() error {
+	c.of.mu.Lock()
+	if i := slices.Index(c.of.open, c); i >= 0 {
+		c.of.open = slices.Delete(c.of.open, i, i+1)
+	}
+	c.of.mu.Unlock()
 	return c.Conn.Close()
 }

@@ -60,9 +60,11 @@ func Start(flag, addr string, h http.Handler, errorLog *log.Logger, failed func(
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          errorLog,
 	}
+	few := &fewConns{Listener: l}
+	s.server.ConnState = few.changed
 	go func() {
 		defer close(s.ended)
-		if err := s.server.Serve(&fewConns{Listener: l}); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.server.Serve(few); !errors.Is(err, http.ErrServerClosed) {
 			failed(err)
 		}
 	}()
