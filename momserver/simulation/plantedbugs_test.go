@@ -185,7 +185,7 @@ var plantedBugs = []plantedBug{
 		{"momserver/package.go", "state: wire.PackageInitialized, since: now}\n", "state: wire.PackageInitialized, since: now}\n\tj.open[p] = struct{}{}\n"},
 	}, []string{invariant.Published}, tests{}},
 	{"address kept after its last connection", []edit{
-		{"momserver/places.go", "\t\tdelete(s.perAddr, c.addr)\n", ""},
+		{"momserver/places.go", "\t\tdelete(s.perAddr, c.addr)\n\t\theap.Remove(&s.byUnproven, from.index)\n", ""},
 	}, []string{invariant.Bounded}, tests{}},
 	{"what waits is thrown away", []edit{
 		{"momclient/subscription.go", "\t<-sub.done\n\tif !sub.consumer.gathers {\n", "\t<-sub.done\n\tsub.c.inbox.mu.Lock()\n\tsub.c.inbox.rewind()\n\tsub.c.inbox.mu.Unlock()\n\tif !sub.consumer.gathers {\n"},
