@@ -32,7 +32,9 @@ const defaultBatch = 1000
 // The events of a snapshot come in one batch, even if they are more than most,
 // because a client cannot resume within a snapshot. Only a snapshot that takes
 // more than Options.ResultBytes is split. The batches before its last one have the
-// cursor before the snapshot, which is followed by the whole snapshot again.
+// cursor before the snapshot, which is followed by the whole snapshot again, with
+// the Missed of the gap. So a store that adds up Missed does not commit a batch
+// whose Cursor has not moved.
 //
 // The events of a batch count as handled when its turn ends, but not if it panics.
 // If the stream ends within a snapshot, the events of the snapshot that have come

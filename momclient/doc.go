@@ -36,7 +36,7 @@
 //
 // No event is lost silently. If events have left the server's cache before this
 // client got them, the next event has their number in Missed. Events that the
-// filter excludes are not missed.
+// filter excludes count as missed only if they have left the cache.
 //
 // If the connection is lost, the client goes on from the last event that has
 // come: by itself with [Options.AutoReconnect], and otherwise at the next call of

@@ -15,9 +15,10 @@ import (
 // it; if there are none, it returns no runs at once.
 //
 // Wait waits for each run of a named job that is unfinished or begins before the
-// first of them has ended; further runs do not count. Runs that ended before Wait
-// was called do not count either: call Wait before such a run begins, or look for its
-// end with [Client.History]. The server does not know which jobs will run. So Wait
+// first of them has ended; further runs do not count. A run that has ended before the
+// server accepts Wait, or that begins and ends among missed events, does not count
+// either, and Wait goes on waiting: call Wait before such a run begins, or look for
+// its end with [Client.Jobs]. The server does not know which jobs will run. So Wait
 // waits for a misspelled name as long as ctx allows, and the error then says that no
 // run of the job has begun.
 //

@@ -7,8 +7,9 @@ import (
 	"sync"
 )
 
-// Reader returns a reader of r that counts the bytes that are read as Moved. It has
-// no other method of r, as Close or Len; that of a nil Package is r.
+// Reader returns a reader of r that counts the bytes that are read as Moved. The
+// reader has the method Read only, and no other method of r, such as Close. The
+// Reader of a nil Package is r itself.
 func (p *Package) Reader(r io.Reader) io.Reader {
 	if p == nil {
 		return r
@@ -16,8 +17,8 @@ func (p *Package) Reader(r io.Reader) io.Reader {
 	return &movingReader{p, r}
 }
 
-// Writer returns a writer to w that counts the bytes that are written as Moved. It
-// has no other method of w; that of a nil Package is w.
+// Writer returns a writer to w that counts the bytes that are written as Moved.
+// The writer has the method Write only. The Writer of a nil Package is w itself.
 func (p *Package) Writer(w io.Writer) io.Writer {
 	if p == nil {
 		return w
@@ -53,8 +54,7 @@ var copyBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 var errInvalidWrite = errors.New("momserver: the Writer has returned an impossible count")
 
 // Copy copies from src to dst until src ends, as io.Copy does, and returns how
-// many bytes were written. It counts bytes as sent when they have been read, and
-// as received when they have been written. When ctx is done, Copy returns its
+// many bytes were written. It counts bytes as Moved when they have been written. When ctx is done, Copy returns its
 // error before the next read; it does not interrupt a Read or a Write.
 func (p *Package) Copy(ctx context.Context, dst io.Writer, src io.Reader) (written int64, err error) {
 	buf := copyBuffers.Get().(*[64 << 10]byte)
@@ -70,7 +70,7 @@ func (p *Package) Copy(ctx context.Context, dst io.Writer, src io.Reader) (writt
 				return written, errInvalidWrite
 			}
 			written += int64(w)
-			p.add(int64(n), int64(w))
+			p.Moved(int64(w)) // what was not written is not counted as sent, because it would come again
 			if err == nil && w < n {
 				err = io.ErrShortWrite
 			}

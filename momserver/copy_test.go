@@ -51,8 +51,8 @@ func TestCopy(t *testing.T) {
 		"data with EOF": {dst: io.Discard, src: iotest.DataErrReader(strings.NewReader(content)), sent: 200_000, received: 200_000},
 		"one by one":    {dst: io.Discard, src: iotest.OneByteReader(strings.NewReader(content[:99])), sent: 99, received: 99},
 		"broken source": {dst: io.Discard, src: io.MultiReader(strings.NewReader(content[:99]), iotest.ErrReader(broken)), sent: 99, received: 99, err: broken},
-		"full":          {dst: &fullWriter{50}, src: strings.NewReader(content[:99]), sent: 99, received: 50, err: errFull},
-		"short write":   {dst: shortWriter{}, src: strings.NewReader(content[:99]), sent: 99, received: 98, err: io.ErrShortWrite},
+		"full":          {dst: &fullWriter{50}, src: strings.NewReader(content[:99]), sent: 50, received: 50, err: errFull},
+		"short write":   {dst: shortWriter{}, src: strings.NewReader(content[:99]), sent: 98, received: 98, err: io.ErrShortWrite},
 		"cancelled":     {ctx: cancelled, dst: io.Discard, src: strings.NewReader(content), err: context.Canceled},
 	} {
 		harness.Serve(t, momserver.Config{}, func(s *harness.Server) {

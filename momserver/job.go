@@ -226,7 +226,8 @@ func (j *Job) Ended() bool {
 // Failure returns the error with which the run was failed or cancelled, or an
 // error that says how it was abandoned. If the run was completed past failed
 // packages, Failure returns an error that wraps that of the first one. It
-// returns nil until the run has ended, and if all packages were imported.
+// returns nil before the end of the run, and after a Complete without failed
+// packages, unless the outcome is Failed.
 func (j *Job) Failure() error {
 	if j == nil {
 		return nil
@@ -321,7 +322,7 @@ func (j *Job) sumUp(outcome wire.Outcome) {
 func (j *Job) checkAnnounced() {
 	p := &j.progress
 	var odd []string
-	if p.PackagesTotal > 0 && p.PackagesDone+p.PackagesFailed != p.PackagesTotal {
+	if p.PackagesTotal > 0 && (p.PackagesDone > p.PackagesTotal || p.PackagesDone+p.PackagesFailed < p.PackagesTotal) {
 		odd = append(odd, fmt.Sprintf("%d of %d packages", p.PackagesDone, p.PackagesTotal))
 	}
 	whole := p.PackagesFailed == 0                    // otherwise the rest is less anyway

@@ -16,7 +16,7 @@ const maxLog = 32
 const maxLogText = 256
 
 // Warn adds a warning about item to the log, which the run's next event
-// carries. Texts over 256 bytes are cut: a message at its end, an item at its
+// carries, whichever package that event is of. Texts over 256 bytes are cut: a message at its end, an item at its
 // beginning, because a path ends with the name of the file. Further
 // entries than 32 for one event are counted but not kept.
 func (j *Job) Warn(item, message string) { j.note(wire.SeverityWarning, item, message) }

@@ -129,7 +129,7 @@ func (p *Package) Item(item string) {
 }
 
 // Expect sets the files and the bytes of the package, as far as they are known
-// by now. A zero leaves the number as it is. The package's next event carries
+// by now. A zero leaves the number as it is, so that none can be lowered to 0. The package's next event carries
 // them.
 func (p *Package) Expect(files int, bytes int64) {
 	if p == nil {
@@ -195,7 +195,8 @@ func (p *Package) add(sent, received int64) {
 
 // Retry takes back n bytes that were moved and will be moved again, counts a
 // retry, and adds a warning to the log: that item is moved again, because of
-// why. It publishes as Moved does. After Transferred, n must be 0.
+// why. It publishes as Moved does. If fewer bytes were moved, it takes back these.
+// After Transferred, n must be 0.
 func (p *Package) Retry(n int64, item string, why error) {
 	if p == nil {
 		return

@@ -665,6 +665,7 @@ func TestAnnounced(t *testing.T) {
 		"nothing moved":           {func(j *momserver.Job, _ func(bool)) { j.Expect(0, 100, 0) }, "moved 0 of 100 files that were announced"},
 		"packages never begun":    {func(j *momserver.Job, pack func(bool)) { j.Expect(10, 10, 10); pack(true); pack(false) }, "moved 1 of 10 packages that were announced"},
 		"all, of which one fails": {func(j *momserver.Job, pack func(bool)) { j.Expect(2, 2, 2); pack(true); pack(false) }, ""},
+		"tried again as another":  {func(j *momserver.Job, pack func(bool)) { j.Expect(2, 2, 2); pack(true); pack(false); pack(true) }, ""},
 		"files not counted":       {func(j *momserver.Job, pack func(bool)) { j.Expect(1, 5, 1); pack(true) }, ""},
 		"others skipped": {func(j *momserver.Job, pack func(bool)) {
 			j.Expect(0, 5, 0)

@@ -139,9 +139,9 @@ func (s *Server) Epoch() uuid.UUID {
 // returns a [wire.BadRequest] error. Publish ignores Seq and the fields that
 // are set on delivery. It sets Status.Final if the state ends the run: always
 // for JobCompleted and ExportingError, and for TransferringError and
-// ImportingError unless Initialize has ContinueOnError. In the event that ends
-// the run, it sets a Status.Outcome of zero as [wire.Event.Outcome] derives it;
-// in others, it clears the Status.Outcome. It does not check transitions, so
+// ImportingError unless Initialize has ContinueOnError. If the event
+// ends the run and its Status.Outcome is zero, Publish sets the outcome that
+// [wire.Event.Outcome] derives. In every other event, it clears Status.Outcome. It does not check transitions, so
 // that an event of a run that has ended begins the run again. It keeps nothing
 // that the event points to.
 //

@@ -32,7 +32,7 @@ type Stats struct {
 	JobsEnded   map[wire.Outcome]int    // how many of these jobs have a latest event that ended a run with the outcome; an entry for each of the four outcomes
 	RunsEnded   map[wire.Outcome]uint64 // runs that ended with the outcome; an entry for each of the four outcomes
 	Refused     uint64                  // runs, packages and changes that a Job did not publish, because of a bound or a mistake, and runs after a Shutdown
-	Misuse      uint64                  // calls of a Job or a Package that made no sense, and were ignored as far as they did not
+	Misuse      uint64                  // calls of a Job or a Package with arguments that made no sense, and were ignored
 	Connections int                     // of clients, subscribed or not; callback connections that the server dialled are not counted
 	Subscribers int                     // that are subscribed now
 	MaxLag      uint64                  // the largest Lag of a subscriber

@@ -9,8 +9,8 @@ import (
 
 // Filter selects the events that a subscriber gets: those that match each of its
 // parts. An empty part matches every event, and so does the zero Filter. Events
-// that are filtered out still move the subscriber's cursor and never count as
-// missed.
+// that are filtered out still move the subscriber's cursor. They do not count as
+// missed unless they have left the cache.
 type Filter struct {
 	Jobs     []uuid.UUID // IDs of jobs; a job matches if Jobs or Names holds it
 	Names    []string    // exact names of jobs

@@ -159,7 +159,9 @@ func (t *Tracker) Event(e *wire.Event) []Change {
 	}
 	r := t.runs[e.RunID]
 	delete(t.doubted, r)
-	if !e.Snapshot {
+	if e.Snapshot {
+		t.doubtAt = now // more of it may follow
+	} else {
 		t.settle(now) // the snapshot is over
 	}
 	first := r == nil
@@ -203,9 +205,9 @@ func (t *Tracker) Disconnected() {
 	t.away, t.gapSeen = true, false
 }
 
-// SnapshotDone adds that all events of the latest snapshot have come, as a loop
-// over Client.Batches knows at the end of a batch. Runs that were not in the
-// snapshot are lost.
+// SnapshotDone adds that all events of the latest snapshot have come. A loop over
+// Client.Batches knows this at the end of a batch whose Cursor has moved. Runs that
+// were not in the snapshot are lost.
 func (t *Tracker) SnapshotDone() []Change {
 	t.mu.Lock()
 	defer t.mu.Unlock()

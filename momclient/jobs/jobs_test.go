@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -680,5 +681,40 @@ func BenchmarkView(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		board.View()
+	}
+}
+
+// TestLogPackage: a warning comes with the next event of its run, which may be of
+// any package; only the reason for the end of a package has its number.
+func TestLogPackage(t *testing.T) {
+	s := newScript(t, Options{})
+	s.event(1, wire.JobInitialized).event(1, wire.PackageInitialized, of(1)).event(1, wire.PackageInitialized, of(2))
+	s.event(1, wire.Transferring, of(1), logged(wire.SeverityWarning, "about package 2"))
+	s.event(1, wire.TransferringError, of(1), logged(wire.SeverityWarning, "about package 2 again"), logged(wire.SeverityError, "disk full"))
+	got := make(map[string]int)
+	for _, entry := range s.tr.Log(uuid.Nil, 0, 0) {
+		got[entry.Message] = entry.Package
+	}
+	if want := map[string]int{"about package 2": 0, "about package 2 again": 0, "disk full": 1}; !maps.Equal(got, want) {
+		t.Errorf("%v; want %v", got, want)
+	}
+}
+
+// TestSlowSnapshot: as long as events of the snapshot come, the runs that have not
+// come yet are not lost.
+func TestSlowSnapshot(t *testing.T) {
+	s := newScript(t, Options{})
+	s.event(1, wire.JobInitialized).event(2, wire.JobInitialized).event(3, wire.JobInitialized)
+	s.at(10).event(1, wire.Transferring, of(1), missed(5), snapshot)
+	for _, second := range []float64{12, 14, 16} {
+		s.at(second)
+		if lost := s.tr.Tick(); len(lost) > 0 {
+			t.Errorf("at %v s: %+v", second, lost)
+		}
+		s.event(2, wire.Transferring, of(1), snapshot)
+	}
+	s.at(19)
+	if lost := s.tr.Tick(); len(lost) != 1 || lost[0].Kind != RunLost || lost[0].Run.JobID != id(3) {
+		t.Errorf("in the end: %+v", lost)
 	}
 }

@@ -22,7 +22,7 @@ type LogEntry struct {
 	RunID    uuid.UUID     `json:"runID,omitzero"`
 	Job      string        `json:"job,omitempty"`     // name of the job
 	DryRun   bool          `json:"dryRun,omitempty"`  // of the run
-	Package  int           `json:"package,omitempty"` // number of the package
+	Package  int           `json:"package,omitempty"` // number of the package that ended for this reason; 0 for other entries
 	Item     string        `json:"item,omitempty"`
 	Message  string        `json:"message"`
 }
@@ -80,7 +80,7 @@ func (t *Tracker) note(r *run, e *wire.Event, at time.Time) {
 	if e.Data.Header != nil {
 		number = e.Data.Header.Number
 	}
-	add := func(entry wire.LogEntry) {
+	add := func(entry wire.LogEntry, number int) {
 		if entry.Severity < t.sel.Severity {
 			return
 		}
@@ -93,15 +93,22 @@ func (t *Tracker) note(r *run, e *wire.Event, at time.Time) {
 			Item: duplex.Clip(entry.Item, MaxText), Message: duplex.Clip(entry.Message, MaxText),
 		}))
 	}
-	for _, entry := range e.Data.Status.Log {
-		add(entry)
+	// An entry comes with the next event of its run, which may be of any package.
+	// Only the reason for the end of a package is surely about that package.
+	last := len(e.Data.Status.Log) - 1
+	for i, entry := range e.Data.Status.Log {
+		if i == last && e.Data.Status.State.IsError() {
+			add(entry, number)
+		} else {
+			add(entry, 0)
+		}
 	}
 	if len(e.Data.Status.Log) == 0 && e.Data.Status.State.IsError() {
 		message := e.Data.Status.State.String()
 		if e.Outcome() == wire.Cancelled {
 			message = "the run was cancelled"
 		}
-		add(wire.LogEntry{Severity: e.Severity(), Message: message})
+		add(wire.LogEntry{Severity: e.Severity(), Message: message}, number)
 	}
 }
 
