@@ -24,7 +24,8 @@ import (
 //
 // If the server was restarted during a run, or if a run ended among missed events,
 // Wait returns an error with the code [wire.Lost] as soon as it knows, and the run
-// has Lost set. Other errors are those of [Client.Events]: that of ctx, or
+// has Lost set. So it does if more than [jobs.MaxRuns] runs of one job are unfinished
+// at once, because it has no room for them. Other errors are those of [Client.Events]: that of ctx, or
 // [wire.Closed], or what the server refused with, or, without AutoReconnect, why the
 // connection was lost. With AutoReconnect, Wait waits for a server that is away as
 // long as ctx allows. With each error Wait returns the runs that have ended so far.
