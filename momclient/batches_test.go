@@ -31,8 +31,8 @@ func gather(t *testing.T, c *momclient.Client, most int) (batches []momclient.Ba
 	return batches
 }
 
-// TestBatches groups what has come: up to so many events, and no fewer than have
-// come. The cursor of a batch is that of the client after it.
+// TestBatches: a batch has all events that have come, up to the given number. Its
+// cursor is the client's cursor after the batch.
 func TestBatches(t *testing.T) {
 	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 		c := s.Client(momclient.Options{From: wire.FromOldest})

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestCallBudget: so many calls without an event may come at once, and then as many
-// as come back with time and with events, exactly. What is not used is not saved up.
+// TestCallBudget: the whole budget of calls without an event may come at once.
+// Time and events then give calls back, to the nanosecond, up to the whole budget.
 func TestCallBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newCallBudget(time.Second)

@@ -122,8 +122,8 @@ type Config struct {
 	// FailuresPerMinute bounds the failed connections from one IP address, or IPv6
 	// network of 64 bits; 60. Over the bound the address is slowed down until the
 	// minute is over: the server looks at what its connections say one every 5 ms,
-	// but lets none wait for more than half a second. Whoever brings the right
-	// token or certificate is let in then. A connection fails if it ends before
+	// but lets none wait for more than half a second. A client with the
+	// right token or certificate is let in then. A connection fails if it ends before
 	// its greeting has succeeded, unless the server refused it for lack of room.
 	FailuresPerMinute int
 

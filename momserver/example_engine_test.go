@@ -13,8 +13,8 @@ import (
 )
 
 // watch runs a sync engine of the kind that is polled: it learns its totals as it
-// goes, tries again by itself, and may be cancelled. This is all the code that
-// monitoring it takes.
+// goes, retries by itself, and may be cancelled. No other code is needed to monitor
+// the engine.
 func watch(ctx context.Context, srv *momserver.Server, e *engine) error {
 	init := wire.InitializeData{Name: e.name, DryRun: e.dryRun}
 	return srv.Run(ctx, momserver.JobID(e.name), init, func(ctx context.Context, job *momserver.Job) error {
@@ -63,7 +63,7 @@ func (e *engine) run(ctx context.Context, poll func(stats)) error {
 	return nil
 }
 
-// A sync engine is polled: it learns its totals as it goes, tries again by itself,
+// A sync engine is polled: it learns its totals as it goes, retries by itself,
 // makes dry runs, and is cancelled by its user.
 func ExampleJob_Expect() {
 	srv := momserver.New(momserver.Config{ProgressInterval: 1}) // so that this example shows every poll

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestWindowLimit is exact, for each address by itself.
+// TestWindowLimit: each address has a limit of its own, which ends to the nanosecond.
 func TestWindowLimit(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
@@ -52,8 +52,8 @@ func TestWindowLimitForgets(t *testing.T) {
 	}
 }
 
-// TestSpacing keeps an interval between two, for each address by itself, and
-// lets none wait longer than the longest time.
+// TestSpacing: between two connections of one address there is an interval, and no
+// connection waits for longer than the bound.
 func TestSpacing(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")

@@ -116,13 +116,13 @@ var plantedBugs = []plantedBug{
 		{"wire/protocol/tls.go", "{ return c.NetConn().Close() }", "{ return c.Conn.Close() }"},
 	}, []string{invariant.Reasons, invariant.Bounded, invariant.Healthy, invariant.NoWait}, tests{}},
 	{"a Shutdown that ends what is mirrored", []edit{
-		{"momserver/job.go", "	if j.srv.cfg.Strict {\n", "	if true {\n"},
+		{"momserver/jobend.go", "	if j.srv.cfg.Strict {\n", "	if true {\n"},
 	}, nil, tests{"momserver", "TestShutdownIsNotNoticed"}},
 	{"a run that is refused does not run", []edit{
 		{"momserver/run.go", "if err != nil && s.cfg.Strict {", "if err != nil {"},
 	}, []string{invariant.NoStop}, tests{}},
 	{"cancelled taken for failed", []edit{
-		{"momserver/job.go", "\t\tr.outcome = wire.Cancelled\n", "\t\tr.outcome = wire.Failed\n"},
+		{"momserver/jobend.go", "\t\tr.outcome = wire.Cancelled\n", "\t\tr.outcome = wire.Failed\n"},
 	}, []string{invariant.Published}, tests{}},
 	{"outcome lost in the cache", []edit{
 		{"momserver/internal/history/cache.go", "uint16(c.Outcome)&7<<outcomeAt", "uint16(min(c.Outcome, 1))<<outcomeAt"},

@@ -12,7 +12,7 @@ type profile struct {
 	opts     momclient.Options
 	healthy  bool          // no faults on its link, and a handler that is quick
 	loops    frequency     // takes its events in a range loop
-	batch    int           // takes up to so many events in a turn of the loop; 0 for one event in each
+	batch    int           // most events in a turn of the loop; 0 for one event in each turn
 	breaks   bool          // leaves the loop at times
 	blocks   int           // the handler blocks once in so many events; 0 for never
 	panics   bool          // the handler panics at times
