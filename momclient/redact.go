@@ -12,9 +12,9 @@ import (
 // hidden stands for a token that is set.
 const hidden = "(hidden)"
 
-// Format implements [fmt.Formatter]. It prints o without the Token; Go cannot do
-// that for Options, and not a pointer, in an unexported field of a struct that
-// is printed.
+// Format implements [fmt.Formatter]. It prints o without the Token, with one
+// exception: if a struct that is printed has Options, and not a pointer to them, in
+// an unexported field, fmt prints the Token.
 func (o Options) Format(f fmt.State, verb rune) {
 	type plain Options // without methods
 	if o.Token != "" {

@@ -13,9 +13,9 @@ import (
 // hidden stands for a token that is set.
 const hidden = "(hidden)"
 
-// Format implements [fmt.Formatter]. It prints c without the Token; Go cannot
-// do that for a Config, and not a pointer, in an unexported field of a struct
-// that is printed.
+// Format implements [fmt.Formatter]. It prints c without the Token, with one
+// exception: if a struct that is printed has a Config, and not a pointer to one, in
+// an unexported field, fmt prints the Token.
 func (c Config) Format(f fmt.State, verb rune) {
 	type plain Config // without methods
 	if c.Token != "" {
