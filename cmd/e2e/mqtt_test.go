@@ -19,9 +19,10 @@ import (
 
 const mqttEvents = 12_000
 
-// startBroker starts mosquitto on loopback, and returns its port. Its queue has no
-// bound, because by default mosquitto silently drops messages from the 1,001st on.
-func startBroker(t *testing.T) (broker *process, port string) {
+// startBroker starts mosquitto on loopback, and returns its address. Its queue has
+// no bound, because by default mosquitto silently drops messages from the 1,001st
+// on.
+func startBroker(t *testing.T) (broker *process, host, port string) {
 	t.Helper()
 	path, err := exec.LookPath("mosquitto")
 	if err != nil {
@@ -35,34 +36,34 @@ func startBroker(t *testing.T) (broker *process, port string) {
 	if err != nil {
 		t.Skipf("mosquitto and its clients are not installed: %v", err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", restartable())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ = net.SplitHostPort(l.Addr().String())
+	host, port, _ = net.SplitHostPort(l.Addr().String())
 	l.Close()
 	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	if err := os.WriteFile(conf, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\npersistence false\n"+
+	if err := os.WriteFile(conf, []byte("listener "+port+" "+host+"\nallow_anonymous true\npersistence false\n"+
 		"max_queued_messages 0\nmax_inflight_messages 0\nlog_dest stderr\nlog_type subscribe\nlog_type error\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	broker = launch(t, sameNamespace, exec.Command(path, "-c", conf))
 	broker.eventually("listening", func() bool {
-		c, err := net.Dial("tcp", "127.0.0.1:"+port)
+		c, err := net.Dial("tcp", net.JoinHostPort(host, port))
 		if err == nil {
 			c.Close()
 		}
 		return err == nil
 	})
-	return broker, port
+	return broker, host, port
 }
 
 // TestMQTT sends a run of more than ten thousand events through a real broker:
 // momclient -o cloudevents | mosquitto_pub -l. All of them arrive, once and in
 // order.
 func TestMQTT(t *testing.T) {
-	broker, port := startBroker(t)
-	args := []string{"-h", "127.0.0.1", "-p", port, "-q", "2"}
+	broker, host, port := startBroker(t)
+	args := []string{"-h", host, "-p", port, "-q", "2"}
 	sub := launch(t, sameNamespace, exec.Command("mosquitto_sub", append(args, "-t", "mom/#", "-C", fmt.Sprint(mqttEvents))...))
 	broker.says(" mom/#")
 

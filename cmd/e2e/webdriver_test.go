@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -37,20 +38,11 @@ func newBrowser(t *testing.T) *browser {
 	if err != nil {
 		t.Skip("no chromium here: Debian has it as chromium")
 	}
-	cmd := exec.Command(driver, "--port=0")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that Cleanup kills its children, too
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); cmd.Wait() })
+	port := startDriver(t, driver)
 	b := &browser{t: t, http: http.Client{Transport: &http.Transport{}, Timeout: time.Minute}} // no proxy
 	t.Cleanup(b.http.CloseIdleConnections)
 	profile := t.TempDir()
-	address := "http://127.0.0.1:" + portOf(t, out) + "/session"
+	address := "http://127.0.0.1:" + port + "/session"
 	var made struct{ SessionID string }
 	b.call(http.MethodPost, address, object{"capabilities": object{"alwaysMatch": object{
 		"goog:loggingPrefs": object{"browser": "ALL"},
@@ -68,17 +60,33 @@ type object = map[string]any
 
 var onPort = regexp.MustCompile(`started successfully on port (\d+)`)
 
-// portOf reads the port of the driver from its output.
-func portOf(t *testing.T, out io.Reader) string {
+// startDriver starts chromedriver, and returns its port. The driver takes any
+// port of ::1 that is free, and ends if a socket has the port of the same number
+// on 127.0.0.1. It is then started again.
+func startDriver(t *testing.T, driver string) (port string) {
 	t.Helper()
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if m := onPort.FindStringSubmatch(lines.Text()); m != nil {
-			go io.Copy(io.Discard, out)
-			return m[1]
+	var said strings.Builder
+	for range 10 {
+		cmd := exec.Command(driver, "--port=0")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that its children are killed, too
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); cmd.Wait() })
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if m := onPort.FindStringSubmatch(lines.Text()); m != nil {
+				go io.Copy(io.Discard, out)
+				return m[1]
+			}
+			fmt.Fprintln(&said, lines.Text())
 		}
 	}
-	t.Fatal("chromedriver did not start")
+	t.Fatalf("chromedriver did not start:\n%s", &said)
 	return ""
 }
 
