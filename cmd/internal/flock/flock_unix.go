@@ -59,6 +59,27 @@ func Take(dir *os.Root, name string) (*Lock, error) {
 	return nil, fmt.Errorf("%s is made and removed again and again", path)
 }
 
+// Peek returns a [*Held] error if the lock that the file of that name in dir stands
+// for is held, perhaps by another user.
+func Peek(dir *os.Root, name string) error {
+	found, err := dir.Lstat(name)
+	if err != nil || !found.Mode().IsRegular() {
+		return nil
+	}
+	file, err := dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrPermission) {
+		return &Held{fmt.Sprintf("the user with ID %d", ownerOf(found))}
+	}
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		return &Held{holder(file)}
+	}
+	return nil
+}
+
 // open opens the lock file, or creates it, through no link.
 func open(dir *os.Root, name string) (file *os.File, created bool, err error) {
 	file, err = dir.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
