@@ -66,6 +66,13 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	bin = dir
+	state, err := os.MkdirTemp("", "mom-state-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(state)
+	os.Setenv("STATE_DIRECTORY", state) // so that the servers leave nothing in the user's cache
 	return m.Run()
 }
 

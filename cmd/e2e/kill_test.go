@@ -38,7 +38,7 @@ func TestMonitorKilled(t *testing.T) { eachSecured(t, testMonitorKilled) }
 func testMonitorKilled(t *testing.T, p certFiles) {
 	// Jobs without work run again and again: thousands of events per second, so
 	// that a kill comes in the middle of one.
-	args := append([]string{"-every", "1ns", "-cache-events", "1000000"}, p.server...)
+	args := append([]string{"-every", "1ns", "-report-idle", "0", "-cache-events", "1000000"}, p.server...)
 	for range 3 {
 		src, dst := tree(t, 1)
 		args = append(args, src, dst)

@@ -301,7 +301,7 @@ func pageFlood(t *testing.T, b *browser) {
 // monitor was stopped.
 func pageMissed(t *testing.T, b *browser) {
 	src, dst := tree(t, 2)
-	server, addr := serve(t, "", "-every", "20ms", "-cache-events", "300", "-call-timeout", "2s", src, dst)
+	server, addr := serve(t, "", "-every", "20ms", "-report-idle", "0", "-cache-events", "300", "-call-timeout", "2s", src, dst)
 	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-http", "127.0.0.1:0", "-period", "1s")
 	b.open(pageOf(monitor))
 	b.reads("0 events missed")

@@ -23,6 +23,7 @@ type config struct {
 	addr   string
 	debug  string // where the debug pages are; "" for nowhere
 	once   bool
+	dryRun bool
 	every  time.Duration
 	wait   int // number of subscribers
 	paths  []string
@@ -58,6 +59,10 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.BoolVar(&c.once, "once", false, "run once; give subscribers 10s to catch up; exit")
 	fs.DurationVar(&c.every, "every", 5*time.Second, "run each pair again after a pause of `TIME`")
 	fs.IntVar(&c.wait, "wait", 0, "start mirroring when there are `N` subscribers")
+	fs.DurationVar(&c.mirror.ReportIdle, "report-idle", 10*time.Minute, "report idle checks every `T`; 0 for each")
+	fs.BoolVar(&c.mirror.Checksum, "checksum", false, "compare the content of all files")
+	fs.StringVar(&c.mirror.Spool, "spool", "", "let packages arrive in `DIR`; by default in DST")
+	fs.BoolVar(&c.dryRun, "dry-run", false, "run once, and only say what would be copied and deleted")
 	fs.BoolVar(&c.mirror.Delete, "delete", false, "delete files at DST that SRC does not have")
 	fs.BoolVar(&c.mirror.ContinueOnError, "continue-on-error", false, "go on after failed packages and unreadable files")
 

@@ -20,7 +20,13 @@ func noEnv(string) string { return "" }
 func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(t.Context(), args, noEnv, &out, &errs)
+	state := t.TempDir()
+	code = run(t.Context(), args, func(name string) string {
+		if name == "STATE_DIRECTORY" {
+			return state
+		}
+		return noEnv(name)
+	}, &out, &errs)
 	return code, out.String(), errs.String()
 }
 

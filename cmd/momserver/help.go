@@ -9,8 +9,8 @@ import (
 
 // groups has the flags in the order in which -h shows them.
 var groups = []help.Group{
-	{Title: "Runs", Flags: "once every wait delete continue-on-error"},
-	{Title: "Packages", Flags: "package-files package-bytes bandwidth progress-interval"},
+	{Title: "Runs", Flags: "once every report-idle wait delete checksum dry-run continue-on-error"},
+	{Title: "Packages", Flags: "package-files package-bytes spool bandwidth progress-interval"},
 	{Title: "Server", Flags: "addr token-file tls-cert tls-key tls-client-ca max-subscribers max-conns max-conns-per-addr cache-events call-timeout heartbeat"},
 	{Title: "Operation", Flags: "debug log-format log-level version"},
 }

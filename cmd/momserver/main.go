@@ -13,6 +13,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -58,6 +60,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	var log *slog.Logger
 	if err == nil {
 		log = c.newLogger(stderr)
+		c.mirror.State = stateDir(getenv)
+		if c.dryRun {
+			c.once, c.mirror.DryRun = true, stdout
+		}
 		ok, err = serve(ctx, c, notifier{getenv("NOTIFY_SOCKET"), log}, log)
 	}
 	switch {
@@ -77,6 +83,20 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return exitOK
 }
 
+// stateDir returns the directory for what mirrors remember between their runs:
+// that of the service manager, or one in the user's cache. It returns "" if there
+// is none.
+func stateDir(getenv func(string) string) string {
+	if dir, _, _ := strings.Cut(getenv("STATE_DIRECTORY"), ":"); dir != "" {
+		return dir
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(cache, "momserver")
+}
+
 // serve runs the server and the mirrors until ctx is done, or with -once until
 // all runs have ended. It reports whether every run mirrored everything.
 func serve(ctx context.Context, c *config, manager notifier, log *slog.Logger) (ok bool, err error) {
@@ -87,6 +107,7 @@ func serve(ctx context.Context, c *config, manager notifier, log *slog.Logger) (
 		}
 		defer clean()
 	}
+	c.mirror.Log = log
 	cfg := c.Server
 	cfg.Logger = log
 	c.badFile = func(err error) {
@@ -172,10 +193,8 @@ func (c *config) waitSubscribers(ctx context.Context, srv *momserver.Server) boo
 // repeat runs a mirror once, or again and again until ctx is done. It reports
 // whether the last run mirrored everything.
 func (c *config) repeat(ctx context.Context, m *mirror.Mirror, log *slog.Logger) bool {
-	var before string
 	for {
-		ok, said := runOnce(ctx, m, before, log)
-		before = said
+		ok := runOnce(ctx, m, log)
 		if c.once || ctx.Err() != nil {
 			return ok
 		}
@@ -192,35 +211,21 @@ func (c *config) repeat(ctx context.Context, m *mirror.Mirror, log *slog.Logger)
 	}
 }
 
-// runOnce runs a mirror and logs the result: a line for each warning and error,
-// and a line for the run. If the result is the same as before, a run with
-// nothing to do logs only at level debug. runOnce returns the result as a text,
-// for the next call.
-func runOnce(ctx context.Context, m *mirror.Mirror, before string, log *slog.Logger) (ok bool, said string) {
+// runOnce runs a mirror, and logs the result. A check that finds nothing to do is
+// logged only if it is published.
+func runOnce(ctx context.Context, m *mirror.Mirror, log *slog.Logger) (ok bool) {
 	r, err := m.Run(ctx)
-	said = fmt.Sprint(r, err)
-	info := slog.LevelInfo
-	if said == before {
-		info = slog.LevelDebug
-	} else {
-		for _, n := range r.Notes {
-			tell := log.Warn
-			if n.Error {
-				tell = log.Error
-			}
-			tell(n.Message, "job", m.Name(), "item", n.Item)
-		}
-	}
 	log = log.With("job", m.Name(), "packages", r.Packages, "files", r.Files, "bytes", r.Bytes, "deleted", r.Deleted)
 	switch {
+	case r.Silent: // also if it was interrupted
 	case err != nil:
 		log.Error("mirroring failed", "error", err)
 	case !r.Clean():
 		log.Error("mirrored with errors", "packagesFailed", r.Failed, "leftOut", r.Skipped)
-	case r.Packages == 0 && r.Deleted == 0:
-		log.Log(ctx, info, "nothing to mirror: the destination is up to date")
+	case r.Checks > 0:
+		log.Info("nothing to mirror: the destination is up to date", "checks", r.Checks)
 	default:
 		log.Info("mirrored")
 	}
-	return err == nil && r.Clean(), said
+	return err == nil && r.Clean()
 }

@@ -1,13 +1,13 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
-
-	"mom.internal/momserver"
+	"syscall"
 )
 
 // modeBits are the mode bits that are mirrored.
@@ -23,56 +23,170 @@ func modeOf(info fs.FileInfo) fs.FileMode {
 	return mode
 }
 
-// changes returns the entries that are missing or different at the destination.
-// A directory that exists is not among them, because its mode and time are set
-// at the end. It counts the files that it compares, and those that need not be
-// moved, in the job.
-func changes(ctx context.Context, t *tree, dest *os.Root, job *momserver.Job) ([]entry, error) {
-	if dest == nil {
-		return t.entries, nil
-	}
-	var changed []entry
-	// All that is in a new directory is new. Stat would be wrong: if a link
-	// stands in place of the directory, it would look at the target of the
-	// link.
-	fresh := make(map[string]bool)
-	for _, e := range t.entries {
-		if err := interrupted(ctx); err != nil {
-			return nil, err
-		}
-		if !fresh[path.Dir(e.path)] {
-			n := 1 // files
-			if e.info.IsDir() {
-				n = 0
-			}
-			job.Checked(n)
-			if same(e, dest) {
-				job.Skipped(n)
-				continue
-			}
-		}
-		changed = append(changed, e)
-		if e.info.IsDir() {
-			fresh[e.path] = true
-		}
-	}
-	return changed, nil
+// plan is what a run has to do.
+type plan struct {
+	entries int               // of the source
+	dirs    []entry           // of the source, parents first
+	mounts  map[string]uint64 // the devices of the source and of each directory below it that is on another device than its parent
+	absent  map[string]bool   // directories of the source that the destination does not have
+	renames []respelling
+	batches []batch
+	files   int          // to be mirrored
+	bytes   int64        // of these files
+	doomed  []doomed     // contents before their directories
+	stuck   []error      // of what cannot be deleted
+	skipped []*itemError // entries that are left out, which is no error
+
+	destFiles   int  // files and links of the destination
+	doomedFiles int  // those of them that the source does not have
+	unsettled   bool // a directory has another mode or time, or a spool was left by a killed run
 }
 
-// same reports whether the destination has the entry. A file is compared by
-// size, time and mode.
-func same(e entry, dest *os.Root) bool {
-	name := filepath.FromSlash(e.path)
-	info, err := dest.Lstat(name)
-	if err != nil || info.Mode().Type() != e.info.Mode().Type() {
-		return false
+// nothing reports whether nothing has to be done, as far as the source has been
+// compared.
+func (p *plan) nothing() bool {
+	return len(p.batches) == 0 && len(p.renames) == 0 && len(p.doomed) == 0 && len(p.stuck) == 0
+}
+
+// compareDir compares a directory of the source with the destination, and adds
+// to the plan what has to be done.
+func (r *run) compareDir(ctx context.Context, l listing) error {
+	r.job.Item(l.dir)
+	r.plan.entries += len(l.entries)
+	r.plan.skipped = append(r.plan.skipped, l.skipped...)
+	if l.err != nil {
+		if l.dir == "." { // the source itself cannot be read
+			return &itemError{r.m.src, l.err}
+		}
+		r.pack(entry{path: l.dir, err: l.err}) // of which nothing is known, so that nothing below it is deleted
+		return nil
 	}
-	switch info.Mode().Type() {
-	case fs.ModeDir:
-		return true
-	case fs.ModeSymlink:
-		link, err := dest.Readlink(name)
+	if l.dir == "." || l.device != l.parent {
+		r.plan.mounts[l.dir] = l.device
+	}
+	there, err := r.look(l)
+	if err != nil {
+		return err
+	}
+	if there != nil {
+		defer there.root.Close()
+	}
+	for i := range l.entries {
+		if err := interrupted(ctx); err != nil {
+			return err
+		}
+		r.compareEntry(ctx, &l.entries[i], there)
+	}
+	if there != nil && r.m.opts.Delete {
+		r.doomOthers(there)
+	}
+	r.job.Expect(len(r.plan.batches), r.plan.files, r.plan.bytes)
+	return nil
+}
+
+// compareEntry adds the entry to the plan if the destination does not have it.
+func (r *run) compareEntry(ctx context.Context, e *entry, there *destDir) {
+	if err := r.barred[path.Dir(e.path)]; err != nil {
+		e.err = err
+	}
+	var info fs.FileInfo
+	if e.err == nil && there != nil {
+		info, e.err = there.find(e.path)
+	}
+	if e.err != nil {
+		if e.info != nil && e.info.IsDir() {
+			r.barred[e.path] = e.err
+		}
+		r.pack(*e)
+		return
+	}
+	if e.info.IsDir() {
+		r.plan.dirs = append(r.plan.dirs, *e)
+	}
+	e.found = info != nil
+	file := 1
+	if e.info.IsDir() {
+		file = 0
+	}
+	if info != nil {
+		r.count(file, 0)
+	}
+	switch {
+	case info == nil || info.Mode().Type() != e.info.Mode().Type():
+		if info != nil && info.IsDir() && r.m.opts.Delete {
+			e.err = r.doomInside(there.root, e.path, info)
+		}
+		if e.info.IsDir() {
+			r.plan.absent[e.path] = true
+		} else if info == nil && r.m.index.of(e.path).lacks(*e) {
+			return // a link, which this file system does not keep
+		}
+	case e.info.IsDir():
+		r.plan.unsettled = r.plan.unsettled || !r.m.index.of(e.path).keeps(*e, info)
+		return
+	default:
+		if r.same(ctx, *e, info, there) {
+			r.count(0, file)
+			return
+		}
+	}
+	r.pack(*e)
+}
+
+// same reports whether the destination has the file or the link. A file is
+// compared by size, time and mode. If it is another file than in the run before,
+// or was changed since, its content is compared, too.
+func (r *run) same(ctx context.Context, e entry, info fs.FileInfo, there *destDir) bool {
+	if e.info.Mode()&fs.ModeSymlink != 0 {
+		link, err := there.root.Readlink(path.Base(e.path))
 		return err == nil && link == e.link
 	}
-	return info.Size() == e.info.Size() && info.ModTime().Equal(e.info.ModTime()) && info.Mode()&modeBits == modeOf(e.info)
+	known := r.m.index.of(e.path)
+	if info.Size() != e.info.Size() || !known.keeps(e, info) {
+		return false
+	}
+	now := record{inode: inodeOf(e.info), changed: changedAt(e.info)}
+	now.kept = known.kept
+	changed := known.known() && (known.inode != now.inode || known.changed != now.changed)
+	if (changed || r.m.opts.Checksum) && !r.sameContent(ctx, e, there) {
+		return false
+	}
+	r.m.index.put(e.path, now)
+	return true
+}
+
+// sameContent reports whether the file at the destination has the same bytes. It
+// returns false if one of the two cannot be read.
+func (r *run) sameContent(ctx context.Context, e entry, there *destDir) bool {
+	dir, name, err := r.source.of(e.path)
+	if err != nil {
+		return false
+	}
+	a, err := openFile(dir, name)
+	if err != nil {
+		return false
+	}
+	defer a.Close()
+	b, err := openFile(there.root, name)
+	if err != nil {
+		return false
+	}
+	defer b.Close()
+	left, right := r.buffers()
+	for {
+		n, err := io.ReadFull(untilDone{ctx, a}, left)
+		m, _ := io.ReadFull(b, right[:min(n+1, len(right))])
+		if n != m || !bytes.Equal(left[:n], right[:n]) {
+			return false
+		}
+		if err != nil {
+			return err == io.EOF || err == io.ErrUnexpectedEOF
+		}
+	}
+}
+
+// openFile opens a file to be read. It does not wait for the other end of a
+// FIFO that has taken its place.
+func openFile(dir *os.Root, name string) (*os.File, error) {
+	return dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }

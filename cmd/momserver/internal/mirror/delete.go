@@ -5,88 +5,182 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
-	"path/filepath"
 )
 
-// deleteGone deletes entries that the source does not have. An entry that the
-// source has but that could not be read stays.
-func (r *run) deleteGone(ctx context.Context) error {
-	unread := make(map[string]bool)
-	for _, e := range r.tree.unreadable {
-		unread[e.item] = true
-	}
-	return r.deleteIn(ctx, ".", unread)
+// doomed is an entry of the destination that the source does not have.
+type doomed struct {
+	path string
+	dir  bool
 }
 
-func (r *run) deleteIn(ctx context.Context, dir string, unread map[string]bool) error {
-	if err := interrupted(ctx); err != nil {
+// doomOthers adds the entries of a directory that the source does not have.
+func (r *run) doomOthers(d *destDir) {
+	for i, name := range d.names {
+		info := d.infos[i]
+		if info == nil || d.knows(name) || d.dir == "." && isSpool(name) || name == lostFound && r.isTop(d.dir, d.device) {
+			continue
+		}
+		if d.isSpelled(info) {
+			continue
+		}
+		r.doom(d.root, path.Join(d.dir, name), info)
+	}
+}
+
+// doom adds an entry, and everything in it, to what is deleted. It reports
+// whether everything in it can be deleted. What is excluded or on another file
+// system stays.
+func (r *run) doom(dir *os.Root, p string, info fs.FileInfo) (whole bool) {
+	if r.m.excludes(p, info.IsDir()) {
+		return false
+	}
+	if !info.IsDir() {
+		r.plan.destFiles++
+		r.plan.doomedFiles++
+		r.plan.doomed = append(r.plan.doomed, doomed{path: p})
+		return true
+	}
+	root, device, names, err := r.lookInto(dir, p, info)
+	if err != nil {
+		r.plan.stuck = append(r.plan.stuck, &itemError{r.where(p), fmt.Errorf("cannot delete: %w", plain(err))})
+		return false
+	}
+	defer root.Close()
+	if device != r.m.device {
+		return false
+	}
+	whole = true
+	for _, name := range names {
+		info, err := root.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil || !r.doom(root, path.Join(p, name), info) {
+			whole = false
+		}
+	}
+	if whole {
+		r.plan.doomed = append(r.plan.doomed, doomed{p, true})
+	}
+	return whole
+}
+
+// lookInto opens and lists a directory of the destination. If it may not be
+// read, it is made readable.
+func (r *run) lookInto(dir *os.Root, p string, info fs.FileInfo) (root *os.Root, device uint64, names []string, err error) {
+	for range 2 {
+		if root, err = dir.OpenRoot(path.Base(p)); err == nil {
+			if device, names, err = readDir(root); err == nil {
+				return root, device, names, nil
+			}
+			root.Close()
+		}
+		if !errors.Is(err, fs.ErrPermission) || r.m.opts.DryRun != nil || r.takeDest() != nil || r.openUp(p, info) != nil {
+			break
+		}
+	}
+	return nil, 0, nil, err
+}
+
+// doomInside counts what is in a directory that a file or a link of the source
+// replaces. The directory has to go as a whole.
+func (r *run) doomInside(dir *os.Root, p string, info fs.FileInfo) error {
+	before, stuck := len(r.plan.doomed), len(r.plan.stuck)
+	whole := r.doom(dir, p, info)
+	r.plan.doomed = r.plan.doomed[:before]
+	if len(r.plan.stuck) > stuck {
+		r.plan.stuck = r.plan.stuck[:stuck]
+		return errors.New("a directory that cannot be read is in its place")
+	}
+	if !whole {
+		return errors.New("a directory with entries that are excluded, or on another file system, is in its place")
+	}
+	return nil
+}
+
+// tooManyDoomed returns an error if more would be deleted than -max-delete
+// allows.
+func (r *run) tooManyDoomed() error {
+	p := &r.plan
+	if r.m.opts.MaxDelete == nil || r.m.opts.MaxDelete.Allows(p.doomedFiles, p.destFiles) {
+		return nil
+	}
+	return fmt.Errorf("nothing is deleted: %d of %d files at the destination are not in the source, which is more than -max-delete %s allows; if this is right, run once with a higher -max-delete",
+		p.doomedFiles, p.destFiles, r.m.opts.MaxDelete)
+}
+
+// deleteGone deletes the entries that the source does not have. An entry that
+// cannot be deleted does not keep the others.
+func (r *run) deleteGone(ctx context.Context) error {
+	var opened string
+	var bad []error
+	for _, d := range r.plan.doomed {
+		if err := interrupted(ctx); err != nil {
+			return err
+		}
+		dir, name, err := r.dest.of(d.path)
+		if err == nil && r.dest.dir != opened { // so that entries can be removed from it
+			opened = r.dest.dir
+			err = r.makeWritable(path.Dir(d.path))
+		}
+		if err == nil {
+			err = dir.Remove(name)
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			bad = append(bad, &itemError{r.where(d.path), fmt.Errorf("cannot delete: %w", plain(err))})
+		default:
+			r.result.Deleted++
+			if !d.dir {
+				r.job.Deleted(1)
+			}
+		}
+	}
+	return r.report(append(bad, r.plan.stuck...))
+}
+
+// makeWritable makes a directory of the destination writable.
+func (r *run) makeWritable(p string) error {
+	if p == "." {
+		return nil
+	}
+	info, err := r.dest.top.Lstat(fromSlash(p))
+	if err != nil {
 		return err
 	}
-	names, err := readNames(r.dest, dir)
-	if errors.Is(err, fs.ErrPermission) {
-		if err = r.makeDir(dir); err == nil { // so that it can be read
-			names, err = readNames(r.dest, dir)
-		}
-	}
-	if err != nil {
-		return about(r.where(dir), err)
-	}
-	for _, name := range names {
-		p := path.Join(dir, name)
-		if dir == "." && isSpool(name) || unread[p] {
-			continue
-		}
-		if !r.tree.known[p] {
-			if err := r.deleteOne(dir, p); err != nil {
-				return err
-			}
-			continue
-		}
-		if info, err := r.dest.Lstat(filepath.FromSlash(p)); err == nil && info.IsDir() {
-			if err := r.deleteIn(ctx, p, unread); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (r *run) deleteOne(dir, p string) error {
-	err := r.makeDir(dir) // so that entries can be removed from it
-	if err == nil {
-		err = r.removeAll(p)
-	}
-	if err != nil {
-		return &itemError{r.where(p), fmt.Errorf("cannot delete: %w", plain(err))}
-	}
-	r.result.Deleted++
-	r.job.Deleted(1)
-	return nil
+	return r.openUp(p, info)
 }
 
 // removeAll removes p and everything in it, read-only directories too.
 func (r *run) removeAll(p string) error {
-	err := r.dest.RemoveAll(filepath.FromSlash(p))
+	err := r.dest.top.RemoveAll(fromSlash(p))
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
 	if err := r.openAll(p); err != nil {
 		return err
 	}
-	return r.dest.RemoveAll(filepath.FromSlash(p))
+	return r.dest.top.RemoveAll(fromSlash(p))
 }
 
 // openAll makes p and the directories in it writable.
 func (r *run) openAll(p string) error {
-	info, err := r.dest.Lstat(filepath.FromSlash(p))
+	info, err := r.dest.top.Lstat(fromSlash(p))
 	if err != nil || !info.IsDir() {
 		return err
 	}
 	if err := r.openUp(p, info); err != nil {
 		return err
 	}
-	names, err := readNames(r.dest, p)
+	root, err := openDir(r.dest.top, p)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	_, names, err := readDir(root)
 	for _, name := range names {
 		if err == nil {
 			err = r.openAll(path.Join(p, name))

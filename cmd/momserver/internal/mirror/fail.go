@@ -76,11 +76,3 @@ func plain(err error) error {
 	}
 	return err
 }
-
-// fail ends the run with an ExportingError.
-func (r *run) fail(err error) error {
-	r.failed = true
-	item, why := itemOf(err)
-	r.job.FailItem(item, why)
-	return err
-}

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"sort"
 	"strings"
@@ -97,7 +96,7 @@ func tell(t testing.TB, root string) map[string]string {
 
 func tellDir(t testing.TB, top *os.Root, dir string, all map[string]string) {
 	t.Helper()
-	names, err := readNames(top, dir)
+	names, err := namesIn(top, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +119,16 @@ func tellDir(t testing.TB, top *os.Root, dir string, all map[string]string) {
 		}
 		all[p] = about
 	}
+}
+
+func namesIn(top *os.Root, dir string) ([]string, error) {
+	root, err := top.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	_, names, err := readDir(root)
+	return names, err
 }
 
 // compare reports where got differs from want. If exact is false, got may have
@@ -160,6 +169,9 @@ func newPair(t testing.TB, opts Options) *pair {
 		opts.PackageFiles, opts.PackageBytes = 4, 100_000
 	}
 	top := t.TempDir()
+	if opts.State == "" {
+		opts.State = t.TempDir()
+	}
 	p := &pair{t: t, src: filepath.Join(top, "site"), dst: filepath.Join(top, "staging"), opts: opts}
 	t.Cleanup(func() { openTree(top) }) // so that it can be removed
 	if err := os.Mkdir(p.src, 0o755); err != nil {
@@ -239,7 +251,7 @@ func (p *pair) mirrored() []wire.Event {
 func (p *pair) upToDate() {
 	p.t.Helper()
 	result, events, err := p.run(p.t.Context())
-	if err != nil || !reflect.DeepEqual(result, Result{}) {
+	if err != nil || result != (Result{Checks: 1}) {
 		p.t.Errorf("a second run: %v, %+v; want nothing to do", err, result)
 	}
 	if len(events) != 2 || len(events[1].Data.Status.Log) == 0 || !strings.HasPrefix(events[1].Data.Status.Log[0].Message, "nothing to mirror") {

@@ -11,17 +11,13 @@ type limiter struct {
 	next      time.Time
 }
 
-// maxChunk is the most bytes that are moved at once. With a small bandwidth it
-// is less.
-const maxChunk = 32 << 10
-
-// chunk returns how many bytes to move at once: those of a tenth of a second,
-// at most maxChunk.
-func (l *limiter) chunk() int {
+// chunk returns how many bytes to move at once: those of a tenth of a second, at
+// most max.
+func (l *limiter) chunk(max int) int {
 	if l.perSecond <= 0 {
-		return maxChunk
+		return max
 	}
-	return int(min(max(l.perSecond/10, 1), maxChunk))
+	return int(min(l.perSecond/10+1, int64(max)))
 }
 
 // wait blocks until n more bytes may move, or until ctx is done.
@@ -35,4 +31,16 @@ func (l *limiter) wait(ctx context.Context, n int) error {
 	}
 	l.next = l.next.Add(time.Duration(float64(n) / float64(l.perSecond) * float64(time.Second)))
 	return pause(ctx, l.next.Sub(now))
+}
+
+// pause waits, or returns errInterrupted when ctx is done.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return errInterrupted
+	}
 }

@@ -28,3 +28,13 @@ func lockDir(dir *os.Root) (io.Closer, error) {
 	}
 	return lock, nil
 }
+
+// heldBy reports whether a run holds the lock of a directory, and who it is, as
+// in " (momserver, process 7)".
+func heldBy(dir *os.Root) (by string, held bool) {
+	var h *flock.Held
+	if errors.As(flock.Peek(dir, lockName), &h) {
+		return h.By(), true
+	}
+	return "", false
+}

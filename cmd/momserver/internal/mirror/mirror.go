@@ -1,30 +1,46 @@
 // Package mirror mirrors one directory to another through the nine states of a
-// MoM job. It scans both, exports changed files into packages (tar files),
-// transfers each package to a spool at the destination, imports it from there, and
-// deletes entries that are gone, if Options say so. Only momserver uses it.
+// MoM job. It compares both, transfers changed files in packages to a spool at the
+// destination, imports them from there, and deletes entries that are gone, if
+// Options say so. Only momserver uses it.
 //
-// At the destination a file is written in the spool, checked, given its mode and
-// time, and renamed into place. So the destination has only whole files at any
-// moment, old or new, even if the process is killed. All access is by an os.Root,
-// so that no path in a package reaches outside. Only one run at a time works on a
-// destination.
+// # Whole files
+//
+// A file is written in the spool, read back and compared, given its mode and time,
+// and renamed into place. So the destination has only whole files at any moment,
+// old or new, even if the process is killed. All access is by an os.Root, so that
+// no link leads outside. Only one run at a time works on a destination, on a
+// directory in it, or on one that it is in.
+//
+// # What is mirrored
 //
 // The package mirrors regular files, directories and symbolic links (as links,
-// never followed), with permissions and modification times. It does not mirror
-// owners, hard links as such, extended attributes, the times of links, nor the mode
-// and time of the destination itself. It mirrors setuid and setgid bits only of
-// files that the user of this process owns, because otherwise another user's file
-// would get the rights of this user. Sockets, devices and the like are skipped with
-// a warning.
+// never followed), with permissions and modification times, and leaves holes in
+// files. It does not mirror owners, hard links as such, extended attributes, the
+// times of links, nor the mode and time of the destination itself. It mirrors
+// setuid and setgid bits only of files that the user of this process owns, because
+// otherwise another user's file would get the rights of this user. Sockets, devices
+// and the like are skipped with a warning. If the file system of the destination
+// does not keep a mode, a time or a link, that is said once and remembered.
 //
-// A file counts as unchanged if its size, time and mode are the same. So a
-// destination whose file system rounds times gets every file again in every run.
-// Nothing is synced to the disk: after a crash of the machine, the content of the
-// destination depends on its file system.
+// # What counts as unchanged
+//
+// A file counts as unchanged if its size, time and mode are the same, and if it is
+// the same file as in the run before: the same inode, with the same time of its
+// last change. Otherwise its content is compared. Nothing is synced to the disk:
+// after a crash of the machine, the content of the destination depends on its file
+// system.
+//
+// # Absence
+//
+// What is missing in the source is deleted only if the source is likely to be all
+// there: see Options.Delete and Options.MaxDelete.
 package mirror
 
 import (
 	"fmt"
+	"io"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -40,39 +56,64 @@ type Options struct {
 	PackageFiles    int   // entries in a package
 	PackageBytes    int64 // bytes of the files in a package; a larger file gets a package of its own
 	Bandwidth       int64 // bytes per second of the transfer; 0 for no limit
-	Delete          bool  // delete files at the destination that the source does not have
-	ContinueOnError bool  // go on after failed packages and unreadable files
+	ContinueOnError bool  // go on after entries and packages that fail
+
+	// Delete deletes entries at the destination that the source does not have. A
+	// run fails and deletes nothing if the source is empty, or if it or a directory
+	// in it is on another device than in the run before.
+	Delete bool
+
+	// MaxDelete decides whether so many of the files at the destination may be
+	// deleted. Otherwise the run deletes nothing and fails. Nil allows all.
+	MaxDelete interface {
+		Allows(deletions, files int) bool
+		String() string
+	}
+
+	// Exclude reports whether an entry is neither mirrored nor deleted. What is in
+	// an excluded directory is not asked about. Nil excludes nothing.
+	Exclude func(path string, dir bool) bool
+
+	Checksum   bool          // compare the content of all files
+	DryRun     io.Writer     // only write what a run would do, a line for each entry; nil mirrors
+	Spool      string        // the directory in which packages arrive; "" for the destination
+	State      string        // a directory for what is remembered between processes; "" for none
+	ReportIdle time.Duration // publish runs that find nothing to do only so often; 0 for each
+	Log        *slog.Logger  // nil for none
 }
 
-// Mirror mirrors one source to one destination, run after run.
+// Mirror mirrors one source to one destination, run after run. Only one run at a
+// time may be in progress.
 type Mirror struct {
 	srv  *momserver.Server
 	opts Options
-	src  string // absolute path
-	dst  string // absolute path
-	last time.Time
+	log  *slog.Logger
+	src  string // absolute path, as given; links are followed in each run
+	dst  string // absolute path without links
+	id   uuid.UUID
+	name string
+
+	last      time.Time // the end of the last run without errors
+	index     index
+	unwritten bool   // it could not be written, which was logged
+	seen      bool   // the destination was there
+	device    uint64 // on which it was
+	reported  time.Time
+	idle      int             // checks since then that found nothing to do
+	told      map[string]bool // the warnings and errors of the last run, which are not logged again
 }
 
 // Result is the result of a run.
 type Result struct {
-	Packages int    // packages imported
-	Failed   int    // packages that failed
-	Skipped  int    // entries that kept changing or, with ContinueOnError, could not be read
-	Files    int    // files and links imported
-	Bytes    int64  // bytes transferred
-	Deleted  int    // entries deleted; a directory counts once, with everything in it
-	Notes    []Note // the first warnings and errors for subscribers
+	Packages int   // packages imported
+	Failed   int   // packages of which nothing could be imported
+	Skipped  int   // entries that could not be mirrored or deleted
+	Files    int   // files and links imported
+	Bytes    int64 // bytes transferred
+	Deleted  int   // entries deleted
+	Checks   int   // checks that found nothing to do, this one included; 0 if there was something to do
+	Silent   bool  // nothing was published
 }
-
-// Note is a warning, or an error that did not end the run.
-type Note struct {
-	Item    string // "" for none
-	Message string
-	Error   bool
-}
-
-// maxNotes bounds the notes of a Result.
-const maxNotes = 20
 
 // Clean reports whether everything was mirrored.
 func (r Result) Clean() bool { return r.Failed == 0 && r.Skipped == 0 }
@@ -80,7 +121,15 @@ func (r Result) Clean() bool { return r.Failed == 0 && r.Skipped == 0 }
 // New returns a Mirror from src to dst. It refuses pairs that would mirror or
 // delete themselves, and symbolic links that another user may have planted.
 func New(srv *momserver.Server, src, dst string, opts Options) (*Mirror, error) {
-	source, err := paths.Resolve(src)
+	m := &Mirror{srv: srv, opts: opts, log: opts.Log}
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if m.src, err = filepath.Abs(src); err != nil {
+		return nil, err
+	}
+	given, err := filepath.Abs(dst)
 	if err != nil {
 		return nil, err
 	}
@@ -88,14 +137,37 @@ func New(srv *momserver.Server, src, dst string, opts Options) (*Mirror, error) 
 	if err != nil {
 		return nil, err
 	}
-	m := &Mirror{srv: srv, opts: opts, src: source.Path, dst: destination.Path}
-	if m.src == m.dst {
-		return nil, fmt.Errorf("source and destination are the same directory: %s", m.src)
+	m.dst = destination.Path
+	m.id = momserver.JobID(m.src, given)
+	m.name = filepath.Base(m.src) + " to " + filepath.Base(given)
+	if opts.Spool != "" {
+		if info, err := os.Stat(opts.Spool); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("the spool %s is not a directory", opts.Spool)
+		}
 	}
-	if _, inside := within(m.dst, m.src); inside && opts.Delete {
-		return nil, fmt.Errorf("the source %s is inside the destination %s: -delete would delete it", m.src, m.dst)
+	_, err = m.resolve()
+	return m, err
+}
+
+// resolve follows the links of the source's path, which may lead elsewhere than
+// before.
+func (m *Mirror) resolve() (dir string, err error) {
+	source, err := paths.Resolve(m.src)
+	if err != nil {
+		return "", err
 	}
-	return m, nil
+	dir = source.Path
+	if dir == m.dst {
+		return "", fmt.Errorf("source and destination are the same directory: %s", dir)
+	}
+	if _, inside := within(m.dst, dir); inside && m.opts.Delete {
+		return "", fmt.Errorf("the source %s is inside the destination %s: -delete would delete it", dir, m.dst)
+	}
+	return dir, nil
+}
+
+func (m *Mirror) excludes(p string, dir bool) bool {
+	return m.opts.Exclude != nil && m.opts.Exclude(p, dir)
 }
 
 // within returns path relative to dir, and whether path is inside dir.
@@ -105,13 +177,6 @@ func within(dir, path string) (string, bool) {
 		return "", false
 	}
 	return filepath.ToSlash(rel), true
-}
-
-// excluded returns the path of the destination inside the source, or "" if it
-// is not inside.
-func (m *Mirror) excluded() string {
-	rel, _ := within(m.src, m.dst)
-	return rel
 }
 
 // Overlaps reports whether the two have the same destination, or one
@@ -125,22 +190,26 @@ func (m *Mirror) Overlaps(other *Mirror) bool {
 
 // DeletesFrom reports whether m would delete files of the other's source.
 func (m *Mirror) DeletesFrom(other *Mirror) bool {
-	_, inside := within(m.dst, other.src)
-	_, around := within(other.src, m.dst)
-	return m.opts.Delete && (inside || around || m.dst == other.src)
+	src, err := other.resolve()
+	if err != nil {
+		return false
+	}
+	_, inside := within(m.dst, src)
+	_, around := within(src, m.dst)
+	return m.opts.Delete && (inside || around || m.dst == src)
 }
 
-// Source returns the absolute path of the source.
+// Source returns the absolute path of the source, as it was given.
 func (m *Mirror) Source() string { return m.src }
 
 // Destination returns the absolute path of the destination.
 func (m *Mirror) Destination() string { return m.dst }
 
 // Name returns the name of the job, as "site to staging".
-func (m *Mirror) Name() string { return filepath.Base(m.src) + " to " + filepath.Base(m.dst) }
+func (m *Mirror) Name() string { return m.name }
 
-// JobID returns the ID of the job, which depends only on the source and the
-// destination.
-func (m *Mirror) JobID() uuid.UUID {
-	return momserver.JobID(m.src, m.dst)
-}
+// JobID returns the ID of the job, which depends only on the paths of the source
+// and the destination as they were given.
+func (m *Mirror) JobID() uuid.UUID { return m.id }
+
+func (m *Mirror) spoolName() string { return spoolPrefix + m.id.String() }

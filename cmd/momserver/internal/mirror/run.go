@@ -3,10 +3,15 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/maphash"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"time"
 
 	"mom.internal/momserver"
@@ -15,84 +20,122 @@ import (
 
 // run is a run in progress.
 type run struct {
-	m         *Mirror
-	job       *momserver.Job
-	result    Result
-	source    *os.Root
-	tree      *tree // the source
-	todo      []batch
-	limit     limiter
-	spool     exportSpool
-	dest      *os.Root  // nil until the destination exists
-	lock      io.Closer // on dest; nil before the run works on it
-	destSpool string    // the spool at the destination, relative to dest; "" before there is one
+	m      *Mirror
+	job    *momserver.Job // nil until the run is published, and then it does nothing
+	result Result
+	limit  limiter
+	seed   maphash.Seed
+	buf    [2][]byte
+
+	source   directories
+	inside   string // the path of the destination in the source; "" if it is elsewhere
+	above    uint64 // the device of the directory that the source is in
+	listings <-chan listing
+	stop     func() // ends the scan
+
+	plan    plan
+	packed  int64 // bytes in the last package of the plan
+	checked int   // files
+	unmoved int   // of them that need not be moved
+	tooMany error // why nothing is deleted
+
+	dest      directories // without a top until the destination exists
+	lock      io.Closer   // on dest; nil before the run works on it
+	spool     spool
+	ready     map[string]bool  // directories of the destination that are there and writable
+	barred    map[string]error // directories of the source that cannot be mirrored
+	unsettled []error          // of directories whose mode or time cannot be set
 	settled   bool
-	failed    bool // the run has ended
+	told      map[string]bool
+}
+
+// bufferSize is the size of the pieces in which files are copied and compared.
+const bufferSize = 256 << 10
+
+func (r *run) buffers() (a, b []byte) {
+	for i := range r.buf {
+		if r.buf[i] == nil {
+			r.buf[i] = make([]byte, bufferSize)
+		}
+	}
+	return r.buf[0], r.buf[1]
+}
+
+func (m *Mirror) newRun() *run {
+	return &run{
+		m: m, seed: maphash.MakeSeed(), limit: limiter{perSecond: m.opts.Bandwidth},
+		plan:  plan{mounts: make(map[string]uint64), absent: make(map[string]bool)},
+		ready: make(map[string]bool), barred: make(map[string]error), told: make(map[string]bool),
+	}
 }
 
 // Run mirrors once. The error says why the run ended early. If the run went on
-// after failed packages, the error is nil and the Result is not Clean.
+// after errors, the error is nil and the Result is not Clean.
+//
+// A run that finds nothing to do is published only if it is the first one, or
+// if the last one that was published is Options.ReportIdle ago.
 func (m *Mirror) Run(ctx context.Context) (Result, error) {
-	r := &run{m: m}
+	r := m.newRun()
 	defer r.close()
-	var err error
-	m.srv.Run(ctx, m.JobID(), wire.InitializeData{
-		Name: m.Name(), SourcePath: m.src, DestinationPath: m.dst, DestinationRoot: filepath.Dir(m.dst),
-		LastExecution: m.last, ContinueOnError: m.opts.ContinueOnError,
+	err := r.open(ctx)
+	if err == nil && m.opts.ReportIdle > 0 && !m.reported.IsZero() && time.Since(m.reported) < m.opts.ReportIdle {
+		var idle bool
+		if idle, err = r.check(ctx); idle {
+			m.idle++
+			r.result.Checks, r.result.Silent = m.idle, true
+			return r.result, nil
+		}
+		if errors.Is(err, errInterrupted) {
+			r.result.Silent = true
+			return r.result, err
+		}
+	}
+	m.srv.Run(ctx, m.id, wire.InitializeData{
+		Name: m.name, SourcePath: m.src, DestinationPath: m.dst, DestinationRoot: filepath.Dir(m.dst),
+		LastExecution: m.last, ContinueOnError: m.opts.ContinueOnError, DryRun: m.opts.DryRun != nil,
 	}, func(ctx context.Context, job *momserver.Job) error {
 		r.job = job
-		err = r.mirror(ctx)
+		r.job.Checked(r.checked)
+		r.job.Skipped(r.unmoved)
+		if err == nil {
+			err = r.mirror(ctx)
+		}
+		if err != nil && !job.Ended() {
+			item, why := itemOf(err)
+			job.FailItem(item, why)
+		}
 		return err
 	})
+	m.reported = time.Now()
+	m.told = r.told
+	if err == nil && r.result.Clean() {
+		m.last = time.Now().UTC()
+	}
 	return r.result, err
 }
 
-func (r *run) mirror(ctx context.Context) error {
-	if err := r.plan(ctx); err != nil {
-		return r.fail(err)
-	}
-	r.tellPlan()
-	if err := r.packages(ctx); err != nil {
+// open opens the source and the destination, and begins to scan the source.
+func (r *run) open(ctx context.Context) error {
+	if err := r.openSource(); err != nil {
 		return err
 	}
-	if err := r.finish(ctx); err != nil {
-		return r.fail(err)
-	}
-	r.m.last = time.Now().UTC()
-	return nil
-}
-
-// plan scans the source and divides the changes into packages.
-func (r *run) plan(ctx context.Context) (err error) {
-	r.limit.perSecond = r.m.opts.Bandwidth
-	if r.source, err = openSource(r.m.src); err != nil {
-		return err
-	}
-	if r.tree, err = scan(ctx, r.source, r.m.excluded(), r.job.Item); err != nil {
-		return err
-	}
-	for _, e := range r.tree.unreadable {
-		if e.item == "." { // the source itself cannot be read
-			return &itemError{r.m.src, e.err}
-		}
-		if !r.m.opts.ContinueOnError {
-			return e
-		}
-	}
+	r.m.readIndex()
+	r.m.index.begin()
 	if err := r.lookAtDest(); err != nil {
 		return err
 	}
-	changed, err := changes(ctx, r.tree, r.dest, r.job)
-	if err != nil {
-		return err
-	}
-	r.todo = divide(changed, r.m.opts.PackageFiles, r.m.opts.PackageBytes)
-	files, bytes := 0, int64(0)
-	for _, b := range r.todo {
-		files += b.body().Files
-		bytes += b.tarSize()
-	}
-	r.job.Expect(len(r.todo), files, bytes)
+	listings := make(chan listing, 8)
+	r.listings = listings
+	ctx, cancel := context.WithCancel(ctx)
+	s := &scanner{ctx: ctx, top: r.source.top, without: r.inside, exclude: r.m.excludes, out: listings}
+	// The scanner has handles of its own, so that this run can use its source
+	// meanwhile.
+	var scan sync.WaitGroup
+	scan.Go(func() {
+		defer close(listings)
+		s.scan(".", r.above)
+	})
+	r.stop = func() { cancel(); scan.Wait() }
 	return nil
 }
 
@@ -100,7 +143,12 @@ func (r *run) plan(ctx context.Context) (err error) {
 func (r *run) lookAtDest() error {
 	info, err := os.Stat(r.m.dst)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && r.m.seen:
+		return &itemError{r.m.dst, errors.New("the destination is gone: is a disk missing? Nothing is mirrored; start momserver again to make it anew")}
 	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(filepath.Dir(r.m.dst)); err != nil {
+			return &itemError{r.m.dst, fmt.Errorf("the directory that it is in does not exist: is a disk missing? If not, make it: mkdir -p %s", filepath.Dir(r.m.dst))}
+		}
 		return nil
 	case err == nil && !info.IsDir():
 		return &itemError{r.m.dst, errors.New("the destination is not a directory")}
@@ -114,81 +162,246 @@ func (r *run) lookAtDest() error {
 	return nil
 }
 
-// tellPlan logs the entries that the scan found and that will not be mirrored.
-func (r *run) tellPlan() {
-	for _, e := range r.tree.skipped {
+// check compares without a published run, until it finds something to do or to
+// report. It reports whether there was nothing.
+func (r *run) check(ctx context.Context) (idle bool, err error) {
+	done, err := r.compare(ctx, func() bool { return !r.plan.nothing() || r.hasNews() })
+	if err != nil || !done || !r.plan.nothing() || r.hasNews() || r.absence() != nil {
+		return false, err
+	}
+	if r.plan.unsettled {
+		if err := r.takeDest(); err != nil {
+			return false, err
+		}
+		r.settle()
+		if r.settled = len(r.unsettled) == 0; !r.settled {
+			r.unsettled = nil
+			return false, nil
+		}
+	}
+	r.remember()
+	return true, nil
+}
+
+// compare compares the source with the destination, until stop returns true. It
+// reports whether it has come to the end. It can be called again.
+func (r *run) compare(ctx context.Context, stop func() bool) (done bool, err error) {
+	for !stop() {
+		l, ok := <-r.listings
+		if err := interrupted(ctx); err != nil {
+			return false, err
+		}
+		if !ok {
+			return true, nil
+		}
+		if err := r.compareDir(ctx, l); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// count counts files that are compared, and those that need not be moved.
+func (r *run) count(checked, same int) {
+	r.checked += checked
+	r.unmoved += same
+	r.job.Checked(checked)
+	r.job.Skipped(same)
+}
+
+// hasNews reports whether an entry is left out of which the last run has not
+// warned.
+func (r *run) hasNews() bool {
+	for _, e := range r.plan.skipped {
+		if !r.m.told[e.Error()] {
+			return true
+		}
+	}
+	return false
+}
+
+// mirror does the work of a run that is published.
+func (r *run) mirror(ctx context.Context) error {
+	if _, err := r.compare(ctx, func() bool { return false }); err != nil {
+		return err
+	}
+	if err := r.absence(); err != nil {
+		return err
+	}
+	if r.m.opts.Delete {
+		r.tooMany = r.tooManyDoomed()
+	}
+	for _, e := range r.plan.skipped {
 		r.warn(e.item, e.err.Error())
 	}
-	for _, e := range r.tree.unreadable {
-		r.skip(e.item, "not mirrored: "+e.err.Error())
-	}
-	if r.m.excluded() != "" {
+	if r.inside != "" {
 		r.warn(r.m.dst, "the destination lies inside the source; it is left out")
 	}
-	if len(r.todo) == 0 {
-		r.job.Note("", "nothing to mirror: the destination is up to date")
+	if r.plan.nothing() {
+		r.tellIdle()
 	}
-}
-
-// skip records that an entry is not mirrored, so that the run completes with
-// errors.
-func (r *run) skip(item, why string) {
-	r.result.Skipped++
-	r.job.Error(item, why)
-	r.note(Note{item, why, true})
-}
-
-// warn adds a warning for subscribers and for the caller of Run.
-func (r *run) warn(item, message string) {
-	r.job.Warn(item, message)
-	r.note(Note{item, message, false})
-}
-
-func (r *run) note(n Note) {
-	if len(r.result.Notes) < maxNotes {
-		r.result.Notes = append(r.result.Notes, n)
+	if r.m.opts.DryRun != nil {
+		return r.tellPlan()
 	}
-}
-
-// finish deletes entries that are gone, and sets modes and times of
-// directories.
-func (r *run) finish(ctx context.Context) error {
-	if r.dest == nil { // the source is empty, or everything was left out
-		if err := r.makeDest(); err != nil {
-			return about(r.m.dst, err)
+	if !r.plan.nothing() || r.plan.unsettled || r.dest.top == nil {
+		if err := r.work(ctx); err != nil {
+			return err
 		}
+	}
+	r.remember()
+	return nil
+}
+
+// work changes the destination.
+func (r *run) work(ctx context.Context) error {
+	if err := r.makeDest(); err != nil {
+		return about(r.m.dst, err)
 	}
 	if err := r.takeDest(); err != nil {
 		return err
 	}
-	if r.m.opts.Delete && !r.result.Clean() {
+	if err := r.freeBelow(); err != nil {
+		return err
+	}
+	if err := r.respell(ctx); err != nil {
+		return err
+	}
+	if err := r.packages(ctx); err != nil {
+		return err
+	}
+	if err := r.clean(ctx); err != nil {
+		return err
+	}
+	r.settled = true
+	r.settle()
+	return r.report(r.unsettled)
+}
+
+// clean deletes what is gone from the source, if everything else was mirrored.
+func (r *run) clean(ctx context.Context) error {
+	switch {
+	case !r.m.opts.Delete:
+		return nil
+	case r.tooMany != nil:
+		return r.tooMany
+	case !r.result.Clean() && len(r.plan.doomed)+len(r.plan.stuck) > 0:
 		// An entry that is gone from the source may be one that was not
 		// mirrored, under its old name.
 		r.warn("", "nothing is deleted, because not everything was mirrored")
-	} else if r.m.opts.Delete {
-		if err := r.deleteGone(ctx); err != nil {
-			return err
+		return nil
+	}
+	return r.deleteGone(ctx)
+}
+
+// tellIdle reports that there is nothing to do.
+func (r *run) tellIdle() {
+	r.m.idle++
+	r.result.Checks = r.m.idle
+	message := "nothing to mirror: the destination is up to date"
+	if r.m.idle > 1 {
+		message = fmt.Sprintf("nothing to mirror: %d checks found the destination up to date since %s", r.m.idle, r.m.reported.Format(time.RFC3339))
+	}
+	r.job.Note("", message)
+	r.m.idle = 0
+}
+
+// tellPlan writes what a run would do.
+func (r *run) tellPlan() error {
+	out := r.m.opts.DryRun
+	for _, s := range r.plan.renames {
+		fmt.Fprintf(out, "rename %q to %q\n", s.from, s.to)
+	}
+	for _, b := range r.plan.batches {
+		for _, e := range b {
+			if e.err != nil {
+				r.bad(&itemError{e.path, e.err})
+				continue
+			}
+			r.say("copy", e.path, e.info.IsDir())
 		}
 	}
-	r.closePool()
-	r.settled = true
-	return r.settle()
+	switch {
+	case r.tooMany != nil:
+		return r.tooMany
+	case !r.result.Clean() && len(r.plan.doomed) > 0:
+		r.warn("", "nothing would be deleted, because not everything would be mirrored")
+		return nil
+	}
+	for _, d := range r.plan.doomed {
+		r.say("delete", d.path, d.dir)
+	}
+	return r.report(r.plan.stuck)
+}
+
+// say writes a line about an entry for a dry run.
+func (r *run) say(what, p string, dir bool) {
+	if dir {
+		p += "/"
+	}
+	if quoted := strconv.Quote(p); quoted != `"`+p+`"` { // a name of several lines, for example
+		p = quoted
+	}
+	fmt.Fprintln(r.m.opts.DryRun, what, p)
+}
+
+// remember keeps what the run has seen of the source for the next run.
+func (r *run) remember() {
+	x := &r.m.index
+	x.forget()
+	if boot := bootID(); x.boot != boot || !maps.Equal(x.mounts, r.plan.mounts) {
+		x.boot, x.mounts, x.changed = boot, r.plan.mounts, true
+	}
+}
+
+// bad adds an entry that is not mirrored to the log, so that the run completes
+// with errors.
+func (r *run) bad(err error) {
+	r.result.Skipped++
+	item, why := itemOf(err)
+	r.job.Error(item, why.Error())
+	r.tell(item, why.Error(), true)
+}
+
+// warn adds a warning to the log.
+func (r *run) warn(item, message string) {
+	r.job.Warn(item, message)
+	r.tell(item, message, false)
+}
+
+// maxTold bounds the messages that are remembered so that they are not logged
+// again in the next run.
+const maxTold = 10_000
+
+// tell logs a message for the operator. The message of the run before is logged
+// at level debug.
+func (r *run) tell(item, message string, failed bool) {
+	log := r.m.log.Warn
+	if failed {
+		log = r.m.log.Error
+	}
+	key := (&itemError{item, errors.New(message)}).Error()
+	if r.m.told[key] {
+		log = r.m.log.Debug
+	}
+	if len(r.told) < maxTold {
+		r.told[key] = true
+	}
+	log(message, "job", r.m.name, "item", item)
 }
 
 // close releases everything, whether or not the run succeeded.
 func (r *run) close() {
-	r.closePool()
+	if r.stop != nil {
+		r.stop()
+	}
 	if r.lock != nil {
 		if !r.settled {
 			r.settle() // the run has already failed, so an error does not matter
 		}
+		r.closeSpool()
 		r.lock.Close()
 	}
-	r.spool.close()
-	if r.source != nil {
-		r.source.Close()
-	}
-	if r.dest != nil {
-		r.dest.Close()
-	}
+	r.writeIndex()
+	r.source.close()
+	r.dest.close()
 }

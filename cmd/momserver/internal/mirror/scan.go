@@ -7,85 +7,180 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 )
 
-// entry is a file, a directory or a link of a tree.
+// entry is a file, a directory or a link of the source.
 type entry struct {
-	path string // relative to the root, with slashes
+	path string // relative to the source, with slashes
 	info fs.FileInfo
 	link string // the target of a link
+	err  error  // why the entry cannot be mirrored; nil if it can
+
+	found bool // the destination had an entry at the path
 }
 
-// tree is the result of a scan: entries sorted by name, parents before
-// children.
-type tree struct {
-	entries    []entry
-	known      map[string]bool // paths of entries
-	skipped    []*itemError    // neither files, directories nor links
-	unreadable []*itemError
-	reads      func(dir string)
+// listing is what a directory of the source holds, sorted by name.
+type listing struct {
+	dir     string
+	device  uint64
+	parent  uint64 // the device of the directory above
+	entries []entry
+	skipped []*itemError // neither files, directories nor links
+	left    []string     // other names that are neither mirrored nor deleted
+	err     error        // why the directory cannot be read
 }
 
-// openSource opens the source, which must be a directory.
-func openSource(dir string) (*os.Root, error) {
+// openSource opens the source, which must be a directory. A symbolic link in its
+// path may lead elsewhere than in the run before.
+func (r *run) openSource() error {
+	dir, err := r.m.resolve()
+	if err != nil {
+		return &itemError{r.m.src, err}
+	}
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, &itemError{dir, errors.New("the source does not exist")}
+		return &itemError{r.m.src, errors.New("the source does not exist")}
 	case err != nil:
-		return nil, &itemError{dir, plain(err)}
+		return &itemError{r.m.src, plain(err)}
 	case !info.IsDir():
-		return nil, &itemError{dir, errors.New("the source is not a directory")}
+		return &itemError{r.m.src, errors.New("the source is not a directory")}
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, &itemError{dir, plain(err)}
+		return &itemError{r.m.src, plain(err)}
 	}
-	return root, nil
-}
-
-// scan reads the tree at root, without the subtree at exclude. It lists entries
-// that cannot be read, and goes on. It calls reads with each directory.
-func scan(ctx context.Context, root *os.Root, exclude string, reads func(dir string)) (*tree, error) {
-	t := &tree{known: make(map[string]bool), reads: reads}
-	return t, t.readDir(ctx, root, ".", exclude)
-}
-
-func (t *tree) readDir(ctx context.Context, root *os.Root, dir, exclude string) error {
-	if err := interrupted(ctx); err != nil {
-		return err
-	}
-	t.reads(dir)
-	names, err := readNames(root, dir)
-	if err != nil {
-		if dir == "." || !gone(root, path.Join(dir, "x"), err) {
-			t.unreadable = append(t.unreadable, &itemError{dir, plain(err)})
-		}
-		return nil
-	}
-	for _, name := range names {
-		p := path.Join(dir, name)
-		if p == exclude || isSpool(name) { // the spool of this destination or of one inside the source
-			continue
-		}
-		if err := t.add(ctx, root, p, exclude); err != nil {
-			return err
-		}
+	r.source = directories{top: root}
+	r.inside, _ = within(dir, r.m.dst)
+	if info, err = os.Stat(filepath.Join(dir, "..")); err == nil {
+		r.above = deviceOf(info)
 	}
 	return nil
 }
 
-// readNames returns the sorted names in a directory.
-func readNames(root *os.Root, dir string) ([]string, error) {
-	f, err := root.Open(filepath.FromSlash(dir))
+// scanner reads the source, directory by directory, parents first.
+type scanner struct {
+	ctx     context.Context
+	top     *os.Root
+	without string // the destination, if it is inside the source
+	exclude func(p string, dir bool) bool
+	out     chan<- listing
+}
+
+// scan sends the listing of dir and of each directory below it.
+func (s *scanner) scan(dir string, parent uint64) {
+	l := s.list(dir, parent)
+	select {
+	case s.out <- l:
+	case <-s.ctx.Done():
+		return
+	}
+	for _, e := range l.entries {
+		if e.err == nil && e.info.IsDir() && s.ctx.Err() == nil {
+			s.scan(e.path, l.device)
+		}
+	}
+}
+
+// list reads a directory. An entry that cannot be read is listed with its error,
+// unless it has vanished.
+func (s *scanner) list(dir string, parent uint64) listing {
+	l := listing{dir: dir, parent: parent}
+	root, err := openDir(s.top, dir)
+	var names []string
+	if err == nil {
+		defer root.Close()
+		l.device, names, err = readDir(root)
+	}
 	if err != nil {
-		return nil, err
+		l.err = plain(err)
+		return l
+	}
+	infos, errs := lstatAll(root, names)
+	for i, name := range names {
+		p := path.Join(dir, name)
+		if p == s.without || isSpool(name) || name == lostFound && l.device != parent {
+			l.left = append(l.left, name) // a spool is of this destination, or of one inside the source
+			continue
+		}
+		e := entry{path: p, info: infos[i]}
+		if err = errs[i]; err == nil && e.info.Mode()&fs.ModeSymlink != 0 {
+			e.link, err = root.Readlink(name)
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist) || err == nil && s.exclude(p, e.info.IsDir()):
+			continue
+		case err != nil:
+			e.err = plain(err)
+		}
+		if err == nil && !mirrors(e.info.Mode()) {
+			l.skipped = append(l.skipped, &itemError{p, errors.New("skipped: neither file, directory nor link")})
+			continue
+		}
+		l.entries = append(l.entries, e)
+	}
+	return l
+}
+
+// lostFound is a directory at the top of a file system, which belongs to the file
+// system.
+const lostFound = "lost+found"
+
+// mirrors reports whether entries of the type are mirrored.
+func mirrors(mode fs.FileMode) bool {
+	return mode.IsRegular() || mode.IsDir() || mode.Type() == fs.ModeSymlink
+}
+
+// openDir opens a directory below top.
+func openDir(top *os.Root, dir string) (*os.Root, error) {
+	return top.OpenRoot(filepath.FromSlash(dir))
+}
+
+// readDir returns the device of a directory, and its sorted names.
+func readDir(dir *os.Root) (device uint64, names []string, err error) {
+	f, err := dir.Open(".")
+	if err != nil {
+		return 0, nil, err
 	}
 	defer f.Close()
-	names, err := f.Readdirnames(-1)
+	info, err := f.Stat()
+	if err != nil {
+		return 0, nil, err
+	}
+	names, err = f.Readdirnames(-1)
 	slices.Sort(names)
-	return names, err
+	return deviceOf(info), names, err
+}
+
+// lstatAll looks at each name in a directory. In a large directory several
+// goroutines share the names.
+func lstatAll(dir *os.Root, names []string) ([]fs.FileInfo, []error) {
+	const share = 500
+	infos, errs := make([]fs.FileInfo, len(names)), make([]error, len(names))
+	var next atomic.Int64
+	look := func() {
+		for {
+			end := int(next.Add(share))
+			for i := end - share; i < min(end, len(names)); i++ {
+				infos[i], errs[i] = dir.Lstat(names[i])
+			}
+			if end >= len(names) {
+				return
+			}
+		}
+	}
+	var others sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), (len(names)+share-1)/share) - 1 {
+		others.Go(look)
+	}
+	look()
+	others.Wait()
+	return infos, errs
 }
 
 // gone reports whether err, from a look at p, means that p has vanished since
@@ -99,33 +194,44 @@ func gone(root *os.Root, p string, err error) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-func (t *tree) add(ctx context.Context, root *os.Root, p, exclude string) error {
-	e := entry{path: p}
-	var err error
-	if e.info, err = root.Lstat(filepath.FromSlash(p)); err == nil && e.info.Mode()&fs.ModeSymlink != 0 {
-		e.link, err = root.Readlink(filepath.FromSlash(p))
-	}
-	switch {
-	case err != nil && gone(root, p, err):
-		return nil
-	case err != nil:
-		t.unreadable = append(t.unreadable, &itemError{p, plain(err)})
-		return nil
-	}
-	switch e.info.Mode().Type() {
-	case 0, fs.ModeSymlink:
-		t.put(e)
-	case fs.ModeDir:
-		t.put(e)
-		return t.readDir(ctx, root, p, exclude)
-	default:
-		t.skipped = append(t.skipped, &itemError{p, errors.New("skipped: neither file, directory nor link")})
-		t.known[p] = true
-	}
-	return nil
+// directories opens entries below top. It keeps the directory of the last entry
+// open, because the next one is mostly in the same directory.
+type directories struct {
+	top  *os.Root
+	dir  string
+	root *os.Root // the directory dir; nil for none
 }
 
-func (t *tree) put(e entry) {
-	t.entries = append(t.entries, e)
-	t.known[e.path] = true
+// of returns the directory of the entry at p, and the name of the entry in it.
+// The directory is valid until the next call.
+func (d *directories) of(p string) (*os.Root, string, error) {
+	dir, name := path.Split(p)
+	dir = strings.TrimSuffix(dir, "/")
+	if dir == "" {
+		return d.top, name, nil
+	}
+	if d.root == nil || d.dir != dir {
+		d.forget()
+		root, err := openDir(d.top, dir)
+		if err != nil {
+			return nil, "", err
+		}
+		d.root, d.dir = root, dir
+	}
+	return d.root, name, nil
+}
+
+// forget closes the directory that is kept open.
+func (d *directories) forget() {
+	if d.root != nil {
+		d.root.Close()
+		d.root = nil
+	}
+}
+
+func (d *directories) close() {
+	d.forget()
+	if d.top != nil {
+		d.top.Close()
+	}
 }

@@ -2,9 +2,12 @@ package mirror
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -12,10 +15,11 @@ import (
 	"mom.internal/cmd/internal/paths"
 )
 
-// This file has the spool at the destination, and the lock of the destination.
+// This file has the spool, in which packages arrive, and the lock of the
+// destination.
 
-// spoolPrefix is the beginning of the name of a spool in a destination. A UUID
-// follows.
+// spoolPrefix is the beginning of the names that a mirror gives to what it keeps
+// in a destination for itself.
 const spoolPrefix = ".momspool-"
 
 // lockName is the name of the file in a destination that locks it.
@@ -31,42 +35,112 @@ func isSpool(name string) bool {
 	return ok && len(id) == 36 && uuid.Validate(id) == nil
 }
 
+// isStale reports whether the name is that of a spool that a killed run has left,
+// if no run has the lock.
+func isStale(name string) bool { return isSpool(name) && name != lockName }
+
 // errTaken reports that another run, perhaps of another process, works on the
 // destination.
 var errTaken = errors.New("another run mirrors to this destination now")
 
-// openSpool makes the destination and a spool in it.
+// spool is where packages arrive. It is a directory in the destination, so that
+// files can be renamed from it, unless -spool names another.
+type spool struct {
+	path   string   // for messages
+	root   *os.Root // where files arrive
+	here   *os.Root // the directory in the destination; the same as root without -spool
+	inDest string   // its name there
+	count  int      // of the names that were used
+	left   int      // of the files that are still in root
+	away   *os.Root // the directory of -spool
+}
+
+// next returns a name for a file.
+func (s *spool) next() string {
+	s.count++
+	return strconv.Itoa(s.count)
+}
+
+// remove removes a file.
+func (s *spool) remove(name string) { s.root.Remove(name) }
+
+// clear removes the files that were not put in place.
+func (s *spool) clear() {
+	for _, root := range []*os.Root{s.root, s.here} {
+		if _, names, err := readDir(root); err == nil {
+			for _, name := range names {
+				root.RemoveAll(name)
+			}
+		}
+	}
+}
+
+// openSpool makes the destination and a spool.
 func (r *run) openSpool() error {
-	if r.destSpool != "" {
+	if r.spool.root != nil {
 		return nil
 	}
-	if r.dest == nil {
-		if err := r.makeDest(); err != nil {
-			return about(r.m.dst, err)
-		}
+	if err := r.makeDest(); err != nil {
+		return about(r.m.dst, err)
 	}
 	if err := r.takeDest(); err != nil {
 		return err
 	}
-	pool := spoolPrefix + uuid.NewString()
-	if err := r.dest.Mkdir(pool, 0o700); err != nil {
+	s := &r.spool
+	s.inDest = r.m.spoolName()
+	if err := r.dest.top.Mkdir(s.inDest, 0o700); err != nil {
 		return about(r.m.dst, err)
 	}
-	r.destSpool = pool
-	return nil
+	var err error
+	if s.here, err = r.dest.top.OpenRoot(s.inDest); err != nil {
+		return about(r.m.dst, err)
+	}
+	if r.m.opts.Spool == "" {
+		s.path, s.root = r.where(s.inDest), s.here
+		return nil
+	}
+	s.path = filepath.Join(r.m.opts.Spool, s.inDest)
+	if s.away, err = os.OpenRoot(r.m.opts.Spool); err == nil {
+		s.away.RemoveAll(s.inDest) // of a run that was killed
+		if err = s.away.Mkdir(s.inDest, 0o700); err == nil {
+			s.root, err = s.away.OpenRoot(s.inDest)
+		}
+	}
+	return about(r.m.opts.Spool, err)
 }
 
-// makeDest makes the destination. It is open to no more users than the source
-// is.
+// closeSpool removes the spool.
+func (r *run) closeSpool() {
+	s := &r.spool
+	if s.away != nil {
+		s.away.RemoveAll(s.inDest)
+		s.away.Close()
+		if s.root != nil {
+			s.root.Close()
+		}
+	}
+	if s.here != nil {
+		s.here.Close()
+		r.removeAll(s.inDest)
+	}
+	r.spool = spool{}
+}
+
+// makeDest makes the destination if it does not exist. It is open to no more
+// users than the source is.
 func (r *run) makeDest() error {
-	info, err := r.source.Stat(".")
+	if r.dest.top != nil {
+		return nil
+	}
+	info, err := r.source.top.Stat(".")
 	if err != nil {
 		return about(r.m.src, err)
 	}
-	if err := os.MkdirAll(filepath.Dir(r.m.dst), 0o777); err != nil {
-		return err
+	err = os.Mkdir(r.m.dst, info.Mode().Perm()|0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the directory %s does not exist: is a disk missing? If not, make it with mkdir -p", filepath.Dir(r.m.dst))
 	}
-	if err := os.Mkdir(r.m.dst, info.Mode().Perm()|0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return r.openDest()
@@ -79,8 +153,20 @@ func (r *run) openDest() error {
 	if err != nil {
 		return err
 	}
-	r.dest, err = os.OpenRoot(dst.Path)
-	return err
+	if r.dest.top, err = os.OpenRoot(dst.Path); err != nil {
+		return err
+	}
+	info, err := r.dest.top.Stat(".")
+	if err != nil {
+		return err
+	}
+	device := deviceOf(info)
+	if r.m.seen && r.m.device != device {
+		return errors.New("the destination is on another device than in the run before: is a disk missing? Nothing is mirrored; start momserver again if this is right")
+	}
+	r.m.seen, r.m.device = true, device
+	r.m.index.settleIn(place{device, inodeOf(info)})
+	return nil
 }
 
 // takeDest keeps other runs off the destination until this one ends, and
@@ -89,23 +175,67 @@ func (r *run) takeDest() error {
 	if r.lock != nil {
 		return nil
 	}
-	lock, err := lockDir(r.dest)
+	lock, err := lockDir(r.dest.top)
 	if err != nil {
 		return about(r.m.dst, err)
 	}
 	r.lock = lock
-	names, _ := readNames(r.dest, ".")
+	if err := r.freeAbove(); err != nil {
+		return err
+	}
+	_, names, _ := readDir(r.dest.top)
 	for _, name := range names {
-		if isSpool(name) && name != lockName {
+		if isStale(name) {
 			r.removeAll(name)
 		}
 	}
 	return nil
 }
 
-func (r *run) closePool() {
-	if r.destSpool != "" {
-		r.removeAll(r.destSpool)
-		r.destSpool = ""
+// freeAbove returns an error if another run works on a directory that the
+// destination is in.
+func (r *run) freeAbove() error {
+	for dir := filepath.Dir(r.m.dst); ; dir = filepath.Dir(dir) {
+		if err := freeDir(os.OpenRoot(dir)); err != nil {
+			return err
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
 	}
+}
+
+// freeBelow returns an error if another run works on a directory in the
+// destination. It looks when this run has its own lock, so that of two runs that
+// begin at once at least one sees the other.
+func (r *run) freeBelow() error {
+	for _, e := range r.plan.dirs {
+		name := path.Join(e.path, lockName)
+		if _, err := r.dest.top.Lstat(fromSlash(name)); err == nil {
+			if err := freeDir(openDir(r.dest.top, e.path)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, d := range r.plan.doomed {
+		if path.Base(d.path) == lockName {
+			if err := freeDir(openDir(r.dest.top, path.Dir(d.path))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// freeDir returns an error if a run works on the directory, which it closes. A
+// directory that cannot be opened is none of this program's.
+func freeDir(dir *os.Root, err error) error {
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	if by, held := heldBy(dir); held {
+		return &itemError{dir.Name(), fmt.Errorf("%w%s", errTaken, by)}
+	}
+	return nil
 }

@@ -40,7 +40,6 @@ func TestTaken(t *testing.T) {
 			t.Error("two runs mirror to one destination")
 		}
 		events := other.events()
-		wantError(t, events[len(events)-2], wire.TransferringError, "/staging", "another run mirrors")
 		wantFailure(t, events, wire.ExportingError, "/staging", fmt.Sprintf("another run mirrors to this destination now (%s, process %d, since ", filepath.Base(os.Args[0]), os.Getpid()))
 	}})
 	if err != nil || !result.Clean() || !tried {
@@ -156,7 +155,6 @@ func TestDestinationMode(t *testing.T) {
 	p := newPair(t, Options{})
 	plant(t, p.src, file("secret", "x"))
 	os.Chmod(p.src, 0o700)
-	p.dst = filepath.Join(p.dst, "deeper", "down")
 	p.mirrored()
 	if info, err := os.Stat(p.dst); err != nil || info.Mode().Perm() != 0o700 {
 		t.Error(info.Mode(), err)

@@ -2,45 +2,43 @@ package mirror
 
 import (
 	"context"
-	"crypto/sha256"
-	"io"
-	"os"
-	"path"
+	"errors"
 	"path/filepath"
 
 	"mom.internal/momserver"
 	"mom.internal/wire"
 )
 
-// packages exports, transfers and imports one package after the other.
+// packages transfers and imports one package after the other.
 func (r *run) packages(ctx context.Context) error {
-	for i, b := range r.todo {
-		x, err := r.export(ctx, b)
-		switch {
-		case err != nil:
-			err = r.fail(err)
-		case len(x.batch) > 0:
-			err = r.move(ctx, i+1, x)
-		}
-		if err != nil && (r.failed || !r.m.opts.ContinueOnError) {
+	for i, b := range r.plan.batches {
+		if err := r.move(ctx, i+1, b); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// move transfers and imports one package, through its states. If it returns an
-// error, the error has been published, and the run has ended if no package can
-// follow.
-func (r *run) move(ctx context.Context, number int, x *exported) error {
-	opened := r.openSpool()
-	arrived := path.Join(r.destSpool, packageName(number))
-	header := wire.PackageHeader{Number: number, FileSize: x.size, TargetFilePath: r.where(arrived)}
-	err := r.job.Package(header, x.batch.body(), func(p *momserver.Package) error {
-		err := opened
-		if err == nil {
-			err = r.carry(ctx, p, x, arrived)
+// move transfers and imports one package, through its states. An entry that
+// cannot be mirrored does not keep the others from being imported. The package
+// fails if nothing of it can be imported. move returns an error if the run does
+// not go on.
+func (r *run) move(ctx context.Context, number int, b batch) error {
+	good, bad := b.whole()
+	if len(good) == 0 {
+		return r.report(bad)
+	}
+	if err := r.openSpool(); err != nil {
+		return err
+	}
+	header := wire.PackageHeader{Number: number, FileSize: good.size(), TargetFilePath: filepath.Join(r.spool.path, packageName(number))}
+	failed := false
+	err := r.job.Package(header, good.body(), func(p *momserver.Package) error {
+		lost, err := r.carry(ctx, p, good)
+		if failed = err == nil && len(lost) > 0 && len(lost) == len(good); failed {
+			err = lost[0]
 		}
+		bad = append(lost, bad...)
 		if err != nil {
 			item, why := itemOf(err)
 			p.FailItem(item, why)
@@ -48,61 +46,89 @@ func (r *run) move(ctx context.Context, number int, x *exported) error {
 		return err
 	})
 	switch {
-	case err == nil:
+	case failed && r.m.opts.ContinueOnError:
+		r.result.Failed++
+		item, why := itemOf(bad[0])
+		r.tell(item, why.Error(), true) // which the event of the package has, too
+		return r.report(bad[1:])
+	case failed:
+		r.result.Failed++
+	case err != nil:
+		return err
+	default:
 		r.result.Packages++
-		r.result.Files += x.batch.body().Files
-		r.result.Bytes += x.size
-		return nil
-	case interrupted(ctx) != nil:
-		return r.fail(errInterrupted)
 	}
-	r.result.Failed++
-	if opened != nil {
-		return r.fail(err)
-	}
-	return err
+	return r.report(bad)
 }
 
-// carry transfers the package to the spool at the destination, and imports it
-// from there.
-func (r *run) carry(ctx context.Context, p *momserver.Package, x *exported, arrived string) error {
-	defer r.dest.Remove(filepath.FromSlash(arrived))
-	sum, err := r.transfer(ctx, p, x, arrived)
-	if err != nil {
-		return about(r.where(arrived), err)
+// carry transfers the entries to the spool, and imports them from there. It
+// returns the errors of the entries that are not imported, or an error that ends
+// the run.
+func (r *run) carry(ctx context.Context, p *momserver.Package, b batch) (bad []error, err error) {
+	defer r.spool.clear()
+	arrived := make([]arrival, 0, len(b))
+	files, bytes := 0, int64(0)
+	for i := range b {
+		a, err := r.fetch(ctx, p, &b[i])
+		bytes += a.size // also if it failed on its way
+		switch {
+		case errors.Is(err, errInterrupted):
+			return nil, err
+		case errors.Is(err, errVanished):
+			r.warn(b[i].path, err.Error())
+		case errors.Is(err, errReplaced): // which the next run sees
+			r.bad(about(b[i].path, err))
+		case err != nil:
+			bad = append(bad, about(b[i].path, err))
+		default:
+			arrived = append(arrived, a)
+			if b[i].isFile() {
+				files++
+			}
+		}
 	}
+	if len(arrived) == 0 && len(bad) > 0 {
+		return bad, nil
+	}
+	p.Expect(files, bytes)
 	p.Transferred()
-	return r.importPackage(ctx, arrived, x.size, sum)
+	for i := range arrived {
+		a := &arrived[i]
+		if err := interrupted(ctx); err != nil {
+			return bad, err
+		}
+		if err := r.place(ctx, a); err != nil {
+			bad = append(bad, about(a.entry.path, err))
+			if a.entry.isFile() {
+				files--
+			}
+			continue
+		}
+		r.result.Bytes += a.size
+		if a.entry.isFile() {
+			r.result.Files++
+		}
+	}
+	p.Expect(files, 0)
+	return bad, nil
 }
 
-// transfer copies the package, and returns the digest of the bytes that were
-// sent.
-func (r *run) transfer(ctx context.Context, p *momserver.Package, x *exported, arrived string) ([]byte, error) {
-	out, err := r.dest.OpenFile(filepath.FromSlash(arrived), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
+// report adds entries that are not mirrored to the log. It returns the first
+// error if the run does not go on past errors.
+func (r *run) report(bad []error) error {
+	if len(bad) == 0 {
+		return nil
 	}
-	defer out.Close()
-	digest := sha256.New()
-	buf := make([]byte, r.limit.chunk())
-	for moved := int64(0); moved < x.size; {
-		n, err := io.ReadFull(x.file, buf[:min(int64(len(buf)), x.size-moved)])
-		if err != nil {
-			return nil, &itemError{x.at(moved), &spoolError{err}}
+	if r.m.opts.ContinueOnError {
+		for _, err := range bad {
+			r.bad(err)
 		}
-		if err := r.limit.wait(ctx, n); err != nil {
-			return nil, err
-		}
-		digest.Write(buf[:n])
-		p.Item(x.at(moved))
-		p.Sent(int64(n))
-		if _, err := out.Write(buf[:n]); err != nil {
-			return nil, err
-		}
-		moved += int64(n)
-		p.Received(int64(n))
+		return nil
 	}
-	return digest.Sum(nil), out.Close()
+	for _, err := range bad[1:] {
+		r.bad(err)
+	}
+	return bad[0]
 }
 
 // where returns the path of an entry at the destination, for messages.

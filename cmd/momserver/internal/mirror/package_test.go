@@ -45,13 +45,16 @@ func TestDivide(t *testing.T) {
 			plant(t, p.src, file(fmt.Sprint(n), text(random.IntN(600))))
 		}
 		m, _ := New(p.srv, p.src, p.dst, p.opts)
-		r := &run{m: m}
+		r := m.newRun()
 		defer r.close()
-		if err := r.plan(t.Context()); err != nil {
+		if err := r.open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.compare(t.Context(), func() bool { return false }); err != nil {
 			t.Fatal(err)
 		}
 		all := 0
-		for _, b := range r.todo {
+		for _, b := range r.plan.batches {
 			var bytes int64
 			for _, e := range b {
 				bytes += e.size()
@@ -61,8 +64,8 @@ func TestDivide(t *testing.T) {
 				t.Errorf("seed %d: a package of %d entries, %d bytes, with %+v", seed, len(b), bytes, p.opts)
 			}
 		}
-		if all != len(r.tree.entries) {
-			t.Errorf("seed %d: %d entries of %d", seed, all, len(r.tree.entries))
+		if all != r.plan.entries {
+			t.Errorf("seed %d: %d entries of %d", seed, all, r.plan.entries)
 		}
 	}
 }

@@ -1,0 +1,192 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+)
+
+// A file system may ignore the case of names, or store them in another Unicode
+// form. Then an entry can be found by a name that the listing of its directory
+// does not have: it is stored under another spelling.
+
+// destDir is a directory of the destination that is being compared.
+type destDir struct {
+	r       *run
+	dir     string
+	device  uint64
+	root    *os.Root
+	names   []string      // of its entries, sorted
+	infos   []fs.FileInfo // of the names; nil for one that cannot be looked at
+	known   []string      // names that the source has in this directory, sorted
+	spelled []fs.FileInfo // entries of the source that are stored under another spelling
+}
+
+// look opens the directory of a listing at the destination. It returns nil if
+// there is none, or if it cannot be read. In the second case each entry reports
+// the reason when it is placed.
+func (r *run) look(l listing) (*destDir, error) {
+	d := &destDir{r: r, dir: l.dir}
+	if r.dest.top == nil || l.dir != "." && (r.plan.absent[l.dir] || r.plan.absent[path.Dir(l.dir)]) {
+		r.plan.absent[l.dir] = true
+		return nil, nil
+	}
+	err := d.read()
+	if errors.Is(err, fs.ErrPermission) && r.m.opts.DryRun == nil {
+		if err = r.takeDest(); err != nil {
+			return nil, err
+		}
+		if err = r.makeDir(l.dir); err == nil { // makes it readable
+			err = d.read()
+		}
+	}
+	if err != nil {
+		r.plan.absent[l.dir] = true
+		return nil, nil
+	}
+	for _, e := range l.entries {
+		d.known = append(d.known, path.Base(e.path))
+	}
+	for _, e := range l.skipped {
+		d.known = append(d.known, path.Base(e.item))
+	}
+	d.known = append(d.known, l.left...)
+	slices.Sort(d.known)
+	if l.dir == "." && slices.ContainsFunc(d.names, isStale) {
+		r.plan.unsettled = true
+	}
+	return d, nil
+}
+
+// read opens and lists the directory.
+func (d *destDir) read() error {
+	root, err := openDir(d.r.dest.top, d.dir)
+	if err != nil {
+		return err
+	}
+	device, names, err := readDir(root)
+	if err != nil {
+		root.Close()
+		return err
+	}
+	d.root, d.names = root, names
+	d.infos, _ = lstatAll(root, names)
+	d.device = device
+	return nil
+}
+
+// isTop reports whether a directory of the destination is the top of a file
+// system.
+func (r *run) isTop(dir string, device uint64) bool {
+	above, err := os.Stat(filepath.Join(r.where(dir), ".."))
+	return err == nil && deviceOf(above) != device
+}
+
+// find returns the entry at the destination, or nil if there is none. If there is
+// one that cannot be looked at, the attempt to place the entry reports the reason.
+func (d *destDir) find(p string) (fs.FileInfo, error) {
+	name := path.Base(p)
+	if len(d.names) == 0 {
+		return nil, nil
+	}
+	at, found := slices.BinarySearch(d.names, name)
+	if found {
+		if d.infos[at] != nil && !d.infos[at].IsDir() {
+			d.r.plan.destFiles++
+		}
+		return d.infos[at], nil
+	}
+	info, err := d.root.Lstat(name)
+	if err != nil {
+		return nil, nil
+	}
+	if !info.IsDir() {
+		d.r.plan.destFiles++
+	}
+	for i, other := range d.names {
+		if d.infos[i] == nil || !os.SameFile(d.infos[i], info) {
+			continue
+		}
+		if _, known := slices.BinarySearch(d.known, other); known {
+			return nil, sameName(path.Join(d.dir, other))
+		}
+		if before := d.r.m.index.of(p); before.spelled != other {
+			d.r.plan.renames = append(d.r.plan.renames, respelling{path.Join(d.dir, other), p})
+		}
+	}
+	d.spelled = append(d.spelled, info)
+	return info, nil
+}
+
+// sameName is the error of an entry whose name is the same as that of another
+// for the file system of the destination.
+func sameName(other string) error {
+	return fmt.Errorf("the destination cannot tell its name from that of %s, because its file system ignores case or changes names; rename one of the two", filepath.FromSlash(other))
+}
+
+// respelling is an entry of the destination that gets the spelling of the
+// source.
+type respelling struct{ from, to string }
+
+// respell gives entries of the destination the spelling that their names have at
+// the source. An entry that keeps its spelling is not tried again.
+func (r *run) respell(ctx context.Context) error {
+	for _, s := range r.plan.renames {
+		if err := interrupted(ctx); err != nil {
+			return err
+		}
+		dir, name, err := r.dest.of(s.to)
+		if err == nil {
+			err = dir.Rename(path.Base(s.from), name)
+		}
+		if err != nil {
+			r.bad(about(s.to, err))
+			continue
+		}
+		_, names, err := readDir(dir)
+		if _, found := slices.BinarySearch(names, name); err == nil && !found {
+			rec := r.m.index.of(s.to)
+			rec.spelled = path.Base(s.from)
+			r.m.index.put(s.to, rec)
+		}
+	}
+	return nil
+}
+
+// taken returns an error if the entry of that name in dir is stored under
+// another spelling, so that it is another entry of the source. It is called if
+// the plan found no entry of the name.
+func taken(dir *os.Root, p string) error {
+	name := path.Base(p)
+	_, names, err := readDir(dir)
+	if _, found := slices.BinarySearch(names, name); err != nil || found {
+		return nil // another program has made it meanwhile
+	}
+	info, err := dir.Lstat(name)
+	if err != nil {
+		return nil
+	}
+	for _, other := range names {
+		if found, err := dir.Lstat(other); err == nil && os.SameFile(found, info) {
+			return sameName(path.Join(path.Dir(p), other))
+		}
+	}
+	return nil
+}
+
+// knows reports whether the source has an entry of the name in the directory.
+func (d *destDir) knows(name string) bool {
+	_, found := slices.BinarySearch(d.known, name)
+	return found
+}
+
+// isSpelled reports whether an entry of the destination is one of the source
+// under another spelling.
+func (d *destDir) isSpelled(info fs.FileInfo) bool {
+	return slices.ContainsFunc(d.spelled, func(other fs.FileInfo) bool { return os.SameFile(info, other) })
+}
