@@ -129,8 +129,9 @@ func (p *Package) Item(item string) {
 }
 
 // Expect sets the files and the bytes of the package, as far as they are known
-// by now, until the package ends. A zero leaves the number as it is, so that none
-// can be lowered to 0. The package's next event carries them.
+// by now. A zero leaves the number as it is, so that none can be lowered to 0. When
+// the package has arrived, only the files can still be set. The package's next event
+// carries them.
 func (p *Package) Expect(files int, bytes int64) {
 	if p == nil {
 		return
@@ -141,7 +142,7 @@ func (p *Package) Expect(files int, bytes int64) {
 	case files < 0 || bytes < 0:
 		p.misused(negativeCount)
 	case p.job.ended && !p.over():
-	case p.over() || p.brokenOff != nil:
+	case p.over() || p.brokenOff != nil || bytes > 0 && !p.moving():
 		p.misused(movedTooLate)
 	default:
 		setKnown(&p.body.Files, files)

@@ -12,7 +12,10 @@ import (
 
 	"mom.internal/cmd/internal/filewatch"
 	"mom.internal/cmd/internal/pages"
+	"mom.internal/cmd/internal/size"
 	"mom.internal/cmd/internal/tlsfiles"
+	"mom.internal/cmd/momserver/internal/exclude"
+	"mom.internal/cmd/momserver/internal/limit"
 	"mom.internal/cmd/momserver/internal/mirror"
 	"mom.internal/momserver"
 	"mom.internal/wire/protocol"
@@ -24,12 +27,15 @@ type config struct {
 	debug  string // where the debug pages are; "" for nowhere
 	once   bool
 	dryRun bool
-	every  time.Duration
-	wait   int // number of subscribers
-	paths  []string
-	sample bool // paths are those of the sample
-	mirror mirror.Options
-	Server momserver.Config // exported, so that its token is left out when a config is printed
+
+	maxDelete limit.Deletions
+	exclude   exclude.Set
+	every     time.Duration
+	wait      int // number of subscribers
+	paths     []string
+	sample    bool // paths are those of the sample
+	mirror    mirror.Options
+	Server    momserver.Config // exported, so that its token is left out when a config is printed
 
 	version bool
 
@@ -60,15 +66,20 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.DurationVar(&c.every, "every", 5*time.Second, "run each pair again after a pause of `TIME`")
 	fs.IntVar(&c.wait, "wait", 0, "start mirroring when there are `N` subscribers")
 	fs.DurationVar(&c.mirror.ReportIdle, "report-idle", 10*time.Minute, "report idle checks every `T`; 0 for each")
-	fs.BoolVar(&c.mirror.Checksum, "checksum", false, "compare the content of all files")
-	fs.StringVar(&c.mirror.Spool, "spool", "", "let packages arrive in `DIR`; by default in DST")
 	fs.BoolVar(&c.dryRun, "dry-run", false, "run once, and only say what would be copied and deleted")
+
 	fs.BoolVar(&c.mirror.Delete, "delete", false, "delete files at DST that SRC does not have")
+	fs.Var(&c.maxDelete, "max-delete", "delete at most `N` files, or N%")
+	fs.Var(c.exclude.Pattern(), "exclude", "leave out what matches `PATTERN`, as in .gitignore")
+	fs.Var(c.exclude.File(), "exclude-from", "leave out what matches a pattern in `FILE`")
+	fs.BoolVar(&c.mirror.Checksum, "checksum", false, "compare the content of all files")
+	fs.StringVar(&c.mirror.Spool, "spool", "", "let packages arrive in `DIR`, not in DST")
 	fs.BoolVar(&c.mirror.ContinueOnError, "continue-on-error", false, "go on after failed packages and unreadable files")
 
 	fs.IntVar(&c.mirror.PackageFiles, "package-files", 40, "at most `N` files in a package")
-	fs.Int64Var(&c.mirror.PackageBytes, "package-bytes", 8388608, "at most `N` bytes of files in a package")
-	fs.Int64Var(&c.mirror.Bandwidth, "bandwidth", 0, "transfer at most `N` bytes a second, for each pair")
+	c.mirror.PackageBytes = 8 << 20
+	fs.Var((*size.Bytes)(&c.mirror.PackageBytes), "package-bytes", "at most `SIZE` of files in a package")
+	fs.Var((*size.Rate)(&c.mirror.Bandwidth), "bandwidth", "transfer at most `SIZE` a second, for each pair")
 	fs.DurationVar(&c.Server.ProgressInterval, "progress-interval", 250*time.Millisecond, "publish progress every `T`")
 
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "listen on `ADDR`, HOST:PORT")
@@ -115,6 +126,7 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	if c.demo() && !set["bandwidth"] {
 		c.mirror.Bandwidth = demoBandwidth
 	}
+	c.mirror.MaxDelete, c.mirror.Exclude = &c.maxDelete, c.exclude.Match
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -143,6 +155,8 @@ func wanted(fs *flag.FlagSet, err error) string {
 		return fmt.Sprintf("; want -%s %s, as 250ms or 5s", f.Name, arg)
 	case int, int64:
 		return fmt.Sprintf("; want -%s %s, a whole number", f.Name, arg)
+	case size.Bytes, size.Rate, *limit.Deletions, nil: // whose errors say so
+		return ""
 	}
 	return fmt.Sprintf("; want -%s %s", f.Name, arg)
 }
@@ -178,6 +192,9 @@ func (c *config) check() error {
 	}
 	if h := c.Server.Heartbeat; h < time.Millisecond || h > protocol.MaxHeartbeat {
 		return usagef("-heartbeat %v: want at least %v, and at most %v", h, time.Millisecond, protocol.MaxHeartbeat)
+	}
+	if d := c.mirror.ReportIdle; d < 0 {
+		return usagef("-report-idle %v: want 0 or more, as 10m", d)
 	}
 	if c.wait > c.Server.MaxSubscribers {
 		return usagef("-wait %d: -max-subscribers allows only %d", c.wait, c.Server.MaxSubscribers)

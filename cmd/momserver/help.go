@@ -9,7 +9,8 @@ import (
 
 // groups has the flags in the order in which -h shows them.
 var groups = []help.Group{
-	{Title: "Runs", Flags: "once every report-idle wait delete checksum dry-run continue-on-error"},
+	{Title: "Runs", Flags: "once every report-idle dry-run wait continue-on-error"},
+	{Title: "Files", Flags: "delete max-delete exclude exclude-from checksum"},
 	{Title: "Packages", Flags: "package-files package-bytes spool bandwidth progress-interval"},
 	{Title: "Server", Flags: "addr token-file tls-cert tls-key tls-client-ca max-subscribers max-conns max-conns-per-addr cache-events call-timeout heartbeat"},
 	{Title: "Operation", Flags: "debug log-format log-level version"},
@@ -29,6 +30,7 @@ flags or files.
 Examples:
   momserver /srv/site /mnt/staging                   mirror now and every 5 s
   momserver -once -delete SITE STAGING DOCS BACKUP   two pairs, once
+  momserver -exclude '*.tmp' -exclude /cache/ SITE STAGING
   momserver -addr :7420 -token-file mom.token -debug :6060 SITE STAGING
 `
 
