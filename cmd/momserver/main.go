@@ -194,7 +194,7 @@ func (c *config) waitSubscribers(ctx context.Context, srv *momserver.Server) boo
 // whether the last run mirrored everything.
 func (c *config) repeat(ctx context.Context, m *mirror.Mirror, log *slog.Logger) bool {
 	for {
-		ok := runOnce(ctx, m, log)
+		ok := c.runOnce(ctx, m, log)
 		if c.once || ctx.Err() != nil {
 			return ok
 		}
@@ -213,7 +213,7 @@ func (c *config) repeat(ctx context.Context, m *mirror.Mirror, log *slog.Logger)
 
 // runOnce runs a mirror, and logs the result. A check that finds nothing to do is
 // logged only if it is published.
-func runOnce(ctx context.Context, m *mirror.Mirror, log *slog.Logger) (ok bool) {
+func (c *config) runOnce(ctx context.Context, m *mirror.Mirror, log *slog.Logger) (ok bool) {
 	r, err := m.Run(ctx)
 	log = log.With("job", m.Name(), "packages", r.Packages, "files", r.Files, "bytes", r.Bytes, "deleted", r.Deleted)
 	switch {
@@ -222,6 +222,8 @@ func runOnce(ctx context.Context, m *mirror.Mirror, log *slog.Logger) (ok bool) 
 		log.Error("mirroring failed", "error", err)
 	case !r.Clean():
 		log.Error("mirrored with errors", "packagesFailed", r.Failed, "leftOut", r.Skipped)
+	case c.dryRun:
+		log.Info("dry run: nothing was copied or deleted")
 	case r.Checks > 0:
 		log.Info("nothing to mirror: the destination is up to date", "checks", r.Checks)
 	default:

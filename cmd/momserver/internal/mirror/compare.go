@@ -3,6 +3,7 @@ package mirror
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -55,8 +56,11 @@ func (r *run) compareDir(ctx context.Context, l listing) error {
 	r.plan.entries += len(l.entries)
 	r.plan.skipped = append(r.plan.skipped, l.skipped...)
 	if l.err != nil {
-		if l.dir == "." { // the source itself cannot be read
+		switch {
+		case l.dir == ".": // the source itself cannot be read
 			return &itemError{r.m.src, l.err}
+		case errors.Is(l.err, fs.ErrNotExist):
+			return nil // the next run sees that it has vanished
 		}
 		r.pack(entry{path: l.dir, err: l.err}) // of which nothing is known, so that nothing below it is deleted
 		return nil
@@ -118,7 +122,7 @@ func (r *run) compareEntry(ctx context.Context, e *entry, there *destDir) {
 		}
 		if e.info.IsDir() {
 			r.plan.absent[e.path] = true
-		} else if info == nil && r.m.index.of(e.path).lacks(*e) {
+		} else if info == nil && there != nil && r.m.index.of(e.path).lacks(*e) {
 			return // a link, which this file system does not keep
 		}
 	case e.info.IsDir():
@@ -145,8 +149,8 @@ func (r *run) same(ctx context.Context, e entry, info fs.FileInfo, there *destDi
 	if info.Size() != e.info.Size() || !known.keeps(e, info) {
 		return false
 	}
-	now := record{inode: inodeOf(e.info), changed: changedAt(e.info)}
-	now.kept = known.kept
+	now := known
+	now.inode, now.changed = inodeOf(e.info), changedAt(e.info)
 	changed := known.known() && (known.inode != now.inode || known.changed != now.changed)
 	if (changed || r.m.opts.Checksum) && !r.sameContent(ctx, e, there) {
 		return false

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 )
 
 // doomed is an entry of the destination that the source does not have.
@@ -19,10 +20,7 @@ type doomed struct {
 func (r *run) doomOthers(d *destDir) {
 	for i, name := range d.names {
 		info := d.infos[i]
-		if info == nil || d.knows(name) || d.dir == "." && isSpool(name) || name == lostFound && r.isTop(d.dir, d.device) {
-			continue
-		}
-		if d.isSpelled(info) {
+		if info == nil || d.knows(name) || slices.Contains(d.spelled, name) || d.dir == "." && isSpool(name) || name == lostFound && r.isTop(d.dir, d.device) {
 			continue
 		}
 		r.doom(d.root, path.Join(d.dir, name), info)

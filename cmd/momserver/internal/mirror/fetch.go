@@ -76,30 +76,18 @@ func (r *run) lost(e *entry, err error) error {
 // fetchFile copies a file into the spool, completely or not at all.
 func (r *run) fetchFile(ctx context.Context, p *momserver.Package, e *entry, dir *os.Root, name string) (a arrival, err error) {
 	a = arrival{entry: e, name: r.spool.next()}
-	out, err := r.spool.root.OpenFile(a.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return a, &spoolError{err}
-	}
 	defer func() {
-		if cerr := out.Close(); err == nil && cerr != nil {
-			err = &spoolError{cerr}
-		}
 		if err != nil {
 			r.spool.remove(a.name) // so that there is room for the others
 		}
 	}()
 	for attempt := 1; ; attempt++ {
-		done, err := r.fetchOnce(ctx, p, &a, dir, name, out, attempt == attempts)
+		done, err := r.fetchOnce(ctx, p, &a, dir, name, attempt == attempts)
 		if done || err != nil {
 			return a, r.roomFor(e, err)
 		}
 		p.Retry(a.size, e.path, errChanged)
-		if _, err := out.Seek(0, io.SeekStart); err != nil {
-			return a, &spoolError{err}
-		}
-		if err := out.Truncate(0); err != nil {
-			return a, &spoolError{err}
-		}
+		r.spool.remove(a.name)
 	}
 }
 
@@ -110,7 +98,7 @@ const tick = 20 * time.Millisecond
 
 // fetchOnce copies the file as it is now, with its mode and time. It reports
 // whether that is done; otherwise the file has changed meanwhile.
-func (r *run) fetchOnce(ctx context.Context, p *momserver.Package, a *arrival, dir *os.Root, name string, out *os.File, last bool) (done bool, err error) {
+func (r *run) fetchOnce(ctx context.Context, p *momserver.Package, a *arrival, dir *os.Root, name string, last bool) (done bool, err error) {
 	a.size = 0
 	in, before, err := r.openEntry(a.entry, dir, name)
 	if err != nil {
@@ -120,8 +108,9 @@ func (r *run) fetchOnce(ctx context.Context, p *momserver.Package, a *arrival, d
 	if age := time.Since(latest(before)); age >= 0 && age < tick && !last {
 		return false, pause(ctx, tick-age)
 	}
-	var sum uint64
-	if a.size, sum, err = r.copyData(ctx, out, in, before, p.Moved); err != nil {
+	var sum digested
+	a.size, sum, err = r.write(ctx, r.spool.root, a.name, in, before, p.Moved)
+	if err != nil {
 		return false, err
 	}
 	after, err := in.Stat()
@@ -132,9 +121,6 @@ func (r *run) fetchOnce(ctx context.Context, p *momserver.Package, a *arrival, d
 	if !whole && !last {
 		return false, nil
 	}
-	if err := r.verify(ctx, out, a.size, sum); err != nil {
-		return false, err
-	}
 	a.rec = record{inode: inodeOf(before), changed: changedAt(before)}
 	if !whole {
 		a.rec.changed = never // so that the next run compares its content
@@ -142,7 +128,34 @@ func (r *run) fetchOnce(ctx context.Context, p *momserver.Package, a *arrival, d
 	}
 	a.entry.info = before
 	r.notKept(a.entry.path, in, before)
-	return true, r.dress(out, a)
+	return true, r.finish(ctx, r.spool.root, a, sum)
+}
+
+// write makes a file in a spool.
+func (r *run) write(ctx context.Context, pool *os.Root, name string, in *os.File, info fs.FileInfo, moved func(int64)) (n int64, sum digested, err error) {
+	out, err := pool.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return 0, sum, &spoolError{err}
+	}
+	n, sum, err = r.copyData(ctx, out, in, info, moved)
+	if cerr := out.Close(); cerr != nil && err == nil {
+		err = &spoolError{cerr}
+	}
+	return n, sum, err
+}
+
+// finish reads a file back that was written, and gives it its mode and time. The
+// file was closed before, because some file systems store it only then.
+func (r *run) finish(ctx context.Context, pool *os.Root, a *arrival, sum digested) error {
+	f, err := pool.Open(a.name)
+	if err != nil {
+		return &spoolError{err}
+	}
+	defer f.Close()
+	if err := r.verify(ctx, f, a.size, sum); err != nil {
+		return err
+	}
+	return r.dress(f, a)
 }
 
 // openEntry opens a file of the source, but not the target of a link that has
@@ -179,9 +192,15 @@ func latest(info fs.FileInfo) time.Time {
 	return info.ModTime()
 }
 
+// digested is the digest of a file that was copied.
+type digested struct {
+	sum   uint64
+	holes bool // some zeros were left out
+}
+
 // copyData copies the bytes that the file has now, without its holes, and
 // returns their number and their digest.
-func (r *run) copyData(ctx context.Context, out, in *os.File, info fs.FileInfo, moved func(int64)) (n int64, sum uint64, err error) {
+func (r *run) copyData(ctx context.Context, out, in *os.File, info fs.FileInfo, moved func(int64)) (n int64, done digested, err error) {
 	size := info.Size()
 	holes := storedOf(info) < size
 	digest := r.newDigest()
@@ -191,21 +210,21 @@ func (r *run) copyData(ctx context.Context, out, in *os.File, info fs.FileInfo, 
 		if holes {
 			if at, err := nextData(in, n, size); err == nil && at > n { // without an answer the zeros are copied
 				moved(at - n)
-				n = at
+				n, done.holes = at, true
 				continue
 			}
 		}
 		part := buf[:min(int64(len(buf)), size-n)]
 		got, err := in.ReadAt(part, n)
 		if got < len(part) && err != io.EOF {
-			return n, 0, err
+			return n, done, err
 		}
 		if werr := r.limit.wait(ctx, got); werr != nil {
-			return n, 0, werr
+			return n, done, werr
 		}
 		digest.add(part[:got], n)
 		if _, werr := out.WriteAt(part[:got], n); werr != nil {
-			return n, 0, &spoolError{werr}
+			return n, done, &spoolError{werr}
 		}
 		moved(int64(got))
 		n += int64(got)
@@ -213,35 +232,31 @@ func (r *run) copyData(ctx context.Context, out, in *os.File, info fs.FileInfo, 
 			break
 		}
 	}
-	if holes {
+	if done.holes {
 		if err := out.Truncate(n); err != nil {
-			return n, 0, &spoolError{err}
+			return n, done, &spoolError{err}
 		}
 	}
-	return n, digest.sum(), nil
+	done.sum = digest.sum()
+	return n, done, nil
 }
 
 // verify reads a file back, and compares it with the digest of what was written.
-func (r *run) verify(ctx context.Context, f *os.File, size int64, sum uint64) error {
-	got, err := r.digest(ctx, f, size)
+func (r *run) verify(ctx context.Context, f *os.File, size int64, want digested) error {
+	got, err := r.digest(ctx, f, size, want.holes)
 	switch {
 	case errors.Is(err, errInterrupted):
 		return err
 	case err != nil:
 		return &spoolError{fmt.Errorf("%w: %w", errDamaged, plain(err))}
-	case got != sum:
+	case got != want.sum:
 		return &spoolError{errDamaged}
 	}
 	return nil
 }
 
-// digest reads the first n bytes of a file, without its holes.
-func (r *run) digest(ctx context.Context, f *os.File, size int64) (uint64, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	holes := storedOf(info) < size
+// digest reads the first n bytes of a file. With holes it does not read those.
+func (r *run) digest(ctx context.Context, f *os.File, size int64, holes bool) (uint64, error) {
 	digest := r.newDigest()
 	buf, _ := r.buffers()
 	for n := int64(0); n < size; {
@@ -261,7 +276,8 @@ func (r *run) digest(ctx context.Context, f *os.File, size int64) (uint64, error
 		digest.add(part, n)
 		n += int64(len(part))
 	}
-	if info, err = f.Stat(); err == nil && info.Size() != size {
+	info, err := f.Stat()
+	if err == nil && info.Size() != size {
 		err = fmt.Errorf("%d bytes of %d", info.Size(), size)
 	}
 	return digest.sum(), err

@@ -103,7 +103,7 @@ type Mirror struct {
 	told      map[string]bool // the warnings and errors of the last run, which are not logged again
 }
 
-// Result is the result of a run.
+// Result is the result of a run, or of a dry run what a run would do.
 type Result struct {
 	Packages int   // packages imported
 	Failed   int   // packages of which nothing could be imported

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // A file system may ignore the case of names, or store them in another Unicode
@@ -21,10 +22,11 @@ type destDir struct {
 	dir     string
 	device  uint64
 	root    *os.Root
-	names   []string      // of its entries, sorted
-	infos   []fs.FileInfo // of the names; nil for one that cannot be looked at
-	known   []string      // names that the source has in this directory, sorted
-	spelled []fs.FileInfo // entries of the source that are stored under another spelling
+	names   []string          // of its entries, sorted
+	infos   []fs.FileInfo     // of the names; nil for one that cannot be looked at
+	known   []string          // names that the source has in this directory, sorted
+	spelled []string          // those of names under which entries of the source are stored that have another spelling
+	claimed map[string]string // of these, the names of other entries of the source, and the paths that have them
 }
 
 // look opens the directory of a listing at the destination. It returns nil if
@@ -96,6 +98,9 @@ func (d *destDir) find(p string) (fs.FileInfo, error) {
 	}
 	at, found := slices.BinarySearch(d.names, name)
 	if found {
+		if first := d.claimed[name]; first != "" {
+			return nil, sameName(first)
+		}
 		if d.infos[at] != nil && !d.infos[at].IsDir() {
 			d.r.plan.destFiles++
 		}
@@ -108,18 +113,28 @@ func (d *destDir) find(p string) (fs.FileInfo, error) {
 	if !info.IsDir() {
 		d.r.plan.destFiles++
 	}
-	for i, other := range d.names {
-		if d.infos[i] == nil || !os.SameFile(d.infos[i], info) {
-			continue
-		}
-		if _, known := slices.BinarySearch(d.known, other); known {
+	i := slices.IndexFunc(d.infos, func(other fs.FileInfo) bool { return other != nil && os.SameFile(other, info) })
+	if i < 0 { // not every file system numbers its files
+		i = slices.IndexFunc(d.names, func(other string) bool { return strings.EqualFold(other, name) })
+	}
+	if i < 0 {
+		return info, nil // made meanwhile
+	}
+	other := d.names[i]
+	if d.knows(other) {
+		if other < name {
 			return nil, sameName(path.Join(d.dir, other))
 		}
-		if before := d.r.m.index.of(p); before.spelled != other {
-			d.r.plan.renames = append(d.r.plan.renames, respelling{path.Join(d.dir, other), p})
+		// The first one in order has the place, however it is spelled now.
+		if d.claimed == nil {
+			d.claimed = make(map[string]string)
 		}
+		d.claimed[other] = p
 	}
-	d.spelled = append(d.spelled, info)
+	d.spelled = append(d.spelled, other)
+	if d.r.m.index.of(p).spelled != other {
+		d.r.plan.renames = append(d.r.plan.renames, respelling{path.Join(d.dir, other), p})
+	}
 	return info, nil
 }
 
@@ -158,10 +173,13 @@ func (r *run) respell(ctx context.Context) error {
 	return nil
 }
 
-// taken returns an error if the entry of that name in dir is stored under
-// another spelling, so that it is another entry of the source. It is called if
-// the plan found no entry of the name.
-func taken(dir *os.Root, p string) error {
+// taken returns an error if the entry of the path in dir is stored under another
+// spelling, so that it is another entry of the source. It is called if the plan
+// found no entry at the path.
+func (r *run) taken(dir *os.Root, p string) error {
+	if other := r.placed[strings.ToLower(p)]; other != "" && other != p {
+		return sameName(other)
+	}
 	name := path.Base(p)
 	_, names, err := readDir(dir)
 	if _, found := slices.BinarySearch(names, name); err != nil || found {
@@ -183,10 +201,4 @@ func taken(dir *os.Root, p string) error {
 func (d *destDir) knows(name string) bool {
 	_, found := slices.BinarySearch(d.known, name)
 	return found
-}
-
-// isSpelled reports whether an entry of the destination is one of the source
-// under another spelling.
-func (d *destDir) isSpelled(info fs.FileInfo) bool {
-	return slices.ContainsFunc(d.spelled, func(other fs.FileInfo) bool { return os.SameFile(info, other) })
 }

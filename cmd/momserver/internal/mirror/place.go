@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 func fromSlash(p string) string { return filepath.FromSlash(p) }
@@ -36,6 +37,8 @@ func (r *run) place(ctx context.Context, a *arrival) error {
 		r.dest.top.Remove(fromSlash(aside))
 		return err
 	}
+	r.placed[strings.ToLower(e.path)] = e.path
+	a.rec.spelled = r.m.index.of(e.path).spelled
 	r.m.index.put(e.path, a.rec)
 	return nil
 }
@@ -67,30 +70,17 @@ func (r *run) aside(ctx context.Context, a *arrival) (string, error) {
 		return "", err
 	}
 	defer in.Close()
-	aside := path.Join(pool, a.name)
-	out, err := r.spool.here.OpenFile(a.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return aside, err
-	}
-	return aside, r.copyAside(ctx, a, in, out)
-}
-
-// copyAside copies a file from a spool on another file system.
-func (r *run) copyAside(ctx context.Context, a *arrival, in, out *os.File) (err error) {
-	defer func() { err = errors.Join(err, out.Close()) }()
 	info, err := in.Stat()
 	if err != nil {
-		return err
+		return "", err
 	}
-	_, sum, err := r.copyData(ctx, out, in, info, func(int64) {})
-	if err != nil {
-		return err
+	aside := path.Join(pool, a.name)
+	_, sum, err := r.write(ctx, r.spool.here, a.name, in, info, func(int64) {})
+	if err == nil {
+		a.rec.kept = nil
+		err = r.finish(ctx, r.spool.here, a, sum)
 	}
-	if err := r.verify(ctx, out, a.size, sum); err != nil {
-		return err
-	}
-	a.rec.kept = nil
-	return r.dress(out, a)
+	return aside, err
 }
 
 // replace renames an entry from the spool into place. It replaces a directory
@@ -104,7 +94,7 @@ func (r *run) replace(aside string, dir *os.Root, name string, e *entry) error {
 	case err != nil:
 		return err
 	case !e.found:
-		if err := taken(dir, e.path); err != nil {
+		if err := r.taken(dir, e.path); err != nil {
 			return err
 		}
 	}
@@ -161,7 +151,7 @@ func (r *run) makeDir(p string) error {
 	}
 	info, err := dir.Lstat(name)
 	if err == nil && r.plan.absent[p] {
-		if err := taken(dir, p); err != nil {
+		if err := r.taken(dir, p); err != nil {
 			r.barred[p] = err
 			return err
 		}
@@ -178,6 +168,7 @@ func (r *run) makeDir(p string) error {
 	}
 	if err == nil {
 		r.ready[p] = true
+		r.placed[strings.ToLower(p)] = p
 	}
 	return err
 }

@@ -42,9 +42,10 @@ type run struct {
 	dest      directories // without a top until the destination exists
 	lock      io.Closer   // on dest; nil before the run works on it
 	spool     spool
-	ready     map[string]bool  // directories of the destination that are there and writable
-	barred    map[string]error // directories of the source that cannot be mirrored
-	unsettled []error          // of directories whose mode or time cannot be set
+	ready     map[string]bool   // directories of the destination that are there and writable
+	placed    map[string]string // paths that are there now, by their lower case
+	barred    map[string]error  // directories of the source that cannot be mirrored
+	unsettled []error           // of directories whose mode or time cannot be set
 	settled   bool
 	told      map[string]bool
 }
@@ -65,7 +66,7 @@ func (m *Mirror) newRun() *run {
 	return &run{
 		m: m, seed: maphash.MakeSeed(), limit: limiter{perSecond: m.opts.Bandwidth},
 		plan:  plan{mounts: make(map[string]uint64), absent: make(map[string]bool)},
-		ready: make(map[string]bool), barred: make(map[string]error), told: make(map[string]bool),
+		ready: make(map[string]bool), placed: make(map[string]string), barred: make(map[string]error), told: make(map[string]bool),
 	}
 }
 
@@ -318,6 +319,10 @@ func (r *run) tellPlan() error {
 				continue
 			}
 			r.say("copy", e.path, e.info.IsDir())
+			r.result.Bytes += e.size()
+			if e.isFile() {
+				r.result.Files++
+			}
 		}
 	}
 	switch {
@@ -329,6 +334,7 @@ func (r *run) tellPlan() error {
 	}
 	for _, d := range r.plan.doomed {
 		r.say("delete", d.path, d.dir)
+		r.result.Deleted++
 	}
 	return r.report(r.plan.stuck)
 }
