@@ -8,13 +8,16 @@ import (
 // An empty source, or a directory on another device than before, may be a disk
 // that is not mounted. Absence is then no reason to delete.
 
-// aboveSource is the key of the device of the directory that the source is in.
+// aboveSource is the key of whether the source is a mount point: 1 if it is.
 const aboveSource = ".."
 
 // absence returns an error if the source may not be all there, so that nothing
 // may be deleted.
 func (r *run) absence() error {
-	r.plan.mounts[aboveSource] = r.above
+	r.plan.mounts[aboveSource] = 0
+	if r.mounted {
+		r.plan.mounts[aboveSource] = 1
+	}
 	if !r.m.opts.Delete {
 		return nil
 	}
@@ -23,15 +26,15 @@ func (r *run) absence() error {
 	}
 	before, now := r.m.index.mounts, r.plan.mounts
 	sameBoot := r.m.index.boot != "" && r.m.index.boot == bootID()
-	for p, device := range before {
+	for p, system := range before {
 		if p == aboveSource || r.m.excludes(p, true) {
 			continue
 		}
 		at, is := now[p]
 		switch {
-		case p == "." && !sameBoot: // devices have other numbers, but a mount point is one
-			is = before[p] == before[aboveSource] || at != now[aboveSource]
-		case sameBoot && at != device:
+		case p == "." && !sameBoot: // file systems may have other numbers, but a mount point is one
+			is = before[aboveSource] == 0 || now[aboveSource] == 1
+		case sameBoot && at != system:
 			is = false
 		}
 		if !is {

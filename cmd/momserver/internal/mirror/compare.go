@@ -28,7 +28,7 @@ func modeOf(info fs.FileInfo) fs.FileMode {
 type plan struct {
 	entries int               // of the source
 	dirs    []entry           // of the source, parents first
-	mounts  map[string]uint64 // the devices of the source and of each directory below it that is on another device than its parent
+	mounts  map[string]uint64 // the file systems of the source and of each directory below it that is on another one than its parent
 	absent  map[string]bool   // directories of the source that the destination does not have
 	renames []respelling
 	batches []batch
@@ -66,7 +66,7 @@ func (r *run) compareDir(ctx context.Context, l listing) error {
 		return nil
 	}
 	if l.dir == "." || l.device != l.parent {
-		r.plan.mounts[l.dir] = l.device
+		r.plan.mounts[l.dir] = l.system
 	}
 	there, err := r.look(l)
 	if err != nil {
@@ -75,11 +75,11 @@ func (r *run) compareDir(ctx context.Context, l listing) error {
 	if there != nil {
 		defer there.root.Close()
 	}
-	for i := range l.entries {
+	for _, e := range l.entries {
 		if err := interrupted(ctx); err != nil {
 			return err
 		}
-		r.compareEntry(ctx, &l.entries[i], there)
+		r.compareEntry(ctx, e, there)
 	}
 	if there != nil && r.m.opts.Delete {
 		r.doomOthers(there)
@@ -89,7 +89,7 @@ func (r *run) compareDir(ctx context.Context, l listing) error {
 }
 
 // compareEntry adds the entry to the plan if the destination does not have it.
-func (r *run) compareEntry(ctx context.Context, e *entry, there *destDir) {
+func (r *run) compareEntry(ctx context.Context, e entry, there *destDir) {
 	if err := r.barred[path.Dir(e.path)]; err != nil {
 		e.err = err
 	}
@@ -101,11 +101,11 @@ func (r *run) compareEntry(ctx context.Context, e *entry, there *destDir) {
 		if e.info != nil && e.info.IsDir() {
 			r.barred[e.path] = e.err
 		}
-		r.pack(*e)
+		r.pack(e)
 		return
 	}
 	if e.info.IsDir() {
-		r.plan.dirs = append(r.plan.dirs, *e)
+		r.plan.dirs = append(r.plan.dirs, e)
 	}
 	e.found = info != nil
 	file := 1
@@ -122,19 +122,20 @@ func (r *run) compareEntry(ctx context.Context, e *entry, there *destDir) {
 		}
 		if e.info.IsDir() {
 			r.plan.absent[e.path] = true
-		} else if info == nil && there != nil && r.m.index.of(e.path).lacks(*e) {
+		} else if known := r.m.index.of(e.path); info == nil && there != nil && known.lacks(e) {
+			r.m.index.put(e.path, known)
 			return // a link, which this file system does not keep
 		}
 	case e.info.IsDir():
-		r.plan.unsettled = r.plan.unsettled || !r.m.index.of(e.path).keeps(*e, info)
+		r.plan.unsettled = r.plan.unsettled || !r.m.index.of(e.path).keeps(e, info)
 		return
 	default:
-		if r.same(ctx, *e, info, there) {
+		if r.same(ctx, e, info, there) {
 			r.count(0, file)
 			return
 		}
 	}
-	r.pack(*e)
+	r.pack(e)
 }
 
 // same reports whether the destination has the file or the link. A file is

@@ -3,8 +3,12 @@
 package mirror
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"testing"
+
+	"mom.internal/wire"
 )
 
 // TestNoDeleteAfterFailure deletes nothing after a package has failed, because
@@ -23,4 +27,45 @@ func TestNoDeleteAfterFailure(t *testing.T) {
 		t.Error(got)
 	}
 	p.mirrored()
+}
+
+// few allows as many deletions.
+type few int
+
+func (n few) Allows(deletions, _ int) bool { return deletions <= int(n) }
+func (n few) String() string               { return fmt.Sprint(int(n)) }
+
+// TestMaxDelete deletes nothing if it would be too many files, wherever they are,
+// and mirrors everything else.
+func TestMaxDelete(t *testing.T) {
+	for _, in := range []string{"", "gone/", "gone/deep/", "now a file/"} {
+		p := newPair(t, Options{Delete: true, MaxDelete: few(2)})
+		plant(t, p.src, file("new", "n"))
+		os.Mkdir(p.dst, 0o755)
+		for _, name := range []string{"1", "2", "3"} {
+			plant(t, p.dst, file(in+name, "x"))
+		}
+		plant(t, p.dst, dir("empty"))
+		if in == "now a file/" {
+			plant(t, p.src, file("now a file", "f"))
+			p.opts.ContinueOnError = true
+		}
+		before := tell(t, p.dst)
+		_, events, err := p.run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "3 of 3 files") || !strings.Contains(err.Error(), "-max-delete 2") {
+			t.Errorf("%q: %v", in, err)
+		}
+		if end := events[len(events)-1]; end.Data.Status.State != wire.ExportingError || end.Data.Progress.FilesDeleted > 0 {
+			t.Errorf("%q: %+v", in, end.Data)
+		}
+		compare(t, before, tell(t, p.dst), false)
+		if got := tell(t, p.dst); got["new"] == "" {
+			t.Errorf("%q: %v", in, got)
+		}
+		p.opts.MaxDelete = few(3)
+		p.mirrored()
+		if got := tell(t, p.dst); got["empty"] != "" {
+			t.Error(got)
+		}
+	}
 }

@@ -206,15 +206,18 @@ func (r *run) copyData(ctx context.Context, out, in *os.File, info fs.FileInfo, 
 	digest := r.newDigest()
 	buf, _ := r.buffers()
 	buf = buf[:r.limit.chunk(len(buf))]
-	for n < size {
-		if holes {
-			if at, err := nextData(in, n, size); err == nil && at > n { // without an answer the zeros are copied
-				moved(at - n)
-				n, done.holes = at, true
+	for end := size; n < size; {
+		if holes && (n == 0 || n == end) {
+			var start int64
+			if start, end, err = nextData(in, n, size); err != nil {
+				holes, end = false, size // without an answer the zeros are copied
+			} else if start > n {
+				moved(start - n)
+				n, done.holes = start, true
 				continue
 			}
 		}
-		part := buf[:min(int64(len(buf)), size-n)]
+		part := buf[:min(int64(len(buf)), end-n)]
 		got, err := in.ReadAt(part, n)
 		if got < len(part) && err != io.EOF {
 			return n, done, err
@@ -259,17 +262,23 @@ func (r *run) verify(ctx context.Context, f *os.File, size int64, want digested)
 func (r *run) digest(ctx context.Context, f *os.File, size int64, holes bool) (uint64, error) {
 	digest := r.newDigest()
 	buf, _ := r.buffers()
-	for n := int64(0); n < size; {
+	for n, end := int64(0), size; n < size; {
 		if err := interrupted(ctx); err != nil {
 			return 0, err
 		}
-		if holes {
-			if at, err := nextData(f, n, size); err == nil && at > n {
-				n = at
-				continue
+		if holes && (n == 0 || n == end) {
+			start, stop, err := nextData(f, n, size)
+			if err != nil {
+				holes, stop = false, size
+			} else if start > n {
+				n = start
+			}
+			end = stop
+			if n == size {
+				break
 			}
 		}
-		part := buf[:min(int64(len(buf)), size-n)]
+		part := buf[:min(int64(len(buf)), end-n)]
 		if _, err := f.ReadAt(part, n); err != nil && err != io.EOF { // the size tells of an early end
 			return 0, err
 		}

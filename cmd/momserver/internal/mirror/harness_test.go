@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path"
@@ -188,6 +190,16 @@ func newPair(t testing.TB, opts Options) *pair {
 	p.client = momclient.New(l.Addr().String(), momclient.Options{})
 	t.Cleanup(func() { p.client.Close() })
 	return p
+}
+
+// textLog returns a logger for w that leaves out times.
+func textLog(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
 }
 
 // openTree makes directories writable.

@@ -6,14 +6,20 @@ import (
 	"syscall"
 )
 
-const seekData = 3
+const (
+	seekData = 3
+	seekHole = 4
+)
 
 // nextData returns where the next bytes of the file are stored, from an offset
-// on, or size if only a hole follows.
-func nextData(f *os.File, from, size int64) (int64, error) {
-	at, err := f.Seek(from, seekData)
+// on. If only a hole follows, both are size.
+func nextData(f *os.File, from, size int64) (start, end int64, err error) {
+	start, err = f.Seek(from, seekData)
 	if errors.Is(err, syscall.ENXIO) {
-		return size, nil
+		return size, size, nil
 	}
-	return min(at, size), err
+	if err == nil {
+		end, err = f.Seek(start, seekHole)
+	}
+	return min(start, size), min(end, size), err
 }

@@ -8,4 +8,6 @@ import (
 )
 
 // nextData returns an error, because on this system holes are not looked for.
-func nextData(*os.File, int64, int64) (int64, error) { return 0, errors.ErrUnsupported }
+func nextData(*os.File, int64, int64) (start, end int64, err error) {
+	return 0, 0, errors.ErrUnsupported
+}

@@ -51,8 +51,8 @@ type place struct{ device, inode uint64 }
 // index is not safe for concurrent use.
 type index struct {
 	records map[string]record
-	mounts  map[string]uint64 // the devices of the source and of directories below it, as of the last run
-	boot    string            // the start of the system during which the devices were seen
+	mounts  map[string]uint64 // as of the last run; see plan
+	boot    string            // the start of the system during which they were seen
 	told    told
 	place   place  // of the destination
 	changed bool   // since it was read or written
@@ -118,6 +118,10 @@ func (x *index) encode() []byte {
 			b = a.time.append(binary.AppendUvarint(b, uint64(a.mode)))
 		}
 	}
+	return withChecksum(b)
+}
+
+func withChecksum(b []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
 }
 

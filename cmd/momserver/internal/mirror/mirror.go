@@ -98,6 +98,7 @@ type Mirror struct {
 	unwritten bool   // it could not be written, which was logged
 	seen      bool   // the destination was there
 	device    uint64 // on which it was
+	system    uint64 // what tells the file system of the destination from others
 	reported  time.Time
 	idle      int             // checks since then that found nothing to do
 	told      map[string]bool // the warnings and errors of the last run, which are not logged again

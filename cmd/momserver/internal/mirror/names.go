@@ -157,7 +157,7 @@ func (r *run) respell(ctx context.Context) error {
 		}
 		dir, name, err := r.dest.of(s.to)
 		if err == nil {
-			err = dir.Rename(path.Base(s.from), name)
+			err = respellIn(dir, path.Base(s.from), name)
 		}
 		if err != nil {
 			r.bad(about(s.to, err))

@@ -30,6 +30,7 @@ type run struct {
 	source   directories
 	inside   string // the path of the destination in the source; "" if it is elsewhere
 	above    uint64 // the device of the directory that the source is in
+	mounted  bool   // the source is on another one
 	listings <-chan listing
 	stop     func() // ends the scan
 

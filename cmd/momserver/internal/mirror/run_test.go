@@ -3,6 +3,7 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -204,5 +206,165 @@ func TestInterrupted(t *testing.T) {
 				t.Errorf("the runs ended with %v", states)
 			}
 		})
+	}
+}
+
+// TestQuiet publishes and logs nothing for a check that finds nothing to do, but
+// a run in ReportIdle. A check that finds something publishes its run, which has
+// everything that the check has found.
+func TestQuiet(t *testing.T) {
+	var log bytes.Buffer
+	p := newPair(t, Options{Delete: true, ReportIdle: time.Hour})
+	p.opts.Log = textLog(&log)
+	plant(t, p.src, file("f", "x"), dir("d"), file("d/g", "y"))
+	if err := syscall.Mkfifo(filepath.Join(p.src, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := New(p.srv, p.src, p.dst, p.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(ctx context.Context) (Result, []wire.Event) {
+		t.Helper()
+		result, err := m.Run(ctx)
+		if err != nil && ctx.Err() == nil {
+			t.Fatal(err)
+		}
+		return result, p.events()
+	}
+	run(t.Context())
+	log.Reset()
+	for n := 1; n <= 3; n++ {
+		if result, events := run(t.Context()); len(events) > 0 || log.Len() > 0 || result != (Result{Checks: n, Silent: true}) {
+			t.Fatalf("%+v, %v, %s", result, events, &log)
+		}
+	}
+	os.Chtimes(filepath.Join(p.src, "d"), longAgo, longAgo.Add(1)) // is put right in silence
+	if result, events := run(t.Context()); len(events) > 0 || !result.Silent {
+		t.Errorf("%+v, %v", result, events)
+	}
+	compare(t, map[string]string{"d": tell(t, p.src)["d"]}, tell(t, p.dst), false)
+
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	if result, events := run(stopped); len(events) > 0 || !result.Silent {
+		t.Errorf("a check that is interrupted: %+v, %v", result, events)
+	}
+	m.reported = m.reported.Add(-time.Hour)
+	result, events := run(t.Context())
+	if result.Silent || result.Checks != 5 {
+		t.Errorf("%+v", result)
+	}
+	entry := events[len(events)-1].Data.Status.Log
+	if text := fmt.Sprint(entry); !strings.Contains(text, "5 checks found the destination up to date since ") {
+		t.Errorf("%+v", entry)
+	}
+	run(t.Context())
+	plant(t, p.src, file("d/new", "n"))
+	os.Remove(filepath.Join(p.src, "f"))
+	result, events = run(t.Context())
+	if end := events[len(events)-1].Data.Progress; result.Silent || result.Files != 1 || result.Deleted != 1 || end.FilesChecked != 1 || end.FilesSkipped != 1 || end.FilesDeleted != 1 {
+		t.Errorf("%+v, %+v", result, end)
+	}
+	os.Remove(p.src + "/d/new")
+	os.Remove(p.src + "/d/g")
+	os.Remove(p.src + "/d")
+	os.Remove(p.src + "/fifo")
+	if _, err := m.Run(t.Context()); err == nil {
+		t.Error("an empty source is not an error")
+	}
+	wantFailure(t, p.events(), wire.ExportingError, "/site", "the source is empty, and the destination is not")
+}
+
+// TestDryRun changes nothing, says what would be copied and deleted, and publishes
+// a run that says that it is a dry run.
+func TestDryRun(t *testing.T) {
+	var out bytes.Buffer
+	p := newPair(t, Options{Delete: true, DryRun: &out})
+	plant(t, p.src, file("a", "new"), dir("d"), file("d/\n", "x"), link("l", "a"), file("same", "s"))
+	for _, there := range []bool{false, true} {
+		want := "copy a\ncopy d/\ncopy l\ncopy same\ncopy \"d/\\n\"\n"
+		if there {
+			os.Mkdir(p.dst, 0o755)
+			plant(t, p.dst, file("a", "older"), file("same", "s"), dir("gone").with(0), file("z", "z"))
+			want = "copy a\ncopy d/\ncopy l\ncopy \"d/\\n\"\ndelete gone/\ndelete z\n"
+		}
+		before := tell(t, p.dst)
+		out.Reset()
+		m, err := New(p.srv, p.src, p.dst, p.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := m.Run(t.Context())
+		events := p.events()
+		end := events[len(events)-1]
+		if err != nil || out.String() != want || !end.Data.Initialize.DryRun || end.Outcome() != wire.Succeeded || len(in(events, wire.PackageInitialized)) > 0 {
+			t.Errorf("%v, %+v\n%s\nwant\n%s", err, end.Data, &out, want)
+		}
+		if result.Files != 4-len(before)/4 || result.Deleted != len(before)/2 {
+			t.Errorf("%+v", result)
+		}
+		compare(t, before, tell(t, p.dst), true)
+		if names, _ := os.ReadDir(p.opts.State); len(names) > 0 {
+			t.Errorf("it remembers: %v", names)
+		}
+	}
+}
+
+// TestSourceLink follows a symbolic link to the source in every run, in which it
+// may lead elsewhere. The job stays the same.
+func TestSourceLink(t *testing.T) {
+	p := newPair(t, Options{Delete: true})
+	top := filepath.Dir(p.src)
+	plant(t, top, file("releases/1/page", "one"), file("releases/2/page", "two"))
+	os.Remove(p.src)
+	os.Symlink("releases/1", p.src)
+	m, err := New(p.srv, p.src, p.dst, p.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, release := range []string{"1", "2"} {
+		os.Remove(p.src)
+		os.Symlink("releases/"+release, p.src)
+		if _, err := m.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		compare(t, tell(t, filepath.Join(top, "releases", release)), tell(t, p.dst), true)
+		os.RemoveAll(filepath.Join(top, "releases", release))
+	}
+	for _, e := range p.events() {
+		if e.JobID != m.JobID() || e.Data.Initialize.Name != "site to staging" || e.Data.Initialize.SourcePath != p.src {
+			t.Fatalf("%+v", e.Data.Initialize)
+		}
+	}
+	os.Remove(p.src)
+	os.Symlink("staging", p.src)
+	if _, err := m.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "the same directory") {
+		t.Error(err)
+	}
+}
+
+// TestLogged logs each entry and package that fails, with its reason, and not
+// again in the next run.
+func TestLogged(t *testing.T) {
+	var log bytes.Buffer
+	p := newPair(t, Options{ContinueOnError: true, PackageFiles: 2, PackageBytes: 1000})
+	p.opts.Log = textLog(&log)
+	plant(t, p.src, file("a", "a"), file("b", "b"), file("c", "c"), file("d", "d"))
+	os.Mkdir(p.dst, 0o755)
+	plant(t, p.dst, file("a/x", "x"), file("c/x", "x"), file("d/x", "x"))
+	m, err := New(p.srv, p.src, p.dst, p.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 2 {
+		log.Reset()
+		if result, err := m.Run(t.Context()); err != nil || (result.Failed+result.Skipped == 0) {
+			t.Errorf("%+v, %v", result, err)
+		}
+		want := "level=ERROR msg=\"a directory that is not empty is in its place; -delete would replace it\" job=\"site to staging\" item="
+		if got := log.String(); n == 0 && (strings.Count(got, want) != 3 || !strings.Contains(got, want+"a") || !strings.Contains(got, want+"c") || !strings.Contains(got, want+"d")) || n > 0 && strings.Contains(got, want) {
+			t.Errorf("run %d: %s", n, got)
+		}
 	}
 }

@@ -29,6 +29,7 @@ type listing struct {
 	dir     string
 	device  uint64
 	parent  uint64 // the device of the directory above
+	system  uint64 // what tells the file system from others, if the device is not that of the directory above, or the directory is the source
 	entries []entry
 	skipped []*itemError // neither files, directories nor links
 	left    []string     // other names that are neither mirrored nor deleted
@@ -57,8 +58,9 @@ func (r *run) openSource() error {
 	}
 	r.source = directories{top: root}
 	r.inside, _ = within(dir, r.m.dst)
-	if info, err = os.Stat(filepath.Join(dir, "..")); err == nil {
-		r.above = deviceOf(info)
+	if above, err := os.Stat(filepath.Join(dir, "..")); err == nil {
+		r.above = deviceOf(above)
+		r.mounted = deviceOf(info) != r.above
 	}
 	return nil
 }
@@ -100,6 +102,9 @@ func (s *scanner) list(dir string, parent uint64) listing {
 	if err != nil {
 		l.err = plain(err)
 		return l
+	}
+	if dir == "." || l.device != parent {
+		l.system = identityOf(root)
 	}
 	infos, errs := lstatAll(root, names)
 	for i, name := range names {

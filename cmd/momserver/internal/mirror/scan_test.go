@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"mom.internal/wire"
 )
 
 // TestSpoolsBelow leaves out the spool of another destination inside the source.
@@ -53,4 +55,41 @@ func TestSkipped(t *testing.T) {
 	if got := tell(t, p.dst); len(got) != 2 || !strings.Contains(got["fifo"], "4 bytes") {
 		t.Error(got)
 	}
+}
+
+// TestExcluded neither mirrors nor deletes what is excluded, and keeps a directory
+// in which there is something of it.
+func TestExcluded(t *testing.T) {
+	p := newPair(t, Options{Delete: true})
+	p.opts.Exclude = func(p string, dir bool) bool {
+		return strings.HasSuffix(p, ".tmp") || p == "cache" && dir || p == "sub/cache" && dir
+	}
+	plant(t, p.src, file("f", "x"), file("a.tmp", "x"), file("cache/x", "x"), file("sub/cache", "a file"), file("d/b.tmp", "x"), file("d/g", "y"))
+	os.Mkdir(p.dst, 0o755)
+	plant(t, p.dst, file("b.tmp", "own"), file("cache/own", "own"), file("d/own.tmp", "own"), file("old/deep/own.tmp", "own"), file("old/deep/gone", "x"), file("old/gone", "x"), file("gone/too", "x"))
+	want := tell(t, p.src)
+	for _, left := range []string{"a.tmp", "cache/x", "d/b.tmp"} {
+		delete(want, left)
+	}
+	before := tell(t, p.dst)
+	for _, own := range []string{"b.tmp", "cache", "cache/own", "d/own.tmp", "old/deep/own.tmp"} {
+		want[own] = before[own]
+	}
+	result, _, err := p.run(t.Context())
+	if err != nil || !result.Clean() {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	got := tell(t, p.dst)
+	for _, dir := range []string{"old", "old/deep"} { // whose times have changed
+		want[dir] = got[dir]
+	}
+	compare(t, want, got, true)
+	p.upToDate()
+
+	plant(t, p.src, file("old", "a file now"))
+	result, events, err := p.run(t.Context())
+	if err == nil {
+		t.Errorf("%+v", result)
+	}
+	wantFailure(t, events, wire.ExportingError, "old", "a directory with entries that are excluded")
 }

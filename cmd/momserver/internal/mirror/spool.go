@@ -51,7 +51,6 @@ type spool struct {
 	here   *os.Root // the directory in the destination; the same as root without -spool
 	inDest string   // its name there
 	count  int      // of the names that were used
-	left   int      // of the files that are still in root
 	away   *os.Root // the directory of -spool
 }
 
@@ -160,11 +159,11 @@ func (r *run) openDest() error {
 	if err != nil {
 		return err
 	}
-	device := deviceOf(info)
-	if r.m.seen && r.m.device != device {
+	device, system := deviceOf(info), identityOf(r.dest.top)
+	if r.m.seen && r.m.system != system {
 		return errors.New("the destination is on another device than in the run before: is a disk missing? Nothing is mirrored; start momserver again if this is right")
 	}
-	r.m.seen, r.m.device = true, device
+	r.m.seen, r.m.device, r.m.system = true, device, system
 	r.m.index.settleIn(place{device, inodeOf(info)})
 	return nil
 }

@@ -160,3 +160,40 @@ func TestDestinationMode(t *testing.T) {
 		t.Error(info.Mode(), err)
 	}
 }
+
+// TestNestedDestinations refuses a run at a destination that is in that of another
+// run, or that one is in, whichever was first.
+func TestNestedDestinations(t *testing.T) {
+	for _, first := range []string{"outer", "inner"} {
+		outer, inner := newPair(t, Options{Delete: true}), newPair(t, Options{})
+		plant(t, outer.src, file("f", text(99_000)))
+		plant(t, inner.src, file("g", text(99_000)))
+		os.MkdirAll(filepath.Join(outer.dst, "a/b"), 0o755)
+		inner.dst = filepath.Join(outer.dst, "a/b")
+		one, other := outer, inner
+		if first == "inner" {
+			one, other = inner, outer
+		}
+		tried := false
+		one.run(&moments{Context: t.Context(), do: func(int) {
+			if found, _ := filepath.Glob(filepath.Join(one.dst, spoolPrefix+"*", "*")); tried || len(found) == 0 {
+				return
+			}
+			tried = true
+			m, err := New(other.srv, other.src, other.dst, other.opts)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			before := tell(t, other.dst)
+			_, err = m.Run(t.Context())
+			if want := fmt.Sprintf("%s: another run mirrors to this destination now (%s, process %d, since ", one.dst, filepath.Base(os.Args[0]), os.Getpid()); err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%s first: %v", first, err)
+			}
+			compare(t, before, tell(t, other.dst), true)
+		}})
+		if !tried {
+			t.Errorf("%s first: no run at the same time", first)
+		}
+	}
+}

@@ -45,7 +45,7 @@ func TestContinueOnError(t *testing.T) {
 // TestInterruptedTransfer stops a run that waits for its bandwidth.
 func TestInterruptedTransfer(t *testing.T) {
 	p := newPair(t, Options{Bandwidth: 1000})
-	plant(t, p.src, file("f", "x"))
+	plant(t, p.src, file("f", text(100_000))) // takes 100 s
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {

@@ -1,0 +1,125 @@
+package mirror
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mom.internal/wire"
+)
+
+// TestUnmounted deletes nothing if the source, or a directory in it, is no longer
+// on the device that it was on: the disk is not mounted, another one is in its
+// place, or the mount point is gone. That holds in this process and in another.
+// A run without Delete accepts what there is.
+func TestUnmounted(t *testing.T) {
+	for name, tc := range map[string]struct {
+		at     string // the mount point in the source
+		change func(t *testing.T, dir string)
+	}{
+		"source":       {".", func(t *testing.T, dir string) { unmount(t, dir); plant(t, dir, file("other", "x")) }},
+		"source empty": {".", unmount},
+		"below":        {"disk", unmount},
+		"deeper":       {"a/b/disk", func(t *testing.T, dir string) { unmount(t, dir); plant(t, dir, file("other", "x")) }},
+		"another disk": {"disk", func(t *testing.T, dir string) { unmount(t, dir); mount(t, dir) }},
+		"vanished":     {"disk", func(t *testing.T, dir string) { unmount(t, dir); os.Remove(dir) }},
+	} {
+		for _, restarted := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				p := newPair(t, Options{Delete: true})
+				dir := filepath.Join(p.src, tc.at)
+				mount(t, dir)
+				plant(t, p.src, file("top", "t"))
+				plant(t, dir, file("f", "x"), file("g", "y"))
+				m, err := New(p.srv, p.src, p.dst, p.opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if result, err := m.Run(t.Context()); err != nil || !result.Clean() {
+					t.Fatalf("%+v, %v", result, err)
+				}
+				before := tell(t, p.dst)
+				tc.change(t, dir)
+				for range 2 {
+					if restarted {
+						m, _ = New(p.srv, p.src, p.dst, p.opts)
+					}
+					_, err := m.Run(t.Context())
+					if err == nil || !strings.Contains(err.Error(), "is a disk missing?") || !strings.HasPrefix(err.Error(), dir) {
+						t.Errorf("%v", err)
+					}
+					compare(t, before, tell(t, p.dst), true)
+				}
+				p.opts.Delete = false
+				m, _ = New(p.srv, p.src, p.dst, p.opts)
+				if _, err := m.Run(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if name == "source empty" {
+					return
+				}
+				p.events()
+				p.opts.Delete = true
+				p.mirrored()
+			})
+		}
+	}
+}
+
+func unmount(t *testing.T, dir string) {
+	t.Helper()
+	if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDestinationGone: a destination that this process has seen, and that is gone
+// or on another device, is not made anew.
+func TestDestinationGone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(t *testing.T, p *pair)
+		text   string
+	}{
+		"gone":           {func(t *testing.T, p *pair) { unmount(t, p.dst); os.Remove(p.dst) }, "the destination is gone: is a disk missing?"},
+		"unmounted":      {func(t *testing.T, p *pair) { unmount(t, p.dst) }, "another device than in the run before: is a disk missing?"},
+		"another disk":   {func(t *testing.T, p *pair) { unmount(t, p.dst); mount(t, p.dst) }, "another device than in the run before: is a disk missing?"},
+		"gone with more": {func(t *testing.T, p *pair) { unmount(t, p.dst); os.Remove(p.dst); plant(t, p.src, file("new", "x")) }, "the destination is gone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(t, Options{})
+			mount(t, p.dst)
+			plant(t, p.src, file("f", "x"))
+			m, err := New(p.srv, p.src, p.dst, p.opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			tc.change(t, p)
+			for range 2 {
+				if _, err := m.Run(t.Context()); err == nil || !strings.Contains(err.Error(), tc.text) {
+					t.Error(err)
+				}
+				if got := tell(t, p.dst); len(got) > 0 {
+					t.Error(got)
+				}
+			}
+		})
+	}
+}
+
+// TestParentMissing does not make the directories that the destination is in.
+func TestParentMissing(t *testing.T) {
+	p := newPair(t, Options{})
+	plant(t, p.src, file("f", "x"))
+	top := filepath.Join(filepath.Dir(p.dst), "disk")
+	p.dst = filepath.Join(top, "sub", "staging")
+	_, events, _ := p.run(t.Context())
+	wantFailure(t, events, wire.ExportingError, p.dst, "mkdir -p "+filepath.Dir(p.dst))
+	if _, err := os.Stat(top); err == nil {
+		t.Error("the parent was made")
+	}
+}

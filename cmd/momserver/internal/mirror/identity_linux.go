@@ -1,0 +1,27 @@
+package mirror
+
+import (
+	"os"
+	"syscall"
+)
+
+// identityOf returns what tells the file system of a directory from another one
+// that is mounted in its place, perhaps from the same device.
+func identityOf(dir *os.Root) uint64 {
+	f, err := dir.Open(".")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	var st syscall.Statfs_t
+	if err := syscall.Fstatfs(int(f.Fd()), &st); err == nil {
+		if id := uint64(uint32(st.Fsid.X__val[0]))<<32 | uint64(uint32(st.Fsid.X__val[1])); id != 0 {
+			return id
+		}
+	}
+	return deviceOf(info)
+}
