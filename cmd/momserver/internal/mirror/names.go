@@ -177,13 +177,19 @@ func (r *run) respell(ctx context.Context) error {
 // spelling, so that it is another entry of the source. It is called if the plan
 // found no entry at the path.
 func (r *run) taken(dir *os.Root, p string) error {
-	if other := r.placed[strings.ToLower(p)]; other != "" && other != p {
-		return sameName(other)
-	}
 	name := path.Base(p)
 	_, names, err := readDir(dir)
-	if _, found := slices.BinarySearch(names, name); err != nil || found {
-		return nil // another program has made it meanwhile
+	if err != nil {
+		return nil
+	}
+	_, found := slices.BinarySearch(names, name)
+	if other := r.placed[strings.ToLower(p)]; other != "" && other != p {
+		if _, both := slices.BinarySearch(names, path.Base(other)); !both || !found {
+			return sameName(other)
+		}
+	}
+	if found {
+		return nil // what it replaces, or another program has made it meanwhile
 	}
 	info, err := dir.Lstat(name)
 	if err != nil {

@@ -209,6 +209,9 @@ func (r *run) freeAbove() error {
 // begin at once at least one sees the other.
 func (r *run) freeBelow() error {
 	for _, e := range r.plan.dirs {
+		if r.plan.absent[e.path] { // a link may be in its place
+			continue
+		}
 		name := path.Join(e.path, lockName)
 		if _, err := r.dest.top.Lstat(fromSlash(name)); err == nil {
 			if err := freeDir(openDir(r.dest.top, e.path)); err != nil {
