@@ -307,7 +307,10 @@ func (t *Tracker) addRun(e *wire.Event) *run {
 	r := &run{job: j, id: e.RunID, epoch: e.Epoch, order: t.orders, packages: make(map[int]*pack)}
 	t.runs[r.id], t.running[r] = r, struct{}{}
 	if len(j.runs) >= MaxRuns {
-		oldest := max(0, slices.IndexFunc(j.runs, func(r *run) bool { return !r.running() }))
+		oldest := slices.IndexFunc(j.runs, (*run).idle)
+		if oldest < 0 {
+			oldest = max(0, slices.IndexFunc(j.runs, func(r *run) bool { return !r.running() }))
+		}
 		t.forgetRun(j.runs[oldest])
 		j.runs = slices.Delete(j.runs, oldest, oldest+1)
 		j.forgot++

@@ -21,6 +21,22 @@ type job struct {
 
 func (j *job) latest() *run { return j.runs[len(j.runs)-1] }
 
+// shown returns the last run, or the one before it as long as the last one found
+// nothing to do and the one before succeeded too.
+func (j *job) shown() *run {
+	i := len(j.runs) - 1
+	for i > 0 && j.runs[i].idle() && j.runs[i-1].outcome == wire.Succeeded {
+		i--
+	}
+	return j.runs[i]
+}
+
+// idle reports whether the run succeeded and changed nothing.
+func (r *run) idle() bool {
+	p := &r.progress
+	return r.outcome == wire.Succeeded && p.PackagesDone == 0 && p.FilesDone == 0 && p.FilesDeleted == 0 && p.BytesDone == 0 && p.Warnings == 0
+}
+
 // run is one execution of a job.
 type run struct {
 	job   *job

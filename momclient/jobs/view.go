@@ -39,12 +39,15 @@ type Counts struct {
 	Lost                int `json:"lost"`
 }
 
-// Job is a job with its last run.
+// Job is a job with its last run. Runs that found nothing to do, and followed one
+// that succeeded, do not take its place; Idle counts them.
 type Job struct {
 	ID      uuid.UUID `json:"id"`
 	Name    string    `json:"name"` // "" if no event has said it
 	Run     Run       `json:"run"`
-	Earlier int       `json:"earlier"` // number of earlier runs that the tracker has
+	Idle    int       `json:"idle,omitempty"`  // number of later runs that found nothing to do
+	IdleAt  time.Time `json:"idleAt,omitzero"` // when the last of these ended
+	Earlier int       `json:"earlier"`         // number of earlier runs that the tracker has
 }
 
 // Run is the state of a run. Exactly one of Running, Outcome and Lost is set.
@@ -94,7 +97,7 @@ type Package struct {
 // JobDetail is a job with all its runs that the tracker has.
 type JobDetail struct {
 	Job
-	Runs      []Run `json:"runs"`      // the last one first; Job.Run is the first
+	Runs      []Run `json:"runs"`      // the last one first
 	Forgotten int   `json:"forgotten"` // number of runs that the tracker has forgotten
 }
 
@@ -190,7 +193,14 @@ func (t *Tracker) Log(job uuid.UUID, severity wire.Severity, n int) []LogEntry {
 }
 
 func (t *Tracker) viewJob(j *job, now time.Time) Job {
-	return Job{ID: j.id, Name: j.name, Run: t.viewRun(j.latest(), now), Earlier: len(j.runs) - 1}
+	shown, latest := j.shown(), j.latest()
+	v := Job{ID: j.id, Name: j.name, Run: t.viewRun(shown, now)}
+	if latest != shown {
+		v.Idle = len(j.runs) - 1 - slices.Index(j.runs, shown)
+		v.IdleAt = latest.ended
+	}
+	v.Earlier = len(j.runs) - 1 - v.Idle
+	return v
 }
 
 func (t *Tracker) viewRun(r *run, now time.Time) Run {
