@@ -157,3 +157,57 @@ func TestDemo(t *testing.T) {
 		t.Errorf("where there is no sample: exit %d\n%s", code, stderr)
 	}
 }
+
+// TestFileFlags: -dry-run only says what a run would do; -exclude, -exclude-from,
+// -max-delete, -checksum and -spool do what they say.
+func TestFileFlags(t *testing.T) {
+	paths := sites(t, 1)
+	src, dst := paths[0], paths[1]
+	write := func(name, content string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, out, errs := command(t, "-addr", "127.0.0.1:0", "-dry-run", src, dst)
+	if _, err := os.Stat(dst); code != exitOK || out != "copy index.html\n" || err == nil || !strings.Contains(errs, "dry run: nothing was copied or deleted") {
+		t.Errorf("exit %d, %q, %s", code, out, errs)
+	}
+	write(filepath.Join(src, "a.tmp"), "x")
+	write(filepath.Join(src, "cache/b"), "x")
+	patterns := filepath.Join(t.TempDir(), "patterns")
+	write(patterns, "# none of these\n/cache/\n")
+	args := []string{"-exclude", "*.tmp", "-exclude-from", patterns, "-spool", t.TempDir()}
+	if code, errs := once(t, append(args, src, dst)...); code != exitOK {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
+	names, err := os.ReadDir(dst)
+	if err != nil || len(names) != 1 || !mirrored(src, dst) {
+		t.Errorf("%v, %v", names, err)
+	}
+	for i := range 11 {
+		write(filepath.Join(dst, strconv.Itoa(i)), "gone")
+	}
+	if code, errs := once(t, "-delete", src, dst); code != exitFailed || !strings.Contains(errs, "11 of 12 files at the destination are not in the source, which is more than -max-delete 50% allows") {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
+	if code, errs := once(t, append(args, "-delete", "-max-delete", "11", src, dst)...); code != exitOK || !strings.Contains(errs, "deleted=11") {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
+	page := filepath.Join(src, "index.html")
+	info, err := os.Stat(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(filepath.Join(dst, "index.html"), strings.Repeat("x", int(info.Size())))
+	os.Chtimes(filepath.Join(dst, "index.html"), info.ModTime(), info.ModTime())
+	if once(t, append(args, src, dst)...); mirrored(src, dst) {
+		t.Error("the content was compared without -checksum")
+	}
+	if once(t, append(args, "-checksum", src, dst)...); !mirrored(src, dst) {
+		t.Error("the content was not compared")
+	}
+}
