@@ -1,8 +1,6 @@
 package protocol
 
 import (
-	"slices"
-
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
@@ -70,12 +68,9 @@ func (d *Definition) Name() string {
 // The zero value has none.
 type RunDefs struct {
 	run      *Definition
-	packages []*Definition // of run, in the order of their definition
+	packages map[int]*Definition // of the unfinished packages of run, by number
+	bytes    int                 // of packages
 }
-
-// maxPackageDefs bounds the package definitions in RunDefs. It is more than the
-// number of packages that move at the same time.
-const maxPackageDefs = 16
 
 // find returns the definitions of the run and of the package that fit ev; nil for
 // one that does not exist yet.
@@ -83,26 +78,46 @@ func (c *RunDefs) find(ev *wire.Event) (run, pack *Definition) {
 	if c.run == nil || !c.run.fitsRun(ev) {
 		return nil, nil
 	}
-	for i := len(c.packages) - 1; i >= 0; i-- {
-		if c.packages[i].fitsPackage(ev) {
-			return c.run, c.packages[i]
-		}
+	if d := c.packages[packageNumber(ev)]; d != nil && d.fitsPackage(ev) {
+		return c.run, d
 	}
 	return c.run, nil
 }
 
-// keep keeps the definitions with which an event was encoded.
-func (c *RunDefs) keep(run, pack *Definition) {
+// keep keeps the definitions with which ev was encoded. That of a package is
+// forgotten when the package ends, or with all others if they are too many or too
+// long.
+func (c *RunDefs) keep(ev *wire.Event, run, pack *Definition) {
 	if c.run != run {
-		c.run, c.packages = run, nil
+		*c = RunDefs{run: run}
 	}
-	if pack == nil || slices.Contains(c.packages, pack) {
+	if pack == nil {
 		return
 	}
-	if len(c.packages) == maxPackageDefs {
-		c.packages = slices.Delete(c.packages, 0, 1)
+	number := packageNumber(ev)
+	before := c.packages[number]
+	if state := ev.Data.Status.State; before != pack || state == wire.PackageCompleted || state.IsError() {
+		if before != nil {
+			delete(c.packages, number)
+			c.bytes -= len(before.bytes)
+		}
+		if state == wire.PackageCompleted || state.IsError() {
+			return
+		}
+		if c.packages == nil || len(c.packages) == maxDefinitions || c.bytes+len(pack.bytes) > maxDefinitionBytes {
+			c.packages, c.bytes = make(map[int]*Definition), 0
+		}
+		c.packages[number] = pack
+		c.bytes += len(pack.bytes)
 	}
-	c.packages = append(c.packages, pack)
+}
+
+// packageNumber returns the number of the package of ev, or 0.
+func packageNumber(ev *wire.Event) int {
+	if h := ev.Data.Header; h != nil {
+		return h.Number
+	}
+	return 0
 }
 
 func (d *Definition) fitsRun(ev *wire.Event) bool {

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -115,40 +116,68 @@ func TestSentDefsSendOnce(t *testing.T) {
 	}
 }
 
-// TestRunDefsKeep: RunDefs keep the latest maxPackageDefs packages of the latest
-// run.
+// TestRunDefsKeep: RunDefs keep the definition of each unfinished package of the
+// latest run, in whatever order the events come, up to a number and to a number of
+// bytes.
 func TestRunDefsKeep(t *testing.T) {
 	enc, common := NewEventEncoder(), new(RunDefs)
-	event := func(run byte, number int) *wire.Event {
-		return &wire.Event{RunID: uuid.UUID{run}, Data: wire.TransferData{Header: &wire.PackageHeader{Number: number}}}
+	event := func(run byte, number int, state wire.State) *wire.Event {
+		return &wire.Event{RunID: uuid.UUID{run}, Data: wire.TransferData{
+			Header: &wire.PackageHeader{Number: number, TargetFilePath: "/spool"}, Status: wire.Status{State: state},
+		}}
 	}
-	encode := func(run byte, number int) *Definition {
-		def, _, err := enc.Encode(event(run, number), common, 1<<20)
+	encode := func(ev *wire.Event) *Definition {
+		t.Helper()
+		def, _, err := enc.Encode(ev, common, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
+		bytes := 0
+		for _, d := range common.packages {
+			bytes += len(d.bytes)
+		}
+		if bytes != common.bytes || len(common.packages) > maxDefinitions || bytes > maxDefinitionBytes {
+			t.Fatalf("%d definitions of %d bytes; counted %d", len(common.packages), bytes, common.bytes)
+		}
 		return def
 	}
+	const many = 2000
 	var defs []*Definition
-	for n := range maxPackageDefs {
-		defs = append(defs, encode(1, n))
+	for n := range many {
+		defs = append(defs, encode(event(1, n, wire.PackageInitialized)))
+	}
+	for _, state := range []wire.State{wire.Transferring, wire.Transferred} {
+		for n, def := range defs {
+			if encode(event(1, n, state)) != def {
+				t.Fatalf("package %d of %d is defined again", n, many)
+			}
+		}
 	}
 	for n, def := range defs {
-		if encode(1, n) != def {
-			t.Errorf("package %d of %d is defined again", n, maxPackageDefs)
+		last := []wire.State{wire.PackageCompleted, wire.ImportingError, wire.TransferringError}[n%3]
+		if encode(event(1, n, last)) != def || len(common.packages) != many-n-1 {
+			t.Fatalf("package %d is defined again at its end, or %d are kept", n, len(common.packages))
 		}
 	}
-	encode(1, maxPackageDefs)
-	for n := 1; n <= maxPackageDefs; n++ {
-		if _, pack := common.find(event(1, n)); pack == nil {
-			t.Errorf("package %d is forgotten", n)
-		}
+	grown := event(1, 1, wire.Transferring)
+	encode(event(1, 1, wire.PackageInitialized))
+	grown.Data.Header.FileSize = 7
+	if first := encode(grown); encode(grown) != first || len(common.packages) != 1 {
+		t.Errorf("a package that has grown is defined twice, or kept %d times", len(common.packages))
 	}
-	if _, pack := common.find(event(1, 0)); pack != nil || len(common.packages) != maxPackageDefs {
-		t.Errorf("the oldest package is kept, with %d others", len(common.packages))
+	for n := range maxDefinitions + 1 {
+		encode(event(1, n, wire.Transferring))
 	}
-	encode(2, 5)
-	if run, _ := common.find(event(1, 5)); run != nil || len(common.packages) != 1 {
+	for n := range 100 {
+		ev := event(1, n, wire.Transferring)
+		ev.Data.Header.TargetFilePath = strings.Repeat("p", 10_000)
+		encode(ev)
+	}
+	if n := len(common.packages); n == 0 || n >= 100 {
+		t.Errorf("%d long definitions are kept", n)
+	}
+	encode(event(2, 5, wire.Transferring))
+	if run, _ := common.find(event(1, 5, wire.Transferring)); run != nil || len(common.packages) != 1 {
 		t.Errorf("another run keeps %d packages", len(common.packages))
 	}
 }

@@ -73,7 +73,7 @@ func (e *EventEncoder) Encode(ev *wire.Event, common *RunDefs, limit int) (*Defi
 	if size += len(data); size > limit {
 		return nil, nil, tooLarge(ev, size, limit)
 	}
-	common.keep(run, pack)
+	common.keep(ev, run, pack)
 	return def, data, nil
 }
 
