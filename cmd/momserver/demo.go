@@ -5,7 +5,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"mom.internal/testdata"
 )
 
 // demoBandwidth makes the run of the sample site take some seconds.
@@ -14,41 +15,20 @@ const demoBandwidth = 60_000
 // demo reports whether the sample is mirrored, because no paths are given.
 func (c *config) demo() bool { return c.sample || len(c.paths) == 0 }
 
-// prepareDemo finds the sample site and makes a destination for it, which clean
-// removes.
+// prepareDemo writes the sample site to a temporary directory, and makes room for
+// its mirror there. clean removes both.
 func (c *config) prepareDemo() (clean func(), err error) {
-	site, err := findSite()
-	if err != nil {
-		return nil, err
-	}
 	dir, err := os.MkdirTemp("", "mom-demo-")
+	if err == nil {
+		err = os.CopyFS(dir, testdata.Site)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("there is no directory for the mirrored sample: %w; set TMPDIR, or name SRC and DST", err)
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("there is no room for the sample: %w; set TMPDIR, or name SRC and DST", err)
 	}
 	c.sample = true
-	c.paths = []string{site, filepath.Join(dir, "staging")}
+	c.paths = []string{filepath.Join(dir, "site"), filepath.Join(dir, "staging")}
 	return func() { os.RemoveAll(dir) }, nil
-}
-
-// findSite looks for testdata/site in the working directory and its parents, up
-// to the root of this module.
-func findSite() (string, error) {
-	wd, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		site := filepath.Join(dir, "testdata", "site")
-		mod, _ := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if strings.HasPrefix(string(mod), "module mom.internal\n") {
-			if info, err := os.Stat(site); err == nil && info.IsDir() {
-				return site, nil
-			}
-		}
-		if dir == filepath.Dir(dir) {
-			return "", usagef("there is no sample testdata/site in %s or above it: name SRC and DST", wd)
-		}
-	}
 }
 
 // emptyDir removes the content of a directory.

@@ -60,7 +60,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	var log *slog.Logger
 	if err == nil {
 		log = c.newLogger(stderr)
-		c.mirror.State = stateDir(getenv)
+		if !c.demo() {
+			c.mirror.State = stateDir(getenv)
+		}
 		if c.dryRun {
 			c.once, c.mirror.DryRun = true, stdout
 		}
