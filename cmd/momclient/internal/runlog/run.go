@@ -1,0 +1,155 @@
+// Package runlog keeps the history of runs: a line for each run that has ended, in
+// a file that survives restarts of the monitor and of the server, and in memory
+// what the page shows of them. Packages alert and web, and the command, use it.
+//
+// # The file
+//
+// Each line is a [Run] as JSON. A run has one line, however often its end is
+// delivered, because a run that has a line gets no other. The exception is a run
+// that was lost: if its end is seen after all, a second line replaces the first.
+// [Log.Add] writes the line, and [Log.Sync] brings it to the disk. A line that is
+// cut off, as by a power failure, is skipped, and the next one begins on a line of
+// its own.
+//
+// A file that has reached [MaxFile] bytes is renamed to FILE.1, in place of an
+// older FILE.1, so that both together have at least the last MaxFile bytes.
+//
+// # Bounds
+//
+// See the constants. In memory, the runs that moved nothing are folded: those of a
+// job that follow each other take one place, with their count.
+package runlog
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/momclient/jobs"
+	"mom.internal/wire"
+	"mom.internal/wire/duplex"
+)
+
+// Run is a run that has ended or is lost. The JSON names are part of the contract
+// of the momclient command. What is 0 is left out, because most runs of a server
+// that mirrors all the time have moved nothing.
+type Run struct {
+	Server         string       `json:"server"` // as -addr names it
+	JobID          uuid.UUID    `json:"jobID"`
+	Job            string       `json:"job"` // name of the job; "" if no event has said it
+	RunID          uuid.UUID    `json:"runID"`
+	Epoch          uuid.UUID    `json:"epoch"`
+	Started        time.Time    `json:"started,omitzero"`  // zero if the beginning was not seen
+	Ended          time.Time    `json:"ended"`             // of a lost run: its last change
+	Outcome        wire.Outcome `json:"outcome,omitempty"` // how the run ended; zero if it is lost
+	Lost           jobs.Loss    `json:"lost,omitempty"`    // why its end was not seen
+	DryRun         bool         `json:"dryRun,omitempty"`
+	Packages       int          `json:"packages,omitempty"` // that were imported
+	PackagesFailed int          `json:"packagesFailed,omitempty"`
+	Files          int          `json:"files,omitempty"` // of imported packages
+	Bytes          int64        `json:"bytes,omitempty"` // that arrived
+	FilesSkipped   int          `json:"filesSkipped,omitempty"`
+	FilesDeleted   int          `json:"filesDeleted,omitempty"`
+	FilesChecked   int          `json:"filesChecked,omitempty"`
+	Retries        int          `json:"retries,omitempty"`
+	Warnings       int          `json:"warnings,omitempty"`
+	Errors         int          `json:"errors,omitempty"`
+	Error          *Error       `json:"error,omitempty"` // the first one of the run; nil if there was none
+}
+
+// Error is the first error of a run.
+type Error struct {
+	Package int    `json:"package,omitempty"` // number of the package that ended for this reason
+	Item    string `json:"item,omitempty"`    // the file or page that the error is about
+	Message string `json:"message"`
+}
+
+func (e *Error) String() string {
+	if e.Item == "" {
+		return e.Message
+	}
+	return e.Item + ": " + e.Message
+}
+
+// NewRun returns the run of a server, just after its end or its loss, whose first
+// error is first, or nil if there was none.
+func NewRun(server string, r *jobs.Run, first *Error) Run {
+	p := &r.Progress
+	return Run{
+		Server: server, JobID: r.JobID, Job: r.Name, RunID: r.ID, Epoch: r.Epoch,
+		Started: r.Started, Ended: cmp.Or(r.Ended, r.LastChange), Outcome: r.Outcome, Lost: r.Lost, DryRun: r.DryRun,
+		Packages: p.PackagesDone, PackagesFailed: p.PackagesFailed, Files: p.FilesDone, Bytes: p.BytesDone,
+		FilesSkipped: p.FilesSkipped, FilesDeleted: p.FilesDeleted, FilesChecked: p.FilesChecked,
+		Retries: p.Retries, Warnings: p.Warnings, Errors: p.Errors, Error: first,
+	}
+}
+
+// FirstError returns the first error that e reports, or nil if e reports none.
+func FirstError(e *wire.Event) *Error {
+	s := &e.Data.Status
+	var found *Error
+	for i := range s.Log {
+		if s.Log[i].Severity >= wire.SeverityError {
+			found = &Error{Item: duplex.Clip(s.Log[i].Item, jobs.MaxText), Message: duplex.Clip(s.Log[i].Message, jobs.MaxText)}
+			break
+		}
+	}
+	if !s.State.IsError() || e.Outcome() == wire.Cancelled {
+		return found
+	}
+	if found == nil {
+		found = &Error{Message: s.State.String()}
+	}
+	if e.Data.Header != nil {
+		found.Package = e.Data.Header.Number
+	}
+	return found
+}
+
+// Succeeded reports whether the run ended with the outcome Succeeded.
+func (r *Run) Succeeded() bool { return r.Outcome == wire.Succeeded }
+
+// Failed reports whether somebody should look at the run: it failed, succeeded with
+// errors, or is lost. A run that was cancelled did not fail.
+func (r *Run) Failed() bool { return r.Outcome != wire.Succeeded && r.Outcome != wire.Cancelled }
+
+// Idle reports whether the run succeeded and had nothing to do.
+func (r *Run) Idle() bool { return r.Succeeded() && !r.Moved() }
+
+// Moved reports whether the run changed anything at the destination. Bytes that
+// arrived for a package that was not imported change nothing.
+func (r *Run) Moved() bool {
+	return !r.DryRun && (r.Packages > 0 || r.Files > 0 || r.FilesDeleted > 0 || r.Succeeded() && r.Bytes > 0)
+}
+
+// Name returns the name of the job, or its ID if it has none.
+func (r *Run) Name() string {
+	if r.Job == "" {
+		return r.JobID.String()
+	}
+	return r.Job
+}
+
+// Took returns how long the run took, or 0 if that is unknown.
+func (r *Run) Took() time.Duration {
+	if r.Started.IsZero() {
+		return 0
+	}
+	return max(0, r.Ended.Sub(r.Started))
+}
+
+// Why says in a few words why the run failed, or "" if it did not.
+func (r *Run) Why() string {
+	switch {
+	case !r.Failed():
+		return ""
+	case r.Lost != "":
+		return map[jobs.Loss]string{
+			jobs.LostInGap: "its end was among missed events", jobs.LostByRestart: "the server was restarted", jobs.Forgotten: "too many runs were unfinished at once",
+		}[r.Lost]
+	case r.Error != nil:
+		return r.Error.String()
+	}
+	return ""
+}

@@ -1,0 +1,440 @@
+package runlog
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/cmd/internal/flock"
+	"mom.internal/cmd/internal/paths"
+)
+
+// The bounds of a file.
+const (
+	MaxFile    = 64 << 20 // bytes; some days of a server that mirrors a few pairs every 5 s
+	maxLine    = 64 << 10 // bytes; a run has at most some texts of jobs.MaxText
+	maxUnsaved = 10_000   // lines that wait because the file cannot be written
+)
+
+// Log is the history of runs. Its methods may be called from several goroutines.
+type Log struct {
+	path    string // as the user has named it; "" for none
+	place   paths.Place
+	unlock  func()
+	maxFile int64
+
+	mu      sync.Mutex         // guards the fields below
+	file    *os.File           // nil without a path
+	size    int64              // of the whole lines in file
+	unsaved [][]byte           // lines that could not be written yet
+	dropped int                // lines that will never be written
+	err     error              // why lines are unsaved
+	known   map[uuid.UUID]bool // the runs in the files; true for one that was lost
+	old     map[uuid.UUID]bool // those of known that are in FILE.1
+	jobs    map[Key]*job
+	version uint64
+}
+
+// Open reads the file and FILE.1, if they exist, and opens the file to be
+// appended to. It follows no link that another user may have planted, and only one
+// monitor may use the file at a time; FILE.lock is beside the file while one does.
+// A Log without a path keeps the runs in memory only. Errors name the file and
+// what to do.
+func Open(path string) (*Log, error) {
+	l := &Log{path: path, unlock: func() {}, maxFile: MaxFile, jobs: make(map[Key]*job), known: make(map[uuid.UUID]bool), old: make(map[uuid.UUID]bool)}
+	if path == "" {
+		return l, nil
+	}
+	var err error
+	if l.place, err = paths.Resolve(path); err != nil {
+		return nil, err
+	}
+	if err = l.lock(); err == nil {
+		err = l.open()
+	}
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// lock locks the file beside the history.
+func (l *Log) lock() error {
+	if info, err := os.Lstat(l.place.Path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", l.path) // before a lock is made beside a device, say
+	}
+	dir, err := os.OpenRoot(filepath.Dir(l.place.Path))
+	if err != nil {
+		return l.unwritable(err)
+	}
+	lock, err := flock.Take(dir, filepath.Base(l.place.Path)+".lock")
+	var held *flock.Held
+	if errors.As(err, &held) {
+		err = fmt.Errorf("%s: another monitor writes its history there%s; give each monitor a file of its own", l.path, held.By())
+	} else if err != nil {
+		err = l.unwritable(err)
+	}
+	if err != nil {
+		dir.Close()
+		return err
+	}
+	l.unlock = func() { lock.Close(); dir.Close() }
+	return nil
+}
+
+func (l *Log) unwritable(err error) error {
+	return fmt.Errorf("%s cannot be written: %w; name a file that can be written, in a directory that can be written", l.path, err)
+}
+
+// open reads both files, and opens the file.
+func (l *Log) open() error {
+	for _, path := range files(l.place) {
+		if err := readFile(path, func(r *Run) { l.take(r) }); err != nil {
+			return err
+		}
+		if path != l.place.Path {
+			maps.Copy(l.old, l.known)
+		}
+	}
+	var err error
+	if l.file, err = l.openFile(); err != nil {
+		return l.unwritable(err)
+	}
+	if l.size, err = endLine(l.file); err != nil {
+		return l.unwritable(err)
+	}
+	return nil
+}
+
+// openFile opens the file, or creates it.
+func (l *Log) openFile() (*os.File, error) {
+	file, err := l.place.Open(os.O_RDWR)
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.OpenFile(l.place.Path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	}
+	return file, err
+}
+
+// endLine returns the size of the file. If its last line is cut off, endLine ends
+// it, so that the next line is one of its own.
+func endLine(f *os.File) (int64, error) {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil || size == 0 {
+		return size, err
+	}
+	last := make([]byte, 1)
+	if _, err := f.ReadAt(last, size-1); err != nil || last[0] == '\n' {
+		return size, err
+	}
+	_, err = f.WriteAt([]byte("\n"), size)
+	return size + 1, err
+}
+
+// Read calls each for the runs in the file at the path and in its FILE.1, in the
+// order of their lines. It needs no lock, so it can be called while a monitor
+// writes the file.
+func Read(path string, each func(*Run)) error {
+	place, err := paths.Resolve(path)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(place.Path); err != nil {
+		return err
+	}
+	for _, path := range files(place) {
+		if err := readFile(path, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// files returns the paths of the files of a history, the older one first.
+func files(place paths.Place) []string { return []string{place.Path + ".1", place.Path} }
+
+// readFile calls each for the runs of one file, if it exists.
+func readFile(path string, each func(*Run)) error {
+	place, err := paths.Resolve(path)
+	if err != nil {
+		return err
+	}
+	f, err := place.Open(os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := readLines(f, each); err != nil {
+		return fmt.Errorf("%s cannot be read: %w", path, err)
+	}
+	return nil
+}
+
+// readLines calls each for each line that has a run. It skips others: a line that
+// was cut off, or that somebody has edited.
+func readLines(f io.Reader, each func(*Run)) error {
+	lines := bufio.NewReaderSize(f, maxLine)
+	for {
+		text, err := lines.ReadSlice('\n')
+		for errors.Is(err, bufio.ErrBufferFull) { // the line is no run
+			text = nil
+			_, err = lines.ReadSlice('\n')
+		}
+		var r Run
+		if json.Unmarshal(text, &r) == nil && r.RunID != uuid.Nil {
+			each(&r)
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// Add adds a run, unless the log has it already. It reports whether the run is
+// new. The line is on the disk after the next Sync that returns nil.
+func (l *Log) Add(r *Run) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.take(r) {
+		return false
+	}
+	if l.path == "" {
+		return true
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		return true // a Run has no value that JSON cannot express
+	}
+	if len(l.unsaved) == maxUnsaved {
+		l.unsaved = l.unsaved[1:]
+		l.dropped++
+	}
+	l.unsaved = append(l.unsaved, append(text, '\n'))
+	l.write()
+	return true
+}
+
+// take adds a run to the memory, unless it is there. mu is held, or nobody else
+// has l.
+func (l *Log) take(r *Run) bool {
+	lost, has := l.known[r.RunID]
+	if has && (!lost || r.Lost != "") {
+		return false
+	}
+	key := Key{r.Server, r.JobID}
+	j := l.jobs[key]
+	if j == nil {
+		if len(l.jobs) >= MaxJobs {
+			l.forgetJob()
+		}
+		j = &job{key: key, sum: Summary{Trend: []Point{}}}
+		l.jobs[key] = j
+	}
+	if has {
+		j.replace(r)
+	} else {
+		j.add(r)
+	}
+	l.version++
+	j.version = l.version
+	l.remember(r)
+	return true
+}
+
+// remember records that the run is known. Without a file nothing is delivered
+// again after a restart, so only lost runs need to be known.
+func (l *Log) remember(r *Run) {
+	if l.path == "" && r.Lost == "" {
+		delete(l.known, r.RunID)
+		return
+	}
+	if l.path == "" && len(l.known) >= MaxJobs {
+		clear(l.known)
+	}
+	l.known[r.RunID] = r.Lost != ""
+}
+
+// forgetJob forgets the job whose last run ended first. mu is held.
+func (l *Log) forgetJob() {
+	var oldest *job
+	for _, j := range l.jobs {
+		if oldest == nil || j.last().Before(oldest.last()) {
+			oldest = j
+		}
+	}
+	delete(l.jobs, oldest.key)
+}
+
+func (j *job) last() time.Time { return j.lines[len(j.lines)-1].Ended }
+
+// write writes the lines that wait, by one write. If it fails, the lines go on
+// waiting, and the part that was written is cut off. mu is held.
+func (l *Log) write() {
+	if len(l.unsaved) == 0 {
+		return
+	}
+	if l.size >= l.maxFile {
+		if l.err = l.rotate(); l.err != nil {
+			return
+		}
+	}
+	text := bytes.Join(l.unsaved, nil)
+	if _, l.err = l.file.WriteAt(text, l.size); l.err != nil {
+		l.file.Truncate(l.size)
+		return
+	}
+	l.size += int64(len(text))
+	l.unsaved = nil
+}
+
+// rotate makes the file FILE.1, and begins another. mu is held.
+func (l *Log) rotate() error {
+	if err := l.file.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(l.place.Path, l.place.Path+".1"); err != nil {
+		return err
+	}
+	file, err := l.openFile()
+	if err != nil {
+		return err
+	}
+	l.file.Close()
+	l.file, l.size = file, 0
+	for id := range l.old { // they were in the FILE.1 that is gone
+		delete(l.known, id)
+	}
+	l.old = maps.Clone(l.known)
+	return nil
+}
+
+// Sync writes the lines that wait, and brings all lines to the disk. After an
+// error it may be called again.
+func (l *Log) Sync() error {
+	l.mu.Lock()
+	l.write()
+	file, err, dropped := l.file, l.err, l.dropped
+	l.mu.Unlock()
+	if file == nil {
+		return nil
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if errors.Is(err, os.ErrClosed) {
+		return l.Sync() // rotated meanwhile
+	}
+	if err == nil {
+		return nil
+	}
+	lost := ""
+	if dropped > 0 {
+		lost = fmt.Sprintf("; %d runs are not in it", dropped)
+	}
+	return fmt.Errorf("the history %s cannot be written: %w%s", l.path, err, lost)
+}
+
+// Close closes the file and releases the lock. It may be called again.
+func (l *Log) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		l.file.Close()
+	}
+	l.unlock()
+	l.unlock = func() {}
+}
+
+// Version changes with every run.
+func (l *Log) Version() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.version
+}
+
+// View is a job with its summary and its last run.
+type View struct {
+	Key     Key
+	Name    string
+	Last    Run
+	Summary Summary
+	Version uint64 // changes with every run of the job
+}
+
+// Jobs returns all jobs that the log has, those whose last run ended last first.
+func (l *Log) Jobs() []View {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]View, 0, len(l.jobs))
+	for _, j := range l.jobs {
+		all = append(all, View{j.key, j.name, j.lines[len(j.lines)-1].Run, j.sum, j.version})
+	}
+	slices.SortFunc(all, func(a, b View) int {
+		return cmp.Or(b.Last.Ended.Compare(a.Last.Ended), cmp.Compare(a.Key.Server, b.Key.Server), bytes.Compare(a.Key.Job[:], b.Key.Job[:]))
+	})
+	return all
+}
+
+// Lines returns the last runs of a job, the last one first, and how many earlier
+// ones are no longer in memory.
+func (l *Log) Lines(key Key) (lines []Line, forgotten int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	j := l.jobs[key]
+	if j == nil {
+		return nil, 0
+	}
+	lines = slices.Clone(j.lines)
+	slices.Reverse(lines)
+	return lines, j.forgot
+}
+
+// Fold returns the lines of runs that are in the order in which they ended: the
+// idle runs of a job that follow each other are one line, in the place of the
+// last of them.
+func Fold(runs []Run) []Line {
+	var lines []Line
+	open := make(map[Key]int) // the index of a job's last line, if that is of idle runs
+	gone := make(map[int]bool)
+	for i := range runs {
+		r := &runs[i]
+		key, line := Key{r.Server, r.JobID}, Line{Run: *r}
+		if at, idle := open[key]; r.Idle() && idle && lines[at].DryRun == r.DryRun {
+			line.Count, line.Since = lines[at].Count+1, lines[at].Since
+			gone[at] = true
+		} else if r.Idle() {
+			line.Count, line.Since = 1, r.Ended
+		}
+		delete(open, key)
+		if r.Idle() {
+			open[key] = len(lines)
+		}
+		lines = append(lines, line)
+	}
+	kept := lines[:0]
+	for i := range lines {
+		if !gone[i] {
+			kept = append(kept, lines[i])
+		}
+	}
+	return kept
+}
