@@ -1,0 +1,495 @@
+package alert
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/cmd/momclient/internal/runlog"
+)
+
+// The times and bounds of a Decider.
+const (
+	FoldTime      = time.Hour   // between two messages that a job goes on failing
+	CompletedTime = time.Minute // between two messages that runs of a job have succeeded, or have begun
+	MaxChanges    = 6           // messages of a job within FoldTime that say that something has changed
+	LostTime      = time.Minute // a server that is away for so long is lost
+	MaxSubjects   = 4000        // jobs and servers
+
+	// A server has settled if it is connected and no old event has come for
+	// settleTime: only then is it known which runs have succeeded. An event is old
+	// if its change was over for settleTime when the event came. If the clocks
+	// differ, every event may look old, so maxSettleTime is the longest.
+	settleTime    = 5 * time.Second
+	maxSettleTime = time.Minute
+)
+
+// Rules say what is told.
+type Rules struct {
+	Kinds     map[Kind]bool            // that somebody gets; no alert has another kind
+	Stale     time.Duration            // of every job; 0: never
+	StaleJobs map[string]time.Duration // by name or ID; precedes Stale
+	Stalled   time.Duration            // 0: never
+	Names     []string                 // of jobs that are watched, even if no event of them has come
+}
+
+// Subject is what a Decider keeps of a job, or of a server, whose JobID and Job are
+// zero. A job that is named but was not seen yet has no JobID. The JSON form is for
+// the file of package outbox.
+type Subject struct {
+	Server string      `json:"server"`
+	JobID  uuid.UUID   `json:"jobID,omitzero"`
+	Job    string      `json:"job,omitempty"`
+	First  time.Time   `json:"first"`           // when it was first watched
+	Seen   time.Time   `json:"seen"`            // when it last changed
+	Good   time.Time   `json:"good,omitzero"`   // the last success
+	Bad    Kind        `json:"bad,omitempty"`   // Failed or Lost; "" after a success
+	Since  time.Time   `json:"since,omitzero"`  // since when Bad is set
+	Why    string      `json:"why,omitempty"`   // of the last failure
+	Last   *runlog.Run `json:"last,omitempty"`  // the last run that failed
+	Times  int         `json:"times,omitempty"` // failures since Since
+	Count  int         `json:"count,omitempty"` // failures since the last message
+	Told   Kind        `json:"told,omitempty"`  // of the last message; "" if that was Recovered
+	ToldAt time.Time   `json:"toldAt,omitzero"`
+	Ok     *runlog.Run `json:"ok,omitempty"`    // the first run that succeeded since the last message, unless that was Recovered
+	Done   *runlog.Run `json:"done,omitempty"`  // the last run that succeeded, if it is to be told
+	Dones  int         `json:"dones,omitempty"` // successes since the last message about them
+	DoneAt time.Time   `json:"doneAt,omitzero"`
+	Began  time.Time   `json:"began,omitzero"` // of the last Started message
+
+	Changes   []time.Time `json:"changes,omitempty"` // of the last messages, at most MaxChanges
+	StaleTold bool        `json:"staleTold,omitempty"`
+	Stalled   uuid.UUID   `json:"stalled,omitzero"` // the last run that was told as stalled
+}
+
+type key struct {
+	server string
+	job    uuid.UUID
+	name   string // only without a job
+}
+
+func (s *Subject) key() key {
+	if s.JobID != uuid.Nil {
+		return key{server: s.Server, job: s.JobID}
+	}
+	return key{server: s.Server, name: s.Job}
+}
+
+// link is the connection to a server.
+type link struct {
+	up    bool
+	since time.Time // since when it is up, or is not
+	old   time.Time // when the last old event came
+	why   string
+}
+
+// open is a run that has not ended.
+type open struct {
+	key   key
+	id    uuid.UUID
+	heard time.Time // when its last event came
+}
+
+// Decider decides what is told. It is for one goroutine at a time.
+type Decider struct {
+	rules    Rules
+	start    time.Time
+	settled  bool // false while a new monitor learns how the jobs stand, and tells nothing
+	subjects map[key]*Subject
+	links    map[string]*link
+	open     map[uuid.UUID]*open
+	alerts   []*Alert
+	changed  map[*Subject]bool
+}
+
+// New returns a Decider with the subjects of an earlier one. If settled is false,
+// there was none, or it had not settled: the Decider then first takes the events
+// that the server has cached, and tells only how the jobs stand after them.
+func New(rules Rules, subjects []Subject, settled bool, now time.Time) *Decider {
+	d := &Decider{
+		rules: rules, start: now, settled: settled, subjects: make(map[key]*Subject), links: make(map[string]*link),
+		open: make(map[uuid.UUID]*open), changed: make(map[*Subject]bool),
+	}
+	for i := range subjects {
+		s := subjects[i]
+		d.subjects[s.key()] = &s
+	}
+	return d
+}
+
+// Watch adds a server, and its jobs that the rules name.
+func (d *Decider) Watch(server string, now time.Time) {
+	d.links[server] = &link{since: now}
+	names := slices.Concat(d.rules.Names, slices.Collect(maps.Keys(d.rules.StaleJobs)))
+	for _, name := range names {
+		if id, err := uuid.Parse(name); err == nil && len(name) == 36 {
+			d.subject(server, id, "", now)
+			continue
+		}
+		known := false
+		for _, s := range d.subjects {
+			known = known || s.Server == server && s.Job == name
+		}
+		if !known {
+			d.subject(server, uuid.Nil, name, now)
+		}
+	}
+}
+
+// Take returns the alerts and the subjects that have changed since the last call.
+func (d *Decider) Take() (alerts []*Alert, changed []Subject, settled bool) {
+	alerts, d.alerts = d.alerts, nil
+	for s := range d.changed {
+		changed = append(changed, *s)
+	}
+	clear(d.changed)
+	return alerts, changed, d.settled
+}
+
+// subject returns the subject, and makes it if there is none.
+func (d *Decider) subject(server string, job uuid.UUID, name string, now time.Time) *Subject {
+	s := &Subject{Server: server, JobID: job, Job: name, First: now}
+	if found := d.subjects[s.key()]; found != nil {
+		s = found
+		if job != uuid.Nil && name != "" {
+			s.Job = name
+		}
+	} else {
+		if named := d.subjects[key{server: server, name: name}]; named != nil && job != uuid.Nil && name != "" {
+			delete(d.subjects, named.key()) // it was waited for under its name
+			delete(d.changed, named)
+			was := *named
+			was.JobID = job
+			s = &was
+		}
+		if len(d.subjects) >= MaxSubjects {
+			d.forget()
+		}
+		d.subjects[s.key()] = s
+	}
+	s.Seen = now
+	d.changed[s] = true
+	return s
+}
+
+// forget makes room for a subject.
+func (d *Decider) forget() {
+	var oldest *Subject
+	for _, s := range d.subjects {
+		if oldest == nil || s.Seen.Before(oldest.Seen) {
+			oldest = s
+		}
+	}
+	delete(d.subjects, oldest.key())
+	delete(d.changed, oldest)
+}
+
+// Began adds a run that has begun, or that was running when the monitor began to
+// watch. fresh says that its first event has just been published.
+func (d *Decider) Began(r *runlog.Run, fresh bool, now time.Time) {
+	s := d.subject(r.Server, r.JobID, r.Job, now)
+	d.open[r.RunID] = &open{key: s.key(), id: r.RunID, heard: now}
+	if d.settled && fresh && !r.DryRun && d.rules.Kinds[Started] && now.Sub(s.Began) >= CompletedTime {
+		s.Began = now
+		a := d.alert(s, Started, r.RunID.String(), now)
+		a.RunID = r.RunID
+		a.describe(0, false)
+	}
+}
+
+// Heard adds that an event of the run has come. changed is when the change was
+// over, by the clock of the server.
+func (d *Decider) Heard(server string, run uuid.UUID, changed, now time.Time) {
+	if r := d.open[run]; r != nil {
+		r.heard = now
+	}
+	if l := d.links[server]; l != nil && now.Sub(changed) > settleTime {
+		l.old = now
+	}
+}
+
+// Ended adds a run that has ended or is lost.
+func (d *Decider) Ended(r *runlog.Run, now time.Time) {
+	delete(d.open, r.RunID)
+	s := d.subject(r.Server, r.JobID, r.Job, now)
+	switch {
+	case r.DryRun:
+		return
+	case r.Succeeded():
+		if r.Ended.After(s.Good) {
+			s.Good = r.Ended
+		}
+		s.Bad, s.StaleTold = "", false
+		if s.Ok == nil && (s.Told != "" || s.Count > 0) {
+			s.Ok = r
+		}
+		if d.rules.Kinds[Completed] {
+			s.Done = r
+			s.Dones++
+		}
+	case !r.Failed():
+		return
+	case r.Lost != "" && !d.rules.Kinds[Lost]:
+		return
+	default:
+		if s.Times == 0 {
+			s.Since = r.Ended
+		}
+		s.Ok = nil
+		if s.Bad = Failed; r.Lost != "" {
+			s.Bad = Lost
+		}
+		s.Why, s.Last = r.Why(), r
+		s.Times++
+		s.Count++
+	}
+	d.look(s, now)
+}
+
+// Connected adds that the server has accepted the monitor.
+func (d *Decider) Connected(server string, now time.Time) {
+	l := d.links[server]
+	if !l.up {
+		l.up, l.since, l.old = true, now, now
+		for _, r := range d.open {
+			if r.key.server == server {
+				r.heard = now // nobody knows what it did meanwhile
+			}
+		}
+	}
+	if s := d.subjects[key{server: server}]; s != nil && s.Bad != "" {
+		s.Bad, s.Seen = "", now
+		d.changed[s] = true
+		d.look(s, now)
+	}
+}
+
+// Away adds that the server is away, and why. If it is away for good, the monitor
+// does not try again.
+func (d *Decider) Away(server, why string, forGood bool, now time.Time) {
+	l := d.links[server]
+	if l.up {
+		l.up, l.since = false, now
+	}
+	l.why = why
+	if forGood {
+		d.settled = true
+		d.lost(server, l, now)
+	}
+}
+
+// lost tells that the server is away.
+func (d *Decider) lost(server string, l *link, now time.Time) {
+	if !d.rules.Kinds[Lost] {
+		return
+	}
+	s := d.subject(server, uuid.Nil, "", now)
+	if s.Bad == "" {
+		s.Bad, s.Since, s.Why, s.Times, s.Count = Lost, l.since, l.why, 1, 1
+		d.look(s, now)
+	}
+}
+
+// Look decides what the time changes. It is to be called once a second.
+func (d *Decider) Look(now time.Time) {
+	all := true
+	for server, l := range d.links {
+		if !l.up && now.Sub(l.since) >= LostTime && d.subjects[key{server: server}].good() {
+			d.lost(server, l, now)
+		}
+		all = all && l.settled(now)
+	}
+	if !d.settled && all {
+		d.settled = true
+		for _, s := range d.sorted() {
+			s.Done, s.Dones, s.Ok = nil, 0, nil // those are not news
+			if s.Bad == "" {
+				s.Count, s.Times = 0, 0
+			}
+			d.changed[s] = true
+		}
+	}
+	if !d.settled {
+		return
+	}
+	for _, s := range d.sorted() {
+		if d.links[s.Server].settled(now) {
+			d.stale(s, now)
+		}
+		d.look(s, now)
+	}
+	d.stalled(now)
+}
+
+func (s *Subject) aboutServer() bool { return s.JobID == uuid.Nil && s.Job == "" }
+
+// good reports whether the last message about the subject said so, or there was
+// none.
+func (s *Subject) good() bool { return s == nil || s.Bad == "" }
+
+// settled reports whether the monitor knows how the jobs of the server stand, as
+// far as it can.
+func (l *link) settled(now time.Time) bool {
+	if l == nil {
+		return false // of another -addr
+	}
+	if !l.up {
+		return now.Sub(l.since) >= LostTime
+	}
+	return now.Sub(l.since) >= maxSettleTime || now.Sub(l.since) >= settleTime && now.Sub(l.old) >= settleTime
+}
+
+// sorted returns the subjects in a fixed order.
+func (d *Decider) sorted() []*Subject {
+	return slices.SortedFunc(maps.Values(d.subjects), func(a, b *Subject) int { return a.First.Compare(b.First) })
+}
+
+// look tells what is to be told about the subject.
+func (d *Decider) look(s *Subject, now time.Time) {
+	if !d.settled {
+		return
+	}
+	s.Changes = slices.DeleteFunc(s.Changes, func(at time.Time) bool { return now.Sub(at) >= FoldTime })
+	may := len(s.Changes) < MaxChanges
+	failing := s.Told == Failed || s.Told == Lost
+	switch {
+	case s.Bad != "" && !failing && may:
+		d.failed(s, false, now)
+	case s.Bad != "" && failing && s.Count > 0 && now.Sub(s.ToldAt) >= FoldTime:
+		d.failed(s, true, now)
+	case s.Bad == "" && (s.Told != "" || s.Count > 0) && may && (s.Ok != nil || s.aboutServer()):
+		d.recovered(s, now)
+	}
+	if s.Done != nil && now.Sub(s.DoneAt) >= CompletedTime {
+		d.completed(s, now)
+	}
+}
+
+// failed tells that the subject has failed, or fails again.
+func (d *Decider) failed(s *Subject, again bool, now time.Time) {
+	what := s.Since.UTC().Format(time.RFC3339Nano)
+	if s.Last != nil {
+		what = s.Last.RunID.String()
+	}
+	s.told(s.Bad, now)
+	if a := d.alert(s, s.Bad, what, now); a != nil {
+		a.Since, a.Why, a.Run = s.Since, s.Why, s.Last
+		if a.Run != nil {
+			a.RunID = a.Run.RunID
+		}
+		if s.Count > 1 || again {
+			a.Count = s.Count
+		}
+		a.describe(s.Times, again)
+	}
+	s.Count = 0
+}
+
+func (d *Decider) recovered(s *Subject, now time.Time) {
+	what := s.Since.UTC().Format(time.RFC3339Nano)
+	if s.Ok != nil {
+		what = s.Ok.RunID.String()
+	}
+	s.told("", now)
+	if a := d.alert(s, Recovered, what, now); a != nil {
+		a.Since, a.Run, a.Count = s.Since, s.Ok, s.Count
+		if a.Run != nil {
+			a.RunID = a.Run.RunID
+		}
+		a.describe(s.Times, false)
+	}
+	s.Count, s.Times, s.Since, s.Why, s.Last, s.Ok = 0, 0, time.Time{}, "", nil, nil
+}
+
+func (d *Decider) completed(s *Subject, now time.Time) {
+	if a := d.alert(s, Completed, s.Done.RunID.String(), now); a != nil {
+		a.RunID, a.Run = s.Done.RunID, s.Done
+		if s.Dones > 1 {
+			a.Count = s.Dones
+		}
+		a.describe(0, false)
+	}
+	s.Done, s.Dones, s.DoneAt, s.Seen = nil, 0, now, now
+	d.changed[s] = true
+}
+
+// told records a message that something has changed.
+func (s *Subject) told(kind Kind, now time.Time) {
+	s.Told, s.ToldAt, s.Seen = kind, now, now
+	s.Changes = append(s.Changes, now)
+}
+
+// stale tells, once, that no run of the job has succeeded for the time of the
+// rules.
+func (d *Decider) stale(s *Subject, now time.Time) {
+	limit := d.rules.Stale
+	for _, name := range []string{s.Job, s.JobID.String()} {
+		if own, has := d.rules.StaleJobs[name]; has {
+			limit = own
+		}
+	}
+	since, seen := s.First, 0
+	if !s.Good.IsZero() {
+		since, seen = s.Good, 1
+	}
+	if s.aboutServer() || limit <= 0 || s.StaleTold || now.Sub(since) < limit || len(s.Changes) >= MaxChanges {
+		return
+	}
+	s.StaleTold = true
+	if was := s.Told; was == Failed || was == Lost {
+		s.told(was, s.ToldAt) // the count goes on at its time
+	} else {
+		s.told(Stale, now)
+	}
+	d.changed[s] = true
+	if a := d.alert(s, Stale, since.UTC().Format(time.RFC3339Nano), now); a != nil {
+		a.Since = since
+		a.describe(seen, false)
+	}
+}
+
+// stalled tells, once for each run, that it has not changed for the time of the
+// rules. It is not known of a server that is away.
+func (d *Decider) stalled(now time.Time) {
+	if d.rules.Stalled <= 0 {
+		return
+	}
+	for _, r := range d.open {
+		l, s := d.links[r.key.server], d.subjects[r.key]
+		if s == nil || l == nil || !l.up || !l.settled(now) || now.Sub(r.heard) < d.rules.Stalled || s.Stalled == r.id || len(s.Changes) >= MaxChanges {
+			continue
+		}
+		s.Stalled = r.id
+		if s.Told == "" {
+			s.told(Stalled, now)
+		}
+		d.changed[s] = true
+		if a := d.alert(s, Stalled, r.id.String(), now); a != nil {
+			a.RunID, a.Since = r.id, r.heard
+			a.describe(0, false)
+		}
+	}
+}
+
+// alert adds an alert about the subject, whose text follows. It returns nil if
+// nobody gets its kind.
+func (d *Decider) alert(s *Subject, kind Kind, what string, now time.Time) *Alert {
+	d.changed[s] = true
+	if !d.rules.Kinds[kind] {
+		return nil
+	}
+	a := &Alert{ID: newID(kind, s.Server, jobKey(s), what), Kind: kind, Time: now.UTC(), Server: s.Server, JobID: s.JobID, Job: s.Job}
+	d.alerts = append(d.alerts, a)
+	return a
+}
+
+// jobKey returns the ID of the job, or one made of its name, so that two jobs that
+// were not seen yet have different IDs of alerts.
+func jobKey(s *Subject) uuid.UUID {
+	if s.JobID == uuid.Nil && s.Job != "" {
+		return uuid.NewSHA1(space, []byte(s.Job))
+	}
+	return s.JobID
+}
