@@ -20,6 +20,7 @@ import (
 
 	"mom.internal/cmd/internal/flock"
 	"mom.internal/cmd/internal/paths"
+	"mom.internal/cmd/momclient/internal/syncdir"
 )
 
 // The bounds of a file.
@@ -124,7 +125,8 @@ func (l *Log) open() error {
 func (l *Log) openFile() (*os.File, error) {
 	file, err := l.place.Open(os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
-		return os.OpenFile(l.place.Path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		file, err = os.OpenFile(l.place.Path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		syncdir.Of(l.place.Path)
 	}
 	return file, err
 }

@@ -1,0 +1,277 @@
+package outbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/cmd/momclient/internal/alert"
+	"mom.internal/cmd/momclient/internal/runlog"
+	"mom.internal/wire"
+)
+
+var start = time.Date(2026, 11, 26, 22, 0, 0, 0, time.UTC)
+
+func id(kind string, n int) uuid.UUID {
+	return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s %d", kind, n))
+}
+
+func message(n int, to ...string) Message {
+	return Message{Alert: &alert.Alert{ID: id("alert", n), Kind: alert.Failed, Server: "S", JobID: id("job", 0), Time: start.Add(time.Duration(n) * time.Second), Text: fmt.Sprint("text ", n)}, To: to}
+}
+
+// record returns a record of every kind of content.
+func record(n int) *Record {
+	return &Record{
+		Server: "S", At: wire.Cursor{Epoch: id("epoch", 0), Seq: uint64(n)}, Settled: true,
+		Subjects: []alert.Subject{{Server: "S", JobID: id("job", 0), Job: "site", First: start, Seen: start, Count: n}},
+		Runs:     []Run{{Server: "S", JobID: id("job", 0), RunID: id("run", n), Seq: uint64(n), Error: &runlog.Error{Message: "bad"}}},
+		Ended:    []uuid.UUID{id("run", n-2)},
+		Messages: []Message{message(n, "a", "b")},
+	}
+}
+
+func open(t *testing.T, path string, keys ...string) *Box {
+	t.Helper()
+	var receivers []Receiver
+	for _, key := range keys {
+		receivers = append(receivers, Receiver{Key: key})
+	}
+	b, err := Open(path, receivers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b
+}
+
+// waiting returns the numbers of the messages that wait.
+func waiting(b *Box, key string) (all []string) {
+	for _, a := range b.queues[key].waiting {
+		all = append(all, strings.TrimPrefix(a.Text, "text "))
+	}
+	return all
+}
+
+// TestRestart has after a restart what it had before, also if the journal is cut
+// off at any byte: then what it had after one of its records.
+func TestRestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	b := open(t, path, "a", "b")
+	type content struct {
+		at       uint64
+		runs     []Run
+		subjects []alert.Subject
+		settled  bool
+		a, b     []string
+	}
+	of := func(b *Box) (c content) {
+		c.at, c.a, c.b = b.At("S").Seq, waiting(b, "a"), waiting(b, "b")
+		c.subjects, c.runs, c.settled, _ = b.State()
+		return c
+	}
+	wants := []content{of(b)}
+	for n := range 6 {
+		if !b.Commit(record(n + 1)) {
+			t.Fatal("no Sync is needed")
+		}
+		wants = append(wants, of(b))
+		if n%2 == 1 {
+			b.Taken("a", b.Next("a"))
+			wants = append(wants, of(b))
+		}
+	}
+	if err := b.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	journal, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := wants[len(wants)-1]
+	if !slices.Equal(last.a, []string{"4", "5", "6"}) || len(last.b) != 6 || len(last.runs) != 2 || last.at != 6 || last.subjects[0].Count != 6 {
+		t.Errorf("%+v", last)
+	}
+	met := make(map[int]bool)
+	for cut := range len(journal) + 1 {
+		if err := os.WriteFile(path, journal[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b := open(t, path, "a", "b")
+		got := of(b)
+		b.Close()
+		i := slices.IndexFunc(wants, func(w content) bool { return reflect.DeepEqual(w, got) })
+		if i < 0 {
+			t.Fatalf("cut at %d: %+v", cut, got)
+		}
+		met[i] = true
+	}
+	if len(met) != len(wants) {
+		t.Errorf("it met %d of %d states", len(met), len(wants))
+	}
+}
+
+// TestShrink replaces a journal that has grown by a shorter one with the same
+// content.
+func TestShrink(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	b := open(t, path, "a")
+	for n := range 3000 {
+		b.Commit(&Record{Subjects: record(n).Subjects, Messages: []Message{message(n, "a")}})
+		b.Taken("a", b.Next("a"))
+		if n%100 == 0 {
+			if err := b.Sync(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > slack+200_000 || b.size != info.Size() {
+		t.Errorf("%v %v", info.Size(), err)
+	}
+	b.Close()
+	b = open(t, path, "a")
+	if subjects, _, _, _ := b.State(); len(subjects) != 1 || subjects[0].Count != 2999 || len(waiting(b, "a")) > 0 {
+		t.Errorf("%+v", subjects)
+	}
+}
+
+// TestUnwritable goes on in memory, returns the error, and writes everything once
+// that is possible.
+func TestUnwritable(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "state")
+	b := open(t, path, "a")
+	b.Commit(&Record{Messages: []Message{message(1, "a")}})
+	b.file.Close()
+	if err := os.Mkdir(path+".tmp", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	inTheWay := filepath.Join(path+".tmp", "file")
+	if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.Commit(&Record{Messages: []Message{message(2, "a")}})
+	if err := b.Sync(); err == nil || !strings.Contains(err.Error(), path+".tmp is in the way") {
+		t.Errorf("Sync: %v", err)
+	}
+	if got := waiting(b, "a"); len(got) != 2 {
+		t.Errorf("waiting %v", got)
+	}
+	os.Remove(inTheWay)
+	if err := b.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if got := waiting(open(t, path, "a"), "a"); len(got) != 2 {
+		t.Errorf("waiting after a restart %v", got)
+	}
+}
+
+// TestBounds drops the oldest message that is not being delivered, and reports the
+// number with the next one, also after a restart.
+func TestBounds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	b := open(t, path, "a", "b")
+	b.Commit(&Record{Messages: []Message{message(0, "a", "b")}})
+	first := b.Next("a")
+	for n := range MaxWaiting + 4 {
+		b.Commit(&Record{Messages: []Message{message(n+1, "a")}})
+	}
+	if got := waiting(b, "a"); len(got) != MaxWaiting+1 || got[0] != "0" || got[1] != "5" || first.Missed != 0 {
+		t.Errorf("%d wait: %v…", len(got), got[:2])
+	}
+	b.Taken("a", first)
+	if a := b.Next("a"); a.Missed != 4 {
+		t.Errorf("missed %d", a.Missed)
+	}
+	b.Sync()
+	b.Close()
+	b = open(t, path, "a", "b")
+	if n, oldest, missed := b.Waiting("a"); n != MaxWaiting || missed != 4 || !oldest.Equal(start.Add(5*time.Second)) {
+		t.Errorf("%d wait since %v, %d missed", n, oldest, missed)
+	}
+	b.Taken("a", b.Next("a"))
+	if a := b.Next("a"); a.Missed != 0 {
+		t.Errorf("missed %d, again", a.Missed)
+	}
+	if n, _, missed := b.Waiting("b"); n != 1 || missed != 0 {
+		t.Errorf("for b %d wait, %d missed", n, missed)
+	}
+}
+
+// TestReplaces drops messages that a later one makes needless, except the one that
+// is being delivered.
+func TestReplaces(t *testing.T) {
+	b, err := Open("", []Receiver{{Key: "a", Replaces: func(next, old *alert.Alert) bool { return old.Text != "text 1" }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		b.Commit(&Record{Messages: []Message{message(n, "a")}})
+	}
+	if got := waiting(b, "a"); !slices.Equal(got, []string{"1", "2"}) {
+		t.Error(got)
+	}
+	b.Taken("a", b.Next("a"))
+	b.Next("a")
+	b.Commit(&Record{Messages: []Message{message(3, "a")}})
+	if got := waiting(b, "a"); !slices.Equal(got, []string{"2", "3"}) || b.queues["a"].missed > 0 {
+		t.Error(got)
+	}
+}
+
+// TestOtherReceivers drops the messages for receivers that are no longer there, and
+// says how many.
+func TestOtherReceivers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	b := open(t, path, "a", "b")
+	b.Commit(record(1))
+	b.Close()
+	if _, _, _, dropped := open(t, path, "b").State(); dropped != 1 {
+		t.Errorf("%d dropped", dropped)
+	}
+	if text, err := os.ReadFile(path); err != nil || strings.Count(string(text), `"messages"`) != 1 {
+		t.Errorf("%s %v", text, err)
+	}
+}
+
+// TestNamed knows a job under its ID alone once it has been seen.
+func TestNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	b := open(t, path, "a", "b")
+	b.Commit(&Record{Subjects: []alert.Subject{{Server: "S", Job: "site"}, {Server: "S"}}})
+	b.Commit(record(1))
+	b.Close()
+	subjects, _, _, _ := open(t, path, "a", "b").State()
+	if text, _ := json.Marshal(subjects); len(subjects) != 2 {
+		t.Errorf("%s", text)
+	}
+}
+
+// TestPlanted follows no link that another user may have planted.
+func TestPlanted(t *testing.T) {
+	dir := t.TempDir()
+	os.Chmod(dir, 0o777|os.ModeSticky)
+	target := filepath.Join(t.TempDir(), "target")
+	for _, name := range []string{"state", "other.tmp"} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Skip(err)
+		}
+	}
+	if _, err := Open(filepath.Join(dir, "state"), nil); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+		t.Errorf("%v", err)
+	}
+	open(t, filepath.Join(dir, "other"), "a", "b").Commit(record(1))
+	if _, err := os.Stat(target); err == nil {
+		t.Error("it wrote through the link")
+	}
+}
