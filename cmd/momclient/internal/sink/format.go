@@ -1,0 +1,92 @@
+package sink
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/cmd/momclient/internal/alert"
+)
+
+// Formats returns the formats of the messages that are posted to a URL.
+func Formats() []string { return []string{"cloudevents", "text", "slack", "ping"} }
+
+// cloudEvent is an alert as a CloudEvent 1.0.
+type cloudEvent struct {
+	SpecVersion     string       `json:"specversion"`
+	ID              uuid.UUID    `json:"id"`     // of the alert
+	Source          string       `json:"source"` // the job, urn:uuid:JOBID; or mom://SERVER
+	Type            string       `json:"type"`
+	Subject         string       `json:"subject,omitempty"` // RUNID, if the alert is about a run
+	Time            string       `json:"time"`
+	DataContentType string       `json:"datacontenttype"`
+	Server          string       `json:"server"` // an extension
+	Data            *alert.Alert `json:"data"`
+}
+
+// cloudType is the beginning of every type. The kind follows.
+const cloudType = "mom.alert."
+
+// encodeCloudEvent returns the alert as a CloudEvent in JSON.
+func encodeCloudEvent(a *alert.Alert) ([]byte, error) {
+	e := cloudEvent{
+		SpecVersion: "1.0", ID: a.ID, Source: a.JobID.URN(), Type: cloudType + string(a.Kind),
+		Time: a.Time.Format(time.RFC3339Nano), DataContentType: "application/json", Server: a.Server, Data: a,
+	}
+	if a.JobID == uuid.Nil {
+		e.Source = (&url.URL{Scheme: "mom", Host: a.Server}).String()
+	}
+	if a.RunID != uuid.Nil {
+		e.Subject = a.RunID.String()
+	}
+	return json.Marshal(e)
+}
+
+// body returns the body of a POST, and its content type.
+func body(format string, a *alert.Alert) (text []byte, contentType string, err error) {
+	switch format {
+	case "text", "ping":
+		return []byte(a.Text + missed(a) + "\n"), "text/plain; charset=utf-8", nil
+	case "slack":
+		text, err = json.Marshal(struct {
+			Text string `json:"text"`
+		}{slackEscaper.Replace(a.Text + missed(a))})
+		return text, "application/json", err
+	}
+	text, err = encodeCloudEvent(a)
+	return text, "application/cloudevents+json; charset=utf-8", err
+}
+
+// slackEscaper escapes what would be a link or a mention, such as <!channel>.
+var slackEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+// pings selects what a dead man's switch gets.
+func pings(a *alert.Alert) bool {
+	_, ok := pingPath(a)
+	return ok
+}
+
+// pingPath returns what follows the URL of a dead man's switch.
+func pingPath(a *alert.Alert) (path string, ok bool) {
+	switch {
+	case a.AboutServer():
+		return "", false
+	case a.Kind == alert.Started:
+		return "start", true
+	case a.Kind == alert.Completed:
+		return "", true
+	case a.Kind == alert.Failed, a.Kind == alert.Lost:
+		return "fail", true
+	}
+	return "", false
+}
+
+// replacesPing reports whether a ping that waits is needless, because a later one
+// of its job says more.
+func replacesPing(next, old *alert.Alert) bool {
+	same := next.Server == old.Server && next.JobID == old.JobID
+	return same && (next.Kind != alert.Started || old.Kind == alert.Started)
+}
