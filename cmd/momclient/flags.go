@@ -15,6 +15,8 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/cmd/internal/pages"
+	"mom.internal/cmd/momclient/internal/alert"
+	"mom.internal/cmd/momclient/internal/sink"
 	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 )
@@ -34,6 +36,10 @@ type config struct {
 	callback string
 	name     string
 	period   time.Duration
+
+	notify  notifyConfig
+	history string
+	since   time.Duration // for -o runs; 0 for all runs
 
 	version bool
 
@@ -74,9 +80,18 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.Func("from", "start at `PLACE`: now, or oldest for the oldest event", c.setFrom)
 	fs.StringVar(&c.cursor, "cursor", "", "save the cursor in `FILE`, and resume from there")
 
-	fs.StringVar(&c.output, "o", "auto", "`FORMAT` watch, text, json or cloudevents")
+	fs.StringVar(&c.output, "o", "auto", "`FORMAT` watch, text, json, cloudevents or runs")
 	fs.StringVar(&c.http, "http", "", "serve a page on `HOST:PORT`; :PORT is on loopback")
 	fs.BoolVar(&c.untilEnd, "exit-when-done", false, "exit when the watched runs have ended")
+	fs.StringVar(&c.history, "history", "", "add each run to `FILE`, for the page and -o runs")
+	fs.DurationVar(&c.since, "since", 0, "-o runs prints only the runs of the last `TIME`")
+	fs.Lookup("since").DefValue = ""
+	fs.Func("notify", "`URL|COMMAND` gets messages; or @FILE has it; may be repeated", c.notify.add)
+	fs.Func("notify-on", "`KIND,...` "+kindNames(alert.Kinds()), c.notify.addKinds)
+	fs.Func("notify-format", "`FORMAT` "+strings.Join(sink.Formats(), ", "), c.notify.addFormat)
+	fs.Lookup("notify-format").DefValue = "cloudevents"
+	fs.Func("stale", "a job is stale after `TIME` without success; or JOB=TIME", c.notify.setStale)
+	fs.Func("stalled", "a run is stalled after `TIME` without a change", c.notify.setStalled)
 	fs.BoolVar(&c.version, "version", false, "print the version and exit")
 	fs.DurationVar(&c.wait, "wait", 30*time.Second, "-exit-when-done waits `TIME` for a server")
 	return fs
@@ -139,6 +154,12 @@ func (c *config) check() error {
 	case (c.tlsCert == "") != (c.tlsKey == ""):
 		return usagef("-tls-cert and -tls-key go together")
 	}
+	if err := c.checkRuns(); err != nil {
+		return err
+	}
+	if err := c.notify.check(len(c.filter.Jobs)+len(c.filter.Names) == 1); err != nil {
+		return err
+	}
 	if err := c.filter.Check(); err != nil {
 		return usagef("-job, -state or -outcome: %w", err)
 	}
@@ -147,10 +168,33 @@ func (c *config) check() error {
 
 func (c *config) checkOutput() error {
 	switch c.output {
-	case "auto", "watch", "text", "json", "cloudevents":
+	case "auto", "watch", "text", "json", "cloudevents", "runs":
 		return nil
 	}
-	return usagef("-o %q: want watch, text, json, cloudevents or auto", c.output)
+	return usagef("-o %q: want watch, text, json, cloudevents, runs or auto", c.output)
+}
+
+// checkRuns refuses what does not go with -o runs.
+func (c *config) checkRuns() error {
+	switch {
+	case c.since < 0:
+		return usagef("-since %v: want a time over 0", c.since)
+	case c.output != "runs" && c.since > 0:
+		return usagef("-since goes with -o runs only; add that, or leave out -since")
+	case c.output != "runs":
+		return nil
+	case c.history == "":
+		return usagef("-o runs needs -history FILE, from which it prints the runs")
+	}
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{{"-http", c.http != ""}, {"-notify", len(c.notify.to) > 0}, {"-cursor", c.cursor != ""}, {"-exit-when-done", c.untilEnd}} {
+		if f.given {
+			return usagef("-o runs prints the history and ends; leave out %s", f.name)
+		}
+	}
+	return nil
 }
 
 // checkAddr checks that addr has a port, and a host, which may be empty.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"flag"
+	"os"
 	"strings"
 	"testing"
 )
@@ -8,13 +10,29 @@ import (
 // TestHelp prints a screen that has every flag in a group.
 func TestHelp(t *testing.T) {
 	code, out, errs := command(t, "-h")
-	if n := strings.Count(out, "\n"); code != exitOK || errs != "" || n < 24 || n > 42 || strings.Contains(out, "Other:") {
+	if n := strings.Count(out, "\n"); code != exitOK || errs != "" || n < 24 || n > 60 || strings.Contains(out, "Other:") {
 		t.Errorf("exit %d, %q, %d lines\n%s", code, errs, n, out)
 	}
 	for line := range strings.Lines(out) {
 		if len(line) > 80 {
 			t.Errorf("%d columns: %s", len(line)-1, line)
 		}
+	}
+}
+
+var update = flag.Bool("update", false, "write testdata/help.txt again")
+
+// TestHelpGolden prints testdata/help.txt. -update writes it again.
+func TestHelpGolden(t *testing.T) {
+	_, out, _ := command(t, "-h")
+	const path = "testdata/help.txt"
+	if *update {
+		if err := os.WriteFile(path, []byte(out), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := read(t, path); out != want {
+		t.Errorf("momclient -h prints\n%s\nwant\n%s\nrun go test -run TestHelpGolden -update, and look at the difference", out, want)
 	}
 }
 
@@ -33,7 +51,7 @@ func TestHelpExamples(t *testing.T) {
 			t.Errorf("%s: %v", line, err)
 		}
 	}
-	if examples != 3 || strings.Count(helpTail, "  momclient -http :8420") != 1 {
+	if examples != 5 || strings.Count(helpTail, "  momclient -http :8420") != 1 {
 		t.Errorf("%d examples, or none of -http", examples)
 	}
 }

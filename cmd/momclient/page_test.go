@@ -23,7 +23,7 @@ func TestPageAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		var stderr buffer
-		_, server, err := c.startPage(board.New("", jobs.Options{}), &stderr)
+		_, server, err := c.startPage(board.New("", jobs.Options{}), new(recording), &stderr)
 		if err != nil {
 			t.Fatal(err)
 		}

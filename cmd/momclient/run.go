@@ -47,6 +47,9 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 	if err != nil {
 		return nil, err
 	}
+	if c.output == "runs" {
+		return &monitor{c: c, stderr: stderr}, nil
+	}
 	term := openTerminal(stdout)
 	if err := c.chooseOutput(term, getenv("TERM")); err != nil {
 		return nil, err
@@ -63,8 +66,12 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 		fmt.Fprintf(stderr, "momclient: cannot use the changed certificate files; the earlier ones remain in use: %v\n", err)
 	}
 	opts.Cursor = cursor.Cursor()
-	m := &monitor{c: c, Opts: opts, cursor: cursor, stderr: stderr, out: output.New(c.output, stdout)}
-	if c.untilEnd || c.http != "" {
+	m := &monitor{c: c, Opts: opts, cursor: cursor, stderr: stderr, log: stderr, out: output.New(c.output, stdout)}
+	if m.recording, err = c.openRecording(m.note); err != nil {
+		cursor.Close()
+		return nil, err
+	}
+	if c.untilEnd || c.records() {
 		m.out = output.Filtered(c.filter, m.out)
 	}
 	if c.showsBoard() { // -job selects what is on the board; the other filters what is in its log
@@ -80,16 +87,18 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 
 // monitor is one run of the command.
 type monitor struct {
-	c      *config
-	Opts   momclient.Options // exported, so that its token is left out when a monitor is printed
-	cursor *cursorfile.File
-	stderr io.Writer
-	out    output.Printer
-	done   *completion.Completion // nil without -exit-when-done
-	board  *board.Board           // nil without -o watch and -http
-	watch  *screen.Watcher        // nil without -o watch
-	page   *web.Server            // nil without -http
-	missed uint64                 // events missed since the last one shown
+	c         *config
+	Opts      momclient.Options // exported, so that its token is left out when a monitor is printed
+	cursor    *cursorfile.File
+	stderr    io.Writer
+	out       output.Printer
+	done      *completion.Completion // nil without -exit-when-done
+	board     *board.Board           // nil without -o watch and -http
+	recording *recording             // nil without -history, -notify and -http
+	watch     *screen.Watcher        // nil without -o watch
+	page      *web.Server            // nil without -http
+	log       io.Writer              // stderr, or nothing while the screen is drawn on it
+	missed    uint64                 // events missed since the last one shown
 }
 
 // Reasons for which the monitor itself ends the stream.
@@ -99,13 +108,18 @@ var (
 )
 
 func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
+	if m.c.output == "runs" {
+		return m.exitRuns(m.c.printRuns(stdout))
+	}
 	defer m.cursor.Close()
-	page, server, err := m.c.startPage(m.board, m.stderr)
+	defer m.recording.close()
+	page, server, err := m.c.startPage(m.board, m.recording, m.stderr)
 	if err != nil {
 		return m.say(exitFailed, err)
 	}
 	m.page = page
 	defer server.Stop()
+	signals := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer stdoutClosed(stdout, func() { cancel(errReaderGone) })()
@@ -115,9 +129,8 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 		m.done = completion.New(&m.c.filter, m.c.wait, client.Cursor, func() { cancel(nil) })
 		defer m.done.Stop()
 	}
-	reporter := &statusReporter{stderr: m.stderr, board: m.board, done: m.done}
 	if m.watch != nil {
-		reporter.stderr = quietStderr(m.stderr)
+		m.log = quietStderr(m.stderr)
 		m.watch.Start(ctx, func(err error) {
 			if !errors.Is(err, context.Canceled) {
 				err = &writeError{err}
@@ -126,11 +139,25 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 		})
 		defer m.watch.Stop()
 	}
+	reporter := &statusReporter{stderr: m.log, board: m.board, done: m.done, also: m.recording.status}
 	reporter.unknown = completion.NewUnknownJobCheck(ctx, &m.c.filter, client.Jobs, reporter.say)
 	defer reporter.unknown.Stop()
 	client.OnConnection(reporter.status)
-	keep := m.cursor.Follow(client.Cursor)
+	m.recording.start(client, m.cursor)
+	where := client.Cursor
+	if m.recording != nil {
+		where = m.recording.recorder.Cursor
+	}
+	keep := m.cursor.Follow(where)
 	err = m.show(ctx, client)
+	client.Close()
+	grace := graceAtEnd
+	if signals.Err() != nil {
+		grace = graceAfterSignal
+	}
+	if rerr := m.recording.stop(err, grace); rerr != nil {
+		err = &writeError{rerr}
+	}
 	if kerr := keep(); kerr != nil {
 		err = &writeError{kerr}
 	}
@@ -191,12 +218,13 @@ func (m *monitor) showOne(e *wire.Event) error {
 			return err
 		}
 	}
+	m.recording.event(e)
 	if err := m.out.Print(e); err != nil {
 		m.cursor.Freeze(err)
 		return err
 	}
-	if e.Snapshot {
-		return nil
+	if m.recording != nil {
+		return m.recording.recorder.Shown(e)
 	}
 	return m.cursor.Save(e.Cursor())
 }
@@ -230,6 +258,21 @@ func (m *monitor) exit(err error) int {
 	return exitOK
 }
 
+// note prints a line about the history or the messages.
+func (m *monitor) note(text string) { fmt.Fprintf(m.log, "momclient: %s\n", output.Clean(text)) }
+
+// exitRuns returns the exit code of -o runs.
+func (m *monitor) exitRuns(err error) int {
+	var w *writeError
+	switch {
+	case err == nil, errors.As(err, &w) && readerGone(w.error):
+		return exitOK
+	case w != nil:
+		return m.say(exitFailed, err)
+	}
+	return m.say(exitUsage, err)
+}
+
 func (m *monitor) say(code int, err error) int {
 	fmt.Fprintf(m.stderr, "momclient: %s\n", output.Clean(err.Error()))
 	return code
@@ -244,15 +287,15 @@ func (silentPrinter) Print(*wire.Event) error { return nil }
 // showsBoard reports whether the monitor has a board of all jobs.
 func (c *config) showsBoard() bool { return c.output == "watch" || c.http != "" }
 
-// serverFilter returns the filter of the subscription. A board needs the ends
-// of all runs, so the server filters only jobs, and the monitor applies the
+// serverFilter returns the filter of the subscription. A board and the history need
+// the ends of all runs, so the server filters only jobs, and the monitor applies the
 // other filters. With -exit-when-done the server filters nothing: if a gap has
 // the end of a watched run, only the events of other jobs reveal the gap.
 func (c *config) serverFilter() wire.Filter {
 	switch {
 	case c.untilEnd:
 		return wire.Filter{}
-	case c.showsBoard():
+	case c.showsBoard(), c.records():
 		return c.jobs()
 	}
 	return c.filter

@@ -14,13 +14,14 @@ import (
 // statusReporter reports the state of the connection on stderr.
 type statusReporter struct {
 	stderr    io.Writer
-	board     *board.Board                // receives the statuses too, if not nil
-	done      *completion.Completion      // nil without -exit-when-done
-	unknown   *completion.UnknownJobCheck // nil without -job
-	connected bool                        // at least once
-	fresh     bool                        // the last status was Connected
-	attempts  int                         // since the last connection
-	away      string                      // the last error that was printed; "" while connected
+	board     *board.Board                     // receives the statuses too, if not nil
+	also      func(momclient.ConnectionStatus) // and so does this
+	done      *completion.Completion           // nil without -exit-when-done
+	unknown   *completion.UnknownJobCheck      // nil without -job
+	connected bool                             // at least once
+	fresh     bool                             // the last status was Connected
+	attempts  int                              // since the last connection
+	away      string                           // the last error that was printed; "" while connected
 }
 
 // status is the OnConnection handler.
@@ -29,6 +30,9 @@ func (r *statusReporter) status(s momclient.ConnectionStatus) {
 	r.done.Status(s)
 	if r.board != nil {
 		r.board.Status(s)
+	}
+	if r.also != nil {
+		r.also(s)
 	}
 	fresh := r.fresh
 	r.fresh = s.Kind == momclient.Connected

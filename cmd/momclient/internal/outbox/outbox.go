@@ -408,9 +408,6 @@ func (b *Box) Sync() error {
 	if err == nil {
 		err = file.Sync()
 	}
-	if errors.Is(err, os.ErrClosed) {
-		return b.Sync() // written anew meanwhile
-	}
 	if err != nil {
 		return fmt.Errorf("the state beside the cursor, %s, cannot be written: %w", b.path, err)
 	}

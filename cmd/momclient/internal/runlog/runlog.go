@@ -342,11 +342,14 @@ func (l *Log) Sync() error {
 	if err == nil {
 		err = file.Sync()
 	}
-	if errors.Is(err, os.ErrClosed) {
-		return l.Sync() // rotated meanwhile
-	}
 	if err == nil {
 		return nil
+	}
+	l.mu.Lock()
+	rotated := l.file != file
+	l.mu.Unlock()
+	if rotated {
+		return l.Sync()
 	}
 	lost := ""
 	if dropped > 0 {
@@ -388,12 +391,27 @@ func (l *Log) Jobs() []View {
 	defer l.mu.Unlock()
 	all := make([]View, 0, len(l.jobs))
 	for _, j := range l.jobs {
-		all = append(all, View{j.key, j.name, j.lines[len(j.lines)-1].Run, j.sum, j.version})
+		all = append(all, j.view())
 	}
 	slices.SortFunc(all, func(a, b View) int {
 		return cmp.Or(b.Last.Ended.Compare(a.Last.Ended), cmp.Compare(a.Key.Server, b.Key.Server), bytes.Compare(a.Key.Job[:], b.Key.Job[:]))
 	})
 	return all
+}
+
+// Job returns a job, if the log has it.
+func (l *Log) Job(key Key) (View, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	j := l.jobs[key]
+	if j == nil {
+		return View{}, false
+	}
+	return j.view(), true
+}
+
+func (j *job) view() View {
+	return View{j.key, j.name, j.lines[len(j.lines)-1].Run, j.sum, j.version}
 }
 
 // Lines returns the last runs of a job, the last one first, and how many earlier

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
 )
@@ -20,15 +21,18 @@ func (s *Server) overview(state map[string]any) {
 	v := s.board.View()
 	state["build"] = build
 	state["connection"] = v.Connection
-	state["counts"] = v.Counts
 	state["forgotten"] = v.Forgotten
+	state["receivers"] = s.receivers()
 	order := make([]uuid.UUID, 0, len(v.Jobs))
+	has := make(map[uuid.UUID]bool, len(v.Jobs))
 	for i := range v.Jobs {
 		j := &v.Jobs[i]
 		order = append(order, j.ID)
+		has[j.ID] = true
 		state["job/"+j.ID.String()] = brief(j)
 	}
-	state["order"] = order
+	state["order"] = append(order, s.putHistory(state, has, &v.Counts)...)
+	state["counts"] = v.Counts
 	putLog(state, v.Problems, jobs.MaxProblems)
 }
 
@@ -51,9 +55,15 @@ func (s *Server) jobState(job, run uuid.UUID) func(map[string]any) {
 	return func(state map[string]any) {
 		state["build"] = build
 		state["connection"] = s.board.Connection()
+		s.putRuns(state, job)
 		j, ok := s.board.Job(job)
-		state["found"] = ok
+		past, inHistory := s.runs.Job(runlog.Key{Server: s.server, Job: job})
+		if inHistory {
+			state["past"] = past.Summary
+		}
+		state["found"] = ok || inHistory
 		if !ok {
+			state["name"] = past.Name
 			return
 		}
 		state["name"] = j.Name

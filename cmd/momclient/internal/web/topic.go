@@ -34,8 +34,16 @@ type topic struct {
 
 // part is a part of the state of a page.
 type part struct {
-	frame uint64 // the frame of its last change
-	json  []byte // nil if the part was removed
+	frame   uint64 // the frame of its last change
+	json    []byte // nil if the part was removed
+	version uint64 // of a versioned part
+}
+
+// versioned is a part that changes only with its version, so it is encoded once for
+// each.
+type versioned struct {
+	version uint64
+	v       any
 }
 
 // fixed is a part that never changes, so it is encoded once.
@@ -68,6 +76,12 @@ func (t *topic) update(state map[string]any) {
 				continue
 			}
 		}
+		version := uint64(0)
+		if of, is := v.(versioned); is {
+			if v, version = of.v, of.version; p != nil && p.json != nil && p.version == version {
+				continue
+			}
+		}
 		text, err := json.Marshal(v)
 		if err != nil {
 			continue // the board has no values that JSON cannot express
@@ -76,6 +90,7 @@ func (t *topic) update(state map[string]any) {
 			p = new(part)
 			t.parts[key] = p
 		}
+		p.version = version
 		if !bytes.Equal(p.json, text) {
 			p.json, p.frame = text, next
 			t.frame = next

@@ -32,6 +32,8 @@ import (
 	"time"
 
 	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/notify"
+	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/wire"
 )
 
@@ -55,15 +57,23 @@ type Options struct {
 	Board *board.Board
 	// JSON encodes an event as -o json does.
 	JSON func(*wire.Event) ([]byte, error)
+	// Runs is the history of the runs of Server, and perhaps of others.
+	Runs   *runlog.Log
+	Server string
+	// Receivers returns the state of the receivers of messages.
+	Receivers func() []notify.Status
 }
 
 // Server answers browsers and other programs. Its methods may be called from
 // several goroutines; it starts none.
 type Server struct {
-	board *board.Board
-	json  func(*wire.Event) ([]byte, error)
-	life  string // the name of this process in cursors
-	mux   *http.ServeMux
+	board     *board.Board
+	json      func(*wire.Event) ([]byte, error)
+	runs      *runlog.Log
+	server    string
+	receivers func() []notify.Status
+	life      string // the name of this process in cursors
+	mux       *http.ServeMux
 
 	events  events
 	streams streams
@@ -71,7 +81,7 @@ type Server struct {
 
 // New returns a Server without events.
 func New(opts Options) *Server {
-	s := &Server{board: opts.Board, json: opts.JSON, life: newName(), mux: http.NewServeMux()}
+	s := &Server{board: opts.Board, json: opts.JSON, runs: opts.Runs, server: opts.Server, receivers: opts.Receivers, life: newName(), mux: http.NewServeMux()}
 	s.streams.topics = make(map[topicKey]*topic)
 	files, _ := page.ReadDir("page")
 	for _, f := range files {
@@ -81,6 +91,8 @@ func New(opts Options) *Server {
 	s.mux.HandleFunc("/api/live", s.live)
 	s.mux.HandleFunc("/api/jobs", s.jobs)
 	s.mux.HandleFunc("/api/events", s.serveEvents)
+	s.mux.HandleFunc("/api/runs", s.serveRuns)
+	s.mux.HandleFunc("/api/notify", s.serveReceivers)
 	s.mux.HandleFunc("/healthz", s.health)
 	return s
 }

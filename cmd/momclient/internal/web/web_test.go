@@ -14,6 +14,8 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/notify"
+	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/momclient"
 	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
@@ -25,12 +27,21 @@ type testPage struct {
 	b *board.Board
 	s *Server
 	n uint64
+
+	runs      *runlog.Log
+	receivers []notify.Status
 }
 
 func newTestPage(t *testing.T) *testPage {
 	b := board.New("", jobs.Options{})
 	encode := func(e *wire.Event) ([]byte, error) { return json.Marshal(e) }
-	return &testPage{t: t, b: b, s: New(Options{Board: b, JSON: encode})}
+	runs, err := runlog.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &testPage{t: t, b: b, runs: runs}
+	r.s = New(Options{Board: b, JSON: encode, Runs: runs, Server: "S", Receivers: func() []notify.Status { return r.receivers }})
+	return r
 }
 
 func id(n int) uuid.UUID { return uuid.MustParse(fmt.Sprintf("00000000-0000-4000-8000-%012d", n)) }

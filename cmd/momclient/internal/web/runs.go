@@ -1,0 +1,115 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/cmd/momclient/internal/runlog"
+	"mom.internal/momclient/jobs"
+	"mom.internal/wire"
+)
+
+// putHistory adds the summaries of all jobs, and the jobs that only the history
+// has, which it counts. It returns the IDs of the latter.
+func (s *Server) putHistory(state map[string]any, has map[uuid.UUID]bool, counts *jobs.Counts) (only []uuid.UUID) {
+	for _, v := range s.runs.Jobs() {
+		if v.Key.Server != s.server {
+			continue
+		}
+		id := v.Key.Job
+		state["past/"+id.String()] = versioned{v.Version, v.Summary}
+		if !has[id] {
+			job := jobs.Job{ID: id, Name: v.Name, Run: runOf(&v.Last)}
+			state["job/"+id.String()] = versioned{v.Version, job}
+			counts.Add(&job.Run)
+			only = append(only, id)
+		}
+	}
+	return only
+}
+
+// runOf returns a run of the history as the state of a run.
+func runOf(r *runlog.Run) jobs.Run {
+	fraction := 0.0
+	if r.Succeeded() {
+		fraction = 1
+	}
+	return jobs.Run{
+		JobID: r.JobID, Name: r.Job, ID: r.RunID, Epoch: r.Epoch, Outcome: r.Outcome, Lost: r.Lost, Started: r.Started, LastChange: r.Ended, Ended: r.Ended, DryRun: r.DryRun,
+		Known: r.Succeeded(), Fraction: fraction, InFlight: []jobs.Package{},
+		Progress: wire.Progress{
+			PackagesDone: r.Packages, PackagesFailed: r.PackagesFailed, FilesDone: r.Files, BytesDone: r.Bytes,
+			FilesSkipped: r.FilesSkipped, FilesDeleted: r.FilesDeleted, FilesChecked: r.FilesChecked, Retries: r.Retries, Warnings: r.Warnings, Errors: r.Errors,
+		},
+	}
+}
+
+// putRuns adds the runs of a job as the history has them: folded, the last one
+// first.
+func (s *Server) putRuns(state map[string]any, job uuid.UUID) {
+	lines, forgotten := s.runs.Lines(runlog.Key{Server: s.server, Job: job})
+	if lines == nil {
+		lines = []runlog.Line{}
+	}
+	state["lines"] = lines
+	state["linesForgotten"] = forgotten
+}
+
+// runsAnswer is the answer to /api/runs.
+type runsAnswer struct {
+	Jobs []jobHistory `json:"jobs"` // the job whose last run ended last is the first
+}
+
+type jobHistory struct {
+	Server    string         `json:"server"`
+	JobID     uuid.UUID      `json:"jobID"`
+	Job       string         `json:"job"`
+	Summary   runlog.Summary `json:"summary"`
+	Runs      []runlog.Line  `json:"runs"` // the last one first; idle ones that follow each other are one line
+	Forgotten int            `json:"forgotten"`
+}
+
+// serveRuns answers /api/runs?job=NAME|ID&since=TIME.
+func (s *Server) serveRuns(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	var from time.Time
+	if text := query.Get("since"); text != "" {
+		since, err := time.ParseDuration(text)
+		if err != nil || since <= 0 {
+			writeError(w, http.StatusBadRequest, "since: want a time over 0, as 24h")
+			return
+		}
+		from = time.Now().Add(-since)
+	}
+	answer := runsAnswer{Jobs: []jobHistory{}}
+	for _, v := range s.runs.Jobs() {
+		if job := query.Get("job"); job != "" && job != v.Name && job != v.Key.Job.String() {
+			continue
+		}
+		lines, forgotten := s.runs.Lines(v.Key)
+		kept := []runlog.Line{}
+		for _, l := range lines {
+			if !l.Ended.Before(from) {
+				kept = append(kept, l)
+			}
+		}
+		if len(kept) > 0 {
+			answer.Jobs = append(answer.Jobs, jobHistory{v.Key.Server, v.Key.Job, v.Name, v.Summary, kept, forgotten})
+		}
+	}
+	if len(answer.Jobs) == 0 && query.Get("job") != "" && from.IsZero() {
+		writeError(w, http.StatusNotFound, fmt.Sprintf("no run of the job %q is known", query.Get("job")))
+		return
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+// serveReceivers answers /api/notify.
+func (s *Server) serveReceivers(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, struct {
+		Receivers any `json:"receivers"`
+	}{s.receivers()})
+}
