@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,7 +23,7 @@ func TestPage(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	for name, test := range map[string]func(*testing.T, *browser){
-		"Run": pageRun, "Restart": pageRestart, "Hostile": pageHostile, "Phone": pagePhone, "Dark": pageDark, "Keyboard": pageKeyboard, "Flood": pageFlood, "Missed": pageMissed,
+		"Run": pageRun, "Restart": pageRestart, "Hostile": pageHostile, "Phone": pagePhone, "Dark": pageDark, "Keyboard": pageKeyboard, "Flood": pageFlood, "Missed": pageMissed, "History": pageHistory,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := b.with(t)
@@ -87,6 +89,60 @@ func pageRestart(t *testing.T, b *browser) {
 	b.reads("1 succeeded")
 }
 
+// pageHistory: after a restart of the monitor, and without the server, the page has the
+// jobs and runs of the history, with the idle runs folded, and says which messages
+// wait.
+func pageHistory(t *testing.T, b *browser) {
+	s := newPageServer(t)
+	history := filepath.Join(t.TempDir(), "history")
+	args := []string{"-history", history, "-notify", "http://127.0.0.1:1/secret"}
+	s.monitor(args...)
+	for _, job := range []string{"site", "docs"} {
+		j := s.job(job, wire.InitializeData{})
+		p := started(t, j, wire.PackageHeader{FileSize: 3 << 20}, wire.PackageBody{Files: 12})
+		p.Moved(3 << 20)
+		for _, step := range []func() error{p.Transferred, p.Complete, j.Complete} {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for range 3 {
+		oneRun(t, s.srv, "site", nil)
+	}
+	oneRun(t, s.srv, "docs", errors.New("<b>the destination is not mounted</b>"))
+	page := s.monitor("-notify", "http://127.0.0.1:1/secret") // has no history
+	b.open(page)
+	b.reads("1 message waits since")
+	all(t, "a whole history", []string{history}, func(path string) bool { return len(historyOf2(path)) == 7 })
+	s.srv.Close()
+
+	copied := history + "2" // the first monitor still has the other
+	text, err := os.ReadFile(history)
+	if err == nil {
+		err = os.WriteFile(copied, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.open(s.monitor("-history", copied))
+	b.reads("No answer from")
+	row := func(job string) string {
+		return "[...document.querySelectorAll('.jobs tbody')].find(e => e.textContent.includes('" + job + "')).textContent"
+	}
+	b.until("what the site did last", row("site")+".includes('nothing to move 3×')&&"+row("site")+".includes('12 files, 3.0 MiB')&&"+row("site")+".includes('Last failure: none known')")
+	b.until("why the docs failed", row("docs")+".includes('<b>the destination is not mounted</b>')")
+	b.until("a trend", "document.querySelectorAll('.trend rect.failed').length === 1 && document.querySelectorAll('.trend rect').length === 3")
+	b.reads("1 failed")
+	b.click(".jobs a")
+	b.until("the runs", "document.querySelectorAll('.runs tbody tr').length === 2")
+	b.js(nil, "location.hash = '#/'")
+	b.until("all jobs", "document.querySelectorAll('.jobs a').length === 2")
+	b.js(nil, "[...document.querySelectorAll('.jobs a')].find(a => a.textContent === 'site').click()")
+	b.reads("nothing to move, 3×")
+	b.complaints()
+}
+
 // pageHostile: whatever a name holds, the page shows it as text. The name makes
 // no element, runs no script and requests nothing.
 func pageHostile(t *testing.T, b *browser) {
@@ -106,12 +162,12 @@ func pageHostile(t *testing.T, b *browser) {
 	b.reads(`a\u{202e}txt.exe`)
 	check := func() {
 		t.Helper()
-		b.until("nothing is made of it", "!window.pwned && !document.querySelector('main img, main script, main svg:not(.chart svg), main [onload], main [onerror]')")
+		b.until("nothing is made of it", "!window.pwned && !document.querySelector('main img, main script, main svg:not(.chart svg, .trend svg), main [onload], main [onerror]')")
 		var asked []string
 		b.js(&asked, "return performance.getEntriesByType('resource').map(r => r.name)")
 		for _, url := range asked {
 			path, ours := strings.CutPrefix(url, page)
-			if path, _, _ = strings.Cut(path, "?"); !ours || !slices.Contains([]string{"app.js", "draw.js", "job.js", "overview.js", "timeline.js", "words.js", "style.css", "icon.svg", "api/live", "favicon.ico"}, path) {
+			if path, _, _ = strings.Cut(path, "?"); !ours || !slices.Contains([]string{"app.js", "draw.js", "job.js", "overview.js", "past.js", "timeline.js", "words.js", "style.css", "icon.svg", "api/live", "favicon.ico"}, path) {
 				t.Errorf("it asked for %s", url)
 			}
 		}

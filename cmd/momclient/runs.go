@@ -62,11 +62,11 @@ func writeRuns(w io.Writer, lines []runlog.Line, loc *time.Location) {
 	several, names := false, 0
 	for i := range lines {
 		several = several || lines[i].Server != lines[0].Server
-		names = max(names, width.String(output.Clean(lines[i].Name())))
+		names = max(names, width.String(runName(&lines[i].Run)))
 	}
 	for i := range lines {
 		l := &lines[i]
-		name := output.Clean(l.Name())
+		name := runName(&l.Run)
 		line := l.Ended.In(loc).Format("2006-01-02 15:04:05") + "  "
 		if several {
 			line += output.Clean(l.Server) + "  "
@@ -75,6 +75,9 @@ func writeRuns(w io.Writer, lines []runlog.Line, loc *time.Location) {
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
 }
+
+// runName returns the name of the job. One that is too long loses its middle.
+func runName(r *runlog.Run) string { return output.ClipMiddle(output.Clean(r.Name()), 36) }
 
 // runColumns returns the columns behind the job.
 func runColumns(l *runlog.Line, loc *time.Location) string {

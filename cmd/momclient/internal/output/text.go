@@ -57,7 +57,7 @@ func (p *textPrinter) line(e *wire.Event) string {
 	if name == "" {
 		name = e.JobID.String()
 	}
-	name = clipMiddle(name, maxNameWidth)
+	name = ClipMiddle(name, maxNameWidth)
 	n := width.String(name)
 	p.width = max(p.width, n)
 	line := fmt.Sprintf("%-23s %7d  %s%*s  %-18s %-7s %4s %21s  %s",
@@ -66,9 +66,9 @@ func (p *textPrinter) line(e *wire.Event) string {
 	return strings.TrimRight(line, " ")
 }
 
-// clipMiddle returns text if it fits into n columns, or else the beginning and
+// ClipMiddle returns text if it fits into n columns, or else the beginning and
 // the end of text. Similar names often differ only in one of these.
-func clipMiddle(text string, n int) string {
+func ClipMiddle(text string, n int) string {
 	if width.String(text) <= n {
 		return text
 	}

@@ -154,7 +154,7 @@ func TestClipMiddle(t *testing.T) {
 		{"", 4, ""}, {"abcd", 4, "abcd"}, {"abcde", 4, "a…de"}, {"abcdef", 5, "ab…ef"}, {"日本日本", 8, "日本日本"}, {"日本日本", 7, "日…日本"}, {"日本日本", 6, "日…本"}, {"e\u0301e\u0301e\u0301e\u0301", 3, "e\u0301…e\u0301"},
 		{"/srv/site/a to /mnt/staging/site/b", 20, "/srv/site…ing/site/b"},
 	} {
-		if got := clipMiddle(tc.text, tc.n); got != tc.want || width.String(got) > tc.n {
+		if got := ClipMiddle(tc.text, tc.n); got != tc.want || width.String(got) > tc.n {
 			t.Errorf("%q in %d columns: %q, want %q", tc.text, tc.n, got, tc.want)
 		}
 	}

@@ -1,6 +1,7 @@
 // The page of a job: one run of it, and the list of its runs.
 
 import { bar, el, keyed, logRow, setAttr, setHidden, setName, setText, svg } from './draw.js';
+import { past } from './past.js';
 import { timeline } from './timeline.js';
 import * as word from './words.js';
 
@@ -13,8 +14,10 @@ export function jobPage(main, route) {
   const chart = throughput(), rows = timeline(), list = log(), runs = runTable(route.job);
   const missing = el('div', { class: 'empty' }, el('h2', {}, 'This job is unknown'), el('p', {}, 'The monitor has received no event of this job, or has forgotten the job.'));
   const lost = el('div', { class: 'empty' }, el('h2', {}, 'The monitor has forgotten this run'), el('p', {}, el('a', { href: `#/job/${route.job}` }, 'The latest run')));
-  const shown = el('div', {}, el('div', { class: 'card strip' }, dot, progress.node, done, facts), el('div', { class: 'pair' }, chart.node, runs.node), rows.node, list.node);
-  const top = el('div', { class: 'title' }, title, paths);
+  const strip = el('div', { class: 'card strip' }, dot, progress.node, done, facts);
+  const shown = el('div', {}, strip, el('div', { class: 'pair' }, chart.node, runs.node), rows.node, list.node);
+  const before = past();
+  const top = el('div', { class: 'title' }, title, paths, before.node);
   main.replaceChildren(el('nav', { class: 'crumbs', 'aria-label': 'Breadcrumb' }, el('a', { href: '#/' }, '‹ All jobs')), top, earlier, shown, lost, missing);
 
   return {
@@ -30,21 +33,23 @@ export function jobPage(main, route) {
       const r = state.get('run/' + state.get('shown'));
       setHidden(missing, known);
       setHidden(top, !known);
-      setHidden(lost, !known || Boolean(r) || !state.has('found'));
-      setHidden(shown, !r);
+      setHidden(lost, !known || Boolean(r) || !state.has('found') || !route.run);
+      setHidden(shown, !r && !state.get('lines')?.length);
+      for (const part of [strip, chart.node, rows.node, list.node]) setHidden(part, !r); // only the history has the job
+      before.draw(state.get('past'), now);
       setName(title, word.dryRun(r) + (state.get('name') || route.job));
       drawEarlier(earlier, route, state, now);
+      runs.draw(state, now);
       if (!r) return;
       setName(paths, [r.sourcePath, r.destinationPath].filter(Boolean).join(' → '));
       setText(dot, word.runWord(r));
-      setAttr(shown.firstElementChild, 'data-standing', word.standing(r));
+      setAttr(strip, 'data-standing', word.standing(r));
       progress.set(r.fraction, word.standing(r), r.known);
       setText(done, word.percent(r));
       drawFacts(facts, r, now);
       chart.draw(state.get('throughput'), r);
       rows.draw(state, r, now);
       list.draw(state, now);
-      runs.draw(state, now);
     },
   };
 }
@@ -161,7 +166,8 @@ function log() {
   };
 }
 
-// runTable lists the runs of the job, the last one first.
+// runTable lists the runs of the job, the last one first: those that go on, and those
+// of the history. Idle runs that followed each other are one line.
 function runTable(job) {
   const body = el('tbody');
   const older = el('p', { class: 'soft' });
@@ -171,27 +177,37 @@ function runTable(job) {
   return {
     node,
     draw(state, now) {
-      const ids = state.get('runs') ?? [];
-      keyed(body, ids, (id) => {
-        const link = el('a', { href: `#/job/${job}/run/${id}` });
+      const lines = new Map((state.get('lines') ?? []).map((line) => [line.runID, line]));
+      const running = (state.get('runs') ?? []).filter((id) => state.get('run/' + id)?.running);
+      keyed(body, [...running, ...lines.keys()], (id) => {
+        const link = el('a', { href: `#/job/${job}/run/${id}` }), text = el('span');
         const took = el('td', { class: 'n' }), result = el('span', { class: 'standing' }), bytes = el('td', { class: 'n' }), errors = el('td', { class: 'n' });
-        return { node: el('tr', {}, el('td', {}, link), took, el('td', {}, result), bytes, errors), link, took, result, bytes, errors };
+        return { node: el('tr', {}, el('td', {}, link, text), took, el('td', {}, result), bytes, errors), link, text, took, result, bytes, errors };
       }, (row, id) => {
-        const r = state.get('run/' + id);
-        if (!r) return;
-        setAttr(row.node, 'data-standing', word.standing(r));
+        const r = state.get('run/' + id), line = lines.get(id);
+        drawRun(row, r?.running || !line ? { ...r, bytes: r.progress.bytesDone, errors: r.progress.errors } : line, Boolean(r), now);
         if (id === state.get('shown')) setAttr(row.link, 'aria-current', 'true');
         else row.link.removeAttribute('aria-current');
-        setText(row.link, r.started ? word.clock(r.started, now) : 'not seen');
-        setText(row.took, r.started && r.ended ? word.span(Date.parse(r.ended) - Date.parse(r.started)) : '');
-        setText(row.result, word.dryRun(r) + (r.running && r.known ? word.percent(r) : word.runWord(r)));
-        setText(row.bytes, word.size(r.progress.bytesDone));
-        setText(row.errors, r.progress.errors ? word.count(r.progress.errors) : '');
-        setAttr(row.errors, 'data-bad', r.progress.errors ? 'error' : '');
       });
-      const forgotten = state.get('forgotten') ?? 0;
-      setText(older, forgotten ? `${word.plural(forgotten, 'older run')} not kept.` : '');
+      const forgotten = state.get('linesForgotten') ?? 0;
+      setText(older, forgotten ? `${word.plural(forgotten, 'older run')} not shown.` : '');
       setHidden(older, !forgotten);
     },
   };
+}
+
+// drawRun draws a line of the table. linked says that the run has a page.
+function drawRun(row, r, linked, now) {
+  const started = r.count > 1 ? `${word.clock(r.since, now)} – ${word.clock(r.ended, now)}` : r.started ? word.clock(r.started, now) : 'not seen';
+  setAttr(row.node, 'data-standing', word.standing(r));
+  setText(row.link, linked ? started : '');
+  setHidden(row.link, !linked);
+  setText(row.text, linked ? '' : started);
+  setText(row.took, r.count > 1 ? '' : r.started && r.ended ? word.span(Math.max(0, Date.parse(r.ended) - Date.parse(r.started))) : '');
+  const result = r.running && r.known ? word.percent(r) : r.count > 1 ? `nothing to move, ${word.count(r.count)}×` : word.runWord(r);
+  setText(row.result, word.dryRun(r) + result);
+  setAttr(row.result, 'title', r.error ? word.visible([r.error.item, r.error.message].filter(Boolean).join(': ')) : '');
+  setText(row.bytes, r.count > 1 ? '' : word.size(r.bytes ?? 0));
+  setText(row.errors, r.errors ? word.count(r.errors) : '');
+  setAttr(row.errors, 'data-bad', r.errors ? 'error' : '');
 }

@@ -1,6 +1,7 @@
 // The page of all jobs.
 
 import { bar, el, keyed, logRow, setAttr, setHidden, setName, setText } from './draw.js';
+import { past, receivers } from './past.js';
 import * as word from './words.js';
 
 const columns = [
@@ -22,7 +23,8 @@ export function overview(main) {
   const calm = el('p', { class: 'soft' }, 'No warnings, no errors.');
   const below = el('section', { 'aria-labelledby': 'problems-title' }, el('h2', { id: 'problems-title' }, 'Latest warnings and errors'), el('div', { class: 'card' }, problems, calm));
   const tools = el('div', { class: 'tools' }, chips, search);
-  main.replaceChildren(title, tools, body, empty, more, below);
+  const told = receivers();
+  main.replaceChildren(title, tools, told.node, body, empty, more, below, told.calm);
   let redraw = () => {};
   search.addEventListener('input', () => {
     chosen.text = search.value.toLowerCase();
@@ -62,7 +64,7 @@ export function overview(main) {
         const j = state.get('job/' + id);
         return j && (!chosen.standing || word.standing(j.run) === chosen.standing) && (!chosen.text || (j.name || j.id).toLowerCase().includes(chosen.text));
       });
-      keyed(table, shown, makeJob, (row, id) => row.update(state.get('job/' + id), now));
+      keyed(table, shown, makeJob, (row, id) => row.update(state.get('job/' + id), state.get('past/' + id), now));
       table.classList.toggle('dense', shown.length > 12);
       setHidden(body, shown.length === 0);
       setHidden(tools, order.length === 0);
@@ -75,6 +77,7 @@ export function overview(main) {
       setHidden(calm, log.size > 0);
       setHidden(problems, log.size === 0);
       setHidden(below, order.length === 0 && log.size === 0);
+      told.draw(state.get('receivers') ?? [], now);
     },
   };
 }
@@ -107,12 +110,16 @@ function makeJob(id) {
     el('th', { class: 'name', scope: 'row', role: 'rowheader' }, link, paths), cell('state', dot), cell('progress', progress.node, done), ...cells);
   const flights = el('ul', { class: 'flights', 'aria-label': 'Packages in flight' });
   const under = el('tr', { class: 'under', role: 'row' }, el('td', { colspan: columns.length, role: 'cell' }, flights));
-  const node = el('tbody', { role: 'rowgroup' }, row, under);
+  const before = past();
+  const history = el('tr', { class: 'history', role: 'row' }, el('td', { colspan: columns.length, role: 'cell' }, before.node));
+  const node = el('tbody', { role: 'rowgroup' }, row, under, history);
   let drawn;
   return {
     node,
-    update(j, now) {
+    update(j, summary, now) {
       const r = j.run, p = r.progress;
+      before.draw(summary, now);
+      setHidden(history, !summary);
       setText(cells[7], word.age(now - Date.parse(r.lastChange)));
       if (drawn === j) return;
       drawn = j;
