@@ -98,8 +98,8 @@ func oneRun(t *testing.T, srv *momserver.Server, job string, failure error) {
 	}
 }
 
-// settle waits until the monitor tells of new events, which it does some seconds
-// after its first start.
+// settle waits until the monitor tells of new events. If it begins at the oldest
+// event, it does so after some seconds.
 func settle(t *testing.T, srv *momserver.Server, monitor *process, r *receiver) {
 	t.Helper()
 	monitor.says("connected")
@@ -109,7 +109,8 @@ func settle(t *testing.T, srv *momserver.Server, monitor *process, r *receiver) 
 
 type historyLine struct{ Job, RunID, Outcome, Server string }
 
-// historyOf returns the whole lines of a history.
+// historyOf returns the lines of a history that no monitor writes any more. It leaves
+// out one that was cut off when a monitor was killed.
 func historyOf(t *testing.T, path string) (lines []historyLine) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -118,12 +119,17 @@ func historyOf(t *testing.T, path string) (lines []historyLine) {
 	}
 	for line := range bytes.Lines(text) {
 		var h historyLine
-		if err := json.Unmarshal(line, &h); err != nil {
-			t.Fatalf("%v in %s", err, line)
+		if json.Unmarshal(line, &h) == nil {
+			lines = append(lines, h)
 		}
-		lines = append(lines, h)
 	}
 	return lines
+}
+
+// linesOf returns the lines of a history that is being written, and what follows them.
+func linesOf(path string) []string {
+	text, _ := os.ReadFile(path)
+	return strings.SplitAfter(string(text), "\n")
 }
 
 // TestNotifyKilled kills the monitor again and again, while jobs fail and recover,
@@ -149,8 +155,6 @@ func TestNotifyKilled(t *testing.T) {
 			w.Header().Set("Retry-After", "1")
 			w.WriteHeader(http.StatusTooManyRequests)
 			return false
-		case try%7 == 1:
-			return true // and the monitor may be killed before it reads the answer
 		}
 		return true
 	}
@@ -174,8 +178,8 @@ func TestNotifyKilled(t *testing.T) {
 		case 0: // when some messages have been taken
 			monitor.eventually("messages", func() bool { return len(r.messages()) > before+life%5 })
 		case 1: // when a run is in the history
-			lines := len(historyOf(t, history))
-			monitor.eventually("runs", func() bool { return len(historyOf2(history)) > lines })
+			lines := len(linesOf(history))
+			monitor.eventually("runs", func() bool { return len(linesOf(history)) > lines })
 		case 2: // when an event is printed
 			monitor.eventually("an event", func() bool { return monitor.stdout.String() != "" })
 		}
@@ -239,10 +243,59 @@ func TestNotifyKilled(t *testing.T) {
 	}
 }
 
-// historyOf2 returns the lines of a history that is being written.
-func historyOf2(path string) []string {
-	text, _ := os.ReadFile(path)
-	return strings.SplitAfter(string(text), "\n")
+// TestNotifyAtEnd delivers the message about the run for which the monitor has waited
+// before the monitor ends.
+func TestNotifyAtEnd(t *testing.T) {
+	t.Parallel()
+	srv, addr := serveHere(t, momserver.Config{})
+	r := newReceiver(t)
+	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-exit-when-done", "-job", "site", "-notify", r.URL, "-notify", "http://127.0.0.1:1/")
+	monitor.says("connected")
+	oneRun(t, srv, "site", errors.New("bad"))
+	monitor.exits(1)
+	if m := r.messages(); len(m) != 1 || m[0].kind() != "failed" || m[0].Data.Text != "site failed: bad ("+addr+")" {
+		t.Errorf("%+v", m)
+	}
+}
+
+// TestRunLostMeanwhile kills the server in the middle of a run while there is no
+// monitor. The next monitor notices that the end of the run will not be seen: in a
+// message, in the history, and only once.
+func TestRunLostMeanwhile(t *testing.T) {
+	t.Parallel()
+	src, dst := tree(t, 60)
+	server, addr := serve(t, restartable(), "-bandwidth", "20000", src, dst)
+	r := newReceiver(t)
+	dir := t.TempDir()
+	history := filepath.Join(dir, "history")
+	args := []string{"-addr", addr, "-o", "json", "-from", "oldest", "-cursor", filepath.Join(dir, "cursor"), "-history", history, "-notify", r.URL, "-period", "1s"}
+	monitor := start(t, "momclient", args...)
+	monitor.eventually("some events", func() bool { return strings.Count(monitor.stdout.String(), "\n") > 3 })
+	monitor.eventually("the beginning of the run on the disk", func() bool { return !kept(t, filepath.Join(dir, "cursor")).IsZero() })
+	monitor.kill()
+	server.kill()
+	empty := t.TempDir()
+	serve(t, addr, "-every", "1h", empty, t.TempDir())
+	for range 2 {
+		monitor = start(t, "momclient", args...)
+		monitor.eventually("the loss", func() bool { return len(r.messages()) > 0 && len(linesOf(history)) > 1 })
+		monitor.kill()
+	}
+	ids := make(map[string]bool)
+	for _, m := range r.messages() {
+		if ids[m.ID] = true; m.kind() != "lost" || !strings.Contains(m.Data.Text, "the end of a run was not seen: the server was restarted") {
+			t.Errorf("%+v", m)
+		}
+	}
+	lost := 0
+	for _, h := range historyOf(t, history) {
+		if h.Outcome == "" {
+			lost++
+		}
+	}
+	if len(ids) != 1 || lost != 1 {
+		t.Errorf("%d messages, %d runs lost", len(ids), lost)
+	}
 }
 
 // TestReceiverDown prints events, and notifies another receiver and a command, while

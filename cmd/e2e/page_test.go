@@ -114,7 +114,7 @@ func pageHistory(t *testing.T, b *browser) {
 	page := s.monitor("-notify", "http://127.0.0.1:1/secret") // has no history
 	b.open(page)
 	b.reads("1 message waits since")
-	all(t, "a whole history", []string{history}, func(path string) bool { return len(historyOf2(path)) == 7 })
+	all(t, "a whole history", []string{history}, func(path string) bool { return len(linesOf(path)) == 7 })
 	s.srv.Close()
 
 	copied := history + "2" // the first monitor still has the other

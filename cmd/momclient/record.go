@@ -41,8 +41,8 @@ type recording struct {
 }
 
 // openRecording opens the files of the history and of the messages. The file of the
-// messages is beside the cursor file.
-func (c *config) openRecording(say func(string)) (*recording, error) {
+// messages is beside the cursor file, which has the cursor at.
+func (c *config) openRecording(at wire.Cursor, say func(string)) (*recording, error) {
 	if !c.records() {
 		return nil, nil
 	}
@@ -70,6 +70,9 @@ func (c *config) openRecording(say func(string)) (*recording, error) {
 		names := slices.Clone(c.filter.Names)
 		for _, id := range c.filter.Jobs {
 			names = append(names, id.String())
+		}
+		if at.IsZero() && c.start() == wire.FromNow {
+			settled = true // all events will be new
 		}
 		now := time.Now()
 		jobs := c.jobs()

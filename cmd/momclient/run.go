@@ -67,7 +67,7 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 	}
 	opts.Cursor = cursor.Cursor()
 	m := &monitor{c: c, Opts: opts, cursor: cursor, stderr: stderr, log: stderr, out: output.New(c.output, stdout)}
-	if m.recording, err = c.openRecording(m.note); err != nil {
+	if m.recording, err = c.openRecording(cursor.Cursor(), m.note); err != nil {
 		cursor.Close()
 		return nil, err
 	}

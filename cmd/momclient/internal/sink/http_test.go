@@ -253,7 +253,9 @@ func TestRedirect(t *testing.T) {
 			t.Errorf("%d: %+v", code, got)
 		}
 	}
-	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, last.URL, http.StatusPermanentRedirect) }))
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, last.URL, http.StatusPermanentRedirect)
+	}))
 	defer secure.Close()
 	u, _ := http.NewRequest("POST", secure.URL, nil)
 	p := newPoster(u.URL, "text")
