@@ -142,7 +142,8 @@ func TestNotifyKilled(t *testing.T) {
 	r := newReceiver(t)
 	dir := t.TempDir()
 	history := filepath.Join(dir, "history")
-	args := []string{"-addr", addr, "-o", "json", "-cursor", filepath.Join(dir, "cursor"), "-history", history, "-notify", r.URL + "/secret", "-period", "1s"}
+	cursor := filepath.Join(dir, "cursor")
+	args := []string{"-addr", addr, "-o", "json", "-cursor", cursor, "-history", history, "-notify", r.URL + "/secret", "-period", "1s"}
 	monitor := start(t, "momclient", args...)
 	settle(t, srv, monitor, r)
 	r.mu.Lock()
@@ -173,17 +174,16 @@ func TestNotifyKilled(t *testing.T) {
 		}
 	}
 	for life := range lives {
-		publish(5)
-		switch before := len(r.messages()); life % 4 {
+		messages, lines := len(r.messages()), len(linesOf(history))
+		publish(1 + 2*(life%3))
+		switch life % 4 {
 		case 0: // when some messages have been taken
-			monitor.eventually("messages", func() bool { return len(r.messages()) > before+life%5 })
+			monitor.eventually("messages", func() bool { return len(r.messages()) > messages+life%3 })
 		case 1: // when a run is in the history
-			lines := len(linesOf(history))
 			monitor.eventually("runs", func() bool { return len(linesOf(history)) > lines })
-		case 2: // when an event is printed
-			monitor.eventually("an event", func() bool { return monitor.stdout.String() != "" })
+		case 2: // when the cursor of the last event is saved
+			monitor.eventually("the cursor", func() bool { return kept(t, cursor).Seq == uint64(2+4*jobs) })
 		}
-		publish(life % 3)
 		monitor.kill()
 		if life%3 == 0 {
 			publish(2) // while there is no monitor

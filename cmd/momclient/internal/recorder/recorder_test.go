@@ -171,20 +171,26 @@ func TestRestart(t *testing.T) {
 		l.show(event("one", 3, "docs/1", wire.JobInitialized, 0)) // again
 		end := event("one", 4, "site/1", wire.JobCompleted, wire.SucceededWithErrors)
 		end.Data.Status.SentTime = begin
+		ended := time.Now()
 		l.show(end)
 		l.gets("site succeeded with errors: a: no space left on device (S)")
 		l.kill()
 
 		l = newLife(t, dir, rules)
+		l.connect("one")
+		l.show(end) // again
 		l.connect("two")
 		l.gets("docs: the end of a run was not seen: the server was restarted (S)")
 		l.show(event("two", 1, "docs/2", wire.JobInitialized, 0))
 		l.show(event("two", 2, "docs/2", wire.JobCompleted, wire.Succeeded))
 		l.gets("docs succeeded again, after 1 run without success since " + begin.UTC().Format("2006-01-02 15:04 MST") + " (S)")
+		l.show(event("two", 3, "site/2", wire.JobInitialized, 0))
+		l.show(event("two", 4, "site/2", wire.JobCompleted, wire.Succeeded))
+		l.gets("site succeeded again, after 1 run without success since " + ended.UTC().Format("2006-01-02 15:04 MST") + " (S)")
 		if err := l.r.Stop(); err != nil {
 			t.Error(err)
 		}
-		if got, want := l.history(), []string{"site SucceededWithErrors  a: no space left on device", "docs  restart the server was restarted", "docs Succeeded"}; !slices.Equal(got, want) {
+		if got, want := l.history(), []string{"site SucceededWithErrors  a: no space left on device", "docs  restart the server was restarted", "docs Succeeded", "site Succeeded"}; !slices.Equal(got, want) {
 			t.Errorf("history %q, want %q", got, want)
 		}
 		l.n.Stop(0)
