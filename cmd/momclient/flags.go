@@ -154,6 +154,9 @@ func (c *config) check() error {
 	case (c.tlsCert == "") != (c.tlsKey == ""):
 		return usagef("-tls-cert and -tls-key go together")
 	}
+	if c.history != "" && c.history == c.cursor {
+		return usagef("-history and -cursor name the same file; give each its own")
+	}
 	if err := c.checkRuns(); err != nil {
 		return err
 	}

@@ -58,6 +58,7 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-o", "runs"}, []string{"-o runs needs -history FILE"}},
 		{[]string{"-o", "runs", "-history", "h", "-http", ":0"}, []string{"-o runs prints the history and ends", "leave out -http"}},
 		{[]string{"-o", "runs", "-history", "h", "-exit-when-done"}, []string{"leave out -exit-when-done"}},
+		{[]string{"-history", "same", "-cursor", "same"}, []string{"-history and -cursor name the same file"}},
 		{[]string{"-since", "24h"}, []string{"-since goes with -o runs only", "leave out -since"}},
 		{[]string{"-o", "runs", "-history", "h", "-since", "-1h"}, []string{"-since -1h", "want a time over 0"}},
 		{[]string{"-notify", ""}, []string{"-notify", "want a URL, a command, or @FILE"}},

@@ -20,7 +20,7 @@ import (
 
 // The times that the receivers have to take what waits when the monitor ends.
 const (
-	graceAfterSignal = 2 * time.Second // less than grace
+	graceAfterSignal = 2 * time.Second // or after q on the screen; less than grace
 	graceAtEnd       = 10 * time.Second
 )
 

@@ -152,7 +152,7 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 	err = m.show(ctx, client)
 	client.Close()
 	grace := graceAtEnd
-	if signals.Err() != nil {
+	if signals.Err() != nil || m.done == nil && errors.Is(err, context.Canceled) { // the user waits
 		grace = graceAfterSignal
 	}
 	if rerr := m.recording.stop(err, grace); rerr != nil {
