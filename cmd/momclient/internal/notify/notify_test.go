@@ -145,6 +145,7 @@ func TestLongPause(t *testing.T) {
 		b := newBench(t, func(_ context.Context, n int, _ *alert.Alert) error { return errors.New("down") })
 		b.send("a")
 		time.Sleep(30 * time.Minute)
+		synctest.Wait()
 		got := b.receivers[0].got
 		if last := got[len(got)-1].after - got[len(got)-2].after; last != maxPause || len(got) < 13 {
 			t.Errorf("%d attempts, the last pause %v", len(got), last)

@@ -28,18 +28,18 @@ func id(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(n
 // life is one monitor, from its start until it is killed, in a bubble. Its files are
 // in a directory, from which the next life goes on.
 type life struct {
-	t      *testing.T
-	dir    string
-	box    *outbox.Box
-	runs   *runlog.Log
-	r      *Recorder
-	n      *notify.Notifier
-	cursor wire.Cursor // after the last event that was shown
+	t    *testing.T
+	dir  string
+	box  *outbox.Box
+	runs *runlog.Log
+	r    *Recorder
+	n    *notify.Notifier
 
-	mu    sync.Mutex // guards the fields below
-	saved []wire.Cursor
-	said  []string
-	got   []string // messages, as ID TEXT
+	mu     sync.Mutex  // guards the fields below
+	cursor wire.Cursor // after the last event that was shown
+	saved  wire.Cursor // the last one
+	said   []string
+	got    []string // messages, as ID TEXT
 }
 
 func newLife(t *testing.T, dir string, rules alert.Rules) *life {
@@ -64,11 +64,11 @@ func newLife(t *testing.T, dir string, rules alert.Rules) *life {
 	d := alert.New(rules, subjects, settled, time.Now())
 	d.Watch("S", time.Now())
 	l.r = New(Options{
-		Server: "S", Jobs: &wire.Filter{}, Runs: l.runs, Box: l.box, Decider: d, Notifier: l.n, Cursor: func() wire.Cursor { return l.cursor },
+		Server: "S", Jobs: &wire.Filter{}, Runs: l.runs, Box: l.box, Decider: d, Notifier: l.n, Cursor: l.where,
 		Save: func(c wire.Cursor) error {
 			if !c.IsZero() {
 				l.mu.Lock()
-				l.saved = append(l.saved, c)
+				l.saved = c
 				l.mu.Unlock()
 			}
 			return nil
@@ -77,6 +77,29 @@ func newLife(t *testing.T, dir string, rules alert.Rules) *life {
 	l.n.Start()
 	l.r.Start()
 	return l
+}
+
+func (l *life) where() wire.Cursor {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cursor
+}
+
+// at moves the cursor after the last event that was shown.
+func (l *life) at(c wire.Cursor) {
+	l.mu.Lock()
+	l.cursor = c
+	l.mu.Unlock()
+}
+
+// saves checks the Seq of the last cursor that was saved.
+func (l *life) saves(want uint64) {
+	l.t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.saved.Seq != want {
+		l.t.Errorf("saved %v, want %d", l.saved, want)
+	}
 }
 
 // kill ends the monitor without bringing anything to the disk, as far as a test in
@@ -91,7 +114,7 @@ func (l *life) kill() {
 
 // connect adds that the server has accepted the monitor.
 func (l *life) connect(epoch string) {
-	l.cursor = wire.Cursor{Epoch: id(epoch), Seq: l.cursor.Seq}
+	l.at(wire.Cursor{Epoch: id(epoch), Seq: l.where().Seq})
 	l.r.Status(momclient.ConnectionStatus{Kind: momclient.Connected, Time: time.Now(), Epoch: id(epoch)})
 	time.Sleep(6 * time.Second)
 	synctest.Wait()
@@ -112,7 +135,7 @@ func (l *life) show(e wire.Event) {
 	if err := l.r.Shown(&e); err != nil {
 		l.t.Error(err)
 	}
-	l.cursor = e.Cursor()
+	l.at(e.Cursor())
 	synctest.Wait()
 }
 
@@ -240,17 +263,17 @@ func TestCursorWaits(t *testing.T) {
 		l.connect("one")
 		l.show(event("one", 1, "site/1", wire.JobInitialized, 0))
 		l.show(event("one", 2, "site/1", wire.Transferring, 0))
-		if n := len(l.saved); l.saved[n-1].Seq != 2 {
-			t.Errorf("saved %v", l.saved)
-		}
+		l.saves(2)
 		l.runs.Close() // so that it cannot be written
 		l.show(event("one", 3, "site/1", wire.JobCompleted, wire.Failed))
 		l.show(event("one", 4, "site/2", wire.JobInitialized, 0))
 		l.gets("site failed (S)")
-		if n := len(l.saved); l.saved[n-1].Seq != 2 || !l.r.Cursor().IsZero() {
-			t.Errorf("saved %v", l.saved)
+		l.saves(2)
+		if c := l.r.Cursor(); !c.IsZero() {
+			t.Errorf("the cursor is %v", c)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(l.said) != 1 || !strings.Contains(l.said[0], "the history "+filepath.Join(dir, "history")+" cannot be written") {
 			t.Errorf("it says %q", l.said)
 		}
@@ -260,9 +283,7 @@ func TestCursorWaits(t *testing.T) {
 		l.show(event("one", 3, "site/1", wire.JobCompleted, wire.Failed))
 		l.show(event("one", 4, "site/2", wire.JobInitialized, 0))
 		l.gets()
-		if n := len(l.saved); l.saved[n-1].Seq != 4 {
-			t.Errorf("saved %v", l.saved)
-		}
+		l.saves(4)
 		if got := l.history(); !slices.Equal(got, []string{"site Failed"}) {
 			t.Errorf("history %q", got)
 		}
