@@ -15,7 +15,7 @@ import (
 )
 
 // printRuns prints the runs of the history for -o runs, in the order in which they
-// ended. The idle ones are folded.
+// ended. Those that moved nothing are folded.
 func (c *config) printRuns(stdout io.Writer) error {
 	var runs []runlog.Run
 	since := time.Time{}
@@ -87,11 +87,19 @@ func runColumns(l *runlog.Line, loc *time.Location) string {
 		if l.Ended.Sub(l.Since) >= 24*time.Hour {
 			since = l.Since.In(loc).Format("2006-01-02 15:04:05")
 		}
-		return fmt.Sprintf("%-21s nothing to move, %d times since %s", how, l.Count, since)
+		what := "nothing to move, "
+		if !l.Idle() {
+			what = ""
+		}
+		text := fmt.Sprintf("%-21s %s%d times since %s", how, what, l.Count, since)
+		if why := l.Why(); why != "" {
+			text += "; " + output.Clean(why)
+		}
+		return text
 	}
 	took := ""
 	if d := l.Took(); d > 0 {
-		took = d.Round(100 * time.Millisecond).String()
+		took = output.Took(d)
 	}
 	return fmt.Sprintf("%-21s %8s %10s  %s", how, took, output.Size(l.Bytes), strings.Join(runDetails(&l.Run), "; "))
 }

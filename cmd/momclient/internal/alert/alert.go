@@ -144,7 +144,7 @@ func moved(r *runlog.Run) string {
 		text += fmt.Sprintf(", %d deleted", r.FilesDeleted)
 	}
 	if took := r.Took(); took > 0 {
-		text += " in " + took.Round(100*time.Millisecond).String()
+		text += " in " + output.Took(took)
 	}
 	return text
 }

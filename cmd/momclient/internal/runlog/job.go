@@ -20,12 +20,30 @@ type Key struct {
 	Job    uuid.UUID
 }
 
-// Line is a run as a list shows it: a run, or several idle ones of one job that
-// followed each other. Run is then the last of them.
+// Line is a run as a list shows it: a run, or several of one job that followed each
+// other, moved nothing and ended alike. Run is then the last of them.
 type Line struct {
 	Run
-	Count int       `json:"count,omitempty"` // number of idle runs; 0 for any other run
-	Since time.Time `json:"since,omitzero"`  // when the first of the idle runs ended
+	Count int       `json:"count,omitempty"` // number of runs that moved nothing; 0 for one that moved something
+	Since time.Time `json:"since,omitzero"`  // when the first of them ended
+}
+
+// newLine returns the line of a run.
+func newLine(r *Run) Line {
+	if r.Moved() {
+		return Line{Run: *r}
+	}
+	return Line{Run: *r, Count: 1, Since: r.Ended}
+}
+
+// fold adds a run to the line, if it is folded into it.
+func (l *Line) fold(r *Run) bool {
+	if !r.folds(&l.Run) {
+		return false
+	}
+	l.Run = *r
+	l.Count++
+	return true
 }
 
 // Point is a run in the trend of a job.
@@ -45,8 +63,9 @@ type Summary struct {
 	ChangeFiles int       `json:"changeFiles,omitempty"` // files moved and deleted by that run
 	LastFailure *Run      `json:"lastFailure,omitempty"` // the last run that failed, had errors, or was lost
 	Why         string    `json:"why,omitempty"`         // of the last failure
+	Failures    int       `json:"failures,omitempty"`    // number of such failures that followed each other
 	Idle        int       `json:"idle,omitempty"`        // number of idle runs since any other run
-	Trend       []Point   `json:"trend"`                 // of the last runs that were not idle, the last one at the end
+	Trend       []Point   `json:"trend"`                 // of the last runs that were not idle, the last one at the end; folded failures are one
 }
 
 // job is what a Log has of a job.
@@ -64,19 +83,12 @@ func (j *job) add(r *Run) {
 	if r.Job != "" {
 		j.name = r.Job
 	}
-	if n := len(j.lines); r.Idle() && n > 0 && j.lines[n-1].Count > 0 && j.lines[n-1].DryRun == r.DryRun {
-		last := &j.lines[n-1]
-		last.Run, last.Count = *r, last.Count+1
-	} else {
-		line := Line{Run: *r}
-		if r.Idle() {
-			line.Count, line.Since = 1, r.Ended
-		}
+	if n := len(j.lines); n == 0 || !j.lines[n-1].fold(r) {
 		if n == MaxLines {
 			j.forgot += max(1, j.lines[0].Count)
-			j.lines = append(j.lines[:0], j.lines[1:]...)
+			j.lines = slices.Delete(j.lines, 0, 1)
 		}
-		j.lines = append(j.lines, line)
+		j.lines = append(j.lines, newLine(r))
 	}
 	j.sum.add(r)
 }
@@ -84,12 +96,12 @@ func (j *job) add(r *Run) {
 // replace puts the run in the place of its line, which says that it was lost.
 func (j *job) replace(r *Run) {
 	for i := range j.lines {
-		if j.lines[i].RunID == r.RunID && j.lines[i].Count == 0 {
-			j.lines[i].Run = *r
+		if j.lines[i].RunID == r.RunID && j.lines[i].Count <= 1 {
+			j.lines[i] = newLine(r)
 		}
 	}
 	if f := j.sum.LastFailure; f != nil && f.RunID == r.RunID {
-		j.sum.LastFailure, j.sum.Why = nil, ""
+		j.sum.LastFailure, j.sum.Why, j.sum.Failures = nil, "", 0
 	}
 	trend := slices.Clone(j.sum.Trend) // because copies of the Summary share the last one
 	j.sum.Trend = slices.DeleteFunc(trend, func(p Point) bool { return p.RunID == r.RunID })
@@ -106,16 +118,23 @@ func (s *Summary) add(r *Run) {
 	if r.Moved() && r.Ended.After(s.LastChange) {
 		s.LastChange, s.ChangeBytes, s.ChangeFiles = r.Ended, r.Bytes, r.Files+r.FilesDeleted
 	}
+	again := false
 	if r.Failed() {
+		again = s.Idle == 0 && s.LastFailure != nil && len(s.Trend) > 0 && s.Trend[len(s.Trend)-1].RunID == s.LastFailure.RunID && r.folds(s.LastFailure)
 		failed := *r
 		s.LastFailure, s.Why = &failed, r.Why()
+		if s.Failures++; !again {
+			s.Failures = 1
+		}
 	}
 	if r.Idle() {
 		s.Idle++
 		return
 	}
 	s.Idle = 0
-	if len(s.Trend) == MaxTrend {
+	if again {
+		s.Trend = s.Trend[:len(s.Trend)-1]
+	} else if len(s.Trend) == MaxTrend {
 		s.Trend = s.Trend[1:]
 	}
 	// A new array each time, because copies of the Summary share the last one.

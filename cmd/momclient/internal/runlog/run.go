@@ -17,7 +17,7 @@
 // # Bounds
 //
 // See the constants. In memory, the runs that moved nothing are folded: those of a
-// job that follow each other take one place, with their count.
+// job that follow each other, and that ended alike, take one place, with their count.
 package runlog
 
 import (
@@ -121,6 +121,12 @@ func (r *Run) Idle() bool { return r.Succeeded() && !r.Moved() }
 // arrived for a package that was not imported change nothing.
 func (r *Run) Moved() bool {
 	return !r.DryRun && (r.Packages > 0 || r.Files > 0 || r.FilesDeleted > 0 || r.Succeeded() && r.Bytes > 0)
+}
+
+// folds reports whether the run is folded into one line with the run before it of the
+// same job: neither has moved anything, and they ended alike.
+func (r *Run) folds(before *Run) bool {
+	return !r.Moved() && !before.Moved() && r.Outcome == before.Outcome && r.Lost == before.Lost && r.DryRun == before.DryRun && r.Why() == before.Why()
 }
 
 // Name returns the name of the job, or its ID if it has none.

@@ -428,32 +428,25 @@ func (l *Log) Lines(key Key) (lines []Line, forgotten int) {
 	return lines, j.forgot
 }
 
-// Fold returns the lines of runs that are in the order in which they ended: the
-// idle runs of a job that follow each other are one line, in the place of the
-// last of them.
+// Fold returns the lines of runs that are in the order in which they ended. A line of
+// several runs is in the place of the last of them.
 func Fold(runs []Run) []Line {
-	var lines []Line
-	open := make(map[Key]int) // the index of a job's last line, if that is of idle runs
-	gone := make(map[int]bool)
+	var lines []*Line
+	last := make(map[Key]int) // the index of the last line of a job
 	for i := range runs {
 		r := &runs[i]
-		key, line := Key{r.Server, r.JobID}, Line{Run: *r}
-		if at, idle := open[key]; r.Idle() && idle && lines[at].DryRun == r.DryRun {
-			line.Count, line.Since = lines[at].Count+1, lines[at].Since
-			gone[at] = true
-		} else if r.Idle() {
-			line.Count, line.Since = 1, r.Ended
+		key := Key{r.Server, r.JobID}
+		line := newLine(r)
+		if at, has := last[key]; has && lines[at].fold(r) {
+			line, lines[at] = *lines[at], nil
 		}
-		delete(open, key)
-		if r.Idle() {
-			open[key] = len(lines)
-		}
-		lines = append(lines, line)
+		last[key] = len(lines)
+		lines = append(lines, &line)
 	}
-	kept := lines[:0]
-	for i := range lines {
-		if !gone[i] {
-			kept = append(kept, lines[i])
+	kept := make([]Line, 0, len(lines))
+	for _, line := range lines {
+		if line != nil {
+			kept = append(kept, *line)
 		}
 	}
 	return kept

@@ -37,6 +37,7 @@ func idle(r *Run) { r.Packages, r.Files, r.Bytes = 0, 0, 0 }
 func failed(r *Run) {
 	r.Outcome, r.Packages, r.Files, r.Error = wire.Failed, 0, 0, &Error{Item: "a", Message: "no space left on device"}
 }
+func full(r *Run)  { r.Error = &Error{Message: "quota exceeded"} }
 func lost(r *Run)  { r.Outcome, r.Lost = 0, jobs.LostByRestart }
 func other(r *Run) { r.JobID, r.Job = id("job", 1), "docs" }
 
@@ -229,6 +230,16 @@ func TestSummary(t *testing.T) {
 	if len(s.Trend) != 2 || s.Trend[0].Seconds != 2 || s.Trend[0].Bytes != 100 || s.Trend[0].Failed || !s.Trend[1].Failed {
 		t.Errorf("trend %+v", s.Trend)
 	}
+	for n := range 30 {
+		l.Add(run(20+n, failed))
+	}
+	if s := l.Jobs()[0].Summary; s.Failures != 30 || len(s.Trend) != 3 || s.Trend[2].RunID != id("run", 49) {
+		t.Errorf("failing: %+v", s)
+	}
+	l = open(t, "")
+	for _, r := range []*Run{run(1), run(2, failed), run(3, idle), run(4, idle), run(5, dry), run(6, dry, failed), run(7, other)} {
+		l.Add(r)
+	}
 	l.Add(run(8, lost))
 	if s := l.Jobs()[0].Summary; s.Why != "the server was restarted" || s.Idle != 0 || len(s.Trend) != 3 {
 		t.Errorf("lost: %+v", s)
@@ -239,10 +250,10 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// TestFold makes one line of the idle runs of a job that follow each other, with
-// their count, in memory and in a list.
+// TestFold makes one line of the runs of a job that follow each other, moved nothing
+// and ended alike, with their count, in memory and in a list.
 func TestFold(t *testing.T) {
-	runs := []Run{*run(1), *run(2, idle), *run(3, other), *run(4, idle), *run(5, idle), *run(6, failed), *run(7, idle), *run(8, other, idle)}
+	runs := []Run{*run(1), *run(2, idle), *run(3, other), *run(4, idle), *run(5, idle), *run(6, failed), *run(7, idle), *run(8, other, idle), *run(9, failed), *run(10, failed), *run(11, failed, full)}
 	describe := func(lines []Line) string {
 		var b strings.Builder
 		for _, l := range lines {
@@ -251,7 +262,7 @@ func TestFold(t *testing.T) {
 		return strings.TrimSpace(b.String())
 	}
 	lines := Fold(runs)
-	if got := describe(lines); got != "1:site×0 3:docs×0 5:site×3 6:site×0 7:site×1 8:docs×1" {
+	if got := describe(lines); got != "1:site×0 3:docs×0 5:site×3 6:site×1 7:site×1 8:docs×1 10:site×2 11:site×1" {
 		t.Error(got)
 	}
 	if lines[2].Since != runs[1].Ended {
@@ -262,7 +273,7 @@ func TestFold(t *testing.T) {
 		l.Add(&runs[i])
 	}
 	kept, _ := l.Lines(Key{"S", id("job", 0)})
-	if got := describe(kept); got != "7:site×1 6:site×0 5:site×3 1:site×0" {
+	if got := describe(kept); got != "11:site×1 10:site×2 7:site×1 6:site×1 5:site×3 1:site×0" {
 		t.Error(got)
 	}
 }

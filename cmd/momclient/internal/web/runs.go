@@ -68,7 +68,7 @@ type jobHistory struct {
 	JobID     uuid.UUID      `json:"jobID"`
 	Job       string         `json:"job"`
 	Summary   runlog.Summary `json:"summary"`
-	Runs      []runlog.Line  `json:"runs"` // the last one first; idle ones that follow each other are one line
+	Runs      []runlog.Line  `json:"runs"` // the last one first; folded
 	Forgotten int            `json:"forgotten"`
 }
 

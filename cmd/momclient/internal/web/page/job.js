@@ -167,7 +167,8 @@ function log() {
 }
 
 // runTable lists the runs of the job, the last one first: those that go on, and those
-// of the history. Idle runs that followed each other are one line.
+// of the history. Runs that followed each other, moved nothing and ended alike are one
+// line.
 function runTable(job) {
   const body = el('tbody');
   const older = el('p', { class: 'soft' });
@@ -204,7 +205,7 @@ function drawRun(row, r, linked, now) {
   setHidden(row.link, !linked);
   setText(row.text, linked ? '' : started);
   setText(row.took, r.count > 1 ? '' : r.started && r.ended ? word.span(Math.max(0, Date.parse(r.ended) - Date.parse(r.started))) : '');
-  const result = r.running && r.known ? word.percent(r) : r.count > 1 ? `nothing to move, ${word.count(r.count)}×` : word.runWord(r);
+  const result = r.running && r.known ? word.percent(r) : r.count > 1 ? `${r.outcome === 'Succeeded' ? 'nothing to move' : word.runWord(r)}, ${word.count(r.count)}×` : word.runWord(r);
   setText(row.result, word.dryRun(r) + result);
   setAttr(row.result, 'title', r.error ? word.visible([r.error.item, r.error.message].filter(Boolean).join(': ')) : '');
   setText(row.bytes, r.count > 1 ? '' : word.size(r.bytes ?? 0));

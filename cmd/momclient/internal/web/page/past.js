@@ -23,7 +23,7 @@ export function past() {
       trend.draw(s.trend);
       show(parts[0], 'Last success', s.lastSuccess, now, s.idle ? (s.idle === 1 ? 'nothing to move' : `nothing to move ${word.count(s.idle)}×`) : '');
       show(parts[1], 'Last change', s.lastChange, now, s.lastChange ? [s.changeFiles ? word.plural(s.changeFiles, 'file') : '', word.size(s.changeBytes ?? 0)].filter(Boolean).join(', ') : '');
-      show(parts[2], 'Last failure', s.lastFailure?.ended, now, s.lastFailure ? word.visible(s.why || word.runWord(s.lastFailure)) : '');
+      show(parts[2], 'Last failure', s.lastFailure?.ended, now, s.lastFailure ? word.visible(s.why || word.runWord(s.lastFailure)) + (s.failures > 1 ? `, ${word.count(s.failures)}×` : '') : '');
       setAttr(parts[2].node, 'data-since', s.lastFailure && !(s.lastSuccess > s.lastFailure.ended) ? 'now' : '');
     },
   };
