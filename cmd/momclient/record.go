@@ -24,6 +24,10 @@ const (
 	graceAtEnd       = 10 * time.Second
 )
 
+// retired is the time without a run after which a job of the history alone does not
+// get stale, because it may be there no more.
+const retired = 7 * 24 * time.Hour
+
 // records reports whether the monitor keeps a history of runs: for -history, for
 // -notify, or for the page.
 func (c *config) records() bool { return c.history != "" || len(c.notify.to) > 0 || c.http != "" }
@@ -79,6 +83,12 @@ func (c *config) openRecording(at wire.Cursor, say func(string)) (*recording, er
 		subjects = slices.DeleteFunc(subjects, func(s alert.Subject) bool { return s.JobID != uuid.Nil && !jobs.Takes(eventOf(&s)) })
 		r.decider = alert.New(c.notify.rules(sinks, names), subjects, settled, now)
 		r.decider.Watch(c.addr, now)
+		for _, v := range r.runs.Jobs() {
+			job := alert.Subject{JobID: v.Key.Job, Job: v.Name}
+			if v.Key.Server == c.addr && now.Sub(v.Last.Ended) < retired && jobs.Takes(eventOf(&job)) {
+				r.decider.Know(c.addr, v.Key.Job, v.Name, v.Summary.LastSuccess, now)
+			}
+		}
 		r.notifier = notify.New(r.box, sinks, say)
 	}
 	return r, nil

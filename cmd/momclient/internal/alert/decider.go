@@ -138,6 +138,13 @@ func (d *Decider) Watch(server string, now time.Time) {
 	}
 }
 
+// Know adds the last success of a job, as the history has it.
+func (d *Decider) Know(server string, job uuid.UUID, name string, success, now time.Time) {
+	if s := d.subject(server, job, name, now); success.After(s.Good) {
+		s.Good, s.StaleTold = success, false
+	}
+}
+
 // Take returns the alerts and the subjects that have changed since the last call.
 func (d *Decider) Take() (alerts []*Alert, changed []Subject, settled bool) {
 	alerts, d.alerts = d.alerts, nil

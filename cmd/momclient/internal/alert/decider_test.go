@@ -287,6 +287,19 @@ func TestStaleCatchUp(t *testing.T) {
 	s.tells("stale: site has not succeeded since 2026-11-27 07:30 UTC (S:7420)")
 }
 
+// TestStaleHistory counts from the last success in the history, if the monitor does
+// not know a later one.
+func TestStaleHistory(t *testing.T) {
+	s := newScript(t, Rules{Kinds: all(Completed, Started), Stale: 26 * time.Hour})
+	s.d.Know(server, id("site"), "site", start.Add(-25*time.Hour), s.now)
+	s.run("docs", wire.Succeeded)
+	s.d.Know(server, id("docs"), "docs", start.Add(-25*time.Hour), s.now)
+	s.wait(time.Hour)
+	s.tells("stale: site has not succeeded since 2026-11-25 21:00 UTC (S:7420)")
+	s.wait(24 * time.Hour)
+	s.tells()
+}
+
 // TestStalled tells once for each run that it has not changed for so long, and does
 // not count the time in which the server is away.
 func TestStalled(t *testing.T) {
