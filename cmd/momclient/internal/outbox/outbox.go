@@ -128,7 +128,8 @@ type Box struct {
 	subjects map[subjectKey]alert.Subject
 	runs     map[uuid.UUID]Run
 	queues   map[string]*queue
-	file     *os.File
+	file     *os.File // nil without a path, after Close, and if it could not be opened again
+	closed   bool
 	size     int64 // of the file
 	content  int64 // its size when it was last written anew
 	err      error // why the file lacks a record
@@ -333,7 +334,7 @@ func (b *Box) Commit(r *Record) (written bool) {
 	}
 	b.apply(r)
 	b.write(r)
-	return b.file != nil
+	return b.path != "" && !b.closed
 }
 
 // write appends a record to the file. mu is held.
@@ -397,14 +398,15 @@ func (b *Box) Waiting(key string) (n int, oldest time.Time, missed int) {
 // Sync brings all records to the disk. After an error it may be called again.
 func (b *Box) Sync() error {
 	b.mu.Lock()
-	if b.file != nil && (b.err != nil || b.size > 2*b.content+slack) {
+	if b.path == "" || b.closed {
+		b.mu.Unlock()
+		return nil
+	}
+	if b.err != nil || b.size > 2*b.content+slack {
 		b.err = b.rewrite()
 	}
 	file, err := b.file, b.err
 	b.mu.Unlock()
-	if file == nil {
-		return nil
-	}
 	if err == nil {
 		err = file.Sync()
 	}
@@ -435,20 +437,21 @@ func (b *Box) rewrite() error {
 	if err == nil {
 		err = file.Sync()
 	}
-	if err == nil {
+	if err = errors.Join(err, file.Close()); err == nil {
+		if b.file != nil {
+			b.file.Close() // because some systems replace no open file
+			b.file = nil
+		}
 		err = os.Rename(temp, b.place.Path)
 	}
 	if err != nil {
-		file.Close()
 		os.Remove(temp)
 		return err
 	}
 	syncdir.Of(b.place.Path)
-	if b.file != nil {
-		b.file.Close()
-	}
-	b.file, b.size, b.content = file, int64(text.Len()), int64(text.Len())
-	return nil
+	b.size, b.content = int64(text.Len()), int64(text.Len())
+	b.file, err = b.place.Open(os.O_RDWR)
+	return err
 }
 
 // records returns the content of the box. mu is held.
@@ -483,4 +486,5 @@ func (b *Box) Close() {
 		b.file.Close()
 		b.file = nil
 	}
+	b.closed = true
 }

@@ -111,11 +111,7 @@ func (l *Log) open() error {
 			maps.Copy(l.old, l.known)
 		}
 	}
-	var err error
-	if l.file, err = l.openFile(); err != nil {
-		return l.unwritable(err)
-	}
-	if l.size, err = endLine(l.file); err != nil {
+	if err := l.ready(); err != nil {
 		return l.unwritable(err)
 	}
 	return nil
@@ -294,10 +290,8 @@ func (l *Log) write() {
 	if len(l.unsaved) == 0 {
 		return
 	}
-	if l.size >= l.maxFile {
-		if l.err = l.rotate(); l.err != nil {
-			return
-		}
+	if l.err = l.ready(); l.err != nil {
+		return
 	}
 	text := bytes.Join(l.unsaved, nil)
 	if _, l.err = l.file.WriteAt(text, l.size); l.err != nil {
@@ -308,20 +302,38 @@ func (l *Log) write() {
 	l.unsaved = nil
 }
 
-// rotate makes the file FILE.1, and begins another. mu is held.
-func (l *Log) rotate() error {
-	if err := l.file.Sync(); err != nil {
-		return err
+// ready makes sure that the file is open and has room. mu is held.
+func (l *Log) ready() error {
+	if l.file != nil && l.size >= l.maxFile {
+		if err := l.rotate(); err != nil {
+			return err
+		}
 	}
-	if err := os.Rename(l.place.Path, l.place.Path+".1"); err != nil {
-		return err
+	if l.file != nil {
+		return nil
 	}
 	file, err := l.openFile()
 	if err != nil {
 		return err
 	}
-	l.file.Close()
-	l.file, l.size = file, 0
+	if l.size, err = endLine(file); err != nil {
+		file.Close()
+		return err
+	}
+	l.file = file
+	return nil
+}
+
+// rotate makes the file FILE.1, and leaves none open. mu is held.
+func (l *Log) rotate() error {
+	if err := l.file.Sync(); err != nil {
+		return err
+	}
+	l.file.Close() // because some systems rename no open file
+	l.file = nil
+	if err := os.Rename(l.place.Path, l.place.Path+".1"); err != nil {
+		return err
+	}
 	for id := range l.old { // they were in the FILE.1 that is gone
 		delete(l.known, id)
 	}
@@ -336,10 +348,7 @@ func (l *Log) Sync() error {
 	l.write()
 	file, err, dropped := l.file, l.err, l.dropped
 	l.mu.Unlock()
-	if file == nil {
-		return nil
-	}
-	if err == nil {
+	if err == nil && file != nil {
 		err = file.Sync()
 	}
 	if err == nil {
