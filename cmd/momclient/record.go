@@ -81,7 +81,7 @@ func (c *config) openRecording(at wire.Cursor, say func(string)) (*recording, er
 		now := time.Now()
 		jobs := c.jobs()
 		subjects = slices.DeleteFunc(subjects, func(s alert.Subject) bool { return s.JobID != uuid.Nil && !jobs.Takes(eventOf(&s)) })
-		r.decider = alert.New(c.notify.rules(sinks, names), subjects, settled, now)
+		r.decider = alert.New(c.notify.rules(sinks, names), subjects, settled)
 		r.decider.Watch(c.addr, now)
 		for _, v := range r.runs.Jobs() {
 			job := alert.Subject{JobID: v.Key.Job, Job: v.Name}

@@ -95,7 +95,6 @@ type open struct {
 // Decider decides what is told. It is for one goroutine at a time.
 type Decider struct {
 	rules    Rules
-	start    time.Time
 	settled  bool // false while a new monitor learns how the jobs stand, and tells nothing
 	subjects map[key]*Subject
 	links    map[string]*link
@@ -107,9 +106,9 @@ type Decider struct {
 // New returns a Decider with the subjects of an earlier one. If settled is false,
 // there was none, or it had not settled: the Decider then first takes the events
 // that the server has cached, and tells only how the jobs stand after them.
-func New(rules Rules, subjects []Subject, settled bool, now time.Time) *Decider {
+func New(rules Rules, subjects []Subject, settled bool) *Decider {
 	d := &Decider{
-		rules: rules, start: now, settled: settled, subjects: make(map[key]*Subject), links: make(map[string]*link),
+		rules: rules, settled: settled, subjects: make(map[key]*Subject), links: make(map[string]*link),
 		open: make(map[uuid.UUID]*open), changed: make(map[*Subject]bool),
 	}
 	for i := range subjects {

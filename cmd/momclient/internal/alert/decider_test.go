@@ -39,7 +39,7 @@ type script struct {
 
 // newScript returns a connected Decider that has settled.
 func newScript(t *testing.T, rules Rules) *script {
-	s := &script{t: t, d: New(rules, nil, true, start), now: start}
+	s := &script{t: t, d: New(rules, nil, true), now: start}
 	s.d.Watch(server, s.now)
 	s.d.Connected(server, s.now)
 	s.wait(settleTime)
@@ -271,7 +271,7 @@ func TestStaleCatchUp(t *testing.T) {
 	s.run("site", wire.Succeeded)
 	_, subjects, settled := s.d.Take()
 	s.now = s.now.Add(10 * time.Hour)
-	s.d = New(rules, subjects, settled, s.now)
+	s.d = New(rules, subjects, settled)
 	s.d.Watch(server, s.now)
 	s.d.Connected(server, s.now)
 	for n := range 20 { // an event per second that is half an hour old
@@ -335,7 +335,7 @@ func TestRestart(t *testing.T) {
 	if err := json.Unmarshal(text, &kept); err != nil {
 		t.Fatal(err)
 	}
-	s.d = New(s.d.rules, kept, settled, s.now)
+	s.d = New(s.d.rules, kept, settled)
 	s.d.Watch(server, s.now)
 	s.d.Connected(server, s.now)
 	s.run("site", wire.Failed)
@@ -354,7 +354,7 @@ func TestRestart(t *testing.T) {
 // TestFirstStart takes the events that the server has cached without a message for
 // each, and then tells which jobs are failing.
 func TestFirstStart(t *testing.T) {
-	s := &script{t: t, d: New(Rules{Kinds: all()}, nil, false, start), now: start}
+	s := &script{t: t, d: New(Rules{Kinds: all()}, nil, false), now: start}
 	s.d.Watch(server, s.now)
 	s.d.Connected(server, s.now)
 	s.run("site", wire.Failed)

@@ -58,8 +58,8 @@ type Options struct {
 	Say func(string)
 }
 
-// Recorder records. Its methods may be called from several goroutines. A nil
-// Recorder, of a monitor that records nothing, is not allowed.
+// Recorder records the events of one server. Its methods may be called from several
+// goroutines.
 type Recorder struct {
 	opts Options
 	wake chan struct{}
@@ -72,10 +72,10 @@ type Recorder struct {
 	errors  map[uuid.UUID]*runlog.Error
 	status  *momclient.ConnectionStatus // Connected or Resumed, until the events before it have been shown
 	shown   wire.Cursor                 // of the last event that was shown
-	dirty   bool                        // something is not on the disk
-	syncing bool
-	failed  bool  // the last attempt to bring it there, which was reported
-	err     error // of Save
+	dirty   bool                        // something is not on the disk, and no attempt is under way
+	syncing bool                        // an attempt to bring something to the disk is under way
+	failed  bool                        // the last attempt failed, which was reported
+	err     error                       // of Save
 }
 
 // New returns a Recorder that goes on where an earlier one has stopped.
@@ -187,7 +187,7 @@ func (r *Recorder) again(e *wire.Event) {
 			continue
 		}
 		if run := runlog.NewRun(r.opts.Server, &c.Run, runlog.FirstError(e)); r.opts.Runs.Add(&run) {
-			r.soil()
+			r.markDirty()
 		}
 	}
 }
@@ -224,7 +224,7 @@ func (r *Recorder) apply(changes []jobs.Change, rec *outbox.Record, fresh bool, 
 			rec.Ended = append(rec.Ended, run.RunID)
 			delete(r.errors, run.RunID)
 			if r.opts.Runs.Add(&run) {
-				r.soil()
+				r.markDirty()
 			}
 			if r.opts.Decider != nil {
 				r.opts.Decider.Ended(&run, now)
@@ -246,12 +246,12 @@ func (r *Recorder) commit(rec *outbox.Record) {
 		}
 	}
 	if r.opts.Box.Commit(rec) {
-		r.soil()
+		r.markDirty()
 	}
 }
 
-// soil records that something is not on the disk yet. mu is held.
-func (r *Recorder) soil() {
+// markDirty records that something is not on the disk yet. mu is held.
+func (r *Recorder) markDirty() {
 	r.dirty = true
 	select {
 	case r.wake <- struct{}{}:

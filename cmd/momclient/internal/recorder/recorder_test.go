@@ -61,7 +61,7 @@ func newLife(t *testing.T, dir string, rules alert.Rules) *life {
 	say := func(text string) { l.mu.Lock(); l.said = append(l.said, text); l.mu.Unlock() }
 	l.n = notify.New(l.box, []*sink.Sink{s}, say)
 	subjects, _, settled, _ := l.box.State()
-	d := alert.New(rules, subjects, settled, time.Now())
+	d := alert.New(rules, subjects, settled)
 	d.Watch("S", time.Now())
 	l.r = New(Options{
 		Server: "S", Jobs: &wire.Filter{}, Runs: l.runs, Box: l.box, Decider: d, Notifier: l.n, Cursor: l.where,

@@ -378,13 +378,6 @@ func (l *Log) Close() {
 	l.unlock = func() {}
 }
 
-// Version changes with every run.
-func (l *Log) Version() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.version
-}
-
 // View is a job with its summary and its last run.
 type View struct {
 	Key     Key
