@@ -200,7 +200,7 @@ func (b *Box) apply(r *Record) {
 	}
 	b.settled = b.settled || r.Settled
 	for _, s := range r.Subjects {
-		if s.JobID != uuid.Nil {
+		if s.JobID != uuid.Nil && s.Job != "" {
 			delete(b.subjects, subjectKey{server: s.Server, name: s.Job}) // it was waited for under its name
 		}
 		b.subjects[keyOf(&s)] = s
@@ -324,7 +324,7 @@ func (b *Box) State() (subjects []alert.Subject, runs []Run, settled bool, dropp
 func (b *Box) Commit(r *Record) (written bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r.empty() && r.Settled == b.settled {
+	if r.empty() && (b.settled || !r.Settled) {
 		return false
 	}
 	for i, m := range r.Messages {

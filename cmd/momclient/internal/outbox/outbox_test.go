@@ -244,15 +244,29 @@ func TestOtherReceivers(t *testing.T) {
 	}
 }
 
+// TestNothing writes nothing for an event that changes nothing.
+func TestNothing(t *testing.T) {
+	b := open(t, filepath.Join(t.TempDir(), "state"), "a", "b")
+	b.Commit(record(1))
+	size := b.size
+	for _, settled := range []bool{false, true} {
+		if b.Commit(&Record{Server: "S", At: wire.Cursor{Epoch: id("epoch", 0), Seq: 9}, Settled: settled}) || b.size != size {
+			t.Errorf("it has written %d bytes", b.size-size)
+		}
+	}
+}
+
 // TestNamed knows a job under its ID alone once it has been seen.
 func TestNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	b := open(t, path, "a", "b")
 	b.Commit(&Record{Subjects: []alert.Subject{{Server: "S", Job: "site"}, {Server: "S"}}})
 	b.Commit(record(1))
+	b.Commit(&Record{Subjects: []alert.Subject{{Server: "S", JobID: id("job", 1)}}})
 	b.Close()
 	subjects, _, _, _ := open(t, path, "a", "b").State()
-	if text, _ := json.Marshal(subjects); len(subjects) != 2 {
+	text, _ := json.Marshal(subjects)
+	if len(subjects) != 3 || !slices.ContainsFunc(subjects, func(s alert.Subject) bool { return s.JobID == uuid.Nil && s.Job == "" }) {
 		t.Errorf("%s", text)
 	}
 }

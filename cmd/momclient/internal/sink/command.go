@@ -62,7 +62,7 @@ func runCommand(ctx context.Context, command string, a *alert.Alert) error {
 func environment(a *alert.Alert) []string {
 	var env []string
 	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "MOM_") {
+		if !strings.HasPrefix(variable, "MOM_TOKEN=") {
 			env = append(env, variable)
 		}
 	}
