@@ -244,17 +244,20 @@ func TestNotifyKilled(t *testing.T) {
 }
 
 // TestNotifyAtEnd delivers the message about the run for which the monitor has waited
-// before the monitor ends.
+// before the monitor ends. The command that gets it ignores no signals.
 func TestNotifyAtEnd(t *testing.T) {
 	t.Parallel()
 	srv, addr := serveHere(t, momserver.Config{})
-	r := newReceiver(t)
-	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-exit-when-done", "-job", "site", "-notify", r.URL, "-notify", "http://127.0.0.1:1/")
+	r, file := newReceiver(t), filepath.Join(t.TempDir(), "signals")
+	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-exit-when-done", "-job", "site", "-notify", r.URL, "-notify", "http://127.0.0.1:1/", "-notify", ": > '"+file+"'; kill -PIPE $$; echo it lives >> '"+file+"'")
 	monitor.says("connected")
 	oneRun(t, srv, "site", errors.New("bad"))
 	monitor.exits(1)
 	if m := r.messages(); len(m) != 1 || m[0].kind() != "failed" || m[0].Data.Text != "site failed: bad ("+addr+")" {
 		t.Errorf("%+v", m)
+	}
+	if text, err := os.ReadFile(file); err != nil || len(text) > 0 {
+		t.Errorf("%s %v", text, err)
 	}
 }
 

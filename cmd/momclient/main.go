@@ -32,7 +32,9 @@ const (
 const grace = 3 * time.Second
 
 func main() {
-	signal.Ignore(syscall.SIGPIPE) // a write to a closed stdout returns an error, and the program ends quietly
+	// A write to a closed stdout returns an error, and the program ends quietly. The
+	// signal is not ignored, because a command of -notify would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signals = append(signals, syscall.SIGHUP)
