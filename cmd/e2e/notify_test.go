@@ -252,7 +252,7 @@ func TestNotifyAtEnd(t *testing.T) {
 	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-exit-when-done", "-job", "site", "-notify", r.URL, "-notify", "http://127.0.0.1:1/", "-notify", ": > '"+file+"'; kill -PIPE $$; echo it lives >> '"+file+"'")
 	monitor.says("connected")
 	oneRun(t, srv, "site", errors.New("bad"))
-	monitor.exits(1)
+	monitor.exits(1, "http://127.0.0.1:1 was not told: messages that are lost, because there is no -cursor: 1")
 	if m := r.messages(); len(m) != 1 || m[0].kind() != "failed" || m[0].Data.Text != "site failed: bad ("+addr+")" {
 		t.Errorf("%+v", m)
 	}
@@ -358,7 +358,7 @@ func TestReceiverDown(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	monitor.signal(syscall.SIGTERM)
-	monitor.exits(0)
+	monitor.exits(0, late.URL+" was not told: messages that wait for the next monitor with this -cursor: 21")
 	late.mu.Lock()
 	late.answer = nil
 	late.mu.Unlock()

@@ -131,6 +131,24 @@ func (r *recording) stop(why error, grace time.Duration) error {
 	return err
 }
 
+// left says for each receiver which messages the end of the monitor has left.
+func (r *recording) left() (lines []string) {
+	if r == nil {
+		return nil
+	}
+	for _, s := range r.notifier.Status() {
+		if s.Waiting == 0 {
+			continue
+		}
+		what := "are lost, because there is no -cursor"
+		if r.c.cursor != "" {
+			what = "wait for the next monitor with this -cursor"
+		}
+		lines = append(lines, fmt.Sprintf("%s was not told: messages that %s: %d", s.Receiver, what, s.Waiting))
+	}
+	return lines
+}
+
 func (r *recording) close() {
 	if r != nil {
 		r.box.Close()

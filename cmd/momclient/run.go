@@ -164,6 +164,10 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 	if m.watch != nil {
 		m.watch.Stop()
 		m.watch.Summarize(stdout)
+		m.log = m.stderr
+	}
+	for _, line := range m.recording.left() {
+		m.note(line)
 	}
 	return m.exit(err)
 }
