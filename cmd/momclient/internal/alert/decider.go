@@ -1,6 +1,8 @@
 package alert
 
 import (
+	"bytes"
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -349,7 +351,9 @@ func (l *link) settled(now time.Time) bool {
 
 // sorted returns the subjects in a fixed order.
 func (d *Decider) sorted() []*Subject {
-	return slices.SortedFunc(maps.Values(d.subjects), func(a, b *Subject) int { return a.First.Compare(b.First) })
+	return slices.SortedFunc(maps.Values(d.subjects), func(a, b *Subject) int {
+		return cmp.Or(a.First.Compare(b.First), cmp.Compare(a.Job, b.Job), bytes.Compare(a.JobID[:], b.JobID[:]))
+	})
 }
 
 // look tells what is to be told about the subject.
