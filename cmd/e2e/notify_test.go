@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -259,6 +260,38 @@ func TestNotifyAtEnd(t *testing.T) {
 	if text, err := os.ReadFile(file); err != nil || len(text) > 0 {
 		t.Errorf("%s %v", text, err)
 	}
+}
+
+// TestNotifyPing tells a dead man's switch of the beginning and the end of a run.
+func TestNotifyPing(t *testing.T) {
+	t.Parallel()
+	srv, addr := serveHere(t, momserver.Config{})
+	var mu sync.Mutex // guards got
+	var got []string
+	check := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, r.Method+" "+r.URL.Path)
+	}))
+	defer check.Close()
+	monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-job", "site", "-notify", check.URL+"/uuid", "-notify-format", "ping")
+	monitor.says("connected")
+	gets := func(want ...string) {
+		t.Helper()
+		monitor.eventually(strings.Join(want, ", "), func() bool { mu.Lock(); defer mu.Unlock(); return slices.Equal(got, want) })
+	}
+	oneRun(t, srv, "docs", errors.New("bad"))
+	j, err := srv.StartJob(jobID("site"), wire.InitializeData{Name: "site"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gets("POST /uuid/start")
+	if err := j.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	gets("POST /uuid/start", "POST /uuid")
+	oneRun(t, srv, "site", errors.New("bad"))
+	gets("POST /uuid/start", "POST /uuid", "POST /uuid/fail")
 }
 
 // TestRunLostMeanwhile kills the server in the middle of a run while there is no
