@@ -74,8 +74,9 @@ func (m *Mirror) newRun() *run {
 // Run mirrors once. The error says why the run ended early. If the run went on
 // after errors, the error is nil and the Result is not Clean.
 //
-// A run that finds nothing to do is published only if it is the first one, or
-// if the last one that was published is Options.ReportIdle ago.
+// A run that finds nothing to do is published only if it is the first one, if the
+// one before failed, or if the last one that was published is Options.ReportIdle
+// ago.
 func (m *Mirror) Run(ctx context.Context) (Result, error) {
 	r := m.newRun()
 	defer r.close()
@@ -108,10 +109,11 @@ func (m *Mirror) Run(ctx context.Context) (Result, error) {
 		}
 		return err
 	})
-	m.reported = time.Now()
 	m.told = r.told
+	m.reported = time.Time{} // so that the end of a failure is published, even if nothing is left to do
 	if err == nil && r.result.Clean() {
-		m.last = time.Now().UTC()
+		m.reported = time.Now()
+		m.last = m.reported.UTC()
 	}
 	return r.result, err
 }

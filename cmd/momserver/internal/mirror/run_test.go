@@ -274,6 +274,13 @@ func TestQuiet(t *testing.T) {
 		t.Error("an empty source is not an error")
 	}
 	wantFailure(t, p.events(), wire.ExportingError, "/site", "the source is empty, and the destination is not")
+	plant(t, p.src, dir("d").at(longAgo.Add(1)), file("d/new", "n")) // as it was
+	if result, events := run(t.Context()); result.Silent || events[len(events)-1].Outcome() != wire.Succeeded {
+		t.Errorf("the end of a failure: %+v", result)
+	}
+	if result, events := run(t.Context()); !result.Silent || len(events) > 0 {
+		t.Errorf("%+v", result)
+	}
 }
 
 // TestDryRun changes nothing, says what would be copied and deleted, and publishes
