@@ -36,7 +36,7 @@ func sizesOf(srv *momserver.Server) (n sizes) {
 	locked(hist, func() {
 		runs := field(hist, "runs")
 		n.runs = field(runs, "byID").Len()
-		n.ends = field(field(runs, "head"), "events").Len() + field(field(runs, "tail"), "events").Len()
+		n.ends = int(field(field(runs, "head"), "n").Int() + field(field(runs, "tail"), "n").Int())
 	})
 	return n
 }

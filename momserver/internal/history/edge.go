@@ -1,51 +1,70 @@
 package history
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
-// ref is where an edge has the event of a run, or of a job.
+// ref is where an edge has the event of a run.
 type ref struct {
 	e  *event // nil for none; its data lies in the cache while the event is there, and in a copy afterwards
 	at int    // index in the edge's lists
 }
 
 // edge holds the latest event of each run that is unfinished at one edge of the
-// cache, the head or the tail; or the latest event of each job. The pointers
-// lie in one piece and in no order, so that taking a snapshot under the
-// history's lock is copying memory.
+// cache, the head or the tail. The pointers lie in one piece, in the order of the
+// events, so that taking a snapshot under the history's lock is copying memory, and
+// no snapshot has to be sorted. Events that have been replaced or removed leave
+// gaps, which are closed when there are as many gaps as events.
 type edge struct {
-	events []*event // each is replaced, never changed, because a snapshot holds it too
+	n      int      // events
+	events []*event // nil for a gap; each is replaced, never changed, because a snapshot holds it too
 	refs   []*ref   // the ref of each event
 }
 
-// set makes e the latest event of r's run or job.
+// minGaps is how many gaps an edge may have in any case.
+const minGaps = 64
+
+// set makes e the latest event of r's run. e is newer than all events of the edge,
+// or else another copy of r's event.
 func (g *edge) set(r *ref, e *event) {
-	if r.e == nil {
-		r.at = len(g.events)
-		g.events, g.refs = append(g.events, e), append(g.refs, r)
+	if r.e != nil && r.e.seq == e.seq {
+		r.e, g.events[r.at] = e, e
+		return
 	}
-	r.e, g.events[r.at] = e, e
+	g.clear(r)
+	r.e, r.at = e, len(g.events)
+	g.events, g.refs = append(g.events, e), append(g.refs, r)
+	g.n++
 }
 
-// clear removes r's run or job.
+// clear removes r's run.
 func (g *edge) clear(r *ref) {
 	if r.e == nil {
 		return
 	}
-	last := len(g.events) - 1
-	g.events[r.at], g.refs[r.at] = g.events[last], g.refs[last]
-	g.refs[r.at].at = r.at
-	g.events[last], g.refs[last] = nil, nil
-	g.events, g.refs = g.events[:last], g.refs[:last]
-	r.e = nil
+	g.events[r.at], g.refs[r.at], r.e = nil, nil, nil
+	if g.n--; len(g.events)-g.n > g.n+minGaps {
+		g.events, g.refs = slices.DeleteFunc(g.events, func(e *event) bool { return e == nil }), slices.DeleteFunc(g.refs, func(r *ref) bool { return r == nil })
+		for i, r := range g.refs {
+			r.at = i
+		}
+	}
 }
 
-// snapshot returns the events in no order; see bySeq.
+// snapshot returns the events, with gaps; see closeGaps.
 func (g *edge) snapshot() []*event { return slices.Clone(g.events) }
 
-// bySeq sorts a snapshot. It needs no lock.
-func bySeq(snapshot []*event) {
-	slices.SortFunc(snapshot, func(a, b *event) int { return cmp.Compare(a.seq, b.seq) })
+// closeGaps returns a snapshot without its gaps. It needs no lock.
+func closeGaps(snapshot []*event) []*event {
+	n := 0
+	for _, e := range snapshot {
+		if e != nil {
+			n++
+		}
+	}
+	closed := make([]*event, 0, n)
+	for _, e := range snapshot {
+		if e != nil {
+			closed = append(closed, e)
+		}
+	}
+	return closed
 }

@@ -37,8 +37,8 @@ type History struct {
 
 	// mu guards all below. It is held while one event is encoded and stored, or
 	// two if one run gives way to another; while events leave a full cache; and
-	// while a snapshot is taken, which is one pointer for each unfinished run or
-	// each job. No other lock is taken while it is held.
+	// while a snapshot is taken, which is two pointers at most for each unfinished
+	// run. No other lock is taken while it is held.
 	mu     sync.Mutex
 	closed bool
 	enc    *protocol.EventEncoder

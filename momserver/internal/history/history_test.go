@@ -452,7 +452,7 @@ func TestNothingPinned(t *testing.T) {
 		for _, s := range h.cache.segments {
 			arrays[unsafe.SliceData(s.data)] = cap(s.data)
 		}
-		kept := slices.Concat(h.runs.tail.events, h.runs.head.events, h.jobs.after(uuid.Nil, 1<<20))
+		kept := slices.Concat(closeGaps(h.runs.tail.events), closeGaps(h.runs.head.events), h.jobs.after(uuid.Nil, 1<<20))
 		for _, e := range kept {
 			if e.seq+segmentEvents < h.cache.oldest && pins(e) {
 				t.Fatalf("after event %d: event %d lies in a segment; the oldest in the cache is %d", h.cache.head, e.seq, h.cache.oldest)

@@ -10,46 +10,6 @@ import (
 	"mom.internal/wire"
 )
 
-// TestEnd compares the runs at an end of the cache with those of a map, through
-// random changes, and checks that the end points to nothing else.
-func TestEnd(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
-	var o edge
-	refs := make([]ref, 20)
-	want := make(map[*ref]*event)
-	for i := range 2000 {
-		s := &refs[r.IntN(len(refs))]
-		if r.IntN(2) == 0 {
-			want[s] = &event{seq: uint64(i)}
-			o.set(s, want[s])
-		} else {
-			delete(want, s)
-			o.clear(s)
-		}
-		snapshot := o.snapshot()
-		if len(snapshot) != len(want) || len(o.refs) != len(want) {
-			t.Fatalf("%d events of %d runs; want %d", len(snapshot), len(o.refs), len(want))
-		}
-		for i := range refs {
-			s := &refs[i]
-			if s.e != want[s] || s.e != nil && (o.events[s.at] != s.e || o.refs[s.at] != s) {
-				t.Fatalf("run %d has %v; want %v", i, s.e, want[s])
-			}
-		}
-		for _, e := range o.events[len(o.events):cap(o.events)] {
-			if e != nil {
-				t.Fatal("it keeps an event of a run that has been taken out")
-			}
-		}
-		bySeq(snapshot)
-		if !slices.IsSortedFunc(snapshot, func(a, b *event) int { return int(a.seq) - int(b.seq) }) {
-			t.Fatal("the snapshot is in no order")
-		}
-	}
-}
-
 // TestLongestSilentGoesFirst: the job that has been silent longest is dropped
 // first, whether others are new or have a further event.
 func TestLongestSilentGoesFirst(t *testing.T) {

@@ -49,7 +49,7 @@ func (h *History) Begin(from wire.From, cursor wire.Cursor, renew bool) (Positio
 		p.snapshot = edge.snapshot()
 	}
 	h.mu.Unlock()
-	bySeq(p.snapshot)
+	p.snapshot = closeGaps(p.snapshot)
 	return p, err
 }
 
@@ -100,7 +100,7 @@ func (h *History) skip(p *Position) {
 	p.snapshot = h.runs.tail.snapshot()
 	h.mu.Unlock()
 	p.Missed += missed
-	bySeq(p.snapshot)
+	p.snapshot = closeGaps(p.snapshot)
 }
 
 // locate returns the position where a subscription begins, and the edge of

@@ -64,7 +64,7 @@ func (r *runs) gaveWay(id uuid.UUID) bool {
 }
 
 // unfinished returns how many runs are unfinished at the head.
-func (r *runs) unfinished() int { return len(r.head.events) }
+func (r *runs) unfinished() int { return r.head.n }
 
 // get returns the state of a run, and makes it if there is none.
 func (r *runs) get(id uuid.UUID) *runState {
