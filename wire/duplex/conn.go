@@ -41,6 +41,10 @@ type ConnConfig struct {
 // Neither a call nor a reply waits for the network: both go to an outbox, which
 // has a writer goroutine. A Conn ends once, with one error: the first.
 type Conn struct {
+	// OnCall, if not nil, is called before each call is decoded, with the number of
+	// its bytes. The connection is not read until it returns. It is set before Serve.
+	OnCall func(bytes int)
+
 	// OnReplied, if not nil, is called after each call that was served: its reply
 	// has been encoded, and the memory of the reply may be used again. It is set
 	// before Serve.

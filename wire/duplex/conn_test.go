@@ -378,21 +378,29 @@ func TestConnBorrows(t *testing.T) {
 	})
 }
 
-// TestConnOnReplied: the function is called after each call, when its reply has
-// been encoded.
-func TestConnOnReplied(t *testing.T) {
+// TestConnHooks: OnCall is called before each call, with its size, and OnReplied
+// after it, when its reply has been encoded.
+func TestConnHooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		na, nb := net.Pipe()
 		a, b := NewConn(na, testConfig), NewConn(nb, testConfig)
 		k, answered := new(keeper), 0
 		b.OnReplied = func() { answered++ }
+		announced := 0
+		b.OnCall = func(bytes int) {
+			if bytes < 1000 || bytes > 1200 || len(k.kept) != announced {
+				t.Errorf("told of %d bytes when %d calls were served", bytes, len(k.kept))
+			}
+			announced++
+		}
 		go a.Serve("", nil)
 		go b.Serve("Test", k)
 		for i := range 3 {
-			a.Call(context.Background(), "Test.Keep", &[]byte{1}, new([]byte))
+			args := make([]byte, 1000)
+			a.Call(context.Background(), "Test.Keep", &args, new([]byte))
 			synctest.Wait()
-			if answered != i+1 || len(k.kept) != i+1 {
-				t.Errorf("told of %d answers to %d calls", answered, len(k.kept))
+			if answered != i+1 || announced != i+1 || len(k.kept) != i+1 {
+				t.Errorf("told of %d calls and %d answers to %d calls", announced, answered, len(k.kept))
 			}
 		}
 		for _, c := range []*Conn{a, b} {

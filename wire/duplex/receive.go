@@ -62,7 +62,13 @@ func (c *Conn) takeCall(payload []byte) error {
 // that no frame that has been read ahead is served.
 func (c *Conn) serveCall(call []byte) error {
 	c.waitTurn()
-	err := c.calls.serve(call)
+	if c.OnCall != nil {
+		c.OnCall(len(call))
+	}
+	err := c.Err() // if the connection has ended meanwhile, nobody waits for the reply
+	if err == nil {
+		err = c.calls.serve(call)
+	}
 	if c.OnReplied != nil {
 		c.OnReplied()
 	}
