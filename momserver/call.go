@@ -42,9 +42,9 @@ func (s *sender) call(sub *subscriber, method string, args any, bytes int, goodb
 	s.calls[sub.callbackConn.Client().Go(method, args, reply, s.replies)] = c
 }
 
-// takeReplies handles all replies that have come.
-func (s *sender) takeReplies() {
-	for {
+// takeReplies handles replies that have come, at most so many.
+func (s *sender) takeReplies(most int) {
+	for range most {
 		select {
 		case reply := <-s.replies:
 			s.handleReply(reply)
@@ -88,7 +88,7 @@ func (s *sender) handleReply(reply *rpc.Call) {
 // comes first, because a client that unsubscribes and closes lets the calls to
 // it fail.
 func (s *sender) dropForError(sub *subscriber, err error) {
-	s.runPosted()
+	s.runRequest(sub)
 	var end *wire.Error
 	if errors.As(sub.callbackConn.Err(), &end) {
 		reason, detail := reasonFor(end)
@@ -136,9 +136,14 @@ func (s *sender) dropUnanswered(now time.Time) {
 	}
 }
 
-// sendHeartbeats calls the subscribers that have not been called for Heartbeat.
+// sendHeartbeats calls subscribers that have not been called for Heartbeat, at most
+// maxAtOnce.
 func (s *sender) sendHeartbeats(now time.Time) {
-	for el := s.heartbeats.Front(); el != nil; el = s.heartbeats.Front() {
+	for range maxAtOnce {
+		el := s.heartbeats.Front()
+		if el == nil {
+			return
+		}
 		sub := el.Value.(*subscriber)
 		if now.Sub(sub.lastCall) < s.cfg.Heartbeat {
 			return

@@ -64,44 +64,59 @@ func (s *sender) postDrain() {
 	s.wake()
 }
 
-// runPosted runs what was posted.
+// runPosted runs the requests that were posted first, at most maxAtOnce. It wakes
+// the sender if there are more.
 func (s *sender) runPosted() {
 	s.mu.Lock()
-	posted, drain := s.posted, s.drainPosted
-	s.posted = nil
+	n := min(len(s.posted), maxAtOnce)
+	posted := s.posted[:n]
+	for _, sub := range posted {
+		sub.request.queued = false
+	}
+	if s.posted = s.posted[n:]; len(s.posted) == 0 {
+		s.posted = nil
+	}
+	more, drain := s.posted != nil, s.drainPosted
 	s.mu.Unlock()
 	for _, sub := range posted {
-		s.mu.Lock()
-		r := sub.request
-		sub.request = request{}
-		s.mu.Unlock()
-		if r.join {
-			s.subs[sub] = struct{}{}
-			sub.lastCall = time.Now()
-			sub.lastProgress = sub.lastCall
-			sub.heartbeatEntry = s.heartbeats.PushBack(sub)
-			s.interests.add(sub)
-			s.trackSnapshot(sub, 0)
-			s.enqueue(sub)
-		}
-		if r.credit != (protocol.Credit{}) {
-			sub.credit = sub.credit.Max(r.credit)
-			s.enqueue(sub)
-		}
-		if r.revoked != nil && sub.revoked == nil {
-			sub.revoked = r.revoked
-		}
-		if sub.revoked != nil && (r.join || r.revoked != nil) {
-			s.sayRevoked(sub)
-		}
-		if r.drop {
-			s.drop(sub, r.reason, r.detail)
-		}
+		s.runRequest(sub)
 	}
-	if drain && !s.draining {
-		s.draining = true
+	if more {
+		s.wake()
+	} else if drain && !s.draining {
+		s.draining, s.drainEnds = true, time.Now().Add(maxDrain*s.cfg.CallTimeout)
 		for sub := range s.subs {
 			sub.lastProgress = time.Now()
 		}
+	}
+}
+
+// runRequest runs the request about a subscriber, if there is one.
+func (s *sender) runRequest(sub *subscriber) {
+	s.mu.Lock()
+	r := sub.request
+	sub.request = request{queued: r.queued}
+	s.mu.Unlock()
+	if r.join {
+		s.subs[sub] = struct{}{}
+		sub.lastCall = time.Now()
+		sub.lastProgress = sub.lastCall
+		sub.heartbeatEntry = s.heartbeats.PushBack(sub)
+		s.interests.add(sub)
+		s.trackSnapshot(sub, 0)
+		s.enqueue(sub)
+	}
+	if r.credit != (protocol.Credit{}) {
+		sub.credit = sub.credit.Max(r.credit)
+		s.enqueue(sub)
+	}
+	if r.revoked != nil && sub.revoked == nil {
+		sub.revoked = r.revoked
+	}
+	if sub.revoked != nil && (r.join || r.revoked != nil) {
+		s.sayRevoked(sub)
+	}
+	if r.drop {
+		s.drop(sub, r.reason, r.detail)
 	}
 }

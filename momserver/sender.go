@@ -2,6 +2,7 @@ package momserver
 
 import (
 	"container/list"
+	"fmt"
 	"net/rpc"
 	"sync"
 	"sync/atomic"
@@ -55,7 +56,8 @@ type sender struct {
 	snapshotEvents int              // that have not been sent
 
 	draining   bool
-	nextGiveUp time.Time // while draining: when a subscriber will have made no progress for CallTimeout; zero for never
+	drainEnds  time.Time // while draining: when those that are left are dropped
+	nextGiveUp time.Time // while draining: when a subscriber will have made no progress for CallTimeout, or drainEnds
 	batch      protocol.Batch
 	buf        []byte // of the batch; used again when the call has been encoded
 }
@@ -91,9 +93,9 @@ func (s *sender) run() {
 			s.runPosted()
 		case reply := <-s.replies:
 			s.handleReply(reply)
-			s.takeReplies()
+			s.takeReplies(maxAtOnce)
 		case <-timer.C:
-			s.takeReplies()
+			s.takeReplies(len(s.replies))
 			s.dropUnanswered(time.Now())
 			s.sendHeartbeats(time.Now())
 		case <-s.stop:
@@ -104,6 +106,11 @@ func (s *sender) run() {
 		s.sayGoodbyes()
 	}
 }
+
+// maxAtOnce bounds the requests, the replies and the heartbeats that the sender
+// handles in one turn. The others wait for the next, because many subscribers may
+// have some at the same moment.
+const maxAtOnce = 64
 
 // wake makes the sender look for new events and for posted requests.
 func (s *sender) wake() {
@@ -129,7 +136,8 @@ func (s *sender) deliver() {
 }
 
 // pushSome pushes to the subscribers at the front of a queue, until it has looked
-// at about most events. A subscriber that gets nothing counts as an event.
+// at about most events. A subscriber that gets nothing counts as an event, and a
+// call as callLooks.
 func (s *sender) pushSome(q *queue, most int) {
 	for looked := 0; looked < most && q.len() > 0 && !s.throttled; {
 		looked += 1 + s.push(q.pop())
@@ -141,6 +149,10 @@ func (s *sender) pushSome(q *queue, most int) {
 // sent.
 const maxLook = 512
 
+// callLooks is how many events the sender could look at in the time that a call
+// takes.
+const callLooks = 256
+
 // maxReadyLooks and maxCatchUpLooks are about how many events the sender looks at
 // in one turn for the subscribers that need one batch, and for those that need
 // more. Between two turns it takes replies and sends heartbeats.
@@ -149,17 +161,23 @@ const (
 	maxCatchUpLooks = 4 * maxLook
 )
 
-// enqueue makes deliver look at a subscriber, unless it is caught up.
+// enqueue makes deliver look at a subscriber, unless it is caught up. One that is
+// far behind comes after the others, however little its client takes at a time.
 func (s *sender) enqueue(sub *subscriber) {
-	if !sub.queued && !sub.caughtUp && !sub.dropped {
-		sub.queued = true
+	switch {
+	case sub.queued || sub.caughtUp || sub.dropped:
+		return
+	case sub.at.GivenUp() || sub.at.SnapshotLeft() > maxLook || sub.at.Next+maxLook < s.scanned.Next:
+		s.catchingUp.push(sub)
+	default:
 		s.ready.push(sub)
 	}
+	sub.queued = true
 }
 
 // push sends one batch to a subscriber if there is one to send, the client has
 // given credit, and the window is open. It returns the number of events that it
-// looked at.
+// looked at, with callLooks for a call.
 func (s *sender) push(sub *subscriber) (looked int) {
 	sub.queued = false
 	if sub.dropped {
@@ -169,7 +187,8 @@ func (s *sender) push(sub *subscriber) (looked int) {
 	if !sub.sendable(last) || !s.windowOpen(sub) {
 		sub.updateFigures(0, 0)
 	} else {
-		looked = s.notify(sub, false)
+		calls := s.callsInFlight
+		looked = s.notify(sub, false) + callLooks*(s.callsInFlight-calls)
 	}
 	if sub.sendable(last) && (s.windowOpen(sub) || s.throttled) {
 		sub.queued = true
@@ -302,29 +321,44 @@ func (s *sender) drop(sub *subscriber, why Reason, detail string) {
 
 // dropAll drops every subscriber when the server closes.
 func (s *sender) dropAll() {
-	s.runPosted() // drops also the subscribers that are about to join
+	s.mu.Lock()
+	posted := s.posted
+	s.posted = nil
+	s.mu.Unlock()
+	for _, sub := range posted { // drops also the subscribers that are about to join
+		s.runRequest(sub)
+	}
 	for sub := range s.subs {
 		s.drop(sub, ReasonShutdown, "the server closed")
 	}
 }
 
+// maxDrain bounds the time for draining, in times of Config.CallTimeout: five
+// minutes by default.
+const maxDrain = 60
+
 // sayGoodbyes, while the sender drains, says goodbye to each subscriber that
 // has everything, and to each that has made no progress for CallTimeout: no
-// event was sent to it, and it acknowledged none. It closes drained when no
-// subscriber is left.
+// event was sent to it, and it acknowledged none. At drainEnds it drops those that
+// are left, so that no subscriber prolongs a Shutdown by a little progress now and
+// then. It closes drained when no subscriber is left.
 func (s *sender) sayGoodbyes() {
 	if !s.draining {
 		return
 	}
 	head, now := s.hist.Head(), time.Now()
-	s.nextGiveUp = time.Time{}
+	s.nextGiveUp = s.drainEnds
 	for sub := range s.subs {
 		s.advance(sub)
+		if !now.Before(s.drainEnds) {
+			s.drop(sub, ReasonShutdown, fmt.Sprintf("it was not sent %d events within %d times %v (Config.CallTimeout) while the server shut down", sub.unsentEvents(head), maxDrain, s.cfg.CallTimeout))
+			continue
+		}
 		due := sub.lastProgress.Add(s.cfg.CallTimeout)
 		switch {
 		case (sub.acknowledgedAll(head) || !now.Before(due)) && s.windowOpen(sub):
 			s.sayGoodbye(sub, head)
-		case now.Before(due) && (s.nextGiveUp.IsZero() || due.Before(s.nextGiveUp)):
+		case now.Before(due) && due.Before(s.nextGiveUp):
 			s.nextGiveUp = due
 		} // otherwise its window is closed or its goodbye has been sent, so a reply or a timeout comes next
 	}

@@ -165,7 +165,7 @@ func TestStarved(t *testing.T) {
 	}
 	connA.Close(wire.Errorf(wire.Lost, "it closed the connection"))
 	for b.isNew { // until net/rpc has returned the call
-		s.takeReplies()
+		s.takeReplies(1)
 		s.deliver()
 	}
 	if s.throttled || s.callsInFlight != 1 || len(b.unanswered) != 1 {
@@ -232,7 +232,7 @@ func TestIdleNotVisited(t *testing.T) {
 		t.Fatalf("%d subscribers are awake", s.ready.len())
 	}
 	s.deliver()
-	s.draining = true
+	s.draining, s.drainEnds = true, time.Now().Add(time.Hour)
 	if s.sayGoodbyes(); other.unsentEvents(3) != 0 {
 		t.Errorf("while draining it lacks %d events", other.unsentEvents(3))
 	}
@@ -421,8 +421,77 @@ func TestTurn(t *testing.T) {
 	if n := s.ready.len(); n != 3 {
 		t.Fatalf("%d subscribers are ready", n)
 	}
-	if s.pushSome(&s.ready, 2); s.ready.len() != 1 {
+	if s.pushSome(&s.ready, callLooks+2); s.ready.len() != 1 {
 		t.Errorf("%d subscribers are left", s.ready.len())
+	}
+}
+
+// TestAtOnce: a turn of the sender handles a bounded number of requests, replies
+// and heartbeats, however many subscribers have some at the same moment.
+func TestAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = maxAtOnce + 10
+		srv := New(Config{Heartbeat: time.Second})
+		s := srv.sender
+		var subs []*subscriber
+		for range n {
+			sub, _ := testSubscriber(t, srv, 0)
+			subs = append(subs, sub)
+		}
+		beat := func() (calls int) {
+			s.sendHeartbeats(time.Now())
+			for _, sub := range subs {
+				calls += len(sub.unanswered)
+			}
+			return calls
+		}
+		time.Sleep(time.Second)
+		if first, both := beat(), beat(); first != maxAtOnce || both != n {
+			t.Errorf("%d heartbeats in a turn, and %d in two; want %d and %d", first, both, maxAtOnce, n)
+		}
+		for _, sub := range subs {
+			s.replies <- &rpc.Call{Error: rpc.ServerError("no")}
+			s.postDrop(sub, ReasonUnsubscribed, "it unsubscribed")
+		}
+		if s.takeReplies(maxAtOnce); len(s.replies) != n-maxAtOnce {
+			t.Errorf("%d replies are left", len(s.replies))
+		}
+		<-s.bell
+		if s.runPosted(); len(s.subs) != n-maxAtOnce || len(s.bell) != 1 {
+			t.Errorf("%d subscribers are left, and the bell was rung %d times", len(s.subs), len(s.bell))
+		}
+		s.postDrain()
+		if s.runPosted(); len(s.subs) != 0 || !s.draining {
+			t.Errorf("%d subscribers are left; draining: %v", len(s.subs), s.draining)
+		}
+	})
+}
+
+// TestFarBehind: a subscriber that is far behind comes after the others, as do
+// those with a long snapshot or none, even if its client takes one event at a time.
+func TestFarBehind(t *testing.T) {
+	srv := New(Config{})
+	s := srv.sender
+	near, _ := testSubscriber(t, srv, 0)
+	far, _ := testSubscriber(t, srv, 0)
+	s.deliver()
+	publishMore(t, srv.hist, uuid.UUID{1}, maxLook+1)
+	near.at.Next = 2
+	s.deliver()
+	for _, sub := range []*subscriber{far, near} {
+		sub.credit.Events = 1
+		s.enqueue(sub)
+	}
+	if s.ready.len() != 1 || s.ready.subs[0] != near || s.catchingUp.len() != 1 {
+		t.Errorf("%d are ready, and %d catching up", s.ready.len(), s.catchingUp.len())
+	}
+	s.deliver()
+	for i := range maxLook + 1 {
+		publishMore(t, srv.hist, uuid.UUID{2, byte(i), byte(i >> 8)}, 1)
+	}
+	testSubscriber(t, srv, 1)
+	if s.ready.len() != 0 || s.catchingUp.len() != 1 {
+		t.Errorf("with a snapshot %d are ready, and %d catching up", s.ready.len(), s.catchingUp.len())
 	}
 }
 

@@ -160,19 +160,32 @@ func TestShutdownWithoutProgress(t *testing.T) {
 }
 
 // TestShutdownWithProgress: a subscriber that makes progress, however slowly,
-// gets everything.
+// gets everything, unless it prolongs the Shutdown for too long.
 func TestShutdownWithProgress(t *testing.T) {
+	for _, tc := range []struct{ events, got int }{{58, 58}, {60, 60}, {100, 60}} {
+		testShutdownWithProgress(t, tc.events, tc.got)
+	}
+}
+
+func testShutdownWithProgress(t *testing.T, events, got int) {
 	harness.Serve(t, momserver.Config{CallTimeout: 5 * time.Second, Heartbeat: protocol.MaxHeartbeat}, func(s *harness.Server) {
-		s.PublishN(100)
+		s.PublishN(events)
 		slow := &rawClient{delay: 5*time.Second - time.Nanosecond, room: 1}
 		subscribe(s, slow, protocol.SubscribeArgs{From: wire.FromOldest, Credit: protocol.Credit{Events: 1, Bytes: 1 << 40}})
 		start := time.Now()
 		if err := s.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
-		if took := time.Since(start); took != 101*slow.delay || slow.events != 100 { // each event, and the goodbye
-			t.Errorf("%d events in %v", slow.events, took)
+		want := min(time.Duration(events+1)*slow.delay, 300*time.Second) // each event, and the goodbye
+		if took := time.Since(start); took != want || slow.events != got {
+			t.Errorf("%d of %d events in %v; want %d in %v", slow.events, events, took, got, want)
 		}
+		if events == 100 {
+			if d := s.Stats().Dropped[0]; d.Reason != momserver.ReasonShutdown || d.Detail != "it was not sent 39 events within 60 times 5s (Config.CallTimeout) while the server shut down" {
+				t.Errorf("dropped for %v: %s", d.Reason, d.Detail)
+			}
+		}
+		time.Sleep(time.Minute)
 	})
 }
 
