@@ -53,7 +53,8 @@ func (s *Server) Serve(l net.Listener) error {
 		nc, err := l.Accept()
 		if err == nil {
 			delay = 0
-			if !s.admit(newClientConn(s, nc)) {
+			c := newClientConn(s, nc)
+			if !s.admit(c) {
 				nc.Close()
 			}
 			continue
@@ -271,7 +272,7 @@ func (c *clientConn) serve() {
 	}
 	sv := newService(c.srv, conn, id)
 	defer c.expireAt(id.expires, sv)()
-	conn.OnReplied = sv.releasePage
+	conn.OnCall, conn.OnReplied = sv.beginCall, sv.endCall
 	err = conn.Serve(protocol.ServerService, sv)
 	sv.end(err)
 	log.Debug("momserver: connection ended", "error", err)

@@ -229,19 +229,21 @@ func holdsMaxRunSilence(t *testing.T) {
 }
 
 // holdsMaxFilterItems bounds the jobs in all filters, and those of one address to a
-// quarter, but to no less than one filter may have. The end of a subscription makes
-// room.
+// quarter, but to no less than one filter may have. A long name counts as several.
+// The end of a subscription makes room.
 func holdsMaxFilterItems(t *testing.T) {
 	of := func(ids, names int) momclient.Options {
 		return momclient.Options{Filter: wire.Filter{Jobs: make([]uuid.UUID, ids), Names: make([]string, names)}}
 	}
+	long := of(1024, 1000)
+	long.Filter.Names[0] = strings.Repeat("x", 500*64)
 	for _, tc := range []struct {
 		bound int
 		first momclient.Options
 		over  int // items past the bound or the share
 	}{
 		{10, of(3, 4), 4},
-		{8192, of(1024, 1000), 25},
+		{8192, long, 2048 + 1024 - 1024 - 1000 - 500 + 1},
 		{40_000, of(1024, 1024), 0},
 	} {
 		harness.Serve(t, momserver.Config{MaxFilterItems: tc.bound}, func(s *harness.Server) {

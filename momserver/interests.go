@@ -2,6 +2,7 @@ package momserver
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -9,12 +10,24 @@ import (
 	"mom.internal/wire/protocol"
 )
 
-// interests finds the caught-up subscribers that take an event, without
-// visiting the others. The sender's goroutine owns it.
+// interests finds the caught-up subscribers that take an event, without visiting
+// the others.
 type interests struct {
-	jobs    map[uuid.UUID]*jobEntry // the first entry of each list, by the ID of a job
-	names   map[string]*jobEntry    // the same, by the name of a job
-	classes []*class                // of the subscribers that are in no list
+	mu    sync.Mutex               // guards the two maps and their lists; never held for more than linkStep entries while subscribers come and go
+	jobs  map[uuid.UUID]*jobTakers // by the ID of a job
+	names map[string]*jobTakers    // by the name of a job
+
+	classes []class // of the subscribers that are in no list; the sender's goroutine owns it
+}
+
+// jobTakers are the subscribers that take events of one job, in a list for each
+// set of classes of events.
+type jobTakers struct{ lists []jobList }
+
+// jobList is a list of subscribers that take the same classes of events.
+type jobList struct {
+	takes history.Classes
+	first *jobEntry
 }
 
 // jobEntry is one subscriber in the list of those that take events of one job.
@@ -26,7 +39,11 @@ type jobEntry struct {
 // class holds the subscribers that take events of every job, and the same
 // classes of them.
 type class struct {
-	takes    history.Classes
+	takes history.Classes
+	*classMembers
+}
+
+type classMembers struct {
 	members  int           // caught up or not
 	caughtUp []*subscriber // each at its membership.index
 }
@@ -34,41 +51,73 @@ type class struct {
 // membership is a subscriber's part of interests: its class, or else its
 // entries in the lists of jobs.
 type membership struct {
-	class *class
+	class *classMembers
 	index int // in class.caughtUp
 	jobs  []jobEntry
 	names []jobEntry
 }
 
 func newInterests() interests {
-	return interests{jobs: make(map[uuid.UUID]*jobEntry), names: make(map[string]*jobEntry)}
+	return interests{jobs: make(map[uuid.UUID]*jobTakers), names: make(map[string]*jobTakers)}
+}
+
+// linkStep is how many jobs are linked or unlinked while the sender may have to
+// wait.
+const linkStep = 64
+
+// link puts a subscriber into the lists of its jobs. The goroutine of the
+// subscriber's connection does that before the subscriber joins the sender, and
+// unlinks it when the connection has ended, because a filter may name many jobs.
+func (in *interests) link(sub *subscriber) {
+	if set := sub.Jobs(); set != nil {
+		sub.membership.jobs, sub.membership.names = link(&in.mu, &in.jobs, set.IDs, sub), link(&in.mu, &in.names, set.Names, sub)
+	}
+}
+
+// unlink takes a subscriber, which is no longer caught up, out of the lists of its
+// jobs.
+func (in *interests) unlink(sub *subscriber) {
+	if set := sub.Jobs(); set != nil {
+		unlink(&in.mu, &in.jobs, set.IDs, sub.membership.jobs)
+		unlink(&in.mu, &in.names, set.Names, sub.membership.names)
+		in.shrink()
+	}
+}
+
+// shrink frees the memory of empty maps, which do not shrink by themselves.
+func (in *interests) shrink() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.jobs) == 0 {
+		in.jobs = make(map[uuid.UUID]*jobTakers)
+	}
+	if len(in.names) == 0 {
+		in.names = make(map[string]*jobTakers)
+	}
 }
 
 // add adds a subscriber that is not caught up.
 func (in *interests) add(sub *subscriber) {
-	if set := sub.Jobs(); set != nil {
-		sub.membership.jobs, sub.membership.names = link(in.jobs, set.IDs, sub), link(in.names, set.Names, sub)
+	if sub.Jobs() != nil {
 		return
 	}
-	i := slices.IndexFunc(in.classes, func(c *class) bool { return c.takes == sub.Classes })
+	i := slices.IndexFunc(in.classes, func(c class) bool { return c.takes == sub.Classes })
 	if i < 0 {
 		i = len(in.classes)
-		in.classes = append(in.classes, &class{takes: sub.Classes})
+		in.classes = append(in.classes, class{sub.Classes, new(classMembers)})
 	}
-	sub.class = in.classes[i]
+	sub.class = in.classes[i].classMembers
 	sub.class.members++
 }
 
-// remove takes a subscriber out of its lists or its class.
+// remove takes a subscriber out of its class.
 func (in *interests) remove(sub *subscriber) {
 	in.setCaughtUp(sub, false)
-	if set := sub.Jobs(); set != nil {
-		unlink(in.jobs, set.IDs, sub.membership.jobs)
-		unlink(in.names, set.Names, sub.membership.names)
+	if sub.class == nil {
 		return
 	}
 	if sub.class.members--; sub.class.members == 0 {
-		in.classes = slices.DeleteFunc(in.classes, func(c *class) bool { return c == sub.class })
+		in.classes = slices.DeleteFunc(in.classes, func(c class) bool { return c.classMembers == sub.class })
 	}
 }
 
@@ -103,43 +152,92 @@ func (in *interests) eachTaker(def *protocol.Definition, is history.Class, activ
 			}
 		}
 	}
-	for _, first := range [...]*jobEntry{in.jobs[def.JobID()], in.names[def.Name()]} {
-		for i := first; i != nil; i = i.next {
-			if i.sub.caughtUp && i.sub.Takes(def, is) {
-				activate(i.sub)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, takers := range [...]*jobTakers{in.jobs[def.JobID()], in.names[def.Name()]} {
+		for _, list := range takers.all() {
+			if list.takes.Has(is) {
+				for i := list.first; i != nil; i = i.next {
+					if i.sub.caughtUp && i.sub.Takes(def, is) {
+						activate(i.sub)
+					}
+				}
 			}
 		}
 	}
 }
 
-// link puts sub into the list of each key, and returns its entries.
-func link[K comparable](lists map[K]*jobEntry, keys []K, sub *subscriber) []jobEntry {
-	entries := make([]jobEntry, len(keys))
-	for i, key := range keys {
-		first := lists[key]
-		entries[i] = jobEntry{sub: sub, next: first}
-		if first != nil {
-			first.prev = &entries[i]
+// all returns the lists; none for nil.
+func (t *jobTakers) all() []jobList {
+	if t == nil {
+		return nil
+	}
+	return t.lists
+}
+
+// list returns the list of the subscribers that take the classes; nil for none.
+func (t *jobTakers) list(takes history.Classes) *jobList {
+	for i := range t.lists {
+		if t.lists[i].takes == takes {
+			return &t.lists[i]
 		}
-		lists[key] = &entries[i]
+	}
+	return nil
+}
+
+// link puts sub into a list of each key, and returns its entries. It holds mu for
+// linkStep keys at a time.
+func link[K comparable](mu *sync.Mutex, all *map[K]*jobTakers, keys []K, sub *subscriber) []jobEntry {
+	entries := make([]jobEntry, len(keys))
+	some := entries
+	for part := range slices.Chunk(keys, linkStep) {
+		mu.Lock()
+		lists := *all
+		for i, key := range part {
+			takers := lists[key]
+			if takers == nil {
+				takers = new(jobTakers)
+				lists[key] = takers
+			}
+			list := takers.list(sub.Classes)
+			if list == nil {
+				takers.lists = append(takers.lists, jobList{takes: sub.Classes})
+				list = &takers.lists[len(takers.lists)-1]
+			}
+			some[i] = jobEntry{sub: sub, next: list.first}
+			if list.first != nil {
+				list.first.prev = &some[i]
+			}
+			list.first = &some[i]
+		}
+		mu.Unlock()
+		some = some[len(part):]
 	}
 	return entries
 }
 
-// unlink takes the entries out of the lists of their keys.
-func unlink[K comparable](lists map[K]*jobEntry, keys []K, entries []jobEntry) {
-	for i, key := range keys {
-		p := &entries[i]
-		if p.next != nil {
-			p.next.prev = p.prev
+// unlink takes the entries out of the lists of their keys, as link put them in.
+func unlink[K comparable](mu *sync.Mutex, all *map[K]*jobTakers, keys []K, entries []jobEntry) {
+	for part := range slices.Chunk(keys, linkStep) {
+		mu.Lock()
+		lists := *all
+		for i, key := range part {
+			p, takers := &entries[i], lists[key]
+			if p.next != nil {
+				p.next.prev = p.prev
+			}
+			switch {
+			case p.prev != nil:
+				p.prev.next = p.next
+			case p.next != nil:
+				takers.list(p.sub.Classes).first = p.next
+			case len(takers.lists) > 1:
+				takers.lists = slices.DeleteFunc(takers.lists, func(l jobList) bool { return l.takes == p.sub.Classes })
+			default:
+				delete(lists, key)
+			}
 		}
-		switch {
-		case p.prev != nil:
-			p.prev.next = p.next
-		case p.next != nil:
-			lists[key] = p.next
-		default:
-			delete(lists, key)
-		}
+		mu.Unlock()
+		entries = entries[len(part):]
 	}
 }

@@ -49,12 +49,14 @@ func TestInterests(t *testing.T) {
 			f.Severity = wire.Severity(rnd.IntN(3))
 			grant := Grant{AllJobs: rnd.IntN(2) == 0, Jobs: []uuid.UUID{{1}, {2}}, Names: []string{"b"}}
 			sub := &subscriber{Reader: history.NewReader(&f, grant.visible())}
+			in.link(sub)
 			in.add(sub)
 			subs = append(subs, sub)
 		case 1:
 			if len(subs) > 20 {
 				i := rnd.IntN(len(subs))
 				in.remove(subs[i])
+				in.unlink(subs[i])
 				subs[i] = subs[len(subs)-1]
 				subs = subs[:len(subs)-1]
 			}
@@ -90,6 +92,7 @@ func TestInterests(t *testing.T) {
 	}
 	for _, sub := range subs {
 		in.remove(sub)
+		in.unlink(sub)
 		for _, c := range in.classes {
 			for _, other := range c.caughtUp[len(c.caughtUp):cap(c.caughtUp)] {
 				if other != nil {

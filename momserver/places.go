@@ -3,7 +3,7 @@ package momserver
 import (
 	"container/heap"
 	"container/list"
-	"math"
+	"net/netip"
 
 	"mom.internal/wire"
 )
@@ -20,6 +20,7 @@ type addrConns struct {
 	count    int
 	unproven list.List // of *clientConn, the oldest first
 	index    int       // in the heap
+	calls    *pace     // of the clients
 }
 
 // unprovenHeap has the addresses, those with the most unproven connections
@@ -85,7 +86,7 @@ func (s *Server) addPlace(c *clientConn) {
 	s.conns[c] = struct{}{}
 	from := s.perAddr[c.addr]
 	if from == nil {
-		from = new(addrConns)
+		from = &addrConns{calls: newPace(addrCallRate)}
 		s.perAddr[c.addr] = from
 		heap.Push(&s.byUnproven, from)
 	}
@@ -134,8 +135,17 @@ func (s *Server) boundByDescriptors() (limit int, lowered bool) {
 	if s.maxDescriptors >= s.cfg.MaxConns {
 		return limit, false
 	}
-	s.maxConns = s.maxDescriptors
-	share := min(1, float64(s.cfg.MaxConnsPerAddr)/float64(s.cfg.MaxConns))
-	s.maxConnsPerAddr = int(math.Ceil(share * float64(s.maxConns)))
+	s.maxConns, s.maxConnsPerAddr = s.maxDescriptors, s.shareOf(s.maxDescriptors)
 	return limit, true
+}
+
+// callsFrom returns the pace of the calls from an address, or nil if no
+// connection from there has a place.
+func (s *Server) callsFrom(addr netip.Addr) *pace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if from := s.perAddr[addr]; from != nil {
+		return from.calls
+	}
+	return nil
 }

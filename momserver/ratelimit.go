@@ -26,6 +26,29 @@ func (p *rateLimit) take(now time.Time) bool {
 	return true
 }
 
+// pace has things happen perSecond times a second on average, and as many at once,
+// by letting them wait.
+type pace struct {
+	perSecond int
+
+	mu   sync.Mutex // guards next
+	next time.Time  // when the next one may happen, if there have been as many as a second allows
+}
+
+func newPace(perSecond int) *pace { return &pace{perSecond: perSecond} }
+
+// wait returns how long the next one has to wait from now.
+func (p *pace) wait(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.next.Before(now) {
+		p.next = now
+	}
+	wait := p.next.Sub(now) - time.Second
+	p.next = p.next.Add(time.Second / time.Duration(p.perSecond))
+	return wait
+}
+
 // maxCounted bounds the addresses that a windowLimit counts. At the bound, the
 // counts of all addresses restart from zero.
 const maxCounted = 1 << 16
@@ -53,6 +76,15 @@ func (l *windowLimit) allow(addr netip.Addr, now time.Time) bool {
 	}
 	l.counts[addr]++
 	return true
+}
+
+// giveBack no longer counts one that was allowed.
+func (l *windowLimit) giveBack(addr netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.counts[addr] > 0 { // otherwise it was in an earlier window
+		l.counts[addr]--
+	}
 }
 
 // reached reports whether it may not happen at the time now.

@@ -33,6 +33,16 @@ func TestWindowLimit(t *testing.T) {
 	if !l.allow(a, now.Add(-time.Hour)) || !l.allow(b, now.Add(-time.Hour)) {
 		t.Error("a clock that goes back shuts everybody out")
 	}
+	l.giveBack(b) // one of one
+	l.giveBack(netip.MustParseAddr("10.0.0.3"))
+	for i, want := range []bool{true, true, false} {
+		if l.allow(b, now.Add(-time.Hour)) != want {
+			t.Errorf("%d after one was given back: %v", i, !want)
+		}
+	}
+	if len(l.counts) != 2 {
+		t.Errorf("%d addresses are kept; want 2", len(l.counts))
+	}
 }
 
 // TestWindowLimitForgets: the limit forgets addresses rather than grow.
@@ -84,9 +94,9 @@ func TestSourceOf(t *testing.T) {
 	}
 }
 
-// TestPace allows burst uses at once, and then one more each time that its part
+// TestRateLimit allows burst uses at once, and then one more each time that its part
 // of a second has passed.
-func TestPace(t *testing.T) {
+func TestRateLimit(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	p := rateLimit{perSecond: 4, burst: 2}
 	take := func(want string) {
@@ -110,4 +120,18 @@ func TestPace(t *testing.T) {
 	take("+-")
 	now = now.Add(time.Hour)
 	take("++-")
+}
+
+// TestPace lets as many pass at once as a second allows, and lets the others wait.
+func TestPace(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	p := newPace(4)
+	for i, want := range []time.Duration{-1000, -750, -500, -250, 0, 250, 500} {
+		if got := p.wait(now); got != want*time.Millisecond {
+			t.Errorf("%d waits %v; want %v", i, got, want*time.Millisecond)
+		}
+	}
+	if got := p.wait(now.Add(time.Hour)); got != -time.Second {
+		t.Errorf("after an hour one waits %v", got)
+	}
 }

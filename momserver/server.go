@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -45,32 +46,31 @@ type Server struct {
 	failureLimit   windowLimit // of connections that ended before their greeting had succeeded
 	failSpacing    spacing     // of greetings from addresses over failureLimit
 	greetingShares windowLimit // of clients that are let in and have proven nothing
-	turns          *turns      // of TLS handshakes
+	handshakes     *turns      // of TLS; they leave half of the processors to the rest of the program
+	longCalls      *turns      // of clients
 
 	// life ends with Close, and with it the sender, greetings and dial-backs.
 	life    context.Context
 	endLife context.CancelFunc
 	running sync.WaitGroup // every goroutine of the server
 
-	pages pageTurns // of History and Jobs
-
-	mu             sync.Mutex // guards all below; never held while waiting
-	phase          phase
-	senderStarted  bool
-	listeners      map[net.Listener]struct{}
-	conns          map[*clientConn]struct{}
-	perAddr        map[netip.Addr]*addrConns // by limitKey of the address
-	byUnproven     unprovenHeap              // of perAddr
-	accepted       uint64                    // connections that had a place, ever
-	callbacks      int                       // subscribers whose callback endpoint the server dials
-	greetingRate   rateLimit                 // of clients that are let in and have proven nothing
-	refusalRate    rateLimit                 // of connections that are told why they are refused
-	revocations    uint64                    // calls of Disconnect
-	refusing       int                       // connections that are being told why
-	subs           map[*subscriber]bool      // that count for MaxSubscribers; true once accepted
-	filterItems    int                       // IDs and names of jobs in the filters of subs
-	filterItemsPer map[netip.Addr]int        // the same, by limitKey of the address
-	jobs           map[*Job]struct{}         // runs that have not ended
+	mu            sync.Mutex // guards all below; never held while waiting
+	phase         phase
+	senderStarted bool
+	listeners     map[net.Listener]struct{}
+	conns         map[*clientConn]struct{}
+	perAddr       map[netip.Addr]*addrConns // by limitKey of the address
+	byUnproven    unprovenHeap              // of perAddr
+	accepted      uint64                    // connections that had a place, ever
+	callbacks     int                       // subscribers whose callback endpoint the server dials
+	greetingRate  rateLimit                 // of clients that are let in and have proven nothing
+	refusalRate   rateLimit                 // of connections that are told why they are refused
+	revocations   uint64                    // calls of Disconnect
+	refusing      int                       // connections that are being told why
+	subs          map[*subscriber]bool      // that count for MaxSubscribers; true once accepted
+	filterItems   int                       // IDs and names of jobs in the filters of subs
+	subsFrom      map[netip.Addr]addrSubs   // by limitKey of the address
+	jobs          map[*Job]struct{}         // runs that have not ended
 
 	// The bounds of connections in effect. Serve lowers them to what the limit of
 	// file descriptors allows.
@@ -93,14 +93,14 @@ const (
 // cached, but no client is served before Serve.
 func New(cfg Config) *Server {
 	s := &Server{
-		cfg:            cfg.withDefaults(),
-		since:          time.Now(),
-		listeners:      make(map[net.Listener]struct{}),
-		conns:          make(map[*clientConn]struct{}),
-		perAddr:        make(map[netip.Addr]*addrConns),
-		filterItemsPer: make(map[netip.Addr]int),
-		subs:           make(map[*subscriber]bool),
-		jobs:           make(map[*Job]struct{}),
+		cfg:       cfg.withDefaults(),
+		since:     time.Now(),
+		listeners: make(map[net.Listener]struct{}),
+		conns:     make(map[*clientConn]struct{}),
+		perAddr:   make(map[netip.Addr]*addrConns),
+		subsFrom:  make(map[netip.Addr]addrSubs),
+		subs:      make(map[*subscriber]bool),
+		jobs:      make(map[*Job]struct{}),
 	}
 	s.token = func() string { return cfg.Token }
 	if s.cfg.Token != "" {
@@ -114,7 +114,7 @@ func New(cfg Config) *Server {
 	s.failureLimit.window, s.failureLimit.most = time.Minute, s.cfg.FailuresPerMinute
 	s.failSpacing.interval, s.failSpacing.longest = failInterval, min(maxFailWait, s.cfg.HandshakeTimeout/4)
 	s.greetingShares.window, s.greetingShares.most = time.Second, half(s.cfg.GreetingsPerSecond)
-	s.turns = newTurns()
+	s.handshakes, s.longCalls = newTurns(max(1, runtime.GOMAXPROCS(0)/2), true), newTurns(1, false)
 	s.maxConns, s.maxConnsPerAddr, s.maxDescriptors = s.cfg.MaxConns, s.cfg.MaxConnsPerAddr, math.MaxInt
 	greetings := float64(s.cfg.GreetingsPerSecond)
 	s.greetingRate = rateLimit{perSecond: greetings, burst: greetings}
@@ -217,7 +217,9 @@ func (s *Server) Health() error {
 // A subscriber does not keep up if, for Config.CallTimeout, no event could be
 // sent to it and it acknowledged none. Such a subscriber gets its goodbye and
 // is dropped with [ReasonShutdown]. The Detail of its [Drop] says how many
-// events were not sent to it. Shutdown returns no error for that.
+// events were not sent to it. Shutdown returns no error for that. Nor does it for a
+// subscriber that makes so little progress that it has not got all after 60 times
+// Config.CallTimeout, and is dropped then.
 //
 // If ctx ends first, Shutdown closes the rest as Close does. It then returns an
 // error that wraps the cause of ctx and names the subscribers that it still

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -29,11 +29,17 @@ type service struct {
 	idleTimer *time.Timer // closes the connection if it is idle; nil with a subscription
 
 	// Owned by the goroutine that serves the connection.
-	page *[]byte // for the reply that is being made; nil between calls
+	addr      netip.Addr // of the client, as limitKey returns it
+	pace      *pace      // of the calls from addr; nil for none
+	page      *[]byte    // for the reply that is being made; nil between calls
+	turnBegan time.Time  // of a long call; zero without a turn
 }
 
 func newService(s *Server, conn *duplex.Conn, id *identity) *service {
-	sv := &service{srv: s, conn: conn, identity: id}
+	sv := &service{srv: s, conn: conn, identity: id, addr: addrKey(conn)}
+	if sv.addr.IsValid() {
+		sv.pace = s.callsFrom(sv.addr)
+	}
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	sv.startIdleTimer()
@@ -59,13 +65,14 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 		}
 		sub := &subscriber{
 			name: args.Name, identity: sv.identity, addr: sv.conn.RemoteAddr().String(),
-			conn: sv.conn, callbackConn: sv.conn, dialledBack: args.CallbackAddr != "", Reader: history.NewReader(&args.Filter, sv.identity.visible), since: time.Now(),
-			filterItems: len(args.Filter.Jobs) + len(args.Filter.Names), addrKey: addrKey(sv.conn),
+			conn: sv.conn, callbackConn: sv.conn, dialledBack: args.CallbackAddr != "", since: time.Now(),
+			filterItems: itemsOf(&args.Filter), addrKey: sv.addr,
 			isNew: true, credit: args.Credit,
 		}
 		if err := sv.reserve(sub); err != nil {
 			return err
 		}
+		sub.Reader = history.NewReader(&args.Filter, sv.identity.visible) // after reserve, because it takes long
 		accepted := false
 		defer func() {
 			if !accepted {
@@ -89,7 +96,8 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 			Head:   at.Head, Missed: at.Missed, Snapshot: uint32(at.SnapshotLeft()),
 			Window: uint32(sv.srv.cfg.Window), WindowBytes: uint32(sv.srv.cfg.WindowBytes),
 		}
-		at.Filter(&sub.Reader) // here, and not on the sender's goroutine
+		at.Filter(&sub.Reader) // here, as the next line, and not on the sender's goroutine
+		sv.srv.sender.interests.link(sub)
 		sub.at = at
 		sub.updateFigures(0, 0)
 		if sub.callbackConn != sv.conn {
@@ -120,16 +128,13 @@ func (sv *service) reserve(sub *subscriber) error {
 		return &wire.Error{Code: wire.Draining, Message: "the server is shutting down", After: retryAfter}
 	case !s.filterFits(sub):
 		return &wire.Error{Code: wire.Full, After: retryAfter, Message: fmt.Sprintf("momserver: the filters of all subscribers name %d jobs already, or those of this address a quarter of that (Config.MaxFilterItems); filter by fewer jobs", s.cfg.MaxFilterItems)}
-	case len(s.subs) >= s.cfg.MaxSubscribers:
-		return &wire.Error{Code: wire.Full, After: retryAfter, Message: fmt.Sprintf("momserver: %d subscribers already (Config.MaxSubscribers)", s.cfg.MaxSubscribers)}
-	case sub.dialledBack && len(s.conns)+s.callbacks >= s.maxDescriptors:
-		return &wire.Error{Code: wire.Full, After: retryAfter, Message: "momserver: no file descriptor is left for a callback connection"}
+	}
+	if err := s.checkPlaces(sub); err != nil {
+		return err
 	}
 	s.subs[sub], sv.sub = false, sub
 	s.countFilter(sub, sub.filterItems)
-	if sub.dialledBack {
-		s.callbacks++
-	}
+	s.countSubs(sub, 1)
 	sv.stopIdleTimer()
 	return nil
 }
@@ -144,6 +149,7 @@ func (sv *service) cancel(sub *subscriber) {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	sv.srv.removeSubscriber(sub)
+	sv.srv.releaseFilter(sub)
 	sv.sub = nil
 	sv.startIdleTimer()
 }
@@ -191,7 +197,7 @@ func (sv *service) Ping(*protocol.Nothing, *protocol.Nothing) error { return nil
 // History returns cached events after a cursor, without a subscription.
 func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) error {
 	return sv.runMethod(func() error {
-		defer sv.srv.pages.turn(sv.conn.Done())()
+		sv.takeTurn()
 		h := sv.srv.hist
 		at, err := h.After(args.Since)
 		if err = cmp.Or(sv.identity.check(), err); err != nil {
@@ -215,7 +221,7 @@ func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) err
 // Jobs returns the latest event of each job, without a subscription.
 func (sv *service) Jobs(args *protocol.JobsArgs, reply *protocol.Page) error {
 	return sv.runMethod(func() error {
-		defer sv.srv.pages.turn(sv.conn.Done())()
+		sv.takeTurn()
 		if err := sv.identity.check(); err != nil {
 			return err
 		}
@@ -236,34 +242,56 @@ const maxHistoryLooks = 1 << 14
 // and its definitions.
 const maxPage = 48 << 10
 
-// pageTurns lets one page be made at a time, for the clients in turn. So clients
-// that ask for many leave the other processors to the sender, and wait for each
-// other. Its zero value is ready.
-type pageTurns struct {
-	mu      sync.Mutex // held while a page is made
-	waiting atomic.Int32
+// longCall is the number of bytes over which a call counts as a long one, because
+// a filter of many jobs takes long to decode.
+const longCall = 4 << 10
+
+// A long call, or one for a page, is served while no other one is, the clients'
+// addresses in turn, and followed by a rest. So all of them together take a
+// quarter of one processor at most, and leave the others to the sender.
+const (
+	restAfterTurn = 3 // times as long as the turn took
+	maxRest       = 20 * time.Millisecond
+)
+
+// beginCall is called before a call of so many bytes is decoded.
+func (sv *service) beginCall(bytes int) {
+	if sv.pace != nil {
+		sv.wait(sv.pace.wait(time.Now()))
+	}
+	if bytes > longCall {
+		sv.takeTurn()
+	}
 }
 
-// pagePause is how long a client waits after a page if others wait for theirs, so
-// that each gets 200 pages a second at most.
-const pagePause = 5 * time.Millisecond
+// takeTurn waits for the turn of a call that may take long, unless it has one or
+// the connection ends. endCall ends the turn.
+func (sv *service) takeTurn() {
+	if sv.turnBegan.IsZero() && sv.srv.longCalls.take(sv.conn.Done(), sv.addr) {
+		sv.turnBegan = time.Now()
+	}
+}
 
-// turn waits for the turn to make a page, and returns the function that ends it.
-// gone is closed when nobody waits for the page any more.
-func (p *pageTurns) turn(gone <-chan struct{}) (end func()) {
-	p.waiting.Add(1)
-	p.mu.Lock()
-	p.waiting.Add(-1)
-	return func() {
-		p.mu.Unlock()
-		if p.waiting.Load() > 0 {
-			timer := time.NewTimer(pagePause)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-			case <-gone:
-			}
-		}
+// endCall is called when the reply to a call has been encoded.
+func (sv *service) endCall() {
+	sv.releasePage()
+	if !sv.turnBegan.IsZero() {
+		sv.wait(min(restAfterTurn*time.Since(sv.turnBegan), maxRest))
+		sv.turnBegan = time.Time{}
+		sv.srv.longCalls.release()
+	}
+}
+
+// wait waits, or until the connection has ended.
+func (sv *service) wait(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-sv.conn.Done():
 	}
 }
 
@@ -329,6 +357,10 @@ func (sv *service) end(err error) {
 	sv.ended = true
 	sv.stopIdleTimer()
 	sv.mu.Unlock()
+	if sub != nil {
+		sv.srv.sender.interests.unlink(sub)
+		sv.srv.releaseFilter(sub)
+	}
 	var e *wire.Error
 	if sub != nil && errors.As(err, &e) {
 		reason, detail := reasonFor(e)

@@ -1,6 +1,7 @@
 package momserver
 
 import (
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -57,7 +58,7 @@ func TestPages(t *testing.T) {
 			if err != nil || page.Next != next || page.More != (next <= 150) {
 				t.Errorf("at most %d: page %d ends before %d, more: %v, %v", most, pages, page.Next, page.More, err)
 			}
-			sv.releasePage()
+			sv.endCall()
 			got, since.Seq, more = got+int(page.Count), page.Next-1, page.More
 		}
 		if got != want || want == 100 && pages < 3 {
@@ -75,7 +76,7 @@ func TestPageBuffer(t *testing.T) {
 		if err := sv.History(&protocol.HistoryArgs{}, &page); err != nil || sv.page == nil {
 			t.Errorf("%v", err)
 		}
-		if sv.releasePage(); sv.page != nil {
+		if sv.endCall(); sv.page != nil {
 			t.Error("the buffer is kept")
 		}
 	}
@@ -110,29 +111,77 @@ func TestGapWithinHistory(t *testing.T) {
 	}
 }
 
-// TestPageTurns: a client that asks for pages alone never waits. If others wait, it
-// waits a while after each page, unless it has gone.
-func TestPageTurns(t *testing.T) {
+// TestLongCalls: long calls and calls for pages are served one at a time, and each
+// is followed by a rest. Short calls do not wait for them.
+func TestLongCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var turns pageTurns
+		srv := New(Config{})
+		first, second := testService(t, srv), testService(t, srv)
 		start := time.Now()
-		took := func(want time.Duration) {
+		took := func(what string, want time.Duration) {
 			t.Helper()
 			if took := time.Since(start); took != want {
-				t.Errorf("took %v; want %v", took, want)
+				t.Errorf("%s after %v; want %v", what, took, want)
 			}
+			start = time.Now()
 		}
-		for range 100 {
-			turns.turn(nil)()
+		// call makes a call of a service that takes a while.
+		call := func(sv *service, bytes int, page bool, takes time.Duration) {
+			sv.beginCall(bytes)
+			if page {
+				sv.takeTurn()
+			}
+			time.Sleep(takes)
+			sv.endCall()
 		}
-		took(0)
-		turns.waiting.Add(1)
-		turns.turn(nil)()
-		turns.turn(nil)()
-		took(2 * pagePause)
-		gone := make(chan struct{})
-		close(gone)
-		turns.turn(gone)()
-		took(2 * pagePause)
+		call(first, longCall, false, time.Second)
+		took("a short call", time.Second)
+		call(first, longCall, true, time.Millisecond)
+		took("a page", 4*time.Millisecond)
+		call(first, longCall+1, true, time.Second)
+		took("a long call for a page", time.Second+maxRest)
+		go call(first, longCall+1, false, 2*time.Millisecond)
+		synctest.Wait()
+		call(second, longCall, false, 0)
+		took("a short call beside a long one", 0)
+		call(second, longCall, true, 0)
+		took("a page behind a long call", 8*time.Millisecond)
+		go call(first, longCall+1, false, time.Millisecond)
+		synctest.Wait()
+		second.conn.Close(wire.Errorf(wire.Closed, "gone"))
+		call(second, longCall+1, false, 0)
+		took("a call on a connection that has ended", 0)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if srv.longCalls.free != 1 {
+			t.Errorf("%d turns are free", srv.longCalls.free)
+		}
+	})
+}
+
+// TestPaceOfAnAddress: the clients of one address make as many calls at once as a
+// second allows, together. From then on they wait for each other.
+func TestPaceOfAnAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := New(Config{})
+		first := &clientConn{srv: srv, addr: netip.MustParseAddr("127.0.0.1")}
+		srv.addPlace(first)
+		some, others := testService(t, srv), testService(t, srv)
+		start := time.Now()
+		for i := range addrCallRate + 20 {
+			one := some
+			if i%2 == 0 {
+				one = others
+			}
+			one.beginCall(100)
+			one.endCall()
+		}
+		if took := time.Since(start); took != 20*time.Second/addrCallRate-time.Second/addrCallRate {
+			t.Errorf("20 calls over the bound took %v", took)
+		}
+		srv.removePlace(first)
+		if late := testService(t, srv); late.pace != nil {
+			t.Error("the pace of an address without connections is kept")
+		}
 	})
 }

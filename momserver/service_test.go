@@ -319,6 +319,9 @@ func TestDialContextEnds(t *testing.T) {
 		if (err == nil) != bytes.Equal(proof, ticket) {
 			t.Errorf("proof %q: %v", proof, err)
 		}
+		if failed := srv.dialLimit.counts[netip.MustParseAddr("127.0.0.1")]; (failed == 0) != (err == nil) {
+			t.Errorf("proof %q: counted %d times", proof, failed)
+		}
 	}
 }
 

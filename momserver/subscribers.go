@@ -2,6 +2,8 @@ package momserver
 
 import (
 	"fmt"
+	"math"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -15,28 +17,100 @@ func (s *Server) removeSubscriber(sub *subscriber) {
 	defer s.mu.Unlock()
 	if _, ok := s.subs[sub]; ok {
 		delete(s.subs, sub)
-		if sub.dialledBack {
-			s.callbacks--
-		}
-		s.countFilter(sub, -sub.filterItems)
+		s.countSubs(sub, -1)
 	}
+}
+
+// addrSubs is what the subscribers from one address take of what all share.
+type addrSubs struct{ subscribers, callbacks, filterItems int }
+
+// countSubs counts a subscriber with n = 1, and no longer with n = -1. mu is held.
+func (s *Server) countSubs(sub *subscriber, n int) {
+	from := s.subsFrom[sub.addrKey]
+	from.subscribers += n
+	if sub.dialledBack {
+		s.callbacks += n
+		from.callbacks += n
+	}
+	s.setSubsFrom(sub.addrKey, from)
+}
+
+func (s *Server) setSubsFrom(addr netip.Addr, from addrSubs) {
+	if s.subsFrom[addr] = from; from == (addrSubs{}) {
+		delete(s.subsFrom, addr)
+	}
+}
+
+// checkPlaces returns an error if there is no place for the subscriber, among all
+// or in the share of its address, which is the same part as MaxConnsPerAddr is of
+// MaxConns. mu is held.
+func (s *Server) checkPlaces(sub *subscriber) *wire.Error {
+	full := func(format string, args ...any) *wire.Error {
+		return &wire.Error{Code: wire.Full, After: retryAfter, Message: fmt.Sprintf("momserver: "+format, args...)}
+	}
+	share, from := s.shareOf(s.cfg.MaxSubscribers), s.subsFrom[sub.addrKey]
+	switch {
+	case len(s.subs) >= s.cfg.MaxSubscribers:
+		return full("%d subscribers already (Config.MaxSubscribers)", s.cfg.MaxSubscribers)
+	case sub.addrKey.IsValid() && from.subscribers >= share:
+		return full("%d subscribers from your address already (the share of one address in Config.MaxSubscribers; see Config.MaxConnsPerAddr)", share)
+	case !sub.dialledBack:
+	case len(s.conns)+s.callbacks >= s.maxDescriptors:
+		return full("no file descriptor is left for a callback connection")
+	case s.maxDescriptors < math.MaxInt && sub.addrKey.IsValid() && s.perAddr[sub.addrKey].held(from) >= s.shareOf(s.maxDescriptors):
+		return full("no file descriptor is left for a callback connection to your address")
+	}
+	return nil
+}
+
+// held returns how many descriptors the connections and the callback connections of
+// an address take.
+func (a *addrConns) held(subs addrSubs) int {
+	if a == nil {
+		return subs.callbacks
+	}
+	return a.count + subs.callbacks
+}
+
+// shareOf returns the share of one address of a number of things.
+func (s *Server) shareOf(n int) int {
+	share := min(1, float64(s.cfg.MaxConnsPerAddr)/float64(s.cfg.MaxConns))
+	return int(math.Ceil(share * float64(n)))
+}
+
+// itemsOf returns what a filter counts for Config.MaxFilterItems. A long name
+// counts as several, because its client chooses its length.
+func itemsOf(f *wire.Filter) int {
+	n := len(f.Jobs) + len(f.Names)
+	for _, name := range f.Names {
+		n += len(name) / 64
+	}
+	return n
+}
+
+// releaseFilter no longer counts the filter of a subscriber, whose connection has
+// ended or whose subscription was refused.
+func (s *Server) releaseFilter(sub *subscriber) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.countFilter(sub, -sub.filterItems)
 }
 
 // filterFits reports whether the filter of the subscriber fits the bounds of all
 // filters and of those from its address, which has room for one filter at least.
 // mu is held.
 func (s *Server) filterFits(sub *subscriber) bool {
-	share := max(s.cfg.MaxFilterItems/4, 2*wire.MaxFilterItems)
-	return sub.filterItems == 0 || s.filterItems+sub.filterItems <= s.cfg.MaxFilterItems && s.filterItemsPer[sub.addrKey]+sub.filterItems <= share
+	share := max(s.cfg.MaxFilterItems/4, 2*wire.MaxFilterItems+s.cfg.MaxMessage/64)
+	return sub.filterItems == 0 || s.filterItems+sub.filterItems <= s.cfg.MaxFilterItems && s.subsFrom[sub.addrKey].filterItems+sub.filterItems <= share
 }
 
 // countFilter adds n to the jobs that the filters name, in all and of the
 // subscriber's address. mu is held.
 func (s *Server) countFilter(sub *subscriber, n int) {
 	s.filterItems += n
-	if s.filterItemsPer[sub.addrKey] += n; s.filterItemsPer[sub.addrKey] == 0 {
-		delete(s.filterItemsPer, sub.addrKey)
-	}
+	from := s.subsFrom[sub.addrKey]
+	from.filterItems += n
+	s.setSubsFrom(sub.addrKey, from)
 }
 
 // endSubscription records the end of a subscription, and ends its connections.

@@ -2,39 +2,43 @@ package momserver
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
 )
 
-// turns.go keeps the TLS handshakes of strangers from taking all processors.
+// turns.go keeps the TLS handshakes of strangers, and the long calls of clients,
+// from taking all processors.
 
-// turns lets a bounded number of handshakes compute at once. The addresses take
-// turns. Of the connections from one address the newest is first, so that a
-// newcomer does not wait for a flood that came before it.
+// turns lets a bounded number of connections compute at once. The addresses take
+// turns. Of the connections from one address the oldest is first or, if
+// newestFirst is set, the newest, so that a newcomer does not wait for a flood
+// that came before it.
 type turns struct {
+	newestFirst bool
+
 	mu      sync.Mutex // guards the fields below
 	free    int
 	waiting map[netip.Addr][]chan struct{} // the newest last; no empty slice
 	order   []netip.Addr                   // the addresses in waiting, the next one first
 }
 
-// newTurns leaves half of the processors to the rest of the program.
-func newTurns() *turns {
-	return &turns{free: max(1, runtime.GOMAXPROCS(0)/2), waiting: make(map[netip.Addr][]chan struct{})}
+// newTurns returns turns of which n are held at once.
+func newTurns(n int, newestFirst bool) *turns {
+	return &turns{newestFirst: newestFirst, free: n, waiting: make(map[netip.Addr][]chan struct{})}
 }
 
-// take waits for a turn, which release ends. If ctx ends first, take returns its
-// error.
-func (t *turns) take(ctx context.Context, addr netip.Addr) error {
+// take waits for a turn, which release ends. It returns false if done is closed
+// first.
+func (t *turns) take(done <-chan struct{}, addr netip.Addr) bool {
 	t.mu.Lock()
 	if t.free > 0 {
 		t.free--
 		t.mu.Unlock()
-		return nil
+		return true
 	}
 	turn := make(chan struct{})
 	if t.waiting[addr] == nil {
@@ -44,8 +48,8 @@ func (t *turns) take(ctx context.Context, addr netip.Addr) error {
 	t.mu.Unlock()
 	select {
 	case <-turn:
-		return nil
-	case <-ctx.Done():
+		return true
+	case <-done:
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -54,7 +58,7 @@ func (t *turns) take(ctx context.Context, addr netip.Addr) error {
 	} else {
 		t.releaseLocked() // the turn has come meanwhile
 	}
-	return ctx.Err()
+	return false
 }
 
 // remove removes a waiting connection. mu is held.
@@ -79,26 +83,38 @@ func (t *turns) releaseLocked() {
 	}
 	addr := t.order[0]
 	t.order = append(t.order[1:], addr)
-	newest := len(t.waiting[addr]) - 1
-	close(t.waiting[addr][newest])
-	t.remove(addr, newest)
+	next := 0
+	if t.newestFirst {
+		next = len(t.waiting[addr]) - 1
+	}
+	close(t.waiting[addr][next])
+	t.remove(addr, next)
 }
 
 // maxTurn bounds a turn, so that a slow function of Config.TLS holds up no other
 // connection.
 const maxTurn = 50 * time.Millisecond
 
+// How many bytes of a handshake a client may send, because the server has to keep
+// long messages until they are whole: a certificate needs more.
+const (
+	maxHandshake                = 16 << 10
+	maxHandshakeWithCertificate = 64 << 10
+)
+
+var errLongHandshake = errors.New("the client sends too much")
+
 // handshakeConn is the connection below a TLS handshake. The handshake computes
 // from the end of a read to the next read or write, and has a turn meanwhile. So
 // a peer that lets the handshake wait has none.
 type handshakeConn struct {
 	net.Conn
-	ctx   context.Context // of the handshake
-	srv   *Server
-	addr  netip.Addr
-	begun bool   // the peer has sent something
-	over  bool   // the handshake has ended
-	end   func() // ends the turn; nil without one
+	ctx  context.Context // of the handshake
+	srv  *Server
+	addr netip.Addr
+	read int    // bytes of the handshake
+	over bool   // the handshake has ended
+	end  func() // ends the turn; nil without one
 }
 
 func (h *handshakeConn) Read(p []byte) (int, error) {
@@ -107,16 +123,18 @@ func (h *handshakeConn) Read(p []byte) (int, error) {
 	if h.over || n == 0 {
 		return n, err
 	}
-	if !h.begun {
-		h.begun = true
+	if h.read += n; h.read == n {
 		if err := h.srv.slowDown(h.ctx, h.addr); err != nil {
 			return n, err
 		}
 	}
-	if err := h.srv.turns.take(h.ctx, h.addr); err != nil {
-		return n, err
+	if h.read > h.srv.cfg.maxHandshake() {
+		return 0, errLongHandshake
 	}
-	end := sync.OnceFunc(h.srv.turns.release)
+	if !h.srv.handshakes.take(h.ctx.Done(), h.addr) {
+		return n, h.ctx.Err()
+	}
+	end := sync.OnceFunc(h.srv.handshakes.release)
 	timer := time.AfterFunc(maxTurn, end)
 	h.end = func() {
 		timer.Stop()

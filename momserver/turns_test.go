@@ -15,16 +15,20 @@ import (
 	"mom.internal/wire/wiretest/certs"
 )
 
-// TestTurns: addresses take turns, and of one address the newest is first. One
-// that gives up leaves nothing behind.
+// TestTurns: addresses take turns, and of one address the oldest is first, or the
+// newest. One that gives up leaves nothing behind.
 func TestTurns(t *testing.T) {
+	testTurns(t, false, "first a0 c0 a1 a2 ")
+	testTurns(t, true, "first a2 c0 a1 a0 ")
+}
+
+func testTurns(t *testing.T, newestFirst bool, want string) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
-		turns.free = 1
+		turns := newTurns(1, newestFirst)
 		took := ""
 		wait := func(ctx context.Context, addr byte, name string) {
 			go func() {
-				if turns.take(ctx, netip.AddrFrom4([4]byte{10, 0, 0, addr})) == nil {
+				if turns.take(ctx.Done(), netip.AddrFrom4([4]byte{10, 0, 0, addr})) {
 					took += name
 				}
 			}()
@@ -44,7 +48,7 @@ func TestTurns(t *testing.T) {
 			turns.release()
 			synctest.Wait()
 		}
-		if want := "first a2 c0 a1 a0 "; took != want || turns.free != 1 || len(turns.waiting)+len(turns.order) != 0 {
+		if took != want || turns.free != 1 || len(turns.waiting)+len(turns.order) != 0 {
 			t.Errorf("%q; want %q; %d are free, waiting %v, %v", took, want, turns.free, turns.waiting, turns.order)
 		}
 	})
@@ -67,7 +71,7 @@ func TestTurnsOfHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := New(Config{TLS: cfg})
 		defer srv.Close()
-		srv.turns.free = 1
+		srv.handshakes.free = 1
 		shake := func() (time.Duration, error) {
 			nc := connected(srv, "10.0.0.1")
 			defer nc.Close()
@@ -91,8 +95,9 @@ func TestTurnsOfHandshakes(t *testing.T) {
 			t.Errorf("behind a slow one: %v after %v; want %v", err, took, maxTurn)
 		}
 		time.Sleep(time.Minute)
-		if srv.turns.free != 1 || len(srv.turns.waiting) != 0 {
-			t.Errorf("%d turns are free", srv.turns.free)
+		synctest.Wait()
+		if srv.handshakes.free != 1 || len(srv.handshakes.waiting) != 0 {
+			t.Errorf("%d turns are free", srv.handshakes.free)
 		}
 	})
 }
