@@ -54,7 +54,7 @@ func (s *Server) Serve(l net.Listener) error {
 		if err == nil {
 			delay = 0
 			c := newClientConn(s, nc)
-			if !s.admit(c) {
+			if s.isFailing(c.addr) && hungUp(nc) || !s.admit(c) {
 				nc.Close()
 			}
 			continue

@@ -36,14 +36,19 @@ const (
 	maxFailWait  = 500 * time.Millisecond
 )
 
+// isFailing reports whether more than Config.FailuresPerMinute connections from addr
+// have failed in this minute.
+func (s *Server) isFailing(addr netip.Addr) bool {
+	return addr.IsValid() && s.failureLimit.reached(addr, time.Now())
+}
+
 // slowDown waits if more than Config.FailuresPerMinute connections from addr have
 // failed in this minute. If ctx ends first, slowDown returns its error.
 func (s *Server) slowDown(ctx context.Context, addr netip.Addr) error {
-	now := time.Now()
-	if !addr.IsValid() || !s.failureLimit.reached(addr, now) {
+	if !s.isFailing(addr) {
 		return nil
 	}
-	wait := s.failSpacing.wait(addr, now)
+	wait := s.failSpacing.wait(addr, time.Now())
 	if wait == 0 {
 		return nil
 	}
