@@ -13,8 +13,16 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// promptly is how soon a healthy subscriber is told.
-const promptly = 500 * time.Millisecond
+// promptly is how soon a healthy subscriber has handled an event. It handles one
+// in each grid, so all that is cached and a snapshot may take so long before. The
+// rest is for the ways between the two and for publishers that publish meanwhile.
+func (w *simulation) promptly() time.Duration {
+	return time.Duration(w.cfg.CacheEvents+w.cfg.MaxRuns+20) * grid
+}
+
+// settling is how long after its start a server may find connections to its
+// predecessor.
+const settling = 500 * time.Millisecond
 
 // checkPrompt checks that a healthy subscriber gets an event soon, and misses
 // nothing that is published while it is there.
@@ -33,15 +41,15 @@ func (s *subscriber) checkPrompt(e wire.Event) {
 	if since.Before(connected) {
 		since = connected
 	}
-	if took := time.Since(since); took > promptly && !e.Snapshot {
-		s.w.violated(invariant.Healthy, "%s got event %d after %v", s.name, e.Seq, took)
+	if took := time.Since(since); took > s.w.promptly() && !e.Snapshot {
+		s.w.violated(invariant.Healthy, "%s got event %d after %v, and should within %v", s.name, e.Seq, took, s.w.promptly())
 	}
 }
 
 // checkEnd checks that a healthy subscriber loses its connection with the
 // server only.
 func (s *subscriber) checkEnd(st momclient.ConnectionStatus) {
-	if since, up := s.w.host.upSince(); s.healthy && st.Kind == momclient.Lost && up && time.Since(since) > promptly {
+	if since, up := s.w.host.upSince(); s.healthy && st.Kind == momclient.Lost && up && time.Since(since) > settling {
 		s.w.violated(invariant.Healthy, "%s lost its connection: %v", s.name, st.Err)
 	}
 }

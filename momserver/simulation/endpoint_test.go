@@ -3,6 +3,7 @@ package simulation_test
 import (
 	"context"
 	"net"
+	"strings"
 	"sync"
 
 	"mom.internal/wire/wiretest/faultnet"
@@ -90,7 +91,7 @@ func (w *simulation) dialBack(ctx context.Context, network, address string) (net
 		return w.bad.link.DialBack(ctx, network, address)
 	}
 	for _, s := range w.subscribers {
-		if s.ip == host && s.endpoint != nil {
+		if strings.Trim(s.ip, "[]") == host && s.endpoint != nil {
 			s.endpoint.intrude(ctx, network, address)
 			return s.endpoint.back.DialBack(ctx, network, address)
 		}

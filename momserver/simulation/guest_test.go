@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/rpc"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,7 +31,7 @@ func (w *simulation) greet(ctx context.Context, e *actor, l *faultnet.Link) (*du
 	var welcome protocol.Welcome
 	secured, err := w.secure(ctx, nc)
 	if err == nil {
-		welcome, err = protocol.Greet(secured, "", 2*time.Second+e.offset)
+		welcome, err = protocol.Greet(secured, theToken, 2*time.Second+e.offset)
 	}
 	if err != nil {
 		nc.Close()
@@ -183,7 +184,8 @@ func (g *guest) stall(conn *duplex.Conn) {
 	g.sleep(0)
 }
 
-// newcomers are clients that each come from an address of their own, and go.
+// newcomers are clients that each come from an address of their own, or from that
+// of the strangers, and go.
 type newcomers struct {
 	*actor
 	offset time.Duration // of their links
@@ -198,12 +200,20 @@ func (n *newcomers) live() {
 	for !n.w.healed() {
 		n.rest(n.between(100*time.Millisecond, 3*time.Second))
 		n.n++
-		link := n.w.net.Link(fmt.Sprintf("10.1.%d.%d", n.n/250, n.n%250), faultnet.Shape{
+		ip := fmt.Sprintf("10.1.%d.%d", n.n/250, n.n%250)
+		if n.odds(2) {
+			ip = strangersNetwork(n.n)
+		}
+		link := n.w.net.Link(ip, faultnet.Shape{
 			Latency: grid, Buffer: 4 << 10, TLS: n.w.keys != nil, Grid: grid, Offset: n.offset,
 		}, n.rand.Uint64())
 		n.visit(link)
 	}
 }
+
+// getsIn is how soon a client with the right token is let in, whatever others
+// behind the same address do: half a second for the others, and the ways of the greeting.
+const getsIn = 505 * time.Millisecond
 
 func (n *newcomers) visit(link *faultnet.Link) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second+n.actor.offset)
@@ -215,7 +225,12 @@ func (n *newcomers) visit(link *faultnet.Link) {
 		}
 		return
 	}
+	came := time.Now()
 	conn, _, err := n.w.greet(ctx, n.actor, link)
+	took := time.Since(came)
+	if since, up := n.w.host.upSince(); up && since.Before(came) && (err != nil || took > getsIn) {
+		n.w.violated(invariant.Healthy, "newcomer %d was let in after %v, and should within %v: %v", n.n, took, getsIn, err)
+	}
 	n.did("newcomer %d: %v", n.n, err == nil)
 	if err != nil {
 		return
@@ -224,4 +239,69 @@ func (n *newcomers) visit(link *faultnet.Link) {
 	conn.Call(ctx, protocol.MethodPing, &protocol.Nothing{}, &protocol.Nothing{})
 	conn.Close(wire.Errorf(wire.Closed, "enough"))
 	conn.Wait()
+}
+
+// strangers never get in.
+type strangers struct {
+	*actor
+	link *faultnet.Link
+}
+
+// strangersNetwork returns the n-th address of the network of the strangers, which
+// the server takes for one address.
+func strangersNetwork(n int) string { return fmt.Sprintf("[fd00::1:%x]", n) }
+
+func newStrangers(w *simulation) *strangers {
+	s := &strangers{actor: w.actor("strangers")}
+	s.link = w.link(s.actor, strangersNetwork(0), grid, 0, 4<<10, 1)
+	return s
+}
+
+// What strangers do.
+const (
+	wrongToken = "bring a wrong token"
+	connected  = "hang up when they are connected"
+	garbage    = "send garbage"
+	silence    = "say nothing"
+)
+
+func (s *strangers) live() {
+	for !s.w.healed() {
+		s.rest(s.between(grid, 2*time.Second))
+		what, n := one(s.actor, wrongToken, connected, garbage, silence), 1+s.rand.IntN(40)
+		if what == garbage && s.odds(2) {
+			n = 150 // so many that the last would wait for longer than anybody may
+		}
+		ctx, leave := context.WithCancel(context.Background())
+		var all sync.WaitGroup
+		for range n {
+			nc, err := s.link.DialContext(ctx, "mem", address)
+			if err != nil {
+				break
+			}
+			all.Go(func() {
+				defer nc.Close()
+				if s.act(ctx, nc, what); what != connected {
+					<-ctx.Done()
+				}
+			})
+		}
+		s.rest(s.between(grid, time.Second))
+		leave()
+		all.Wait()
+		s.did("%s", what)
+	}
+}
+
+// act is what one stranger does before it waits or hangs up.
+func (s *strangers) act(ctx context.Context, nc net.Conn, what string) {
+	switch what {
+	case garbage:
+		nc.Write([]byte("GET / HTTP/1.1\r\n\r\n"))
+	case wrongToken, connected:
+		secured, err := s.w.secure(ctx, nc)
+		if err == nil && what == wrongToken {
+			protocol.Greet(secured, "a wrong token", 2*time.Second)
+		}
+	}
 }

@@ -22,7 +22,7 @@ type historian struct {
 func newHistorian(w *simulation) *historian {
 	h := &historian{actor: w.actor("historian")}
 	h.link = w.link(h.actor, "10.0.1.3", h.between(grid, 10*time.Millisecond), 0, 8<<10, 1)
-	h.client = momclient.New(address, momclient.Options{DialContext: h.link.DialContext, TLS: w.keys.ofClient()})
+	h.client = momclient.New(address, momclient.Options{Token: theToken, DialContext: h.link.DialContext, TLS: w.keys.ofClient()})
 	return h
 }
 

@@ -12,6 +12,9 @@ import (
 
 const address = "server:7420"
 
+// theToken is what every honest client brings, whether or not the server wants it.
+const theToken = "the token"
+
 // host is the machine on which the servers run, one after another.
 type host struct {
 	*actor
@@ -48,6 +51,7 @@ func newHost(w *simulation) *host {
 		LogPerSecond:     1000,
 
 		MaxSnapshotEvents: one(h.actor, 0, 3, 20),
+		Token:             one(h.actor, "", theToken),
 	}
 	return h
 }

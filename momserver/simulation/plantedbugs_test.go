@@ -87,6 +87,12 @@ var plantedBugs = []plantedBug{
 	{"sender waits for a stuck subscriber", []edit{
 		{"momserver/sender.go", "return len(sub.unanswered) < s.cfg.Window &&", "if len(sub.unanswered) >= 4 {\n\t\ttime.Sleep(time.Second)\n\t}\n\treturn len(sub.unanswered) < s.cfg.Window &&"},
 	}, []string{invariant.Healthy, invariant.NoWait}, tests{}},
+	{"others wait for a long filter", []edit{
+		{"momserver/sender.go", "\tsub.queued = false\n\tif sub.dropped {", "\tsub.queued = false\n\tif len(sub.membership.jobs) > 50 {\n\t\ttime.Sleep(40 * time.Millisecond)\n\t}\n\tif sub.dropped {"},
+	}, []string{invariant.Healthy}, tests{}},
+	{"right token kept out", []edit{
+		{"momserver/refuse.go", "maxFailWait  = 500 * time.Millisecond", "maxFailWait  = 700 * time.Millisecond"},
+	}, []string{invariant.Healthy}, tests{}},
 	{"room leak", []edit{
 		{"momclient/inbox.go", "\tin.events--\n", "\tif seq%64 != 0 {\n\t\tin.events--\n\t}\n"},
 	}, []string{invariant.Liveness, invariant.Healthy, invariant.Sum}, tests{}},

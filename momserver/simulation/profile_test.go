@@ -11,6 +11,7 @@ import (
 type profile struct {
 	opts     momclient.Options
 	healthy  bool          // no faults on its link, and a handler that is quick
+	beside   bool          // behind the address of the strangers
 	loops    frequency     // takes its events in a range loop
 	batch    int           // most events in a turn of the loop; 0 for one event in each turn
 	breaks   bool          // leaves the loop at times
@@ -53,6 +54,7 @@ func healthyHandler(e *actor) profile {
 func healthyLoop(e *actor) profile {
 	t := healthyHandler(e)
 	t.loops, t.opts.From, t.pieces, t.backs = always, wire.FromNow, 2, 2
+	t.beside = true
 	t.period = 8 * time.Second
 	if !e.odds(3) {
 		t.opts.Filter = wire.Filter{Names: []string{"bursts b"}, Severity: wire.SeverityError}

@@ -37,6 +37,7 @@ type simulation struct {
 	bad         *badPeer
 	guest       *guest
 	newcomers   *newcomers
+	strangers   *strangers
 	historian   *historian
 	links       []*faultnet.Link
 
@@ -89,7 +90,7 @@ func (w *simulation) populate() {
 	for i, make := range []func(*actor) profile{healthyHandler, healthyLoop, patient, small, selective, returning, anything, mixed} {
 		w.subscribers = append(w.subscribers, newSubscriber(w, i, make))
 	}
-	w.bad, w.guest, w.newcomers = newBadPeer(w), newGuest(w), newNewcomers(w)
+	w.bad, w.guest, w.newcomers, w.strangers = newBadPeer(w), newGuest(w), newNewcomers(w), newStrangers(w)
 	w.historian = newHistorian(w)
 	w.driver = newDriver(w)
 	for _, s := range w.subscribers[1:] { // the first is the plainest
@@ -116,7 +117,7 @@ func (w *simulation) run() {
 	for _, s := range w.subscribers {
 		w.working.Go(s.live)
 	}
-	for _, live := range []func(){w.bad.live, w.guest.live, w.newcomers.live, w.historian.live} {
+	for _, live := range []func(){w.bad.live, w.guest.live, w.newcomers.live, w.strangers.live, w.historian.live} {
 		w.working.Go(live)
 	}
 	w.driver.live(w.began.Add(w.duration - convergeIn - closing))

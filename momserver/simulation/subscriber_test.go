@@ -55,12 +55,15 @@ func newSubscriber(w *simulation, i int, draw func(*actor) profile) *subscriber 
 	s.handler, s.looper = w.actor(name+"/handler"), w.actor(name+"/loop")
 	s.told = w.actor(name + "/status")
 	s.profile = draw(s.actor)
+	if s.beside {
+		s.ip = strangersNetwork(0xffff)
+	}
 	s.link = w.link(s.actor, s.ip, s.latency, s.latency, s.buffer, s.pieces)
 	s.stream = invariant.NewStream(&w.ledger, s.opts.Filter, func(v invariant.Violation) {
 		v.Detail = s.name + ": " + v.Detail
 		w.report(v)
 	})
-	s.opts.Name = name
+	s.opts.Name, s.opts.Token = name, theToken
 	s.opts.Period = s.period + s.offset
 	s.opts.DialTimeout = 5*time.Second + 3*s.offset
 	s.opts.CallTimeout = 5*time.Second + 5*s.offset
