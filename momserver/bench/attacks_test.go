@@ -9,8 +9,6 @@ import (
 	"io"
 	"net"
 	"runtime"
-	"slices"
-	"testing"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,63 +18,138 @@ import (
 	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/protocol"
+	wireattack "mom.internal/wire/wiretest/attack"
 	"mom.internal/wire/wiretest/certs"
 )
 
-// attacks_test.go measures an honest subscriber beside peers that speak the
-// protocol and give the server as much work as they can, from a process of their
-// own.
+// attacks_test.go holds peers that speak the protocol and give the server as much
+// work as they can, from a process of their own.
 
-// attacks are what one attacker does until its process ends.
-var attacks = map[string]func(addr string){
-	"filters": func(addr string) { // each subscribes with the longest filter, and stays
-		again(func() {
-			client := momclient.New(addr, momclient.Options{Name: "filters", From: wire.FromOldest, Filter: longestFilter()})
-			defer client.Close()
-			if client.Subscribe(context.Background()) == nil {
-				time.Sleep(time.Hour)
-			}
-		})
-	},
-	"filters again": func(addr string) { // ten times a second
+// attack is what a number of peers do until their process ends.
+type attack struct {
+	peers int
+	do    func(addr string)
+	cfg   momserver.Config // of the server that is attacked
+	jobs  int              // that the server knows
+	runs  int              // of these jobs, how many have a run that is not finished
+	stay  bool             // all get in, and stay
+	tls   bool
+
+	hangsUp bool // all that they do is to connect and hang up
+}
+
+// roomy has places for 10,000 subscribers of one address, and more.
+var roomy = momserver.Config{MaxConnsPerAddr: 12_000, MaxSubscribers: 12_000, GreetingsPerSecond: 100_000}
+
+// token is what the right greeting has, where there is one.
+const token = "the right token"
+
+var attacks = map[string]attack{
+	// Of these, a part gets in, and the others come again and again.
+	"filters": {peers: 500, do: func(addr string) {
+		again(func() { stay(addr, &protocol.SubscribeArgs{From: wire.FromOldest, Filter: longestFilter()}) })
+	}},
+	"filters again": {peers: 1, do: func(addr string) { // ten times a second
 		for range time.Tick(100 * time.Millisecond) {
-			client := momclient.New(addr, momclient.Options{Name: "filters again", From: wire.FromOldest, Filter: longestFilter()})
+			client := momclient.New(addr, momclient.Options{From: wire.FromOldest, Filter: longestFilter()})
 			client.Subscribe(context.Background())
 			client.Close()
 		}
-	},
-	"no credit": func(addr string) {
+	}},
+	"filters at once": {peers: 60, do: func(addr string) { // all in the same moment, twice a second
+		for {
+			once(addr, func(conn *duplex.Conn) {
+				args := protocol.SubscribeArgs{Filter: longestFilter()}
+				time.Sleep(time.Until(time.Now().Truncate(500 * time.Millisecond).Add(500 * time.Millisecond)))
+				call(conn, protocol.MethodSubscribe, &args, &protocol.Subscribed{})
+			})
+		}
+	}},
+	"idle": {stay: true, peers: 10_000, cfg: roomy, do: func(addr string) {
+		stay(addr, &protocol.SubscribeArgs{Filter: wire.Filter{Names: []string{uuid.NewString()}}})
+	}},
+	"idle, with the job": {stay: true, peers: 10_000, cfg: roomy, do: func(addr string) {
+		stay(addr, &protocol.SubscribeArgs{Filter: wire.Filter{Jobs: []uuid.UUID{sample.JobID}, Severity: wire.SeverityError}})
+	}},
+	"no credit": {peers: 300, jobs: 10_000, runs: 50, cfg: momserver.Config{CacheBytes: 8 << 20}, do: func(addr string) {
+		again(func() { stay(addr, &protocol.SubscribeArgs{From: wire.FromOldest}) })
+	}},
+	"no credit, many runs": {peers: 300, jobs: 9000, runs: 9000, do: func(addr string) {
+		again(func() { stay(addr, &protocol.SubscribeArgs{From: wire.FromOldest}) })
+	}},
+	"little credit": {peers: 64, jobs: 10_000, do: func(addr string) { // as often as it may
 		attacker(addr, func(conn *duplex.Conn) {
-			call(conn, protocol.MethodSubscribe, &protocol.SubscribeArgs{Name: "no credit", From: wire.FromOldest}, &protocol.Subscribed{})
-			time.Sleep(time.Hour)
+			call(conn, protocol.MethodSubscribe, &protocol.SubscribeArgs{From: wire.FromOldest}, &protocol.Subscribed{})
+			for n := uint64(1); call(conn, protocol.MethodCredit, &protocol.Credit{Events: n, Bytes: 1 << 40}, &protocol.Nothing{}) == nil; n++ {
+			}
 		})
-	},
-	"jobs": func(addr string) {
+	}},
+	"slow readers": {peers: 300, jobs: 10_000, do: func(addr string) {
+		again(func() {
+			nc, err := net.Dial("tcp", addr)
+			if err != nil {
+				return
+			}
+			defer nc.Close()
+			if _, err := protocol.Greet(nc, token, time.Minute); err != nil {
+				return
+			}
+			args := protocol.SubscribeArgs{From: wire.FromOldest, Credit: protocol.Credit{Events: 1 << 20, Bytes: 1 << 40}}
+			nc.Write(wireattack.Frame(1, wireattack.Call(protocol.MethodSubscribe, &args)))
+			for one := make([]byte, 1); err == nil; time.Sleep(time.Millisecond) {
+				_, err = nc.Read(one)
+			}
+		})
+	}},
+	"jobs": {peers: 8, jobs: 10_000, do: func(addr string) {
 		attacker(addr, func(conn *duplex.Conn) {
 			for call(conn, protocol.MethodJobs, &protocol.JobsArgs{After: uuid.Max}, &protocol.Page{}) == nil {
 			}
 		})
-	},
-	"history": func(addr string) {
+	}},
+	"history": {peers: 8, jobs: 10_000, do: func(addr string) {
 		attacker(addr, func(conn *duplex.Conn) {
 			for call(conn, protocol.MethodHistory, &protocol.HistoryArgs{}, &protocol.Page{}) == nil {
 			}
 		})
-	},
-	"calls": func(addr string) {
+	}},
+	"calls": {peers: 8, do: func(addr string) {
 		attacker(addr, func(conn *duplex.Conn) {
 			for call(conn, protocol.MethodPing, &protocol.Nothing{}, &protocol.Nothing{}) == nil {
 			}
 		})
-	},
-	"hang up": func(addr string) { // 250 times a second
-		for range time.Tick(4 * time.Millisecond) {
-			if nc, err := net.Dial("tcp", addr); err == nil {
-				nc.Close()
-			}
+	}},
+	"subscribe and unsubscribe": {peers: 16, jobs: 10_000, cfg: momserver.Config{Token: token}, do: func(addr string) {
+		for {
+			once(addr, func(conn *duplex.Conn) {
+				call(conn, protocol.MethodSubscribe, &protocol.SubscribeArgs{From: wire.FromOldest}, &protocol.Subscribed{})
+				call(conn, protocol.MethodUnsubscribe, &protocol.Nothing{}, &protocol.Nothing{})
+			})
 		}
-	},
-	"not MoM": func(addr string) { // as fast as the server ends the connections
+	}},
+	"callback endpoints that do not answer": {peers: 64, do: func(addr string) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return
+		}
+		attacker(addr, func(conn *duplex.Conn) {
+			args := protocol.SubscribeArgs{CallbackAddr: l.Addr().String(), Ticket: make([]byte, protocol.TicketSize)}
+			for call(conn, protocol.MethodSubscribe, &args, &protocol.Subscribed{}); conn.Err() == nil; {
+				call(conn, protocol.MethodSubscribe, &args, &protocol.Subscribed{})
+			}
+		})
+	}},
+	"hang up": {hangsUp: true, peers: 8, do: func(addr string) { // 250 times a second
+		for range time.Tick(4 * time.Millisecond) {
+			hangUp(addr)
+		}
+	}},
+	"hang up at full speed": {hangsUp: true, peers: 2, do: func(addr string) {
+		for {
+			hangUp(addr)
+		}
+	}},
+	"not MoM": {peers: 16, do: func(addr string) { // as fast as the server ends the connections
 		for {
 			if nc, err := net.Dial("tcp", addr); err == nil {
 				io.WriteString(nc, "GET / HTTP/1.1\r\n\r\n")
@@ -84,39 +157,68 @@ var attacks = map[string]func(addr string){
 				nc.Close()
 			}
 		}
-	},
-	"handshakes": func(addr string) { // whole ones, and then nothing
+	}},
+	"wrong tokens": {peers: 16, cfg: momserver.Config{Token: token}, do: func(addr string) {
+		for {
+			if nc, err := net.Dial("tcp", addr); err == nil {
+				protocol.Greet(nc, "a wrong token", time.Minute)
+				nc.Close()
+			}
+		}
+	}},
+	"handshakes": {peers: 16, tls: true, do: func(addr string) { // whole ones, and then nothing
 		for {
 			if nc, err := tls.Dial("tcp", addr, anyServer); err == nil {
 				nc.NetConn().Close()
 			}
 		}
-	},
-	"silent": func(addr string) {
+	}},
+	"half a handshake": {peers: 500, tls: true, do: func(addr string) {
+		again(func() {
+			if nc, err := net.Dial("tcp", addr); err == nil {
+				tls.Client(halfConn{nc}, anyServer).Handshake()
+				nc.Close()
+			}
+		})
+	}},
+	"silent": {peers: 2000, do: func(addr string) {
 		again(func() {
 			if nc, err := net.Dial("tcp", addr); err == nil {
 				nc.Read(make([]byte, 1))
 				nc.Close()
 			}
 		})
-	},
+	}},
 }
 
-// attackers is how many there are of each kind.
-var attackers = map[string]int{
-	"filters": 500, "filters again": 1, "no credit": 300, "jobs": 8, "history": 8, "calls": 8, "hang up": 8, "silent": 500, "not MoM": 16, "handshakes": 16,
+// config returns the configuration of the server that is attacked.
+func (a *attack) config() momserver.Config {
+	cfg := a.cfg
+	if a.tls {
+		cfg.TLS = &tls.Config{Certificates: []tls.Certificate{certs.NewAuthority().Issue("server", time.Hour, "127.0.0.1")}}
+	}
+	return cfg
 }
 
 // anyServer is the TLS configuration of a client that trusts every server.
 var anyServer = &tls.Config{InsecureSkipVerify: true}
 
-// attacked returns the configuration of the server that is attacked.
-func attacked(kind string) momserver.Config {
-	cfg := momserver.Config{CacheEvents: 10_000}
-	if kind == "handshakes" {
-		cfg.TLS = &tls.Config{Certificates: []tls.Certificate{certs.NewAuthority().Issue("server", time.Hour, "127.0.0.1")}}
+// halfConn is a connection on which a handshake begins and never ends.
+type halfConn struct{ net.Conn }
+
+func (c halfConn) Read(p []byte) (int, error) {
+	for {
+		if _, err := c.Conn.Read(p); err != nil {
+			return 0, err
+		}
 	}
-	return cfg
+}
+
+// hangUp connects, and is gone.
+func hangUp(addr string) {
+	if nc, err := net.Dial("tcp", addr); err == nil {
+		nc.Close()
+	}
 }
 
 // longestFilter matches nothing.
@@ -128,100 +230,58 @@ func longestFilter() (f wire.Filter) {
 	return f
 }
 
-// attacker greets, and attacks on the connection, again whenever that has ended.
-func attacker(addr string, attack func(*duplex.Conn)) {
-	again(func() {
-		nc, err := net.Dial("tcp", addr)
-		if err != nil {
-			return
+// stay subscribes without credit, answers all calls, and stays.
+func stay(addr string, args *protocol.SubscribeArgs) {
+	once(addr, func(conn *duplex.Conn) {
+		if call(conn, protocol.MethodSubscribe, args, &protocol.Subscribed{}) == nil {
+			<-conn.Done()
 		}
-		defer nc.Close()
-		if _, err := protocol.Greet(nc, "", time.Minute); err != nil {
-			return
-		}
-		conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 4 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute})
-		go conn.Serve(protocol.CallbackService, obliging{})
-		attack(conn)
-		conn.Close(wire.Errorf(wire.Closed, "again"))
-		conn.Wait()
 	})
+}
+
+// attacker greets, and attacks on the connection, again whenever that has ended.
+func attacker(addr string, do func(*duplex.Conn)) { again(func() { once(addr, do) }) }
+
+// once is attacker without the repetition.
+func once(addr string, do func(*duplex.Conn)) {
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		return
+	}
+	defer nc.Close()
+	if _, err := protocol.Greet(nc, token, time.Minute); err != nil {
+		return
+	}
+	conn := duplex.NewConn(nc, duplex.ConnConfig{MaxMessage: 4 << 20, MaxWaiting: 1 << 20, WriteTimeout: time.Minute, MessageTimeout: time.Minute})
+	go conn.Serve(protocol.CallbackService, obliging{})
+	do(conn)
+	conn.Close(wire.Errorf(wire.Closed, "again"))
+	conn.Wait()
 }
 
 func call(conn *duplex.Conn, method string, args, reply any) error {
 	return conn.Call(context.Background(), method, args, reply)
 }
 
-// obliging answers each call at once.
+// obliging answers each call at once, and gives no credit.
 type obliging struct{}
 
 func (obliging) Notify(*protocol.Batch, *protocol.Ack) error        { return nil }
 func (obliging) Goodbye(*protocol.Goodbye, *protocol.Nothing) error { return nil }
 
-// BenchmarkBesideAttack is one subscriber of 200 events a second beside attackers
-// of one kind, in turn with the same one alone. It reports how much memory the
-// server keeps when they have gone.
-func BenchmarkBesideAttack(b *testing.B) {
-	kinds := make([]string, 0, len(attacks))
-	for kind := range attacks {
-		kinds = append(kinds, kind)
-	}
-	slices.Sort(kinds)
-	for _, kind := range kinds {
-		b.Run(kind, func(b *testing.B) {
-			alone := load{clients: 1, events: 600, rate: 200, cfg: attacked(kind)}
-			beside := alone
-			beside.attack, beside.bad = kind, attackers[kind]
-			var kept []float64
-			ones, others := inTurn(b, func(b *testing.B) measured {
-				var before, after runtime.MemStats
-				runtime.GC()
-				runtime.ReadMemStats(&before)
-				m := beside.mom(b)
-				runtime.GC()
-				runtime.ReadMemStats(&after)
-				kept = append(kept, (float64(after.HeapInuse)-float64(before.HeapInuse))/(1<<20))
-				return m
-			}, alone.mom)
-			of := func(name string, figure func(*measured) float64) {
-				reportBeside(b, name, "alone", ones, others, figure)
-			}
-			of("p50-ns", func(m *measured) float64 { return float64(m.p50) })
-			of("p99-ns", func(m *measured) float64 { return float64(m.p99) })
-			slices.Sort(kept)
-			b.ReportMetric(kept[len(kept)/2], "kept-MB")
-		})
-	}
-}
-
-// BenchmarkNewcomerBesideAttack is how long a client takes to subscribe behind
-// the address of strangers who do not greet: the median, and the longest of 50.
-func BenchmarkNewcomerBesideAttack(b *testing.B) {
-	for _, kind := range []string{"handshakes", "hang up", "not MoM", "silent"} {
-		b.Run(kind, func(b *testing.B) {
-			l := load{cfg: attacked(kind)}
-			var took []time.Duration
-			for b.Loop() {
-				srv, addr := l.server(b)
-				strangers := startFleet(b, order{Kind: "bad", Addr: addr, Clients: attackers[kind], Attack: kind})
-				for range 50 {
-					opts := momclient.Options{}
-					if l.cfg.TLS != nil {
-						opts.TLS = anyServer
-					}
-					client, start := momclient.New(addr, opts), time.Now()
-					if err := client.Subscribe(context.Background()); err != nil {
-						b.Error(err)
-					}
-					took = append(took, time.Since(start))
-					client.Close()
-					time.Sleep(20 * time.Millisecond)
+// spin takes this much of all processors' time, as a number of processors, and
+// does nothing with it.
+func spin(processors float64) {
+	const period = 2 * time.Millisecond
+	threads := runtime.GOMAXPROCS(0)
+	share := time.Duration(min(1, processors/float64(threads)) * float64(period))
+	for range threads {
+		go func() {
+			for next := time.Now(); ; time.Sleep(time.Until(next)) {
+				next = next.Add(period)
+				for until := time.Now().Add(share); time.Now().Before(until); {
 				}
-				strangers.hangUp()
-				srv.Close()
 			}
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)/2]), "p50-ns")
-			b.ReportMetric(float64(took[len(took)-1]), "max-ns")
-		})
+		}()
 	}
 }

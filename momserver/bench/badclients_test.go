@@ -19,9 +19,13 @@ import (
 
 // runBad starts them, and goes on until the other side hangs up.
 func (f *fleet) runBad() {
+	if f.Attack == "spin" {
+		spin(f.Processors)
+		return
+	}
 	for i := range f.Clients {
 		if f.Attack != "" {
-			go attacks[f.Attack](f.Addr)
+			go attacks[f.Attack].do(f.Addr)
 			continue
 		}
 		if f.Stalled {

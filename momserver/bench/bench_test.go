@@ -93,14 +93,16 @@ type load struct {
 	rate    int // events a second; 0 for as fast as nothing is lost
 
 	cfg     momserver.Config
-	bad     int    // subscribers beside these that nobody wants
-	stalled bool   // they are all of that kind
-	attack  string // or they attack in this way
-	cached  bool   // all is published before they come
+	bad     int  // subscribers beside these that nobody wants
+	stalled bool // they are all of that kind
+	cached  bool // all is published before they come
+
+	first uint64    // events that have been published before
+	only  uuid.UUID // the job whose events the clients take; zero for all
 }
 
 func (l load) order(kind, addr string) order {
-	o := order{Kind: kind, Addr: addr, Clients: l.clients, Count: l.events, Latency: l.rate > 0, Late: l.cached, Secured: l.cfg.TLS != nil}
+	o := order{Kind: kind, Addr: addr, Clients: l.clients, Count: l.events, Latency: l.rate > 0, Late: l.cached, Secured: l.cfg.TLS != nil, Token: l.cfg.Token, First: l.first, Only: l.only}
 	if l.cached {
 		o.From = wire.FromOldest
 	}
@@ -126,7 +128,7 @@ func (l load) publish(b *testing.B, c *crew, publish func(*wire.Event) error) (t
 				time.Sleep(50 * time.Microsecond)
 			}
 		}
-		e := m.event(seq)
+		e := m.event(l.first + seq)
 		began := time.Now()
 		if err := publish(&e); err != nil {
 			b.Fatal(err)
@@ -163,7 +165,7 @@ func (l load) mom(b *testing.B) measured {
 		l.publish(b, new(crew), publish)
 	}
 	if l.bad > 0 {
-		defer startFleet(b, order{Kind: "bad", Addr: addr, Clients: l.bad, Stalled: l.stalled, Attack: l.attack}).hangUp()
+		defer startFleet(b, order{Kind: "bad", Addr: addr, Clients: l.bad, Stalled: l.stalled}).hangUp()
 	}
 	c := startFleet(b, l.order("mom", addr))
 	var took []time.Duration
@@ -179,7 +181,8 @@ func (l load) mom(b *testing.B) measured {
 // server serves on loopback.
 func (l load) server(b *testing.B) (srv *momserver.Server, addr string) {
 	srv = momserver.New(l.cfg)
-	nl, err := net.Listen("tcp", "127.0.0.1:0")
+	listen := net.ListenConfig{KeepAlive: -1} // as ListenAndServe does
+	nl, err := listen.Listen(b.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}

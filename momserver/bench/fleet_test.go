@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"mom.internal/momclient"
 	"mom.internal/wire"
 )
@@ -37,8 +39,13 @@ type order struct {
 	Latency bool   // take the time of each delivery
 	Late    bool   // connect when it is said that all is ready
 	Stalled bool   // the bad ones are all of that kind
-	Attack  string // or they all attack in this way
+	Attack  string // or they all attack in this way, or "spin"
 	Secured bool   // the server speaks TLS
+	Token   string
+	First   uint64    // events that have been published before
+	Only    uuid.UUID // the job whose events they take; zero for all
+
+	Processors float64 // that "spin" takes
 }
 
 // word is what a fleet says, a line each.
@@ -83,7 +90,7 @@ type fleet struct {
 func (f *fleet) slowest() uint64 {
 	least := f.Count
 	for _, c := range f.checks {
-		least = min(least, c.last.Load())
+		least = min(least, c.last.Load()-f.First)
 	}
 	return least
 }
@@ -120,6 +127,7 @@ func (f *fleet) run() {
 	start := make(chan func() error, f.Clients)
 	for range f.Clients {
 		c := &checker{fleet: f}
+		c.last.Store(f.First)
 		if f.Latency {
 			c.took = make([]time.Duration, 0, f.Count)
 		}
@@ -175,7 +183,10 @@ func (f *fleet) attach(start <-chan func() error) {
 }
 
 func (f *fleet) momClient(c *checker) error {
-	opts := momclient.Options{From: f.From, CallTimeout: time.Minute, DialTimeout: time.Minute}
+	opts := momclient.Options{From: f.From, Token: f.Token, CallTimeout: time.Minute, DialTimeout: time.Minute}
+	if f.Only != uuid.Nil {
+		opts.Filter.Jobs = []uuid.UUID{f.Only}
+	}
 	if f.Secured {
 		opts.TLS = anyServer
 	}
@@ -206,7 +217,7 @@ func (c *checker) see(e *wire.Event) {
 	}
 	c.last.Store(due)
 	c.fleet.total.Add(1)
-	if due == c.fleet.Count {
+	if due == c.fleet.First+c.fleet.Count {
 		c.fleet.done.Done()
 	}
 }
