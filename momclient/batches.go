@@ -71,7 +71,8 @@ type gathering struct {
 
 	events []wire.Event
 	size   eventSize
-	last   delivery // of the last one of events
+	first  delivery // of the first one of events
+	last   delivery // of the last one
 
 	// held is the first event of a snapshot, while events before the snapshot are a
 	// batch of their own; nil for none.
@@ -125,6 +126,9 @@ func (g *gathering) take() bool {
 		g.held, g.heldLast = &ev, d
 		return true
 	}
+	if len(g.events) == 0 {
+		g.first = d
+	}
 	g.events, g.last = append(g.events, ev), d
 	g.size.add(&ev)
 	return true
@@ -151,11 +155,15 @@ func (g *gathering) batch(more bool) (b Batch, whole bool) {
 // giveBack ends the subscription, and makes the events of the turn that has not
 // ended ones that have not come, so that the next subscription brings them.
 func (g *gathering) giveBack() {
-	d := g.last
+	first, last := g.first, g.last
+	if g.held != nil {
+		last = g.heldLast
+	}
 	switch {
+	case len(g.events) > 0:
 	case g.held != nil:
-		d = g.heldLast
-	case len(g.events) == 0:
+		first = g.heldLast
+	default:
 		return
 	}
 	missed := uint64(0)
@@ -167,5 +175,5 @@ func (g *gathering) giveBack() {
 	}
 	g.events, g.held = nil, nil
 	g.sub.end()
-	g.c.inbox.giveBack(d, missed)
+	g.c.inbox.giveBack(first, last, missed)
 }

@@ -95,6 +95,7 @@ func (b bell) ring() {
 // delivery is an event that has been taken, until its handler has returned.
 type delivery struct {
 	n       uint64           // the number of the delivery, from 1
+	before  position         // the client's position once the event taken before is handled
 	after   position         // the client's position once the event is handled
 	handler func(wire.Event) // that OnEvent had set when the event was taken; nil for none
 
@@ -339,9 +340,13 @@ func (in *inbox) take(ch *chunk, seq uint64) delivery {
 	default:
 		in.dropOldest()
 	}
+	before := in.handled
+	if in.busy {
+		before = in.handling
+	}
 	in.taken++
 	in.busy, in.handling = true, after
-	return delivery{n: in.taken, after: after, handler: in.handler, session: in.session, credit: in.creditUpdate()}
+	return delivery{n: in.taken, before: before, after: after, handler: in.handler, session: in.session, credit: in.creditUpdate()}
 }
 
 // dropOldest removes the oldest chunk. mu is held.
@@ -389,14 +394,16 @@ func (in *inbox) takenTo() (cursor wire.Cursor, within, waiting bool) {
 	return at.cursor, false, in.events > 0
 }
 
-// giveBack rewinds to the position before the events that were taken and not
-// done, of which d is the latest. missed is how many were missed before these. There
-// is no session, and no other consumer has taken events since.
-func (in *inbox) giveBack(d delivery, missed uint64) {
+// giveBack rewinds to the position before the events from first to last, which
+// were taken and not done. missed is how many were missed before these. There is no
+// session, and no other consumer has taken events since. One that has taken an
+// event before may still be handling it.
+func (in *inbox) giveBack(first, last delivery, missed uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if d.n == in.taken {
-		in.busy = false
+	if last.n == in.taken {
+		in.taken = first.n - 1
+		in.busy, in.handling = in.latestDone < in.taken, first.before
 		in.rewind()
 		in.givenBack = missed
 	}

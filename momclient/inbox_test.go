@@ -309,12 +309,12 @@ func TestInboxGiveBack(t *testing.T) {
 	if cursor, within, waiting := in.takenTo(); cursor.Seq != 2 || !within || !waiting {
 		t.Errorf("%v, %v, %v", cursor, within, waiting)
 	}
-	in.giveBack(first, 17) // not the latest one
+	in.giveBack(first, first, 17) // not the latest one
 	in.takes(in.byHandler, 5, 0)
-	if in.giveBack(last, 17); !in.busy {
+	if in.giveBack(first, last, 17); !in.busy {
 		t.Error("given back by another than the latest taker")
 	}
-	in.giveBack(delivery{n: in.taken}, 17)
+	in.giveBack(first, delivery{n: in.taken}, 17)
 	in.isAt(2)
 	if from := in.connect(in.session.epoch); from != (position{cursor: wire.Cursor{Epoch: in.session.epoch, Seq: 2}}) {
 		t.Errorf("the next session begins at %+v", from)
@@ -324,13 +324,42 @@ func TestInboxGiveBack(t *testing.T) {
 	}
 	in.receives(20, 20, 17) // announced again
 	d := in.takes(in.byHandler, 20, 17)
-	in.giveBack(d, 17)
+	in.giveBack(d, d, 17)
 	in.connect(uuid.UUID{8}) // a server that was started again, and does not know of the gap
 	in.receives(1, 1, 3)
 	in.done(in.takes(in.byHandler, 1, 20))
 	in.receives(2, 2, 0)
 	in.done(in.takes(in.byHandler, 2, 0))
 	in.isAt(2)
+}
+
+// TestInboxGiveBackBeside: an event that is being handled when later ones are given
+// back does not come again.
+func TestInboxGiveBackBeside(t *testing.T) {
+	for _, done := range []bool{false, true} {
+		in := newTestInbox(t, 10, 1<<20)
+		in.receives(1, 3, 0)
+		running := in.takes(in.byHandler, 1, 0)
+		first, last := in.takes(in.byHandler, 2, 0), in.takes(in.byHandler, 3, 0)
+		if done {
+			in.done(running)
+		}
+		in.giveBack(first, last, 0)
+		if in.busy == done {
+			t.Errorf("busy: %v", in.busy)
+		}
+		if from := in.connect(in.session.epoch); from != (position{cursor: wire.Cursor{Epoch: in.session.epoch, Seq: 1}}) {
+			t.Errorf("done: %v: the next session begins at %+v", done, from)
+		}
+		in.receives(2, 2, 0)
+		second := in.takes(in.byHandler, 2, 0)
+		if !done {
+			in.done(running)
+		}
+		in.isAt(1)
+		in.done(second)
+		in.isAt(2)
+	}
 }
 
 // TestInboxBounds refuses what is over a bound, and takes what is at it.
