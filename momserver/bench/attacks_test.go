@@ -57,12 +57,17 @@ var attacks = map[string]attack{
 		}
 	}},
 	"filters at once": {peers: 60, do: func(addr string) { // all in the same moment, twice a second
+		call := wireattack.Frame(1, wireattack.Call(protocol.MethodSubscribe, &protocol.SubscribeArgs{Filter: longestFilter()}))
 		for {
-			once(addr, func(conn *duplex.Conn) {
-				args := protocol.SubscribeArgs{Filter: longestFilter()}
-				time.Sleep(time.Until(time.Now().Truncate(500 * time.Millisecond).Add(500 * time.Millisecond)))
-				call(conn, protocol.MethodSubscribe, &args, &protocol.Subscribed{})
-			})
+			nc, err := net.Dial("tcp", addr)
+			if err != nil {
+				continue
+			}
+			protocol.Greet(nc, token, time.Minute)
+			time.Sleep(time.Until(time.Now().Truncate(500 * time.Millisecond).Add(500 * time.Millisecond)))
+			nc.Write(call)
+			nc.Read(make([]byte, 1))
+			nc.Close()
 		}
 	}},
 	"idle": {stay: true, peers: 10_000, cfg: roomy, do: func(addr string) {
