@@ -197,7 +197,7 @@ func (sv *service) Ping(*protocol.Nothing, *protocol.Nothing) error { return nil
 // History returns cached events after a cursor, without a subscription.
 func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) error {
 	return sv.runMethod(func() error {
-		sv.takeTurn()
+		sv.takeTurn(sv.conn.Done())
 		h := sv.srv.hist
 		at, err := h.After(args.Since)
 		if err = cmp.Or(sv.identity.check(), err); err != nil {
@@ -221,7 +221,7 @@ func (sv *service) History(args *protocol.HistoryArgs, reply *protocol.Page) err
 // Jobs returns the latest event of each job, without a subscription.
 func (sv *service) Jobs(args *protocol.JobsArgs, reply *protocol.Page) error {
 	return sv.runMethod(func() error {
-		sv.takeTurn()
+		sv.takeTurn(sv.conn.Done())
 		if err := sv.identity.check(); err != nil {
 			return err
 		}
@@ -257,17 +257,17 @@ const (
 // beginCall is called before a call of so many bytes is decoded.
 func (sv *service) beginCall(bytes int) {
 	if sv.pace != nil {
-		sv.wait(sv.pace.wait(time.Now()))
+		wait(sv.pace.wait(time.Now()), sv.conn.Done())
 	}
 	if bytes > longCall {
-		sv.takeTurn()
+		sv.takeTurn(sv.conn.Done())
 	}
 }
 
-// takeTurn waits for the turn of a call that may take long, unless it has one or
-// the connection ends. endCall ends the turn.
-func (sv *service) takeTurn() {
-	if sv.turnBegan.IsZero() && sv.srv.longCalls.take(sv.conn.Done(), sv.addr) {
+// takeTurn waits for the turn of a call that may take long, unless there is one or
+// done is closed.
+func (sv *service) takeTurn(done <-chan struct{}) {
+	if sv.turnBegan.IsZero() && sv.srv.longCalls.take(done, sv.addr) {
 		sv.turnBegan = time.Now()
 	}
 }
@@ -275,15 +275,21 @@ func (sv *service) takeTurn() {
 // endCall is called when the reply to a call has been encoded.
 func (sv *service) endCall() {
 	sv.releasePage()
+	sv.endTurn(sv.conn.Done())
+}
+
+// endTurn ends the turn, if there is one, after a rest, which also ends when done is
+// closed.
+func (sv *service) endTurn(done <-chan struct{}) {
 	if !sv.turnBegan.IsZero() {
-		sv.wait(min(restAfterTurn*time.Since(sv.turnBegan), maxRest))
+		wait(min(restAfterTurn*time.Since(sv.turnBegan), maxRest), done)
 		sv.turnBegan = time.Time{}
 		sv.srv.longCalls.release()
 	}
 }
 
-// wait waits, or until the connection has ended.
-func (sv *service) wait(d time.Duration) {
+// wait waits, or until done is closed.
+func wait(d time.Duration, done <-chan struct{}) {
 	if d <= 0 {
 		return
 	}
@@ -291,7 +297,7 @@ func (sv *service) wait(d time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-sv.conn.Done():
+	case <-done:
 	}
 }
 
@@ -357,14 +363,18 @@ func (sv *service) end(err error) {
 	sv.ended = true
 	sv.stopIdleTimer()
 	sv.mu.Unlock()
-	if sub != nil {
-		sv.srv.sender.interests.unlink(sub)
-		sv.srv.releaseFilter(sub)
-	}
 	var e *wire.Error
 	if sub != nil && errors.As(err, &e) {
 		reason, detail := reasonFor(e)
 		sv.srv.sender.postDrop(sub, reason, detail)
 		sub.callbackConn.Close(e) // if the sender has ended, nothing else closes it
+	}
+	if sub != nil {
+		if sub.filterItems > linkStep { // many such clients may go at once
+			sv.takeTurn(sv.srv.life.Done())
+		}
+		sv.srv.sender.interests.unlink(sub)
+		sv.endTurn(sv.srv.life.Done())
+		sv.srv.releaseFilter(sub)
 	}
 }

@@ -129,7 +129,7 @@ func TestLongCalls(t *testing.T) {
 		call := func(sv *service, bytes int, page bool, takes time.Duration) {
 			sv.beginCall(bytes)
 			if page {
-				sv.takeTurn()
+				sv.takeTurn(sv.conn.Done())
 			}
 			time.Sleep(takes)
 			sv.endCall()
@@ -151,6 +151,14 @@ func TestLongCalls(t *testing.T) {
 		second.conn.Close(wire.Errorf(wire.Closed, "gone"))
 		call(second, longCall+1, false, 0)
 		took("a call on a connection that has ended", 0)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		start = time.Now()
+		go call(first, longCall+1, false, time.Millisecond)
+		synctest.Wait()
+		second.sub = &subscriber{filterItems: linkStep + 1}
+		second.end(nil)
+		took("the end of a long filter behind a long call", 4*time.Millisecond)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if srv.longCalls.free != 1 {
