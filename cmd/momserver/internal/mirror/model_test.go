@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -28,26 +29,36 @@ import (
 
 // modelOptions are the options of a program.
 type modelOptions struct {
-	delete, continueOnError bool
-	files                   int // in a package
+	delete, continueOnError, exclude, checksum, spool, quiet bool
+	files                                                    int       // in a package
+	maxDelete                                                maxDelete // 0 allows all
 }
 
-// newModelMirror is the one function that knows how a mirror is made.
-func newModelMirror(srv *momserver.Server, src, dst string, o modelOptions) (*Mirror, error) {
-	return New(srv, src, dst, Options{Delete: o.delete, ContinueOnError: o.continueOnError, PackageFiles: o.files, PackageBytes: 50_000})
+// maxDelete is a number of files for Options.MaxDelete.
+type maxDelete int
+
+func (n maxDelete) Allows(deletions, _ int) bool { return n == 0 || deletions <= int(n) }
+func (n maxDelete) String() string               { return fmt.Sprint(int(n)) }
+
+// options returns the options of a mirror.
+func (m *model) options() Options {
+	o := Options{
+		Delete: m.opts.delete, ContinueOnError: m.opts.continueOnError, Checksum: m.opts.checksum, MaxDelete: m.opts.maxDelete,
+		Exclude: m.excludes, PackageFiles: m.opts.files, PackageBytes: 50_000, State: m.state,
+	}
+	if m.opts.spool {
+		o.Spool = m.spool
+	}
+	if m.opts.quiet {
+		o.ReportIdle = time.Hour
+	}
+	return o
 }
 
-// modelExcluded reports whether an entry is excluded, by itself.
-func modelExcluded(path string, dir bool) bool { return false }
-
-const (
-	// findsQuiet says that the mirror finds a change of the content of a file that
-	// keeps its size and time.
-	findsQuiet = false
-	// keepsFromEmpty says that with Delete an empty source is an error if the
-	// destination is not empty.
-	keepsFromEmpty = false
-)
+// excludes reports whether an entry is excluded, by itself.
+func (m *model) excludes(p string, dir bool) bool {
+	return m.opts.exclude && (path.Base(p) == "x.tmp" || p == "a/b" && dir)
+}
 
 // node is what a model compares of an entry.
 type node struct {
@@ -72,7 +83,11 @@ type model struct {
 	opts    modelOptions
 	srv     *momserver.Server
 	mir     *Mirror
-	outside string // a directory that links point to
+	outside string            // a directory that links point to
+	state   string            // Options.State
+	spool   string            // a directory for Options.Spool
+	known   map[string]uint64 // the inodes of the files of the source, as of the last clean run
+	hushed  map[string]string // contents that came by a quiet change, and the paths of which the mirror must see it
 	trees   [2]string
 	steps   []string // that were taken, for messages
 	clock   int
@@ -88,12 +103,20 @@ const (
 func runProgram(t testing.TB, program []byte) {
 	top := t.TempDir()
 	t.Cleanup(func() { openTree(top) })
-	m := &model{t: t, program: program, srv: momserver.New(momserver.Config{}), outside: filepath.Join(top, "outside")}
+	m := &model{
+		t: t, program: program, srv: momserver.New(momserver.Config{}), hushed: make(map[string]string),
+		outside: filepath.Join(top, "outside"), state: filepath.Join(top, "state"), spool: filepath.Join(top, "spool"),
+	}
 	defer m.srv.Close()
 	m.trees = [2]string{filepath.Join(top, "source"), filepath.Join(top, "destination")}
 	bits := m.next()
 	m.opts = modelOptions{delete: bits&1 != 0, continueOnError: bits&2 != 0, files: 1 + int(bits>>2)%5}
-	for _, dir := range []string{m.outside, m.trees[source], m.trees[destination]} {
+	more := m.next()
+	m.opts.exclude, m.opts.checksum, m.opts.spool, m.opts.quiet = more&1 != 0, more&6 == 6, more&8 != 0, more&16 != 0
+	if more&32 != 0 {
+		m.opts.maxDelete = maxDelete(more >> 6)
+	}
+	for _, dir := range []string{m.outside, m.spool, m.trees[source], m.trees[destination]} {
 		m.ok(os.Mkdir(dir, 0o755))
 	}
 	m.ok(os.WriteFile(filepath.Join(m.outside, "precious"), []byte("precious"), 0o600))
@@ -115,7 +138,7 @@ func runProgram(t testing.TB, program []byte) {
 func (m *model) restart() {
 	m.t.Helper()
 	var err error
-	m.mir, err = newModelMirror(m.srv, m.trees[source], m.trees[destination], m.opts)
+	m.mir, err = New(m.srv, m.trees[source], m.trees[destination], m.options())
 	m.ok(err)
 }
 
@@ -166,6 +189,9 @@ func (m *model) step() {
 	if op%16 == 15 {
 		if op&64 != 0 {
 			m.restart()
+		}
+		if op&16 != 0 {
+			m.dryRun()
 		}
 		moment := int(m.next())
 		if op&32 == 0 || moment == 0 {
@@ -321,11 +347,15 @@ func (m *model) change(in int, p string) string {
 			return fmt.Sprintf("hard link as %.100q", to)
 		}
 	case "quiet change": // of the content, but not of size and time
-		if kind == 0 && findsQuiet && in == source {
+		if kind == 0 && info.Size() > 0 && (in == source || m.opts.checksum) {
 			m.ok(os.Chmod(name, 0o644))
 			m.write(name, 0, int(info.Size()))
+			data := m.content(name, info)
 			m.ok(os.Chtimes(name, info.ModTime(), info.ModTime()))
 			m.ok(os.Chmod(name, info.Mode()&modeBits))
+			if m.hushed[data] = ""; m.known[p] == inodeOf(info) {
+				m.hushed[data] = p
+			}
 			return "quiet change"
 		}
 	}
@@ -413,16 +443,53 @@ func (m *model) read(root string) nodes {
 			n = node{mode: fs.ModeSymlink}
 			n.data, _ = os.Readlink(name)
 		case n.is(0):
-			data, err := os.ReadFile(name)
-			n.data = fmt.Sprintf("%d bytes %.8x", info.Size(), sha256.Sum256(data))
-			if err != nil {
-				n.data = fmt.Sprintf("%d bytes, unreadable", info.Size())
-			}
+			n.data = m.content(name, info)
 		}
 		all[filepath.ToSlash(p)] = n
 		return err
 	}))
 	return all
+}
+
+// content returns words for the content of a file.
+func (m *model) content(name string, info fs.FileInfo) string {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Sprintf("%d bytes, unreadable", info.Size())
+	}
+	return fmt.Sprintf("%d bytes %.8x", info.Size(), sha256.Sum256(data))
+}
+
+// changes returns the time of the last change of each entry in all trees.
+func (m *model) changes() map[string]stamp {
+	m.t.Helper()
+	all := make(map[string]stamp)
+	m.ok(filepath.WalkDir(filepath.Dir(m.state), func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		all[name] = changedAt(info)
+		return err
+	}))
+	return all
+}
+
+// dryRun checks that a dry run changes nothing.
+func (m *model) dryRun() {
+	m.t.Helper()
+	o := m.options()
+	o.DryRun = io.Discard
+	dry, err := New(m.srv, m.trees[source], m.trees[destination], o)
+	m.ok(err)
+	before := m.changes()
+	for range 2 { // the second one may be quiet
+		result, err := dry.Run(m.t.Context())
+		m.steps = append(m.steps, fmt.Sprintf("dry run: %+v, %v", result, err))
+	}
+	if after := m.changes(); !maps.Equal(before, after) {
+		m.t.Errorf("a dry run made changes: %v became %v", before, after)
+	}
 }
 
 // cancelAt is a context that is cancelled when a run looks at it for the nth
@@ -456,18 +523,38 @@ func (m *model) mirror(ctx context.Context, interrupted bool) {
 	after := m.read(m.trees[destination])
 	m.same("outside of both trees", outside, m.read(m.outside))
 	m.same("the source", src, m.read(m.trees[source]))
-	c := &comparison{model: m, src: included(src), before: before, after: after}
+	m.same("the spool", nodes{}, m.read(m.spool))
+	c := &comparison{model: m, src: m.included(src), before: before, after: after}
 	reason := c.obstacle()
 	switch clean := err == nil && result.Clean(); {
 	case clean && reason != "":
 		m.t.Errorf("the run is clean, although %s", reason)
 	case clean:
 		c.mirrored()
+		m.know(src)
 		c.nothingTwice(result)
-	case !interrupted && reason == "":
+	case !interrupted && reason == "" && !c.unread():
 		m.t.Errorf("the run failed without a reason: %v, %+v", err, result)
 	default:
 		c.unharmed(interrupted)
+	}
+	for data, p := range m.hushed {
+		if src[p].data != data {
+			m.hushed[data] = "" // the mirror may have forgotten the file
+		}
+	}
+}
+
+// know remembers the files of a source that was mirrored.
+func (m *model) know(src nodes) {
+	m.t.Helper()
+	m.known = make(map[string]uint64)
+	for p, n := range src {
+		if n.is(0) {
+			info, err := os.Lstat(filepath.Join(m.trees[source], p))
+			m.ok(err)
+			m.known[p] = inodeOf(info)
+		}
 	}
 }
 
@@ -479,10 +566,10 @@ func (m *model) same(what string, want, got nodes) {
 }
 
 // included returns a tree without the excluded entries and what is below them.
-func included(tree nodes) nodes {
+func (m *model) included(tree nodes) nodes {
 	all := make(nodes)
 	for p, n := range tree {
-		if !below(p, func(q string) bool { return modelExcluded(q, tree[q].is(fs.ModeDir)) }) {
+		if !below(p, func(q string) bool { return m.excludes(q, tree[q].is(fs.ModeDir)) }) {
 			all[p] = n
 		}
 	}
@@ -507,10 +594,14 @@ type comparison struct {
 
 // obstacle returns why a run cannot be clean, or "" if it has to be.
 func (c *comparison) obstacle() string {
-	if keepsFromEmpty && c.opts.delete && len(c.src) == 0 && len(included(c.before)) > 0 {
+	doomed, files := c.doomed()
+	switch {
+	case doomed > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(c.src)), func(n node) bool { return !n.is(fs.ModeNamedPipe) }):
 		return "the source is empty"
+	case c.tooMany():
+		return fmt.Sprintf("%d files are too many to delete", files)
 	}
-	kept := included(c.before)
+	kept := c.included(c.before)
 	for p, n := range c.src {
 		if strings.HasSuffix(n.data, "unreadable") && c.before[p] != n { // what looks the same is not read
 			return fmt.Sprintf("%q cannot be read", p)
@@ -519,12 +610,44 @@ func (c *comparison) obstacle() string {
 			continue
 		}
 		for q := range c.before {
-			if strings.HasPrefix(q, p+"/") && (!c.opts.delete || !kept.has(q)) {
+			if q == p && !kept.has(q) || strings.HasPrefix(q, p+"/") && (!c.opts.delete || !kept.has(q)) {
 				return fmt.Sprintf("a directory that has to stay is in the place of %q", p)
 			}
 		}
 	}
 	return ""
+}
+
+// doomed returns how many entries of the destination may be deleted, and how many
+// files are among them and among those that make way for others.
+func (c *comparison) doomed() (entries, files int) {
+	if !c.opts.delete {
+		return 0, 0
+	}
+	for p, n := range c.included(c.before) {
+		if c.src.has(p) || c.skipped(p) {
+			continue
+		}
+		if !n.is(fs.ModeDir) {
+			files++
+		}
+		if !(n.is(fs.ModeDir) && c.holdsExcluded(p)) {
+			entries++
+		}
+	}
+	return entries, files
+}
+
+// tooMany reports whether more would be deleted than is allowed.
+func (c *comparison) tooMany() bool {
+	_, files := c.doomed()
+	return !c.opts.maxDelete.Allows(files, 0)
+}
+
+// unread reports whether there is a file that cannot be read, and that may look
+// the same at the destination. The mirror reads it only if it was changed.
+func (c *comparison) unread() bool {
+	return slices.ContainsFunc(slices.Collect(maps.Values(c.src)), func(n node) bool { return strings.HasSuffix(n.data, "unreadable") })
 }
 
 // skipped reports whether p is in the place of something that is not mirrored,
@@ -537,8 +660,11 @@ func (c *comparison) skipped(p string) bool {
 // everything.
 func (c *comparison) mirrored() {
 	c.t.Helper()
-	kept := included(c.before)
+	kept := c.included(c.before)
 	for p, n := range c.src {
+		if at, hushed := c.hushed[n.data]; hushed && at != p {
+			n.data = c.after[p].data
+		}
 		if !c.skipped(p) && c.after[p] != n {
 			c.t.Errorf("%.100q: the source has %v, the destination %v", p, n, c.after[p])
 		}
@@ -562,7 +688,7 @@ func (c *comparison) mirrored() {
 
 // holdsExcluded reports whether there is an excluded entry below the directory.
 func (c *comparison) holdsExcluded(dir string) bool {
-	kept := included(c.before)
+	kept := c.included(c.before)
 	return slices.ContainsFunc(slices.Collect(maps.Keys(c.before)), func(p string) bool {
 		return strings.HasPrefix(p, dir+"/") && !kept.has(p)
 	})
@@ -581,7 +707,7 @@ func (c *comparison) nothingTwice(result Result) {
 // for an entry of the source or, if the run was interrupted, was to be deleted.
 func (c *comparison) unharmed(interrupted bool) {
 	c.t.Helper()
-	kept := included(c.before)
+	kept := c.included(c.before)
 	for p, n := range c.after {
 		if n.is(fs.ModeDir) && (c.before[p].is(fs.ModeDir) || c.src[p].is(fs.ModeDir)) {
 			continue
@@ -591,10 +717,10 @@ func (c *comparison) unharmed(interrupted bool) {
 		}
 	}
 	for p, n := range c.before {
-		madeWay := c.opts.delete && below(path.Dir(p), func(q string) bool {
+		madeWay := c.opts.delete && !c.tooMany() && below(path.Dir(p), func(q string) bool {
 			return c.before[q].is(fs.ModeDir) && c.src.has(q) && !c.src[q].is(fs.ModeDir) && !c.src[q].is(fs.ModeNamedPipe)
 		})
-		deleted := c.opts.delete && interrupted && !c.src.has(p)
+		deleted := c.opts.delete && !c.tooMany() && interrupted && !c.src.has(p)
 		if !c.after.has(p) && (!kept.has(p) || !madeWay && !deleted) {
 			c.t.Errorf("%.100q is gone: it was %v", p, n)
 		}

@@ -173,7 +173,7 @@ func (r *run) check(ctx context.Context) (idle bool, err error) {
 	if err != nil || !done || !r.plan.nothing() || r.hasNews() || r.absence() != nil {
 		return false, err
 	}
-	if r.plan.unsettled {
+	if r.plan.unsettled && r.m.opts.DryRun == nil {
 		if err := r.takeDest(); err != nil {
 			return false, err
 		}
