@@ -2,7 +2,10 @@ package mirror
 
 import (
 	"errors"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // An empty source, or a directory on another device than before, may be a disk
@@ -24,10 +27,19 @@ func (r *run) absence() error {
 	if r.plan.entries == 0 && len(r.plan.doomed)+len(r.plan.stuck) > 0 {
 		return &itemError{r.m.src, errors.New("the source is empty, and the destination is not: is a disk missing? Nothing is deleted; if the source is meant to be empty, empty the destination by hand")}
 	}
+	if p := r.movedMount(); p != "" {
+		return &itemError{filepath.Join(r.m.src, fromSlash(p)), errors.New("it is not on the device that it was on in the run before: is a disk missing? Nothing is mirrored or deleted; if this is right, run once without -delete")}
+	}
+	return nil
+}
+
+// movedMount returns the path of a directory of the source that is on another
+// device than in the run before, or "" if there is none.
+func (r *run) movedMount() string {
 	before, now := r.m.index.mounts, r.plan.mounts
 	sameBoot := r.m.index.boot != "" && r.m.index.boot == bootID()
 	for p, system := range before {
-		if p == aboveSource || r.m.excludes(p, true) {
+		if p == aboveSource || r.excludesAbove(p) {
 			continue
 		}
 		at, is := now[p]
@@ -38,8 +50,29 @@ func (r *run) absence() error {
 			is = false
 		}
 		if !is {
-			return &itemError{filepath.Join(r.m.src, fromSlash(p)), errors.New("it is not on the device that it was on in the run before: is a disk missing? Nothing is mirrored or deleted; if this is right, run once without -delete")}
+			return p
 		}
 	}
-	return nil
+	for p := range now {
+		if _, was := before[p]; !was && before != nil && p != aboveSource && r.dooms(p) {
+			return p
+		}
+	}
+	return ""
+}
+
+// dooms reports whether something in the directory of the destination is to be
+// deleted.
+func (r *run) dooms(dir string) bool {
+	return slices.ContainsFunc(r.plan.doomed, func(d doomed) bool { return strings.HasPrefix(d.path, dir+"/") })
+}
+
+// excludesAbove reports whether the directory, or one that it is in, is excluded.
+func (r *run) excludesAbove(p string) bool {
+	for ; p != "."; p = path.Dir(p) {
+		if r.m.excludes(p, true) {
+			return true
+		}
+	}
+	return false
 }

@@ -68,6 +68,35 @@ func TestUnmounted(t *testing.T) {
 	}
 }
 
+// TestMountedOver deletes nothing if a file system is mounted over a directory
+// that was mirrored.
+func TestMountedOver(t *testing.T) {
+	p := newPair(t, Options{Delete: true})
+	plant(t, p.src, file("top", "t"), file("a/f", "x"))
+	p.mirrored()
+	before := tell(t, p.dst)
+	mount(t, filepath.Join(p.src, "a"))
+	plant(t, p.src, file("a/other", "z"))
+	_, events, _ := p.run(t.Context())
+	wantFailure(t, events, wire.ExportingError, filepath.Join(p.src, "a"), "is a disk missing?")
+	compare(t, before, tell(t, p.dst), true)
+}
+
+// TestMountExcluded accepts that a file system is gone that is excluded now.
+func TestMountExcluded(t *testing.T) {
+	p := newPair(t, Options{Delete: true})
+	plant(t, p.src, file("top", "t"))
+	disk := filepath.Join(p.src, "a/disk")
+	mount(t, disk)
+	plant(t, disk, file("f", "x"))
+	p.mirrored()
+	unmount(t, disk)
+	p.opts.Exclude = func(p string, dir bool) bool { return p == "a" }
+	if result, _, err := p.run(t.Context()); err != nil || !result.Clean() {
+		t.Errorf("%v, %+v", err, result)
+	}
+}
+
 func unmount(t *testing.T, dir string) {
 	t.Helper()
 	if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
