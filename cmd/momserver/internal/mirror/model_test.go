@@ -347,7 +347,7 @@ func (m *model) change(in int, p string) string {
 			return fmt.Sprintf("hard link as %.100q", to)
 		}
 	case "quiet change": // of the content, but not of size and time
-		if kind == 0 && info.Size() > 0 && (in == source || m.opts.checksum) {
+		if kind == 0 && info.Size() > 0 && namesOf(info) == 1 && (in == source || m.opts.checksum) { // or it may be in both trees
 			m.ok(os.Chmod(name, 0o644))
 			m.write(name, 0, int(info.Size()))
 			data := m.content(name, info)

@@ -216,11 +216,15 @@ func (d *directories) of(p string) (*os.Root, string, error) {
 		return d.top, name, nil
 	}
 	if d.root == nil || d.dir != dir {
-		d.forget()
-		root, err := openDir(d.top, dir)
+		from, rest := d.top, dir
+		if below, is := strings.CutPrefix(dir, d.dir+"/"); is && d.root != nil { // not all the way again
+			from, rest = d.root, below
+		}
+		root, err := openDir(from, rest)
 		if err != nil {
 			return nil, "", err
 		}
+		d.forget()
 		d.root, d.dir = root, dir
 	}
 	return d.root, name, nil
