@@ -40,6 +40,10 @@ func (r *run) doom(dir *os.Root, p string, info fs.FileInfo) (whole bool) {
 		r.plan.doomed = append(r.plan.doomed, doomed{path: p})
 		return true
 	}
+	if os.SameFile(info, r.srcInfo) { // by a bind mount
+		r.plan.stuck = append(r.plan.stuck, &itemError{r.where(p), errors.New("cannot delete: it is the source")})
+		return false
+	}
 	root, device, names, err := r.lookInto(dir, p, info)
 	if err != nil {
 		r.plan.stuck = append(r.plan.stuck, &itemError{r.where(p), fmt.Errorf("cannot delete: %w", plain(err))})

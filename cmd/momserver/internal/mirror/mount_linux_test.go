@@ -133,3 +133,36 @@ func TestMountPoint(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestBindMount has the source and the destination in each other by a bind mount,
+// which paths do not show.
+func TestBindMount(t *testing.T) {
+	for name, tc := range map[string]struct{ src, dst, text string }{
+		"same":                      {"top/site", "other/site", "the same directory"},
+		"source in the destination": {"top/site", "other", "cannot delete: it is the source"},
+		"destination in the source": {"other", "top/staging", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(t, Options{Delete: true})
+			top := filepath.Dir(p.src)
+			plant(t, top, file("top/site/f", "x"), dir("top/staging"), dir("other"))
+			if err := syscall.Mount(filepath.Join(top, "top"), filepath.Join(top, "other"), "", syscall.MS_BIND, ""); err != nil {
+				t.Skipf("mounting is not allowed here: %v", err)
+			}
+			t.Cleanup(func() { syscall.Unmount(filepath.Join(top, "other"), syscall.MNT_DETACH) })
+			p.src, p.dst = filepath.Join(top, tc.src), filepath.Join(top, tc.dst)
+			for range 2 {
+				_, events, err := p.run(t.Context())
+				if tc.text != "" {
+					wantFailure(t, events, wire.ExportingError, "/site", tc.text)
+				} else if err != nil {
+					t.Error(err)
+				}
+			}
+			got := tell(t, filepath.Join(top, "top"))
+			if got["site/f"] == "" || got["staging/staging"] != "" {
+				t.Error(got)
+			}
+		})
+	}
+}

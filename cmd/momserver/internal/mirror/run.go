@@ -28,9 +28,10 @@ type run struct {
 	buf    [2][]byte
 
 	source   directories
-	inside   string // the path of the destination in the source; "" if it is elsewhere
-	above    uint64 // the device of the directory that the source is in
-	mounted  bool   // the source is on another one
+	srcInfo  fs.FileInfo // of the top of the source
+	inside   string      // the path of the destination in the source; "" if it is elsewhere
+	above    uint64      // the device of the directory that the source is in
+	mounted  bool        // the source is on another one
 	listings <-chan listing
 	stop     func() // ends the scan
 
@@ -128,10 +129,20 @@ func (r *run) open(ctx context.Context) error {
 	if err := r.lookAtDest(); err != nil {
 		return err
 	}
+	var dest fs.FileInfo
+	if r.dest.top != nil {
+		var err error
+		if dest, err = r.dest.top.Stat("."); err != nil {
+			return about(r.m.dst, err)
+		}
+		if os.SameFile(dest, r.srcInfo) {
+			return &itemError{r.m.src, fmt.Errorf("source and destination are the same directory, also known as %s", r.m.dst)}
+		}
+	}
 	listings := make(chan listing, 8)
 	r.listings = listings
 	ctx, cancel := context.WithCancel(ctx)
-	s := &scanner{ctx: ctx, top: r.source.top, without: r.inside, exclude: r.m.excludes, out: listings}
+	s := &scanner{ctx: ctx, top: r.source.top, without: r.inside, dest: dest, exclude: r.m.excludes, out: listings}
 	// The scanner has handles of its own, so that this run can use its source
 	// meanwhile.
 	var scan sync.WaitGroup

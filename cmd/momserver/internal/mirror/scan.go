@@ -56,7 +56,7 @@ func (r *run) openSource() error {
 	if err != nil {
 		return &itemError{r.m.src, plain(err)}
 	}
-	r.source = directories{top: root}
+	r.source, r.srcInfo = directories{top: root}, info
 	r.inside, _ = within(dir, r.m.dst)
 	if above, err := os.Stat(filepath.Join(dir, "..")); err == nil {
 		r.above = deviceOf(above)
@@ -69,7 +69,8 @@ func (r *run) openSource() error {
 type scanner struct {
 	ctx     context.Context
 	top     *os.Root
-	without string // the destination, if it is inside the source
+	without string      // the destination, if it is inside the source
+	dest    fs.FileInfo // of the destination, which may be inside the source by a bind mount; nil if there is none
 	exclude func(p string, dir bool) bool
 	out     chan<- listing
 }
@@ -111,6 +112,10 @@ func (s *scanner) list(dir string, parent uint64) listing {
 		p := path.Join(dir, name)
 		if p == s.without || isSpool(name) || name == lostFound && l.device != parent {
 			l.left = append(l.left, name) // a spool is of this destination, or of one inside the source
+			continue
+		}
+		if infos[i] != nil && s.dest != nil && os.SameFile(infos[i], s.dest) {
+			l.left = append(l.left, name)
 			continue
 		}
 		e := entry{path: p, info: infos[i]}
