@@ -127,7 +127,9 @@ func (r *run) compareEntry(ctx context.Context, e entry, there *destDir) {
 			return // a link, which this file system does not keep
 		}
 	case e.info.IsDir():
-		r.plan.unsettled = r.plan.unsettled || !r.m.index.of(e.path).keeps(e, info)
+		known := r.m.index.of(e.path)
+		r.m.index.keep(e.path)
+		r.plan.unsettled = r.plan.unsettled || !known.keeps(e, info)
 		return
 	default:
 		if r.same(ctx, e, info, there) {
@@ -143,6 +145,7 @@ func (r *run) compareEntry(ctx context.Context, e entry, there *destDir) {
 // or was changed since, its content is compared, too.
 func (r *run) same(ctx context.Context, e entry, info fs.FileInfo, there *destDir) bool {
 	if e.info.Mode()&fs.ModeSymlink != 0 {
+		r.m.index.keep(e.path)
 		link, err := there.root.Readlink(path.Base(e.path))
 		return err == nil && link == e.link
 	}

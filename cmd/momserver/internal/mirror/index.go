@@ -72,6 +72,13 @@ func (x *index) put(p string, rec record) {
 	x.changed = x.changed || before != rec
 }
 
+// keep keeps what is remembered of an entry, if anything is.
+func (x *index) keep(p string) {
+	if rec, is := x.records[p]; is {
+		x.put(p, rec)
+	}
+}
+
 // begin begins a run.
 func (x *index) begin() {
 	x.run++

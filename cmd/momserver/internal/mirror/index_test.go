@@ -159,3 +159,27 @@ func TestIndexUnusable(t *testing.T) {
 		t.Errorf("logged %d times: %s", n, &log)
 	}
 }
+
+// TestIndexKept keeps what is remembered of directories and links, also in runs
+// that find nothing to do.
+func TestIndexKept(t *testing.T) {
+	p := newPair(t, Options{})
+	plant(t, p.src, dir("d"), link("l", "x"), file("f", "x"))
+	m, err := New(p.srv, p.src, p.dst, p.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		if result, err := m.Run(t.Context()); err != nil || !result.Clean() {
+			t.Fatalf("%v, %+v", err, result)
+		}
+		for _, name := range []string{"d", "l", "f"} {
+			rec := m.index.of(name)
+			if n > 0 && rec.spelled != "another" {
+				t.Errorf("run %d forgot %s", n, name)
+			}
+			rec.spelled = "another"
+			m.index.put(name, rec)
+		}
+	}
+}
