@@ -117,7 +117,14 @@ func (r *run) compareEntry(ctx context.Context, e entry, there *destDir) {
 	}
 	switch {
 	case info == nil || info.Mode().Type() != e.info.Mode().Type():
-		if info != nil && info.IsDir() && r.m.opts.Delete {
+		switch {
+		case info == nil:
+		case r.m.excludes(e.path, info.IsDir()):
+			e.err = errors.New("an entry of another kind is in its place, which is excluded")
+			if e.info.IsDir() {
+				r.barred[e.path] = e.err
+			}
+		case info.IsDir() && r.m.opts.Delete:
 			e.err = r.doomInside(there.root, e.path, info)
 		}
 		if e.info.IsDir() {

@@ -93,3 +93,22 @@ func TestExcluded(t *testing.T) {
 	}
 	wantFailure(t, events, wire.ExportingError, "old", "a directory with entries that are excluded")
 }
+
+// TestExcludedInPlace leaves an excluded entry alone that is in the place of an
+// entry of another kind, which is not excluded.
+func TestExcludedInPlace(t *testing.T) {
+	for _, remove := range []bool{false, true} {
+		p := newPair(t, Options{Delete: remove, ContinueOnError: true, Exclude: func(p string, dir bool) bool { return p == "x" && dir || p == "y" && !dir }})
+		plant(t, p.src, file("x", "file"), file("y/f", "f"), file("z", "z"))
+		if err := os.Mkdir(p.dst, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		plant(t, p.dst, dir("x"), file("y", "kept"))
+		before := tell(t, p.dst)
+		result, _, err := p.run(t.Context())
+		got := tell(t, p.dst)
+		if err != nil || result.Clean() || got["x"] != before["x"] || got["y"] != before["y"] || got["z"] == "" {
+			t.Errorf("%v, %+v, %v", err, result, got)
+		}
+	}
+}
