@@ -24,7 +24,7 @@ type Config struct {
 	CacheBytes    int // bytes of encoded events that are kept, with the descriptions of their runs and packages; 64 MiB
 	MaxEventBytes int // bytes of one encoded event, over which Publish refuses it; 64 KiB, 1 MiB at most
 	MaxRuns       int // unfinished runs, over which a new one is refused unless another gives way; 10,000
-	MaxJobs       int // jobs whose latest event is kept for Jobs, the longest silent one dropped first; 10,000
+	MaxJobs       int // jobs whose latest event and figures are kept for Jobs and JobStats, the longest silent one dropped first; 10,000
 
 	// MaxRunSilence is the time without an event after which a run that
 	// [Server.Publish] began may give way; 60 min. If a new run would exceed

@@ -74,6 +74,50 @@ func (s *Server) Stats() Stats {
 	return st
 }
 
+// JobStats holds the figures of one job since its first event, or since the job was
+// dropped over Config.MaxJobs. Dry runs count only as Running. Times are those of
+// this machine's clock.
+type JobStats struct {
+	JobID        uuid.UUID
+	Name         string    // of the latest run; cut if it has more than 1 KiB
+	Running      int       // runs that have not ended
+	FirstChange  time.Time // when the first event was published
+	LastChange   time.Time // when the latest event was published
+	LastSuccess  time.Time // when the last run with the outcome Succeeded ended; zero for none
+	LastEnd      time.Time // when the last run ended; zero for none
+	LastDuration time.Duration
+	LastOutcome  wire.Outcome            // of the last run that ended; zero for none
+	RunsEnded    map[wire.Outcome]uint64 // an entry for each of the four outcomes
+	Bytes        uint64                  // done by the runs that ended: the sum of Progress.BytesDone
+	Files        uint64                  // the same of FilesDone
+	Errors       uint64                  // the same of Errors
+}
+
+// JobStats returns the figures of the jobs that [Server.Jobs] returns: of the n jobs
+// whose latest events are the newest, these first. It also returns the number of jobs
+// that it leaves out. Publish waits while the figures are copied.
+func (s *Server) JobStats(n int) (stats []JobStats, more int) {
+	if s == nil {
+		return nil, 0
+	}
+	figures, more := s.hist.Jobs(n)
+	now := time.Now()
+	ago := now.Sub(s.since)
+	stats = make([]JobStats, len(figures))
+	for i := range figures {
+		f := &figures[i]
+		stats[i] = JobStats{
+			JobID: f.ID, Name: f.Name, Running: f.Running, FirstChange: now.Add(f.First - ago), LastChange: now.Add(f.Last - ago),
+			LastSuccess: f.Success, LastEnd: f.End, LastDuration: f.Took, LastOutcome: f.Outcome, RunsEnded: make(map[wire.Outcome]uint64),
+			Bytes: f.Bytes, Files: f.Files, Errors: f.Errors,
+		}
+		for _, o := range wire.Outcomes() {
+			stats[i].RunsEnded[o] = f.Ended[o]
+		}
+	}
+	return stats, more
+}
+
 // Jobs returns the latest event of each job, sorted by JobID: at most
 // Config.MaxJobs events.
 func (s *Server) Jobs() []wire.Event {

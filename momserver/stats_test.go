@@ -3,6 +3,8 @@ package momserver_test
 import (
 	"errors"
 	"math/rand/v2"
+	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,6 +81,95 @@ func TestJobStates(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestJobStats follows the figures of a job through its runs, to the nanosecond.
+func TestJobStats(t *testing.T) {
+	harness.Serve(t, momserver.Config{MaxJobs: 2, MaxRuns: 3, MaxRunSilence: time.Minute}, func(s *harness.Server) {
+		job, began := uuid.New(), time.Now()
+		want := momserver.JobStats{JobID: job, Name: "site", FirstChange: began, RunsEnded: map[wire.Outcome]uint64{
+			wire.Succeeded: 0, wire.SucceededWithErrors: 0, wire.Failed: 0, wire.Cancelled: 0,
+		}}
+		check := func(when string) {
+			t.Helper()
+			want.LastChange = time.Now()
+			got, more := s.JobStats(1)
+			if len(got) != 1 || !reflect.DeepEqual(comparable(got[0]), comparable(want)) || more != 0 {
+				t.Fatalf("%s: %+v, %d more; want %+v", when, got, more, want)
+			}
+		}
+		publish := func(run uuid.UUID, state wire.State, set func(*wire.Event)) {
+			e := harness.Event(job, run, "site", state)
+			set(&e)
+			s.Must(e)
+		}
+		nothing := func(*wire.Event) {}
+		runs := []uuid.UUID{uuid.New(), uuid.New(), uuid.New(), uuid.New()}
+		publish(runs[0], wire.JobInitialized, nothing)
+		want.Running = 1
+		check("the first run began")
+		time.Sleep(time.Second)
+		publish(runs[1], wire.JobInitialized, nothing)
+		want.Running = 2
+		check("a second run began beside it")
+		time.Sleep(time.Second)
+		publish(runs[0], wire.Transferring, nothing)
+		check("a change of the first run")
+		time.Sleep(time.Second)
+		publish(runs[0], wire.JobCompleted, func(e *wire.Event) {
+			e.Data.Progress = wire.Progress{FilesDone: 3, BytesDone: 40, PackagesDone: 1}
+		})
+		want.Running, want.LastSuccess, want.LastEnd, want.LastDuration, want.LastOutcome = 1, time.Now(), time.Now(), 3*time.Second, wire.Succeeded
+		want.Files, want.Bytes, want.RunsEnded[wire.Succeeded] = 3, 40, 1
+		check("the first run succeeded")
+		time.Sleep(time.Second)
+		publish(runs[1], wire.ExportingError, func(e *wire.Event) {
+			e.Data.Progress = wire.Progress{FilesDone: 1, BytesDone: 2, Errors: 5}
+		})
+		want.Running, want.LastEnd, want.LastOutcome = 0, time.Now(), wire.Failed
+		want.Files, want.Bytes, want.Errors, want.RunsEnded[wire.Failed] = 4, 42, 5, 1
+		check("the second run failed")
+		publish(runs[2], wire.JobInitialized, func(e *wire.Event) { e.Data.Initialize.DryRun = true })
+		want.Running = 1
+		check("a dry run began")
+		time.Sleep(time.Second)
+		publish(runs[2], wire.JobCompleted, func(e *wire.Event) {
+			e.Data.Initialize.DryRun, e.Data.Progress.FilesDone = true, 9
+		})
+		want.Running = 0
+		check("a dry run counts only while it runs")
+
+		publish(runs[3], wire.JobInitialized, nothing)
+		time.Sleep(time.Minute)
+		other := uuid.New()
+		for range 3 { // the last one takes the place of the silent run
+			s.Must(harness.Event(other, uuid.New(), "other", wire.JobInitialized))
+		}
+		got, _ := s.JobStats(2)
+		if len(got) != 2 || got[0].JobID != other || got[0].Running != 3 || got[1].Running != 0 || got[1].RunsEnded[wire.Failed] != 2 ||
+			got[1].Errors != 6 || got[1].LastDuration != time.Minute || !got[1].LastEnd.Equal(time.Now()) {
+			t.Errorf("a run gave way: %+v", got)
+		}
+		s.Must(harness.Event(uuid.New(), uuid.New(), strings.Repeat("x", 2000), wire.JobCompleted))
+		if got, more := s.JobStats(1); len(got) != 1 || more != 1 || got[0].Name != strings.Repeat("x", 1<<10)+"…" {
+			t.Errorf("a long name: %+v, %d more", got, more)
+		}
+		publish(uuid.New(), wire.JobCompleted, nothing)
+		if got, more := s.JobStats(9); len(got) != 2 || more != 0 || got[0].RunsEnded[wire.Succeeded] != 1 || got[0].Bytes != 0 || !got[0].FirstChange.Equal(time.Now()) {
+			t.Errorf("a job comes back that was dropped over MaxJobs: %+v, %d more", got, more)
+		}
+		if got, more := (*momserver.Server)(nil).JobStats(1); got != nil || more != 0 {
+			t.Errorf("a server that is switched off: %v, %d", got, more)
+		}
+	})
+}
+
+// comparable returns the figures with times in one form.
+func comparable(j momserver.JobStats) momserver.JobStats {
+	for _, at := range []*time.Time{&j.FirstChange, &j.LastChange, &j.LastSuccess, &j.LastEnd} {
+		*at = at.Round(0).UTC()
+	}
+	return j
 }
 
 // TestPublishing counts the events that were published, and none that was

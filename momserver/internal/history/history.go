@@ -38,7 +38,8 @@ type History struct {
 	// mu guards all below. It is held while one event is encoded and stored, or
 	// two if one run gives way to another; while events leave a full cache; and
 	// while a snapshot is taken, which is two pointers at most for each unfinished
-	// run. No other lock is taken while it is held.
+	// run; and while Jobs copies the figures of the jobs that its caller asks for. No
+	// other lock is taken while it is held.
 	mu     sync.Mutex
 	closed bool
 	enc    *protocol.EventEncoder
@@ -96,12 +97,13 @@ func (h *History) Publish(ev *wire.Event, at time.Duration, ofJob bool) error {
 func (h *History) encode(ev *wire.Event, run *runState, m meta, ofJob, over bool) (err error) {
 	var silent *runState
 	var end meta
-	var last []byte // the event that ends silent
+	var last []byte          // endEvent, encoded
+	var endEvent *wire.Event // that ends silent
 	if over {
 		if silent = h.runs.silentFor(h.limits.RunSilence, m.at); silent == nil {
 			return wire.Errorf(wire.Full, "momserver: %d unfinished runs already (Config.MaxRuns)", h.limits.Runs)
 		}
-		if end, last, err = h.encodeEnd(silent, m.at); err != nil {
+		if endEvent, end, last, err = h.encodeEnd(silent, m.at); err != nil {
 			return err
 		}
 	}
@@ -114,28 +116,30 @@ func (h *History) encode(ev *wire.Event, run *runState, m meta, ofJob, over bool
 		return err
 	}
 	if silent != nil {
-		h.append(end, last, silent, false)
+		h.append(endEvent, end, last, silent, false)
 		h.runs.giveWay(end.def.RunID(), h.limits.Runs)
 	}
-	h.append(m, data, run, ofJob)
+	h.append(ev, m, data, run, ofJob)
 	return nil
 }
 
-// append appends an event to the cache, and makes it the latest of its run and
-// its job. mu is held.
-func (h *History) append(m meta, data []byte, run *runState, ofJob bool) {
+// append appends ev to the cache, encoded as data, and makes it the latest event of
+// its run and its job. mu is held.
+func (h *History) append(ev *wire.Event, m meta, data []byte, run *runState, ofJob bool) {
 	e := h.cache.append(m, data)
+	if !run.isUnfinished() {
+		run.began = e.at
+	}
 	h.runs.publish(run, &e, ofJob)
-	h.jobs.publish(&e)
+	h.jobs.publish(&e).count(run, ev, &e)
 }
 
 // encodeEnd encodes the event that ends a silent run: a copy of the run's
 // latest event without its package, and with the reason in the log. mu is held.
-func (h *History) encodeEnd(run *runState, at time.Duration) (m meta, data []byte, err error) {
+func (h *History) encodeEnd(run *runState, at time.Duration) (ev *wire.Event, m meta, data []byte, err error) {
 	var known protocol.SentDefs
-	var ev wire.Event
 	was := run.head.e
-	err = protocol.NewEventDecoder(h.types).Decode(append(known.Append(nil, was.def), was.data...), 1, func(e *wire.Event) { ev = *e })
+	err = protocol.NewEventDecoder(h.types).Decode(append(known.Append(nil, was.def), was.data...), 1, func(e *wire.Event) { ev = e })
 	if err != nil {
 		panic(err) // the cache holds what this process encoded
 	}
@@ -148,7 +152,7 @@ func (h *History) encodeEnd(run *runState, at time.Duration) (m meta, data []byt
 		Message: fmt.Sprintf("no event of this run was published for %v (Config.MaxRunSilence), and a new run needed its place (Config.MaxRuns)", (at - run.spoke).Truncate(time.Second)),
 	}}}
 	m = meta{Class: Class{wire.ExportingError, wire.SeverityError, wire.Failed}, at: at}
-	m.def, data, err = h.enc.Encode(&ev, &run.common, h.limits.EventBytes)
+	m.def, data, err = h.enc.Encode(ev, &run.common, h.limits.EventBytes)
 	for _, leaveOut := range []func(){ // one after another, while the event is too large
 		func() { ev.Data.Initialize = nil },
 		func() { ev.Data.Status.Log = nil },
@@ -156,10 +160,10 @@ func (h *History) encodeEnd(run *runState, at time.Duration) (m meta, data []byt
 	} {
 		if errors.Is(err, wire.TooLarge) {
 			leaveOut()
-			m.def, data, err = h.enc.Encode(&ev, &run.common, h.limits.EventBytes)
+			m.def, data, err = h.enc.Encode(ev, &run.common, h.limits.EventBytes)
 		}
 	}
-	return m, bytes.Clone(data), err
+	return ev, m, bytes.Clone(data), err
 }
 
 // evict moves the oldest event out of the cache, to the tail. mu is held.

@@ -8,12 +8,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// jobs holds the latest event of each job, up to a bound. Over it, the job that
-// has been silent longest is dropped. The history guards it.
+// jobs holds the latest event and the figures of each job, up to a bound. Over it,
+// the job that has been silent longest is dropped. The history guards it.
 type jobs struct {
 	bound  int
 	counts classCounts
-	order  list.List // of *event, the latest of each job; the job that has been silent longest first
+	order  list.List // of *jobState; the job that has been silent longest first
 	byID   map[uuid.UUID]*list.Element
 
 	// sorted holds the IDs in ascending order, so that a page costs as much as it
@@ -22,18 +22,27 @@ type jobs struct {
 	sorted [256][]uuid.UUID
 }
 
-// publish makes e the latest event of its job.
-func (j *jobs) publish(e *event) {
+// jobState is what jobs holds of one job.
+type jobState struct {
+	last    *event
+	figures JobFigures
+}
+
+// publish makes e the latest event of its job, and returns the state of the job.
+func (j *jobs) publish(e *event) *jobState {
 	id := e.def.JobID()
+	var s *jobState
 	if el := j.byID[id]; el != nil {
-		j.counts.add(el.Value.(*event), -1)
-		el.Value = e
+		s = el.Value.(*jobState)
+		j.counts.add(s.last, -1)
+		s.last = e
 		j.order.MoveToBack(el)
 	} else {
 		if j.byID == nil {
 			j.byID = make(map[uuid.UUID]*list.Element)
 		}
-		j.byID[id] = j.order.PushBack(e)
+		s = &jobState{last: e, figures: JobFigures{First: e.at}}
+		j.byID[id] = j.order.PushBack(s)
 		some := &j.sorted[id[0]]
 		at, _ := slices.BinarySearchFunc(*some, id, compareIDs)
 		*some = slices.Insert(*some, at, id)
@@ -42,11 +51,12 @@ func (j *jobs) publish(e *event) {
 	if j.order.Len() > j.bound {
 		j.drop(j.order.Front())
 	}
+	return s
 }
 
 // drop removes a job.
 func (j *jobs) drop(el *list.Element) {
-	e := j.order.Remove(el).(*event)
+	e := j.order.Remove(el).(*jobState).last
 	j.counts.add(e, -1)
 	id := e.def.JobID()
 	delete(j.byID, id)
@@ -59,10 +69,10 @@ func (j *jobs) drop(el *list.Element) {
 // evict copies e if it is the latest event of its job, because it is about to
 // leave the cache.
 func (j *jobs) evict(e event) {
-	if el := j.byID[e.def.JobID()]; el != nil && el.Value.(*event).seq == e.seq {
+	if el := j.byID[e.def.JobID()]; el != nil && el.Value.(*jobState).last.seq == e.seq {
 		kept := e // allocated only here, because few of the events that leave are kept
 		kept.data = bytes.Clone(e.data)
-		el.Value = &kept
+		el.Value.(*jobState).last = &kept
 	}
 }
 
@@ -79,7 +89,7 @@ func (j *jobs) after(id uuid.UUID, n int) []*event {
 			if len(some) == n {
 				return some
 			}
-			some = append(some, j.byID[id].Value.(*event))
+			some = append(some, j.byID[id].Value.(*jobState).last)
 		}
 		at = 0
 	}

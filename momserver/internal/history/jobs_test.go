@@ -63,7 +63,7 @@ func TestJobsAfter(t *testing.T) {
 			t.Fatalf("%d jobs after %v; want %d", len(got), after, len(want))
 		}
 		for i, e := range got {
-			if e.def.JobID() != want[i] || e != h.jobs.byID[want[i]].Value.(*event) {
+			if e.def.JobID() != want[i] || e != h.jobs.byID[want[i]].Value.(*jobState).last {
 				t.Fatalf("job %d after %v is %v; want %v", i, after, e.def.JobID(), want[i])
 			}
 		}
