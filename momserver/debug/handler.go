@@ -11,9 +11,9 @@
 //
 // # Who may see it
 //
-// The handler lets everybody in. It shows names and addresses of subscribers, the
-// command line and the program's memory profile, and a CPU profile takes
-// processor time. So it belongs on a loopback address, or behind the same guard
+// The handler lets everybody in. It shows names of jobs, names and addresses of
+// subscribers, the command line and the program's memory profile, and a CPU profile
+// takes processor time. So it belongs on a loopback address, or behind the same guard
 // as the program's other internal pages. On a loopback address that browsers of
 // the machine can reach, the HTTP server should refuse requests with an unknown
 // Host; otherwise a page from elsewhere can read it, by a name that changes its
@@ -31,7 +31,7 @@ import (
 // Handler returns the pages about srv:
 //
 //	/              links to the others
-//	/metrics       the Prometheus text format, 0.0.4
+//	/metrics       the Prometheus text format, 0.0.4; of single jobs, the 1000 that changed last
 //	/healthz       200 while the server serves, otherwise 503 and why not
 //	/subscribers   the subscribers, and how the latest subscriptions ended, as JSON
 //	/debug/vars    command line, memory and momserver.Stats, as JSON in expvar's form

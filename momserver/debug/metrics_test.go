@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,18 +12,20 @@ import (
 
 	"mom.internal/momclient"
 	"mom.internal/momserver"
+	"mom.internal/momserver/debug/exposition"
+	"mom.internal/momserver/debug/exposition/expositiontest"
 	"mom.internal/wire"
 	"mom.internal/wire/wiretest/harness"
 )
 
 // scrape reads /metrics.
-func scrape(t *testing.T, h http.Handler) map[string]*metric {
+func scrape(t *testing.T, h http.Handler) map[string]*expositiontest.Metric {
 	t.Helper()
 	r := get(h, "/metrics")
 	if r.Code != http.StatusOK || r.Header().Get("Content-Type") != "text/plain; version=0.0.4; charset=utf-8" {
 		t.Errorf("%d, %v", r.Code, r.Header())
 	}
-	all, err := parseMetrics(r.Body.String())
+	all, err := expositiontest.Parse(r.Body.String())
 	if err != nil {
 		t.Fatalf("%v\n%s", err, r.Body)
 	}
@@ -32,14 +33,14 @@ func scrape(t *testing.T, h http.Handler) map[string]*metric {
 }
 
 // want compares a sample.
-func want(t *testing.T, all map[string]*metric, family, sample string, value float64) {
+func want(t *testing.T, all map[string]*expositiontest.Metric, family, sample string, value float64) {
 	t.Helper()
 	m := all[family]
 	if m == nil {
 		t.Errorf("no %s", family)
 		return
 	}
-	if got, ok := m.samples[sample]; !ok || got != value {
+	if got, ok := m.Samples[sample]; !ok || got != value {
 		t.Errorf("%s is %v, %v; want %v", sample, got, ok, value)
 	}
 }
@@ -108,7 +109,7 @@ func TestMetrics(t *testing.T) {
 // metric shows: changing it changes the page.
 func TestMetricsOfStats(t *testing.T) {
 	render := func(st momserver.Stats) string {
-		var x exposition
+		var x metrics
 		x.server(&st, 1)
 		x.publishing(&st)
 		x.delivery(&st)
@@ -149,39 +150,46 @@ func TestMetricsOfStats(t *testing.T) {
 	}
 }
 
-// TestEscaping writes a label's value and a help that would break the format.
-func TestEscaping(t *testing.T) {
-	nasty := "a \"quoted\" \\ back\\nslash,\nand} a = line é"
-	var x exposition
-	x.gauge("m", "help with \\ and\nline", 0.25, "a", nasty, "b", "plain", "c", "")
-	all, err := parseMetrics(x.String())
-	if err != nil {
-		t.Fatalf("%v\n%s", err, x.String())
-	}
-	want(t, all, "m", fmt.Sprintf("m{a=%q,b=\"plain\",c=\"\"}", nasty), 0.25)
-	if help := all["m"].help; help != `help with \\ and\nline` {
-		t.Errorf("help %q", help)
-	}
-}
-
-// TestParser refuses pages that a scraper would refuse, so that the other tests
-// mean something.
-func TestParser(t *testing.T) {
-	const head = "# HELP m_total h\n# TYPE m_total counter\n"
-	const hist = "# HELP h h\n# TYPE h histogram\n"
-	if _, err := parseMetrics(head + "m_total 1\n" + hist + "h_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n"); err != nil {
-		t.Error(err)
-	}
-	for _, page := range []string{
-		"m 1\n", "# TYPE m gauge\nm 1\n", "# HELP m h\nm 1\n", head, head + "m_total 1", head + "m_total 1\nm_total 2\n", head + "other 1\n",
-		head + "m_total -1\n", head + "m_total one\n", head + "m_total{a=\"b} 1\n", head + "m_total{a=\"b\",a=\"c\"} 1\n", head + "m_total{a=\"\\x\"} 1\n",
-		head + "m_total 1\n" + head + "m_total 1\n", strings.ReplaceAll(head, "counter", "gauge") + "m_total 1\n", "# HELP m h\n# TYPE m counter\nm 1\n",
-		hist + "h_bucket{le=\"1\"} 3\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n", hist + "h_bucket{le=\"1\"} 1\nh_sum 3\nh_count 1\n",
-		hist + "h_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 1\n", hist + "h_bucket{le=\"2\"} 1\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n",
-		hist + "h_bucket{le=\"+Inf\"} 2\nh_count 2\n",
-	} {
-		if _, err := parseMetrics(page); err == nil {
-			t.Errorf("taken:\n%s", page)
+// TestMetricsOfJobs compares the metrics of each job with what the server says of it:
+// those of the jobs that changed last, and how many others there are.
+func TestMetricsOfJobs(t *testing.T) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		h := Handler(s.Server)
+		want(t, scrape(t, h), "momserver_jobs_left_out", "momserver_jobs_left_out", 0)
+		const nasty = "a \"job\" of\n\\ bytes \xff"
+		job := uuid.New()
+		runs := []uuid.UUID{uuid.New(), uuid.New(), uuid.New()}
+		for range exposition.MaxJobs + 4 {
+			s.Must(event(wire.JobInitialized))
 		}
-	}
+		for i, state := range []wire.State{wire.JobCompleted, wire.ExportingError, wire.Transferring} {
+			s.Must(harness.Event(job, runs[i], nasty, wire.JobInitialized))
+			time.Sleep(2 * time.Second)
+			e := harness.Event(job, runs[i], nasty, state)
+			e.Data.Progress = wire.Progress{BytesDone: 10, FilesDone: 3, Errors: i, PackagesDone: 1}
+			s.Must(e)
+			time.Sleep(time.Second)
+		}
+		all := scrape(t, h)
+		want(t, all, "momserver_jobs_left_out", "momserver_jobs_left_out", 5)
+		if n := len(all["momserver_job_running"].Samples); n != exposition.MaxJobs {
+			t.Errorf("%d jobs; want %d", n, exposition.MaxJobs)
+		}
+		start := exposition.Seconds(s.Stats().Since)
+		name := `a "job" of` + "\n" + `\ bytes \xff`
+		for family, value := range map[string]float64{
+			"running": 1, "first_change_timestamp_seconds": start, "last_change_timestamp_seconds": start + 8, "last_success_timestamp_seconds": start + 2,
+			"last_end_timestamp_seconds": start + 5, "last_duration_seconds": 2, "bytes_total": 20, "files_total": 6, "errors_total": 1,
+		} {
+			family = "momserver_job_" + family
+			want(t, all, family, fmt.Sprintf("%s{job_id=%q,job_name=%q}", family, job.String(), name), value)
+		}
+		want(t, all, "momserver_job_last_outcome", fmt.Sprintf("momserver_job_last_outcome{job_id=%q,job_name=%q,outcome=\"Failed\"}", job.String(), name), 1)
+		if n := len(all["momserver_job_last_outcome"].Samples); n != 1 {
+			t.Errorf("%d jobs have an outcome", n)
+		}
+		for outcome, n := range map[wire.Outcome]float64{wire.Succeeded: 1, wire.SucceededWithErrors: 0, wire.Failed: 1, wire.Cancelled: 0} {
+			want(t, all, "momserver_job_runs_ended_total", fmt.Sprintf("momserver_job_runs_ended_total{job_id=%q,job_name=%q,outcome=%q}", job.String(), name, outcome), n)
+		}
+	})
 }

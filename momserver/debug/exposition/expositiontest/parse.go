@@ -1,4 +1,6 @@
-package debug
+// Package expositiontest has a strict reader of the Prometheus text format, for the
+// tests of this module: what it takes, every scraper takes. Nothing in it is promised.
+package expositiontest
 
 import (
 	"fmt"
@@ -8,16 +10,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
-// parse_test.go holds a strict reader of the Prometheus text format: what it
-// takes, every scraper takes.
-
-// metric is one family as read.
-type metric struct {
-	kind    string
-	help    string
-	samples map[string]float64 // by name and sorted labels, as name{a="b"}
+// Metric is one family as read.
+type Metric struct {
+	Kind    string
+	Help    string
+	Samples map[string]float64 // by name and sorted labels, as name{a="b"}
 	order   []string           // of the samples
 }
 
@@ -27,21 +27,24 @@ var (
 	sampleLine = regexp.MustCompile(`^([^{ ]+)(?:\{(.+)\})? ([^ ]+)$`)
 )
 
-// parseMetrics reads a page of metrics: each has HELP and TYPE, in this order
+// Parse reads a page of metrics: each has HELP and TYPE, in this order
 // and once, and all its samples behind them; no sample comes twice; counters
 // are named _total and no value is out of its range; histograms add up.
-func parseMetrics(text string) (map[string]*metric, error) {
+func Parse(text string) (map[string]*Metric, error) {
 	if !strings.HasSuffix(text, "\n") {
 		return nil, fmt.Errorf("the last line does not end")
 	}
-	all := make(map[string]*metric)
+	if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+		return nil, fmt.Errorf("a byte that no scraper takes")
+	}
+	all := make(map[string]*Metric)
 	var name string
-	var m *metric
+	var m *Metric
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		fields := strings.SplitN(line, " ", 4)
 		switch {
 		case fields[0] != "#":
-			if m == nil || m.kind == "" {
+			if m == nil || m.Kind == "" {
 				return nil, fmt.Errorf("no HELP and TYPE before %q", line)
 			}
 			if err := m.read(name, line); err != nil {
@@ -50,14 +53,14 @@ func parseMetrics(text string) (map[string]*metric, error) {
 		case len(fields) != 4 || !metricName.MatchString(fields[2]):
 			return nil, fmt.Errorf("%q is no comment of a metric", line)
 		case fields[1] == "HELP":
-			name, m = fields[2], &metric{help: fields[3], samples: make(map[string]float64)}
+			name, m = fields[2], &Metric{Help: fields[3], Samples: make(map[string]float64)}
 			if all[name] != nil {
 				return nil, fmt.Errorf("%s comes twice", name)
 			}
 			all[name] = m
-		case fields[1] == "TYPE" && m != nil && fields[2] == name && m.kind == "":
-			if m.kind = fields[3]; !slices.Contains([]string{"counter", "gauge", "histogram"}, m.kind) {
-				return nil, fmt.Errorf("%q is no kind of metric", m.kind)
+		case fields[1] == "TYPE" && m != nil && fields[2] == name && m.Kind == "":
+			if m.Kind = fields[3]; !slices.Contains([]string{"counter", "gauge", "histogram"}, m.Kind) {
+				return nil, fmt.Errorf("%q is no kind of metric", m.Kind)
 			}
 		default:
 			return nil, fmt.Errorf("%q is out of place", line)
@@ -72,13 +75,13 @@ func parseMetrics(text string) (map[string]*metric, error) {
 }
 
 // read reads a sample.
-func (m *metric) read(family, line string) error {
+func (m *Metric) read(family, line string) error {
 	parts := sampleLine.FindStringSubmatch(line)
 	if parts == nil {
 		return fmt.Errorf("no sample")
 	}
 	suffix, ok := strings.CutPrefix(parts[1], family)
-	if !ok || suffix != "" && (m.kind != "histogram" || !slices.Contains([]string{"_bucket", "_sum", "_count"}, suffix)) {
+	if !ok || suffix != "" && (m.Kind != "histogram" || !slices.Contains([]string{"_bucket", "_sum", "_count"}, suffix)) {
 		return fmt.Errorf("not of the family %s", family)
 	}
 	labels, err := readLabels(parts[2])
@@ -97,10 +100,10 @@ func (m *metric) read(family, line string) error {
 		}
 		key += "{" + strings.Join(pairs, ",") + "}"
 	}
-	if _, twice := m.samples[key]; twice {
+	if _, twice := m.Samples[key]; twice {
 		return fmt.Errorf("it comes twice")
 	}
-	m.samples[key] = value
+	m.Samples[key] = value
 	m.order = append(m.order, key)
 	return nil
 }
@@ -123,19 +126,19 @@ func readLabels(text string) (map[string]string, error) {
 }
 
 // check holds a whole family against its kind.
-func (m *metric) check(name string) error {
-	if m.kind == "" || len(m.samples) == 0 {
-		return fmt.Errorf("kind %q, %d samples", m.kind, len(m.samples))
+func (m *Metric) check(name string) error {
+	if m.Kind == "" || len(m.Samples) == 0 {
+		return fmt.Errorf("kind %q, %d samples", m.Kind, len(m.Samples))
 	}
-	if strings.HasSuffix(name, "_total") != (m.kind == "counter") {
-		return fmt.Errorf("named so, and a %s", m.kind)
+	if strings.HasSuffix(name, "_total") != (m.Kind == "counter") {
+		return fmt.Errorf("named so, and a %s", m.Kind)
 	}
-	for key, value := range m.samples {
-		if m.kind != "gauge" && (value < 0 || math.IsNaN(value)) {
+	for key, value := range m.Samples {
+		if m.Kind != "gauge" && (value < 0 || math.IsNaN(value)) {
 			return fmt.Errorf("%s is %v", key, value)
 		}
 	}
-	if m.kind == "histogram" {
+	if m.Kind == "histogram" {
 		return m.checkHistogram(name)
 	}
 	return nil
@@ -143,7 +146,7 @@ func (m *metric) check(name string) error {
 
 // checkHistogram holds the buckets to be cumulative, up to +Inf, and that to be
 // the count.
-func (m *metric) checkHistogram(name string) error {
+func (m *Metric) checkHistogram(name string) error {
 	bound, last, n := math.Inf(-1), 0.0, 0
 	for _, key := range m.order {
 		le, ok := strings.CutPrefix(key, name+`_bucket{le="`)
@@ -151,14 +154,14 @@ func (m *metric) checkHistogram(name string) error {
 			continue
 		}
 		next, err := strconv.ParseFloat(strings.TrimSuffix(le, `"}`), 64)
-		if err != nil || next <= bound || m.samples[key] < last {
-			return fmt.Errorf("%s %v after %v %v: %v", key, m.samples[key], bound, last, err)
+		if err != nil || next <= bound || m.Samples[key] < last {
+			return fmt.Errorf("%s %v after %v %v: %v", key, m.Samples[key], bound, last, err)
 		}
-		bound, last, n = next, m.samples[key], n+1
+		bound, last, n = next, m.Samples[key], n+1
 	}
-	count, ok := m.samples[name+"_count"]
-	_, sum := m.samples[name+"_sum"]
-	if !ok || !sum || !math.IsInf(bound, 1) || last != count || len(m.samples) != n+2 {
+	count, ok := m.Samples[name+"_count"]
+	_, sum := m.Samples[name+"_sum"]
+	if !ok || !sum || !math.IsInf(bound, 1) || last != count || len(m.Samples) != n+2 {
 		return fmt.Errorf("the last bucket is %v %v, of %v", bound, last, count)
 	}
 	return nil
