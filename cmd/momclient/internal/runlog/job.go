@@ -1,10 +1,13 @@
 package runlog
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
+
+	"mom.internal/wire"
 )
 
 // The bounds of what a Log has in memory.
@@ -68,6 +71,40 @@ type Summary struct {
 	Trend       []Point   `json:"trend"`                 // of the last runs that were not idle, the last one at the end; folded failures are one
 }
 
+// Totals are figures of all runs of a job that the Log has seen, in the files too.
+// Dry runs do not count in them.
+type Totals struct {
+	First  time.Time                  // beginning of the first run, or its end if the beginning is unknown
+	Last   *Run                       // nil for none
+	Ended  [wire.Cancelled + 1]uint64 // runs by outcome; at 0, those that were lost
+	Bytes  uint64                     // of the runs whose end was seen, like the numbers below
+	Files  uint64
+	Errors uint64
+}
+
+func (t *Totals) add(r *Run) {
+	if r.DryRun {
+		return
+	}
+	if t.First.IsZero() {
+		t.First = cmp.Or(r.Started, r.Ended)
+	}
+	last := *r
+	t.Last = &last
+	if r.Lost != "" {
+		t.Ended[0]++
+		return
+	}
+	outcome := r.Outcome
+	if !outcome.Valid() {
+		outcome = wire.Failed
+	}
+	t.Ended[outcome]++
+	t.Bytes += uint64(max(0, r.Bytes))
+	t.Files += uint64(max(0, r.Files))
+	t.Errors += uint64(max(0, r.Errors))
+}
+
 // job is what a Log has of a job.
 type job struct {
 	key     Key
@@ -75,6 +112,7 @@ type job struct {
 	lines   []Line // the last one at the end
 	forgot  int    // number of runs in lines that were forgotten
 	sum     Summary
+	totals  Totals
 	version uint64 // of the Log at the last change
 }
 
@@ -91,6 +129,7 @@ func (j *job) add(r *Run) {
 		j.lines = append(j.lines, newLine(r))
 	}
 	j.sum.add(r)
+	j.totals.add(r)
 }
 
 // replace puts the run in the place of its line, which says that it was lost.
@@ -106,6 +145,7 @@ func (j *job) replace(r *Run) {
 	trend := slices.Clone(j.sum.Trend) // because copies of the Summary share the last one
 	j.sum.Trend = slices.DeleteFunc(trend, func(p Point) bool { return p.RunID == r.RunID })
 	j.sum.add(r)
+	j.totals.add(r) // which counts it in addition to its loss, because counters must not fall
 }
 
 func (s *Summary) add(r *Run) {

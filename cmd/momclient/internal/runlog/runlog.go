@@ -384,6 +384,7 @@ type View struct {
 	Name    string
 	Last    Run
 	Summary Summary
+	Totals  Totals
 	Version uint64 // changes with every run of the job
 }
 
@@ -413,7 +414,7 @@ func (l *Log) Job(key Key) (View, bool) {
 }
 
 func (j *job) view() View {
-	return View{j.key, j.name, j.lines[len(j.lines)-1].Run, j.sum, j.version}
+	return View{j.key, j.name, j.lines[len(j.lines)-1].Run, j.sum, j.totals, j.version}
 }
 
 // Lines returns the last runs of a job, the last one first, and how many earlier

@@ -1,5 +1,6 @@
 // Package web shows a board in a browser. It has one page, which is embedded, and
-// the jobs, the events and the health as JSON. Only momclient uses it.
+// the jobs, the events and the health as JSON, and metrics for Prometheus. Only
+// momclient uses it.
 //
 // # Frames
 //
@@ -94,6 +95,7 @@ func New(opts Options) *Server {
 	s.mux.HandleFunc("/api/runs", s.serveRuns)
 	s.mux.HandleFunc("/api/notify", s.serveReceivers)
 	s.mux.HandleFunc("/healthz", s.health)
+	s.mux.HandleFunc("/metrics", s.serveMetrics)
 	return s
 }
 

@@ -1,0 +1,92 @@
+package web
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"time"
+
+	"mom.internal/cmd/momclient/internal/runlog"
+	"mom.internal/momclient/jobs"
+	"mom.internal/momserver/debug/exposition"
+	"mom.internal/wire"
+)
+
+// serveMetrics answers /metrics: the connection and the jobs, in the Prometheus text
+// format. The figures of ended runs are those of the history.
+func (s *Server) serveMetrics(w http.ResponseWriter, _ *http.Request) {
+	var x exposition.Writer
+	v := s.board.View()
+	connected := 0.0
+	if v.Connection.Connected {
+		connected = 1
+	}
+	x.Gauge("momclient_connected", "1 while events of the server come, else 0.", connected, "server", s.server)
+	all := s.metricsOf(v.Jobs)
+	shown := all[:min(len(all), exposition.MaxJobs)]
+	x.Jobs("momclient", shown, len(all)-len(shown))
+	w.Header().Set("Content-Type", exposition.ContentType)
+	w.Write(x.Bytes())
+}
+
+// metricsOf returns the metrics of the jobs on the board and of those that only the
+// history has, those that changed last first.
+func (s *Server) metricsOf(onBoard []jobs.Job) []exposition.Job {
+	past := s.runs.Jobs()
+	all := make([]exposition.Job, 0, len(onBoard)+len(past))
+	at := make(map[runlog.Key]int) // indices in all
+	for i := range past {
+		v := &past[i]
+		at[v.Key] = len(all)
+		all = append(all, pastJob(v))
+	}
+	for i := range onBoard {
+		j := &onBoard[i]
+		key := runlog.Key{Server: s.server, Job: j.ID}
+		n, has := at[key]
+		if !has {
+			n = len(all)
+			all = append(all, exposition.Job{Labels: labels(key, j.Name), FirstChange: cmp.Or(j.Run.Started, j.Run.LastChange), RunsEnded: ended(&runlog.Totals{})})
+		}
+		if all[n].LastChange = latest(all[n].LastChange, j.Run.LastChange, j.IdleAt); j.Run.Running {
+			all[n].Running = 1
+		}
+	}
+	slices.SortStableFunc(all, func(a, b exposition.Job) int { return b.LastChange.Compare(a.LastChange) })
+	return all
+}
+
+// pastJob returns the metrics of a job as the history has it.
+func pastJob(v *runlog.View) exposition.Job {
+	t := &v.Totals
+	job := exposition.Job{
+		Labels: labels(v.Key, v.Name), FirstChange: t.First, LastChange: v.Last.Ended, LastSuccess: v.Summary.LastSuccess,
+		RunsEnded: ended(t), Bytes: t.Bytes, Files: t.Files, Errors: t.Errors,
+	}
+	if last := t.Last; last != nil {
+		job.LastEnd, job.LastDuration, job.LastOutcome = last.Ended, last.Took(), last.Outcome.String()
+		if last.Lost != "" {
+			job.LastOutcome = lost
+		}
+	}
+	return job
+}
+
+// lost stands for the outcome of a run whose end was not seen.
+const lost = "Lost"
+
+func labels(k runlog.Key, name string) []string {
+	return []string{"server", k.Server, "job_name", name, "job_id", k.Job.String()}
+}
+
+// ended returns the runs by outcome.
+func ended(t *runlog.Totals) []exposition.Count {
+	counts := []exposition.Count{{Outcome: lost, Runs: t.Ended[0]}}
+	for _, o := range wire.Outcomes() {
+		counts = append(counts, exposition.Count{Outcome: o.String(), Runs: t.Ended[o]})
+	}
+	return counts
+}
+
+// latest returns the latest of the times.
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }

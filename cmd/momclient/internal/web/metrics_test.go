@@ -1,0 +1,105 @@
+package web
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"mom.internal/cmd/momclient/internal/runlog"
+	"mom.internal/momclient"
+	"mom.internal/momclient/jobs"
+	"mom.internal/momserver/debug/exposition"
+	"mom.internal/momserver/debug/exposition/expositiontest"
+	"mom.internal/wire"
+)
+
+// metrics returns the samples of the page of metrics.
+func (r *testPage) metrics() map[string]float64 {
+	r.t.Helper()
+	w := r.get("/metrics", nil)
+	all, err := expositiontest.Parse(w.Body.String())
+	if err != nil || w.Header().Get("Content-Type") != "text/plain; version=0.0.4; charset=utf-8" {
+		r.t.Fatalf("%v %v\n%s", err, w.Header(), w.Body)
+	}
+	samples := make(map[string]float64)
+	for _, m := range all {
+		for key, value := range m.Samples {
+			samples[key] = value
+		}
+	}
+	return samples
+}
+
+// TestMetrics shows of each job what the history and the board have: of ended runs
+// what the history has, and of unfinished ones what the board has.
+func TestMetrics(t *testing.T) {
+	r := newTestPage(t)
+	if m := r.metrics(); m[`momclient_connected{server="S"}`] != 0 || m["momclient_jobs_left_out"] != 0 || len(m) != 2 {
+		t.Errorf("without a job: %v", m)
+	}
+	r.connect()
+	at := time.Now().Add(-time.Hour).UTC()
+	add := func(job, run int, server string, minute time.Duration, set func(*runlog.Run)) {
+		ended := at.Add(minute * time.Minute)
+		one := runlog.Run{Server: server, JobID: id(job), Job: fmt.Sprintf("job %d", job), RunID: id(run), Started: ended.Add(-3 * time.Second), Ended: ended, Outcome: wire.Succeeded, Files: 2, Bytes: 10}
+		set(&one)
+		r.runs.Add(&one)
+	}
+	add(1, 101, "S", 0, func(*runlog.Run) {})
+	add(1, 102, "S", 1, func(r *runlog.Run) { r.Outcome, r.Errors, r.Files = wire.Failed, 4, 0 })
+	add(1, 103, "S", 2, func(r *runlog.Run) { r.DryRun = true })
+	add(1, 104, "other", 5, func(r *runlog.Run) { r.Outcome, r.Lost = 0, jobs.LostByRestart })
+	r.event(201, wire.JobInitialized)
+	r.event(1, wire.JobInitialized) // a run of job 1
+	got := r.metrics()
+	sample := func(name, server string, job int, more string) string {
+		return fmt.Sprintf(`momclient_job_%s{job_id="%s",job_name="job %d"%s,server="%s"}`, name, id(job), job, more, server)
+	}
+	for key, want := range map[string]float64{
+		`momclient_connected{server="S"}`:                         1,
+		sample("running", "S", 1, ""):                             1,
+		sample("first_change_timestamp_seconds", "S", 1, ""):      exposition.Seconds(at.Add(-3 * time.Second)),
+		sample("last_success_timestamp_seconds", "S", 1, ""):      exposition.Seconds(at),
+		sample("last_end_timestamp_seconds", "S", 1, ""):          exposition.Seconds(at.Add(time.Minute)),
+		sample("last_duration_seconds", "S", 1, ""):               3,
+		sample("last_outcome", "S", 1, `,outcome="Failed"`):       1,
+		sample("runs_ended_total", "S", 1, `,outcome="Failed"`):   1,
+		sample("bytes_total", "S", 1, ""):                         20,
+		sample("files_total", "S", 1, ""):                         2,
+		sample("errors_total", "S", 1, ""):                        4,
+		sample("running", "other", 1, ""):                         0,
+		sample("last_change_timestamp_seconds", "other", 1, ""):   exposition.Seconds(at.Add(5 * time.Minute)),
+		sample("last_outcome", "other", 1, `,outcome="Lost"`):     1,
+		sample("runs_ended_total", "other", 1, `,outcome="Lost"`): 1,
+		sample("bytes_total", "other", 1, ""):                     0,
+	} {
+		if value, has := got[key]; !has || value != want {
+			t.Errorf("%s is %v (%v); want %v", key, value, has, want)
+		}
+	}
+	if v, _ := r.b.Job(id(1)); got[sample("last_change_timestamp_seconds", "S", 1, "")] != exposition.Seconds(v.Run.LastChange) {
+		t.Errorf("the last change is not that of the run: %v", got)
+	}
+	r.b.Status(momclient.ConnectionStatus{Kind: momclient.Lost, Time: time.Now()})
+	if got := r.metrics()[`momclient_connected{server="S"}`]; got != 0 {
+		t.Errorf("connected is %v after the loss of the connection", got)
+	}
+}
+
+// TestMetricsAreBounded leaves out the jobs that have not changed for longest.
+func TestMetricsAreBounded(t *testing.T) {
+	r := newTestPage(t)
+	for i := range exposition.MaxJobs + 3 {
+		r.past(1000+i, 10_000+i, time.Duration(i)*time.Second, wire.Succeeded, 1)
+	}
+	r.event(1, wire.JobInitialized)
+	got, n := r.metrics(), 0
+	for _, job := range r.s.metricsOf(r.b.View().Jobs)[:exposition.MaxJobs] {
+		if _, has := got[fmt.Sprintf(`momclient_job_running{job_id=%q,job_name=%q,server="S"}`, job.Labels[5], job.Labels[3])]; has {
+			n++
+		}
+	}
+	if n != exposition.MaxJobs || got["momclient_jobs_left_out"] != 4 || got[fmt.Sprintf(`momclient_job_running{job_id="%s",job_name="job 1",server="S"}`, id(1))] != 1 {
+		t.Errorf("%d jobs, %v left out", n, got["momclient_jobs_left_out"])
+	}
+}
