@@ -1,8 +1,12 @@
 package web
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mom.internal/cmd/momclient/internal/runlog"
@@ -102,4 +106,67 @@ func TestMetricsAreBounded(t *testing.T) {
 	if n != exposition.MaxJobs || got["momclient_jobs_left_out"] != 4 || got[fmt.Sprintf(`momclient_job_running{job_id="%s",job_name="job 1",server="S"}`, id(1))] != 1 {
 		t.Errorf("%d jobs, %v left out", n, got["momclient_jobs_left_out"])
 	}
+}
+
+// TestRules tests the alerts for the metrics of the monitor, while it is started again
+// with its history.
+func TestRules(t *testing.T) {
+	const interval = 5 * time.Minute
+	text, err := os.ReadFile("../../../../testdata/prometheus/mom.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	rules, history := filepath.Join(dir, "rules.yml"), filepath.Join(dir, "history")
+	if err := os.WriteFile(rules, bytes.ReplaceAll(text, []byte("momserver_"), []byte("momclient_")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	scrapes := expositiontest.Scrapes{Interval: interval}
+	synctest.Test(t, func(t *testing.T) {
+		scrapes.Start = time.Now()
+		var r *testPage
+		for i := range 4 * 12 { // 4 hours
+			if i%12 == 0 { // the monitor is started again
+				if r != nil {
+					r.runs.Close()
+				}
+				r = newTestPage(t)
+				if r.runs, err = runlog.Open(history); err != nil {
+					t.Fatal(err)
+				}
+				r.s.runs = r.runs
+				r.connect()
+			}
+			switch {
+			case i == 1:
+				r.past(1, 101, 0, wire.Succeeded, 1)
+				r.past(2, 102, 30*time.Hour, wire.Succeeded, 1)
+			case i == 2:
+				r.past(3, 103, 0, wire.Failed, 0)
+			case i == 24:
+				r.event(4, wire.JobInitialized)
+			case i > 24 && i < 36:
+				r.event(5, wire.Transferring)
+			}
+			scrapes.Pages = append(scrapes.Pages, r.get("/metrics", nil).Body.String())
+			time.Sleep(interval)
+		}
+		r.runs.Close()
+	})
+	alert := func(job int, summary string, more ...string) expositiontest.Alert {
+		labels := map[string]string{"severity": "warning", "server": "S", "job_name": fmt.Sprintf("job %d", job), "job_id": id(job).String()}
+		if len(more) > 0 {
+			labels["outcome"] = more[0]
+		}
+		return expositiontest.Alert{Labels: labels, Summary: summary}
+	}
+	failed := alert(3, "The last run of job 3 ended so: Failed.", "Failed")
+	expositiontest.TestRules(t, rules, "momclient_", scrapes, []expositiontest.Alerts{
+		{At: 5 * time.Minute, Name: "MirroringFailed"},
+		{At: 10 * time.Minute, Name: "MirroringFailed", Want: []expositiontest.Alert{failed}},
+		{At: 3 * time.Hour, Name: "MirroringFailed", Want: []expositiontest.Alert{failed}},
+		{At: 3 * time.Hour, Name: "MirroringStale", Want: []expositiontest.Alert{alert(2, "job 2 has not succeeded for 1d 8h 55m 0s.")}},
+		{At: 2*time.Hour + 10*time.Minute, Name: "MirroringStalled"},
+		{At: 2*time.Hour + 15*time.Minute, Name: "MirroringStalled", Want: []expositiontest.Alert{alert(4, "A run of job 4 has not changed for 15m 0s.")}},
+	})
 }
