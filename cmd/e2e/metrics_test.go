@@ -54,7 +54,11 @@ func TestMetrics(t *testing.T) {
 	monitorKey := func(job string, outcome wire.Outcome) string {
 		return fmt.Sprintf("momclient_job_runs_ended_total{job_id=%q,job_name=%q,outcome=%q,server=%q}", jobID(job), job, outcome, addr)
 	}
-	for range 3 {
+	long, err := srv.StartJob(jobID("long"), wire.InitializeData{Name: "long"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 3 {
 		run("site", nil)
 		run("docs", errors.New("bad"))
 		monitor := start(t, "momclient", "-addr", addr, "-o", "json", "-from", "oldest", "-http", "127.0.0.1:0", "-cursor", filepath.Join(dir, "cursor"), "-history", history)
@@ -68,6 +72,19 @@ func TestMetrics(t *testing.T) {
 		of := fmt.Sprintf("{job_id=%q,job_name=\"docs\",server=%q}", jobID("docs"), addr)
 		if _, succeeded := got["momclient_job_last_success_timestamp_seconds"+of]; succeeded || got["momclient_job_errors_total"+of] != runs["docs"] || got["momclient_job_running"+of] != 0 {
 			t.Errorf("%v", got)
+		}
+		of = strings.ReplaceAll(strings.ReplaceAll(of, jobID("docs").String(), jobID("long").String()), "docs", "long")
+		if got["momclient_job_running"+of] != 1 { // though it has no event after the first round
+			t.Errorf("round %d: a run that an earlier monitor has seen: %v", round, got)
+		}
+		if round == 2 {
+			if err := long.Complete(); err != nil {
+				t.Fatal(err)
+			}
+			monitor.eventually("the end of the long run", func() bool {
+				got = metricsOf(t, page)
+				return got["momclient_job_running"+of] == 0 && got[monitorKey("long", wire.Succeeded)] == 1
+			})
 		}
 		monitor.kill()
 	}

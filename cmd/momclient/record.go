@@ -42,6 +42,9 @@ type recording struct {
 	notifier *notify.Notifier // nil without -notify
 	recorder *recorder.Recorder
 	say      func(string)
+
+	// unfinished has the runs that were unfinished when an earlier monitor ended.
+	unfinished []outbox.Run
 }
 
 // openRecording opens the files of the history and of the messages. The file of the
@@ -66,7 +69,11 @@ func (c *config) openRecording(at wire.Cursor, say func(string)) (*recording, er
 		r.runs.Close()
 		return nil, fmt.Errorf("-cursor: %w", err)
 	}
-	subjects, _, settled, dropped := r.box.State()
+	subjects, unfinished, settled, dropped := r.box.State()
+	r.unfinished = slices.DeleteFunc(unfinished, func(run outbox.Run) bool {
+		jobs := c.jobs()
+		return run.Server != c.addr || !jobs.Takes(eventOf(&alert.Subject{JobID: run.JobID, Job: run.Job}))
+	})
 	if dropped > 0 {
 		say(fmt.Sprintf("%d messages are dropped, because no -notify names their receivers any more", dropped))
 	}

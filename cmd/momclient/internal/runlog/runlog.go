@@ -231,6 +231,15 @@ func (l *Log) Add(r *Run) bool {
 	return true
 }
 
+// Has reports whether the log has the run. A log without a file says so only of runs
+// that were lost.
+func (l *Log) Has(run uuid.UUID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, has := l.known[run]
+	return has
+}
+
 // take adds a run to the memory, unless it is there. mu is held, or nobody else
 // has l.
 func (l *Log) take(r *Run) bool {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/momclient/jobs"
 	"mom.internal/momserver/debug/exposition"
@@ -29,8 +31,8 @@ func (s *Server) serveMetrics(w http.ResponseWriter, _ *http.Request) {
 	w.Write(x.Bytes())
 }
 
-// metricsOf returns the metrics of the jobs on the board and of those that only the
-// history has, those that changed last first.
+// metricsOf returns the metrics of the jobs on the board and of those that only an
+// earlier monitor has seen, those that changed last first.
 func (s *Server) metricsOf(onBoard []jobs.Job) []exposition.Job {
 	past := s.runs.Jobs()
 	all := make([]exposition.Job, 0, len(onBoard)+len(past))
@@ -40,17 +42,33 @@ func (s *Server) metricsOf(onBoard []jobs.Job) []exposition.Job {
 		at[v.Key] = len(all)
 		all = append(all, pastJob(v))
 	}
-	for i := range onBoard {
-		j := &onBoard[i]
-		key := runlog.Key{Server: s.server, Job: j.ID}
+	// job returns the metrics of a job, which it adds if they are missing.
+	job := func(id uuid.UUID, name string, first time.Time) *exposition.Job {
+		key := runlog.Key{Server: s.server, Job: id}
 		n, has := at[key]
 		if !has {
 			n = len(all)
-			all = append(all, exposition.Job{Labels: labels(key, j.Name), FirstChange: cmp.Or(j.Run.Started, j.Run.LastChange), RunsEnded: ended(&runlog.Totals{})})
+			at[key] = n
+			all = append(all, exposition.Job{Labels: labels(key, name), FirstChange: first, RunsEnded: ended(&runlog.Totals{})})
 		}
-		if all[n].LastChange = latest(all[n].LastChange, j.Run.LastChange, j.IdleAt); j.Run.Running {
-			all[n].Running = 1
+		return &all[n]
+	}
+	shown := make(map[uuid.UUID]bool)
+	for i := range onBoard {
+		b := &onBoard[i]
+		shown[b.ID] = true
+		j := job(b.ID, b.Name, cmp.Or(b.Run.Started, b.Run.LastChange))
+		if j.LastChange = latest(j.LastChange, b.Run.LastChange, b.IdleAt); b.Run.Running {
+			j.Running = 1
 		}
+	}
+	for i := range s.restored { // until the board or the history has more of the run
+		r := &s.restored[i]
+		if shown[r.JobID] || s.runs.Has(r.RunID) {
+			continue
+		}
+		j := job(r.JobID, r.Job, cmp.Or(r.Started, s.began))
+		j.Running, j.LastChange = 1, latest(j.LastChange, s.began) // the last change is not known
 	}
 	slices.SortStableFunc(all, func(a, b exposition.Job) int { return b.LastChange.Compare(a.LastChange) })
 	return all

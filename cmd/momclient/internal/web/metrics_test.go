@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/cmd/momclient/internal/outbox"
 	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/momclient"
 	"mom.internal/momclient/jobs"
@@ -88,6 +89,29 @@ func TestMetrics(t *testing.T) {
 	if got := r.metrics()[`momclient_connected{server="S"}`]; got != 0 {
 		t.Errorf("connected is %v after the loss of the connection", got)
 	}
+}
+
+// TestMetricsOfRestoredRuns counts a run that was unfinished when an earlier monitor
+// ended, until its end or its loss is in the history, or an event of its job comes.
+func TestMetricsOfRestoredRuns(t *testing.T) {
+	r := newTestPage(t)
+	for job := 1; job <= 3; job++ {
+		r.s.restored = append(r.s.restored, outbox.Run{JobID: id(job), Job: fmt.Sprintf("job %d", job), RunID: id(100*job + job)})
+	}
+	running := func(want ...float64) {
+		t.Helper()
+		got := r.metrics()
+		for i, want := range want {
+			key := fmt.Sprintf(`{job_id="%s",job_name="job %d",server="S"}`, id(i+1), i+1)
+			if value, has := got["momclient_job_running"+key]; !has || value != want || got["momclient_job_last_change_timestamp_seconds"+key] == 0 {
+				t.Errorf("job %d: %v %v; want %v", i+1, value, has, want)
+			}
+		}
+	}
+	running(1, 1, 1)
+	r.runs.Add(&runlog.Run{Server: "S", JobID: id(1), Job: "job 1", RunID: id(101), Ended: time.Now(), Lost: jobs.LostByRestart})
+	r.event(202, wire.JobCompleted)
+	running(0, 0, 1)
 }
 
 // TestMetricsAreBounded leaves out the jobs that have not changed for longest.

@@ -34,6 +34,7 @@ import (
 
 	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/notify"
+	"mom.internal/cmd/momclient/internal/outbox"
 	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/wire"
 )
@@ -61,6 +62,9 @@ type Options struct {
 	// Runs is the history of the runs of Server, and perhaps of others.
 	Runs   *runlog.Log
 	Server string
+	// Unfinished has the runs of Server that were unfinished when an earlier monitor
+	// ended.
+	Unfinished []outbox.Run
 	// Receivers returns the state of the receivers of messages.
 	Receivers func() []notify.Status
 }
@@ -73,6 +77,8 @@ type Server struct {
 	runs      *runlog.Log
 	server    string
 	receivers func() []notify.Status
+	restored  []outbox.Run // Options.Unfinished
+	began     time.Time
 	life      string // the name of this process in cursors
 	mux       *http.ServeMux
 
@@ -82,7 +88,7 @@ type Server struct {
 
 // New returns a Server without events.
 func New(opts Options) *Server {
-	s := &Server{board: opts.Board, json: opts.JSON, runs: opts.Runs, server: opts.Server, receivers: opts.Receivers, life: newName(), mux: http.NewServeMux()}
+	s := &Server{board: opts.Board, json: opts.JSON, runs: opts.Runs, server: opts.Server, receivers: opts.Receivers, restored: opts.Unfinished, began: time.Now(), life: newName(), mux: http.NewServeMux()}
 	s.streams.topics = make(map[topicKey]*topic)
 	files, _ := page.ReadDir("page")
 	for _, f := range files {
