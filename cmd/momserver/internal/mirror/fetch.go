@@ -105,7 +105,9 @@ func (r *run) fetchOnce(ctx context.Context, p *momserver.Package, a *arrival, d
 		return false, err
 	}
 	defer in.Close()
-	if age := time.Since(latest(before)); age >= 0 && age < tick && !last {
+	age := time.Since(latest(before))
+	young := age >= 0 && age < tick
+	if young && !last {
 		return false, pause(ctx, tick-age)
 	}
 	var sum digested
@@ -122,8 +124,10 @@ func (r *run) fetchOnce(ctx context.Context, p *momserver.Package, a *arrival, d
 		return false, nil
 	}
 	a.rec = record{inode: inodeOf(before), changed: changedAt(before)}
-	if !whole {
+	if young || !whole {
 		a.rec.changed = never // so that the next run compares its content
+	}
+	if !whole {
 		r.warn(a.entry.path, fmt.Sprintf("it is being written to all the time: the %d bytes that were there are mirrored", a.size))
 	}
 	a.entry.info = before

@@ -732,7 +732,7 @@ func TestModel(t *testing.T) {
 	n := uint64(100)
 	switch {
 	case slow():
-		n = 2_000
+		n = 300
 	case testing.Short():
 		n = 15
 	}
@@ -749,7 +749,7 @@ func TestModelAsNobody(t *testing.T) {
 	n := uint64(40)
 	switch {
 	case slow():
-		n = 1_000
+		n = 100
 	case testing.Short():
 		n = 10
 	}
