@@ -22,6 +22,8 @@ const (
 	envNobody = "MOM_TEST_NOBODY" // drop root first
 	envSource = "MOM_TEST_SOURCE" // mirror to envDest, and write a byte at every moment
 	envDest   = "MOM_TEST_DEST"
+	envSpool  = "MOM_TEST_SPOOL" // let packages arrive there
+	envState  = "MOM_TEST_STATE"
 	envLock   = "MOM_TEST_LOCK" // lock all that can be opened in a directory, until the end of stdin
 )
 
@@ -72,7 +74,9 @@ func asNobody(t *testing.T) bool {
 // mirrorAndTell mirrors in this process, and writes a byte to stdout at every
 // moment.
 func mirrorAndTell(src, dst string) int {
-	m, err := New(momserver.New(momserver.Config{}), src, dst, Options{PackageFiles: 4, PackageBytes: 100_000, Delete: true})
+	m, err := New(momserver.New(momserver.Config{}), src, dst, Options{
+		PackageFiles: 4, PackageBytes: 100_000, Delete: true, Spool: os.Getenv(envSpool), State: os.Getenv(envState),
+	})
 	if err == nil {
 		_, err = m.Run(&moments{Context: context.Background(), do: func(int) { os.Stdout.Write([]byte{'.'}) }})
 	}
@@ -86,15 +90,22 @@ func mirrorAndTell(src, dst string) int {
 // slow reports whether to run long tests completely.
 func slow() bool { return os.Getenv("MOM_TEST_SLOW") != "" }
 
-// TestKilled kills a process that mirrors, at many moments. The destination has
-// only whole files, and the next run completes it and leaves nothing behind.
+// TestKilled kills a process that mirrors, at many moments, with the spool in the
+// destination and elsewhere. The destination has only whole files, and the next run
+// completes it and leaves nothing behind, there and in the spool.
 func TestKilled(t *testing.T) {
-	p := onTheWay(t, Options{Delete: true})
+	for _, spool := range []string{"", t.TempDir()} {
+		testKilled(t, spool)
+	}
+}
+
+func testKilled(t *testing.T, spool string) {
+	p := onTheWay(t, Options{Delete: true, Spool: spool})
 	old, now := tell(t, p.dst), tell(t, p.src)
 	tmp := t.TempDir()
 	child := func(kill int) (moments int) {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), envSource+"="+p.src, envDest+"="+p.dst, "TMPDIR="+tmp, "GORACE=atexit_sleep_ms=0")
+		cmd.Env = append(os.Environ(), envSource+"="+p.src, envDest+"="+p.dst, envSpool+"="+spool, envState+"="+p.opts.State, "TMPDIR="+tmp, "GORACE=atexit_sleep_ms=0")
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		if err == nil {
@@ -137,16 +148,15 @@ func TestKilled(t *testing.T) {
 			spools++
 		}
 		if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
-			// A process that is killed after it has made the file and before it
-			// has removed the name leaves an empty file.
-			for _, l := range left {
-				if info, err := l.Info(); err == nil && info.Size() > 0 {
-					t.Errorf("the killed process left %v of %d bytes", l, info.Size())
-				}
-			}
+			t.Errorf("the killed process left %v, %v", left, err)
 		}
 		p.mirrored()
 		p.upToDate()
+		if spool != "" {
+			if left, err := os.ReadDir(spool); err != nil || len(left) > 0 {
+				t.Errorf("the spool has %v, %v", left, err)
+			}
+		}
 		if t.Failed() {
 			t.Fatalf("killed at moment %d of %d", kill, total)
 		}
