@@ -111,8 +111,9 @@ func (m *Mirror) Run(ctx context.Context) (Result, error) {
 		return err
 	})
 	m.told = r.told
-	m.reported = time.Time{} // so that the end of a failure is published, even if nothing is left to do
-	if err == nil && r.result.Clean() {
+	if err != nil || !r.result.Clean() {
+		m.reported, m.idle = time.Time{}, 0 // so that the end of the failure is published, even if nothing is left to do
+	} else {
 		m.reported = time.Now()
 		m.last = m.reported.UTC()
 	}

@@ -281,6 +281,16 @@ func TestQuiet(t *testing.T) {
 	if result, events := run(t.Context()); !result.Silent || len(events) > 0 {
 		t.Errorf("%+v", result)
 	}
+	os.Rename(p.src, p.src+" away")
+	if _, err := m.Run(t.Context()); err == nil {
+		t.Error("a missing source is not an error")
+	}
+	os.Rename(p.src+" away", p.src)
+	p.events()
+	_, events = run(t.Context())
+	if text := fmt.Sprint(events[len(events)-1].Data.Status.Log); !strings.Contains(text, "nothing to mirror: the destination is up to date") {
+		t.Errorf("after a failure: %s", text)
+	}
 }
 
 // TestDryRun changes nothing, says what would be copied and deleted, and publishes
