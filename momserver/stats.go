@@ -55,7 +55,6 @@ func (s *Server) Stats() Stats {
 		Calls: s.sender.counts.calls.Load(), Delivered: s.sender.counts.delivered.Load(), Gaps: s.sender.counts.gaps.Load(), Missed: s.sender.counts.missed.Load(),
 	}
 	st.Refused, st.Misuse = s.refused.Load(), s.misuses.total()
-	st.Drops, st.Dropped = s.drops.report()
 	f := s.hist.Figures()
 	st.Published, st.Cached, st.CachedBytes, st.Runs, st.Jobs, st.JobsEnded, st.RunsEnded = f.Head, f.Events, f.Bytes, f.Runs, f.Jobs, f.JobsEnded, f.RunsEnded
 	if st.Cached > 0 {
@@ -71,6 +70,7 @@ func (s *Server) Stats() Stats {
 		}
 	}
 	s.mu.Unlock()
+	st.Drops, st.Dropped = s.drops.report()
 	return st
 }
 

@@ -117,8 +117,9 @@ func (s *Server) countFilter(sub *subscriber, n int) {
 // The sender calls it.
 func (s *Server) endSubscription(sub *subscriber, why Reason, detail string) {
 	info := sub.info(s.hist.Head(), s.sender.scannedNext.Load())
-	s.removeSubscriber(sub)
+	// A program that no longer sees the subscriber in Stats finds its drop there.
 	s.drops.add(Drop{Time: time.Now(), Name: sub.name, Addr: sub.addr, Reason: why, Detail: detail, Lag: info.Lag})
+	s.removeSubscriber(sub)
 	s.cfg.Logger.Info("momserver: subscriber dropped", "name", sub.name, "addr", sub.addr, "reason", why.String(), "detail", detail, "lag", info.Lag)
 	end := wire.Errorf(wire.Closed, "%s", detail)
 	if sub.callbackConn != sub.conn {
