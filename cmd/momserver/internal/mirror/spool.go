@@ -188,7 +188,22 @@ func (r *run) takeDest() error {
 			r.removeAll(name)
 		}
 	}
+	if r.staleAway() {
+		if away, err := os.OpenRoot(r.m.opts.Spool); err == nil {
+			away.RemoveAll(r.m.spoolName())
+			away.Close()
+		}
+	}
 	return nil
+}
+
+// staleAway reports whether a killed run has left a spool in the directory of -spool.
+func (r *run) staleAway() bool {
+	if r.m.opts.Spool == "" {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(r.m.opts.Spool, r.m.spoolName()))
+	return err == nil
 }
 
 // freeAbove returns an error if another run works on a directory that the
