@@ -95,7 +95,7 @@ func (b bell) ring() {
 // delivery is an event that has been taken, until its handler has returned.
 type delivery struct {
 	n       uint64           // the number of the delivery, from 1
-	before  position         // the client's position once the event taken before is handled
+	before  position         // the client's position once the event that was taken before this one is handled
 	after   position         // the client's position once the event is handled
 	handler func(wire.Event) // that OnEvent had set when the event was taken; nil for none
 
@@ -395,9 +395,9 @@ func (in *inbox) takenTo() (cursor wire.Cursor, within, waiting bool) {
 }
 
 // giveBack rewinds to the position before the events from first to last, which
-// were taken and not done. missed is how many were missed before these. There is no
-// session, and no other consumer has taken events since. One that has taken an
-// event before may still be handling it.
+// were taken but not handled. missed is how many events were missed before these.
+// There is no session, and no other consumer has taken events since. A consumer
+// that has taken an earlier event may still be handling that.
 func (in *inbox) giveBack(first, last delivery, missed uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -42,7 +42,7 @@ func (s *sender) call(sub *subscriber, method string, args any, bytes int, goodb
 	s.calls[sub.callbackConn.Client().Go(method, args, reply, s.replies)] = c
 }
 
-// takeReplies handles replies that have come, at most so many.
+// takeReplies handles the replies that have come, up to a number of them.
 func (s *sender) takeReplies(most int) {
 	for range most {
 		select {
@@ -136,8 +136,8 @@ func (s *sender) dropUnanswered(now time.Time) {
 	}
 }
 
-// sendHeartbeats calls subscribers that have not been called for Heartbeat, at most
-// maxAtOnce.
+// sendHeartbeats calls the subscribers that have not been called for Heartbeat, at
+// most maxAtOnce of them.
 func (s *sender) sendHeartbeats(now time.Time) {
 	for range maxAtOnce {
 		el := s.heartbeats.Front()

@@ -66,8 +66,8 @@ type Config struct {
 	// address that has not yet greeted, or is refused if there is none.
 	MaxConnsPerAddr int
 
-	MaxSubscribers   int           // subscribers; 10,000, 1,048,576 at most. One IP address may have the same part of them as MaxConnsPerAddr is of MaxConns
-	MaxFilterItems   int           // IDs and names of jobs in the filters of all subscribers, about 200 bytes each, and one more for each 64 bytes of a name; 500,000. One IP address, or IPv6 network of 64 bits, may hold a quarter
+	MaxSubscribers   int           // subscribers; 10,000, 1,048,576 at most. The share of one IP address is the same as for connections: MaxConnsPerAddr / MaxConns of them
+	MaxFilterItems   int           // IDs and names of jobs in the filters of all subscribers, about 200 bytes each. A name counts as one more for each 64 of its bytes; 500,000. One IP address, or IPv6 network of 64 bits, may hold a quarter
 	MaxMessage       int           // bytes of one message from a client; 64 KiB, 64 MiB at most
 	HandshakeTimeout time.Duration // for the TLS handshake and the greeting together; 5 s
 	MessageTimeout   time.Duration // from a message's first byte to its last; 5 s
@@ -136,7 +136,7 @@ type Config struct {
 	// at the end of DialTimeout is left behind, as one of Authorize is.
 	AllowCallback func(subscriber, target netip.AddrPort) bool
 	// DialsPerMinute bounds the failed dial-backs for one subscriber address, or IPv6
-	// network of 64 bits; 12. Those that are going on count as failed.
+	// network of 64 bits; 12. A dial-back counts as failed until it has succeeded.
 	DialsPerMinute int
 	// DialTimeout bounds one dial-back, including the proof that the endpoint wants
 	// this subscription; 3 s.
@@ -228,7 +228,7 @@ func (c *Config) history() history.Limits {
 	}
 }
 
-// maxHandshake bounds what a client may send in a TLS handshake, in bytes.
+// maxHandshake bounds the bytes that a client may send in a TLS handshake.
 func (c *Config) maxHandshake() int {
 	if c.TLS.ClientAuth == tls.NoClientCert && c.TLS.GetConfigForClient == nil {
 		return maxHandshake
@@ -251,8 +251,8 @@ const (
 	maxReplies = 32 << 10 // bytes of replies that have not been sent, over which no call is served
 )
 
-// addrCallRate is how many calls a second are served of all clients of one address,
-// and as many at once.
+// addrCallRate is how many calls a second the server serves for all clients of one
+// address together. As many may come at once.
 const addrCallRate = 5 * callRate
 
 // conn returns the bounds of a client's connection. The outbox has room for all

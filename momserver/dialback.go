@@ -71,7 +71,7 @@ func (s *Server) dialBack(conn *duplex.Conn, addr string, ticket []byte) (*duple
 		s.logDialBack(source, addr, cmp.Or(errors.Unwrap(err), err))
 		return nil, cmp.Or(broken, err)
 	}
-	s.dialLimit.giveBack(limitKey(source.Addr())) // success is not punished
+	s.dialLimit.giveBack(limitKey(source.Addr())) // only failed dial-backs count
 	return duplex.NewConn(secured, s.cfg.conn()), nil
 }
 

@@ -42,8 +42,8 @@
 // cache's lock for a bounded time: to encode one event, to let events leave a full
 // cache, to find the next events, or to copy a pointer for each unfinished run, of
 // which there are at most [Config.MaxRuns], or for each job, of which there are at
-// most [Config.MaxJobs]. [Server.JobStats] holds it to copy the figures of the
-// number of jobs that the program asks for.
+// most [Config.MaxJobs]. [Server.JobStats] holds it to copy the figures of as many
+// jobs as the program asks for.
 //
 // # Order
 //

@@ -4,5 +4,6 @@ package momserver
 
 import "net"
 
-// hungUp is not known on these systems.
+// hungUp returns false, because on these systems it cannot look at a connection
+// without reading from it.
 func hungUp(net.Conn) bool { return false }

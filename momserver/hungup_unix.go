@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// hungUp reports whether the peer has closed or reset the connection and left
-// nothing to read. It does not block.
+// hungUp reports whether the peer has closed or reset the connection, and no bytes
+// are left to read. It does not block.
 func hungUp(nc net.Conn) (gone bool) {
 	socket, ok := nc.(*net.TCPConn)
 	if !ok {

@@ -61,13 +61,14 @@ func newInterests() interests {
 	return interests{jobs: make(map[uuid.UUID]*jobTakers), names: make(map[string]*jobTakers)}
 }
 
-// linkStep is how many jobs are linked or unlinked while the sender may have to
-// wait.
+// linkStep is how many jobs are linked or unlinked before mu is released, so that
+// the sender does not wait for longer.
 const linkStep = 64
 
-// link puts a subscriber into the lists of its jobs. The goroutine of the
-// subscriber's connection does that before the subscriber joins the sender, and
-// unlinks it when the connection has ended, because a filter may name many jobs.
+// link puts a subscriber into the lists of its jobs. A filter may name many jobs,
+// so this is not done by the sender. The goroutine of the subscriber's connection
+// calls link before the subscriber joins the sender, and unlink when the connection
+// has ended.
 func (in *interests) link(sub *subscriber) {
 	if set := sub.Jobs(); set != nil {
 		sub.membership.jobs, sub.membership.names = link(&in.mu, &in.jobs, set.IDs, sub), link(&in.mu, &in.names, set.Names, sub)
@@ -185,7 +186,7 @@ func (t *jobTakers) list(takes history.Classes) *jobList {
 	return nil
 }
 
-// link puts sub into a list of each key, and returns its entries. It holds mu for
+// link puts sub into one list of each key, and returns its entries. It holds mu for
 // linkStep keys at a time.
 func link[K comparable](mu *sync.Mutex, all *map[K]*jobTakers, keys []K, sub *subscriber) []jobEntry {
 	entries := make([]jobEntry, len(keys))

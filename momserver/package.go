@@ -129,9 +129,9 @@ func (p *Package) Item(item string) {
 }
 
 // Expect sets the files and the bytes of the package, as far as they are known
-// by now. A zero leaves the number as it is, so that none can be lowered to 0. When
-// the package has arrived, only the files can still be set. The package's next event
-// carries them.
+// by now. A zero leaves the number as it is, so neither number can be lowered to 0.
+// When the package has arrived, only the files can still be set. The package's next
+// event carries them.
 func (p *Package) Expect(files int, bytes int64) {
 	if p == nil {
 		return

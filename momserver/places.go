@@ -20,7 +20,7 @@ type addrConns struct {
 	count    int
 	unproven list.List // of *clientConn, the oldest first
 	index    int       // in the heap
-	calls    *pace     // of the clients
+	calls    *pace     // of the calls from the address
 }
 
 // unprovenHeap has the addresses, those with the most unproven connections

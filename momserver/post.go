@@ -64,8 +64,8 @@ func (s *sender) postDrain() {
 	s.wake()
 }
 
-// runPosted runs the requests that were posted first, at most maxAtOnce. It wakes
-// the sender if there are more.
+// runPosted runs the oldest posted requests, at most maxAtOnce of them. It wakes
+// the sender if more are left.
 func (s *sender) runPosted() {
 	s.mu.Lock()
 	n := min(len(s.posted), maxAtOnce)

@@ -26,18 +26,19 @@ func (p *rateLimit) take(now time.Time) bool {
 	return true
 }
 
-// pace has things happen perSecond times a second on average, and as many at once,
-// by letting them wait.
+// pace delays uses so that there are perSecond of them a second on average. As many
+// may come at once.
 type pace struct {
 	perSecond int
 
 	mu   sync.Mutex // guards next
-	next time.Time  // when the next one may happen, if there have been as many as a second allows
+	next time.Time  // the next use may happen a second before this time
 }
 
 func newPace(perSecond int) *pace { return &pace{perSecond: perSecond} }
 
-// wait returns how long the next one has to wait from now.
+// wait counts a use, and returns how long it has to wait from now; zero or less for
+// not at all.
 func (p *pace) wait(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -78,7 +79,7 @@ func (l *windowLimit) allow(addr netip.Addr, now time.Time) bool {
 	return true
 }
 
-// giveBack no longer counts one that was allowed.
+// giveBack takes back the count of a use that allow has allowed.
 func (l *windowLimit) giveBack(addr netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -56,8 +56,8 @@ type sender struct {
 	snapshotEvents int              // that have not been sent
 
 	draining   bool
-	drainEnds  time.Time // while draining: when those that are left are dropped
-	nextGiveUp time.Time // while draining: when a subscriber will have made no progress for CallTimeout, or drainEnds
+	drainEnds  time.Time // while draining: when the subscribers that are left are dropped
+	nextGiveUp time.Time // while draining: when a subscriber will have made no progress for CallTimeout, at the latest drainEnds
 	batch      protocol.Batch
 	buf        []byte // of the batch; used again when the call has been encoded
 }
@@ -108,8 +108,9 @@ func (s *sender) run() {
 }
 
 // maxAtOnce bounds the requests, the replies and the heartbeats that the sender
-// handles in one turn. The others wait for the next, because many subscribers may
-// have some at the same moment.
+// handles in one turn, because many subscribers may have some at the same moment.
+// The others wait for the next turn. When the timer fires, the sender handles all
+// replies that have come, so that no subscriber that has answered is dropped.
 const maxAtOnce = 64
 
 // wake makes the sender look for new events and for posted requests.
@@ -136,8 +137,8 @@ func (s *sender) deliver() {
 }
 
 // pushSome pushes to the subscribers at the front of a queue, until it has looked
-// at about most events. A subscriber that gets nothing counts as an event, and a
-// call as callLooks.
+// at about most events. A subscriber that gets nothing counts as one event, and a
+// call counts as callLooks events.
 func (s *sender) pushSome(q *queue, most int) {
 	for looked := 0; looked < most && q.len() > 0 && !s.throttled; {
 		looked += 1 + s.push(q.pop())
@@ -161,8 +162,9 @@ const (
 	maxCatchUpLooks = 4 * maxLook
 )
 
-// enqueue makes deliver look at a subscriber, unless it is caught up. One that is
-// far behind comes after the others, however little its client takes at a time.
+// enqueue makes deliver look at a subscriber, unless it is caught up. A subscriber
+// that is far behind comes after the others, however few events its client takes at
+// a time.
 func (s *sender) enqueue(sub *subscriber) {
 	switch {
 	case sub.queued || sub.caughtUp || sub.dropped:
@@ -177,7 +179,7 @@ func (s *sender) enqueue(sub *subscriber) {
 
 // push sends one batch to a subscriber if there is one to send, the client has
 // given credit, and the window is open. It returns the number of events that it
-// looked at, with callLooks for a call.
+// looked at, plus callLooks if it made a call.
 func (s *sender) push(sub *subscriber) (looked int) {
 	sub.queued = false
 	if sub.dropped {
@@ -325,7 +327,7 @@ func (s *sender) dropAll() {
 	posted := s.posted
 	s.posted = nil
 	s.mu.Unlock()
-	for _, sub := range posted { // drops also the subscribers that are about to join
+	for _, sub := range posted { // so that subscribers that are about to join are dropped as well
 		s.runRequest(sub)
 	}
 	for sub := range s.subs {
@@ -333,15 +335,15 @@ func (s *sender) dropAll() {
 	}
 }
 
-// maxDrain bounds the time for draining, in times of Config.CallTimeout: five
-// minutes by default.
+// maxDrain bounds the time for draining, as a multiple of Config.CallTimeout. The
+// default of that makes it five minutes.
 const maxDrain = 60
 
 // sayGoodbyes, while the sender drains, says goodbye to each subscriber that
 // has everything, and to each that has made no progress for CallTimeout: no
-// event was sent to it, and it acknowledged none. At drainEnds it drops those that
-// are left, so that no subscriber prolongs a Shutdown by a little progress now and
-// then. It closes drained when no subscriber is left.
+// event was sent to it, and it acknowledged none. At drainEnds it drops the
+// subscribers that are left, so that none of them prolongs a Shutdown by a little
+// progress now and then. It closes drained when no subscriber is left.
 func (s *sender) sayGoodbyes() {
 	if !s.draining {
 		return

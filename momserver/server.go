@@ -46,7 +46,7 @@ type Server struct {
 	failureLimit   windowLimit // of connections that ended before their greeting had succeeded
 	failSpacing    spacing     // of greetings from addresses over failureLimit
 	greetingShares windowLimit // of clients that are let in and have proven nothing
-	handshakes     *turns      // of TLS; they leave half of the processors to the rest of the program
+	handshakes     *turns      // of TLS handshakes, which leave half of the processors to the rest of the program
 	longCalls      *turns      // of clients
 
 	// life ends with Close, and with it the sender, greetings and dial-backs.
@@ -66,7 +66,7 @@ type Server struct {
 	greetingRate  rateLimit                 // of clients that are let in and have proven nothing
 	refusalRate   rateLimit                 // of connections that are told why they are refused
 	revocations   uint64                    // calls of Disconnect
-	refusing      int                       // connections that are being told why
+	refusing      int                       // connections that are being told why they are refused
 	subs          map[*subscriber]bool      // that count for MaxSubscribers; true once accepted
 	filterItems   int                       // IDs and names of jobs in the filters of subs
 	subsFrom      map[netip.Addr]addrSubs   // by limitKey of the address
@@ -217,9 +217,9 @@ func (s *Server) Health() error {
 // A subscriber does not keep up if, for Config.CallTimeout, no event could be
 // sent to it and it acknowledged none. Such a subscriber gets its goodbye and
 // is dropped with [ReasonShutdown]. The Detail of its [Drop] says how many
-// events were not sent to it. Shutdown returns no error for that. Nor does it for a
-// subscriber that makes so little progress that it has not got all after 60 times
-// Config.CallTimeout, and is dropped then.
+// events were not sent to it. Shutdown returns no error for that. A subscriber that
+// makes progress, but has not received all events after 60 times
+// Config.CallTimeout, is dropped then; Shutdown returns no error for that either.
 //
 // If ctx ends first, Shutdown closes the rest as Close does. It then returns an
 // error that wraps the cause of ctx and names the subscribers that it still

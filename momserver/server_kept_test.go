@@ -26,7 +26,7 @@ type stillListener struct{ net.Listener }
 
 func (stillListener) Close() error { return nil }
 
-// kept is how much a server holds of peers.
+// kept counts what a server holds for its peers.
 type kept struct {
 	conns, addrs, heap, refusing                  int
 	subs, subsFrom, callbacks, filterItems        int
@@ -35,10 +35,10 @@ type kept struct {
 	snapshots, snapshotEvents                     int
 	jobs, names, classes                          int
 	longCalls, handshakes                         int
-	goroutines                                    int // that packages of this module have started
+	goroutines                                    int // those that packages of this module have started
 }
 
-// keptBy counts while the goroutines of the server wait.
+// keptBy counts what srv holds, at a moment at which all its goroutines wait.
 func keptBy(srv *Server) kept {
 	synctest.Wait()
 	srv.mu.Lock()
@@ -64,8 +64,8 @@ func keptBy(srv *Server) kept {
 	}
 }
 
-// TestNothingKept: when peers have gone, the server holds nothing of them, whatever
-// they have done, and whether they have said goodbye or not.
+// TestNothingKept: after peers have left, the server holds nothing for them,
+// whatever they have done, and whether or not they have said goodbye.
 func TestNothingKept(t *testing.T) {
 	authority := certs.NewAuthority()
 	secured := &tls.Config{Certificates: []tls.Certificate{authority.Issue("server", time.Hour, "server")}, SessionTicketsDisabled: true}
@@ -74,7 +74,8 @@ func TestNothingKept(t *testing.T) {
 		ids[i], names[i] = uuid.UUID{1, byte(i), byte(i >> 8)}, fmt.Sprint("no job ", i)
 	}
 	most := protocol.Credit{Events: 1 << 20, Bytes: 1 << 40}
-	// client returns what a client does that has greeted, with the callback endpoint.
+	// client returns a function that acts as a client that has greeted, with its
+	// callback endpoint.
 	client := func(callback any, do func(ctx context.Context, conn *duplex.Conn)) func(net.Conn) {
 		return func(nc net.Conn) {
 			if _, err := protocol.Greet(nc, "right", time.Minute); err != nil {

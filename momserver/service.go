@@ -31,8 +31,8 @@ type service struct {
 	// Owned by the goroutine that serves the connection.
 	addr      netip.Addr // of the client, as limitKey returns it
 	pace      *pace      // of the calls from addr; nil for none
-	page      *[]byte    // for the reply that is being made; nil between calls
-	turnBegan time.Time  // of a long call; zero without a turn
+	page      *[]byte    // of the reply that is being made; nil between calls
+	turnBegan time.Time  // when the turn of a long call began; zero without a turn
 }
 
 func newService(s *Server, conn *duplex.Conn, id *identity) *service {
@@ -72,7 +72,7 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 		if err := sv.reserve(sub); err != nil {
 			return err
 		}
-		sub.Reader = history.NewReader(&args.Filter, sv.identity.visible) // after reserve, because it takes long
+		sub.Reader = history.NewReader(&args.Filter, sv.identity.visible) // after reserve, because a long filter takes time
 		accepted := false
 		defer func() {
 			if !accepted {
@@ -96,7 +96,7 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 			Head:   at.Head, Missed: at.Missed, Snapshot: uint32(at.SnapshotLeft()),
 			Window: uint32(sv.srv.cfg.Window), WindowBytes: uint32(sv.srv.cfg.WindowBytes),
 		}
-		at.Filter(&sub.Reader) // here, as the next line, and not on the sender's goroutine
+		at.Filter(&sub.Reader) // here, like the next line, and not on the sender's goroutine
 		sv.srv.sender.interests.link(sub)
 		sub.at = at
 		sub.updateFigures(0, 0)
@@ -242,19 +242,20 @@ const maxHistoryLooks = 1 << 14
 // and its definitions.
 const maxPage = 48 << 10
 
-// longCall is the number of bytes over which a call counts as a long one, because
-// a filter of many jobs takes long to decode.
+// longCall is the number of bytes over which a call counts as long. A filter of
+// many jobs takes long to decode.
 const longCall = 4 << 10
 
-// A long call, or one for a page, is served while no other one is, the clients'
-// addresses in turn, and followed by a rest. So all of them together take a
-// quarter of one processor at most, and leave the others to the sender.
+// Long calls, and calls for pages, are served one at a time. The addresses of the
+// clients take turns, and a rest follows each call. So all these calls together
+// take about a quarter of one processor, as long as none takes more than 7 ms, and
+// leave the other processors to the sender.
 const (
-	restAfterTurn = 3 // times as long as the turn took
+	restAfterTurn = 3 // the rest, in times of the turn before it
 	maxRest       = 20 * time.Millisecond
 )
 
-// beginCall is called before a call of so many bytes is decoded.
+// beginCall is called before a call is decoded, with the number of its bytes.
 func (sv *service) beginCall(bytes int) {
 	if sv.pace != nil {
 		wait(sv.pace.wait(time.Now()), sv.conn.Done())
@@ -264,8 +265,8 @@ func (sv *service) beginCall(bytes int) {
 	}
 }
 
-// takeTurn waits for the turn of a call that may take long, unless there is one or
-// done is closed.
+// takeTurn waits for the turn of a call that may take long, unless the call has its
+// turn already, or until done is closed.
 func (sv *service) takeTurn(done <-chan struct{}) {
 	if sv.turnBegan.IsZero() && sv.srv.longCalls.take(done, sv.addr) {
 		sv.turnBegan = time.Now()
@@ -278,8 +279,8 @@ func (sv *service) endCall() {
 	sv.endTurn(sv.conn.Done())
 }
 
-// endTurn ends the turn, if there is one, after a rest, which also ends when done is
-// closed.
+// endTurn rests and then ends the turn, if there is one. The rest ends early when
+// done is closed.
 func (sv *service) endTurn(done <-chan struct{}) {
 	if !sv.turnBegan.IsZero() {
 		wait(min(restAfterTurn*time.Since(sv.turnBegan), maxRest), done)
@@ -288,7 +289,7 @@ func (sv *service) endTurn(done <-chan struct{}) {
 	}
 }
 
-// wait waits, or until done is closed.
+// wait waits for d, or until done is closed.
 func wait(d time.Duration, done <-chan struct{}) {
 	if d <= 0 {
 		return
@@ -370,7 +371,7 @@ func (sv *service) end(err error) {
 		sub.callbackConn.Close(e) // if the sender has ended, nothing else closes it
 	}
 	if sub != nil {
-		if sub.filterItems > linkStep { // many such clients may go at once
+		if sub.filterItems > linkStep { // many such clients may leave at once
 			sv.takeTurn(sv.srv.life.Done())
 		}
 		sv.srv.sender.interests.unlink(sub)

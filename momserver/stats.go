@@ -74,9 +74,9 @@ func (s *Server) Stats() Stats {
 	return st
 }
 
-// JobStats holds the figures of one job since its first event, or since the job was
-// dropped over Config.MaxJobs. Dry runs count only as Running. Times are those of
-// this machine's clock.
+// JobStats holds the figures of one job since its first event. A job that is
+// dropped to keep to Config.MaxJobs begins anew with its next event. Dry runs count
+// only as Running. Times are those of this machine's clock.
 type JobStats struct {
 	JobID        uuid.UUID
 	Name         string    // of the latest run; cut if it has more than 1 KiB
@@ -88,13 +88,13 @@ type JobStats struct {
 	LastDuration time.Duration
 	LastOutcome  wire.Outcome            // of the last run that ended; zero for none
 	RunsEnded    map[wire.Outcome]uint64 // an entry for each of the four outcomes
-	Bytes        uint64                  // done by the runs that ended: the sum of Progress.BytesDone
-	Files        uint64                  // the same of FilesDone
-	Errors       uint64                  // the same of Errors
+	Bytes        uint64                  // of the runs that ended, as are the numbers below: the sum of Progress.BytesDone
+	Files        uint64                  // the sum of Progress.FilesDone
+	Errors       uint64                  // the sum of Progress.Errors
 }
 
 // JobStats returns the figures of the jobs that [Server.Jobs] returns: of the n jobs
-// whose latest events are the newest, these first. It also returns the number of jobs
+// with the newest events, the newest first. It also returns the number of the jobs
 // that it leaves out. Publish waits while the figures are copied.
 func (s *Server) JobStats(n int) (stats []JobStats, more int) {
 	if s == nil {

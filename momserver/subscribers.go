@@ -21,10 +21,12 @@ func (s *Server) removeSubscriber(sub *subscriber) {
 	}
 }
 
-// addrSubs is what the subscribers from one address take of what all share.
+// addrSubs counts what the subscribers from one address hold of the places that all
+// share.
 type addrSubs struct{ subscribers, callbacks, filterItems int }
 
-// countSubs counts a subscriber with n = 1, and no longer with n = -1. mu is held.
+// countSubs counts a subscriber if n is 1, and takes that back if n is -1. mu is
+// held.
 func (s *Server) countSubs(sub *subscriber, n int) {
 	from := s.subsFrom[sub.addrKey]
 	from.subscribers += n
@@ -41,9 +43,9 @@ func (s *Server) setSubsFrom(addr netip.Addr, from addrSubs) {
 	}
 }
 
-// checkPlaces returns an error if there is no place for the subscriber, among all
-// or in the share of its address, which is the same part as MaxConnsPerAddr is of
-// MaxConns. mu is held.
+// checkPlaces returns an error if there is no place for the subscriber, in all or
+// in the share of its address. The share is MaxConnsPerAddr / MaxConns of all
+// places. mu is held.
 func (s *Server) checkPlaces(sub *subscriber) *wire.Error {
 	full := func(format string, args ...any) *wire.Error {
 		return &wire.Error{Code: wire.Full, After: retryAfter, Message: fmt.Sprintf("momserver: "+format, args...)}
@@ -64,7 +66,7 @@ func (s *Server) checkPlaces(sub *subscriber) *wire.Error {
 }
 
 // held returns how many descriptors the connections and the callback connections of
-// an address take.
+// an address hold.
 func (a *addrConns) held(subs addrSubs) int {
 	if a == nil {
 		return subs.callbacks
@@ -72,14 +74,14 @@ func (a *addrConns) held(subs addrSubs) int {
 	return a.count + subs.callbacks
 }
 
-// shareOf returns the share of one address of a number of things.
+// shareOf returns how many of n places one address may hold.
 func (s *Server) shareOf(n int) int {
 	share := min(1, float64(s.cfg.MaxConnsPerAddr)/float64(s.cfg.MaxConns))
 	return int(math.Ceil(share * float64(n)))
 }
 
-// itemsOf returns what a filter counts for Config.MaxFilterItems. A long name
-// counts as several, because its client chooses its length.
+// itemsOf returns the number of items of a filter for Config.MaxFilterItems. A long
+// name counts as several, because its client chooses its length.
 func itemsOf(f *wire.Filter) int {
 	n := len(f.Jobs) + len(f.Names)
 	for _, name := range f.Names {
@@ -88,8 +90,8 @@ func itemsOf(f *wire.Filter) int {
 	return n
 }
 
-// releaseFilter no longer counts the filter of a subscriber, whose connection has
-// ended or whose subscription was refused.
+// releaseFilter takes back the count of a subscriber's filter, when the connection
+// has ended or the subscription was refused.
 func (s *Server) releaseFilter(sub *subscriber) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,7 +119,8 @@ func (s *Server) countFilter(sub *subscriber, n int) {
 // The sender calls it.
 func (s *Server) endSubscription(sub *subscriber, why Reason, detail string) {
 	info := sub.info(s.hist.Head(), s.sender.scannedNext.Load())
-	// A program that no longer sees the subscriber in Stats finds its drop there.
+	// The drop is recorded first, so that a program that no longer finds the
+	// subscriber in Stats finds its drop there.
 	s.drops.add(Drop{Time: time.Now(), Name: sub.name, Addr: sub.addr, Reason: why, Detail: detail, Lag: info.Lag})
 	s.removeSubscriber(sub)
 	s.cfg.Logger.Info("momserver: subscriber dropped", "name", sub.name, "addr", sub.addr, "reason", why.String(), "detail", detail, "lag", info.Lag)

@@ -9,8 +9,9 @@ import (
 	"mom.internal/wire"
 )
 
-// TestSharesOfSubscribers: an address may have a part of the subscribers, and of the
-// descriptors for callback connections. Without an IP address there is no share.
+// TestSharesOfSubscribers: one address may have only its share of the subscribers,
+// and of the descriptors for callback connections. Clients without an IP address
+// have no share, so it does not bound them.
 func TestSharesOfSubscribers(t *testing.T) {
 	addr := func(i byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, i}) }
 	for _, tc := range []struct {

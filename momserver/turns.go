@@ -26,7 +26,7 @@ type turns struct {
 	order   []netip.Addr                   // the addresses in waiting, the next one first
 }
 
-// newTurns returns turns of which n are held at once.
+// newTurns returns turns of which n can be held at once.
 func newTurns(n int, newestFirst bool) *turns {
 	return &turns{newestFirst: newestFirst, free: n, waiting: make(map[netip.Addr][]chan struct{})}
 }
@@ -95,8 +95,9 @@ func (t *turns) releaseLocked() {
 // connection.
 const maxTurn = 50 * time.Millisecond
 
-// How many bytes of a handshake a client may send, because the server has to keep
-// long messages until they are whole: a certificate needs more.
+// The number of bytes of a handshake that a client may send is bounded, because the
+// server keeps a long message until all of it has come. A certificate needs more
+// bytes.
 const (
 	maxHandshake                = 16 << 10
 	maxHandshakeWithCertificate = 64 << 10
@@ -112,7 +113,7 @@ type handshakeConn struct {
 	ctx  context.Context // of the handshake
 	srv  *Server
 	addr netip.Addr
-	read int    // bytes of the handshake
+	read int    // bytes of the handshake that were read
 	over bool   // the handshake has ended
 	end  func() // ends the turn; nil without one
 }

@@ -15,8 +15,8 @@ import (
 	"mom.internal/wire/wiretest/certs"
 )
 
-// TestTurns: addresses take turns, and of one address the oldest is first, or the
-// newest. One that gives up leaves nothing behind.
+// TestTurns: addresses take turns, and of the connections from one address the
+// oldest is first, or the newest. A connection that gives up leaves nothing behind.
 func TestTurns(t *testing.T) {
 	testTurns(t, false, "first a0 c0 a1 a2 ")
 	testTurns(t, true, "first a2 c0 a1 a0 ")

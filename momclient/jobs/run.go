@@ -21,8 +21,8 @@ type job struct {
 
 func (j *job) latest() *run { return j.runs[len(j.runs)-1] }
 
-// shown returns the last run, or the one before it as long as the last one found
-// nothing to do and the one before succeeded too.
+// shown returns the last run, but skips runs at the end that found nothing to do
+// and followed a run that succeeded.
 func (j *job) shown() *run {
 	i := len(j.runs) - 1
 	for i > 0 && j.runs[i].idle() && j.runs[i-1].outcome == wire.Succeeded {

@@ -6,8 +6,9 @@ import (
 	"mom.internal/wire"
 )
 
-// TestIdleRuns: runs that succeed and find nothing to do take the place neither of
-// a run that succeeded nor of its memory, but they do take that of one that failed.
+// TestIdleRuns: a run that succeeds and finds nothing to do takes neither the place
+// nor the memory of a run that succeeded, but it takes the place of a run that
+// failed.
 func TestIdleRuns(t *testing.T) {
 	s := newScript(t, Options{})
 	run := 1

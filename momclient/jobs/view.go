@@ -39,13 +39,13 @@ type Counts struct {
 	Lost                int `json:"lost"`
 }
 
-// Job is a job with its last run. Runs that found nothing to do, and followed one
-// that succeeded, do not take its place; Idle counts them.
+// Job is a job with its last run. A run that found nothing to do does not take the
+// place of a run before it that succeeded; Idle counts such runs.
 type Job struct {
 	ID      uuid.UUID `json:"id"`
 	Name    string    `json:"name"` // "" if no event has said it
 	Run     Run       `json:"run"`
-	Idle    int       `json:"idle,omitempty"`  // number of later runs that found nothing to do
+	Idle    int       `json:"idle,omitempty"`  // number of runs after Run, which found nothing to do
 	IdleAt  time.Time `json:"idleAt,omitzero"` // when the last of these ended
 	Earlier int       `json:"earlier"`         // number of earlier runs that the tracker has
 }

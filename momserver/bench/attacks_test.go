@@ -22,8 +22,8 @@ import (
 	"mom.internal/wire/wiretest/certs"
 )
 
-// attacks_test.go holds peers that speak the protocol and give the server as much
-// work as they can, from a process of their own.
+// attacks_test.go has peers that speak the protocol and give the server as much
+// work as they can. They run in a process of their own.
 
 // attack is what a number of peers do until their process ends.
 type attack struct {
@@ -31,21 +31,21 @@ type attack struct {
 	do    func(addr string)
 	cfg   momserver.Config // of the server that is attacked
 	jobs  int              // that the server knows
-	runs  int              // of these jobs, how many have a run that is not finished
+	runs  int              // how many of these jobs have an unfinished run
 	stay  bool             // all get in, and stay
 	tls   bool
 
-	hangsUp bool // all that they do is to connect and hang up
+	hangsUp bool // the peers only connect and hang up
 }
 
 // roomy has places for 10,000 subscribers of one address, and more.
 var roomy = momserver.Config{MaxConnsPerAddr: 12_000, MaxSubscribers: 12_000, GreetingsPerSecond: 100_000}
 
-// token is what the right greeting has, where there is one.
+// token is the token of a valid greeting, if the server has one.
 const token = "the right token"
 
 var attacks = map[string]attack{
-	// Of these, a part gets in, and the others come again and again.
+	// Some of these peers get in, and the others try again and again.
 	"filters": {peers: 500, do: func(addr string) {
 		again(func() { stay(addr, &protocol.SubscribeArgs{From: wire.FromOldest, Filter: longestFilter()}) })
 	}},
@@ -56,7 +56,7 @@ var attacks = map[string]attack{
 			client.Close()
 		}
 	}},
-	"filters at once": {peers: 60, do: func(addr string) { // all in the same moment, twice a second
+	"filters at once": {peers: 60, do: func(addr string) { // all at the same moment, twice a second
 		call := wireattack.Frame(1, wireattack.Call(protocol.MethodSubscribe, &protocol.SubscribeArgs{Filter: longestFilter()}))
 		for {
 			nc, err := net.Dial("tcp", addr)
@@ -219,7 +219,7 @@ func (c halfConn) Read(p []byte) (int, error) {
 	}
 }
 
-// hangUp connects, and is gone.
+// hangUp connects and hangs up.
 func hangUp(addr string) {
 	if nc, err := net.Dial("tcp", addr); err == nil {
 		nc.Close()
@@ -244,7 +244,8 @@ func stay(addr string, args *protocol.SubscribeArgs) {
 	})
 }
 
-// attacker greets, and attacks on the connection, again whenever that has ended.
+// attacker greets and attacks on the connection, and does so again whenever the
+// connection has ended.
 func attacker(addr string, do func(*duplex.Conn)) { again(func() { once(addr, do) }) }
 
 // once is attacker without the repetition.
@@ -274,8 +275,7 @@ type obliging struct{}
 func (obliging) Notify(*protocol.Batch, *protocol.Ack) error        { return nil }
 func (obliging) Goodbye(*protocol.Goodbye, *protocol.Nothing) error { return nil }
 
-// spin takes this much of all processors' time, as a number of processors, and
-// does nothing with it.
+// spin uses up the time of this number of processors, and does nothing with it.
 func spin(processors float64) {
 	const period = 2 * time.Millisecond
 	threads := runtime.GOMAXPROCS(0)

@@ -26,24 +26,24 @@ import (
 // bystander is how an honest subscriber fares in one run.
 type bystander struct {
 	measured
-	processors float64 // that the attackers took
+	processors float64 // processors that the attackers took
 	serving    float64 // processors that the server took
-	kept       float64 // MB, by the server when the attackers have gone
+	kept       float64 // MB that the server holds after the attackers have left
 }
 
-// BenchmarkBesideAttack is one subscriber of 200 events a second, in turn alone,
-// beside attackers of one kind, and beside a control that leaves the server alone:
-// a process that takes as much processor time as the attackers have taken or, if
-// they only connect and hang up, the attackers themselves at a listener that does
-// nothing but close. Attackers on the same machine take processor time, and the
-// kernel's for their connections, whatever the server does. So what the server can
-// be blamed for is the ratio of the second run to the third, "/control". It is fair
-// only if nothing else runs on the machine, and if the attackers take their time
-// evenly.
+// BenchmarkBesideAttack measures one subscriber of 200 events a second in three
+// runs: alone, beside attackers of one kind, and beside a control that leaves the
+// server alone. The control is a process that takes as much processor time as the
+// attackers took. If the attackers only connect and hang up, the control is these
+// attackers at a listener that only closes connections. Attackers on the same
+// machine take processor time, and cost the kernel time for their connections,
+// whatever the server does. So the server is responsible for the ratio of the
+// second run to the third, "/control". The ratio is fair only if nothing else runs
+// on the machine, and if the attackers spread their work evenly over time.
 //
-// kept-MB is how much more memory the server has when the attackers have gone than
-// it has alone, and server-processors how much processor time the attack has cost
-// the server, which no other program disturbs.
+// kept-MB is how much more memory the server holds after the attackers have left
+// than in the run alone. server-processors is how many processors the server took
+// during the attack. Other programs do not change that number.
 func BenchmarkBesideAttack(b *testing.B) {
 	for _, kind := range slices.Sorted(maps.Keys(attacks)) {
 		b.Run(kind, func(b *testing.B) {
@@ -91,8 +91,8 @@ func closing(b *testing.B) string {
 	return l.Addr().String()
 }
 
-// bystander runs one subscriber beside the attackers that are ordered, if any,
-// which attack the server unless another address is ordered.
+// bystander runs one subscriber beside the attackers of an order, if it has any.
+// They attack the server, unless the order has another address.
 func (a *attack) bystander(b *testing.B, attackers order) (m bystander) {
 	l := load{clients: 1, events: 600, rate: 200, cfg: a.config()}
 	srv, addr := l.server(b)
@@ -131,7 +131,7 @@ func (a *attack) bystander(b *testing.B, attackers order) (m bystander) {
 // inUse returns the bytes of memory in use.
 func inUse() float64 {
 	runtime.GC()
-	runtime.GC() // a sync.Pool lets go of what was idle in the first
+	runtime.GC() // a sync.Pool frees what has been idle since the first collection
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapInuse + m.StackInuse)
@@ -157,8 +157,9 @@ func (a *attack) prefill(b *testing.B, srv *momserver.Server) (n uint64) {
 	return n
 }
 
-// BenchmarkNewcomerBesideAttack is how long a client takes to subscribe behind
-// the address of attackers that never greet: the median, and the longest of 50.
+// BenchmarkNewcomerBesideAttack measures how long a client takes to subscribe from
+// the address of attackers that never greet. It reports the median and the longest
+// of 50 times.
 func BenchmarkNewcomerBesideAttack(b *testing.B) {
 	for _, kind := range []string{"half a handshake", "handshakes", "hang up", "hang up at full speed", "not MoM", "silent", "wrong tokens"} {
 		b.Run(kind, func(b *testing.B) {

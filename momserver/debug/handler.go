@@ -31,7 +31,7 @@ import (
 // Handler returns the pages about srv:
 //
 //	/              links to the others
-//	/metrics       the Prometheus text format, 0.0.4; of single jobs, the 1000 that changed last
+//	/metrics       the Prometheus text format, 0.0.4; for single jobs, only for the 1000 that changed last
 //	/healthz       200 while the server serves, otherwise 503 and why not
 //	/subscribers   the subscribers, and how the latest subscriptions ended, as JSON
 //	/debug/vars    command line, memory and momserver.Stats, as JSON in expvar's form

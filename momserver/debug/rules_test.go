@@ -12,8 +12,9 @@ import (
 	"mom.internal/wire/wiretest/harness"
 )
 
-// TestRules scrapes a server for thirty hours, and tests the alerts that fire. The
-// server is started again after fifteen, and so knows nothing of what was before.
+// TestRules scrapes a server for thirty hours, and tests the alerts that fire.
+// After fifteen hours the server is started again, and has none of its earlier
+// figures.
 func TestRules(t *testing.T) {
 	const interval, hours, restart = 5 * time.Minute, 30, 15
 	scrapes := expositiontest.Scrapes{Interval: interval}

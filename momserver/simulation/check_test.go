@@ -13,15 +13,16 @@ import (
 	"mom.internal/wire/wiretest/invariant"
 )
 
-// promptly is how soon a healthy subscriber has handled an event. It handles one
-// in each grid, so all that is cached and a snapshot may take so long before. The
-// rest is for the ways between the two and for publishers that publish meanwhile.
+// promptly is the time within which a healthy subscriber handles an event. It
+// handles one event in each grid, so the whole cache and a snapshot before the
+// event may take a grid for each of their events. The other 20 grids are for the
+// network, and for events that are published meanwhile.
 func (w *simulation) promptly() time.Duration {
 	return time.Duration(w.cfg.CacheEvents+w.cfg.MaxRuns+20) * grid
 }
 
-// settling is how long after its start a server may find connections to its
-// predecessor.
+// settling is how long after its start a server may still get connections that were
+// meant for its predecessor.
 const settling = 500 * time.Millisecond
 
 // checkPrompt checks that a healthy subscriber gets an event soon, and misses

@@ -184,8 +184,8 @@ func (g *guest) stall(conn *duplex.Conn) {
 	g.sleep(0)
 }
 
-// newcomers are clients that each come from an address of their own, or from that
-// of the strangers, and go.
+// newcomers are clients that come and leave, each from an address of its own or
+// from that of the strangers.
 type newcomers struct {
 	*actor
 	offset time.Duration // of their links
@@ -211,8 +211,9 @@ func (n *newcomers) live() {
 	}
 }
 
-// getsIn is how soon a client with the right token is let in, whatever others
-// behind the same address do: half a second for the others, and the ways of the greeting.
+// getsIn is the time within which a client with the right token is let in, whatever
+// others behind the same address do: half a second because of the others, and the
+// time that the greeting travels.
 const getsIn = 505 * time.Millisecond
 
 func (n *newcomers) visit(link *faultnet.Link) {
@@ -241,7 +242,7 @@ func (n *newcomers) visit(link *faultnet.Link) {
 	conn.Wait()
 }
 
-// strangers never get in.
+// strangers are clients that the server never lets in.
 type strangers struct {
 	*actor
 	link *faultnet.Link

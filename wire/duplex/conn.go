@@ -42,7 +42,8 @@ type ConnConfig struct {
 // has a writer goroutine. A Conn ends once, with one error: the first.
 type Conn struct {
 	// OnCall, if not nil, is called before each call is decoded, with the number of
-	// its bytes. The connection is not read until it returns. It is set before Serve.
+	// its bytes. The connection reads nothing until OnCall returns. Set it before
+	// Serve.
 	OnCall func(bytes int)
 
 	// OnReplied, if not nil, is called after each call that was served: its reply

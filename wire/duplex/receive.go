@@ -65,7 +65,7 @@ func (c *Conn) serveCall(call []byte) error {
 	if c.OnCall != nil {
 		c.OnCall(len(call))
 	}
-	err := c.Err() // if the connection has ended meanwhile, nobody waits for the reply
+	err := c.Err() // if the connection has ended during OnCall, nobody waits for the reply
 	if err == nil {
 		err = c.calls.serve(call)
 	}

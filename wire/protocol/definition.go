@@ -84,9 +84,9 @@ func (c *RunDefs) find(ev *wire.Event) (run, pack *Definition) {
 	return c.run, nil
 }
 
-// keep keeps the definitions with which ev was encoded. That of a package is
-// forgotten when the package ends, or with all others if they are too many or too
-// long.
+// keep keeps the definitions with which ev was encoded. It forgets the definition
+// of a package when the package ends, and those of all packages if they are too
+// many or too long together.
 func (c *RunDefs) keep(ev *wire.Event, run, pack *Definition) {
 	if c.run != run {
 		*c = RunDefs{run: run}

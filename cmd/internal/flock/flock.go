@@ -1,7 +1,7 @@
 // Package flock locks, if the system has advisory locks. Such a lock stops only
 // programs that ask for it. A lock is held on a file of its own that only its
 // owner can open, so that no other user of the machine can hold it. Packages
-// cursorfile and mirror use it.
+// cursorfile, mirror and runlog use it.
 package flock
 
 import (

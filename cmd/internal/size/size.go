@@ -1,9 +1,9 @@
-// Package size has the values of flags that are a number of bytes, as 8M, or a
-// number of bytes per second, as 1.5MiB/s.
+// Package size has the values of flags that are a number of bytes, such as 8M, or a
+// number of bytes per second, such as 1.5MiB/s.
 //
-// K, Ki and KiB are 1024 bytes, and kB are 1000; M, G and T are likewise. So a
-// letter alone means what it means to rsync and dd. It may be small or large, but
-// the B is large, because b often stands for bits.
+// K, Ki and KiB are 1024 bytes, and kB is 1000 bytes. M, G and T follow the same
+// rule. So a letter alone means the same as for rsync and dd. The letter may be in
+// lower case, but the B may not, because b often stands for bits.
 package size
 
 import (
@@ -66,8 +66,8 @@ func format(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// form has the parts of a number: what is before the unit, the letter, and
-// whether it is of 1024 or 1000.
+// form matches a number with its unit. The groups are the number, the letter of the
+// unit, and the rest of the unit, which is B for powers of 1000.
 var form = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)(?:([kKmMgGtT])(|i|iB|B)|B?)$`)
 
 var (
@@ -93,7 +93,7 @@ func set(n *int64, text string) error {
 	switch {
 	case !whole.IsInt64():
 		return errLarge
-	case whole.Sign() == 0 && bytes.Sign() > 0: // 0 could mean something else, as no limit
+	case whole.Sign() == 0 && bytes.Sign() > 0: // 0 could mean something else, such as no limit
 		return errFraction
 	}
 	*n = whole.Int64()

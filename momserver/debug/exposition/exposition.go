@@ -1,5 +1,5 @@
 // Package exposition writes metrics in the Prometheus text format, version 0.0.4, and
-// the metrics of jobs, which a server and a monitor both have.
+// the metrics of jobs that a server and a monitor share.
 //
 // It supports package debug and the momclient command only. Nothing in it is promised.
 package exposition
@@ -43,7 +43,8 @@ func (w *Writer) Sample(name string, value float64, labels ...string) {
 	w.WriteString(" " + strconv.FormatFloat(value, 'f', -1, 64) + "\n")
 }
 
-// clean replaces the bytes of text that are no UTF-8, and zero, by \xNN.
+// clean replaces the bytes of text that are not valid UTF-8, and zero bytes, by
+// \xNN.
 func clean(text string) string {
 	if utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 {
 		return text

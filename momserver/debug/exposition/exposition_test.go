@@ -7,7 +7,8 @@ import (
 	"mom.internal/momserver/debug/exposition/expositiontest"
 )
 
-// TestEscaping writes a label's value and a help that would break the format.
+// TestEscaping writes the value of a label and a help text that would break the
+// format if they were not escaped.
 func TestEscaping(t *testing.T) {
 	nasty := "a \"quoted\" \\ back\\nslash,\nand} a = line é"
 	var x Writer

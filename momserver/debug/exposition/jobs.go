@@ -8,7 +8,8 @@ import (
 // MaxJobs bounds the jobs that a page of metrics has.
 const MaxJobs = 1000
 
-// Job is a job as the metrics show it. What is zero is not shown, except counts.
+// Job is a job as the metrics show it. Times, the duration and the outcome are left
+// out if they are zero; counts are not.
 type Job struct {
 	Labels       []string // names and values in turn
 	Running      int
@@ -42,8 +43,8 @@ func (w *Writer) Jobs(prefix string, jobs []Job, leftOut int) {
 	}{
 		{"first_change", "When the job first changed, as far as that is known", func(j *Job) time.Time { return j.FirstChange }},
 		{"last_change", "When the job last changed; the progress of a run is a change, too", func(j *Job) time.Time { return j.LastChange }},
-		{"last_success", "When the last run of the job that succeeded ended", func(j *Job) time.Time { return j.LastSuccess }},
-		{"last_end", "When the last run of the job that has ended did so", func(j *Job) time.Time { return j.LastEnd }},
+		{"last_success", "When a run of the job last succeeded", func(j *Job) time.Time { return j.LastSuccess }},
+		{"last_end", "When a run of the job last ended", func(j *Job) time.Time { return j.LastEnd }},
 	} {
 		w.jobs(prefix+m.name+"_timestamp_seconds", "gauge", m.help+", in seconds since 1970.", jobs, func(j *Job, add add) {
 			if at := m.at(j); !at.IsZero() {
@@ -51,12 +52,12 @@ func (w *Writer) Jobs(prefix string, jobs []Job, leftOut int) {
 			}
 		})
 	}
-	w.jobs(prefix+"last_duration_seconds", "gauge", "How long the last run of the job that has ended took.", jobs, func(j *Job, add add) {
+	w.jobs(prefix+"last_duration_seconds", "gauge", "How long the run of the job that ended last took.", jobs, func(j *Job, add add) {
 		if j.LastDuration > 0 {
 			add(j.LastDuration.Seconds())
 		}
 	})
-	w.jobs(prefix+"last_outcome", "gauge", "1, with the outcome of the last run of the job that has ended.", jobs, func(j *Job, add add) {
+	w.jobs(prefix+"last_outcome", "gauge", "1, with the outcome of the run of the job that ended last.", jobs, func(j *Job, add add) {
 		if j.LastOutcome != "" {
 			add(1, "outcome", j.LastOutcome)
 		}
@@ -74,11 +75,11 @@ func (w *Writer) Jobs(prefix string, jobs []Job, leftOut int) {
 		{"files", "Files that were mirrored", func(j *Job) uint64 { return j.Files }},
 		{"errors", "Errors", func(j *Job) uint64 { return j.Errors }},
 	} {
-		w.jobs(prefix+m.name+"_total", "counter", m.help+", summed over these runs.", jobs, func(j *Job, add add) { add(float64(m.sum(j))) })
+		w.jobs(prefix+m.name+"_total", "counter", m.help+", summed over the runs of the job that have ended, without dry runs.", jobs, func(j *Job, add add) { add(float64(m.sum(j))) })
 	}
 }
 
-// add adds a sample of a job, with more labels.
+// add adds a sample of a job. labels are added to those of the job.
 type add func(value float64, labels ...string)
 
 // jobs adds a metric with the samples of each job, or nothing if there are none.

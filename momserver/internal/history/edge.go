@@ -12,18 +12,18 @@ type ref struct {
 // cache, the head or the tail. The pointers lie in one piece, in the order of the
 // events, so that taking a snapshot under the history's lock is copying memory, and
 // no snapshot has to be sorted. Events that have been replaced or removed leave
-// gaps, which are closed when there are as many gaps as events.
+// gaps, which are closed when there are more gaps than events, and minGaps more.
 type edge struct {
 	n      int      // events
 	events []*event // nil for a gap; each is replaced, never changed, because a snapshot holds it too
 	refs   []*ref   // the ref of each event
 }
 
-// minGaps is how many gaps an edge may have in any case.
+// minGaps is how many gaps an edge may have even without events.
 const minGaps = 64
 
-// set makes e the latest event of r's run. e is newer than all events of the edge,
-// or else another copy of r's event.
+// set makes e the latest event of r's run. e is either newer than all events of the
+// edge, or another copy of r's event.
 func (g *edge) set(r *ref, e *event) {
 	if r.e != nil && r.e.seq == e.seq {
 		r.e, g.events[r.at] = e, e

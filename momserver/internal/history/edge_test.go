@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestEdge compares the runs at an edge of the cache with those of a map, through
-// random changes, and checks that the edge points to nothing else, has few gaps,
-// and takes snapshots in the order of the events.
+// TestEdge compares the runs at an edge of the cache with the runs in a map,
+// through random changes, and checks that the edge points to nothing else, has few
+// gaps, and takes snapshots in the order of the events.
 func TestEdge(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -16,15 +16,15 @@ const maxName = 1 << 10
 // JobFigures are the figures of a job. Dry runs count only as Running.
 type JobFigures struct {
 	ID      uuid.UUID
-	Name    string        // as the latest run that began or ended has it; cut after maxName bytes
+	Name    string        // of the latest run that began or ended; cut after maxName bytes
 	Running int           // runs that are unfinished
 	First   time.Duration // when the first event of the job was published
 	Last    time.Duration // when the latest one was published
 
-	// Of the runs that have ended.
+	// Figures of the runs that have ended.
 	Success time.Time     // end of the last one that succeeded; zero for none
 	End     time.Time     // end of the last one; zero for none
-	Took    time.Duration // the last one
+	Took    time.Duration // how long the last one took
 	Outcome wire.Outcome  // of the last one
 	Ended   [wire.Cancelled + 1]uint64
 	Bytes   uint64
@@ -33,7 +33,8 @@ type JobFigures struct {
 }
 
 // count counts e, which is ev encoded, in the figures of its job. For an event that
-// neither begins nor ends a run it is one comparison. The history's lock is held.
+// neither begins nor ends a run, count only makes one comparison. The history's
+// lock is held.
 func (s *jobState) count(run *runState, ev *wire.Event, e *event) {
 	if run.job == s && !e.final() {
 		return
@@ -55,7 +56,7 @@ func (s *jobState) count(run *runState, ev *wire.Event, e *event) {
 	}
 }
 
-// end counts a run that ev has ended, and that took so long.
+// end counts a run that ev has ended and that took the time took.
 func (f *JobFigures) end(ev *wire.Event, took time.Duration) {
 	f.End, f.Took, f.Outcome = time.Now().UTC(), took, ev.Outcome()
 	if f.Outcome == wire.Succeeded {
@@ -68,8 +69,8 @@ func (f *JobFigures) end(ev *wire.Event, took time.Duration) {
 	f.Errors += uint64(max(0, p.Errors))
 }
 
-// Jobs returns the figures of at most n jobs, those with the latest events first,
-// and the number of jobs that it leaves out.
+// Jobs returns the figures of the n jobs with the latest events, the latest first,
+// and the number of the other jobs.
 func (h *History) Jobs(n int) (figures []JobFigures, more int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"mom.internal/wire"
 )
 
-// TestRunning compares the number of unfinished runs of each job with those of a map,
-// while jobs are dropped and come back, and runs change their jobs.
+// TestRunning compares the number of unfinished runs of each job with that in a
+// map, while jobs are dropped and come back, and runs change their jobs.
 func TestRunning(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

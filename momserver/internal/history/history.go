@@ -36,10 +36,10 @@ type History struct {
 	limits Limits
 
 	// mu guards all below. It is held while one event is encoded and stored, or
-	// two if one run gives way to another; while events leave a full cache; and
-	// while a snapshot is taken, which is two pointers at most for each unfinished
-	// run; and while Jobs copies the figures of the jobs that its caller asks for. No
-	// other lock is taken while it is held.
+	// two events if one run gives way to another; while events leave a full cache;
+	// while a snapshot is taken, which copies about two pointers at most for each
+	// unfinished run; and while Jobs copies the figures of the jobs that its caller
+	// asks for. No other lock is taken while mu is held.
 	mu     sync.Mutex
 	closed bool
 	enc    *protocol.EventEncoder
@@ -98,7 +98,7 @@ func (h *History) encode(ev *wire.Event, run *runState, m meta, ofJob, over bool
 	var silent *runState
 	var end meta
 	var last []byte          // endEvent, encoded
-	var endEvent *wire.Event // that ends silent
+	var endEvent *wire.Event // the event that ends the run silent
 	if over {
 		if silent = h.runs.silentFor(h.limits.RunSilence, m.at); silent == nil {
 			return wire.Errorf(wire.Full, "momserver: %d unfinished runs already (Config.MaxRuns)", h.limits.Runs)

@@ -16,7 +16,7 @@ type runState struct {
 	head   ref // its newest event; none if that ended it
 	tail   ref // the newest one of those that have left the cache; none if that ended it
 
-	job    *jobState     // that counts the run as unfinished; nil for none
+	job    *jobState     // the job that counts the run as unfinished; nil for none
 	began  time.Duration // when its first event was published
 	ofJob  bool          // it has a Job
 	spoke  time.Duration // when its newest event was published

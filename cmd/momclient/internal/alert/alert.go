@@ -4,18 +4,19 @@
 //
 // # What counts
 //
-// A run fails a job if it ended with the outcome Failed or SucceededWithErrors, or
-// with one that this version does not know, or if its end was not seen. The next run
-// that succeeds recovers the job. A run that was cancelled changes nothing, and
-// neither does a dry run.
+// A run counts as a failure of its job if it ended with the outcome Failed or
+// SucceededWithErrors, or with an outcome that this version does not have, or if
+// its end was not seen. The job recovers with the next run that succeeds. A run
+// that was cancelled changes nothing, and neither does a dry run.
 //
 // # Folding
 //
-// The first failure is told at once. Further ones are counted, and the count is
-// told once per [FoldTime]. A job that fails and recovers in turn gets at most
-// [MaxChanges] messages per FoldTime. After that, the next message says how the job
-// stands when it may be told again. Completed runs are told at most once per
-// [CompletedTime] and job, with their count.
+// The first failure is reported at once. Further failures are counted, and the
+// count is reported once per [FoldTime]. A job that fails and recovers in turn gets
+// at most [MaxChanges] messages per FoldTime. Changes beyond that get no message of
+// their own. The next message reports the state that the job has when the message
+// may be sent. Completed runs of a job are reported at most once per
+// [CompletedTime], with their count.
 //
 // # IDs
 //
@@ -43,8 +44,8 @@ const (
 	Failed    Kind = "failed"    // a run failed or succeeded with errors
 	Recovered Kind = "recovered" // a run succeeded again, or the server answers again
 	Completed Kind = "completed" // a run succeeded
-	Stale     Kind = "stale"     // no run has succeeded for so long
-	Stalled   Kind = "stalled"   // a run has not changed for so long
+	Stale     Kind = "stale"     // no run has succeeded for the time of Rules.Stale
+	Stalled   Kind = "stalled"   // a run has not changed for the time of Rules.Stalled
 	Lost      Kind = "lost"      // the end of a run was not seen, or the server is away
 	Started   Kind = "started"   // a run has begun
 )
@@ -53,7 +54,7 @@ const (
 func Kinds() []Kind { return []Kind{Failed, Recovered, Completed, Stale, Stalled, Lost} }
 
 // Alert is a message. The JSON names are part of the contract of the momclient
-// command. One without a JobID and a Job is about the server.
+// command. An Alert without a JobID and a Job is about the server.
 type Alert struct {
 	ID     uuid.UUID   `json:"id"`
 	Kind   Kind        `json:"kind"`
@@ -65,7 +66,7 @@ type Alert struct {
 	Text   string      `json:"text"`             // all of it in one line, for people
 	Why    string      `json:"why,omitempty"`    // failed, lost
 	Since  time.Time   `json:"since,omitzero"`   // of the first failure; of the last success, if stale; of the last change, if stalled; since when the server is away
-	Count  int         `json:"count,omitempty"`  // runs that this message stands for, if it is not one
+	Count  int         `json:"count,omitempty"`  // number of runs that this message stands for; 0 for one run. For Recovered, the failures that no message has reported
 	Run    *runlog.Run `json:"run,omitempty"`    // the run that has ended, as in the history
 	Missed int         `json:"missed,omitempty"` // earlier messages to the same receiver that were dropped, because too many waited
 }
@@ -73,7 +74,8 @@ type Alert struct {
 // space is the name space of the IDs.
 var space = uuid.MustParse("5f0f3a8e-6a0c-4d0e-9d6b-0c1f2a1f7c55")
 
-// newID returns the ID of an alert about something that is named by what.
+// newID returns the ID of an alert. what names the run or the time that the alert
+// is about.
 func newID(kind Kind, server string, job uuid.UUID, what string) uuid.UUID {
 	return uuid.NewSHA1(space, []byte(strings.Join([]string{string(kind), server, job.String(), what}, "\x00")))
 }
@@ -93,7 +95,8 @@ func (a *Alert) name() string {
 }
 
 // describe sets the Text. times is the number of runs that have failed since
-// a.Since, and again says that a message about an earlier one was sent.
+// a.Since; for Stale, it is 1 if a success was seen. again reports whether a
+// message about an earlier failure was sent.
 func (a *Alert) describe(times int, again bool) {
 	name, why := a.name(), ""
 	if a.Why != "" {

@@ -14,25 +14,26 @@ import (
 
 // The times and bounds of a Decider.
 const (
-	FoldTime      = time.Hour   // between two messages that a job goes on failing
+	FoldTime      = time.Hour   // between two messages that a job is still failing
 	CompletedTime = time.Minute // between two messages that runs of a job have succeeded, or have begun
 	MaxChanges    = 6           // messages of a job within FoldTime that say that something has changed
-	LostTime      = time.Minute // a server that is away for so long is lost
+	LostTime      = time.Minute // how long a server is away before that is reported
 	MaxSubjects   = 4000        // jobs and servers
 
-	// A server has settled if it is connected and no old event has come for
-	// settleTime: only then is it known which runs have succeeded. An event is old
-	// if its change was over for settleTime when the event came. If the clocks
-	// differ, every event may look old, so maxSettleTime is the longest.
+	// A server has settled if it has been connected for settleTime and no old event
+	// has come in this time. Only then has the monitor seen which runs have
+	// succeeded. An event is old if it comes more than settleTime after its change.
+	// If the clocks differ, every event may look old, so a server has settled after
+	// maxSettleTime in any case.
 	settleTime    = 5 * time.Second
 	maxSettleTime = time.Minute
 )
 
-// Rules say what is told.
+// Rules select the alerts that are made.
 type Rules struct {
-	Kinds     map[Kind]bool            // that somebody gets; no alert has another kind
+	Kinds     map[Kind]bool            // the kinds that some receiver gets; no alert of another kind is made
 	Stale     time.Duration            // of every job; 0: never
-	StaleJobs map[string]time.Duration // by name or ID; precedes Stale
+	StaleJobs map[string]time.Duration // by name or ID; takes precedence over Stale
 	Stalled   time.Duration            // 0: never
 	Names     []string                 // of jobs that are watched, even if no event of them has come
 }
@@ -53,7 +54,7 @@ type Subject struct {
 	Last   *runlog.Run `json:"last,omitempty"`  // the last run that failed
 	Times  int         `json:"times,omitempty"` // failures since Since
 	Count  int         `json:"count,omitempty"` // failures since the last message
-	Told   Kind        `json:"told,omitempty"`  // of the last message; "" if that was Recovered
+	Told   Kind        `json:"told,omitempty"`  // the kind of the last message; "" if that was Recovered
 	ToldAt time.Time   `json:"toldAt,omitzero"`
 	Ok     *runlog.Run `json:"ok,omitempty"`    // the first run that succeeded since the last message, unless that was Recovered
 	Done   *runlog.Run `json:"done,omitempty"`  // the last run that succeeded, if it is to be told
@@ -82,7 +83,7 @@ func (s *Subject) key() key {
 // link is the connection to a server.
 type link struct {
 	up    bool
-	since time.Time // since when it is up, or is not
+	since time.Time // since when the server is connected or away
 	old   time.Time // when the last old event came
 	why   string
 }
@@ -97,7 +98,7 @@ type open struct {
 // Decider decides what is told. It is for one goroutine at a time.
 type Decider struct {
 	rules    Rules
-	settled  bool // false while a new monitor learns how the jobs stand, and tells nothing
+	settled  bool // false while a new monitor learns the state of the jobs, and makes no alerts
 	subjects map[key]*Subject
 	links    map[string]*link
 	open     map[uuid.UUID]*open
@@ -105,9 +106,10 @@ type Decider struct {
 	changed  map[*Subject]bool
 }
 
-// New returns a Decider with the subjects of an earlier one. If settled is false,
-// there was none, or it had not settled: the Decider then first takes the events
-// that the server has cached, and tells only how the jobs stand after them.
+// New returns a Decider with the subjects of an earlier one. settled is false if
+// there was no earlier Decider, or if it had not settled. Then the Decider first
+// takes the events that the server has cached, and makes alerts only about the
+// state of the jobs after them.
 func New(rules Rules, subjects []Subject, settled bool) *Decider {
 	d := &Decider{
 		rules: rules, settled: settled, subjects: make(map[key]*Subject), links: make(map[string]*link),
@@ -139,7 +141,7 @@ func (d *Decider) Watch(server string, now time.Time) {
 	}
 }
 
-// Know adds the last success of a job, as the history has it.
+// Know records the last success of a job that the history has.
 func (d *Decider) Know(server string, job uuid.UUID, name string, success, now time.Time) {
 	if s := d.subject(server, job, name, now); success.After(s.Good) {
 		s.Good, s.StaleTold = success, false
@@ -166,7 +168,7 @@ func (d *Decider) subject(server string, job uuid.UUID, name string, now time.Ti
 		}
 	} else {
 		if named := d.subjects[key{server: server, name: name}]; named != nil && job != uuid.Nil && name != "" {
-			delete(d.subjects, named.key()) // it was waited for under its name
+			delete(d.subjects, named.key()) // the rules have named the job before its ID was known
 			delete(d.changed, named)
 			was := *named
 			was.JobID = job
@@ -195,7 +197,7 @@ func (d *Decider) forget() {
 }
 
 // Began adds a run that has begun, or that was running when the monitor began to
-// watch. fresh says that its first event has just been published.
+// watch. fresh reports whether its first event has just been published.
 func (d *Decider) Began(r *runlog.Run, fresh bool, now time.Time) {
 	s := d.subject(r.Server, r.JobID, r.Job, now)
 	d.open[r.RunID] = &open{key: s.key(), id: r.RunID, heard: now}
@@ -207,8 +209,8 @@ func (d *Decider) Began(r *runlog.Run, fresh bool, now time.Time) {
 	}
 }
 
-// Heard adds that an event of the run has come. changed is when the change was
-// over, by the clock of the server.
+// Heard records that an event of the run has come. changed is when the change of
+// the event was over, by the clock of the server.
 func (d *Decider) Heard(server string, run uuid.UUID, changed, now time.Time) {
 	if r := d.open[run]; r != nil {
 		r.heard = now
@@ -256,7 +258,7 @@ func (d *Decider) Ended(r *runlog.Run, now time.Time) {
 	d.look(s, now)
 }
 
-// Connected adds that the server has accepted the monitor.
+// Connected records that the server has accepted the monitor.
 func (d *Decider) Connected(server string, now time.Time) {
 	l := d.links[server]
 	if !l.up {
@@ -274,8 +276,8 @@ func (d *Decider) Connected(server string, now time.Time) {
 	}
 }
 
-// Away adds that the server is away, and why. If it is away for good, the monitor
-// does not try again.
+// Away records that the server is away, and why. If it is away for good, the
+// monitor does not try again.
 func (d *Decider) Away(server, why string, forGood bool, now time.Time) {
 	l := d.links[server]
 	if l.up {
@@ -288,7 +290,7 @@ func (d *Decider) Away(server, why string, forGood bool, now time.Time) {
 	}
 }
 
-// lost tells that the server is away.
+// lost makes an alert that the server is away.
 func (d *Decider) lost(server string, l *link, now time.Time) {
 	if !d.rules.Kinds[Lost] {
 		return
@@ -300,7 +302,8 @@ func (d *Decider) lost(server string, l *link, now time.Time) {
 	}
 }
 
-// Look decides what the time changes. It is to be called once a second.
+// Look makes the alerts that become due as time passes. The caller calls it once a
+// second.
 func (d *Decider) Look(now time.Time) {
 	all := true
 	for server, l := range d.links {
@@ -312,7 +315,7 @@ func (d *Decider) Look(now time.Time) {
 	if !d.settled && all {
 		d.settled = true
 		for _, s := range d.sorted() {
-			s.Done, s.Dones, s.Ok = nil, 0, nil // those are not news
+			s.Done, s.Dones, s.Ok = nil, 0, nil // successes before the monitor settled are not reported
 			if s.Bad == "" {
 				s.Count, s.Times = 0, 0
 			}
@@ -333,15 +336,14 @@ func (d *Decider) Look(now time.Time) {
 
 func (s *Subject) aboutServer() bool { return s.JobID == uuid.Nil && s.Job == "" }
 
-// good reports whether the last message about the subject said so, or there was
-// none.
+// good reports whether the subject is not known to be failing or away.
 func (s *Subject) good() bool { return s == nil || s.Bad == "" }
 
-// settled reports whether the monitor knows how the jobs of the server stand, as
-// far as it can.
+// settled reports whether the monitor has learned the state of the server's jobs,
+// as far as it can.
 func (l *link) settled(now time.Time) bool {
 	if l == nil {
-		return false // of another -addr
+		return false // the subject is of another -addr
 	}
 	if !l.up {
 		return now.Sub(l.since) >= LostTime
@@ -356,7 +358,7 @@ func (d *Decider) sorted() []*Subject {
 	})
 }
 
-// look tells what is to be told about the subject.
+// look makes the alerts about the subject that are due.
 func (d *Decider) look(s *Subject, now time.Time) {
 	if !d.settled {
 		return
@@ -377,7 +379,8 @@ func (d *Decider) look(s *Subject, now time.Time) {
 	}
 }
 
-// failed tells that the subject has failed, or fails again.
+// failed makes an alert that the subject has failed or, with again, is still
+// failing.
 func (d *Decider) failed(s *Subject, again bool, now time.Time) {
 	what := s.Since.UTC().Format(time.RFC3339Nano)
 	if s.Last != nil {
@@ -425,14 +428,14 @@ func (d *Decider) completed(s *Subject, now time.Time) {
 	d.changed[s] = true
 }
 
-// told records a message that something has changed.
+// told records that an alert about a change was made.
 func (s *Subject) told(kind Kind, now time.Time) {
 	s.Told, s.ToldAt, s.Seen = kind, now, now
 	s.Changes = append(s.Changes, now)
 }
 
-// stale tells, once, that no run of the job has succeeded for the time of the
-// rules.
+// stale makes an alert, once, if no run of the job has succeeded for the time of
+// the rules.
 func (d *Decider) stale(s *Subject, now time.Time) {
 	limit := d.rules.Stale
 	for _, name := range []string{s.Job, s.JobID.String()} {
@@ -449,7 +452,7 @@ func (d *Decider) stale(s *Subject, now time.Time) {
 	}
 	s.StaleTold = true
 	if was := s.Told; was == Failed || was == Lost {
-		s.told(was, s.ToldAt) // the count goes on at its time
+		s.told(was, s.ToldAt) // so that the next count of failures is reported when it is due
 	} else {
 		s.told(Stale, now)
 	}
@@ -460,8 +463,9 @@ func (d *Decider) stale(s *Subject, now time.Time) {
 	}
 }
 
-// stalled tells, once for each run, that it has not changed for the time of the
-// rules. It is not known of a server that is away.
+// stalled makes an alert, once for each run, if the run has not changed for the
+// time of the rules. It leaves out servers that are away, because nothing is known
+// of their runs.
 func (d *Decider) stalled(now time.Time) {
 	if d.rules.Stalled <= 0 {
 		return
@@ -483,8 +487,8 @@ func (d *Decider) stalled(now time.Time) {
 	}
 }
 
-// alert adds an alert about the subject, whose text follows. It returns nil if
-// nobody gets its kind.
+// alert adds an alert about the subject. The caller sets its text. alert returns
+// nil if nobody gets alerts of this kind.
 func (d *Decider) alert(s *Subject, kind Kind, what string, now time.Time) *Alert {
 	d.changed[s] = true
 	if !d.rules.Kinds[kind] {
@@ -495,8 +499,8 @@ func (d *Decider) alert(s *Subject, kind Kind, what string, now time.Time) *Aler
 	return a
 }
 
-// jobKey returns the ID of the job, or one made of its name, so that two jobs that
-// were not seen yet have different IDs of alerts.
+// jobKey returns the ID of the job, or an ID made from its name, so that the alerts
+// of two jobs that were not seen yet have different IDs.
 func jobKey(s *Subject) uuid.UUID {
 	if s.JobID == uuid.Nil && s.Job != "" {
 		return uuid.NewSHA1(space, []byte(s.Job))

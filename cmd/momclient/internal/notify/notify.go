@@ -2,11 +2,12 @@
 // momclient uses it.
 //
 // Each receiver has a goroutine, from [Notifier.Start] to [Notifier.Stop], so that
-// one that is slow or down delays no other, and nobody else. It gets its messages
-// one at a time and in order, each at least once: a message that was not taken is
-// delivered again after a pause. Pauses grow from a second to [maxPause], unless
-// the receiver names one. If the receiver refuses a message as such, that message
-// is given up after [maxRefusals] attempts, so that it does not hold up the others.
+// a receiver that is slow or down delays nobody else. A receiver gets its messages
+// one at a time and in order, each at least once: a message that the receiver has
+// not taken is delivered again after a pause. Pauses grow from a second to
+// [maxPause], unless the receiver names one. If the receiver refuses a message as
+// such, the worker gives that message up after [maxRefusals] attempts, so that it
+// does not hold up the others.
 package notify
 
 import (
@@ -41,7 +42,8 @@ type Notifier struct {
 	running sync.WaitGroup
 }
 
-// Status is how far a receiver has got. The JSON form is for the page.
+// Status is the state of the deliveries to a receiver. The JSON form is for the
+// page.
 type Status struct {
 	Receiver string    `json:"receiver"` // without the secrets of its URL
 	Waiting  int       `json:"waiting"`  // number of messages
@@ -62,8 +64,8 @@ func Receivers(sinks []*sink.Sink) []outbox.Receiver {
 	return all
 }
 
-// New returns a Notifier for the receivers of the box. say gets a line for people
-// when something has changed.
+// New returns a Notifier for the receivers of the box. say is called with a line
+// for people when something has changed.
 func New(box *outbox.Box, sinks []*sink.Sink, say func(string)) *Notifier {
 	n := &Notifier{box: box, ending: make(chan struct{}), cancel: func() {}}
 	for _, s := range sinks {
@@ -91,8 +93,9 @@ func (n *Notifier) Start() {
 	}
 }
 
-// Stop delivers what waits, except to a receiver that is down, for the time of grace
-// at most, and waits for the goroutines. What still waits stays in the outbox.
+// Stop delivers the messages that wait, for the time of grace at most, except to a
+// receiver that is down. Then it waits for the goroutines. Messages that still wait
+// stay in the outbox.
 func (n *Notifier) Stop(grace time.Duration) {
 	if n == nil {
 		return
@@ -226,7 +229,7 @@ func waits(n int) string {
 	return output.Plural(n, "message") + " wait"
 }
 
-// wait waits, and returns false if the Notifier ends.
+// wait waits for the pause. It returns false if Stop was called.
 func (w *worker) wait(pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

@@ -1,16 +1,17 @@
 // Package outbox keeps what the monitor must not forget if it is killed: the
 // messages that no receiver has taken yet, how the jobs stand, and which runs are
-// unfinished. It is in memory, and beside the cursor file in a file of its own.
-// Package notify takes the messages from it, and the command fills it.
+// unfinished. All of it is in memory and, if there is a cursor file, in a file
+// beside that. Package notify takes the messages from it, and the command fills it.
 //
 // # The file
 //
 // The file is a journal. Each line is a [Record] as JSON, written by one write, so
-// that a process that is killed leaves a whole record or none: a message is there
-// together with the state that says that it was made. A line that is cut off, as
-// by a power failure, is skipped. Now and then the journal is replaced by a shorter
-// one with the same content, which is written aside, synced and renamed. The lock
-// of the cursor file guards this file too.
+// that a process that is killed leaves a whole record or none. So a message is
+// never in the file without the state after which it is not made again. A line that
+// is cut off, for example by a power failure, is skipped. If the journal has become
+// long, it is replaced by a shorter one with the same content, which is written to
+// a temporary file, synced and renamed. The lock of the cursor file guards this
+// file too.
 //
 // If the file cannot be written, the messages stay in memory, and are delivered all
 // the same. [Box.Sync] then returns the error, and later writes the whole file anew.
@@ -18,8 +19,8 @@
 // # Order and bounds
 //
 // A receiver gets its messages in their order. At most [MaxWaiting] wait for it.
-// If there are more, the oldest is dropped, and the next one that the receiver
-// gets has the number in Missed.
+// If there are more, the oldest is dropped, and the next message that the receiver
+// gets has the number of dropped messages in Missed.
 package outbox
 
 import (
@@ -44,18 +45,19 @@ import (
 	"mom.internal/wire"
 )
 
-// MaxWaiting is how many messages may wait for a receiver. One takes some
-// kilobytes, because the texts of a run are cut; see package jobs.
+// MaxWaiting is how many messages may wait for a receiver. A message takes some
+// kilobytes at most, because the texts of a run are cut. See package jobs.
 const MaxWaiting = 1000
 
 // slack is how many bytes the journal may have beyond twice its content.
 const slack = 1 << 20
 
-// maxLine bounds a line of the journal that is read. A record has what one event
-// has changed; that can be thousands of runs if the server was restarted.
+// maxLine bounds the bytes of the journal that are read. A record has what one
+// event has changed, which can be thousands of runs if the server was started
+// again.
 const maxLine = 256 << 20
 
-// Receiver is who gets messages.
+// Receiver is a receiver of messages.
 type Receiver struct {
 	Key string // names the receiver over restarts
 	// Replaces reports whether old need not be delivered any more if next is. It
@@ -63,7 +65,7 @@ type Receiver struct {
 	Replaces func(next, old *alert.Alert) bool
 }
 
-// Run is a run that is unfinished, as far as it must be known after a restart.
+// Run has the parts of an unfinished run that are needed after a restart.
 type Run struct {
 	Server  string        `json:"server"`
 	JobID   uuid.UUID     `json:"jobID"`
@@ -82,25 +84,25 @@ type Message struct {
 	To    []string     `json:"to"`
 }
 
-// Record is what one event has changed. Everything that is zero is unchanged.
+// Record is what one event has changed. A field that is zero has not changed.
 type Record struct {
 	Server   string          `json:"server,omitempty"`
-	At       wire.Cursor     `json:"at,omitzero"` // the events of the server up to here are in the records
+	At       wire.Cursor     `json:"at,omitzero"` // up to this cursor, the records have all events of the server
 	Settled  bool            `json:"settled,omitempty"`
 	Subjects []alert.Subject `json:"subjects,omitempty"`
 	Runs     []Run           `json:"runs,omitempty"`
 	Ended    []uuid.UUID     `json:"ended,omitempty"` // runs that have ended or are lost
 	Messages []Message       `json:"messages,omitempty"`
 	Taken    []taken         `json:"taken,omitempty"`
-	Missed   map[string]int  `json:"missed,omitempty"` // by receiver; only in the first records
+	Missed   map[string]int  `json:"missed,omitempty"` // by receiver; only in a record that rewrite has written
 }
 
-// taken is a message that waits no longer: a receiver has taken it, or it is given
-// up, replaced or dropped.
+// taken is a message that waits no longer, because the receiver has taken it, or
+// because it was given up, replaced or dropped.
 type taken struct {
 	By     string    `json:"by"`
 	ID     uuid.UUID `json:"id"`
-	Missed int       `json:"missed,omitempty"` // that the message reported; -1 for one that was dropped
+	Missed int       `json:"missed,omitempty"` // the number that the message has reported; -1 if the message was dropped
 }
 
 // empty reports whether the record changes nothing but the cursor.
@@ -113,7 +115,7 @@ type queue struct {
 	Receiver
 	bell    chan struct{}
 	waiting []*alert.Alert
-	sending bool // the first one is being delivered
+	sending bool // the first of waiting is being delivered
 	missed  int  // dropped, and not reported yet
 }
 
@@ -193,7 +195,7 @@ func (b *Box) load() error {
 	return nil
 }
 
-// apply takes a record into the memory. mu is held, or nobody else has b.
+// apply adds a record to the fields of the Box. mu is held, or nobody else has b.
 func (b *Box) apply(r *Record) {
 	if !r.At.IsZero() {
 		b.at[r.Server] = r.At
@@ -254,10 +256,10 @@ func (b *Box) forget() {
 	delete(b.subjects, keyOf(oldest))
 }
 
-// displaced returns the messages that have to go for one more: those that it
-// replaces, and the oldest if there is no room. The message that is being delivered
-// stays. before and gone are of the same record, which is not applied yet. mu is
-// held.
+// displaced returns the messages that are removed when next is added: those that
+// next replaces, and the oldest if there is no room. The message that is being
+// delivered stays. before and gone are those of the record that has next, which is
+// not applied yet. mu is held.
 func (b *Box) displaced(key string, next *alert.Alert, before []Message, gone []taken) (all []taken) {
 	q := b.queues[key]
 	waiting := slices.Clone(q.waiting)
@@ -297,8 +299,7 @@ func (q *queue) ring() {
 	}
 }
 
-// At returns the cursor of a server up to which the box has what the events have
-// changed.
+// At returns the cursor up to which the box has the changes of the server's events.
 func (b *Box) At(server string) wire.Cursor {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -355,7 +356,7 @@ func (b *Box) write(r *Record) {
 }
 
 // Next returns the message that is to be delivered to the receiver next, or nil if
-// none waits. It stays the next one until Taken.
+// none waits. It returns the same message until Taken is called.
 func (b *Box) Next(key string) *alert.Alert {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -383,8 +384,8 @@ func (b *Box) Taken(key string, a *alert.Alert) {
 	b.write(r)
 }
 
-// Waiting returns how many messages wait for the receiver, since when the oldest
-// one does, and how many were dropped.
+// Waiting returns how many messages wait for the receiver, the time of the oldest
+// one, and how many were dropped.
 func (b *Box) Waiting(key string) (n int, oldest time.Time, missed int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -395,7 +396,7 @@ func (b *Box) Waiting(key string) (n int, oldest time.Time, missed int) {
 	return len(q.waiting), oldest, q.missed
 }
 
-// Sync brings all records to the disk. After an error it may be called again.
+// Sync syncs all records to the disk. After an error it may be called again.
 func (b *Box) Sync() error {
 	b.mu.Lock()
 	if b.path == "" || b.closed {

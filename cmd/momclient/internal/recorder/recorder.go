@@ -7,18 +7,20 @@
 // history, then commits the messages and the state from which they were made to the
 // outbox. The cursor of the event is saved when both are on the disk, and never
 // before. So a monitor that is killed at any moment loses neither a run nor a
-// message: what is missing is made again from the same event after the restart,
-// with the same ID. What is there is not made again, because the history knows its
-// runs, and the outbox knows the cursor up to which it has all events.
+// message. After the restart, the runs and messages that are missing are made again
+// from the same event, with the same IDs. Those that are on the disk are not made
+// again, because the history has the IDs of its runs, and the outbox has the cursor
+// up to which it has all events.
 //
-// Bringing data to the disk takes time. One goroutine does it, for all events that
-// have come meanwhile, so that it does not hold up the stream. If a file cannot be
-// written, the goroutine says so and tries again, and the cursor stays where it is.
+// Syncing files to the disk takes time. One goroutine does that, for all events
+// that have come meanwhile, so that the stream does not wait. If a file cannot be
+// written, the goroutine reports that and tries again, and the cursor stays where
+// it is.
 //
 // # Restarts
 //
-// The outbox has the runs that are unfinished. After a restart they are unfinished
-// again, so that the loss of one is noticed even if its server was restarted while
+// The outbox has the unfinished runs. After a restart, the Recorder has them again,
+// so that it notices the loss of a run even if the server was started again while
 // the monitor was away.
 package recorder
 
@@ -72,13 +74,13 @@ type Recorder struct {
 	errors  map[uuid.UUID]*runlog.Error
 	status  *momclient.ConnectionStatus // Connected or Resumed, until the events before it have been shown
 	shown   wire.Cursor                 // of the last event that was shown
-	dirty   bool                        // something is not on the disk, and no attempt is under way
-	syncing bool                        // an attempt to bring something to the disk is under way
+	dirty   bool                        // a record is not on the disk, and no attempt to sync it is under way
+	syncing bool                        // an attempt to sync records to the disk is under way
 	failed  bool                        // the last attempt failed, which was reported
 	err     error                       // of Save
 }
 
-// New returns a Recorder that goes on where an earlier one has stopped.
+// New returns a Recorder that goes on where an earlier one stopped.
 func New(opts Options) *Recorder {
 	r := &Recorder{
 		opts: opts, wake: make(chan struct{}, 1), done: make(chan struct{}), at: opts.Box.At(opts.Server),
@@ -94,7 +96,7 @@ func New(opts Options) *Recorder {
 	return r
 }
 
-// restore makes a run unfinished that was unfinished when an earlier monitor ended.
+// restore adds a run that was unfinished when an earlier monitor ended.
 func (r *Recorder) restore(run *outbox.Run, now time.Time) {
 	e := wire.Event{Epoch: run.Epoch, Seq: run.Seq, JobID: run.JobID, RunID: run.RunID}
 	e.Data.Initialize = &wire.InitializeData{Name: run.Job, DryRun: run.DryRun}
@@ -112,7 +114,8 @@ func (r *Recorder) restore(run *outbox.Run, now time.Time) {
 	}
 }
 
-// Start begins to bring to the disk what is recorded, and to watch the time.
+// Start starts the goroutine that syncs records to the disk and calls Tick. Stop
+// ends it.
 func (r *Recorder) Start() { r.wg.Go(r.run) }
 
 func (r *Recorder) run() {
@@ -131,8 +134,8 @@ func (r *Recorder) run() {
 	}
 }
 
-// Stop brings to the disk what is recorded, and saves the cursor. Events must not
-// come any more.
+// Stop syncs all records to the disk, and saves the cursor. Event must not be
+// called any more.
 func (r *Recorder) Stop() error {
 	close(r.done)
 	r.wg.Wait()
@@ -175,9 +178,9 @@ func (r *Recorder) Event(e *wire.Event) {
 	r.commit(&rec)
 }
 
-// again takes an event that an earlier monitor has recorded. The outbox has what it
-// has changed, but perhaps the end of its run is not in the history, if that could
-// not be written. mu is held.
+// again takes an event that an earlier monitor has recorded. The outbox has the
+// changes of the event, but the history may lack the end of its run, because it
+// could not be written. mu is held.
 func (r *Recorder) again(e *wire.Event) {
 	if !e.EndsRun() {
 		return
@@ -259,9 +262,9 @@ func (r *Recorder) markDirty() {
 	}
 }
 
-// Shown saves the cursor of an event that was shown, or leaves that to the
-// goroutine if the event has changed something that is not on the disk yet. It
-// returns an error if a cursor could not be saved.
+// Shown saves the cursor of an event that was shown. If something that events have
+// changed is not on the disk yet, Shown leaves that to the goroutine. It returns an
+// error if a cursor could not be saved.
 func (r *Recorder) Shown(e *wire.Event) error {
 	c := e.Cursor()
 	if c.IsZero() {
@@ -288,7 +291,7 @@ func (r *Recorder) Cursor() wire.Cursor {
 	return c
 }
 
-// sync brings to the disk what is recorded, and then saves the cursor.
+// sync syncs all records to the disk, and then saves the cursor.
 func (r *Recorder) sync() {
 	r.mu.Lock()
 	if !r.dirty {
@@ -308,7 +311,7 @@ func (r *Recorder) sync() {
 	if err != nil {
 		r.dirty = true // until the next tick
 		if !r.failed {
-			r.opts.Say(err.Error() + "; it stays in memory, and is tried again")
+			r.opts.Say(err.Error() + "; the data stay in memory, and the monitor tries again")
 		}
 		r.failed = true
 		return
@@ -352,7 +355,8 @@ func (r *Recorder) Status(s momclient.ConnectionStatus) {
 	r.commit(&outbox.Record{Server: r.opts.Server})
 }
 
-// Tick records what the time changes. The goroutine calls it once a second.
+// Tick records the changes that become due as time passes. The goroutine calls it
+// once a second.
 func (r *Recorder) Tick() {
 	shown := r.opts.Cursor()
 	r.mu.Lock()

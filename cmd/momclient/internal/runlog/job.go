@@ -23,8 +23,8 @@ type Key struct {
 	Job    uuid.UUID
 }
 
-// Line is a run as a list shows it: a run, or several of one job that followed each
-// other, moved nothing and ended alike. Run is then the last of them.
+// Line is a line of a list of runs. It is one run, or several consecutive runs of a
+// job that moved nothing and ended alike. Run is then the last of them.
 type Line struct {
 	Run
 	Count int       `json:"count,omitempty"` // number of runs that moved nothing; 0 for one that moved something
@@ -39,7 +39,7 @@ func newLine(r *Run) Line {
 	return Line{Run: *r, Count: 1, Since: r.Ended}
 }
 
-// fold adds a run to the line, if it is folded into it.
+// fold adds a run to the line if the two are folded, and reports whether they are.
 func (l *Line) fold(r *Run) bool {
 	if !r.folds(&l.Run) {
 		return false
@@ -53,12 +53,12 @@ func (l *Line) fold(r *Run) bool {
 type Point struct {
 	RunID   uuid.UUID `json:"runID"`
 	Ended   time.Time `json:"ended"`
-	Seconds float64   `json:"seconds"` // that the run took; 0 if that is unknown
+	Seconds float64   `json:"seconds"` // how long the run took; 0 if that is unknown
 	Bytes   int64     `json:"bytes"`
 	Failed  bool      `json:"failed,omitempty"`
 }
 
-// Summary answers what people ask of a job first. Dry runs do not count in it.
+// Summary has what people ask first about a job. Dry runs do not count in it.
 type Summary struct {
 	LastSuccess time.Time `json:"lastSuccess,omitzero"` // the end of the last run that succeeded
 	LastChange  time.Time `json:"lastChange,omitzero"`  // the end of the last run that moved or deleted something
@@ -66,9 +66,9 @@ type Summary struct {
 	ChangeFiles int       `json:"changeFiles,omitempty"` // files moved and deleted by that run
 	LastFailure *Run      `json:"lastFailure,omitempty"` // the last run that failed, had errors, or was lost
 	Why         string    `json:"why,omitempty"`         // of the last failure
-	Failures    int       `json:"failures,omitempty"`    // number of such failures that followed each other
+	Failures    int       `json:"failures,omitempty"`    // number of consecutive failures of this kind
 	Idle        int       `json:"idle,omitempty"`        // number of idle runs since any other run
-	Trend       []Point   `json:"trend"`                 // of the last runs that were not idle, the last one at the end; folded failures are one
+	Trend       []Point   `json:"trend"`                 // the last runs that were not idle, the last one at the end; folded failures are one point
 }
 
 // Totals are figures of all runs of a job that the Log has seen, in the files too.
@@ -132,7 +132,7 @@ func (j *job) add(r *Run) {
 	j.totals.add(r)
 }
 
-// replace puts the run in the place of its line, which says that it was lost.
+// replace replaces the line of a lost run, whose end was seen after all.
 func (j *job) replace(r *Run) {
 	for i := range j.lines {
 		if j.lines[i].RunID == r.RunID && j.lines[i].Count <= 1 {
@@ -145,7 +145,7 @@ func (j *job) replace(r *Run) {
 	trend := slices.Clone(j.sum.Trend) // because copies of the Summary share the last one
 	j.sum.Trend = slices.DeleteFunc(trend, func(p Point) bool { return p.RunID == r.RunID })
 	j.sum.add(r)
-	j.totals.add(r) // which counts it in addition to its loss, because counters must not fall
+	j.totals.add(r) // the loss stays counted as well, because counters must not fall
 }
 
 func (s *Summary) add(r *Run) {

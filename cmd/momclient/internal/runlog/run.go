@@ -1,23 +1,24 @@
 // Package runlog keeps the history of runs: a line for each run that has ended, in
 // a file that survives restarts of the monitor and of the server, and in memory
-// what the page shows of them. Packages alert and web, and the command, use it.
+// the part of it that the page shows. Packages alert and web, and the command, use
+// it.
 //
 // # The file
 //
 // Each line is a [Run] as JSON. A run has one line, however often its end is
-// delivered, because a run that has a line gets no other. The exception is a run
+// delivered, because [Log.Add] ignores a run that has one. The exception is a run
 // that was lost: if its end is seen after all, a second line replaces the first.
-// [Log.Add] writes the line, and [Log.Sync] brings it to the disk. A line that is
-// cut off, as by a power failure, is skipped, and the next one begins on a line of
-// its own.
+// Add writes the line, and [Log.Sync] syncs it to the disk. If a line is cut off,
+// for example by a power failure, readers skip it, and the next run begins on a new
+// line.
 //
 // A file that has reached [MaxFile] bytes is renamed to FILE.1, in place of an
 // older FILE.1, so that both together have at least the last MaxFile bytes.
 //
 // # Bounds
 //
-// See the constants. In memory, the runs that moved nothing are folded: those of a
-// job that follow each other, and that ended alike, take one place, with their count.
+// See the constants. In memory, runs that moved nothing are folded: consecutive
+// runs of a job that ended alike take one place, with their count.
 package runlog
 
 import (
@@ -32,23 +33,23 @@ import (
 )
 
 // Run is a run that has ended or is lost. The JSON names are part of the contract
-// of the momclient command. What is 0 is left out, because most runs of a server
-// that mirrors all the time have moved nothing.
+// of the momclient command. Fields that are 0 are left out, because most runs of a
+// server that mirrors all the time have moved nothing.
 type Run struct {
 	Server         string       `json:"server"` // as -addr names it
 	JobID          uuid.UUID    `json:"jobID"`
-	Job            string       `json:"job"` // name of the job; "" if no event has said it
+	Job            string       `json:"job"` // name of the job; "" if no event had it
 	RunID          uuid.UUID    `json:"runID"`
 	Epoch          uuid.UUID    `json:"epoch"`
 	Started        time.Time    `json:"started,omitzero"`  // zero if the beginning was not seen
-	Ended          time.Time    `json:"ended"`             // of a lost run: its last change
+	Ended          time.Time    `json:"ended"`             // for a lost run, the time of its last change
 	Outcome        wire.Outcome `json:"outcome,omitempty"` // how the run ended; zero if it is lost
 	Lost           jobs.Loss    `json:"lost,omitempty"`    // why its end was not seen
 	DryRun         bool         `json:"dryRun,omitempty"`
-	Packages       int          `json:"packages,omitempty"` // that were imported
+	Packages       int          `json:"packages,omitempty"` // number of packages that were imported
 	PackagesFailed int          `json:"packagesFailed,omitempty"`
 	Files          int          `json:"files,omitempty"` // of imported packages
-	Bytes          int64        `json:"bytes,omitempty"` // that arrived
+	Bytes          int64        `json:"bytes,omitempty"` // bytes that arrived
 	FilesSkipped   int          `json:"filesSkipped,omitempty"`
 	FilesDeleted   int          `json:"filesDeleted,omitempty"`
 	FilesChecked   int          `json:"filesChecked,omitempty"`
@@ -60,7 +61,7 @@ type Run struct {
 
 // Error is the first error of a run.
 type Error struct {
-	Package int    `json:"package,omitempty"` // number of the package that ended for this reason
+	Package int    `json:"package,omitempty"` // number of the package that ended because of this error
 	Item    string `json:"item,omitempty"`    // the file or page that the error is about
 	Message string `json:"message"`
 }
@@ -72,8 +73,8 @@ func (e *Error) String() string {
 	return e.Item + ": " + e.Message
 }
 
-// NewRun returns the run of a server, just after its end or its loss, whose first
-// error is first, or nil if there was none.
+// NewRun returns a run of the server that has just ended or been lost. first is the
+// first error of the run, or nil if there was none.
 func NewRun(server string, r *jobs.Run, first *Error) Run {
 	p := &r.Progress
 	return Run{
@@ -110,8 +111,8 @@ func FirstError(e *wire.Event) *Error {
 // Succeeded reports whether the run ended with the outcome Succeeded.
 func (r *Run) Succeeded() bool { return r.Outcome == wire.Succeeded }
 
-// Failed reports whether somebody should look at the run: it failed, succeeded with
-// errors, or is lost. A run that was cancelled did not fail.
+// Failed reports whether somebody should look at the run, because it failed,
+// succeeded with errors, or is lost. A run that was cancelled did not fail.
 func (r *Run) Failed() bool { return r.Outcome != wire.Succeeded && r.Outcome != wire.Cancelled }
 
 // Idle reports whether the run succeeded and had nothing to do.
@@ -123,8 +124,8 @@ func (r *Run) Moved() bool {
 	return !r.DryRun && (r.Packages > 0 || r.Files > 0 || r.FilesDeleted > 0 || r.Succeeded() && r.Bytes > 0)
 }
 
-// folds reports whether the run is folded into one line with the run before it of the
-// same job: neither has moved anything, and they ended alike.
+// folds reports whether the run and the run before it of the same job are folded
+// into one line, because neither has moved anything and they ended alike.
 func (r *Run) folds(before *Run) bool {
 	return !r.Moved() && !before.Moved() && r.Outcome == before.Outcome && r.Lost == before.Lost && r.DryRun == before.DryRun && r.Why() == before.Why()
 }

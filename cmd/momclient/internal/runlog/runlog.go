@@ -26,7 +26,7 @@ import (
 // The bounds of a file.
 const (
 	MaxFile    = 64 << 20 // bytes; some days of a server that mirrors a few pairs every 5 s
-	maxLine    = 64 << 10 // bytes; a run has at most some texts of jobs.MaxText
+	maxLine    = 64 << 10 // bytes; a run has only a few texts, of jobs.MaxText bytes at most
 	maxUnsaved = 10_000   // lines that wait because the file cannot be written
 )
 
@@ -49,11 +49,10 @@ type Log struct {
 	version uint64
 }
 
-// Open reads the file and FILE.1, if they exist, and opens the file to be
-// appended to. It follows no link that another user may have planted, and only one
-// monitor may use the file at a time; FILE.lock is beside the file while one does.
-// A Log without a path keeps the runs in memory only. Errors name the file and
-// what to do.
+// Open reads the file and FILE.1, if they exist, and opens the file for appending.
+// It follows no link that another user may have planted, and only one monitor may
+// use the file at a time, which holds the lock FILE.lock beside it. A Log without a
+// path keeps the runs in memory only. Errors name the file and what to do.
 func Open(path string) (*Log, error) {
 	l := &Log{path: path, unlock: func() {}, maxFile: MaxFile, jobs: make(map[Key]*job), known: make(map[uuid.UUID]bool), old: make(map[uuid.UUID]bool)}
 	if path == "" {
@@ -76,7 +75,7 @@ func Open(path string) (*Log, error) {
 // lock locks the file beside the history.
 func (l *Log) lock() error {
 	if info, err := os.Lstat(l.place.Path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", l.path) // before a lock is made beside a device, say
+		return fmt.Errorf("%s is not a regular file", l.path) // so that no lock is made beside a device, for example
 	}
 	dir, err := os.OpenRoot(filepath.Dir(l.place.Path))
 	if err != nil {
@@ -128,7 +127,7 @@ func (l *Log) openFile() (*os.File, error) {
 }
 
 // endLine returns the size of the file. If its last line is cut off, endLine ends
-// it, so that the next line is one of its own.
+// that line, so that the next run begins on a new line.
 func endLine(f *os.File) (int64, error) {
 	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil || size == 0 {
@@ -184,8 +183,8 @@ func readFile(path string, each func(*Run)) error {
 	return nil
 }
 
-// readLines calls each for each line that has a run. It skips others: a line that
-// was cut off, or that somebody has edited.
+// readLines calls each for each line that has a run. It skips other lines, such as
+// a line that was cut off.
 func readLines(f io.Reader, each func(*Run)) error {
 	lines := bufio.NewReaderSize(f, maxLine)
 	for {
@@ -231,8 +230,8 @@ func (l *Log) Add(r *Run) bool {
 	return true
 }
 
-// Has reports whether the log has the run. A log without a file says so only of runs
-// that were lost.
+// Has reports whether the log has the run. A log without a file has only the IDs of
+// lost runs, so it returns false for all others.
 func (l *Log) Has(run uuid.UUID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -240,8 +239,8 @@ func (l *Log) Has(run uuid.UUID) bool {
 	return has
 }
 
-// take adds a run to the memory, unless it is there. mu is held, or nobody else
-// has l.
+// take adds a run to the memory, unless the run is there already. mu is held, or
+// nobody else has l.
 func (l *Log) take(r *Run) bool {
 	lost, has := l.known[r.RunID]
 	if has && (!lost || r.Lost != "") {
@@ -267,8 +266,8 @@ func (l *Log) take(r *Run) bool {
 	return true
 }
 
-// remember records that the run is known. Without a file nothing is delivered
-// again after a restart, so only lost runs need to be known.
+// remember records that the run is known. Without a file, no run is kept over a
+// restart, so only lost runs need to be known.
 func (l *Log) remember(r *Run) {
 	if l.path == "" && r.Lost == "" {
 		delete(l.known, r.RunID)
@@ -293,8 +292,8 @@ func (l *Log) forgetJob() {
 
 func (j *job) last() time.Time { return j.lines[len(j.lines)-1].Ended }
 
-// write writes the lines that wait, by one write. If it fails, the lines go on
-// waiting, and the part that was written is cut off. mu is held.
+// write writes the unsaved lines, by one write. If that fails, the lines stay
+// unsaved, and the part that was written is cut off. mu is held.
 func (l *Log) write() {
 	if len(l.unsaved) == 0 {
 		return
@@ -333,7 +332,7 @@ func (l *Log) ready() error {
 	return nil
 }
 
-// rotate makes the file FILE.1, and leaves none open. mu is held.
+// rotate renames the file to FILE.1. No file is open then. mu is held.
 func (l *Log) rotate() error {
 	if err := l.file.Sync(); err != nil {
 		return err
@@ -343,15 +342,15 @@ func (l *Log) rotate() error {
 	if err := os.Rename(l.place.Path, l.place.Path+".1"); err != nil {
 		return err
 	}
-	for id := range l.old { // they were in the FILE.1 that is gone
+	for id := range l.old { // the old FILE.1 had these runs
 		delete(l.known, id)
 	}
 	l.old = maps.Clone(l.known)
 	return nil
 }
 
-// Sync writes the lines that wait, and brings all lines to the disk. After an
-// error it may be called again.
+// Sync writes the unsaved lines, and syncs all lines to the disk. After an error it
+// may be called again.
 func (l *Log) Sync() error {
 	l.mu.Lock()
 	l.write()
@@ -397,7 +396,8 @@ type View struct {
 	Version uint64 // changes with every run of the job
 }
 
-// Jobs returns all jobs that the log has, those whose last run ended last first.
+// Jobs returns all jobs that the log has, sorted by the end of their last run, the
+// latest first.
 func (l *Log) Jobs() []View {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -441,7 +441,7 @@ func (l *Log) Lines(key Key) (lines []Line, forgotten int) {
 }
 
 // Fold returns the lines of runs that are in the order in which they ended. A line of
-// several runs is in the place of the last of them.
+// several runs has the place of the last of them.
 func Fold(runs []Run) []Line {
 	var lines []*Line
 	last := make(map[Key]int) // the index of the last line of a job

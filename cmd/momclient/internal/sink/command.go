@@ -22,11 +22,12 @@ import (
 // The bounds of a command.
 const (
 	commandTime = 30 * time.Second
-	waitTime    = time.Second // for a process that the command has left behind with its stderr
+	waitTime    = time.Second // for a process that the command has left behind and that still has its stderr
 )
 
-// runCommand gives the alert to a command of the shell: as a CloudEvent on stdin,
-// and the essentials in variables. Exit code 0 says that it has taken the message.
+// runCommand gives the alert to a command of the shell, as a CloudEvent on stdin,
+// with the essentials in environment variables. Exit code 0 means that the command
+// has taken the message.
 func runCommand(ctx context.Context, command string, a *alert.Alert) error {
 	text, err := encodeCloudEvent(a)
 	if err != nil {
@@ -57,8 +58,8 @@ func runCommand(ctx context.Context, command string, a *alert.Alert) error {
 	return err
 }
 
-// environment returns the environment of a command: that of the monitor without
-// its token, and the alert.
+// environment returns the environment of a command. It is that of the monitor
+// without its token, with the variables of the alert.
 func environment(a *alert.Alert) []string {
 	var env []string
 	for _, variable := range os.Environ() {
@@ -66,7 +67,7 @@ func environment(a *alert.Alert) []string {
 			env = append(env, variable)
 		}
 	}
-	add := func(name, value string) { env = append(env, "MOM_"+name+"="+output.Clean(value)) } // no byte is 0
+	add := func(name, value string) { env = append(env, "MOM_"+name+"="+output.Clean(value)) } // Clean leaves no zero byte
 	add("ID", a.ID.String())
 	add("KIND", string(a.Kind))
 	add("TEXT", a.Text+missed(a))
@@ -90,7 +91,8 @@ func environment(a *alert.Alert) []string {
 	return env
 }
 
-// missed says in a text how many earlier messages were dropped.
+// missed returns a text with the number of earlier messages that were dropped, or
+// "" for none.
 func missed(a *alert.Alert) string {
 	if a.Missed == 0 {
 		return ""

@@ -60,16 +60,18 @@ func body(format string, a *alert.Alert) (text []byte, contentType string, err e
 	return text, "application/cloudevents+json; charset=utf-8", err
 }
 
-// slackEscaper escapes what would be a link or a mention, such as <!channel>.
+// slackEscaper escapes the characters that could make a link or a mention, such as
+// <!channel>.
 var slackEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
-// pings selects what a dead man's switch gets.
+// pings reports whether a dead man's switch gets the alert.
 func pings(a *alert.Alert) bool {
 	_, ok := pingPath(a)
 	return ok
 }
 
-// pingPath returns what follows the URL of a dead man's switch.
+// pingPath returns the last part of the path of a ping, which follows the URL of
+// the dead man's switch. ok is false if the alert is no ping.
 func pingPath(a *alert.Alert) (path string, ok bool) {
 	switch {
 	case a.AboutServer():
@@ -84,8 +86,8 @@ func pingPath(a *alert.Alert) (path string, ok bool) {
 	return "", false
 }
 
-// replacesPing reports whether a ping that waits is needless, because a later one
-// of its job says more.
+// replacesPing reports whether old, which waits, need not be sent, because next is
+// a later ping of the same job.
 func replacesPing(next, old *alert.Alert) bool {
 	same := next.Server == old.Server && next.JobID == old.JobID
 	return same && (next.Kind != alert.Started || old.Kind == alert.Started)

@@ -22,8 +22,8 @@ const (
 	postTime    = 15 * time.Second // for all of it, with its redirects
 	maxRedirect = 10
 	maxAnswer   = 4 << 10   // bytes of the answer that are read
-	maxShown    = 100       // bytes of the answer that an error has
-	maxLater    = time.Hour // a receiver may ask for at most so long a pause
+	maxShown    = 100       // bytes of the answer that an error quotes
+	maxLater    = time.Hour // the longest pause that a receiver may ask for
 )
 
 // idHeader has the ID of the alert, in every format. It is the same each time that
@@ -49,8 +49,8 @@ type errRedirect struct{ text string }
 
 func (e *errRedirect) Error() string { return e.text }
 
-// checkRedirect follows 307 and 308, which repeat the POST with its body. The other
-// redirects would make it a GET without the message.
+// checkRedirect follows 307 and 308, which repeat the POST with its body. Other
+// redirects would repeat the request as a GET without the message.
 func checkRedirect(next *http.Request, via []*http.Request) error {
 	switch {
 	case next.Method != http.MethodPost:
@@ -95,8 +95,8 @@ func (p *poster) deliver(ctx context.Context, a *alert.Alert) error {
 	return p.verdict(resp, answer)
 }
 
-// withoutURL returns the reason of a failed request without the URL, which may be a
-// secret.
+// withoutURL returns the error of a failed request without the URL, which may
+// contain a secret.
 func withoutURL(err error) error {
 	var of *url.Error
 	if !errors.As(err, &of) {
@@ -130,8 +130,8 @@ func (p *poster) verdict(resp *http.Response, answer []byte) error {
 	return err
 }
 
-// retryAfter returns the pause that a Retry-After header asks for, in seconds or as
-// a date, and 0 if it has none that can be used.
+// retryAfter returns the pause that a Retry-After header asks for, in seconds or by
+// a date. It returns 0 if the header is missing or wrong.
 func retryAfter(value string, now time.Time) time.Duration {
 	var after time.Duration
 	if seconds, err := strconv.ParseInt(strings.TrimSpace(value), 10, 32); err == nil {

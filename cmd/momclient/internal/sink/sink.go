@@ -20,20 +20,20 @@ import (
 type Sink struct {
 	// Key names the receiver over restarts. It does not reveal the URL.
 	Key string
-	// Label is for people. Of a URL it has only the scheme and the host, because
-	// the rest may be a secret.
+	// Label is the name for people. For a URL it has only the scheme and the host,
+	// because the rest may be a secret.
 	Label string
 	// Takes reports whether the receiver gets the alert.
 	Takes func(*alert.Alert) bool
 	// Replaces reports whether old need not be delivered any more if next is. It is
-	// nil if each message has to be.
+	// nil if each message has to be delivered.
 	Replaces func(next, old *alert.Alert) bool
 	// Deliver returns nil once the receiver has taken the message. The error may be
 	// a *Later or a *Refusal.
 	Deliver func(context.Context, *alert.Alert) error
 }
 
-// Later is an error of a receiver that says when to try again.
+// Later is the error if a receiver asks for a pause before the next attempt.
 type Later struct {
 	After time.Duration
 	Err   error
@@ -42,8 +42,8 @@ type Later struct {
 func (e *Later) Error() string { return e.Err.Error() }
 func (e *Later) Unwrap() error { return e.Err }
 
-// Refusal is an error of a receiver that does not accept this message, and may
-// accept others.
+// Refusal is the error if a receiver does not accept this message, but may accept
+// others.
 type Refusal struct{ Err error }
 
 func (e *Refusal) Error() string { return e.Err.Error() }
@@ -51,7 +51,8 @@ func (e *Refusal) Unwrap() error { return e.Err }
 
 // New returns the sink for a value of -notify: a URL of http or https, a command,
 // or @FILE, whose first line is one of these. format is one of [Formats], for a
-// URL. kinds are what the receiver gets, except one whose format is ping.
+// URL. kinds are the kinds of alerts that the receiver gets. The format ping
+// ignores them.
 func New(value, format string, kinds map[alert.Kind]bool) (*Sink, error) {
 	if file, ok := strings.CutPrefix(value, "@"); ok {
 		text, err := os.ReadFile(file)

@@ -1,16 +1,16 @@
 // Package exclude has the patterns of the entries that are not mirrored, in the
 // form of a .gitignore file. Only momserver uses it.
 //
-// A pattern without a slash, as *.tmp, matches the name of an entry in any
-// directory. A pattern with a slash at its beginning or inside, as /cache or
-// a/b, matches the path of an entry from the top of the source. A slash at the
-// end, as in cache/, restricts the pattern to directories; a symbolic link is
-// not a directory.
+// A pattern without a slash, such as *.tmp, matches the name of an entry in any
+// directory. A pattern with a slash at its beginning or inside, such as /cache or
+// a/b, matches the path of an entry from the top of the source. A slash at the end,
+// as in cache/, restricts the pattern to directories; a symbolic link is not a
+// directory.
 //
 // * stands for any characters but a slash, ? for one, [a-z] for one of these,
 // and [!a-z] or [^a-z] for one that is none of these. Between slashes, **
-// stands for any number of directories: **/a and a/**/b; a/** is everything
-// below a. A backslash makes the next character an ordinary one.
+// stands for any number of directories, as in **/a and a/**/b. a/** matches
+// everything below a. A backslash makes the next character an ordinary one.
 //
 // The last pattern that matches decides. A pattern with ! before it includes
 // again what a pattern before it excludes. But everything below an excluded
@@ -67,7 +67,7 @@ func (s *Set) AddFile(name string) error {
 
 // trimSpaces removes the spaces at the end that have no backslash before them.
 func trimSpaces(line string) string {
-	end := -1 // where the spaces begin that may be at the end
+	end := -1 // where the spaces begin, if only spaces follow; or else -1
 	for i := 0; i < len(line); i++ {
 		switch {
 		case line[i] != ' ':
@@ -103,7 +103,7 @@ func (s *Set) Match(path string, dir bool) bool {
 type pattern struct {
 	negated bool
 	dirOnly bool
-	anyDir  bool   // matches the name of an entry; parts has the one glob
+	anyDir  bool   // the pattern matches the name of an entry; parts has one glob
 	parts   []glob // what is between the slashes
 }
 
@@ -142,9 +142,9 @@ func (p *pattern) match(path, base string, dir bool) bool {
 	return p.matchPath(path)
 }
 
-// matchPath matches the parts with the elements of the path. Where a part does
-// not match, the last ** takes one more element. An earlier ** need not, because
-// whatever it could reach, the last one reaches too.
+// matchPath matches the parts with the elements of the path. If a part does not
+// match, the last ** takes one more element. An earlier ** need not take more,
+// because the last one can reach everything that the earlier one could.
 func (p *pattern) matchPath(path string) bool {
 	part, rest, more := 0, path, true // more: rest has an element, which may be empty
 	retry, retryRest := -1, ""

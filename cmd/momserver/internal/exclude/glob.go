@@ -19,7 +19,7 @@ type glob struct {
 	literal       string
 }
 
-// token matches one character, or if it is a star any number of them.
+// token matches one character or, if it is a star, any number of characters.
 type token struct {
 	kind    kind
 	char    rune
@@ -36,8 +36,8 @@ const (
 	class
 )
 
-// invalid is added to a byte that is no valid UTF-8, so that it is a character
-// of its own.
+// invalid is added to a byte that is not valid UTF-8, so that the byte is a
+// character of its own.
 const invalid = utf8.MaxRune + 1
 
 // next returns the first character of s and the number of its bytes.
@@ -63,10 +63,10 @@ func (t *token) matches(r rune) bool {
 	return true
 }
 
-// match reports whether the glob matches the whole name. Where a token does not
-// match, the last star takes one more character. An earlier star need not, because
-// whatever it could reach, the last one reaches too. So the time is bounded by
-// the product of the two lengths.
+// match reports whether the glob matches the whole name. If a token does not match,
+// the last star takes one more character. An earlier star need not take more,
+// because the last one can reach everything that the earlier one could. So the time
+// is bounded by the product of the two lengths.
 func (g *glob) match(name string) bool {
 	if g.plain {
 		return name == g.literal || g.suffix && strings.HasSuffix(name, g.literal)
@@ -136,7 +136,7 @@ func parseGlob(text string) (g glob, rest string, more bool, err error) {
 	case "":
 		return g, "", false, errors.New("two slashes with nothing between them; write one")
 	case ".", "..":
-		return g, "", false, fmt.Errorf("%s is no name of an entry; paths begin at the top, as /a or a/b", raw)
+		return g, "", false, fmt.Errorf("%s is not the name of an entry; paths begin at the top, as /a or a/b", raw)
 	}
 	g.dirs = len(raw) > 1 && strings.Trim(raw, "*") == ""
 	g.plain = g.plain && utf8.ValidString(g.literal) // half a character would match a part of a whole one
@@ -156,7 +156,7 @@ func parseClass(text string) (t token, rest string, err error) {
 	}
 	for first := true; first || !strings.HasPrefix(text, "]"); first = false {
 		if name, _, ok := strings.Cut(text, "]"); ok && len(name) > 2 && strings.HasPrefix(name, "[:") && strings.HasSuffix(name, ":") {
-			return t, "", fmt.Errorf("%s] is not supported; write a range, as a-z or 0-9", name)
+			return t, "", fmt.Errorf("%s] is not supported; write a range, such as a-z or 0-9", name)
 		}
 		var low, high rune
 		if low, text, err = classChar(text); err != nil {

@@ -17,11 +17,11 @@ type Deletions struct {
 	n       float64
 }
 
-// few is the number of deletions that every percentage but 0% allows. With few
-// files, half of them are soon deleted on purpose.
+// few is the number of deletions that every percentage except 0% allows. If there
+// are few files, users often delete half of them on purpose.
 const few = 10
 
-// form has a number of files, or of percent.
+// form matches a number of files, or a percentage.
 var form = regexp.MustCompile(`^(?:([0-9]{1,15})|([0-9]{1,3}(?:\.[0-9]{1,6})?)%)$`)
 
 var errForm = errors.New("want a number of files, as 1000, or a percentage of the files at the destination from 0% to 100%")
@@ -32,7 +32,7 @@ func (d *Deletions) Set(text string) error {
 	if m == nil {
 		return errForm
 	}
-	n, _ := strconv.ParseFloat(m[1]+m[2], 64) // form has only what can be parsed
+	n, _ := strconv.ParseFloat(m[1]+m[2], 64) // form matches only numbers that can be parsed
 	if m[2] != "" && n > 100 {
 		return errForm
 	}
@@ -51,7 +51,7 @@ func (d *Deletions) String() string {
 	return d.text
 }
 
-// Allows reports whether a run may delete so many of the files that are at the
+// Allows reports whether a run may delete this number of the files at the
 // destination.
 func (d *Deletions) Allows(deletions, files int) bool {
 	percent, n := d.percent, d.n

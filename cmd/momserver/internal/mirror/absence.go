@@ -9,13 +9,15 @@ import (
 )
 
 // An empty source, or a directory on another device than before, may be a disk
-// that is not mounted. Absence is then no reason to delete.
+// that is not mounted. Then an entry that is missing in the source must not be
+// deleted.
 
-// aboveSource is the key of whether the source is a mount point: 1 if it is.
+// aboveSource is a key of plan.mounts, whose value is 1 if the source is a mount
+// point, or else 0.
 const aboveSource = ".."
 
-// absence returns an error if the source may not be all there, so that nothing
-// may be deleted.
+// absence returns an error if the source may be incomplete, so that nothing may be
+// deleted.
 func (r *run) absence() error {
 	r.plan.mounts[aboveSource] = 0
 	if r.mounted {
@@ -44,7 +46,7 @@ func (r *run) movedMount() string {
 		}
 		at, is := now[p]
 		switch {
-		case p == "." && !sameBoot: // file systems may have other numbers, but a mount point is one
+		case p == "." && !sameBoot: // after a reboot the numbers may differ, but a mount point is still one
 			is = before[aboveSource] == 0 || now[aboveSource] == 1
 		case sameBoot && at != system:
 			is = false

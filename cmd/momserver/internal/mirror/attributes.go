@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// stamp is a time of a file, for times of all years.
+// stamp is a time of a file, of any year.
 type stamp struct{ sec, nsec int64 }
 
-// never is the time of no file.
+// never is a time that no file has.
 var never = stamp{nsec: -1}
 
 func stampOf(t time.Time) stamp { return stamp{t.Unix(), int64(t.Nanosecond())} }
@@ -69,7 +69,8 @@ func unkeepable(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL)
 }
 
-// A kind of what a destination does not keep is told once.
+// told is a set of the kinds of things that a destination does not keep and that
+// were logged, each once.
 type told uint32
 
 const (
@@ -82,8 +83,8 @@ const (
 	toldExtended
 )
 
-// once reports whether the kind has not been told yet for this destination, and
-// remembers it.
+// once reports whether the kind was not logged yet for this destination, and
+// records that it was.
 func (r *run) once(kind told) bool {
 	if r.m.index.told&kind != 0 {
 		return false
@@ -104,7 +105,8 @@ func (r *run) tellKept(p string, want, got attributes) {
 	}
 }
 
-// notKept warns once of what is never mirrored, if a file of the source has it.
+// notKept warns of the things that are never mirrored, once for each kind, if a
+// file of the source has them.
 func (r *run) notKept(p string, f *os.File, info fs.FileInfo) {
 	if info.Mode()&modeBits != modeOf(info) && r.once(toldBits) {
 		r.warn(p, "setuid and setgid bits of files that another user or group owns are not mirrored")
@@ -155,8 +157,8 @@ func (r *run) settleDir(e *entry) error {
 }
 
 // standing returns the directories of the source that are directories at the
-// destination. Others have vanished, or a package failed and a file or a link
-// stands in their place, which must not be followed.
+// destination. The others have vanished, or have a file or a link in their place
+// because a package failed. Such a link must not be followed.
 func (r *run) standing() []entry {
 	var dirs []entry
 	stands := map[string]bool{".": true}

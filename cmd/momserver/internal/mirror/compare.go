@@ -36,11 +36,11 @@ type plan struct {
 	bytes   int64        // of these files
 	doomed  []doomed     // contents before their directories
 	stuck   []error      // of what cannot be deleted
-	skipped []*itemError // entries that are left out, which is no error
+	skipped []*itemError // entries that are left out without an error
 
 	destFiles   int  // files and links of the destination
 	doomedFiles int  // those of them that the source does not have
-	unsettled   bool // a directory has another mode or time, or a spool was left by a killed run
+	unsettled   bool // a directory has another mode or time, or a killed run has left a spool
 }
 
 // nothing reports whether nothing has to be done, as far as the source has been
@@ -62,7 +62,7 @@ func (r *run) compareDir(ctx context.Context, l listing) error {
 		case errors.Is(l.err, fs.ErrNotExist):
 			return nil // the next run sees that it has vanished
 		}
-		r.pack(entry{path: l.dir, err: l.err}) // of which nothing is known, so that nothing below it is deleted
+		r.pack(entry{path: l.dir, err: l.err}) // the content of the directory is unknown, so nothing below it is deleted
 		return nil
 	}
 	if l.dir == "." || l.device != l.parent {
@@ -120,7 +120,7 @@ func (r *run) compareEntry(ctx context.Context, e entry, there *destDir) {
 		switch {
 		case info == nil:
 		case r.m.excludes(e.path, info.IsDir()):
-			e.err = errors.New("an entry of another kind is in its place, which is excluded")
+			e.err = errors.New("an excluded entry of another kind is in its place")
 			if e.info.IsDir() {
 				r.barred[e.path] = e.err
 			}
@@ -148,8 +148,8 @@ func (r *run) compareEntry(ctx context.Context, e entry, there *destDir) {
 }
 
 // same reports whether the destination has the file or the link. A file is
-// compared by size, time and mode. If it is another file than in the run before,
-// or was changed since, its content is compared, too.
+// compared by size, time and mode. If another file is in its place, or the file was
+// changed since the run before, its content is compared as well.
 func (r *run) same(ctx context.Context, e entry, info fs.FileInfo, there *destDir) bool {
 	if e.info.Mode()&fs.ModeSymlink != 0 {
 		r.m.index.keep(e.path)
@@ -200,8 +200,8 @@ func (r *run) sameContent(ctx context.Context, e entry, there *destDir) bool {
 	}
 }
 
-// openFile opens a file to be read. It does not wait for the other end of a
-// FIFO that has taken its place.
+// openFile opens a file to be read. If a FIFO has taken the place of the file,
+// openFile does not wait for its other end.
 func openFile(dir *os.Root, name string) (*os.File, error) {
 	return dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }

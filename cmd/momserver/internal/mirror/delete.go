@@ -16,7 +16,8 @@ type doomed struct {
 	dir  bool
 }
 
-// doomOthers adds the entries of a directory that the source does not have.
+// doomOthers adds to the plan the entries of a directory that the source does not
+// have.
 func (r *run) doomOthers(d *destDir) {
 	for i, name := range d.names {
 		info := d.infos[i]
@@ -27,9 +28,9 @@ func (r *run) doomOthers(d *destDir) {
 	}
 }
 
-// doom adds an entry, and everything in it, to what is deleted. It reports
-// whether everything in it can be deleted. What is excluded or on another file
-// system stays.
+// doom adds to the plan that an entry, and everything in it, is deleted. It reports
+// whether all of that can be deleted. Entries that are excluded or on another file
+// system stay.
 func (r *run) doom(dir *os.Root, p string, info fs.FileInfo) (whole bool) {
 	if r.m.excludes(p, info.IsDir()) {
 		return false
@@ -69,8 +70,8 @@ func (r *run) doom(dir *os.Root, p string, info fs.FileInfo) (whole bool) {
 	return whole
 }
 
-// lookInto opens and lists a directory of the destination. If it may not be
-// read, it is made readable.
+// lookInto opens and lists a directory of the destination. It makes the directory
+// readable first if that is necessary.
 func (r *run) lookInto(dir *os.Root, p string, info fs.FileInfo) (root *os.Root, device uint64, names []string, err error) {
 	for range 2 {
 		if root, err = dir.OpenRoot(path.Base(p)); err == nil {
@@ -87,7 +88,7 @@ func (r *run) lookInto(dir *os.Root, p string, info fs.FileInfo) (root *os.Root,
 }
 
 // doomInside counts what is in a directory that a file or a link of the source
-// replaces. The directory has to go as a whole.
+// replaces. The error says why the directory cannot be deleted as a whole.
 func (r *run) doomInside(dir *os.Root, p string, info fs.FileInfo) error {
 	before, stuck := len(r.plan.doomed), len(r.plan.stuck)
 	whole := r.doom(dir, p, info)
@@ -113,8 +114,8 @@ func (r *run) tooManyDoomed() error {
 		p.doomedFiles, p.destFiles, r.m.opts.MaxDelete)
 }
 
-// deleteGone deletes the entries that the source does not have. An entry that
-// cannot be deleted does not keep the others.
+// deleteGone deletes the entries that the source does not have. If an entry cannot
+// be deleted, the others are deleted all the same.
 func (r *run) deleteGone(ctx context.Context) error {
 	var opened string
 	var bad []error

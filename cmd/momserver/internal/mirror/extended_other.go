@@ -4,6 +4,6 @@ package mirror
 
 import "os"
 
-// hasExtended returns false, because on this system extended attributes are not
-// looked for.
+// hasExtended returns false, because this program does not look for extended
+// attributes on this system.
 func hasExtended(*os.File) bool { return false }

@@ -11,7 +11,7 @@ import (
 // errInterrupted ends a run whose context is done.
 var errInterrupted error = interruption{}
 
-// interruption is a context.Canceled, so that the run counts as cancelled.
+// interruption counts as context.Canceled, so that the run counts as cancelled.
 type interruption struct{}
 
 func (interruption) Error() string        { return "interrupted: the mirroring was stopped" }

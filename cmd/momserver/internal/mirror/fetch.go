@@ -24,7 +24,8 @@ type arrival struct {
 	rec   record
 }
 
-// errVanished leaves an entry out: it is gone from the source. That is no error.
+// errVanished reports that an entry is gone from the source. The entry is left out,
+// which is no failure.
 var errVanished = errors.New("it vanished during the run")
 
 var (
@@ -33,11 +34,12 @@ var (
 	errChanged  = errors.New("it changed while it was read")
 )
 
-// attempts is how often a file is read that changes while it is read. The last
-// time, the bytes are taken that were read.
+// attempts is how many times a file is read if it changes while it is read. The
+// last time, the bytes that were read are mirrored all the same.
 const attempts = 4
 
-// fetch brings an entry to the spool. A directory or a link is only looked at.
+// fetch brings an entry to the spool. It only checks that a directory or a link is
+// still there.
 func (r *run) fetch(ctx context.Context, p *momserver.Package, e *entry) (arrival, error) {
 	if err := interrupted(ctx); err != nil {
 		return arrival{}, err
@@ -91,13 +93,14 @@ func (r *run) fetchFile(ctx context.Context, p *momserver.Package, e *entry, dir
 	}
 }
 
-// tick is longer than the steps of the clock for the times of files. A file
-// that has changed within a tick may change again without a new time. Then the
-// content that was read before would be taken for the whole file for ever.
+// tick is longer than the resolution of file times. A file that changed less than a
+// tick ago may change again and keep its time. If it were read before that, no
+// later run would notice the change.
 const tick = 20 * time.Millisecond
 
 // fetchOnce copies the file as it is now, with its mode and time. It reports
-// whether that is done; otherwise the file has changed meanwhile.
+// whether that is done. If not, the file has changed during the copy or just
+// before, and has to be read again.
 func (r *run) fetchOnce(ctx context.Context, p *momserver.Package, a *arrival, dir *os.Root, name string, last bool) (done bool, err error) {
 	a.size = 0
 	in, before, err := r.openEntry(a.entry, dir, name)
@@ -148,8 +151,8 @@ func (r *run) write(ctx context.Context, pool *os.Root, name string, in *os.File
 	return n, sum, err
 }
 
-// finish reads a file back that was written, and gives it its mode and time. The
-// file was closed before, because some file systems store it only then.
+// finish reads back a file that was written, and sets its mode and time. The file
+// was closed before, because some file systems store it only then.
 func (r *run) finish(ctx context.Context, pool *os.Root, a *arrival, sum digested) error {
 	f, err := pool.Open(a.name)
 	if err != nil {
@@ -199,7 +202,7 @@ func latest(info fs.FileInfo) time.Time {
 // digested is the digest of a file that was copied.
 type digested struct {
 	sum   uint64
-	holes bool // some zeros were left out
+	holes bool // some holes were left out
 }
 
 // copyData copies the bytes that the file has now, without its holes, and
@@ -214,7 +217,7 @@ func (r *run) copyData(ctx context.Context, out, in *os.File, info fs.FileInfo, 
 		if holes && (n == 0 || n == end) {
 			var start int64
 			if start, end, err = nextData(in, n, size); err != nil {
-				holes, end = false, size // without an answer the zeros are copied
+				holes, end = false, size // if holes cannot be found, their zeros are copied
 			} else if start > n {
 				moved(start - n)
 				n, done.holes = start, true
@@ -262,7 +265,8 @@ func (r *run) verify(ctx context.Context, f *os.File, size int64, want digested)
 	return nil
 }
 
-// digest reads the first n bytes of a file. With holes it does not read those.
+// digest returns the digest of the first size bytes of a file. If holes is set, it
+// skips the holes.
 func (r *run) digest(ctx context.Context, f *os.File, size int64, holes bool) (uint64, error) {
 	digest := r.newDigest()
 	buf, _ := r.buffers()
@@ -283,7 +287,7 @@ func (r *run) digest(ctx context.Context, f *os.File, size int64, holes bool) (u
 			}
 		}
 		part := buf[:min(int64(len(buf)), end-n)]
-		if _, err := f.ReadAt(part, n); err != nil && err != io.EOF { // the size tells of an early end
+		if _, err := f.ReadAt(part, n); err != nil && err != io.EOF { // a file that ends early is noticed by its size below
 			return 0, err
 		}
 		digest.add(part, n)
@@ -315,7 +319,7 @@ func (r *run) newDigest() *digest {
 	return d
 }
 
-// add adds bytes at an offset that is behind those that were added before.
+// add adds bytes at an offset after all bytes that were added before.
 func (d *digest) add(p []byte, at int64) {
 	for len(p) > 0 {
 		start := at - at%digestUnit
@@ -363,7 +367,8 @@ type spoolError struct{ err error }
 func (e *spoolError) Error() string { return plain(e.err).Error() }
 func (e *spoolError) Unwrap() error { return e.err }
 
-// roomFor adds to an error of the spool how much room is needed where.
+// roomFor adds to an error of the spool the directory and, if that is full, the
+// number of bytes that are needed there.
 func (r *run) roomFor(e *entry, err error) error {
 	var spool *spoolError
 	if !errors.As(err, &spool) {

@@ -11,8 +11,8 @@ const (
 	seekHole = 4
 )
 
-// nextData returns where the next bytes of the file are stored, from an offset
-// on. If only a hole follows, both are size.
+// nextData returns the start and the end of the next data in the file, from an
+// offset on. If only a hole follows, both are size.
 func nextData(f *os.File, from, size int64) (start, end int64, err error) {
 	start, err = f.Seek(from, seekData)
 	if errors.Is(err, syscall.ENXIO) {

@@ -5,8 +5,9 @@ import (
 	"syscall"
 )
 
-// identityOf returns what tells the file system of a directory from another one
-// that is mounted in its place, perhaps from the same device.
+// identityOf returns a number that identifies the file system of a directory.
+// Another one that is mounted in its place, perhaps from the same device, has
+// another number.
 func identityOf(dir *os.Root) uint64 {
 	f, err := dir.Open(".")
 	if err != nil {

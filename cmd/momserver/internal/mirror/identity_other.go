@@ -4,8 +4,8 @@ package mirror
 
 import "os"
 
-// identityOf returns what tells the file system of a directory from another one
-// that is mounted in its place.
+// identityOf returns a number that identifies the file system of a directory.
+// Another one that is mounted in its place has another number.
 func identityOf(dir *os.Root) uint64 {
 	info, err := dir.Stat(".")
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 )
 
 // The index is what a mirror remembers between its runs, in this process and in
-// a file in Options.State. Without it nothing is lost: the next run compares by
-// size, time and mode alone.
+// a file in Options.State. If it is missing, no file is lost; the next run compares
+// by size, time and mode alone.
 
 // record is what is remembered of an entry of the source.
 type record struct {
@@ -29,30 +29,30 @@ type kept struct {
 	got  attributes // zero if the destination keeps no such entry at all
 }
 
-// known reports whether the file was read before, so that it can be told from
-// another that has taken its place.
+// known reports whether the file was read before, so that another file in its place
+// is noticed.
 func (r record) known() bool { return r.changed != stamp{} }
 
-// keeps reports whether an entry of the destination has the mode and the time of
-// the entry, as far as the destination keeps them.
+// keeps reports whether info, of the destination, has the mode and the time of e,
+// as far as the destination keeps them.
 func (r record) keeps(e entry, info fs.FileInfo) bool {
 	want, got := wanted(e.info), attributesOf(info)
 	return want == got || r.kept != nil && *r.kept == kept{want, got}
 }
 
-// lacks reports whether the destination keeps no such entry.
+// lacks reports whether the destination cannot keep the entry, such as a link.
 func (r record) lacks(e entry) bool {
 	return r.kept != nil && r.kept.got == attributes{} && r.kept.want == wanted(e.info)
 }
 
-// place tells a directory from another that has taken its place.
+// place identifies a directory, so that another one in its place is noticed.
 type place struct{ device, inode uint64 }
 
 // index is not safe for concurrent use.
 type index struct {
 	records map[string]record
 	mounts  map[string]uint64 // as of the last run; see plan
-	boot    string            // the start of the system during which they were seen
+	boot    string            // the boot of the system during which mounts were recorded
 	told    told
 	place   place  // of the destination
 	changed bool   // since it was read or written
@@ -173,8 +173,8 @@ func (x *index) decode(b []byte) error {
 	return nil
 }
 
-// decoder reads the parts of an index. After a part that is cut off it returns
-// zeros.
+// decoder reads the parts of an index. After a part that is cut off, it returns
+// only zeros.
 type decoder struct {
 	b   []byte
 	bad bool
@@ -216,8 +216,9 @@ func (d *decoder) attributes() attributes {
 	return attributes{fs.FileMode(d.number()), d.stamp()}
 }
 
-// settleIn tells the index in which directory the destination is. In another one
-// than before, links and such are tried again that the file system did not keep.
+// settleIn records in the index which directory the destination is. If it is
+// another directory than before, the links that the file system did not keep are
+// tried again.
 func (x *index) settleIn(at place) {
 	if x.place == at {
 		return
@@ -232,8 +233,8 @@ func (x *index) settleIn(at place) {
 
 func (m *Mirror) indexFile() string { return filepath.Join(m.opts.State, m.id.String()+".index") }
 
-// readIndex reads the index, once in the life of the process. One that cannot be
-// read is as good as none.
+// readIndex reads the index, once in the life of the process. An index that cannot
+// be read counts as empty.
 func (m *Mirror) readIndex() {
 	if m.index.records != nil {
 		return
@@ -261,7 +262,8 @@ func (m *Mirror) readIndex() {
 	m.index = x
 }
 
-// writeIndex writes the index aside and renames it, if it has changed.
+// writeIndex writes the index to a temporary file and renames that, if the index
+// has changed.
 func (r *run) writeIndex() {
 	m := r.m
 	if !m.index.changed || m.opts.State == "" || m.opts.DryRun != nil {
@@ -292,8 +294,7 @@ func (r *run) writeIndex() {
 	m.index.changed = false
 }
 
-// bootID returns what tells this start of the system from others, or "" if the
-// system does not say.
+// bootID returns an identifier of this boot of the system, or "" if there is none.
 func bootID() string {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return string(bytes.TrimSpace(id))

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// limiter spreads bytes over time.
+// limiter bounds the rate at which bytes move.
 type limiter struct {
 	perSecond int64 // 0 for no limit
 	next      time.Time

@@ -12,9 +12,10 @@ import (
 )
 
 // lockDir locks a directory, by a file in it, until the result is closed or the
-// process ends. It locks nothing on a system or a file system without locks,
-// where only the operator can keep other runs off the destination, nor if no
-// file can be created in the directory, where no run can work.
+// process ends. If the system or the file system has no locks, lockDir locks
+// nothing, and only the operator can keep other runs off the destination. It locks
+// nothing either if no file can be created in the directory, because no run can
+// work there.
 func lockDir(dir *os.Root) (io.Closer, error) {
 	lock, err := flock.Take(dir, lockName)
 	var held *flock.Held
@@ -29,8 +30,8 @@ func lockDir(dir *os.Root) (io.Closer, error) {
 	return lock, nil
 }
 
-// heldBy reports whether a run holds the lock of a directory, and who it is, as
-// in " (momserver, process 7)".
+// heldBy reports whether a run holds the lock of a directory, and returns the
+// holder, as in " (momserver, process 7)".
 func heldBy(dir *os.Root) (by string, held bool) {
 	var h *flock.Held
 	if errors.As(flock.Peek(dir, lockName), &h) {

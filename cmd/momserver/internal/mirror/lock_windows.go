@@ -37,8 +37,8 @@ func lockDir(dir *os.Root) (io.Closer, error) {
 	return nil, err
 }
 
-// heldBy reports whether a run holds the lock of a directory: the file exists
-// only as long as the lock.
+// heldBy reports whether a run holds the lock of a directory. The file exists only
+// as long as the lock.
 func heldBy(dir *os.Root) (by string, held bool) {
 	_, err := dir.Lstat(lockName)
 	return "", err == nil

@@ -1,39 +1,40 @@
 // Package mirror mirrors one directory to another through the nine states of a
 // MoM job. It compares both, transfers changed files in packages to a spool at the
-// destination, imports them from there, and deletes entries that are gone, if
-// Options say so. Only momserver uses it.
+// destination, imports them from there, and deletes entries that are gone if
+// Options.Delete is set. Only momserver uses it.
 //
 // # Whole files
 //
 // A file is written in the spool, read back and compared, given its mode and time,
-// and renamed into place. So the destination has only whole files at any moment,
-// old or new, even if the process is killed. All access is by an os.Root, so that
-// no link leads outside. Only one run at a time works on a destination, on a
-// directory in it, or on one that it is in.
+// and renamed into place. So at any moment the destination has only whole files,
+// old or new, even if the process is killed. All access goes through an os.Root, so
+// that no link leads outside. Only one run at a time works on a destination, on a
+// directory in it, or on a directory that contains it.
 //
 // # What is mirrored
 //
 // The package mirrors regular files, directories and symbolic links (as links,
-// never followed), with permissions and modification times, and leaves holes in
-// files. It does not mirror owners, hard links as such, extended attributes, the
-// times of links, nor the mode and time of the destination itself. It mirrors
-// setuid and setgid bits only of files that the user of this process owns, because
-// otherwise another user's file would get the rights of this user. Sockets, devices
-// and the like are skipped with a warning. If the file system of the destination
-// does not keep a mode, a time or a link, that is said once and remembered.
+// never followed), with permissions and modification times. On Linux it keeps the
+// holes in files. It does not mirror owners, hard links as such, extended
+// attributes, the times of links, nor the mode and time of the destination itself.
+// It mirrors setuid and setgid bits only of files that have the user and the group
+// of this process, because otherwise another user's file would get the rights of
+// this user. It skips sockets, devices and other special files with a warning. If
+// the file system of the destination does not keep a mode, a time or a link, a run
+// warns of that once, and the package remembers it.
 //
 // # What counts as unchanged
 //
-// A file counts as unchanged if its size, time and mode are the same, and if it is
-// the same file as in the run before: the same inode, with the same time of its
-// last change. Otherwise its content is compared. Nothing is synced to the disk:
-// after a crash of the machine, the content of the destination depends on its file
-// system.
+// A file counts as unchanged if its size, time and mode are the same as at the
+// destination. If an earlier run has read it, and its inode or the time of its last
+// change is another one since, its content is compared as well. Nothing is synced
+// to the disk. After a crash of the machine, the content of the destination depends
+// on its file system.
 //
 // # Absence
 //
-// What is missing in the source is deleted only if the source is likely to be all
-// there: see Options.Delete and Options.MaxDelete.
+// An entry that is missing in the source is deleted only if the source is likely to
+// be complete. See Options.Delete and Options.MaxDelete.
 package mirror
 
 import (
@@ -59,26 +60,27 @@ type Options struct {
 	ContinueOnError bool  // go on after entries and packages that fail
 
 	// Delete deletes entries at the destination that the source does not have. A
-	// run fails and deletes nothing if the source is empty, or if it or a directory
-	// in it is on another device than in the run before.
+	// run fails and deletes nothing if the source is empty, or if the source or a
+	// directory in it is on another device than in the run before.
 	Delete bool
 
-	// MaxDelete decides whether so many of the files at the destination may be
-	// deleted. Otherwise the run deletes nothing and fails. Nil allows all.
+	// MaxDelete decides whether a run may delete this number of the files at the
+	// destination. If not, the run deletes nothing and fails. Nil allows any
+	// number.
 	MaxDelete interface {
 		Allows(deletions, files int) bool
 		String() string
 	}
 
-	// Exclude reports whether an entry is neither mirrored nor deleted. What is in
-	// an excluded directory is not asked about. Nil excludes nothing.
+	// Exclude reports whether an entry is neither mirrored nor deleted. Exclude is
+	// not called for what is in an excluded directory. Nil excludes nothing.
 	Exclude func(path string, dir bool) bool
 
 	Checksum   bool          // compare the content of all files
 	DryRun     io.Writer     // only write what a run would do, a line for each entry; nil mirrors
 	Spool      string        // the directory in which packages arrive; "" for the destination
 	State      string        // a directory for what is remembered between processes; "" for none
-	ReportIdle time.Duration // publish runs that find nothing to do only so often; 0 for each
+	ReportIdle time.Duration // the time between published runs that find nothing to do; 0 publishes each
 	Log        *slog.Logger  // nil for none
 }
 
@@ -95,16 +97,16 @@ type Mirror struct {
 
 	last      time.Time // the end of the last run without errors
 	index     index
-	unwritten bool   // it could not be written, which was logged
-	seen      bool   // the destination was there
-	device    uint64 // on which it was
-	system    uint64 // what tells the file system of the destination from others
+	unwritten bool   // the index could not be written, which was logged
+	seen      bool   // an earlier run has opened the destination
+	device    uint64 // of the destination, when it was seen
+	system    uint64 // identifies the file system of the destination, when it was seen
 	reported  time.Time
-	idle      int             // checks since then that found nothing to do
+	idle      int             // checks since reported that found nothing to do
 	told      map[string]bool // the warnings and errors of the last run, which are not logged again
 }
 
-// Result is the result of a run, or of a dry run what a run would do.
+// Result is what a run has done or, after a dry run, what a run would do.
 type Result struct {
 	Packages int   // packages imported
 	Failed   int   // packages of which nothing could be imported
@@ -150,8 +152,8 @@ func New(srv *momserver.Server, src, dst string, opts Options) (*Mirror, error) 
 	return m, err
 }
 
-// resolve follows the links of the source's path, which may lead elsewhere than
-// before.
+// resolve returns the directory to which the path of the source leads. Its links
+// may lead elsewhere than in the run before.
 func (m *Mirror) resolve() (dir string, err error) {
 	source, err := paths.Resolve(m.src)
 	if err != nil {
@@ -180,9 +182,9 @@ func within(dir, path string) (string, bool) {
 	return filepath.ToSlash(rel), true
 }
 
-// Overlaps reports whether the two have the same destination, or one
-// destination is inside the other, so that each would replace or delete files
-// of the other.
+// Overlaps reports whether m and other have the same destination, or one
+// destination is inside the other, so that each would replace or delete files of
+// the other.
 func (m *Mirror) Overlaps(other *Mirror) bool {
 	_, inside := within(m.dst, other.dst)
 	_, around := within(other.dst, m.dst)
@@ -206,7 +208,7 @@ func (m *Mirror) Source() string { return m.src }
 // Destination returns the absolute path of the destination.
 func (m *Mirror) Destination() string { return m.dst }
 
-// Name returns the name of the job, as "site to staging".
+// Name returns the name of the job, such as "site to staging".
 func (m *Mirror) Name() string { return m.name }
 
 // JobID returns the ID of the job, which depends only on the paths of the source

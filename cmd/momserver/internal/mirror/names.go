@@ -13,8 +13,8 @@ import (
 )
 
 // A file system may ignore the case of names, or store them in another Unicode
-// form. Then an entry can be found by a name that the listing of its directory
-// does not have: it is stored under another spelling.
+// form. Then an entry can be found under a name that the listing of its directory
+// does not have, because the entry is stored under another spelling.
 
 // destDir is a directory of the destination that is being compared.
 type destDir struct {
@@ -25,13 +25,13 @@ type destDir struct {
 	names   []string          // of its entries, sorted
 	infos   []fs.FileInfo     // of the names; nil for one that cannot be looked at
 	known   []string          // names that the source has in this directory, sorted
-	spelled []string          // those of names under which entries of the source are stored that have another spelling
-	claimed map[string]string // of these, the names of other entries of the source, and the paths that have them
+	spelled []string          // of names, those of entries that the source spells differently
+	claimed map[string]string // of spelled, the names that other entries of the source have too; each with the path of the entry that is stored under it
 }
 
 // look opens the directory of a listing at the destination. It returns nil if
-// there is none, or if it cannot be read. In the second case each entry reports
-// the reason when it is placed.
+// there is none, or if it cannot be read. In the second case the reason is reported
+// when an entry is placed there.
 func (r *run) look(l listing) (*destDir, error) {
 	d := &destDir{r: r, dir: l.dir}
 	if r.dest.top == nil || l.dir != "." && (r.plan.absent[l.dir] || r.plan.absent[path.Dir(l.dir)]) {
@@ -125,7 +125,7 @@ func (d *destDir) find(p string) (fs.FileInfo, error) {
 		if other < name {
 			return nil, sameName(path.Join(d.dir, other))
 		}
-		// The first one in order has the place, however it is spelled now.
+		// The first of the two names gets the place, whichever is stored there now.
 		if d.claimed == nil {
 			d.claimed = make(map[string]string)
 		}
@@ -173,9 +173,9 @@ func (r *run) respell(ctx context.Context) error {
 	return nil
 }
 
-// taken returns an error if the entry of the path in dir is stored under another
-// spelling, so that it is another entry of the source. It is called if the plan
-// found no entry at the path.
+// taken returns an error if dir has the entry at the path under another spelling,
+// so that it belongs to another entry of the source. It is called if the plan found
+// no entry at the path.
 func (r *run) taken(dir *os.Root, p string) error {
 	name := path.Base(p)
 	_, names, err := readDir(dir)
@@ -189,7 +189,7 @@ func (r *run) taken(dir *os.Root, p string) error {
 		}
 	}
 	if found {
-		return nil // what it replaces, or another program has made it meanwhile
+		return nil // the entry that is to be replaced, or one that another program has just made
 	}
 	info, err := dir.Lstat(name)
 	if err != nil {
@@ -203,7 +203,7 @@ func (r *run) taken(dir *os.Root, p string) error {
 	return nil
 }
 
-// knows reports whether the source has an entry of the name in the directory.
+// knows reports whether the source has an entry with the name in the directory.
 func (d *destDir) knows(name string) bool {
 	_, found := slices.BinarySearch(d.known, name)
 	return found

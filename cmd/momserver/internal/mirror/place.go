@@ -13,7 +13,7 @@ import (
 
 func fromSlash(p string) string { return filepath.FromSlash(p) }
 
-// place puts an entry that has arrived in place.
+// place moves an entry from the spool to its place.
 func (r *run) place(ctx context.Context, a *arrival) error {
 	e := a.entry
 	if e.info.IsDir() {
@@ -84,8 +84,8 @@ func (r *run) aside(ctx context.Context, a *arrival) (string, error) {
 }
 
 // replace renames an entry from the spool into place. It replaces a directory
-// that is empty, or any directory with Delete. If the entry then cannot be
-// renamed, the directory comes back whole.
+// only if that is empty or Options.Delete is set. If the entry then cannot be
+// renamed, replace puts the whole directory back.
 func (r *run) replace(aside string, dir *os.Root, name string, e *entry) error {
 	info, err := dir.Lstat(name)
 	switch {
@@ -122,7 +122,7 @@ func (r *run) replace(aside string, dir *os.Root, name string, e *entry) error {
 	return r.removeAll(gone)
 }
 
-// readDirAt returns the names in a directory in dir.
+// readDirAt returns the device of a directory in dir, and the names in it.
 func readDirAt(dir *os.Root, name string) (device uint64, names []string, err error) {
 	root, err := dir.OpenRoot(name)
 	if err != nil {
@@ -133,8 +133,8 @@ func readDirAt(dir *os.Root, name string) (device uint64, names []string, err er
 }
 
 // makeDir makes a directory and its parents, in place of files and links, and
-// makes it writable. Its mode and time are set at the end. Until then only this
-// process may use a new directory.
+// makes it writable. Its mode and time are set at the end. Until then only the user
+// of this process may use a new directory.
 func (r *run) makeDir(p string) error {
 	if p == "." || r.ready[p] {
 		return nil

@@ -6,8 +6,8 @@ import (
 )
 
 // respellIn renames an entry of a directory to another spelling of its name. The
-// standard library would refuse that for a directory if the file system does not
-// number its files, so that both names seem to be those of two directories.
+// standard library would refuse that for a directory on a file system that does not
+// number its files, because the two names would seem to belong to two directories.
 func respellIn(dir *os.Root, from, to string) error {
 	f, err := dir.Open(".")
 	if err != nil {

@@ -31,23 +31,23 @@ type run struct {
 	srcInfo  fs.FileInfo // of the top of the source
 	inside   string      // the path of the destination in the source; "" if it is elsewhere
 	above    uint64      // the device of the directory that the source is in
-	mounted  bool        // the source is on another one
+	mounted  bool        // the source is on another device than above
 	listings <-chan listing
 	stop     func() // ends the scan
 
 	plan    plan
 	packed  int64 // bytes in the last package of the plan
-	checked int   // files
-	unmoved int   // of them that need not be moved
-	tooMany error // why nothing is deleted
+	checked int   // files that were compared
+	unmoved int   // of the compared files, those that need not be moved
+	tooMany error // why nothing is deleted; nil if deleting is allowed
 
 	dest      directories // without a top until the destination exists
 	lock      io.Closer   // on dest; nil before the run works on it
 	spool     spool
-	ready     map[string]bool   // directories of the destination that are there and writable
-	placed    map[string]string // paths that are there now, by their lower case
+	ready     map[string]bool   // directories of the destination that exist and are writable
+	placed    map[string]string // paths that this run has put in place, by their lower case
 	barred    map[string]error  // directories of the source that cannot be mirrored
-	unsettled []error           // of directories whose mode or time cannot be set
+	unsettled []error           // errors of directories whose mode or time cannot be set
 	settled   bool
 	told      map[string]bool
 }
@@ -75,9 +75,9 @@ func (m *Mirror) newRun() *run {
 // Run mirrors once. The error says why the run ended early. If the run went on
 // after errors, the error is nil and the Result is not Clean.
 //
-// A run that finds nothing to do is published only if it is the first one, if the
-// one before failed, or if the last one that was published is Options.ReportIdle
-// ago.
+// A run that finds nothing to do is published only if it is the first run, if the
+// run before had an error, if there is something new to warn of, or if the last
+// published run was Options.ReportIdle ago.
 func (m *Mirror) Run(ctx context.Context) (Result, error) {
 	r := m.newRun()
 	defer r.close()
@@ -160,7 +160,7 @@ func (r *run) lookAtDest() error {
 	info, err := os.Stat(r.m.dst)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && r.m.seen:
-		return &itemError{r.m.dst, errors.New("the destination is gone: is a disk missing? Nothing is mirrored; start momserver again to make it anew")}
+		return &itemError{r.m.dst, errors.New("the destination is gone: is a disk missing? Nothing is mirrored; start momserver again to create it again")}
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := os.Stat(filepath.Dir(r.m.dst)); err != nil {
 			return &itemError{r.m.dst, fmt.Errorf("the directory that it is in does not exist: is a disk missing? If not, make it: mkdir -p %s", filepath.Dir(r.m.dst))}
@@ -178,8 +178,8 @@ func (r *run) lookAtDest() error {
 	return nil
 }
 
-// check compares without a published run, until it finds something to do or to
-// report. It reports whether there was nothing.
+// check compares without publishing a run, until it finds something to do or to
+// report. It returns true if there is nothing.
 func (r *run) check(ctx context.Context) (idle bool, err error) {
 	done, err := r.compare(ctx, func() bool { return !r.plan.nothing() || r.hasNews() })
 	if err != nil || !done || !r.plan.nothing() || r.hasNews() || r.absence() != nil {
@@ -200,7 +200,8 @@ func (r *run) check(ctx context.Context) (idle bool, err error) {
 }
 
 // compare compares the source with the destination, until stop returns true. It
-// reports whether it has come to the end. It can be called again.
+// reports whether everything has been compared. Another call goes on where this one
+// stopped.
 func (r *run) compare(ctx context.Context, stop func() bool) (done bool, err error) {
 	for !stop() {
 		l, ok := <-r.listings
@@ -217,7 +218,7 @@ func (r *run) compare(ctx context.Context, stop func() bool) (done bool, err err
 	return false, nil
 }
 
-// count counts files that are compared, and those that need not be moved.
+// count counts files that were compared, and those of them that need not be moved.
 func (r *run) count(checked, same int) {
 	r.checked += checked
 	r.unmoved += same
@@ -225,8 +226,8 @@ func (r *run) count(checked, same int) {
 	r.job.Skipped(same)
 }
 
-// hasNews reports whether an entry is left out of which the last run has not
-// warned.
+// hasNews reports whether the run leaves out an entry that the last run did not
+// warn of.
 func (r *run) hasNews() bool {
 	for _, e := range r.plan.skipped {
 		if !r.m.told[e.Error()] {
@@ -236,7 +237,7 @@ func (r *run) hasNews() bool {
 	return false
 }
 
-// mirror does the work of a run that is published.
+// mirror does the work of a published run.
 func (r *run) mirror(ctx context.Context) error {
 	if _, err := r.compare(ctx, func() bool { return false }); err != nil {
 		return err
@@ -301,8 +302,8 @@ func (r *run) clean(ctx context.Context) error {
 	case r.tooMany != nil:
 		return r.tooMany
 	case !r.result.Clean() && len(r.plan.doomed)+len(r.plan.stuck) > 0:
-		// An entry that is gone from the source may be one that was not
-		// mirrored, under its old name.
+		// An entry that was not mirrored may have been renamed, and the destination
+		// has it only under its old name.
 		r.warn("", "nothing is deleted, because not everything was mirrored")
 		return nil
 	}
@@ -321,7 +322,7 @@ func (r *run) tellIdle() {
 	r.m.idle = 0
 }
 
-// tellPlan writes what a run would do.
+// tellPlan writes what a run would do, for a dry run.
 func (r *run) tellPlan() error {
 	out := r.m.opts.DryRun
 	for _, s := range r.plan.renames {
@@ -365,7 +366,7 @@ func (r *run) say(what, p string, dir bool) {
 	fmt.Fprintln(r.m.opts.DryRun, what, p)
 }
 
-// remember keeps what the run has seen of the source for the next run.
+// remember keeps for the next run what this run has seen of the source.
 func (r *run) remember() {
 	x := &r.m.index
 	x.forget()
@@ -374,8 +375,8 @@ func (r *run) remember() {
 	}
 }
 
-// bad adds an entry that is not mirrored to the log, so that the run completes
-// with errors.
+// bad adds the error of an entry that is not mirrored to the log of the run, so
+// that the run completes with errors.
 func (r *run) bad(err error) {
 	r.result.Skipped++
 	item, why := itemOf(err)
@@ -393,8 +394,8 @@ func (r *run) warn(item, message string) {
 // again in the next run.
 const maxTold = 10_000
 
-// tell logs a message for the operator. The message of the run before is logged
-// at level debug.
+// tell logs a message for the operator. A message that the run before has logged as
+// well is logged at level debug.
 func (r *run) tell(item, message string, failed bool) {
 	log := r.m.log.Warn
 	if failed {

@@ -29,9 +29,9 @@ type listing struct {
 	dir     string
 	device  uint64
 	parent  uint64 // the device of the directory above
-	system  uint64 // what tells the file system from others, if the device is not that of the directory above, or the directory is the source
+	system  uint64 // identifies the file system; set only for the source, and for a directory on another device than the one above
 	entries []entry
-	skipped []*itemError // neither files, directories nor links
+	skipped []*itemError // entries that are neither files, directories nor links
 	left    []string     // other names that are neither mirrored nor deleted
 	err     error        // why the directory cannot be read
 }
@@ -111,7 +111,7 @@ func (s *scanner) list(dir string, parent uint64) listing {
 	for i, name := range names {
 		p := path.Join(dir, name)
 		if p == s.without || isSpool(name) || name == lostFound && l.device != parent {
-			l.left = append(l.left, name) // a spool is of this destination, or of one inside the source
+			l.left = append(l.left, name) // the spool may belong to this destination, or to one inside the source
 			continue
 		}
 		if infos[i] != nil && s.dest != nil && os.SameFile(infos[i], s.dest) {
@@ -151,7 +151,7 @@ func openDir(top *os.Root, dir string) (*os.Root, error) {
 	return top.OpenRoot(filepath.FromSlash(dir))
 }
 
-// readDir returns the device of a directory, and its sorted names.
+// readDir returns the device of a directory, and the sorted names of its entries.
 func readDir(dir *os.Root) (device uint64, names []string, err error) {
 	f, err := dir.Open(".")
 	if err != nil {
@@ -205,7 +205,7 @@ func gone(root *os.Root, p string, err error) bool {
 }
 
 // directories opens entries below top. It keeps the directory of the last entry
-// open, because the next one is mostly in the same directory.
+// open, because the next entry is usually in the same directory.
 type directories struct {
 	top  *os.Root
 	dir  string
@@ -222,7 +222,7 @@ func (d *directories) of(p string) (*os.Root, string, error) {
 	}
 	if d.root == nil || d.dir != dir {
 		from, rest := d.top, dir
-		if below, is := strings.CutPrefix(dir, d.dir+"/"); is && d.root != nil { // not all the way again
+		if below, is := strings.CutPrefix(dir, d.dir+"/"); is && d.root != nil { // from the directory that is open, not from the top again
 			from, rest = d.root, below
 		}
 		root, err := openDir(from, rest)

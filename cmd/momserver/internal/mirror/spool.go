@@ -18,8 +18,8 @@ import (
 // This file has the spool, in which packages arrive, and the lock of the
 // destination.
 
-// spoolPrefix is the beginning of the names that a mirror gives to what it keeps
-// in a destination for itself.
+// spoolPrefix begins the names of the files and directories that a mirror keeps in
+// a destination for itself.
 const spoolPrefix = ".momspool-"
 
 // lockName is the name of the file in a destination that locks it.
@@ -35,8 +35,8 @@ func isSpool(name string) bool {
 	return ok && len(id) == 36 && uuid.Validate(id) == nil
 }
 
-// isStale reports whether the name is that of a spool that a killed run has left,
-// if no run has the lock.
+// isStale reports whether the name is that of a spool. If no run has the lock, a
+// killed run has left it.
 func isStale(name string) bool { return isSpool(name) && name != lockName }
 
 // errTaken reports that another run, perhaps of another process, works on the
@@ -49,8 +49,8 @@ type spool struct {
 	path   string   // for messages
 	root   *os.Root // where files arrive
 	here   *os.Root // the directory in the destination; the same as root without -spool
-	inDest string   // its name there
-	count  int      // of the names that were used
+	inDest string   // the name of here in the destination
+	count  int      // number of names that were used
 	away   *os.Root // the directory of -spool
 }
 
@@ -74,7 +74,7 @@ func (s *spool) clear() {
 	}
 }
 
-// openSpool makes the destination and a spool.
+// openSpool makes the spool, and the destination if it does not exist.
 func (r *run) openSpool() error {
 	if r.spool.root != nil {
 		return nil
@@ -100,7 +100,7 @@ func (r *run) openSpool() error {
 	}
 	s.path = filepath.Join(r.m.opts.Spool, s.inDest)
 	if s.away, err = os.OpenRoot(r.m.opts.Spool); err == nil {
-		s.away.RemoveAll(s.inDest) // of a run that was killed
+		s.away.RemoveAll(s.inDest) // a killed run may have left it
 		if err = s.away.Mkdir(s.inDest, 0o700); err == nil {
 			s.root, err = s.away.OpenRoot(s.inDest)
 		}
@@ -125,8 +125,8 @@ func (r *run) closeSpool() {
 	r.spool = spool{}
 }
 
-// makeDest makes the destination if it does not exist. It is open to no more
-// users than the source is.
+// makeDest makes the destination if it does not exist. No more users may use the
+// new directory than the source.
 func (r *run) makeDest() error {
 	if r.dest.top != nil {
 		return nil
@@ -220,8 +220,8 @@ func (r *run) freeAbove() error {
 }
 
 // freeBelow returns an error if another run works on a directory in the
-// destination. It looks when this run has its own lock, so that of two runs that
-// begin at once at least one sees the other.
+// destination. This run takes its own lock first, so that of two runs that begin at
+// once at least one sees the other.
 func (r *run) freeBelow() error {
 	for _, e := range r.plan.dirs {
 		if r.plan.absent[e.path] { // a link may be in its place
@@ -245,7 +245,7 @@ func (r *run) freeBelow() error {
 }
 
 // freeDir returns an error if a run works on the directory, which it closes. A
-// directory that cannot be opened is none of this program's.
+// directory that cannot be opened counts as free.
 func freeDir(dir *os.Root, err error) error {
 	if err != nil {
 		return nil

@@ -4,8 +4,7 @@ package mirror
 
 import "io/fs"
 
-// This system has no setuid bits, and its files are not numbered in what
-// fs.FileInfo holds.
+// This system has no setuid bits, and fs.FileInfo has no numbers of files here.
 
 func ownerRuns(fs.FileInfo) bool       { return true }
 func deviceOf(fs.FileInfo) uint64      { return 0 }

@@ -9,8 +9,8 @@ import (
 )
 
 // setTime sets the modification time of an open file or directory. The standard
-// library counts nanoseconds in 64 bits, which hold the years 1678 to 2262 only.
-// The system counts seconds apart.
+// library counts nanoseconds in 64 bits, which hold only the years 1678 to 2262.
+// The system call takes the seconds and the nanoseconds separately.
 func setTime(f *os.File, t stamp) error {
 	times := [2]syscall.Timespec{{Sec: t.sec, Nsec: t.nsec}, {Sec: t.sec, Nsec: t.nsec}}
 	raw, err := f.SyscallConn()

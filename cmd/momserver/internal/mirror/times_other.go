@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// setTime sets the modification time of an open file or directory. It leaves
-// times as they are that the standard library cannot set.
+// setTime sets the modification time of an open file or directory. It does nothing
+// if the standard library cannot set the time.
 func setTime(f *os.File, t stamp) error {
 	when := t.time()
 	if when.Before(time.Unix(0, -1<<63)) || when.After(time.Unix(0, 1<<63-1)) {

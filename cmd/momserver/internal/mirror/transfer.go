@@ -21,8 +21,8 @@ func (r *run) packages(ctx context.Context) error {
 
 // move transfers and imports one package, through its states. An entry that
 // cannot be mirrored does not keep the others from being imported. The package
-// fails if nothing of it can be imported. move returns an error if the run does
-// not go on.
+// fails if nothing of it can be imported. move returns an error if the run has to
+// end.
 func (r *run) move(ctx context.Context, number int, b batch) error {
 	good, bad := b.whole()
 	if len(good) == 0 {
@@ -49,7 +49,7 @@ func (r *run) move(ctx context.Context, number int, b batch) error {
 	case failed && r.m.opts.ContinueOnError:
 		r.result.Failed++
 		item, why := itemOf(bad[0])
-		r.tell(item, why.Error(), true) // which the event of the package has, too
+		r.tell(item, why.Error(), true) // the event of the package has this error as well
 		return r.report(bad[1:])
 	case failed:
 		r.result.Failed++
@@ -70,13 +70,13 @@ func (r *run) carry(ctx context.Context, p *momserver.Package, b batch) (bad []e
 	files, bytes := 0, int64(0)
 	for i := range b {
 		a, err := r.fetch(ctx, p, &b[i])
-		bytes += a.size // also if it failed on its way
+		bytes += a.size // even of a file that failed half-way
 		switch {
 		case errors.Is(err, errInterrupted):
 			return nil, err
 		case errors.Is(err, errVanished):
 			r.warn(b[i].path, err.Error())
-		case errors.Is(err, errReplaced): // which the next run sees
+		case errors.Is(err, errReplaced): // the next run finds what has taken the entry's place
 			r.bad(about(b[i].path, err))
 		case err != nil:
 			bad = append(bad, about(b[i].path, err))
@@ -113,8 +113,8 @@ func (r *run) carry(ctx context.Context, p *momserver.Package, b batch) (bad []e
 	return bad, nil
 }
 
-// report adds entries that are not mirrored to the log. It returns the first
-// error if the run does not go on past errors.
+// report adds the errors of entries that are not mirrored to the log. Without
+// ContinueOnError it returns the first error instead, which ends the run.
 func (r *run) report(bad []error) error {
 	if len(bad) == 0 {
 		return nil

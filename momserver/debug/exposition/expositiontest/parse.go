@@ -1,5 +1,6 @@
 // Package expositiontest has a strict reader of the Prometheus text format, for the
-// tests of this module: what it takes, every scraper takes. Nothing in it is promised.
+// tests of this module. Every scraper takes a page that the reader takes. Nothing
+// in it is promised.
 package expositiontest
 
 import (
@@ -27,9 +28,10 @@ var (
 	sampleLine = regexp.MustCompile(`^([^{ ]+)(?:\{(.+)\})? ([^ ]+)$`)
 )
 
-// Parse reads a page of metrics: each has HELP and TYPE, in this order
-// and once, and all its samples behind them; no sample comes twice; counters
-// are named _total and no value is out of its range; histograms add up.
+// Parse reads a page of metrics. It returns an error unless each metric has HELP
+// and TYPE once, in this order, and all its samples follow them; no sample comes
+// twice; counters, and nothing else, are named _total; no value is out of range;
+// and histograms add up.
 func Parse(text string) (map[string]*Metric, error) {
 	if !strings.HasSuffix(text, "\n") {
 		return nil, fmt.Errorf("the last line does not end")
@@ -108,7 +110,7 @@ func (m *Metric) read(family, line string) error {
 	return nil
 }
 
-// readLabels reads what stands in the braces.
+// readLabels reads the labels between the braces.
 func readLabels(text string) (map[string]string, error) {
 	labels := make(map[string]string)
 	for text != "" {
@@ -125,7 +127,7 @@ func readLabels(text string) (map[string]string, error) {
 	return labels, nil
 }
 
-// check holds a whole family against its kind.
+// check checks a whole family by the rules of its kind.
 func (m *Metric) check(name string) error {
 	if m.Kind == "" || len(m.Samples) == 0 {
 		return fmt.Errorf("kind %q, %d samples", m.Kind, len(m.Samples))
@@ -144,8 +146,8 @@ func (m *Metric) check(name string) error {
 	return nil
 }
 
-// checkHistogram holds the buckets to be cumulative, up to +Inf, and that to be
-// the count.
+// checkHistogram checks that the buckets are cumulative, that the last one is +Inf,
+// and that its value is the count.
 func (m *Metric) checkHistogram(name string) error {
 	bound, last, n := math.Inf(-1), 0.0, 0
 	for _, key := range m.order {

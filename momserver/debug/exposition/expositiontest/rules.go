@@ -21,7 +21,7 @@ type Scrapes struct {
 	Pages    []string
 }
 
-// Alerts are the alerts of one name that fire at a time.
+// Alerts are the alerts of one name that fire at one moment.
 type Alerts struct {
 	At   time.Duration // since the start
 	Name string
@@ -34,9 +34,9 @@ type Alert struct {
 	Summary string
 }
 
-// TestRules tests a file of rules with the pages: by promtool, or if that is not
-// installed, only that the pages have all metrics that begin with the prefix in the
-// file.
+// TestRules tests a file of rules with the pages. It checks that the pages have all
+// metrics in the file that begin with the prefix. If promtool is installed, it also
+// checks with that which alerts fire.
 func TestRules(t *testing.T, rules, prefix string, scrapes Scrapes, alerts []Alerts) {
 	t.Helper()
 	series := scrapes.series(t)
@@ -88,7 +88,7 @@ func (s *Scrapes) series(t *testing.T) map[string][]string {
 			}
 		}
 	}
-	for _, values := range series { // a series that a page has no more has ended
+	for _, values := range series { // a series that is missing from a page has ended
 		for i := len(values) - 1; i > 0; i-- {
 			if values[i] == "_" && values[i-1] != "_" {
 				values[i] = "stale"
@@ -98,7 +98,7 @@ func (s *Scrapes) series(t *testing.T) map[string][]string {
 	return series
 }
 
-// testFile returns the file with the test.
+// testFile returns the content of the test file for promtool.
 func testFile(rules string, interval time.Duration, series map[string][]string, alerts []Alerts) []byte {
 	type object = map[string]any
 	var input, want []object
