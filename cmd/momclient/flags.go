@@ -120,7 +120,8 @@ func parseFlags(args []string) (*config, error) {
 	return c, c.check()
 }
 
-// check refuses values and combinations that no flag refuses by itself.
+// check refuses values that the flags accept and that make no sense, alone or
+// together.
 func (c *config) check() error {
 	if err := c.checkOutput(); err != nil {
 		return err

@@ -94,8 +94,8 @@ func (c *notifyConfig) setStalled(text string) error {
 	return nil
 }
 
-// check refuses combinations that no flag refuses by itself. oneJob says that -job
-// selects one job.
+// check refuses combinations of flags, each of which is right alone. oneJob reports
+// whether -job selects one job.
 func (c *notifyConfig) check(oneJob bool) error {
 	for _, f := range []struct {
 		name  string

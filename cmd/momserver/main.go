@@ -220,6 +220,8 @@ func (c *config) runOnce(ctx context.Context, m *mirror.Mirror, log *slog.Logger
 	log = log.With("job", m.Name(), "packages", r.Packages, "files", r.Files, "bytes", r.Bytes, "deleted", r.Deleted)
 	switch {
 	case r.Silent: // also if it was interrupted
+	case errors.Is(err, context.Canceled):
+		log.Warn("mirroring was interrupted")
 	case err != nil:
 		log.Error("mirroring failed", "error", err)
 	case !r.Clean():

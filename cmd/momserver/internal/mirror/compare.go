@@ -32,11 +32,12 @@ type plan struct {
 	absent  map[string]bool   // directories of the source that the destination does not have
 	renames []respelling
 	batches []batch
-	files   int          // to be mirrored
-	bytes   int64        // of these files
-	doomed  []doomed     // contents before their directories
-	stuck   []error      // of what cannot be deleted
-	skipped []*itemError // entries that are left out without an error
+	files   int                 // to be mirrored
+	bytes   int64               // of these files
+	doomed  []doomed            // contents before their directories
+	inside  map[string][]doomed // of directories that files or links replace, by path
+	stuck   []error             // of what cannot be deleted
+	skipped []*itemError        // entries that are left out without an error
 
 	destFiles   int  // files and links of the destination
 	doomedFiles int  // those of them that the source does not have

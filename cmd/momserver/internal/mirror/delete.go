@@ -92,6 +92,7 @@ func (r *run) lookInto(dir *os.Root, p string, info fs.FileInfo) (root *os.Root,
 func (r *run) doomInside(dir *os.Root, p string, info fs.FileInfo) error {
 	before, stuck := len(r.plan.doomed), len(r.plan.stuck)
 	whole := r.doom(dir, p, info)
+	r.plan.inside[p] = slices.Clone(r.plan.doomed[before:])
 	r.plan.doomed = r.plan.doomed[:before]
 	if len(r.plan.stuck) > stuck {
 		r.plan.stuck = r.plan.stuck[:stuck]
@@ -136,13 +137,18 @@ func (r *run) deleteGone(ctx context.Context) error {
 		case err != nil:
 			bad = append(bad, &itemError{r.where(d.path), fmt.Errorf("cannot delete: %w", plain(err))})
 		default:
-			r.result.Deleted++
-			if !d.dir {
-				r.job.Deleted(1)
-			}
+			r.countDeleted(d)
 		}
 	}
 	return r.report(append(bad, r.plan.stuck...))
+}
+
+// countDeleted counts an entry that was deleted.
+func (r *run) countDeleted(d doomed) {
+	r.result.Deleted++
+	if !d.dir {
+		r.job.Deleted(1)
+	}
 }
 
 // makeWritable makes a directory of the destination writable.

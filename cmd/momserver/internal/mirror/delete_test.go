@@ -69,3 +69,34 @@ func TestMaxDelete(t *testing.T) {
 		}
 	}
 }
+
+// TestReplacedCounts counts what is deleted with a directory that a file replaces,
+// and a dry run says so.
+func TestReplacedCounts(t *testing.T) {
+	var out strings.Builder
+	p := newPair(t, Options{Delete: true, DryRun: &out})
+	plant(t, p.src, file("dir", "now a file"), file("z", "z"))
+	os.Mkdir(p.dst, 0o755)
+	plant(t, p.dst, file("dir/1", "x"), file("dir/sub/2", "x"))
+	m, err := New(p.srv, p.src, p.dst, p.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := m.Run(t.Context())
+	if want := "delete dir/1\ndelete dir/sub/2\ndelete dir/sub/\ndelete dir/\ncopy dir\ncopy z\n"; err != nil || out.String() != want || result.Deleted != 4 {
+		t.Errorf("%v, %+v\n%s\nwant\n%s", err, result, &out, want)
+	}
+	p.opts.DryRun = nil
+	p.opts.MaxDelete = few(1)
+	p.events()
+	if _, events, _ := p.run(t.Context()); events[len(events)-1].Data.Progress.FilesDeleted > 0 {
+		t.Errorf("%+v", events[len(events)-1].Data)
+	} else {
+		wantFailure(t, events, wire.ExportingError, "dir", "2 of 2 files at the destination are not in the source, which is more than -max-delete 1 allows")
+	}
+	p.opts.MaxDelete = nil
+	result, events, err := p.run(t.Context())
+	if end := events[len(events)-1]; err != nil || result.Deleted != 4 || end.Data.Progress.FilesDeleted != 2 {
+		t.Errorf("%v, %+v, %+v", err, result, end.Data.Progress)
+	}
+}

@@ -108,10 +108,15 @@ func (r *run) fetchOnce(ctx context.Context, p *momserver.Package, a *arrival, d
 		return false, err
 	}
 	defer in.Close()
-	age := time.Since(latest(before))
-	young := age >= 0 && age < tick
-	if young && !last {
-		return false, pause(ctx, tick-age)
+	wait := waitFor(before)
+	if wait > 0 {
+		if err := pause(ctx, wait); err != nil {
+			return false, err
+		}
+		if before, err = in.Stat(); err != nil {
+			return false, err
+		}
+		wait = waitFor(before)
 	}
 	var sum digested
 	a.size, sum, err = r.write(ctx, r.spool.root, a.name, in, before, p.Moved)
@@ -122,15 +127,13 @@ func (r *run) fetchOnce(ctx context.Context, p *momserver.Package, a *arrival, d
 	if err != nil {
 		return false, err
 	}
-	whole := a.size == before.Size() && a.size == after.Size() && after.ModTime().Equal(before.ModTime())
+	whole := wait == 0 && a.size == before.Size() && a.size == after.Size() && after.ModTime().Equal(before.ModTime())
 	if !whole && !last {
 		return false, nil
 	}
 	a.rec = record{inode: inodeOf(before), changed: changedAt(before)}
-	if young || !whole {
-		a.rec.changed = never // so that the next run compares its content
-	}
 	if !whole {
+		a.rec.changed = never // so that the next run compares its content
 		r.warn(a.entry.path, fmt.Sprintf("it is being written to all the time: the %d bytes that were there are mirrored", a.size))
 	}
 	a.entry.info = before
@@ -187,6 +190,15 @@ func (r *run) openEntry(e *entry, dir *os.Root, name string) (f *os.File, info f
 		f.Close()
 	}
 	return f, info, err
+}
+
+// waitFor returns how long to wait until a further change of the file would show in
+// its times, or 0.
+func waitFor(info fs.FileInfo) time.Duration {
+	if age := time.Since(latest(info)); age >= 0 && age < tick {
+		return tick - age
+	}
+	return 0
 }
 
 // latest returns the later of the times at which the content and an attribute of
@@ -375,7 +387,11 @@ func (r *run) roomFor(e *entry, err error) error {
 		return err
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EFBIG) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("%w: %d bytes are needed in %s; -spool names another directory", spool, e.size(), r.spool.path)
+		hint := ""
+		if r.m.opts.Spool != "" {
+			hint = "; -spool names another directory"
+		}
+		return fmt.Errorf("%w: %d bytes are needed in %s%s", spool, e.size(), r.spool.path, hint)
 	}
 	return fmt.Errorf("cannot be stored in %s: %w", path.Clean(r.spool.path), spool)
 }

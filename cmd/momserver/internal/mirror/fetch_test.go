@@ -214,7 +214,10 @@ func TestDigest(t *testing.T) {
 func TestFreshFile(t *testing.T) {
 	p := newPair(t, Options{})
 	plant(t, p.src, file("f", "x").at(time.Now()), file("future", "x").at(time.Now().Add(time.Hour)))
-	p.mirrored()
+	events := p.mirrored()
+	if end := events[len(events)-1].Data.Progress; end.Retries > 0 || end.Warnings > 0 {
+		t.Errorf("it was not read again, and has not changed: %+v", end)
+	}
 	if info, err := os.Stat(filepath.Join(p.src, "f")); err != nil || time.Since(info.ModTime()) < tick {
 		t.Error("the file was read while a change of it would not show")
 	}

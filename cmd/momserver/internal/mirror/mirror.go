@@ -143,13 +143,31 @@ func New(srv *momserver.Server, src, dst string, opts Options) (*Mirror, error) 
 	m.dst = destination.Path
 	m.id = momserver.JobID(m.src, given)
 	m.name = filepath.Base(m.src) + " to " + filepath.Base(given)
-	if opts.Spool != "" {
-		if info, err := os.Stat(opts.Spool); err != nil || !info.IsDir() {
-			return nil, fmt.Errorf("the spool %s is not a directory", opts.Spool)
-		}
+	if err := m.checkSpool(); err != nil {
+		return nil, err
 	}
 	_, err = m.resolve()
 	return m, err
+}
+
+// checkSpool refuses a spool that does not exist, or that the mirror itself would
+// delete.
+func (m *Mirror) checkSpool() error {
+	spool := m.opts.Spool
+	if spool == "" {
+		return nil
+	}
+	if info, err := os.Stat(spool); err != nil || !info.IsDir() {
+		return fmt.Errorf("the spool %s is not a directory", spool)
+	}
+	resolved, err := paths.Resolve(spool)
+	if err != nil {
+		return err
+	}
+	if _, inside := within(m.dst, resolved.Path); resolved.Path == m.dst || inside && m.opts.Delete {
+		return fmt.Errorf("the spool %s is in the destination %s: leave out -spool, or name a directory elsewhere", spool, m.dst)
+	}
+	return nil
 }
 
 // resolve returns the directory to which the path of the source leads. Its links

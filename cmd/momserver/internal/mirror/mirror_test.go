@@ -95,3 +95,26 @@ func TestDeletesFrom(t *testing.T) {
 		}
 	}
 }
+
+// TestSpoolInDestination refuses a spool that the mirror itself would delete, or that
+// is not there.
+func TestSpoolInDestination(t *testing.T) {
+	p := newPair(t, Options{})
+	spool := filepath.Join(p.dst, "spool")
+	if err := os.MkdirAll(spool, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		spool  string
+		delete bool
+		text   string
+	}{
+		{spool, true, "is in the destination"}, {spool, false, ""}, {p.dst, false, "is in the destination"},
+		{filepath.Join(p.dst, "none"), false, "is not a directory"}, {filepath.Dir(p.dst), true, ""},
+	} {
+		_, err := New(p.srv, p.src, p.dst, Options{Delete: tc.delete, Spool: tc.spool})
+		if (err == nil) != (tc.text == "") || err != nil && !strings.Contains(err.Error(), tc.text) {
+			t.Errorf("%s, delete %t: %v", tc.spool, tc.delete, err)
+		}
+	}
+}

@@ -55,7 +55,8 @@ func (m *model) options() Options {
 	return o
 }
 
-// excludes reports whether an entry is excluded, by itself.
+// excludes reports whether a pattern matches the entry. It does not look at the
+// directories that the entry is in.
 func (m *model) excludes(p string, dir bool) bool {
 	return m.opts.exclude && (path.Base(p) == "x.tmp" || p == "a/b" && dir)
 }

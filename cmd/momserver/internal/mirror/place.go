@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -104,7 +105,7 @@ func (r *run) replace(aside string, dir *os.Root, name string, e *entry) error {
 	if !r.m.opts.Delete || r.tooMany != nil {
 		if _, names, err := readDirAt(dir, name); err != nil || len(names) > 0 {
 			if r.tooMany != nil {
-				return errors.New("a directory that is not empty is in its place, and nothing is deleted")
+				return fmt.Errorf("a directory that is not empty is in its place; %w", r.tooMany)
 			}
 			return errors.New("a directory that is not empty is in its place; -delete would replace it")
 		}
@@ -118,6 +119,9 @@ func (r *run) replace(aside string, dir *os.Root, name string, e *entry) error {
 	}
 	if err := r.dest.top.Rename(fromSlash(aside), fromSlash(e.path)); err != nil {
 		return errors.Join(err, r.dest.top.Rename(fromSlash(gone), fromSlash(e.path)))
+	}
+	for _, d := range r.plan.inside[e.path] {
+		r.countDeleted(d)
 	}
 	return r.removeAll(gone)
 }

@@ -67,7 +67,7 @@ func (r *run) buffers() (a, b []byte) {
 func (m *Mirror) newRun() *run {
 	return &run{
 		m: m, seed: maphash.MakeSeed(), limit: limiter{perSecond: m.opts.Bandwidth},
-		plan:  plan{mounts: make(map[string]uint64), absent: make(map[string]bool)},
+		plan:  plan{mounts: make(map[string]uint64), absent: make(map[string]bool), inside: make(map[string][]doomed)},
 		ready: make(map[string]bool), placed: make(map[string]string), barred: make(map[string]error), told: make(map[string]bool),
 	}
 }
@@ -334,6 +334,9 @@ func (r *run) tellPlan() error {
 				r.bad(&itemError{e.path, e.err})
 				continue
 			}
+			if r.tooMany == nil {
+				r.sayDeleted(r.plan.inside[e.path])
+			}
 			r.say("copy", e.path, e.info.IsDir())
 			r.result.Bytes += e.size()
 			if e.isFile() {
@@ -348,11 +351,16 @@ func (r *run) tellPlan() error {
 		r.warn("", "nothing would be deleted, because not everything would be mirrored")
 		return nil
 	}
-	for _, d := range r.plan.doomed {
+	r.sayDeleted(r.plan.doomed)
+	return r.report(r.plan.stuck)
+}
+
+// sayDeleted writes a line about each entry that would be deleted.
+func (r *run) sayDeleted(all []doomed) {
+	for _, d := range all {
 		r.say("delete", d.path, d.dir)
 		r.result.Deleted++
 	}
-	return r.report(r.plan.stuck)
 }
 
 // say writes a line about an entry for a dry run.

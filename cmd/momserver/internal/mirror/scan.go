@@ -102,6 +102,9 @@ func (s *scanner) list(dir string, parent uint64) listing {
 	}
 	if err != nil {
 		l.err = plain(err)
+		if dir != "." && gone(s.top, path.Join(dir, "x"), err) { // since its name was read
+			l.err = fs.ErrNotExist
+		}
 		return l
 	}
 	if dir == "." || l.device != parent {
@@ -120,7 +123,11 @@ func (s *scanner) list(dir string, parent uint64) listing {
 		}
 		e := entry{path: p, info: infos[i]}
 		if err = errs[i]; err == nil && e.info.Mode()&fs.ModeSymlink != 0 {
-			e.link, err = root.Readlink(name)
+			if e.link, err = root.Readlink(name); err != nil { // it may have become something else
+				if now, lerr := root.Lstat(name); lerr != nil || now.Mode()&fs.ModeSymlink == 0 {
+					e.info, err = now, lerr
+				}
+			}
 		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist) || err == nil && s.exclude(p, e.info.IsDir()):
