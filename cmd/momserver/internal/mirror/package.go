@@ -17,7 +17,7 @@ type batch []entry
 func (r *run) pack(e entry) {
 	p := &r.plan
 	size := e.size()
-	if len(p.batches) == 0 || len(p.batches[len(p.batches)-1]) >= r.m.opts.PackageFiles || r.packed > 0 && r.packed+size > r.m.opts.PackageBytes {
+	if len(p.batches) == 0 || len(p.batches[len(p.batches)-1]) >= r.m.opts.PackageFiles || r.packed+size > r.m.opts.PackageBytes {
 		p.batches = append(p.batches, nil)
 		r.packed = 0
 	}

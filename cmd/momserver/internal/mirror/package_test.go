@@ -35,6 +35,16 @@ func TestPackages(t *testing.T) {
 	}
 }
 
+// TestLargeAfterEmpty gives a large file a package of its own, also if the package
+// before it has entries but no bytes.
+func TestLargeAfterEmpty(t *testing.T) {
+	p := newPair(t, Options{PackageFiles: 9, PackageBytes: 8})
+	plant(t, p.src, dir("a"), file("b", ""), file("c", text(55)), file("d", ""))
+	if got := in(p.mirrored(), wire.PackageInitialized); len(got) != 3 || got[1].Data.Header.FileSize != 55 || got[1].Data.Body.Files != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestDivide checks the bounds of random divisions.
 func TestDivide(t *testing.T) {
 	seed := rand.Uint64()
