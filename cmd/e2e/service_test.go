@@ -123,7 +123,8 @@ func TestService(t *testing.T) {
 			}
 			release()
 			p.exits(0)
-			if log := p.stderr.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR msg=\"the debug") {
+			log := p.stderr.String()
+			if strings.Count(log, "level=WARN") != 1 || !strings.Contains(log, `level=WARN msg="mirroring was interrupted"`) || strings.Contains(log, "level=ERROR") {
 				t.Error(log)
 			}
 			if nc, err := net.Dial("tcp", strings.TrimPrefix(url, "http://")); err == nil {
