@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mom.internal/momserver"
 	"mom.internal/wire"
@@ -23,7 +24,7 @@ func TestPage(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	for name, test := range map[string]func(*testing.T, *browser){
-		"Run": pageRun, "Restart": pageRestart, "Hostile": pageHostile, "Phone": pagePhone, "Dark": pageDark, "Keyboard": pageKeyboard, "Flood": pageFlood, "Missed": pageMissed, "History": pageHistory,
+		"Run": pageRun, "Restart": pageRestart, "Hostile": pageHostile, "Phone": pagePhone, "Dark": pageDark, "Keyboard": pageKeyboard, "Flood": pageFlood, "Missed": pageMissed, "History": pageHistory, "Tabs": pageTabs,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := b.with(t)
@@ -87,6 +88,42 @@ func pageRestart(t *testing.T, b *browser) {
 	b.until("no notice", "document.getElementById('notice').hidden")
 	b.reads("Connected to " + addr)
 	b.reads("1 succeeded")
+}
+
+// pageTabs: eight tabs in windows of their own load, though a browser has six
+// connections to a host. All follow what happens, also after the others are closed.
+func pageTabs(t *testing.T, b *browser) {
+	s := newPageServer(t)
+	s.job("site", wire.InitializeData{})
+	page := s.monitor()
+	first := b.tab()
+	b.open(page)
+	b.reads("1 running")
+	tabs := []string{first}
+	for range 7 {
+		tabs = append(tabs, b.newTab())
+		began := time.Now()
+		b.open(page)
+		b.reads("1 running")
+		t.Logf("tab %d after %v", len(tabs), time.Since(began).Round(time.Millisecond))
+	}
+	if err := s.job("docs", wire.InitializeData{}).Complete(); err != nil {
+		t.Fatal(err)
+	}
+	for _, tab := range tabs {
+		b.turnTo(tab)
+		b.reads("1 succeeded")
+	}
+	for _, tab := range tabs[1:] {
+		b.turnTo(tab)
+		b.closeTab()
+	}
+	b.turnTo(first)
+	if err := s.job("photos", wire.InitializeData{}).Complete(); err != nil {
+		t.Fatal(err)
+	}
+	b.reads("2 succeeded")
+	b.quiet()
 }
 
 // pageHistory: after a restart of the monitor, and without the server, the page has the

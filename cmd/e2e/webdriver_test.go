@@ -122,6 +122,34 @@ func (b *browser) open(url string) {
 	b.call(http.MethodPost, b.session+"/url", object{"url": url}, nil)
 }
 
+// tab returns the tab that the browser shows.
+func (b *browser) tab() (tab string) {
+	b.t.Helper()
+	b.call(http.MethodGet, b.session+"/window", nil, &tab)
+	return tab
+}
+
+// newTab opens a tab in a window of its own, so that no other tab is hidden, and
+// turns to it.
+func (b *browser) newTab() string {
+	b.t.Helper()
+	var made struct{ Handle string }
+	b.call(http.MethodPost, b.session+"/window/new", object{"type": "window"}, &made)
+	b.turnTo(made.Handle)
+	return made.Handle
+}
+
+func (b *browser) turnTo(tab string) {
+	b.t.Helper()
+	b.call(http.MethodPost, b.session+"/window", object{"handle": tab}, nil)
+}
+
+// closeTab closes the tab. Turn to another one next.
+func (b *browser) closeTab() {
+	b.t.Helper()
+	b.call(http.MethodDelete, b.session+"/window", nil, nil)
+}
+
 // js runs the body of a function in the page, and decodes its result into
 // value.
 func (b *browser) js(value any, script string, args ...any) {

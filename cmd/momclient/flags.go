@@ -26,6 +26,7 @@ type config struct {
 	addr     string
 	output   string
 	http     string
+	hosts    pages.Hosts
 	filter   wire.Filter
 	from     wire.From
 	fromSet  bool // otherwise the output determines from
@@ -82,6 +83,7 @@ func flagSet(c *config) *flag.FlagSet {
 
 	fs.StringVar(&c.output, "o", "auto", "`FORMAT` watch, text, json, cloudevents or runs")
 	fs.StringVar(&c.http, "http", "", "serve a page on `HOST:PORT`; :PORT is on loopback")
+	fs.Var(&c.hosts, pages.HostsFlag, "serve it under `NAME` too, as a proxy passes it on")
 	fs.BoolVar(&c.untilEnd, "exit-when-done", false, "exit when the watched runs have ended")
 	fs.StringVar(&c.history, "history", "", "add each run to `FILE`, for the page and -o runs")
 	fs.DurationVar(&c.since, "since", 0, "-o runs prints only the runs of the last `TIME`")

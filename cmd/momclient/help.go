@@ -11,7 +11,7 @@ import (
 var groups = []help.Group{
 	{Title: "Server", Flags: "addr callback name period token-file tls tls-ca tls-cert tls-key"},
 	{Title: "Events", Flags: "job state outcome severity from cursor"},
-	{Title: "Output", Flags: "o http history since exit-when-done wait version"},
+	{Title: "Output", Flags: "o http http-host history since exit-when-done wait version"},
 	{Title: "Notifications", Flags: "notify notify-on notify-format stale stalled"},
 }
 

@@ -18,7 +18,7 @@ func (c *config) startPage(b *board.Board, past *recording, stderr io.Writer) (*
 		return nil, nil, nil
 	}
 	page := web.New(web.Options{Board: b, JSON: output.JSON, Runs: past.runs, Server: c.addr, Receivers: past.notifier.Status, Unfinished: past.unfinished})
-	server, err := pages.Start("-http", c.http, page, log.New(io.Discard, "", 0), func(err error) { // errorLog discards the errors of browsers
+	server, err := pages.Start("-http", c.http, c.hosts, page, log.New(io.Discard, "", 0), func(err error) { // errorLog discards the errors of browsers
 		fmt.Fprintf(stderr, "momclient: the page ended: %v\n", err)
 	})
 	if err != nil {

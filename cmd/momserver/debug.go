@@ -14,7 +14,7 @@ func (c *config) startDebug(srv *momserver.Server, log *slog.Logger) (*pages.Ser
 	if c.debug == "" {
 		return nil, nil
 	}
-	p, err := pages.Start("-debug", c.debug, debug.Handler(srv), slog.NewLogLogger(log.Handler(), slog.LevelDebug), func(err error) {
+	p, err := pages.Start("-debug", c.debug, c.hosts, debug.Handler(srv), slog.NewLogLogger(log.Handler(), slog.LevelDebug), func(err error) {
 		log.Error("the debug pages ended", "error", err)
 	})
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 type config struct {
 	addr   string
 	debug  string // where the debug pages are; "" for nowhere
+	hosts  pages.Hosts
 	once   bool
 	dryRun bool
 
@@ -95,6 +96,7 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.DurationVar(&c.Server.Heartbeat, "heartbeat", 3*time.Second, "call an idle subscriber every `TIME`")
 
 	fs.StringVar(&c.debug, "debug", "", "metrics, health, profiles on `ADDR`; :PORT is loopback")
+	fs.Var(&c.hosts, pages.HostsFlag, "serve those under `NAME` too, as a proxy passes it on")
 	fs.StringVar(&c.logFormat, "log-format", "text", "log to stderr as `FORMAT`, text or json")
 	fs.StringVar(&c.logLevel, "log-level", "info", "from `LEVEL` up: debug, info, warn, error")
 	fs.BoolVar(&c.version, "version", false, "print the version and exit")
@@ -155,7 +157,7 @@ func wanted(fs *flag.FlagSet, err error) string {
 		return fmt.Sprintf("; want -%s %s, as 250ms or 5s", f.Name, arg)
 	case int, int64:
 		return fmt.Sprintf("; want -%s %s, a whole number", f.Name, arg)
-	case size.Bytes, size.Rate, *limit.Deletions, nil: // whose errors say so
+	case size.Bytes, size.Rate, *limit.Deletions, pages.Hosts, nil: // whose errors say so
 		return ""
 	}
 	return fmt.Sprintf("; want -%s %s", f.Name, arg)

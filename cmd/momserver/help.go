@@ -13,7 +13,7 @@ var groups = []help.Group{
 	{Title: "Files", Flags: "delete max-delete exclude exclude-from checksum"},
 	{Title: "Packages", Flags: "package-files package-bytes spool bandwidth progress-interval"},
 	{Title: "Server", Flags: "addr token-file tls-cert tls-key tls-client-ca max-subscribers max-conns max-conns-per-addr cache-events call-timeout heartbeat"},
-	{Title: "Operation", Flags: "debug log-format log-level version"},
+	{Title: "Operation", Flags: "debug http-host log-format log-level version"},
 }
 
 const helpHead = `momserver mirrors directories, and publishes live events about that.

@@ -1,25 +1,53 @@
 package pages
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
+	"slices"
 	"strings"
 )
+
+// Hosts is the value of the flag HostsFlag: the names under which the pages can be
+// reached besides those that are always allowed, for example the name that a
+// proxy passes on. A *Hosts is a flag.Getter.
+type Hosts []string
+
+// HostsFlag is the name of the flag.
+const HostsFlag = "http-host"
+
+// String returns the names, separated by spaces.
+func (h *Hosts) String() string { return strings.Join(*h, " ") }
+
+// Get returns the names.
+func (h *Hosts) Get() any { return *h }
+
+// Set adds a name.
+func (h *Hosts) Set(name string) error {
+	if !hostName.MatchString(name) {
+		return errors.New("want the name of a host without a port, as mirror.example")
+	}
+	*h = append(*h, name)
+	return nil
+}
+
+// hostName matches names as browsers send them: only ASCII.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$`)
 
 // checkHost refuses requests that a page of another site makes through a browser
 // that can reach this address. There are two kinds:
 //   - The site has made its own name point here after its page was loaded. Then
 //     the Host of the request is that name. checkHost allows IP addresses, which
-//     cannot be made to point elsewhere, localhost, and the name that the operator
-//     gave with flag.
+//     cannot be made to point elsewhere, localhost, and the given names.
 //   - The page asks under a right Host. Then the browser itself says so in the
 //     request.
-func checkHost(name, flag string, h http.Handler) http.Handler {
+func checkHost(names Hosts, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case !ownHost(r.Host, name):
-			refuse(w, "use an IP address or localhost, or start the command with "+flag+" NAME:PORT")
+		case !names.has(r.Host):
+			refuse(w, "the Host of the request is none of this server's; use an IP address, localhost or the name of the machine, or start the command with -"+HostsFlag+" NAME")
 		case isForeign(r.Header):
 			refuse(w, "requested by a page of another site; open this page directly")
 		default:
@@ -35,17 +63,17 @@ func refuse(w http.ResponseWriter, why string) {
 	http.Error(w, why, http.StatusForbidden)
 }
 
-// ownHost reports whether nobody else can make the Host of a request point here.
-// An empty one is allowed, because browsers always send a Host.
-func ownHost(host, name string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+// has reports whether nobody else can make the Host of a request point here. An
+// empty one is allowed, because browsers always send a Host.
+func (h Hosts) has(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
 	}
 	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
-	if _, err := netip.ParseAddr(host); err == nil || host == "" {
+	if _, err := netip.ParseAddr(host); err == nil || host == "" || strings.EqualFold(host, "localhost") {
 		return true
 	}
-	return strings.EqualFold(host, "localhost") || strings.EqualFold(host, strings.TrimSuffix(name, "."))
+	return slices.ContainsFunc(h, func(name string) bool { return strings.EqualFold(host, strings.TrimSuffix(name, ".")) })
 }
 
 // isForeign reports whether a browser asks on behalf of a page of another site,

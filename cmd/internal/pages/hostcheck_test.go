@@ -10,7 +10,7 @@ import (
 
 // TestCheckHost lets the operator in, and no page of another site.
 func TestCheckHost(t *testing.T) {
-	h := checkHost("mirror.example", "-debug", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "in") }))
+	h := checkHost(Hosts{"mirror.example", "other.example."}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "in") }))
 	for _, tc := range []struct {
 		head []string
 		code int
@@ -23,6 +23,7 @@ func TestCheckHost(t *testing.T) {
 		{[]string{"Host", "LocalHost:6060"}, http.StatusOK},
 		{[]string{"Host", "localhost."}, http.StatusOK},
 		{[]string{"Host", "mirror.example:6060"}, http.StatusOK},
+		{[]string{"Host", "Other.Example"}, http.StatusOK},
 		{[]string{"Host", "evil.example"}, http.StatusForbidden},
 		{[]string{"Host", "evil.example:6060"}, http.StatusForbidden},
 		{[]string{"Host", "127.0.0.1.evil.example:6060"}, http.StatusForbidden},
@@ -50,7 +51,22 @@ func TestCheckHost(t *testing.T) {
 			t.Errorf("%v: closes the connection: %v", tc.head, closes)
 		}
 	}
-	if ownHost("mirror.example:6060", "") || ownHost("mirror.example", "other.example") {
-		t.Error("the name that the operator gave is the operator's own, and no other")
+}
+
+// TestHosts takes the name of a host, and nothing around it.
+func TestHosts(t *testing.T) {
+	var h Hosts
+	for _, name := range []string{"", "mirror.example:8420", "http://mirror.example", "mirror.example/mom", "*.example", "mirror..example", "spëgel.example", "::1"} {
+		if err := h.Set(name); err == nil || !strings.Contains(err.Error(), "as mirror.example") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"mirror", "xn--spgel-mua.example", "Mirror_7.example."} {
+		if err := h.Set(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if got := h.String(); got != "mirror xn--spgel-mua.example Mirror_7.example." {
+		t.Error(got)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
+	"slices"
 	"time"
 )
 
@@ -40,18 +42,23 @@ type Server struct {
 }
 
 // Start begins to serve h at an address of [Address], which was given with flag.
-// The server reports errors of requests to errorLog, and calls failed if it
-// cannot go on.
-func Start(flag, addr string, h http.Handler, errorLog *log.Logger, failed func(error)) (*Server, error) {
+// Browsers reach the pages under an IP address, localhost, the host of addr, the
+// name of the machine, and the names. The server reports errors of requests to
+// errorLog, and calls failed if it cannot go on.
+func Start(flag, addr string, names Hosts, h http.Handler, errorLog *log.Logger, failed func(error)) (*Server, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w; name another address with %s, port 0 is any", addr, err, flag)
 	}
 	host, _, _ := net.SplitHostPort(addr)
+	names = append(slices.Clip(names), host)
+	if machine, err := os.Hostname(); err == nil {
+		names = append(names, machine)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{addr: l.Addr(), cancel: cancel, ended: make(chan struct{})}
 	s.server = &http.Server{
-		Handler:           checkHost(host, flag, h),
+		Handler:           checkHost(names, h),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second, // a stream or a recording extends it

@@ -5,6 +5,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 // start serves h at addr until the test ends.
 func start(t *testing.T, addr string, h http.HandlerFunc) *Server {
 	t.Helper()
-	s, err := Start("-debug", addr, h, log.Default(), func(err error) { t.Error(err) })
+	s, err := Start("-debug", addr, Hosts{"mirror.example"}, h, log.Default(), func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,8 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// TestStart serves at loopback or beyond, and checks the Host.
+// TestStart serves at loopback or beyond, under the name of the machine and the
+// names that are given, and under no other.
 func TestStart(t *testing.T) {
 	hello := func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }
 	if !start(t, "0.0.0.0:0", hello).BeyondLoopback() {
@@ -46,7 +48,11 @@ func TestStart(t *testing.T) {
 	if s.BeyondLoopback() {
 		t.Error("other machines can reach localhost")
 	}
-	for host, want := range map[string]int{"localhost:6060": http.StatusOK, "evil.example:6060": http.StatusForbidden} {
+	machine, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]int{"localhost:6060": http.StatusOK, machine: http.StatusOK, "mirror.example": http.StatusOK, "evil.example:6060": http.StatusForbidden} {
 		r, _ := http.NewRequest(http.MethodGet, s.URL(), nil)
 		r.Host = host
 		resp, err := http.DefaultClient.Do(r)
@@ -59,7 +65,7 @@ func TestStart(t *testing.T) {
 		}
 	}
 	addr := strings.Trim(s.URL(), "htp:/")
-	if _, err := Start("-debug", addr, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "cannot listen on "+addr) || !strings.Contains(err.Error(), "another address with -debug") {
+	if _, err := Start("-debug", addr, nil, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "cannot listen on "+addr) || !strings.Contains(err.Error(), "another address with -debug") {
 		t.Errorf("an address in use: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,7 +25,8 @@ type streams struct {
 }
 
 // live answers /api/live?job=ID&run=ID with server-sent events. Each is a frame
-// with the state of the page, and has a cursor as its ID.
+// with the state of the page, and has a cursor as its ID. With once it answers with
+// one frame, as JSON.
 func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	key, err := parseKey(query.Get("job"), query.Get("run"))
@@ -44,11 +46,25 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.leave(key, t)
-	head.Set("Content-Type", "text/event-stream")
 	last := r.Header.Get("Last-Event-ID")
 	if last == "" {
 		last = query.Get("last") // from a page that had to begin another stream
 	}
+	if query.Has("once") {
+		now := time.Now()
+		id, data := t.since(last, now, s.board.Version())
+		if data == nil {
+			data = []byte(`{"now":` + strconv.FormatInt(now.UnixMilli(), 10) + `,"set":{}}`)
+		}
+		writeJSON(w, http.StatusOK, struct {
+			ID    string          `json:"id"`
+			Frame json.RawMessage `json:"frame"`
+		}{id, data})
+		return
+	}
+	head.Set("Content-Type", "text/event-stream")
+	head.Set("X-Accel-Buffering", "no")                 // for nginx, which would keep back the frames
+	head.Set("Cache-Control", "no-store, no-transform") // nor may another proxy, to compress them
 	s.follow(r.Context(), http.NewResponseController(w), w, t, last)
 }
 

@@ -143,6 +143,45 @@ func TestLive(t *testing.T) {
 	})
 }
 
+// TestLiveOnce answers with one frame: the whole state, then what has changed since.
+func TestLiveOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newTestPage(t)
+		r.connect()
+		r.event(1, wire.JobInitialized)
+		r.event(2, wire.JobInitialized)
+		var last string
+		once := func() frame {
+			t.Helper()
+			var a struct {
+				ID    string
+				Frame frame
+			}
+			if w := r.get("/api/live?once&last="+last, &a); w.Code != http.StatusOK || a.ID == "" {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+			if last = a.ID; a.Frame.Now != time.Now().UnixMilli() {
+				t.Errorf("its time is %d", a.Frame.Now)
+			}
+			return a.Frame
+		}
+		if f := once(); !f.Full || f.Set["job/"+id(1).String()] == nil {
+			t.Errorf("%+v", f)
+		}
+		if f := once(); f.Full || f.Set == nil || len(f.Set) > 0 {
+			t.Errorf("nothing has changed: %+v", f)
+		}
+		time.Sleep(FrameTime)
+		r.event(2, wire.Transferring)
+		if f := once(); f.Full || f.Set["job/"+id(2).String()] == nil || f.Set["job/"+id(1).String()] != nil {
+			t.Errorf("not what changed, and that alone: %v", f.Set)
+		}
+		if n, _ := r.streams(); n != 0 {
+			t.Errorf("%d streams are open", n)
+		}
+	})
+}
+
 // TestLivePace sends at most one frame per FrameTime during a flood, and a
 // heartbeat now and then if nothing happens.
 func TestLivePace(t *testing.T) {

@@ -11,6 +11,13 @@
 // gets fewer and larger frames, and one that does not read loses its connection
 // after [WriteTimeout]. Neither delays the events.
 //
+// Only one tab of a browser has a stream, because browsers limit the connections to
+// a host. Its other tabs ask for single frames.
+//
+// # Addresses
+//
+// All addresses in the page are relative, so that it can be below a path of a site.
+//
 // # Access
 //
 // Every program that can reach the handler may read, so serve it by package pages.
@@ -44,8 +51,8 @@ const (
 	FrameTime    = 200 * time.Millisecond // the time between two frames of a page
 	BeatTime     = 4 * time.Second        // a page without news gets a heartbeat
 	WriteTimeout = 10 * time.Second       // for the write of a frame
-	MaxStreams   = 48                     // pages that are open at once
-	maxIdle      = 8                      // topics that are kept of pages that nobody has open, for browsers that come back
+	MaxStreams   = 48                     // streams that are open at once
+	maxIdle      = 16                     // topics that are kept of pages without a stream, for browsers that come back or ask for single frames
 
 	MaxEvents     = 10_000   // events kept for /api/events, as many as a server caches
 	MaxEventBytes = 16 << 20 // bytes of these events as JSON

@@ -8,14 +8,23 @@ import * as word from './words.js';
 
 const silence = 10_000; // a monitor that sends nothing for this long is away
 const retry = 2_000;
-const hideAfter = 60_000; // a page that is hidden for this long closes its connection
+const pause = 1_000; // between two questions of a tab without a stream
+const hiddenPause = 10_000; // the same of a hidden tab
+const hideAfter = 60_000; // a tab that is hidden for this long gives up its stream
 
 const main = document.getElementById('main');
 const linkNode = document.getElementById('link');
 const notice = document.getElementById('notice');
 const said = document.getElementById('said');
 
-let source, last = '', again, hiding;
+// A browser has at most six connections to a host, and each stream takes one. So
+// only one tab has a stream: the one that began it last or that the user turned to
+// last. The other tabs ask for a frame now and then.
+const tabs = new BroadcastChannel('mom');
+tabs.onmessage = () => source && poll();
+
+let source, asking, last = '', again, hiding;
+let flows = false; // a stream has sent something, so that no proxy keeps it back
 let state = new Map();
 let shown, route;
 let skew = 0; // by how many milliseconds the clock of the browser is behind that of the monitor
@@ -39,22 +48,41 @@ function go() {
   last = '';
   shown = route.job ? jobPage(main, route) : overview(main);
   scrollTo(0, 0);
-  listen();
+  if (document.hidden) poll();
+  else listen();
   if (!first) shown.focus();
 }
 
-// listen begins a stream for the part that is shown, from the last frame on.
-function listen() {
-  clearTimeout(again);
-  source?.close();
+// address returns what to ask the monitor for: the part that is shown, from the last
+// frame on.
+function address() {
   const query = new URLSearchParams();
   if (route.job) query.set('job', route.job);
   if (route.run) query.set('run', route.run);
   if (last) query.set('last', last);
-  source = new EventSource('/api/live?' + query);
+  return 'api/live?' + query;
+}
+
+// rest ends the stream or the question.
+function rest() {
+  clearTimeout(again);
+  source?.close();
+  asking?.abort();
+  source = asking = undefined;
+}
+
+// listen begins a stream.
+function listen() {
+  rest();
+  tabs.postMessage('this tab has the stream');
+  source = new EventSource(address());
   const mine = source;
   heard = Date.now();
-  mine.addEventListener('state', (e) => mine === source && take(JSON.parse(e.data), e.lastEventId));
+  mine.addEventListener('state', (e) => {
+    if (mine !== source) return;
+    flows = true;
+    take(JSON.parse(e.data), e.lastEventId);
+  });
   mine.addEventListener('beat', (e) => mine === source && answer(Number(e.data)));
   mine.addEventListener('error', () => {
     if (mine !== source) return;
@@ -62,6 +90,27 @@ function listen() {
     if (mine.readyState === EventSource.CLOSED) again = setTimeout(listen, retry);
     soon();
   });
+}
+
+// poll asks for a frame, again and again.
+async function poll() {
+  rest();
+  const mine = asking = new AbortController();
+  const timeout = setTimeout(() => mine.abort(), silence);
+  try {
+    const response = await fetch(address() + '&once', { signal: mine.signal });
+    if (!response.ok) throw new Error(response.statusText);
+    const { id, frame } = await response.json();
+    if (mine !== asking) return;
+    take(frame, id);
+  } catch {
+    if (mine !== asking) return;
+    away ||= Date.now();
+    soon();
+  } finally {
+    clearTimeout(timeout);
+  }
+  again = setTimeout(poll, document.hidden ? hiddenPause : pause);
 }
 
 function answer(time) {
@@ -158,24 +207,23 @@ function awayText() {
 setInterval(() => {
   if (source && Date.now() - heard > silence && source.readyState !== EventSource.CLOSED) {
     away ||= heard;
-    listen();
+    if (flows) listen();
+    else poll(); // perhaps a proxy keeps the stream back
   }
   soon();
 }, 1000);
 
 document.addEventListener('visibilitychange', () => {
   clearTimeout(hiding);
-  if (!document.hidden) {
-    if (!source) listen();
-    return soon();
-  }
-  hiding = setTimeout(() => {
-    clearTimeout(again);
-    source?.close();
-    source = undefined;
-    document.title = 'MoM';
-  }, hideAfter);
+  if (document.hidden) hiding = setTimeout(poll, hideAfter);
+  else turnedTo();
 });
+addEventListener('focus', turnedTo);
+
+function turnedTo() {
+  if (!source) listen();
+  soon();
+}
 
 document.querySelector('.skip').addEventListener('click', (e) => {
   e.preventDefault(); // #main is not a route
