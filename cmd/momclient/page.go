@@ -11,13 +11,13 @@ import (
 	"mom.internal/cmd/momclient/internal/web"
 )
 
-// startPage begins to serve the page of b, if -http asks for it, and prints its
+// startPage begins to serve the page of the boards, if -http asks for it, and prints its
 // address on stderr. Otherwise it returns nil and nil.
-func (c *config) startPage(b *board.Board, past *recording, stderr io.Writer) (*web.Server, *pages.Server, error) {
+func (c *config) startPage(boards []*board.Board, past *recording, stderr io.Writer) (*web.Server, *pages.Server, error) {
 	if c.http == "" {
 		return nil, nil, nil
 	}
-	page := web.New(web.Options{Board: b, JSON: output.JSON, Runs: past.runs, Server: c.addr, Receivers: past.notifier.Status, Unfinished: past.unfinished})
+	page := web.New(web.Options{Boards: boards, JSON: output.JSON, Runs: past.runs, Receivers: past.notifier.Status, Unfinished: past.unfinished})
 	server, err := pages.Start("-http", c.http, c.hosts, page, log.New(io.Discard, "", 0), func(err error) { // errorLog discards the errors of browsers
 		fmt.Fprintf(stderr, "momclient: the page ended: %v\n", err)
 	})

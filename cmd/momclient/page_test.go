@@ -23,7 +23,7 @@ func TestPageAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		var stderr buffer
-		_, server, err := c.startPage(board.New("", jobs.Options{}), new(recording), &stderr)
+		_, server, err := c.startPage([]*board.Board{board.New("S", "", jobs.Options{})}, new(recording), &stderr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func TestPageBeside(t *testing.T) {
 	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 1 || !strings.Contains(lines[0], "MirroringJobCompleted") {
 		t.Errorf("printed %q", lines)
 	}
-	if v := m.board.View(); len(v.Jobs) != 1 || v.Connection.Events != 2 || v.Jobs[0].Run.Outcome != wire.Succeeded {
+	if v := m.boards[0].View(); len(v.Jobs) != 1 || v.Connection.Events != 2 || v.Jobs[0].Run.Outcome != wire.Succeeded {
 		t.Errorf("the board has %+v", v)
 	}
 	w := httptest.NewRecorder()

@@ -75,10 +75,10 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 		m.out = output.Filtered(c.filter, m.out)
 	}
 	if c.showsBoard() { // -job selects what is on the board; the other filters what is in its log
-		m.board = board.New(c.addr, jobs.Options{Log: c.filter})
+		m.boards = []*board.Board{board.New(c.addr, c.addr, jobs.Options{Log: c.filter})}
 	}
 	if c.output == "watch" {
-		m.watch = screen.New(term, m.board, len(c.filter.Jobs)+len(c.filter.Names) > 0, getenv)
+		m.watch = screen.New(term, m.boards, len(c.filter.Jobs)+len(c.filter.Names) > 0, getenv)
 		m.out = silentPrinter{}
 		m.Opts.OnPanic = m.watch.Crash
 	}
@@ -93,7 +93,7 @@ type monitor struct {
 	stderr    io.Writer
 	out       output.Printer
 	done      *completion.Completion // nil without -exit-when-done
-	board     *board.Board           // nil without -o watch and -http
+	boards    []*board.Board         // one for each server; none without -o watch and -http
 	recording *recording             // nil without -history, -notify and -http
 	watch     *screen.Watcher        // nil without -o watch
 	page      *web.Server            // nil without -http
@@ -113,7 +113,7 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 	}
 	defer m.cursor.Close()
 	defer m.recording.close()
-	page, server, err := m.c.startPage(m.board, m.recording, m.stderr)
+	page, server, err := m.c.startPage(m.boards, m.recording, m.stderr)
 	if err != nil {
 		return m.say(exitFailed, err)
 	}
@@ -139,7 +139,7 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 		})
 		defer m.watch.Stop()
 	}
-	reporter := &statusReporter{stderr: m.log, board: m.board, done: m.done, also: m.recording.status}
+	reporter := &statusReporter{stderr: m.log, boards: m.boards, done: m.done, also: m.recording.status}
 	reporter.unknown = completion.NewUnknownJobCheck(ctx, &m.c.filter, client.Jobs, reporter.say)
 	defer reporter.unknown.Stop()
 	client.OnConnection(reporter.status)
@@ -214,8 +214,8 @@ func (m *monitor) shown(e wire.Event) *wire.Event {
 // showOne prints an event, and then saves its cursor. The cursor of an event of
 // a snapshot is not saved, because the rest of the snapshot follows.
 func (m *monitor) showOne(e *wire.Event) error {
-	if m.board != nil {
-		m.board.Event(e)
+	for _, b := range m.boards {
+		b.Event(e)
 	}
 	if m.page != nil {
 		if err := m.page.Event(e); err != nil {

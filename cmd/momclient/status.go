@@ -14,7 +14,7 @@ import (
 // statusReporter reports the state of the connection on stderr.
 type statusReporter struct {
 	stderr    io.Writer
-	board     *board.Board                     // receives the statuses too, if not nil
+	boards    []*board.Board                   // receive the statuses too
 	also      func(momclient.ConnectionStatus) // and so does this
 	done      *completion.Completion           // nil without -exit-when-done
 	unknown   *completion.UnknownJobCheck      // nil without -job
@@ -28,8 +28,8 @@ type statusReporter struct {
 func (r *statusReporter) status(s momclient.ConnectionStatus) {
 	s.Err = withHint(s.Err)
 	r.done.Status(s)
-	if r.board != nil {
-		r.board.Status(s)
+	for _, b := range r.boards {
+		b.Status(s)
 	}
 	if r.also != nil {
 		r.also(s)

@@ -1,5 +1,5 @@
-// Package board has what the monitor shows: the jobs, and the state of the
-// connection. Packages screen and web show a board. Its methods may be called from
+// Package board has what the monitor shows of one server: the jobs, and the state of
+// the connection. Packages screen and web show a board. Its methods may be called from
 // several goroutines.
 package board
 
@@ -33,7 +33,8 @@ type View struct {
 // "refused", "draining" or "closed".
 type Connection struct {
 	jobs.Stream
-	Server    string    `json:"server"`
+	Name      string    `json:"name"`   // of the server, as the user has named it
+	Server    string    `json:"server"` // the server's address
 	State     string    `json:"state"`
 	Connected bool      `json:"connected"`      // events come
 	Since     time.Time `json:"since,omitzero"` // when Connected last changed
@@ -44,10 +45,14 @@ type Connection struct {
 	NextTry   time.Time `json:"nextTry,omitzero"`  // when the next attempt is
 }
 
-// New returns a board without jobs. server is shown until the first status.
-func New(server string, opts jobs.Options) *Board {
-	return &Board{Tracker: jobs.New(opts), conn: Connection{Server: server}}
+// New returns a board without jobs, of the server with the name. addr is shown until
+// the first status.
+func New(name, addr string, opts jobs.Options) *Board {
+	return &Board{Tracker: jobs.New(opts), conn: Connection{Name: name, Server: addr}}
 }
+
+// Name returns the name of the server.
+func (b *Board) Name() string { return b.conn.Name } // never changes
 
 // Version changes with every event and every status.
 func (b *Board) Version() uint64 {

@@ -18,7 +18,7 @@ var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 // that has a rate while events come.
 func TestConnection(t *testing.T) {
 	now, epoch := start, uuid.New()
-	b := New("soon:7420", jobs.Options{Now: func() time.Time { return now }})
+	b := New("S", "soon:7420", jobs.Options{Now: func() time.Time { return now }})
 	at := func(seconds int) { now = start.Add(time.Duration(seconds) * time.Second) }
 	status := func(s momclient.ConnectionStatus) {
 		s.Server, s.Time = "mirror.example:7420", now

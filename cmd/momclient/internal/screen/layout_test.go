@@ -32,7 +32,7 @@ type scene struct {
 
 func newScene() *scene {
 	s := &scene{now: time.Date(2026, 11, 23, 10, 24, 3, 262_000_000, time.UTC)}
-	s.b = board.New("", jobs.Options{Now: func() time.Time { return s.now }})
+	s.b = board.New("S", "", jobs.Options{Now: func() time.Time { return s.now }})
 	s.status(momclient.ConnectionStatus{Kind: momclient.Connecting})
 	return s
 }

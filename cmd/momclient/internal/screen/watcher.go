@@ -45,9 +45,9 @@ type Watcher struct {
 }
 
 // New returns a Watcher that has not started. onlyNamed says that -job is given.
-func New(term *tty.Terminal, b *board.Board, onlyNamed bool, getenv func(string) string) *Watcher {
+func New(term *tty.Terminal, boards []*board.Board, onlyNamed bool, getenv func(string) string) *Watcher {
 	return &Watcher{
-		term: term, board: b,
+		term: term, board: boards[0],
 		layout:  layout{look: newLook(getenv), loc: time.Local, keys: term.HasKeys(), only: onlyNamed},
 		stopped: make(chan struct{}),
 		paint:   painter{w: term},

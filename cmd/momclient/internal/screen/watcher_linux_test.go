@@ -21,7 +21,7 @@ import (
 func TestWatchPanic(t *testing.T) {
 	const child = "MOM_TEST_PANIC"
 	if where := os.Getenv(child); where != "" {
-		w := New(tty.Open(os.Stdin, os.Stdout), board.New("", jobs.Options{}), false, os.Getenv)
+		w := New(tty.Open(os.Stdin, os.Stdout), []*board.Board{board.New("S", "", jobs.Options{})}, false, os.Getenv)
 		w.layout.loc = nil // time.In panics
 		if where == "handler" {
 			w.layout.loc = time.UTC
@@ -49,8 +49,8 @@ func TestWatchPanic(t *testing.T) {
 // are drawn, each by one write.
 func TestWatchFrames(t *testing.T) {
 	p := termtest.NewTerminal(t, 80, 24)
-	b := board.New("", jobs.Options{})
-	w := New(tty.Open(nil, p.Slave), b, false, os.Getenv)
+	b := board.New("S", "", jobs.Options{})
+	w := New(tty.Open(nil, p.Slave), []*board.Board{b}, false, os.Getenv)
 	ctx, cancel := context.WithCancel(t.Context())
 	begin := time.Now()
 	w.Start(ctx, func(err error) { t.Error(err) })

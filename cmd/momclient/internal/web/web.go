@@ -62,14 +62,13 @@ const (
 
 // Options sets up a Server.
 type Options struct {
-	// Board is the board to show.
-	Board *board.Board
+	// Boards are the boards to show, one for each server.
+	Boards []*board.Board
 	// JSON encodes an event as -o json does.
 	JSON func(*wire.Event) ([]byte, error)
-	// Runs is the history of the runs of Server, and perhaps of others.
-	Runs   *runlog.Log
-	Server string
-	// Unfinished has the runs of Server that were unfinished when an earlier monitor
+	// Runs is the history of the runs of these servers, and perhaps of others.
+	Runs *runlog.Log
+	// Unfinished has the runs that were unfinished when an earlier monitor
 	// ended.
 	Unfinished []outbox.Run
 	// Receivers returns the state of the receivers of messages.
@@ -95,7 +94,7 @@ type Server struct {
 
 // New returns a Server without events.
 func New(opts Options) *Server {
-	s := &Server{board: opts.Board, json: opts.JSON, runs: opts.Runs, server: opts.Server, receivers: opts.Receivers, restored: opts.Unfinished, began: time.Now(), life: newName(), mux: http.NewServeMux()}
+	s := &Server{board: opts.Boards[0], json: opts.JSON, runs: opts.Runs, server: opts.Boards[0].Name(), receivers: opts.Receivers, restored: opts.Unfinished, began: time.Now(), life: newName(), mux: http.NewServeMux()}
 	s.streams.topics = make(map[topicKey]*topic)
 	files, _ := page.ReadDir("page")
 	for _, f := range files {

@@ -33,14 +33,14 @@ type testPage struct {
 }
 
 func newTestPage(t *testing.T) *testPage {
-	b := board.New("", jobs.Options{})
+	b := board.New("S", "", jobs.Options{})
 	encode := func(e *wire.Event) ([]byte, error) { return json.Marshal(e) }
 	runs, err := runlog.Open("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &testPage{t: t, b: b, runs: runs}
-	r.s = New(Options{Board: b, JSON: encode, Runs: runs, Server: "S", Receivers: func() []notify.Status { return r.receivers }})
+	r.s = New(Options{Boards: []*board.Board{b}, JSON: encode, Runs: runs, Receivers: func() []notify.Status { return r.receivers }})
 	return r
 }
 
