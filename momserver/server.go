@@ -45,6 +45,8 @@ type Server struct {
 	dialLimit      windowLimit // of dial-backs
 	failureLimit   windowLimit // of connections that ended before their greeting had succeeded
 	failSpacing    spacing     // of greetings from addresses over failureLimit
+	subscribeLimit windowLimit // of calls of Subscribe
+	subSpacing     spacing     // of calls of Subscribe from addresses over subscribeLimit
 	greetingShares windowLimit // of clients that are let in and have proven nothing
 	handshakes     *turns      // of TLS handshakes, which leave half of the processors to the rest of the program
 	longCalls      *turns      // of clients
@@ -113,6 +115,8 @@ func New(cfg Config) *Server {
 	s.dialLimit.window, s.dialLimit.most = time.Minute, s.cfg.DialsPerMinute
 	s.failureLimit.window, s.failureLimit.most = time.Minute, s.cfg.FailuresPerMinute
 	s.failSpacing.interval, s.failSpacing.longest = failInterval, min(maxFailWait, s.cfg.HandshakeTimeout/4)
+	s.subscribeLimit.window, s.subscribeLimit.most = time.Second, subscribesPerSecond
+	s.subSpacing.interval, s.subSpacing.longest = time.Second/subscribesPerSecond, maxSubscribeWait
 	s.greetingShares.window, s.greetingShares.most = time.Second, half(s.cfg.GreetingsPerSecond)
 	s.handshakes, s.longCalls = newTurns(max(1, runtime.GOMAXPROCS(0)/2), true), newTurns(1, false)
 	s.maxConns, s.maxConnsPerAddr, s.maxDescriptors = s.cfg.MaxConns, s.cfg.MaxConnsPerAddr, math.MaxInt

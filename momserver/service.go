@@ -60,7 +60,11 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 		if len(args.Name) > wire.MaxNameBytes || !utf8.ValidString(args.Name) {
 			return wire.Errorf(wire.BadRequest, "a name of %d bytes, or not in UTF-8; at most %d bytes", len(args.Name), wire.MaxNameBytes)
 		}
-		if err := cmp.Or(sv.identity.check(), args.Filter.Check()); err != nil {
+		if err := args.Filter.Check(); err != nil {
+			return err
+		}
+		sv.spreadSubscribes()
+		if err := sv.identity.check(); err != nil {
 			return err
 		}
 		sub := &subscriber{
@@ -261,6 +265,30 @@ func (sv *service) beginCall(bytes int) {
 		wait(sv.pace.wait(time.Now()), sv.conn.Done())
 	}
 	if bytes > longCall {
+		sv.takeTurn(sv.conn.Done())
+	}
+}
+
+// A subscription is the dearest call: it may send all that is cached, and is logged. So
+// the calls of Subscribe from one address are spread if there are more than
+// subscribesPerSecond of them in a second. None waits longer than maxSubscribeWait,
+// because a thousand clients behind one address may come back at the same moment.
+const (
+	subscribesPerSecond = 200
+	maxSubscribeWait    = 500 * time.Millisecond
+)
+
+// spreadSubscribes waits while other clients of the address subscribe. It gives up
+// the turn of a long call meanwhile.
+func (sv *service) spreadSubscribes() {
+	s, now := sv.srv, time.Now()
+	if !sv.addr.IsValid() || s.subscribeLimit.allow(sv.addr, now) {
+		return
+	}
+	long := !sv.turnBegan.IsZero()
+	sv.endTurn(sv.conn.Done())
+	wait(s.subSpacing.wait(sv.addr, now), sv.conn.Done())
+	if long {
 		sv.takeTurn(sv.conn.Done())
 	}
 }

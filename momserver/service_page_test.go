@@ -193,3 +193,42 @@ func TestPaceOfAnAddress(t *testing.T) {
 		}
 	})
 }
+
+// TestSpreadSubscribes: the clients of one address subscribe as often as a second
+// allows without waiting. From then on they wait for each other, but none for longer
+// than maxSubscribeWait, and nobody waits for the turn of a client that waits.
+func TestSpreadSubscribes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := New(Config{})
+		sv := testService(t, srv)
+		start := time.Now()
+		took := func(what string, want time.Duration) {
+			t.Helper()
+			if took := time.Since(start); took != want {
+				t.Errorf("%s: %v; want %v", what, took, want)
+			}
+			start = time.Now()
+		}
+		for range subscribesPerSecond + 1 {
+			sv.spreadSubscribes()
+		}
+		took("as many as a second allows", 0)
+		sv.spreadSubscribes()
+		took("the next one", time.Second/subscribesPerSecond)
+		for range 1000 {
+			go sv.spreadSubscribes()
+		}
+		synctest.Wait()
+		sv.beginCall(longCall + 1)
+		go func() {
+			srv.longCalls.take(sv.conn.Done(), sv.addr)
+			if took := time.Since(start); took > 0 {
+				t.Errorf("another long call waited for %v", took)
+			}
+			srv.longCalls.release()
+		}()
+		sv.spreadSubscribes()
+		took("one behind a thousand", maxSubscribeWait)
+		sv.endCall()
+	})
+}
