@@ -13,6 +13,10 @@ import (
 // interests finds the caught-up subscribers that take an event, without visiting
 // the others.
 type interests struct {
+	// linking is held while a subscriber is linked or unlinked, so that the sender
+	// competes with one goroutine for mu, and not with all that link and unlink.
+	linking sync.Mutex
+
 	mu    sync.Mutex               // guards the two maps and their lists; never held for more than linkStep entries while subscribers come and go
 	jobs  map[uuid.UUID]*jobTakers // by the ID of a job
 	names map[string]*jobTakers    // by the name of a job
@@ -71,6 +75,8 @@ const linkStep = 64
 // has ended.
 func (in *interests) link(sub *subscriber) {
 	if set := sub.Jobs(); set != nil {
+		in.linking.Lock()
+		defer in.linking.Unlock()
 		sub.membership.jobs, sub.membership.names = link(&in.mu, &in.jobs, set.IDs, sub), link(&in.mu, &in.names, set.Names, sub)
 	}
 }
@@ -79,6 +85,8 @@ func (in *interests) link(sub *subscriber) {
 // jobs.
 func (in *interests) unlink(sub *subscriber) {
 	if set := sub.Jobs(); set != nil {
+		in.linking.Lock()
+		defer in.linking.Unlock()
 		unlink(&in.mu, &in.jobs, set.IDs, sub.membership.jobs)
 		unlink(&in.mu, &in.names, set.Names, sub.membership.names)
 		in.shrink()
