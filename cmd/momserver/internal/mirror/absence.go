@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"errors"
+	"fmt"
 	"path"
 	"path/filepath"
 	"slices"
@@ -29,10 +30,34 @@ func (r *run) absence() error {
 	if r.plan.entries == 0 && len(r.plan.doomed)+len(r.plan.stuck) > 0 {
 		return &itemError{r.m.src, errors.New("the source is empty, and the destination is not: is a disk missing? Nothing is deleted; if the source is meant to be empty, empty the destination by hand")}
 	}
+	if d, p := r.doomedSource(); p != "" {
+		return &itemError{r.where(d), fmt.Errorf("nothing is deleted, because it is the same directory as %s: is there a bind mount? Exclude one of the two", filepath.Join(r.m.src, fromSlash(p)))}
+	}
 	if p := r.movedMount(); p != "" {
 		return &itemError{filepath.Join(r.m.src, fromSlash(p)), errors.New("it is not on the device that it was on in the run before: is a disk missing? Nothing is mirrored or deleted; if this is right, run once without -delete")}
 	}
 	return nil
+}
+
+// doomedSource returns the path of a directory of the destination that is to be
+// deleted and that is also a directory of the source, by a bind mount, and its path
+// in the source. Both are "" if there is none.
+func (r *run) doomedSource() (doomed, source string) {
+	at := make(map[place]string)
+	for _, d := range r.plan.doomed {
+		at[d.at] = d.path
+	}
+	for _, inside := range r.plan.inside {
+		for _, d := range inside {
+			at[d.at] = d.path
+		}
+	}
+	for _, e := range r.plan.dirs {
+		if here := (place{deviceOf(e.info), inodeOf(e.info)}); here != (place{}) && at[here] != "" {
+			return at[here], e.path
+		}
+	}
+	return "", ""
 }
 
 // movedMount returns the path of a directory of the source that is on another

@@ -14,6 +14,7 @@ import (
 type doomed struct {
 	path string
 	dir  bool
+	at   place // of a directory
 }
 
 // doomOthers adds to the plan the entries of a directory that the source does not
@@ -29,8 +30,8 @@ func (r *run) doomOthers(d *destDir) {
 }
 
 // doom adds to the plan that an entry, and everything in it, is deleted. It reports
-// whether all of that can be deleted. Entries that are excluded or on another file
-// system stay.
+// whether all of that can be deleted. Entries that are excluded stay, and so do
+// mount points, because what is mounted there may be in use elsewhere.
 func (r *run) doom(dir *os.Root, p string, info fs.FileInfo) (whole bool) {
 	if r.m.excludes(p, info.IsDir()) {
 		return false
@@ -45,13 +46,13 @@ func (r *run) doom(dir *os.Root, p string, info fs.FileInfo) (whole bool) {
 		r.plan.stuck = append(r.plan.stuck, &itemError{r.where(p), errors.New("cannot delete: it is the source")})
 		return false
 	}
-	root, device, names, err := r.lookInto(dir, p, info)
+	root, names, err := r.lookInto(dir, p, info)
 	if err != nil {
 		r.plan.stuck = append(r.plan.stuck, &itemError{r.where(p), fmt.Errorf("cannot delete: %w", plain(err))})
 		return false
 	}
 	defer root.Close()
-	if device != r.m.device {
+	if above, err := dir.Stat("."); err != nil || deviceOf(above) != deviceOf(info) || mountOf(dir) != mountOf(root) {
 		return false
 	}
 	whole = true
@@ -65,18 +66,18 @@ func (r *run) doom(dir *os.Root, p string, info fs.FileInfo) (whole bool) {
 		}
 	}
 	if whole {
-		r.plan.doomed = append(r.plan.doomed, doomed{p, true})
+		r.plan.doomed = append(r.plan.doomed, doomed{p, true, place{deviceOf(info), inodeOf(info)}})
 	}
 	return whole
 }
 
 // lookInto opens and lists a directory of the destination. It makes the directory
 // readable first if that is necessary.
-func (r *run) lookInto(dir *os.Root, p string, info fs.FileInfo) (root *os.Root, device uint64, names []string, err error) {
+func (r *run) lookInto(dir *os.Root, p string, info fs.FileInfo) (root *os.Root, names []string, err error) {
 	for range 2 {
 		if root, err = dir.OpenRoot(path.Base(p)); err == nil {
-			if device, names, err = readDir(root); err == nil {
-				return root, device, names, nil
+			if _, names, err = readDir(root); err == nil {
+				return root, names, nil
 			}
 			root.Close()
 		}
@@ -84,7 +85,7 @@ func (r *run) lookInto(dir *os.Root, p string, info fs.FileInfo) (root *os.Root,
 			break
 		}
 	}
-	return nil, 0, nil, err
+	return nil, nil, err
 }
 
 // doomInside counts what is in a directory that a file or a link of the source

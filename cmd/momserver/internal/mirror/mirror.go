@@ -99,7 +99,6 @@ type Mirror struct {
 	index     index
 	unwritten bool   // the index could not be written, which was logged
 	seen      bool   // an earlier run has opened the destination
-	device    uint64 // of the destination, when it was seen
 	system    uint64 // identifies the file system of the destination, when it was seen
 	reported  time.Time
 	idle      int             // checks since reported that found nothing to do

@@ -166,3 +166,37 @@ func TestBindMount(t *testing.T) {
 		})
 	}
 }
+
+// TestBindMountDeleted deletes no entry that can be reached by another path as
+// well, because of a bind mount. Neither Stat nor the paths show that.
+func TestBindMountDeleted(t *testing.T) {
+	for name, tc := range map[string]struct{ from, to, item, text string }{
+		"source below the destination": {"site/sub", "staging/gone/at", "", ""},
+		"other files":                  {"other", "staging/gone/at", "", ""},
+		"other files, in a file":       {"other", "staging/f/at", "f", "is in its place"},
+		"destination below the source": {"staging/gone", "site/sub", "/staging/gone", "nothing is deleted, because it is the same directory as "},
+		"the same, in a file":          {"staging/f", "site/sub", "/staging/f", "nothing is deleted, because it is the same directory as "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(t, Options{Delete: true})
+			top := filepath.Dir(p.src)
+			plant(t, top, file("site/f", "x"), file("site/sub/kept", "x"), file("other/kept", "x"),
+				dir("staging/gone/at"), dir("staging/f/at"), file("staging/gone/kept", "x"), file("staging/f/kept", "x"))
+			if err := syscall.Mount(filepath.Join(top, tc.from), filepath.Join(top, tc.to), "", syscall.MS_BIND, ""); err != nil {
+				t.Skipf("mounting is not allowed here: %v", err)
+			}
+			t.Cleanup(func() { syscall.Unmount(filepath.Join(top, tc.to), syscall.MNT_DETACH) })
+			_, events, err := p.run(t.Context())
+			if tc.item != "" {
+				wantFailure(t, events, wire.ExportingError, tc.item, tc.text)
+			} else if err != nil {
+				t.Error(err)
+			}
+			for _, at := range []string{tc.from, tc.to} {
+				if got := tell(t, filepath.Join(top, at)); got["kept"] == "" {
+					t.Errorf("%s has %v", at, got)
+				}
+			}
+		})
+	}
+}

@@ -159,12 +159,12 @@ func (r *run) openDest() error {
 	if err != nil {
 		return err
 	}
-	device, system := deviceOf(info), identityOf(r.dest.top)
+	system := identityOf(r.dest.top)
 	if r.m.seen && r.m.system != system {
 		return errors.New("the destination is on another device than in the run before: is a disk missing? Nothing is mirrored; start momserver again if this is right")
 	}
-	r.m.seen, r.m.device, r.m.system = true, device, system
-	r.m.index.settleIn(place{device, inodeOf(info)})
+	r.m.seen, r.m.system = true, system
+	r.m.index.settleIn(place{deviceOf(info), inodeOf(info)})
 	return nil
 }
 
