@@ -16,6 +16,12 @@
 // A [Filter] selects events. A [Cursor] is a place in one server's stream of
 // events, and [From] is where a subscription begins.
 //
+// # Names
+//
+// A name of a job or of a file, or a path, may be any bytes, and travels unchanged.
+// [EscapeName] returns the form in which to show it, and [Event.Escaped] an event to
+// encode as JSON. Without that, encoding/json writes U+FFFD for what is not UTF-8.
+//
 // # Errors
 //
 // An error that crosses the wire is an [*Error]: a [Code] and a sentence. A Code

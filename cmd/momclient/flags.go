@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -154,6 +155,8 @@ func (c *config) check() error {
 		return usagef("-wait goes with -exit-when-done only; add that, or leave out -wait: momclient then waits for a server for ever")
 	case len(c.name) > wire.MaxNameBytes:
 		return usagef("-name has %d bytes; at most %d are allowed", len(c.name), wire.MaxNameBytes)
+	case !utf8.ValidString(c.name):
+		return usagef("-name is not UTF-8, and the server would refuse it")
 	case (c.tlsCert == "") != (c.tlsKey == ""):
 		return usagef("-tls-cert and -tls-key go together")
 	}
@@ -216,12 +219,12 @@ func checkAddr(flag, addr string) error {
 }
 
 // addJob adds the ID of a job, if the text is a UUID of 36 characters, or else
-// the name of a job. A name may have commas.
+// the name of a job, which may be escaped. A name may have commas.
 func (c *config) addJob(text string) error {
 	if id, err := uuid.Parse(text); err == nil && len(text) == 36 {
 		c.filter.Jobs = append(c.filter.Jobs, id)
 	} else if text != "" {
-		c.filter.Names = append(c.filter.Names, text)
+		c.filter.Names = append(c.filter.Names, wire.UnescapeName(text))
 	} else {
 		return errors.New("want the ID or the name of a job")
 	}

@@ -19,6 +19,25 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// TestEscapedNames: -job and -stale take the name of a job in the form in which it is
+// shown, and -job takes the name itself, too.
+func TestEscapedNames(t *testing.T) {
+	c, err := parseFlags([]string{"-job", `caf\xe9`, "-job", "na\xefve", "-job", `C:\new\x5cxff`, "-notify", "true", "-stale", `caf\xe9=1h`, "-stale", "na\xefve=1h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, shown := c.jobs(), c.shownJobs()
+	if !slices.Equal(sent.Names, []string{"caf\xe9", "na\xefve", `C:\new\xff`}) || !slices.Equal(shown.Names, []string{`caf\xe9`, `na\xefve`, `C:\new\x5cxff`}) {
+		t.Errorf("%q, shown %q", sent.Names, shown.Names)
+	}
+	if n := c.notify.staleJobs; len(n) != 2 || n[`caf\xe9`] == 0 || n[`na\xefve`] == 0 {
+		t.Errorf("-stale: %q", n)
+	}
+	if f := c.eventFilter(); !f.IsZero() {
+		t.Errorf("%+v", f)
+	}
+}
+
 // TestBadFlags exits with 2 before momclient dials, and says which flag is
 // wrong and what would be right.
 func TestBadFlags(t *testing.T) {
@@ -37,6 +56,7 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-callback", "localhost"}, []string{`-callback "localhost"`, "want HOST:PORT"}},
 		{[]string{"-callback", "localhost:x y"}, []string{"-callback", `"x y" is no port`}},
 		{[]string{"-http", "8420"}, []string{`-http "8420"`, "want HOST:PORT or :PORT, as 127.0.0.1:8420"}},
+		{[]string{"-name", "\xff"}, []string{"-name", "UTF-8"}},
 		{[]string{"-name", strings.Repeat("n", wire.MaxNameBytes+1)}, []string{"-name has 129 bytes", "at most 128"}},
 		{[]string{"-period", "0"}, []string{"-period 0s", "want a time over 0"}},
 		{[]string{"-period", "often"}, []string{"-period", `"often"`}},

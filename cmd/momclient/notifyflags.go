@@ -9,6 +9,7 @@ import (
 
 	"mom.internal/cmd/momclient/internal/alert"
 	"mom.internal/cmd/momclient/internal/sink"
+	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 )
 
@@ -81,7 +82,7 @@ func (c *notifyConfig) setStale(text string) error {
 	if c.staleJobs == nil {
 		c.staleJobs = make(map[string]time.Duration)
 	}
-	c.staleJobs[text[:at]] = limit
+	c.staleJobs[wire.EscapeName(wire.UnescapeName(text[:at]))] = limit
 	return nil
 }
 

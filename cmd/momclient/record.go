@@ -71,14 +71,15 @@ func (c *config) openRecording(at wire.Cursor, say func(string)) (*recording, er
 	}
 	subjects, unfinished, settled, dropped := r.box.State()
 	r.unfinished = slices.DeleteFunc(unfinished, func(run outbox.Run) bool {
-		jobs := c.jobs()
+		jobs := c.shownJobs()
 		return run.Server != c.addr || !jobs.Takes(eventOf(&alert.Subject{JobID: run.JobID, Job: run.Job}))
 	})
 	if dropped > 0 {
 		say(fmt.Sprintf("%d messages are dropped, because no -notify names their receivers any more", dropped))
 	}
 	if len(sinks) > 0 {
-		names := slices.Clone(c.filter.Names)
+		jobs := c.shownJobs()
+		names := slices.Clone(jobs.Names)
 		for _, id := range c.filter.Jobs {
 			names = append(names, id.String())
 		}
@@ -86,7 +87,6 @@ func (c *config) openRecording(at wire.Cursor, say func(string)) (*recording, er
 			settled = true // all events will be new
 		}
 		now := time.Now()
-		jobs := c.jobs()
 		subjects = slices.DeleteFunc(subjects, func(s alert.Subject) bool { return s.JobID != uuid.Nil && !jobs.Takes(eventOf(&s)) })
 		r.decider = alert.New(c.notify.rules(sinks, names), subjects, settled)
 		r.decider.Watch(c.addr, now)
@@ -111,7 +111,7 @@ func (r *recording) start(client *momclient.Client, cursor *cursorfile.File) {
 	if r == nil {
 		return
 	}
-	jobs := r.c.jobs()
+	jobs := r.c.shownJobs()
 	r.recorder = recorder.New(recorder.Options{
 		Server: r.c.addr, Jobs: &jobs, Runs: r.runs, Box: r.box, Decider: r.decider, Notifier: r.notifier,
 		Cursor: client.Cursor, Save: cursor.Save, Say: r.say,

@@ -72,10 +72,10 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 		return nil, err
 	}
 	if c.untilEnd || c.records() {
-		m.out = output.Filtered(c.filter, m.out)
+		m.out = output.Filtered(c.eventFilter(), m.out)
 	}
 	if c.showsBoard() { // -job selects what is on the board; the other filters what is in its log
-		m.boards = []*board.Board{board.New(c.addr, c.addr, jobs.Options{Log: c.filter})}
+		m.boards = []*board.Board{board.New(c.addr, c.addr, jobs.Options{Log: c.eventFilter()})}
 	}
 	if c.output == "watch" {
 		m.watch = screen.New(term, m.boards, len(c.filter.Jobs)+len(c.filter.Names) > 0, getenv)
@@ -201,13 +201,15 @@ func (m *monitor) show(ctx context.Context, client *momclient.Client) error {
 }
 
 // shown returns e as the monitor shows it, or nil if -job does not name its
-// job. The next event that is shown then has the count of the gap before e.
+// job. The next event that is shown then has the count of the gap before e. All names
+// are escaped, so what is shown, stored and sent has one form of them.
 func (m *monitor) shown(e wire.Event) *wire.Event {
 	m.missed += e.Missed
 	if jobs := m.c.jobs(); !jobs.Takes(&e) {
 		return nil
 	}
 	e.Missed, m.missed = m.missed, 0
+	e = e.Escaped()
 	return &e
 }
 
@@ -305,7 +307,24 @@ func (c *config) serverFilter() wire.Filter {
 	return c.filter
 }
 
-// jobs returns the filter of -job.
+// jobs returns the filter of -job, for events as the server sends them.
 func (c *config) jobs() wire.Filter {
 	return wire.Filter{Jobs: c.filter.Jobs, Names: c.filter.Names}
+}
+
+// shownJobs returns the filter of -job, for names as the monitor shows them.
+func (c *config) shownJobs() wire.Filter {
+	f := c.jobs()
+	f.Names = nil
+	for _, name := range c.filter.Names {
+		f.Names = append(f.Names, wire.EscapeName(name))
+	}
+	return f
+}
+
+// eventFilter returns the filter of the flags other than -job.
+func (c *config) eventFilter() wire.Filter {
+	f := c.filter
+	f.Jobs, f.Names = nil, nil
+	return f
 }

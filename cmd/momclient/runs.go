@@ -49,7 +49,7 @@ func (c *config) printRuns(stdout io.Writer) error {
 // takesRun reports whether -job selects the job of the run.
 func (c *config) takesRun(r *runlog.Run) bool {
 	e := wire.Event{JobID: r.JobID, Data: wire.TransferData{Initialize: &wire.InitializeData{Name: r.Job}}}
-	jobs := c.jobs()
+	jobs := c.shownJobs()
 	return jobs.Takes(&e)
 }
 

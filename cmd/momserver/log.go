@@ -4,6 +4,9 @@ import (
 	"io"
 	"log/slog"
 	"regexp"
+	"unicode/utf8"
+
+	"mom.internal/wire"
 )
 
 // logLevels has the values of -log-level.
@@ -13,6 +16,7 @@ var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.Lev
 func (c *config) newLogger(w io.Writer) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: logLevels[c.logLevel], ReplaceAttr: byFlags}
 	if c.logFormat == "json" {
+		opts.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr { return escape(byFlags(groups, a)) }
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}
 	return slog.New(slog.NewTextHandler(w, opts))
@@ -39,6 +43,23 @@ func byFlags(_ []string, a slog.Attr) slog.Attr {
 	}
 	if settings.MatchString(text) {
 		a.Value = slog.StringValue(settings.ReplaceAllStringFunc(text, flagged))
+	}
+	return a
+}
+
+// escape escapes names, for which encoding/json has no form if they are not UTF-8. A
+// message and an error may quote a name in a form of its own, so they are escaped
+// only if they are not UTF-8. A text log quotes such values itself.
+func escape(a slog.Attr) slog.Attr {
+	text, isName := "", false
+	switch v := a.Value.Any().(type) {
+	case string:
+		text, isName = v, a.Key != slog.MessageKey && a.Key != "error"
+	case error:
+		text = v.Error()
+	}
+	if isName || !utf8.ValidString(text) {
+		a.Value = slog.StringValue(wire.EscapeName(text))
 	}
 	return a
 }

@@ -47,6 +47,22 @@ func TestLogJSON(t *testing.T) {
 	}
 }
 
+// TestLogNames: a name that is not UTF-8 has the same form in both formats. In a text
+// log, the quotes tell it from a name that has this form itself.
+func TestLogNames(t *testing.T) {
+	for format, want := range map[string]string{
+		"text": `msg="a\xff b" item="caf\xe9 b" like=caf\xe9 error="\xff"`,
+		"json": `"msg":"a\\xff b","item":"caf\\xe9 b","like":"caf\\x5cxe9","error":"\\xff"}`,
+	} {
+		var out strings.Builder
+		log := (&config{logFormat: format, logLevel: "info"}).newLogger(&out)
+		log.Info("a\xff b", "item", "caf\xe9 b", "like", `caf\xe9`, "error", errors.New("\xff"))
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %s\nwant %s", format, &out, want)
+		}
+	}
+}
+
 // TestLogLevel logs from the level up.
 func TestLogLevel(t *testing.T) {
 	paths := sites(t, 1)

@@ -88,7 +88,7 @@ func (x *metrics) jobs(stats []momserver.JobStats, leftOut int) {
 	for i := range stats {
 		st := &stats[i]
 		jobs[i] = exposition.Job{
-			Labels:  []string{"job_name", st.Name, "job_id", st.JobID.String()},
+			Labels:  []string{"job_name", wire.EscapeName(st.Name), "job_id", st.JobID.String()},
 			Running: st.Running, FirstChange: st.FirstChange, LastChange: st.LastChange, LastSuccess: st.LastSuccess, LastEnd: st.LastEnd,
 			LastDuration: st.LastDuration, LastOutcome: st.LastOutcome.String(), Bytes: st.Bytes, Files: st.Files, Errors: st.Errors,
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // roll is the page /subscribers. Durations are in seconds.
@@ -46,7 +47,7 @@ func serveSubscribers(w http.ResponseWriter, srv *momserver.Server) {
 	page := roll{Time: time.Now().UTC(), Published: st.Published, Subscribers: []subscriber{}, Dropped: []drop{}}
 	for _, s := range srv.Subscribers() {
 		page.Subscribers = append(page.Subscribers, subscriber{
-			Name: s.Name, Identity: s.Identity, Addr: s.Addr, Callback: s.Callback, Since: s.Since.UTC(), Next: s.Next, Lag: s.Lag,
+			Name: s.Name, Identity: wire.EscapeName(s.Identity), Addr: s.Addr, Callback: s.Callback, Since: s.Since.UTC(), Next: s.Next, Lag: s.Lag,
 			Credit: s.Credit, Delivered: s.Delivered, Missed: s.Missed, InFlight: s.InFlight, RTT: s.RTT.Seconds(),
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // vars is the page /debug/vars: an object with a member for each variable, as
@@ -19,7 +20,10 @@ type vars struct {
 }
 
 func serveVars(w http.ResponseWriter, srv *momserver.Server) {
-	v := vars{Cmdline: os.Args, Goroutines: runtime.NumGoroutine(), Server: srv.Stats()}
+	v := vars{Goroutines: runtime.NumGoroutine(), Server: srv.Stats()}
+	for _, arg := range os.Args {
+		v.Cmdline = append(v.Cmdline, wire.EscapeName(arg))
+	}
 	runtime.ReadMemStats(&v.MemStats)
 	writeJSON(w, &v)
 }

@@ -123,7 +123,7 @@ const (
 func someNames(names []string) string {
 	quoted := make([]string, 0, maxSome+1)
 	for _, name := range names[:min(len(names), maxSome+1)] {
-		quoted = append(quoted, `"`+output.Clean(duplex.Clip(name, maxSomeName))+`"`)
+		quoted = append(quoted, `"`+output.Clean(wire.EscapeName(duplex.Clip(name, maxSomeName)))+`"`)
 	}
 	return some(quoted)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mom.internal/cmd/momclient/internal/alert"
+	"mom.internal/wire"
 )
 
 // Sink is a receiver.
@@ -66,7 +67,7 @@ func New(value, format string, kinds map[alert.Kind]bool) (*Sink, error) {
 	}
 	s := &Sink{Takes: func(a *alert.Alert) bool { return kinds[a.Kind] }}
 	if !IsURL(value) {
-		s.Key, s.Label = newKey("command", value), strings.TrimSpace("command "+firstWord(value))
+		s.Key, s.Label = newKey("command", value), strings.TrimSpace("command "+wire.EscapeName(firstWord(value)))
 		s.Deliver = func(ctx context.Context, a *alert.Alert) error { return runCommand(ctx, value, a) }
 		return s, nil
 	}

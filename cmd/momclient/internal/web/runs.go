@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
 	"time"
 
@@ -101,7 +100,7 @@ func (s *Server) serveRuns(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(answer.Jobs) == 0 && query.Get("job") != "" && from.IsZero() {
-		writeError(w, http.StatusNotFound, fmt.Sprintf("no run of the job %q is known", query.Get("job")))
+		writeError(w, http.StatusNotFound, `no run of the job "`+query.Get("job")+`" is known`)
 		return
 	}
 	writeJSON(w, http.StatusOK, answer)
