@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/cmd/internal/help"
 	"mom.internal/cmd/internal/pages"
 	"mom.internal/cmd/momclient/internal/alert"
 	"mom.internal/cmd/momclient/internal/sink"
@@ -111,7 +112,7 @@ func parseFlags(args []string) (*config, error) {
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil, err
 	} else if err != nil {
-		return nil, usageError{err}
+		return nil, usagef("%w%s", err, help.Wanted(fs, err))
 	}
 	if c.version {
 		return nil, errVersion

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"mom.internal/cmd/internal/clean"
 	"mom.internal/wire"
 )
 
@@ -38,6 +40,26 @@ func TestEscapedNames(t *testing.T) {
 	}
 }
 
+// TestHostileFlags: an error is one line that cannot control a terminal, whatever it
+// quotes.
+func TestHostileFlags(t *testing.T) {
+	t.Chdir(t.TempDir())
+	evil := "\x1b]0;title\a\n\u202e\xff"
+	var tries [][]string
+	flagSet(new(config)).VisitAll(func(f *flag.Flag) {
+		tries = append(tries, []string{"-" + f.Name + "=" + evil, "-addr", "x"})
+	})
+	tries = append(tries, []string{"-" + evil}, []string{evil}, []string{"-addr", evil}, []string{"-token-file", evil}, []string{"-cursor", evil + "/x"}, []string{"-tls-ca", evil}, []string{"-tls-cert", evil, "-tls-key", evil},
+		[]string{"-o", "runs", "-history", evil + "/x"}, []string{"-o", "text", "-history", evil + "/x"}, []string{"-notify", "@" + evil})
+	for _, args := range tries {
+		code, out, errs := command(t, args...)
+		line, rest, _ := strings.Cut(strings.TrimSuffix(errs, "\n"), "\n")
+		if code != exitUsage || out != "" || line != clean.Text(line) || rest != "" && rest != "momclient -h shows the flags." {
+			t.Errorf("%q: exit %d, %q, %q", args, code, out, errs)
+		}
+	}
+}
+
 // TestBadFlags exits with 2 before momclient dials, and says which flag is
 // wrong and what would be right.
 func TestBadFlags(t *testing.T) {
@@ -46,7 +68,8 @@ func TestBadFlags(t *testing.T) {
 		want []string // in the message
 	}{
 		{[]string{"-nonsense"}, []string{"-nonsense", "not defined"}},
-		{[]string{"-addr"}, []string{"-addr", "needs an argument"}},
+		{[]string{"-addr"}, []string{"-addr", "needs an argument", "want -addr HOST:PORT"}},
+		{[]string{"-exit-when-done", "-wait", "5"}, []string{`"5"`, "want -wait TIME, as 250ms or 5s"}},
 		{[]string{"site"}, []string{`unexpected argument "site"`}},
 		{[]string{"-addr", "localhost"}, []string{`-addr "localhost"`, "want HOST:PORT, as 127.0.0.1:7420"}},
 		{[]string{"-addr", ""}, []string{`-addr ""`, "want HOST:PORT"}},

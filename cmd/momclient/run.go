@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"mom.internal/cmd/internal/clean"
 	"mom.internal/cmd/internal/version"
 	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/completion"
@@ -31,7 +32,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		version.Write(stdout, "momclient")
 		return exitOK
 	case err != nil:
-		fmt.Fprintf(stderr, "momclient: %v\n", err)
+		fmt.Fprintf(stderr, "momclient: %s\n", clean.Text(err.Error()))
 		if errors.As(err, &usage) {
 			fmt.Fprintln(stderr, "momclient -h shows the flags.")
 		}
@@ -63,7 +64,7 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 		return nil, fmt.Errorf("-cursor: %w", err)
 	}
 	c.badTLS = func(err error) {
-		fmt.Fprintf(stderr, "momclient: cannot use the changed certificate files; the earlier ones remain in use: %v\n", err)
+		fmt.Fprintf(stderr, "momclient: cannot use the changed certificate files; the earlier ones remain in use: %s\n", clean.Text(err.Error()))
 	}
 	opts.Cursor = cursor.Cursor()
 	m := &monitor{c: c, Opts: opts, cursor: cursor, stderr: stderr, log: stderr, out: output.New(c.output, stdout)}

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"regexp"
 	"strings"
 	"time"
 
 	"mom.internal/cmd/internal/filewatch"
+	"mom.internal/cmd/internal/help"
 	"mom.internal/cmd/internal/pages"
 	"mom.internal/cmd/internal/size"
 	"mom.internal/cmd/internal/tlsfiles"
@@ -114,7 +114,7 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil, err
 	} else if err != nil {
-		return nil, usageError{fmt.Errorf("%w%s", err, wanted(fs, err))}
+		return nil, usageError{fmt.Errorf("%w%s", err, help.Wanted(fs, err))}
 	}
 	if c.version {
 		return nil, errVersion
@@ -136,31 +136,6 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 		return nil, usageError{err}
 	}
 	return c, c.readTLS()
-}
-
-// named finds the flag in an error of the flag package.
-var named = regexp.MustCompile(`.* -([a-z-]+)(?::|$)`)
-
-// wanted returns the form of the flag that err names, or "" if err names no
-// flag.
-func wanted(fs *flag.FlagSet, err error) string {
-	m := named.FindStringSubmatch(err.Error())
-	if m == nil || fs.Lookup(m[1]) == nil {
-		return ""
-	}
-	f := fs.Lookup(m[1])
-	arg, _ := flag.UnquoteUsage(f)
-	switch f.Value.(flag.Getter).Get().(type) {
-	case bool:
-		return fmt.Sprintf("; want -%s, or -%s=false", f.Name, f.Name)
-	case time.Duration:
-		return fmt.Sprintf("; want -%s %s, as 250ms or 5s", f.Name, arg)
-	case int, int64:
-		return fmt.Sprintf("; want -%s %s, a whole number", f.Name, arg)
-	case size.Bytes, size.Rate, *limit.Deletions, pages.Hosts, nil: // whose errors say so
-		return ""
-	}
-	return fmt.Sprintf("; want -%s %s", f.Name, arg)
 }
 
 // check refuses values and combinations that make no sense.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/cmd/internal/clean"
 	"mom.internal/wire/wiretest/certs"
 )
 
@@ -35,6 +37,25 @@ func TestVersion(t *testing.T) {
 	for _, args := range [][]string{{"-version"}, {"--version"}, {"-wait", "-1", "-version", "SRC"}} {
 		if code, out, errs := command(t, args...); code != exitOK || !strings.HasPrefix(out, "momserver mom.internal ") || strings.Count(out, "\n") != 1 || errs != "" {
 			t.Errorf("%v: exit %d, %q, %q", args, code, out, errs)
+		}
+	}
+}
+
+// TestHostileFlags: an error is one line that cannot control a terminal, whatever it
+// quotes.
+func TestHostileFlags(t *testing.T) {
+	t.Chdir(t.TempDir())
+	evil := "\x1b]0;title\a\n\u202e\xff"
+	var tries [][]string
+	flagSet(new(config)).VisitAll(func(f *flag.Flag) {
+		tries = append(tries, []string{"-" + f.Name + "=" + evil, "-addr", "x"})
+	})
+	tries = append(tries, []string{"-" + evil}, []string{evil}, []string{"S", "-" + evil}, []string{"-spool", evil, "S", "D"}, []string{"-once", evil, evil}, []string{"-tls-cert", evil, "-tls-key", evil}, []string{"-tls-cert", "x", "-tls-key", "x", "-tls-client-ca", evil})
+	for _, args := range tries {
+		code, out, errs := command(t, args...)
+		line, rest, _ := strings.Cut(strings.TrimSuffix(errs, "\n"), "\n")
+		if code != exitUsage || out != "" || line != clean.Text(line) || rest != "" && rest != "momserver -h shows the flags." {
+			t.Errorf("%q: exit %d, %q, %q", args, code, out, errs)
 		}
 	}
 }

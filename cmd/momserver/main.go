@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"mom.internal/cmd/internal/clean"
 	"mom.internal/cmd/internal/version"
 	"mom.internal/cmd/momserver/internal/mirror"
 	"mom.internal/momserver"
@@ -72,9 +73,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case err != nil && log != nil && c.logFormat == "json": // a program that reads JSON cannot read text
 		log.Error(err.Error())
 	case isUsage(err):
-		fmt.Fprintf(stderr, "momserver: %v\nmomserver -h shows the flags.\n", err)
+		fmt.Fprintf(stderr, "momserver: %s\nmomserver -h shows the flags.\n", clean.Text(err.Error()))
 	case err != nil:
-		fmt.Fprintf(stderr, "momserver: %v\n", err)
+		fmt.Fprintf(stderr, "momserver: %s\n", clean.Text(err.Error()))
 	}
 	switch {
 	case isUsage(err):

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"mom.internal/cmd/internal/clean"
 	"mom.internal/wire"
 )
 
@@ -37,13 +38,13 @@ func writeJSON(w io.Writer, v any) error {
 // escapeHidden escapes invisible characters. In JSON they occur only in
 // strings, so the line keeps its meaning.
 func escapeHidden(line string) string {
-	if strings.IndexFunc(line, hidden) < 0 {
+	if strings.IndexFunc(line, clean.Hidden) < 0 {
 		return line
 	}
 	var b strings.Builder
 	for _, r := range line {
 		switch {
-		case !hidden(r):
+		case !clean.Hidden(r):
 			b.WriteRune(r)
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mom.internal/cmd/internal/clean"
 	"mom.internal/wire"
 )
 
@@ -80,7 +81,7 @@ func TestJSONHostile(t *testing.T) {
 	const evil = "x\n\x1b[2J\x7f\u009b\u202e\u2028\U000e0001 å"
 	e := event(1, wire.Transferring, func(e *wire.Event) { e.Data.Initialize.Name, e.Data.Body.Item = evil, "bad\xff" })
 	line := jsonLine(t, e)
-	if strings.IndexFunc(line, hidden) >= 0 {
+	if strings.IndexFunc(line, clean.Hidden) >= 0 {
 		t.Errorf("%q", line)
 	}
 	var back wire.Event

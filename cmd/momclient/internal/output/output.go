@@ -7,8 +7,12 @@ import (
 	"bytes"
 	"io"
 
+	"mom.internal/cmd/internal/clean"
 	"mom.internal/wire"
 )
+
+// Clean returns text with all invisible characters escaped.
+func Clean(text string) string { return clean.Text(text) }
 
 // Printer prints events, in order. If Print returns nil, the event is with the
 // operating system: no part of it waits in a buffer of the program.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/cmd/internal/clean"
 	"mom.internal/cmd/momclient/internal/width"
 	"mom.internal/wire"
 )
@@ -170,7 +171,7 @@ func TestTextHostile(t *testing.T) {
 		e.Data.Status.State = 200
 	}))
 	line, rest, _ := strings.Cut(out.String(), "\n")
-	if rest != "" || strings.IndexFunc(line, hidden) >= 0 || strings.Count(line, `x\n2026\r\x1b[2J\u202e\u009b\xff`) != 4 || !strings.Contains(line, "State(200)") {
+	if rest != "" || strings.IndexFunc(line, clean.Hidden) >= 0 || strings.Count(line, `x\n2026\r\x1b[2J\u202e\u009b\xff`) != 4 || !strings.Contains(line, "State(200)") {
 		t.Errorf("%q", out.String())
 	}
 }

@@ -1,10 +1,10 @@
-package output
+package clean
 
 import "testing"
 
-// TestClean escapes characters that could control a terminal or break a line,
+// TestText escapes characters that could control a terminal or break a line,
 // and no others.
-func TestClean(t *testing.T) {
+func TestText(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                          "",
 		"visit/öppettider 日本.html":  "visit/öppettider 日本.html",
@@ -18,7 +18,7 @@ func TestClean(t *testing.T) {
 		"said \ufffd":               "said \ufffd",
 		"zero\x00\U000e0001":        `zero\x00\U000e0001`,
 	} {
-		if got := Clean(text); got != want {
+		if got := Text(text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)
 		}
 	}
