@@ -102,7 +102,7 @@ func (c *Client) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	cfg := c.opts.TLS
 	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
 		cfg = cfg.Clone()
-		cfg.ServerName, _, _ = net.SplitHostPort(c.addr)
+		cfg.ServerName = protocol.ServerName(c.addr)
 	}
 	tc := tls.Client(nc, cfg)
 	_, err := c.callFunc(ctx, &c.funcs.tls, func() (any, error) { return nil, tc.HandshakeContext(ctx) })

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"regexp"
 
@@ -33,7 +34,9 @@ func withHint(err error) error {
 		return ""
 	})
 	var e *wire.Error
-	if errors.As(err, &e) && hints[e.Code] != "" {
+	if errors.As(err, new(x509.HostnameError)) {
+		words += "; the certificate must have the host of -addr in its subjectAltName"
+	} else if errors.As(err, &e) && hints[e.Code] != "" {
 		words += "; see " + hints[e.Code]
 	}
 	return &hintedError{err, words}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"testing"
 
@@ -23,6 +25,10 @@ func TestWithHint(t *testing.T) {
 		if err.Error() != tc.want || !errors.Is(err, tc.code) {
 			t.Errorf("%q became %q; want %q", tc.say, err, tc.want)
 		}
+	}
+	host := wire.Errorf(wire.BadCertificate, "not accepted").WithCause(&tls.CertificateVerificationError{Err: x509.HostnameError{}})
+	if got, want := withHint(host).Error(), "not accepted; the certificate must have the host of -addr in its subjectAltName"; got != want {
+		t.Errorf("%s; want %s", got, want)
 	}
 	if err := withHint(nil); err != nil {
 		t.Errorf("nothing became %v", err)

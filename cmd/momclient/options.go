@@ -3,11 +3,11 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
-	"net"
 
 	"mom.internal/cmd/internal/tlsfiles"
 	"mom.internal/cmd/internal/token"
 	"mom.internal/momclient"
+	"mom.internal/wire/protocol"
 )
 
 // options returns the options of the client from the flags and the files that
@@ -45,6 +45,5 @@ func (c *config) tlsConfig() (*tls.Config, error) {
 			return nil, fmt.Errorf("-tls-cert, -tls-key: %w", err)
 		}
 	}
-	host, _, _ := net.SplitHostPort(c.addr)
-	return tlsfiles.Client(host, own, servers), nil
+	return tlsfiles.Client(protocol.ServerName(c.addr), own, servers), nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -34,6 +35,17 @@ func AtLeastTLS13(cfg *tls.Config) *tls.Config {
 		}
 	}
 	return strict
+}
+
+// ServerName returns the name that the certificate of the server at addr, host:port,
+// must have: the host, without the zone of an IPv6 address. The zone is only a name of
+// one of this machine's interfaces.
+func ServerName(addr string) string {
+	host, _, _ := net.SplitHostPort(addr)
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.WithZone("").String()
+	}
+	return host
 }
 
 // HardClose returns tc with a Close that closes the underlying connection at once.

@@ -20,6 +20,17 @@ import (
 	"mom.internal/wire"
 )
 
+// TestServerName has no zone, because no certificate has one.
+func TestServerName(t *testing.T) {
+	for addr, want := range map[string]string{
+		"mirror.example:7420": "mirror.example", ":7420": "", "127.0.0.1:7420": "127.0.0.1", "[::1]:7420": "::1", "[fe80::1%eth0]:7420": "fe80::1", "mirror%20:7420": "mirror%20",
+	} {
+		if got := ServerName(addr); got != want {
+			t.Errorf("%s: %s, want %s", addr, got, want)
+		}
+	}
+}
+
 // TestHardClose does not wait for a peer that does not read; tls.Conn's own
 // Close does, or there would be no need.
 func TestHardClose(t *testing.T) {
