@@ -44,7 +44,7 @@ type config struct {
 	history string
 	since   time.Duration // for -o runs; 0 for all runs
 
-	version bool
+	about help.About
 
 	tokenFile              string
 	tls                    bool
@@ -96,16 +96,13 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.Lookup("notify-format").DefValue = "cloudevents"
 	fs.Func("stale", "a job is stale after `TIME` without success; or JOB=TIME", c.notify.setStale)
 	fs.Func("stalled", "a run is stalled after `TIME` without a change", c.notify.setStalled)
-	fs.BoolVar(&c.version, "version", false, "print the version and exit")
+	c.about.AddFlags(fs)
 	fs.DurationVar(&c.wait, "wait", 30*time.Second, "-exit-when-done waits `TIME` for a server")
 	return fs
 }
 
-// errVersion reports that -version is given.
-var errVersion = errors.New("-version")
-
-// parseFlags reads the command line. The error is flag.ErrHelp, errVersion, or a
-// usageError that names the flag.
+// parseFlags reads the command line. The error is one that Command.Answer of
+// package help takes, or a usageError that names the flag.
 func parseFlags(args []string) (*config, error) {
 	c := &config{badTLS: func(error) {}}
 	fs := flagSet(c)
@@ -114,8 +111,8 @@ func parseFlags(args []string) (*config, error) {
 	} else if err != nil {
 		return nil, usagef("%w%s", err, help.Wanted(fs, err))
 	}
-	if c.version {
-		return nil, errVersion
+	if err := c.about.Asked(); err != nil {
+		return nil, err
 	}
 	if fs.NArg() > 0 {
 		return nil, usagef("unexpected argument %q", fs.Arg(0))

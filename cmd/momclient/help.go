@@ -1,27 +1,24 @@
 package main
 
 import (
-	"fmt"
-	"io"
+	"strings"
 
 	"mom.internal/cmd/internal/help"
+	"mom.internal/cmd/momclient/internal/alert"
+	"mom.internal/cmd/momclient/internal/sink"
+	"mom.internal/wire"
 )
 
 // groups has the flags in the order in which -h shows them.
 var groups = []help.Group{
 	{Title: "Server", Flags: "addr callback name period token-file tls tls-ca tls-cert tls-key"},
 	{Title: "Events", Flags: "job state outcome severity from cursor"},
-	{Title: "Output", Flags: "o http http-host history since exit-when-done wait version"},
+	{Title: "Output", Flags: "o http http-host history since exit-when-done wait"},
 	{Title: "Notifications", Flags: "notify notify-on notify-format stale stalled"},
+	{Title: "This command", Flags: "version man completion"},
 }
 
-const helpHead = `momclient shows live what the mirroring jobs of a MoM server do.
-
-Usage: momclient [flags]
-
-`
-
-const helpTail = `
+const notes = `
 -o auto is watch on a terminal, and text elsewhere or in the background. In a
 watch and on the page, -state, -outcome and -severity filter only the log, and
 -from is oldest unless -exit-when-done is given. -cursor precedes -from.
@@ -33,11 +30,15 @@ MOM_* variables. -notify-on is failed,recovered,stale,lost, and stalled with
 -cursor, the messages that nobody has taken yet, and how the jobs stand, are in
 FILE.state: each message comes at least once, even if the monitor is killed.
 Without -cursor they are in memory only, and the end of the monitor loses them.
+`
 
+const exitCodes = `
 Exit codes: 0 ended by a signal; 1 stdout, the cursor file or -http failed;
 2 wrong flags or files; 3 refused for good. With -exit-when-done: 0 all runs
 succeeded; 1 a run did not; 3 the end of a run was not seen.
+`
 
+const examples = `
 Examples:
   momclient -http :8420                              watch, in a browser too
   momclient -job "site to staging" -exit-when-done   wait for one job's run
@@ -46,8 +47,45 @@ Examples:
   momclient -o runs -history runs -since 24h         what happened last night
 `
 
-func writeHelp(w io.Writer) {
-	fmt.Fprint(w, helpHead)
-	help.Write(w, flagSet(new(config)), groups)
-	fmt.Fprint(w, helpTail)
+const description = `
+momclient is a monitor of a MoM server: it subscribes to the events that the server
+publishes about its mirroring jobs, and shows them: on a screen that is kept up to date,
+in a browser, or as a line of text, JSON or CloudEvents for each event. It also keeps a
+history of runs, and sends messages about runs that failed and jobs that are late.
+
+stdout has the events, and stderr the state of the connection. If the server is away,
+momclient waits for it, and goes on where it was.
+`
+
+// manual describes the command.
+func manual() *help.Command {
+	var states, outcomes, kinds []string
+	for _, s := range wire.States() {
+		states = append(states, strings.TrimPrefix(s.String(), "Mirroring"))
+	}
+	for _, o := range wire.Outcomes() {
+		outcomes = append(outcomes, o.String())
+	}
+	for _, k := range alert.Kinds() {
+		kinds = append(kinds, string(k))
+	}
+	return &help.Command{
+		Name: "momclient", Brief: "shows live what the mirroring jobs of a MoM server do", Args: "[flags]",
+		Flags: flagSet(new(config)), Groups: groups,
+		Values: map[string]string{
+			"o": "watch text json cloudevents runs", "from": "now oldest", "severity": "processing warning error", "completion": help.Shells,
+			"state": strings.Join(states, " "), "outcome": strings.Join(outcomes, " "), "notify-on": strings.Join(kinds, " "), "notify-format": strings.Join(sink.Formats(), " "),
+		},
+		Notes: notes, Exit: exitCodes, Examples: examples, Description: description,
+		Environment: []help.Entry{
+			{Name: "MOM_TOKEN", Text: "The token for the server, unless -token-file is given."},
+			{Name: "TERM, NO_COLOR", Text: "What the terminal can do. If NO_COLOR is set, the screen has no colors."},
+			{Name: "LC_ALL, LC_CTYPE, LANG", Text: "The screen has only ASCII if the first of these that is set does not name UTF-8."},
+			{Name: "MOM_KIND, MOM_JOB, MOM_TEXT and others", Text: "A command of -notify gets the essentials of a message in these."},
+		},
+		Files: []help.Entry{
+			{Name: "FILE of -cursor", Text: "The cursor after the last event that was printed. FILE.lock is its lock, and FILE.state has the messages that wait and the state of the jobs."},
+			{Name: "FILE of -history", Text: "A line of JSON for each run that has ended. At 64 MiB it is renamed to FILE.1. FILE.lock is its lock."},
+		},
+	}
 }

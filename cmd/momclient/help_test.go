@@ -5,12 +5,14 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"mom.internal/cmd/internal/help"
 )
 
 // TestHelp prints a screen that has every flag in a group.
 func TestHelp(t *testing.T) {
 	code, out, errs := command(t, "-h")
-	if n := strings.Count(out, "\n"); code != exitOK || errs != "" || n < 24 || n > 60 || strings.Contains(out, "Other:") {
+	if n := strings.Count(out, "\n"); code != exitOK || errs != "" || n < 24 || n > 70 || strings.Contains(out, "Other:") {
 		t.Errorf("exit %d, %q, %d lines\n%s", code, errs, n, out)
 	}
 	for line := range strings.Lines(out) {
@@ -38,20 +40,56 @@ func TestHelpGolden(t *testing.T) {
 
 // TestHelpExamples parses the examples of -h.
 func TestHelpExamples(t *testing.T) {
-	examples := 0
-	for line := range strings.Lines(helpTail[strings.Index(helpTail, "Examples:"):]) {
+	parsed := 0
+	for line := range strings.Lines(examples) {
 		line, _, _ = strings.Cut(strings.TrimSpace(line), "   ")
 		line, _, _ = strings.Cut(line, " >>")
 		args := strings.Fields(strings.ReplaceAll(line, `"site to staging"`, "site"))
 		if len(args) == 0 || args[0] != "momclient" {
 			continue
 		}
-		examples++
+		parsed++
 		if _, err := parseFlags(args[1:]); err != nil {
 			t.Errorf("%s: %v", line, err)
 		}
 	}
-	if examples != 5 || strings.Count(helpTail, "  momclient -http :8420") != 1 {
-		t.Errorf("%d examples, or none of -http", examples)
+	if parsed != 5 || strings.Count(examples, "  momclient -http :8420") != 1 {
+		t.Errorf("%d examples, or none of -http", parsed)
+	}
+}
+
+// TestAbout prints the manual page, and a completion that has every flag and every
+// value, for each shell.
+func TestAbout(t *testing.T) {
+	_, page, _ := command(t, "-man")
+	if !strings.HasPrefix(page, ".TH MOMCLIENT 1 ") || strings.IndexFunc(page, func(r rune) bool { return r > '~' }) >= 0 {
+		t.Errorf("%s", page)
+	}
+	c := manual()
+	for _, shell := range strings.Fields(help.Shells) {
+		code, script, errs := command(t, "-completion", shell)
+		if code != exitOK || errs != "" {
+			t.Errorf("%s: exit %d, %s", shell, code, errs)
+		}
+		c.Flags.VisitAll(func(f *flag.Flag) {
+			for _, want := range []string{f.Name, c.Values[f.Name]} {
+				if !strings.Contains(script, want) {
+					t.Errorf("%s: no %s", shell, want)
+				}
+			}
+			for _, value := range strings.Fields(c.Values[f.Name]) {
+				if err := f.Value.Set(value); err != nil {
+					t.Errorf("-%s %s: %v", f.Name, value, err)
+				}
+			}
+		})
+		for name := range c.Values {
+			if c.Flags.Lookup(name) == nil {
+				t.Errorf("no flag -%s", name)
+			}
+		}
+	}
+	if code, _, errs := command(t, "-completion", "tcsh"); code != exitUsage || !strings.Contains(errs, "want bash, zsh or fish") {
+		t.Errorf("exit %d, %s", code, errs)
 	}
 }

@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 
 	"mom.internal/cmd/internal/clean"
-	"mom.internal/cmd/internal/version"
 	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/completion"
 	"mom.internal/cmd/momclient/internal/cursorfile"
@@ -23,17 +21,12 @@ import (
 // run is the command without its process. It returns the exit code.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	m, err := newMonitor(args, getenv, stdout, stderr)
-	var usage usageError
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		writeHelp(stdout)
+	if manual().Answer(stdout, err) {
 		return exitOK
-	case errors.Is(err, errVersion):
-		version.Write(stdout, "momclient")
-		return exitOK
-	case err != nil:
+	}
+	if err != nil {
 		fmt.Fprintf(stderr, "momclient: %s\n", clean.Text(err.Error()))
-		if errors.As(err, &usage) {
+		if errors.As(err, new(usageError)) {
 			fmt.Fprintln(stderr, "momclient -h shows the flags.")
 		}
 		return exitUsage
@@ -42,7 +35,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 }
 
 // newMonitor reads the command line and the files that the flags name. The
-// error is flag.ErrHelp, errVersion, a usageError, or the error of a file.
+// error is one of parseFlags, or the error of a file.
 func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Writer) (*monitor, error) {
 	c, err := parseFlags(args)
 	if err != nil {

@@ -38,7 +38,7 @@ type config struct {
 	mirror    mirror.Options
 	Server    momserver.Config // exported, so that its token is left out when a config is printed
 
-	version bool
+	about help.About
 
 	logFormat, logLevel    string
 	tokenFile              string
@@ -99,15 +99,13 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.Var(&c.hosts, pages.HostsFlag, "serve those under `NAME` too, as a proxy passes it on")
 	fs.StringVar(&c.logFormat, "log-format", "text", "log to stderr as `FORMAT`, text or json")
 	fs.StringVar(&c.logLevel, "log-level", "info", "from `LEVEL` up: debug, info, warn, error")
-	fs.BoolVar(&c.version, "version", false, "print the version and exit")
+	c.about.AddFlags(fs)
 	return fs
 }
 
-// errVersion reports that -version is given.
-var errVersion = errors.New("-version")
-
 // parseFlags reads the command line and the files that the flags name. The
-// error is flag.ErrHelp, errVersion, or a usageError that names the flag.
+// error is one that Command.Answer of package help takes, or a usageError that names
+// the flag.
 func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	c := &config{badFile: func(error) {}, tokenChanged: func() {}}
 	fs := flagSet(c)
@@ -116,8 +114,8 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	} else if err != nil {
 		return nil, usageError{fmt.Errorf("%w%s", err, help.Wanted(fs, err))}
 	}
-	if c.version {
-		return nil, errVersion
+	if err := c.about.Asked(); err != nil {
+		return nil, err
 	}
 	c.paths = fs.Args()
 	set := make(map[string]bool)

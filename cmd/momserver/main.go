@@ -7,7 +7,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,7 +19,6 @@ import (
 	"time"
 
 	"mom.internal/cmd/internal/clean"
-	"mom.internal/cmd/internal/version"
 	"mom.internal/cmd/momserver/internal/mirror"
 	"mom.internal/momserver"
 )
@@ -49,12 +47,7 @@ func main() {
 // run is the command without its process.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	c, err := parseFlags(args, getenv)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		writeHelp(stdout)
-		return exitOK
-	case errors.Is(err, errVersion):
-		version.Write(stdout, "momserver")
+	if manual().Answer(stdout, err) {
 		return exitOK
 	}
 	ok := false

@@ -1,4 +1,6 @@
-// Package help prints the flags of a command for -h. Both commands use it.
+// Package help prints what a command says about itself: its flags for -h, its manual
+// page, its completion in shells, and what is right in place of a wrong flag. All of it
+// is made from the flags themselves. Both commands use it.
 package help
 
 import (
@@ -9,39 +11,77 @@ import (
 	"strings"
 )
 
+// Command describes a command.
+type Command struct {
+	Name  string
+	Brief string // what it does, as a line after the name
+	Args  string // what may follow the name on a command line
+	Note  string // about Args, for -h
+	Paths bool   // the arguments after the flags are directories
+
+	Flags  *flag.FlagSet
+	Groups []Group
+	// Values has the possible values of flags, separated by spaces. If the
+	// placeholder of the flag ends in ",...", the flag takes several of them.
+	Values map[string]string
+
+	// Notes and Exit are paragraphs, and Examples are lines of a command and, after
+	// three spaces, what it does. Each is as -h prints it, with its title.
+	Notes, Exit, Examples string
+
+	// Description, Environment and Files are only in the manual page.
+	Description        string
+	Environment, Files []Entry
+}
+
 // Group has the names of some flags, separated by spaces, in the order in which
 // -h shows them.
 type Group struct{ Title, Flags string }
 
-// Write writes the flags, one on a line, and those that are in no group at the
-// end.
-func Write(w io.Writer, fs *flag.FlagSet, groups []Group) {
+// Entry is a name with what it means.
+type Entry struct{ Name, Text string }
+
+// Write writes what -h prints.
+func (c *Command) Write(w io.Writer) {
+	fmt.Fprintf(w, "%s %s.\n\n%s\n\n", c.Name, c.Brief, strings.TrimSpace("Usage: "+c.Name+" "+c.Args+"  "+c.Note))
+	for _, g := range c.groups() {
+		fmt.Fprintf(w, "%s:\n", g.Title)
+		for _, name := range strings.Fields(g.Flags) {
+			f := c.look(name)
+			fmt.Fprintf(w, "  %-21s %s\n", strings.TrimSpace("-"+f.name+" "+f.arg), f.usage)
+		}
+	}
+	fmt.Fprint(w, c.Notes, c.Exit, c.Examples)
+}
+
+// groups returns the groups, and at the end one of the flags that are in none.
+func (c *Command) groups() []Group {
 	other := Group{Title: "Other"}
-	fs.VisitAll(func(f *flag.Flag) {
-		for _, g := range groups {
+	c.Flags.VisitAll(func(f *flag.Flag) {
+		for _, g := range c.Groups {
 			if strings.Contains(" "+g.Flags+" ", " "+f.Name+" ") {
 				return
 			}
 		}
 		other.Flags += f.Name + " "
 	})
-	for _, g := range append(slices.Clip(groups), other) {
-		if g.Flags != "" {
-			fmt.Fprintf(w, "%s:\n", g.Title)
-		}
-		for _, name := range strings.Fields(g.Flags) {
-			writeFlag(w, fs.Lookup(name))
-		}
+	if other.Flags == "" {
+		return c.Groups
 	}
+	return append(slices.Clip(c.Groups), other)
 }
 
-// writeFlag writes the flag with its placeholder, its usage and its default. A
-// usage may begin with the placeholder, which is then not repeated.
-func writeFlag(w io.Writer, f *flag.Flag) {
+// flagText is a flag as it is shown.
+type flagText struct{ name, arg, usage string }
+
+// look returns the flag with its placeholder, which is "" for a bool, and with its
+// default. A usage may begin with the placeholder, which is then not repeated.
+func (c *Command) look(name string) flagText {
+	f := c.Flags.Lookup(name)
 	arg, usage := flag.UnquoteUsage(f)
 	usage = strings.TrimSpace(strings.TrimPrefix(usage, arg))
 	if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
 		usage += fmt.Sprintf(" (default %s)", f.DefValue)
 	}
-	fmt.Fprintf(w, "  %-21s %s\n", strings.TrimSpace("-"+f.Name+" "+arg), usage)
+	return flagText{name, arg, usage}
 }

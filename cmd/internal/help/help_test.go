@@ -16,8 +16,13 @@ func TestWrite(t *testing.T) {
 	fs.Bool("once", false, "run once")
 	fs.String("token-file", "", "`FILE` holds the token")
 	var out strings.Builder
-	Write(&out, fs, []Group{{"Server", "addr token-file"}, {"Runs", "once every"}})
-	const want = `Server:
+	c := Command{Name: "momtest", Brief: "tests", Args: "[flags]", Note: "(nothing)", Flags: fs, Groups: []Group{{"Server", "addr token-file"}, {"Runs", "once every"}}, Exit: "\nExit codes: 0.\n", Examples: "\nExamples:\n  momtest\n"}
+	c.Write(&out)
+	const want = `momtest tests.
+
+Usage: momtest [flags]  (nothing)
+
+Server:
   -addr HOST:PORT       the server (default 127.0.0.1:7420)
   -token-file FILE      holds the token
 Runs:
@@ -25,6 +30,11 @@ Runs:
   -every TIME           run again after a pause of TIME (default 5s)
 Other:
   -wait N               begin when N subscribers are there
+
+Exit codes: 0.
+
+Examples:
+  momtest
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &out, want)

@@ -24,18 +24,39 @@ var archived string
 // Write writes what -version prints: the command, the module and its version,
 // the commit, and the version of Go.
 func Write(w io.Writer, command string) {
+	fmt.Fprintln(w, line(command, build(), archived))
+}
+
+// Module returns the module and its version.
+func Module() string { return module + " " + of(build()) }
+
+func build() *debug.BuildInfo {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{GoVersion: runtime.Version()}
 	}
-	fmt.Fprintln(w, line(command, info, archived))
+	return info
+}
+
+// of returns the version of the module.
+func of(info *debug.BuildInfo) string {
+	version := info.Main.Version
+	for _, dep := range info.Deps {
+		if dep.Path == module {
+			version = dep.Version
+		}
+	}
+	if version == "" || version == "(devel)" {
+		return "devel"
+	}
+	return version
 }
 
 // pseudo matches a version that the go command has made from a commit.
 var pseudo = regexp.MustCompile(`[-.][0-9]{14}-([0-9a-f]{12})(?:\+|$)`)
 
 func line(command string, info *debug.BuildInfo, archived string) string {
-	version, commit, modified := info.Main.Version, "", ""
+	version, commit, modified := of(info), "", ""
 	if info.Main.Path == module { // otherwise the settings are those of the module in which the command was built
 		for _, s := range info.Settings {
 			switch {
@@ -46,16 +67,8 @@ func line(command string, info *debug.BuildInfo, archived string) string {
 			}
 		}
 	}
-	for _, dep := range info.Deps {
-		if dep.Path == module {
-			version = dep.Version
-		}
-	}
 	if m := pseudo.FindStringSubmatch(version); m != nil && commit == "" {
 		commit = m[1]
-	}
-	if version == "" || version == "(devel)" {
-		version = "devel"
 	}
 	if commit == "" && !strings.HasPrefix(archived, "$") {
 		commit = archived[:min(len(archived), 12)]
