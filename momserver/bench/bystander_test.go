@@ -48,7 +48,7 @@ func BenchmarkBesideAttack(b *testing.B) {
 	for _, kind := range slices.Sorted(maps.Keys(attacks)) {
 		b.Run(kind, func(b *testing.B) {
 			a := attacks[kind]
-			var alone, beside, controls []measured
+			r := rounds{[]string{"beside", "alone", "control"}, make([][]measured, 3)}
 			var kept, serving []float64
 			for b.Loop() {
 				one := a.bystander(b, order{})
@@ -58,17 +58,14 @@ func BenchmarkBesideAttack(b *testing.B) {
 					control = order{Attack: kind, Addr: closing(b)}
 				}
 				three := a.bystander(b, control)
-				alone, beside, controls = append(alone, one.measured), append(beside, two.measured), append(controls, three.measured)
+				for i, m := range []*bystander{&two, &one, &three} {
+					r.figures[i] = append(r.figures[i], m.measured)
+				}
 				kept, serving = append(kept, two.kept-one.kept), append(serving, two.serving-one.serving)
 				b.Logf("p99 alone %v, beside %.1f processors that attack %v, beside the control %v", one.p99, two.processors, two.p99, three.p99)
 			}
-			for name, figure := range map[string]func(*measured) float64{
-				"p50-ns": func(m *measured) float64 { return float64(m.p50) },
-				"p99-ns": func(m *measured) float64 { return float64(m.p99) },
-			} {
-				reportBeside(b, name, "alone", beside, alone, figure)
-				b.ReportMetric(median(len(beside), func(i int) float64 { return figure(&beside[i]) / figure(&controls[i]) }), name+"/control")
-			}
+			r.report(b, "p50-ns", p50)
+			r.report(b, "p99-ns", p99)
 			b.ReportMetric(median(len(kept), func(i int) float64 { return kept[i] }), "kept-MB")
 			b.ReportMetric(median(len(serving), func(i int) float64 { return serving[i] }), "server-processors")
 		})

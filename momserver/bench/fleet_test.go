@@ -31,7 +31,8 @@ const fleetEnv = "MOM_BENCH_FLEET"
 
 // order is what a fleet is to do.
 type order struct {
-	Kind    string // "mom", "baseline", or "bad" for what runBad starts
+	Interleaved
+	Kind    string // "mom", "gob", "floor", or "bad" for what runBad starts
 	Addr    string
 	Clients int
 	Count   uint64 // events that each is to get
@@ -81,8 +82,7 @@ func TestMain(m *testing.M) {
 type fleet struct {
 	order
 	checks []*checker
-	total  atomic.Uint64 // deliveries
-	say    sync.Mutex    // guards stdout
+	say    sync.Mutex // guards stdout
 	done   sync.WaitGroup
 }
 
@@ -133,10 +133,11 @@ func (f *fleet) run() {
 		}
 		f.checks = append(f.checks, c)
 		f.done.Add(1)
-		if f.Kind == "baseline" {
-			start <- func() error { return baselineClient(f.Addr, c) }
-		} else {
-			start <- func() error { return f.momClient(c) }
+		start <- func() error {
+			if f.Kind == "mom" {
+				return f.momClient(c)
+			}
+			return plainClient(f.Addr, f.Kind, c)
 		}
 	}
 	close(start)
@@ -153,7 +154,7 @@ func (f *fleet) run() {
 		f.attach(start)
 	}
 	f.done.Wait()
-	t := &tally{Deliveries: f.total.Load(), CPU: cpuTime() - cpu}
+	t := &tally{Deliveries: f.Count * uint64(f.Clients), CPU: cpuTime() - cpu}
 	runtime.ReadMemStats(&after)
 	t.Allocs = float64(after.Mallocs-before.Mallocs) / float64(t.Deliveries)
 	var took []time.Duration
@@ -212,11 +213,10 @@ func (c *checker) see(e *wire.Event) {
 		c.took = append(c.took, time.Since(e.Data.Status.SentTime))
 	}
 	due := c.last.Load() + 1
-	if e.Seq != due || e.Missed > 0 || !asPublished(e) {
+	if e.Seq != due || e.Missed > 0 || !c.fleet.asPublished(e) {
 		c.fleet.fail(fmt.Errorf("event %d, %d missed, where %d was due; or not as published: %+v", e.Seq, e.Missed, due, e.Data))
 	}
 	c.last.Store(due)
-	c.fleet.total.Add(1)
 	if due == c.fleet.First+c.fleet.Count {
 		c.fleet.done.Done()
 	}

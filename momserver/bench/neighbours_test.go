@@ -16,9 +16,9 @@ import (
 // BenchmarkCatchUp is 100 subscribers that each ask for all of a full cache at
 // once, connecting included.
 func BenchmarkCatchUp(b *testing.B) {
-	moms, baselines := load{clients: 100, events: 10_000, cached: true}.rounds(b)
-	report(b, "deliveries/s", moms, baselines, func(m *measured) float64 { return m.perSecond })
-	report(b, "cpu-ns", moms, baselines, func(m *measured) float64 { return float64(m.cpu) })
+	r := load{clients: 100, events: 10_000, cached: true}.besidePlain(b)
+	r.report(b, "deliveries/s", perSecond)
+	r.report(b, "cpu-ns", cpu)
 }
 
 // BenchmarkNeighbours is 90 subscribers beside 10 that are stalled, dead, slow
@@ -34,15 +34,12 @@ func BenchmarkNeighbours(b *testing.B) {
 		b.Run(test.name, func(b *testing.B) {
 			beside := test.load
 			beside.bad = 10
-			ones, others := inTurn(b, beside.mom, test.load.mom)
-			of := func(name string, figure func(*measured) float64) {
-				reportBeside(b, name, "alone", ones, others, figure)
-			}
+			r := inTurn(b, []string{"beside", "alone"}, beside.mom, test.load.mom)
 			if beside.rate == 0 {
-				of("deliveries/s", func(m *measured) float64 { return m.perSecond })
+				r.report(b, "deliveries/s", perSecond)
 			} else {
-				of("p50-ns", func(m *measured) float64 { return float64(m.p50) })
-				of("p99-ns", func(m *measured) float64 { return float64(m.p99) })
+				r.report(b, "p50-ns", p50)
+				r.report(b, "p99-ns", p99)
 			}
 		})
 	}
@@ -52,14 +49,9 @@ func BenchmarkNeighbours(b *testing.B) {
 // 10 are stalled, in turn with none that is.
 func BenchmarkPublishBeside(b *testing.B) {
 	stalled := load{clients: 90, events: 5000, rate: 500, bad: 10, stalled: true}
-	ones, others := inTurn(b, stalled.mom, load{clients: 100, events: 5000, rate: 500}.mom)
-	of := func(name string, perMille int) {
-		reportBeside(b, name, "none-stalled", ones, others, func(m *measured) float64 {
-			return float64(m.publish[len(m.publish)*perMille/1000])
-		})
-	}
-	of("p50-ns", 500)
-	of("p99.9-ns", 999)
+	r := inTurn(b, []string{"stalled", "none-stalled"}, stalled.mom, load{clients: 100, events: 5000, rate: 500}.mom)
+	r.report(b, "p50-ns", publishTook(500))
+	r.report(b, "p99.9-ns", publishTook(999))
 }
 
 // BenchmarkManySubscribers is 10,000 on one server, in turn with 100; each gets
@@ -72,9 +64,9 @@ func BenchmarkManySubscribers(b *testing.B) {
 		Heartbeat: time.Minute, CallTimeout: time.Minute,
 	}}
 	few := load{clients: 100, events: 20_000}
-	ones, others := inTurn(b, many.mom, few.mom)
-	reportBeside(b, "deliveries/s", "100", ones, others, func(m *measured) float64 { return m.perSecond })
-	reportBeside(b, "cpu-ns", "100", ones, others, func(m *measured) float64 { return float64(m.cpu) })
+	r := inTurn(b, []string{"10,000", "100"}, many.mom, few.mom)
+	r.report(b, "deliveries/s", perSecond)
+	r.report(b, "cpu-ns", cpu)
 	bytes, goroutines := many.footprint(b)
 	b.ReportMetric(bytes, "bytes/subscriber")
 	b.ReportMetric(goroutines, "goroutines/subscriber")
@@ -109,12 +101,14 @@ func (l load) footprint(b *testing.B) (bytes, goroutines float64) {
 // up with all of the cache, in turn with nobody there.
 func BenchmarkPublishMeanwhile(b *testing.B) {
 	l := load{clients: 100, events: 10_000, cached: true, cfg: momserver.Config{CacheEvents: 30_000}}
-	ones, others := inTurn(b, func(b *testing.B) measured { return l.publishing(b, true) }, func(b *testing.B) measured { return l.publishing(b, false) })
-	for name, perMille := range map[string]int{"p50-ns": 500, "p99-ns": 990} {
-		reportBeside(b, name, "nobody", ones, others, func(m *measured) float64 {
-			return float64(m.publish[len(m.publish)*perMille/1000])
-		})
-	}
+	r := inTurn(b, []string{"meanwhile", "nobody"}, func(b *testing.B) measured { return l.publishing(b, true) }, func(b *testing.B) measured { return l.publishing(b, false) })
+	r.report(b, "p50-ns", publishTook(500))
+	r.report(b, "p99-ns", publishTook(990))
+}
+
+// publishTook returns what Publish took at most in so many of 1,000 calls.
+func publishTook(perMille int) func(*measured) float64 {
+	return func(m *measured) float64 { return float64(m.publish[len(m.publish)*perMille/1000]) }
 }
 
 // publishing fills the cache, and then times Publish, 2,000 times a second,
