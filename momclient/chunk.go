@@ -31,28 +31,27 @@ type chunk struct {
 	floor    uint64                 // the lowest Seq that the next event may have
 	end      uint64                 // every event has a lower Seq; never changed
 
-	// next is the event that has been decoded and not been taken; nil for none.
-	// It is valid until decoder is used again. Guarded by the inbox.
+	// next is the event that has been decoded and not been taken, because its consumer
+	// was no longer the active one; nil for none. Guarded by the inbox.
 	next *wire.Event
 }
 
-// decode decodes the next event, of those that are left.
-func (ch *chunk) decode(left int) (*wire.Event, error) {
+// decode sets ev to the next event, of those that are left.
+func (ch *chunk) decode(left int, ev *wire.Event) error {
 	if !ch.opened {
 		ch.opened = true
 		ch.decoder.Open(ch.data, left)
 	}
-	ev, err := ch.decoder.Next()
-	if err != nil {
-		return nil, err
+	if _, err := ch.decoder.Next(ev); err != nil {
+		return err
 	}
 	if ev.Seq >= ch.end || !ch.snapshot && ev.Seq < ch.floor {
-		return nil, wire.Errorf(wire.ProtocolError, "%s sent event %d out of order", ch.from, ev.Seq)
+		return wire.Errorf(wire.ProtocolError, "%s sent event %d out of order", ch.from, ev.Seq)
 	}
 	if !ch.snapshot {
 		ch.floor = ev.Seq + 1
 	}
 	ev.Epoch, ev.Snapshot = ch.epoch, ch.snapshot
 	ev.Missed, ch.missed = ch.missed, 0
-	return ev, nil
+	return nil
 }

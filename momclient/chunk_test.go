@@ -31,8 +31,8 @@ func TestChunkOrder(t *testing.T) {
 		n := 0
 		var err error
 		for n < len(test.seqs) {
-			var ev *wire.Event
-			if ev, err = ch.decode(len(test.seqs) - n); err != nil {
+			var ev wire.Event
+			if err = ch.decode(len(test.seqs)-n, &ev); err != nil {
 				break
 			}
 			if ev.Seq != test.seqs[n] || ev.Snapshot != test.snapshot {

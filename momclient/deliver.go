@@ -33,11 +33,10 @@ func (c *Client) deliverEvents() {
 		case <-c.life.Done():
 			return
 		}
-		for d, ok := c.next(c.handler, &ev); ok; d, ok = c.next(c.handler, &ev) {
+		for d, ok := c.next(c.handler, &ev); ok; d, ok = c.doneNext(d, &ev) {
 			if d.handler != nil {
 				c.runHandler(&ev, func() { d.handler(ev) })
 			}
-			c.inbox.done(d)
 		}
 	}
 }
@@ -46,10 +45,22 @@ func (c *Client) deliverEvents() {
 // announces the credit to the server if that is worth a call.
 func (c *Client) next(consumer *consumer, ev *wire.Event) (delivery, bool) {
 	d, ok := c.inbox.next(consumer, ev)
+	d.announceCredit()
+	return d, ok
+}
+
+// doneNext is next for the consumer that calls the OnEvent handler, when the handler
+// of the event before has returned.
+func (c *Client) doneNext(before delivery, ev *wire.Event) (delivery, bool) {
+	d, ok := c.inbox.doneNext(before, c.handler, ev)
+	d.announceCredit()
+	return d, ok
+}
+
+func (d *delivery) announceCredit() {
 	if d.session != nil && d.credit != nil {
 		d.session.announce(d.credit)
 	}
-	return d, ok
 }
 
 // maxAnnounced bounds the announcements of credit that the server has not answered,

@@ -208,16 +208,16 @@ const maxPageEvents = 1 << 16
 func (a *asker) decode(page *protocol.Page, take func(*wire.Event) (bool, error)) (goesOn bool, err error) {
 	events := protocol.NewEventDecoder(page.Types)
 	events.Open(page.Events, int(page.Count))
+	var ev wire.Event
 	for {
-		ev, err := events.Next()
-		if ev == nil {
+		if ok, err := events.Next(&ev); !ok {
 			return err == nil, err
 		}
 		if err := a.reason(nil); err != nil {
 			return false, err
 		}
 		ev.Epoch = page.Epoch
-		if goesOn, err := take(ev); !goesOn {
+		if goesOn, err := take(&ev); !goesOn {
 			return false, err
 		}
 	}

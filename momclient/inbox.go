@@ -244,13 +244,26 @@ func (in *inbox) currentCursor() wire.Cursor {
 	return in.cursor
 }
 
-// next takes the oldest event that waits, and copies it to ev. It returns false
-// if nothing waits or c is not the active consumer. The bell of c is rung when
-// that may have changed. next may wait while the consumer that was active before
-// decodes an event.
+// next takes the oldest event that waits, and sets ev to it. It returns false if
+// nothing waits or c is not the active consumer. The bell of c is rung when that may
+// have changed. next may wait while the consumer that was active before decodes an
+// event. Only while it returns true may the caller read ev.
 func (in *inbox) next(c *consumer, ev *wire.Event) (delivery, bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	return in.takeNext(c, ev)
+}
+
+// doneNext is done and next in one.
+func (in *inbox) doneNext(d delivery, c *consumer, ev *wire.Event) (delivery, bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.finish(d)
+	return in.takeNext(c, ev)
+}
+
+// takeNext is next with mu held.
+func (in *inbox) takeNext(c *consumer, ev *wire.Event) (delivery, bool) {
 	for in.active == c && !in.closed && len(in.chunks) > 0 {
 		switch ch := in.chunks[0]; {
 		case ch.left == 0 && in.busy: // the position moves past ch with the event that is being handled
@@ -264,29 +277,33 @@ func (in *inbox) next(c *consumer, ev *wire.Event) (delivery, bool) {
 			return in.take(ch, ev.Seq), true
 		case in.decoding != nil:
 			in.decoded.Wait()
-		default:
-			in.decode(ch)
+		case in.decode(ch, ev):
+			if in.active == c && !in.closed {
+				return in.take(ch, ev.Seq), true
+			}
+			kept := *ev
+			ch.next = &kept
 		}
 	}
 	return delivery{}, false
 }
 
-// decode claims and decodes the next event of the oldest chunk. mu is held, but
-// not while the event is decoded. Meanwhile the chunk may be removed, and the
-// other consumer may become active and take the event.
-func (in *inbox) decode(ch *chunk) {
+// decode claims and decodes the next event of the oldest chunk, and returns false if
+// that event is not to be taken. mu is held, but not while the event is decoded.
+// Meanwhile the chunk may be removed, and the other consumer may become active.
+func (in *inbox) decode(ch *chunk, ev *wire.Event) bool {
 	in.decoding = ch
 	left := ch.left
-	var ev *wire.Event
 	var err error
-	in.unlocked(func() { ev, err = ch.decode(left) })
+	in.unlocked(func() { err = ch.decode(left, ev) })
 	if in.decoding != ch {
-		return
+		return false
 	}
 	in.endDecoding()
-	if ch.next = ev; err != nil {
+	if err != nil {
 		in.failChunk(err)
 	}
+	return err == nil
 }
 
 // endDecoding lets the next event be claimed. mu is held.
@@ -368,6 +385,11 @@ func (in *inbox) dropOldest() {
 func (in *inbox) done(d delivery) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.finish(d)
+}
+
+// finish is done with mu held.
+func (in *inbox) finish(d delivery) {
 	if d.n == in.taken {
 		in.busy = false
 		d.after = in.handling // chunks without events may have come since

@@ -199,7 +199,7 @@ var plantedBugs = []plantedBug{
 	{"event decoded before it is claimed", []edit{
 		{"momclient/inbox.go", "\t\"sync\"\n", "\t\"sync\"\n\t\"time\"\n"},
 		{"momclient/inbox.go", "\t\tcase in.decoding != nil:\n\t\t\tin.decoded.Wait()\n", ""},
-		{"momclient/inbox.go", "{ ev, err = ch.decode(left) }", "{\n\t\tif ev, err = ch.decode(left); in.session == nil {\n\t\t\ttime.Sleep(100 * time.Millisecond)\n\t\t}\n\t}"},
+		{"momclient/inbox.go", "{ err = ch.decode(left, ev) }", "{\n\t\tif err = ch.decode(left, ev); in.session == nil {\n\t\t\ttime.Sleep(100 * time.Millisecond)\n\t\t}\n\t}"},
 	}, []string{invariant.Sum, invariant.Gaps, invariant.Published, invariant.Liveness}, tests{}},
 	{"attempt that is kept", []edit{
 		{"momclient/connect.go", "\tdefer abort() ", "\t_ = abort "},

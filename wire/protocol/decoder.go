@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"reflect"
+
 	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 	"mom.internal/wire/internal/gob"
@@ -11,12 +13,17 @@ import (
 type EventDecoder struct {
 	values gob.Records
 	left   int                   // events that values still holds
-	record record                // is being decoded; a field, so that it is allocated once
-	event  wire.Event            // is returned by Next
 	parts  []eventParts          // for the next events
 	defs   map[uint64]definition // by number
 	count  definitionCount       // of defs
 	err    error                 // why the decoder cannot be used
+
+	// The record that is being decoded.
+	numbers [recordFields]int64 // by field
+	run     *runDefinition      // the other fields
+	pack    *packageDefinition
+	item    string
+	log     logRecords
 }
 
 // NewEventDecoder returns a decoder for the events of the encoder that returned the
@@ -34,55 +41,107 @@ func (d *EventDecoder) Open(data []byte, count int) {
 	d.left = count
 }
 
-// Next returns the next event, valid until the next call, or nil after the last. It
-// returns a [wire.ProtocolError] if data does not hold exactly its events. The
-// events of a run share what Data.Initialize points to, and nothing else.
-func (d *EventDecoder) Next() (*wire.Event, error) {
+// Next sets ev to the next event, and returns false after the last. It returns a
+// [wire.ProtocolError] if data does not hold exactly its events. The events of a run
+// share what Data.Initialize points to, and nothing else.
+func (d *EventDecoder) Next(ev *wire.Event) (bool, error) {
 	if d.err != nil {
-		return nil, d.err
+		return false, d.err
 	}
-	ev, err := d.next()
+	ok, err := d.next(ev)
 	d.err = err
-	return ev, err
+	return ok, err
 }
 
-func (d *EventDecoder) next() (*wire.Event, error) {
+var recordType = reflect.TypeFor[record]()
+
+func (d *EventDecoder) next(ev *wire.Event) (bool, error) {
 	for d.left > 0 {
-		d.record = record{}
+		d.run, d.pack, d.item, d.log = nil, nil, "", nil
 		before := d.values.Left()
-		if err := d.values.Decode(&d.record); err != nil {
-			return nil, duplex.ProtocolError(err)
+		if err := d.values.Decode(recordType, d.numbers[:], d.readField); err != nil {
+			return false, duplex.ProtocolError(err)
 		}
-		if d.record.Run != nil || d.record.Package != nil {
-			if err := d.keep(before - d.values.Left()); err != nil {
-				return nil, err
+		of := uint64(d.numbers[fieldOf])
+		if d.run != nil || d.pack != nil {
+			if err := d.keep(of, before-d.values.Left()); err != nil {
+				return false, err
 			}
 			continue
 		}
-		def, ok := d.defs[d.record.Of]
+		def, ok := d.defs[of]
 		if !ok {
-			return nil, wire.Errorf(wire.ProtocolError, "event %d refers to definition %d, which has not come", d.record.Seq, d.record.Of)
+			return false, wire.Errorf(wire.ProtocolError, "event %d refers to definition %d, which has not come", uint64(d.numbers[fieldSeq]), of)
 		}
 		if d.left--; d.left == 0 {
 			if err := d.atEnd(); err != nil {
-				return nil, err
+				return false, err
 			}
 		}
-		d.record.fill(&d.event, &def, d.newParts(def.pack))
-		return &d.event, nil
+		d.fill(ev, &def)
+		return true, nil
 	}
-	return nil, d.atEnd()
+	return false, d.atEnd()
+}
+
+// readField reads a field of the record that is not a number.
+func (d *EventDecoder) readField(i int) {
+	switch i {
+	case fieldItem:
+		d.item = d.values.Text()
+	case fieldRun:
+		d.values.Into(&d.run)
+	case fieldPackage:
+		d.values.Into(&d.pack)
+	case fieldLog:
+		d.values.Into(&d.log)
+	}
+}
+
+// fill sets ev to the event of the record, which def completes.
+func (d *EventDecoder) fill(ev *wire.Event, def *definition) {
+	n := &d.numbers
+	*ev = wire.Event{}
+	ev.Seq, ev.JobID, ev.RunID = uint64(n[fieldSeq]), def.run.JobID, def.run.RunID
+	data := &ev.Data
+	data.Initialize = def.run.Initialize
+	s := &data.Status
+	s.State, s.Final, s.Outcome = wire.State(n[fieldState]), n[fieldFinal] != 0, wire.Outcome(n[fieldOutcome])
+	s.SentTime, s.ReceivedTime = fromNanos(n[fieldBegan]), fromNanos(n[fieldEnded])
+	p := &data.Progress
+	p.PackagesDone, p.PackagesFailed, p.PackagesTotal = int(n[fieldPackagesDone]), int(n[fieldPackagesFailed]), int(n[fieldPackagesTotal])
+	p.FilesDone, p.FilesTotal, p.BytesDone, p.BytesTotal = int(n[fieldFilesDone]), int(n[fieldFilesTotal]), n[fieldBytesDone], n[fieldBytesTotal]
+	p.FilesSkipped, p.FilesDeleted, p.FilesChecked = int(n[fieldFilesSkipped]), int(n[fieldFilesDeleted]), int(n[fieldFilesChecked])
+	p.Retries, p.OpenThousandths = int(n[fieldRetries]), int(n[fieldOpenThousandths])
+	p.Warnings, p.Errors = int(n[fieldWarnings]), int(n[fieldErrors])
+	if def.pack != nil {
+		own := d.newParts()
+		if h := def.pack.Header; h != nil {
+			own.header = *h
+			own.header.SizeOfSentData, own.header.SizeOfReceivedData = n[fieldSent], n[fieldReceived]
+			data.Header = &own.header
+		}
+		if b := def.pack.Body; b != nil {
+			own.body = *b
+			own.body.Item = d.item
+			data.Body = &own.body
+		}
+	}
+	if len(d.log) > 0 {
+		s.Log = make([]wire.LogEntry, len(d.log))
+		for i := range d.log {
+			entry := &d.log[i]
+			s.Log[i] = wire.LogEntry{Time: fromNanos(entry.Time), Severity: entry.Severity, Item: entry.Item, Message: entry.Message}
+		}
+	}
 }
 
 // maxParts is how many events have their parts in one allocation, so that one event
 // keeps the parts of few others from being collected.
 const maxParts = 8
 
-// newParts returns parts for an event of the package, nil if it has no package.
-func (d *EventDecoder) newParts(pack *packageDefinition) *eventParts {
-	if pack == nil {
-		return nil
-	}
+// newParts returns parts for an event of a package.
+func (d *EventDecoder) newParts() *eventParts {
 	if len(d.parts) == 0 {
 		d.parts = make([]eventParts, min(d.left+1, maxParts))
 	}
@@ -104,25 +163,27 @@ func (d *EventDecoder) atEnd() error {
 // Decode opens data and calls yield with each event.
 func (d *EventDecoder) Decode(data []byte, count int, yield func(*wire.Event)) error {
 	d.Open(data, count)
+	var ev wire.Event
 	for {
-		ev, err := d.Next()
-		if ev == nil {
+		ok, err := d.Next(&ev)
+		if !ok {
 			return err
 		}
-		yield(ev)
+		yield(&ev)
 	}
 }
 
-// keep keeps the definition that has been decoded; bytes is its encoded length.
-func (d *EventDecoder) keep(bytes int) error {
+// keep keeps the definition that has been decoded under its number; bytes is its
+// encoded length.
+func (d *EventDecoder) keep(number uint64, bytes int) error {
 	if bytes > maxDefinition {
 		return wire.Errorf(wire.ProtocolError, "a definition of %d bytes; at most %d", bytes, maxDefinition)
 	}
-	def := definition{run: d.record.Run, pack: d.record.Package}
+	def := definition{run: d.run, pack: d.pack}
 	if def.pack != nil {
 		run, ok := d.defs[def.pack.Run]
 		if !ok {
-			return wire.Errorf(wire.ProtocolError, "definition %d refers to %d, which has not come", d.record.Of, def.pack.Run)
+			return wire.Errorf(wire.ProtocolError, "definition %d refers to %d, which has not come", number, def.pack.Run)
 		}
 		def.run = run.run
 	} else if init := def.run.Initialize; init != nil {
@@ -131,6 +192,6 @@ func (d *EventDecoder) keep(bytes int) error {
 	if d.count.add(bytes) || d.defs == nil {
 		d.defs = make(map[uint64]definition)
 	}
-	d.defs[d.record.Of] = def
+	d.defs[number] = def
 	return nil
 }

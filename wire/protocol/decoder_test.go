@@ -19,8 +19,7 @@ import (
 func withLog(enc *EventEncoder, n int) []byte {
 	ev := wire.Event{Seq: 1, Data: wire.TransferData{Status: wire.Status{Log: make([]wire.LogEntry, n)}}}
 	data := enc.defineRun(&ev).bytes
-	enc.record.set(&ev, enc.number)
-	return append(data, enc.encode()...)
+	return append(data, enc.encodeEvent(&ev, enc.number)...)
 }
 
 // TestDecodeLog takes a log of MaxLogEntries, and refuses a longer one before it
@@ -50,8 +49,7 @@ func TestDecodeReferences(t *testing.T) {
 	enc, ev := NewEventEncoder(), fullEvent()
 	run := enc.defineRun(&ev)
 	pack := enc.definePackage(&ev, run)
-	enc.record.set(&ev, pack.number)
-	data := bytes.Clone(enc.encode())
+	data := bytes.Clone(enc.encodeEvent(&ev, pack.number))
 	retyped := func(value []byte) []byte { // as a value of the next type, whose number has as many bytes
 		value = bytes.Clone(value)
 		_, n := attack.Number(value)
@@ -109,8 +107,7 @@ func TestDefinitionsHeld(t *testing.T) {
 		return enc.definePackage(&wire.Event{Data: wire.TransferData{Header: &wire.PackageHeader{Number: 1, TargetFilePath: "p"}, Body: &wire.PackageBody{}}}, of).bytes
 	}
 	event := func(of *Definition, item string) []byte {
-		enc.record.set(&wire.Event{Data: wire.TransferData{Body: &wire.PackageBody{Item: item}}}, of.number)
-		return bytes.Clone(enc.encode())
+		return bytes.Clone(enc.encodeEvent(&wire.Event{Data: wire.TransferData{Body: &wire.PackageBody{Item: item}}}, of.number))
 	}
 	for name, test := range map[string]struct {
 		most  int

@@ -2,43 +2,54 @@ package protocol
 
 import (
 	"bytes"
-	"encoding/gob"
 	"fmt"
 	"time"
 
 	"mom.internal/wire"
+	"mom.internal/wire/internal/gob"
 )
 
-// EventEncoder is the sending end of a server's stream of events: one gob encoder
+// EventEncoder is the sending end of a server's stream of events: one gob stream
 // for all subscribers and the life of the server. It is not safe for concurrent use.
 type EventEncoder struct {
-	buf    bytes.Buffer
-	enc    *gob.Encoder
+	out    *gob.Writer
+	buf    []byte
 	types  []byte
-	number uint64 // of the latest definition
-	record record // is being encoded; a field, so that it is allocated once
+	number uint64      // of the latest definition
+	event  eventRecord // is being encoded; a field, so that it is allocated once
 }
 
 // NewEventEncoder returns an encoder.
 func NewEventEncoder() *EventEncoder {
-	e := new(EventEncoder)
-	e.enc = gob.NewEncoder(&e.buf)
+	e := &EventEncoder{out: gob.NewWriter()}
 	// gob writes all type definitions before the first value and none after it, so
 	// the first encoding is longer than the second by the definitions.
-	first := len(e.encode())
-	e.types = bytes.Clone(e.buf.Bytes())
-	e.types = e.types[:first-len(e.encode())]
+	first := len(e.encodeDefinition(new(record)))
+	e.types = bytes.Clone(e.buf)
+	e.types = e.types[:first-len(e.encodeDefinition(new(record)))]
 	return e
 }
 
-// encode returns the record as bytes, valid until the next call, and resets it.
-func (e *EventEncoder) encode() []byte {
-	e.buf.Reset()
-	if err := e.enc.Encode(&e.record); err != nil {
+// encodeDefinition returns a definition as bytes, valid until the next call.
+func (e *EventEncoder) encodeDefinition(r *record) []byte {
+	return e.encoded(e.out.Append(e.buf[:0], r))
+}
+
+// encodeEvent returns the event as bytes, valid until the next call. The definition
+// with the number of completes it.
+func (e *EventEncoder) encodeEvent(ev *wire.Event, of uint64) []byte {
+	e.event.set(ev, of)
+	data := e.encoded(e.out.AppendAs(e.buf[:0], (*record)(nil), &e.event))
+	e.event.item, e.event.log = "", nil // so that they can be collected
+	return data
+}
+
+func (e *EventEncoder) encoded(data []byte, err error) []byte {
+	if err != nil {
 		panic(fmt.Sprintf("protocol: gob cannot encode a record: %v", err))
 	}
-	e.record = record{}
-	return e.buf.Bytes()
+	e.buf = data
+	return data
 }
 
 // Types returns the gob type definitions that a decoder needs before the first
@@ -68,8 +79,7 @@ func (e *EventEncoder) Encode(ev *wire.Event, common *RunDefs, limit int) (*Defi
 		}
 		def, size = pack, size+len(pack.bytes)
 	}
-	e.record.set(ev, def.number)
-	data := e.encode()
+	data := e.encodeEvent(ev, def.number)
 	if size += len(data); size > limit {
 		return nil, nil, tooLarge(ev, size, limit)
 	}
@@ -80,7 +90,7 @@ func (e *EventEncoder) Encode(ev *wire.Event, common *RunDefs, limit int) (*Defi
 func (e *EventEncoder) defineRun(ev *wire.Event) *Definition {
 	e.number++
 	d := &Definition{number: e.number, said: runDefinition{JobID: ev.JobID, RunID: ev.RunID}}
-	d.run, e.record.Of = d, d.number
+	d.run = d
 	out := d.said
 	if init := ev.Data.Initialize; init != nil {
 		said, sent := *init, *init
@@ -88,16 +98,15 @@ func (e *EventEncoder) defineRun(ev *wire.Event) *Definition {
 		out.LastExecution, sent.LastExecution = nanos(init.LastExecution), time.Time{}
 		out.Initialize = &sent
 	}
-	e.record.Run = &out
-	d.bytes = bytes.Clone(e.encode())
+	d.bytes = bytes.Clone(e.encodeDefinition(&record{Of: d.number, Run: &out}))
 	return d
 }
 
 func (e *EventEncoder) definePackage(ev *wire.Event, run *Definition) *Definition {
 	e.number++
 	d := &Definition{number: e.number, run: run, header: constHeader(ev.Data.Header), body: constBody(ev.Data.Body)}
-	e.record.Of, e.record.Package = d.number, &packageDefinition{Run: run.number, Header: d.header, Body: d.body}
-	d.bytes = bytes.Clone(e.encode())
+	pack := &packageDefinition{Run: run.number, Header: d.header, Body: d.body}
+	d.bytes = bytes.Clone(e.encodeDefinition(&record{Of: d.number, Package: pack}))
 	return d
 }
 

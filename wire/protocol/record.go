@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
+	"mom.internal/wire/internal/gob"
 )
 
 // record.go is the form of an event in the stream. The parts that it has in common
@@ -38,6 +39,38 @@ type record struct {
 	FilesSkipped, FilesDeleted, FilesChecked    int
 	Retries, OpenThousandths                    int
 }
+
+// The indexes of the fields of a record.
+const (
+	fieldSeq = iota
+	fieldOf
+	fieldRun
+	fieldPackage
+	fieldState
+	fieldFinal
+	fieldSent
+	fieldReceived
+	fieldItem
+	fieldBegan
+	fieldEnded
+	fieldLog
+	fieldPackagesDone
+	fieldPackagesFailed
+	fieldPackagesTotal
+	fieldFilesDone
+	fieldFilesTotal
+	fieldBytesDone
+	fieldBytesTotal
+	fieldWarnings
+	fieldErrors
+	fieldOutcome
+	fieldFilesSkipped
+	fieldFilesDeleted
+	fieldFilesChecked
+	fieldRetries
+	fieldOpenThousandths
+	recordFields // how many there are
+)
 
 // runDefinition holds what the events of a run have in common.
 type runDefinition struct {
@@ -75,11 +108,17 @@ func (logRecords) Bound(n int) error {
 // nanos returns a time as nanoseconds since 1970, 0 for the zero time. Times
 // that do not fit, before 1678 or after 2261, become 0 too.
 func nanos(t time.Time) int64 {
-	if y := t.Year(); y < 1678 || y > 2261 {
+	if s := t.Unix(); s < firstSecond || s > lastSecond {
 		return 0
 	}
 	return t.UnixNano()
 }
+
+// The seconds of the years from 1678 to 2261.
+const (
+	firstSecond = -9214560000
+	lastSecond  = 9214646399
+)
 
 // fromNanos returns the time, in UTC, for which nanos returns n.
 func fromNanos(n int64) time.Time {
@@ -89,71 +128,62 @@ func fromNanos(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// set makes r the record of ev.
-func (r *record) set(ev *wire.Event, of uint64) {
-	status, p := &ev.Data.Status, &ev.Data.Progress
-	*r = record{
-		Seq: ev.Seq, Of: of, State: status.State, Final: status.Final, Outcome: status.Outcome,
-		Began: nanos(status.SentTime), Ended: nanos(status.ReceivedTime),
-		PackagesDone: p.PackagesDone, PackagesFailed: p.PackagesFailed, PackagesTotal: p.PackagesTotal,
-		FilesDone: p.FilesDone, FilesTotal: p.FilesTotal, BytesDone: p.BytesDone, BytesTotal: p.BytesTotal,
-		OpenThousandths: p.OpenThousandths, FilesSkipped: p.FilesSkipped, FilesDeleted: p.FilesDeleted, FilesChecked: p.FilesChecked,
-		Retries: p.Retries, Warnings: p.Warnings, Errors: p.Errors,
+// eventRecord is the record of an event, as gob.Writer writes it: several times as fast
+// as encoding/gob.
+type eventRecord struct {
+	numbers [recordFields]uint64 // by field, a signed one as gob.Signed returns it
+	item    string
+	log     []wire.LogEntry
+}
+
+// set makes r the record of ev, which the definition of completes.
+func (r *eventRecord) set(ev *wire.Event, of uint64) {
+	n, status, p := &r.numbers, &ev.Data.Status, &ev.Data.Progress
+	n[fieldSeq], n[fieldOf] = ev.Seq, of
+	n[fieldState], n[fieldOutcome], n[fieldFinal] = uint64(status.State), uint64(status.Outcome), 0
+	if status.Final {
+		n[fieldFinal] = 1
 	}
+	n[fieldBegan], n[fieldEnded] = gob.Signed(nanos(status.SentTime)), gob.Signed(nanos(status.ReceivedTime))
+	n[fieldPackagesDone], n[fieldPackagesFailed], n[fieldPackagesTotal] = count(p.PackagesDone), count(p.PackagesFailed), count(p.PackagesTotal)
+	n[fieldFilesDone], n[fieldFilesTotal] = count(p.FilesDone), count(p.FilesTotal)
+	n[fieldBytesDone], n[fieldBytesTotal] = gob.Signed(p.BytesDone), gob.Signed(p.BytesTotal)
+	n[fieldFilesSkipped], n[fieldFilesDeleted], n[fieldFilesChecked] = count(p.FilesSkipped), count(p.FilesDeleted), count(p.FilesChecked)
+	n[fieldRetries], n[fieldOpenThousandths] = count(p.Retries), count(p.OpenThousandths)
+	n[fieldWarnings], n[fieldErrors] = count(p.Warnings), count(p.Errors)
+	n[fieldSent], n[fieldReceived], r.item, r.log = 0, 0, "", status.Log
 	if h := ev.Data.Header; h != nil {
-		r.Sent, r.Received = h.SizeOfSentData, h.SizeOfReceivedData
+		n[fieldSent], n[fieldReceived] = gob.Signed(h.SizeOfSentData), gob.Signed(h.SizeOfReceivedData)
 	}
 	if b := ev.Data.Body; b != nil {
-		r.Item = b.Item
+		r.item = b.Item
 	}
-	for i := range status.Log {
-		entry := &status.Log[i]
-		r.Log = append(r.Log, logRecord{Time: nanos(entry.Time), Severity: entry.Severity, Item: entry.Item, Message: entry.Message})
-	}
+}
+
+func count(n int) uint64 { return gob.Signed(int64(n)) }
+
+// GobFields implements gob.Fielder. The fields are those of a record.
+func (r *eventRecord) GobFields(f *gob.Fields) []byte {
+	n := &r.numbers
+	f.Uints(n[:fieldRun])
+	f.Skip(fieldState - fieldRun)
+	f.Uints(n[fieldState:fieldItem])
+	f.Text(r.item)
+	f.Uints(n[fieldBegan:fieldLog])
+	f.List(len(r.log), func(i int) {
+		entry := &r.log[i]
+		f.Uints([]uint64{gob.Signed(nanos(entry.Time)), uint64(entry.Severity)})
+		f.Text(entry.Item)
+		f.Text(entry.Message)
+	})
+	f.Uints(n[fieldLog+1:])
+	return nil
 }
 
 // eventParts holds the parts of an event that no other event shares.
 type eventParts struct {
 	header wire.PackageHeader
 	body   wire.PackageBody
-}
-
-// fill sets ev to the event of r, which def completes. If the event is of a package,
-// ev points to own.
-func (r *record) fill(ev *wire.Event, def *definition, own *eventParts) {
-	*ev = wire.Event{
-		Seq: r.Seq, JobID: def.run.JobID, RunID: def.run.RunID,
-		Data: wire.TransferData{
-			Initialize: def.run.Initialize,
-			Status:     wire.Status{State: r.State, Final: r.Final, Outcome: r.Outcome, SentTime: fromNanos(r.Began), ReceivedTime: fromNanos(r.Ended)},
-			Progress: wire.Progress{
-				PackagesDone: r.PackagesDone, PackagesFailed: r.PackagesFailed, PackagesTotal: r.PackagesTotal,
-				FilesDone: r.FilesDone, FilesTotal: r.FilesTotal, BytesDone: r.BytesDone, BytesTotal: r.BytesTotal,
-				OpenThousandths: r.OpenThousandths, FilesSkipped: r.FilesSkipped, FilesDeleted: r.FilesDeleted, FilesChecked: r.FilesChecked,
-				Retries: r.Retries, Warnings: r.Warnings, Errors: r.Errors,
-			},
-		},
-	}
-	if p := def.pack; p != nil {
-		if p.Header != nil {
-			own.header = *p.Header
-			own.header.SizeOfSentData, own.header.SizeOfReceivedData = r.Sent, r.Received
-			ev.Data.Header = &own.header
-		}
-		if p.Body != nil {
-			own.body = *p.Body
-			own.body.Item = r.Item
-			ev.Data.Body = &own.body
-		}
-	}
-	if len(r.Log) > 0 {
-		log := make([]wire.LogEntry, len(r.Log))
-		for i := range r.Log {
-			entry := &r.Log[i]
-			log[i] = wire.LogEntry{Time: fromNanos(entry.Time), Severity: entry.Severity, Item: entry.Item, Message: entry.Message}
-		}
-		ev.Data.Status.Log = log
-	}
 }
 
 // definition is a definition as the receiving end keeps it.

@@ -1,9 +1,55 @@
 package protocol
 
 import (
+	"bytes"
+	stdgob "encoding/gob"
+	"reflect"
 	"testing"
 	"time"
+
+	"mom.internal/wire/wiretest/attack"
 )
+
+// TestEventRecordAsGob: whatever is set, the bytes are those that encoding/gob would
+// write for the record that it reads from them. A field that has come to a record
+// must be written, too.
+func TestEventRecordAsGob(t *testing.T) {
+	rng := attack.Random(t)
+	var in, out bytes.Buffer
+	enc, dec, std := NewEventEncoder(), stdgob.NewDecoder(&in), stdgob.NewEncoder(&out)
+	in.Write(enc.Types())
+	std.Encode(new(record))
+	var numbers [recordFields]bool // of which one was not zero
+	for range 300 {
+		ev := randomEvent(rng)
+		if v := reflect.ValueOf(&ev.Data.Progress).Elem(); rng.IntN(2) == 0 {
+			v.Field(rng.IntN(v.NumField())).SetZero()
+			ev.Data.Status.Log, ev.Data.Status.Final, ev.Data.Body = nil, false, nil
+		}
+		ev.Data.Status.SentTime = time.Unix(0, rng.Int64()-rng.Int64())
+		data := enc.encodeEvent(&ev, 7)
+		in.Write(data)
+		var r record
+		if err := dec.Decode(&r); err != nil {
+			t.Fatal(err)
+		}
+		out.Reset()
+		if std.Encode(&r); !bytes.Equal(data, out.Bytes()) {
+			t.Fatalf("%+v\nwritten % x\ngob     % x", r, data, out.Bytes())
+		}
+		for i := range numbers {
+			numbers[i] = numbers[i] || !reflect.ValueOf(r).Field(i).IsZero()
+		}
+	}
+	for i, set := range numbers {
+		if name := reflect.TypeFor[record]().Field(i).Name; !set && name != "Run" && name != "Package" {
+			t.Errorf("%s is never written", name)
+		}
+	}
+	if n := reflect.TypeFor[record]().NumField(); n != recordFields {
+		t.Errorf("a record has %d fields, and recordFields is %d", n, recordFields)
+	}
+}
 
 // TestNanos carries the times of the years that fit, and no other.
 func TestNanos(t *testing.T) {

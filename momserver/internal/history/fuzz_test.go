@@ -85,8 +85,8 @@ func playGaps(t *testing.T, cached int, script []byte) {
 		next := before + gap
 		dec.Open(data, n)
 		for range n {
-			ev, err := dec.Next()
-			if err != nil {
+			var ev wire.Event
+			if _, err := dec.Next(&ev); err != nil {
 				t.Fatal(err)
 			}
 			for next < ev.Seq { // what lies between was not wanted

@@ -14,6 +14,7 @@ type readStep struct {
 	do     action
 	target int16     // index of our field; -1 for no field
 	ptr    bool      // our type is a pointer to the type that is set
+	bits   uint8     // that a number may have, as it stands in the stream; 0 for no number or bool, and for a pointer to one
 	plan   *readPlan // of a slice or a struct
 }
 
@@ -104,6 +105,14 @@ func (p *planner) step(ref typeRef, ours reflect.Type) (s readStep) {
 		return p.fail("a gob value that a field, or an argument, of type %v cannot hold", ours)
 	}
 	switch s.do {
+	case setInt, setUint:
+		if !s.ptr {
+			s.bits = uint8(ours.Bits())
+		}
+	case setBool:
+		if !s.ptr {
+			s.bits = 64
+		}
 	case skipSlice, skipStruct, setSlice, setStruct:
 		s.plan = p.within(typePair{ref.id, ours})
 	}

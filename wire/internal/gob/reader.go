@@ -21,30 +21,32 @@ func (r *reader) uint() uint64 {
 		r.at = i + 1
 		return uint64(r.b[i])
 	}
-	return r.long()
+	v, next := long(r.b, r.at)
+	if r.at = next; next < 0 {
+		r.fault()
+	}
+	return v
 }
 
-// long reads a number of several bytes, the most significant first. The byte
-// before them is their count, negated.
-func (r *reader) long() (v uint64) {
-	if r.left() == 0 {
-		r.fault()
-		return 0
+// long reads a number of several bytes, the most significant first. The byte before
+// them is their count, negated. It returns the place after them, a negative one if
+// there is no such number.
+func long(b []byte, at int) (v uint64, next int) {
+	if at >= len(b) {
+		return 0, -1
 	}
-	n := -int(int8(r.b[r.at]))
-	b := r.b[r.at+1:]
+	n := -int(int8(b[at]))
+	b = b[at+1:]
 	if n < 1 || n > 8 || n > len(b) {
-		r.fault()
-		return 0
+		return 0, -1
 	}
-	r.at += 1 + n
 	if len(b) >= 8 {
-		return binary.BigEndian.Uint64(b) >> (64 - 8*n)
+		return binary.BigEndian.Uint64(b) >> (64 - 8*n), at + 1 + n
 	}
 	for _, c := range b[:n] {
 		v = v<<8 | uint64(c)
 	}
-	return v
+	return v, at + 1 + n
 }
 
 // int reads a signed number. If its lowest bit is set, the others are inverted.

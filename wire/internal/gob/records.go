@@ -12,7 +12,7 @@ type Records struct {
 	id    int64     // the type's number; 0 before the first value
 	step  *readStep // how its values become values of the caller's type
 	valueReader
-	into any // the struct that the pointers point into
+	current *readStep // of the field that other is to read
 }
 
 // Define reads definitions, which no value may stand between.
@@ -46,13 +46,12 @@ func (r *Records) Take(data []byte) {
 // Left returns how many bytes have not been read.
 func (r *Records) Left() int { return r.in.left() }
 
-// Decode reads the next value into the struct that v points to, which is of the
-// same type each time. Decoding into the same struct again is fast.
-func (r *Records) Decode(v any) error {
-	target := reflect.ValueOf(v).Elem()
-	if r.into != v {
-		r.into, r.pointers = v, fieldPointers(target)
-	}
+// Decode reads the next value into a struct of the type ours, the same each time,
+// of which the caller holds the fields. It sets numbers[i] if the field i of the
+// struct is a number or a bool, and to zero if the value does not have the field.
+// It calls other with i if the value has a field i that is neither, which other
+// reads by Text or Into.
+func (r *Records) Decode(ours reflect.Type, numbers []int64, other func(i int)) error {
 	msg, id, err := r.message()
 	switch {
 	case err != nil:
@@ -60,7 +59,7 @@ func (r *Records) Decode(v any) error {
 	case id < 0:
 		return errorf("a gob definition among values")
 	case r.step == nil:
-		step, _, err := r.types.plan(id, target.Type())
+		step, _, err := r.types.plan(id, ours)
 		if err != nil {
 			return err
 		}
@@ -68,5 +67,63 @@ func (r *Records) Decode(v any) error {
 	case id != r.id:
 		return errorf("values of two gob types")
 	}
-	return r.value(msg, r.step, target)
+	clear(numbers)
+	return r.within(msg, func() { r.fields(numbers, other) })
 }
+
+// fields reads the struct. The place in it is a local variable, because one in
+// memory would take half of the time.
+func (r *Records) fields(numbers []int64, other func(i int)) {
+	steps, b, at := r.step.plan.steps, r.in.b, r.in.at
+	var step *readStep // of the number that comes next; nil for the distance to the next field
+	for n := -1; ; {
+		var v uint64
+		if at < len(b) && b[at] < 0x80 {
+			v = uint64(b[at])
+			at++
+		} else if v, at = long(b, at); at < 0 {
+			break
+		}
+		if step != nil {
+			if v>>step.bits != 0 {
+				break
+			}
+			if step.do == setInt {
+				v = v>>1 ^ -(v & 1)
+			}
+			numbers[step.target] = int64(v)
+			step = nil
+			continue
+		}
+		if v == 0 {
+			r.in.at = at
+			return
+		}
+		if v > uint64(len(steps)-1-n) {
+			break
+		}
+		n += int(v)
+		if step = &steps[n]; step.bits == 0 {
+			r.in.at = at
+			r.field(step, other)
+			step, at = nil, r.in.at
+		}
+	}
+	r.in.fault()
+}
+
+// field reads a field that is neither a number nor a bool.
+func (r *Records) field(step *readStep, other func(i int)) {
+	if step.do <= skipStruct {
+		r.skip(step)
+		return
+	}
+	r.current = step
+	other(int(step.target))
+}
+
+// Text reads the field, a string.
+func (r *Records) Text() string { return r.text() }
+
+// Into reads the field into the variable that v points to, of the field's type.
+func (r *Records) Into(v any) { r.set(r.current, reflect.ValueOf(v).Elem()) }

@@ -22,6 +22,10 @@ type sample struct {
 	Raw   []byte
 	Deep  struct{ N int }
 	Short shortList
+	Small int8
+	Tiny  uint8
+	Yes   bool
+	Far   *int
 }
 
 type shortList []string
@@ -40,10 +44,36 @@ func definitionsOf(v any) (definitions, values []byte) {
 	return stream[:len(stream)-len(values)], values
 }
 
+// decode decodes the next value into v.
+func decode(r *Records, v any) error {
+	target := reflect.ValueOf(v).Elem()
+	numbers := make([]int64, target.NumField())
+	err := r.Decode(target.Type(), numbers, func(i int) {
+		switch f := target.Field(i).Addr().Interface().(type) {
+		case *string:
+			*f = r.Text()
+		default:
+			r.Into(f)
+		}
+	})
+	for i, n := range numbers {
+		switch f := target.Field(i); {
+		case f.CanInt():
+			f.SetInt(n)
+		case f.CanUint():
+			f.SetUint(uint64(n))
+		case f.Kind() == reflect.Bool:
+			f.SetBool(n != 0)
+		}
+	}
+	return err
+}
+
 // TestRecords reads values whose definitions came apart from them. The values do
 // not refer to the memory that they were read from.
 func TestRecords(t *testing.T) {
-	want := sample{N: -1, Big: 1 << 40, Place: 7, Text: "text", Raw: []byte("raw"), Short: shortList{"a", "b", "c"}}
+	want := sample{N: -1, Big: 1 << 40, Place: 7, Text: "text", Raw: []byte("raw"), Short: shortList{"a", "b", "c"}, Small: -128, Tiny: 255, Yes: true, Far: new(int)}
+	*want.Far = 300
 	want.Deep.N = 5
 	definitions, value := definitionsOf(want)
 	var r Records
@@ -54,7 +84,7 @@ func TestRecords(t *testing.T) {
 	r.Take(data)
 	for i := range 3 {
 		var got sample
-		if err := r.Decode(&got); err != nil || r.Left() != (2-i)*len(value) {
+		if err := decode(&r, &got); err != nil || r.Left() != (2-i)*len(value) {
 			t.Fatalf("%v, with %d bytes left", err, r.Left())
 		}
 		for j := range value {
@@ -64,8 +94,41 @@ func TestRecords(t *testing.T) {
 			t.Errorf("%+v; want %+v", got, want)
 		}
 	}
-	if err := r.Decode(new(sample)); !errors.As(err, new(Error)) {
+	if err := decode(&r, new(sample)); !errors.As(err, new(Error)) {
 		t.Errorf("at the end: %v", err)
+	}
+}
+
+// TestRecordsNumbers takes a number that fits a narrower field, and no other. A field
+// that does not come is zero, and one that is not known is skipped.
+func TestRecordsNumbers(t *testing.T) {
+	type wide struct {
+		Other, Small int64
+		Texts        []string
+		Yes          bool
+	}
+	type signed struct{ Tiny int64 }
+	type unsigned struct{ Tiny uint64 }
+	for _, tc := range []struct {
+		sent any
+		want *sample // nil for an error
+	}{
+		{wide{Other: 1 << 40, Small: 127, Texts: []string{"a"}, Yes: true}, &sample{Small: 127, Yes: true}},
+		{wide{Small: -128}, &sample{Small: -128}},
+		{wide{Small: 128}, nil},
+		{wide{Small: -129}, nil},
+		{signed{1}, nil}, // for an unsigned field
+		{unsigned{255}, &sample{Tiny: 255}},
+		{unsigned{256}, nil},
+	} {
+		definitions, value := definitionsOf(tc.sent)
+		r, got := new(Records), sample{N: 1, Small: 1}
+		r.Define(definitions)
+		r.Take(value)
+		err := decode(r, &got)
+		if (err == nil) != (tc.want != nil) || err == nil && !reflect.DeepEqual(got, *tc.want) {
+			t.Errorf("%+v: %+v, %v; want %+v", tc.sent, got, err, tc.want)
+		}
 	}
 }
 
@@ -92,7 +155,7 @@ func TestRecordsRefuse(t *testing.T) {
 		err := r.Define(tc.definitions)
 		r.Take(tc.values)
 		for err == nil && r.Left() > 0 {
-			err = r.Decode(new(sample))
+			err = decode(&r, new(sample))
 		}
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v; want %q", name, err, tc.want)

@@ -22,7 +22,6 @@ type valueReader struct {
 	words    strings.Builder // memory that strings share
 	borrowed bool            // a []byte was not copied
 	over     error           // set if a slice in the value exceeds the bound of its type
-	pointers []any           // to the fields of the struct that is decoded into; nil to use reflection
 }
 
 // message returns the next message and the number of its type. The number is
@@ -49,7 +48,21 @@ func (d *valueReader) part() (msg reader, size int, cut bool) {
 }
 
 // value reads the value in msg into v, by step.
-func (d *valueReader) value(msg reader, step *readStep, v reflect.Value) (err error) {
+func (d *valueReader) value(msg reader, step *readStep, v reflect.Value) error {
+	return d.within(msg, func() {
+		if step.do != setStruct && step.do != skipStruct {
+			d.check(d.in.uint() == 0) // gob writes a zero before a value that is no struct
+		}
+		if step.do <= skipStruct {
+			d.skip(step)
+		} else {
+			d.set(step, v)
+		}
+	})
+}
+
+// within calls read to read the value in msg, which must be all of it.
+func (d *valueReader) within(msg reader, read func()) (err error) {
 	defer func() { // a type that decodes itself may panic
 		if p := recover(); p != nil {
 			err = errorf("a gob value cannot be read: %.256s", fmt.Sprint(p))
@@ -57,17 +70,7 @@ func (d *valueReader) value(msg reader, step *readStep, v reflect.Value) (err er
 	}()
 	rest := d.in
 	d.in, d.behind, d.elements, d.over = msg, rest.left(), 0, nil
-	if step.do != setStruct && step.do != skipStruct {
-		d.check(d.in.uint() == 0) // gob writes a zero before a value that is no struct
-	}
-	switch {
-	case step.do == setStruct:
-		d.fields(step.plan, v, d.pointers)
-	case step.do <= skipStruct:
-		d.skip(step)
-	default:
-		d.set(step, v)
-	}
+	read()
 	bad := d.in.bad || d.in.left() > 0
 	d.in = rest
 	switch {
@@ -81,22 +84,8 @@ func (d *valueReader) value(msg reader, step *readStep, v reflect.Value) (err er
 	return nil
 }
 
-// fieldPointers returns a pointer to each field of the struct v, nil for a field
-// that is not exported. Reflection takes several times as long to find the fields
-// for each value.
-func fieldPointers(v reflect.Value) []any {
-	pointers := make([]any, v.NumField())
-	for i := range pointers {
-		if f := v.Field(i); f.CanInterface() {
-			pointers[i] = f.Addr().Interface()
-		}
-	}
-	return pointers
-}
-
-// fields reads a struct into v. The pointers are those of fieldPointers for v, or
-// nil.
-func (d *valueReader) fields(plan *readPlan, v reflect.Value, pointers []any) {
+// fields reads a struct into v.
+func (d *valueReader) fields(plan *readPlan, v reflect.Value) {
 	for n := -1; ; {
 		delta := d.in.uint()
 		if delta == 0 {
@@ -107,33 +96,12 @@ func (d *valueReader) fields(plan *readPlan, v reflect.Value, pointers []any) {
 			return
 		}
 		n += int(delta)
-		switch step := &plan.steps[n]; {
-		case step.do <= skipStruct:
+		if step := &plan.steps[n]; step.do <= skipStruct {
 			d.skip(step)
-		case pointers == nil || !d.setPointer(pointers[step.target]):
+		} else {
 			d.set(step, v.Field(int(step.target)))
 		}
 	}
-}
-
-// setPointer reads a value into the variable that target points to. It reads
-// nothing and returns false if reflection is to set the variable.
-func (d *valueReader) setPointer(target any) bool {
-	switch p := target.(type) {
-	case *int64:
-		*p = d.in.int()
-	case *int:
-		n := d.in.int()
-		*p = int(n)
-		d.check(int64(*p) == n)
-	case *uint64:
-		*p = d.in.uint()
-	case *string:
-		*p = d.text()
-	default:
-		return false
-	}
-	return true
 }
 
 // set reads a value into v.
@@ -181,7 +149,7 @@ func (d *valueReader) set(step *readStep, v reflect.Value) {
 			d.set(&step.plan.steps[0], v.Index(i))
 		}
 	case setStruct:
-		d.fields(step.plan, v, nil)
+		d.fields(step.plan, v)
 	}
 }
 
@@ -258,6 +226,6 @@ func (d *valueReader) skip(step *readStep) {
 			d.skip(&step.plan.steps[0])
 		}
 	case skipStruct:
-		d.fields(step.plan, reflect.Value{}, nil)
+		d.fields(step.plan, reflect.Value{})
 	}
 }

@@ -62,6 +62,40 @@ func (f *Fields) Uint(v uint64) {
 	}
 }
 
+// Uints adds numbers, a signed one as Signed returns it.
+func (f *Fields) Uints(values []uint64) {
+	b, delta := f.b, f.delta
+	for _, v := range values {
+		if delta++; v == 0 {
+			continue
+		}
+		if b, delta = append(b, delta), 0; v < 0x80 {
+			b = append(b, byte(v))
+		} else {
+			b = appendUint(b, v)
+		}
+	}
+	f.b, f.delta = b, delta
+}
+
+// Signed returns the form in which a signed number stands in the stream.
+func Signed(n int64) uint64 { return uint64(n)<<1 ^ uint64(n>>63) }
+
+// List adds a slice of n structs. It calls element to add the fields of each.
+func (f *Fields) List(n int, element func(i int)) {
+	if !f.add(n == 0) {
+		return
+	}
+	f.b = appendUint(f.b, uint64(n))
+	for i := range n {
+		element(i)
+		f.b, f.delta = append(f.b, 0), 0 // 0 ends a struct
+	}
+}
+
+// Skip leaves out n fields that are zero.
+func (f *Fields) Skip(n int) { f.delta += byte(n) }
+
 // Bool adds a bool.
 func (f *Fields) Bool(v bool) {
 	if f.add(!v) {
@@ -103,13 +137,7 @@ func appendUint(dst []byte, n uint64) []byte {
 }
 
 // appendInt writes a signed number as gob does.
-func appendInt(dst []byte, n int64) []byte {
-	u := uint64(n) << 1
-	if n < 0 {
-		u = ^u
-	}
-	return appendUint(dst, u)
-}
+func appendInt(dst []byte, n int64) []byte { return appendUint(dst, Signed(n)) }
 
 // Writer writes the values of one stream. It encodes each [rpc.Request],
 // [rpc.Response] and [Fielder] itself, and uses encoding/gob for their definitions
@@ -144,6 +172,15 @@ func (w *Writer) Append(dst []byte, v any) ([]byte, error) {
 	default:
 		err = w.enc.Encode(v)
 	}
+	dst, w.out = w.out, nil
+	return dst, err
+}
+
+// AppendAs appends a value of the struct type that v is a pointer to, with the fields
+// that a Fielder lists.
+func (w *Writer) AppendAs(dst []byte, v any, fields Fielder) ([]byte, error) {
+	w.out = dst
+	err := w.write(v, fields)
 	dst, w.out = w.out, nil
 	return dst, err
 }
