@@ -72,11 +72,14 @@ func (l load) publish(b *testing.B, c *crew, publish func(*wire.Event) error) (t
 			// Until half of it is through: a publisher that is held back goes
 			// on in bursts, not an event at a time.
 			for seq > c.progress.Load()+ahead/2 && !c.failed.Load() {
-				time.Sleep(50 * time.Microsecond)
+				<-c.moved
 			}
 		}
 		e := m.event(l.first + seq)
-		began := time.Now()
+		var began time.Time
+		if l.rate > 0 {
+			began = time.Now()
+		}
 		if err := publish(&e); err != nil {
 			b.Fatal(err)
 		}

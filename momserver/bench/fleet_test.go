@@ -227,6 +227,7 @@ type crew struct {
 	b        *testing.B
 	cmd      *exec.Cmd
 	progress atomic.Uint64 // events that every client has got
+	moved    chan struct{} // receives after progress has changed, and after a failure
 	failed   atomic.Bool
 	over     atomic.Bool // it has been told to end
 	ready    chan struct{}
@@ -238,7 +239,7 @@ type crew struct {
 func startFleet(b *testing.B, o order) *crew {
 	b.Helper()
 	text, _ := json.Marshal(o)
-	c := &crew{b: b, ready: make(chan struct{}), done: make(chan *tally, 1)}
+	c := &crew{b: b, ready: make(chan struct{}), moved: make(chan struct{}, 1), done: make(chan *tally, 1)}
 	c.cmd = exec.Command(os.Args[0])
 	c.cmd.Env = append(os.Environ(), fleetEnv+"="+string(text))
 	c.cmd.Stderr = os.Stderr
@@ -254,7 +255,14 @@ func startFleet(b *testing.B, o order) *crew {
 		b.Fatal(err)
 	}
 	failed := make(chan string, 1)
+	move := func() {
+		select {
+		case c.moved <- struct{}{}:
+		default:
+		}
+	}
 	go func() {
+		defer move()
 		dec := json.NewDecoder(out)
 		for {
 			var w word
@@ -276,6 +284,7 @@ func startFleet(b *testing.B, o order) *crew {
 				return
 			default:
 				c.progress.Store(w.Progress)
+				move()
 			}
 		}
 	}()
