@@ -29,6 +29,10 @@ type event struct {
 // segmentEvents is how many events a segment holds.
 const segmentEvents = 64
 
+// slack is what part of the bytes of a segment may be reserved in vain. Less would
+// make nearly every segment be copied.
+const slack = 16
+
 // segment holds consecutive events, one after another in one piece of memory.
 // Bytes that have been written never change, so a reader that has got the
 // segment under the lock copies from it without the lock. The metas are packed,
@@ -136,12 +140,11 @@ func (c *cache) append(m meta, data []byte) event {
 		size := 16 * len(data)
 		if n := len(c.segments); n > 0 {
 			last := c.segments[n-1]
-			if cap(last.data) > len(last.data) {
+			if size = len(last.data); cap(last.data)-size > size/slack {
 				last.data = bytes.Clone(last.data) // frees what append reserved
 			}
-			size = len(last.data)
 		}
-		c.segments = append(c.segments, &segment{data: make([]byte, 0, size+size/16)})
+		c.segments = append(c.segments, &segment{data: make([]byte, 0, size+size/slack)})
 	}
 	s := c.segments[len(c.segments)-1]
 	s.data = append(s.data, data...)
