@@ -6,6 +6,8 @@ import "slices"
 type ref struct {
 	e  *event // nil for none; its data lies in the cache while the event is there, and in a copy afterwards
 	at int    // index in the edge's lists
+
+	taken uint64 // that of the edge, when e was set
 }
 
 // edge holds the latest event of each run that is unfinished at one edge of the
@@ -15,8 +17,9 @@ type ref struct {
 // gaps, which are closed when there are more gaps than events, and minGaps more.
 type edge struct {
 	n      int      // events
-	events []*event // nil for a gap; each is replaced, never changed, because a snapshot holds it too
+	events []*event // nil for a gap; one that a snapshot may hold is replaced, never changed
 	refs   []*ref   // the ref of each event
+	taken  uint64   // snapshots that have been taken
 }
 
 // minGaps is how many gaps an edge may have even without events.
@@ -25,6 +28,7 @@ const minGaps = 64
 // set makes e the latest event of r's run. e is either newer than all events of the
 // edge, or another copy of r's event.
 func (g *edge) set(r *ref, e *event) {
+	r.taken = g.taken
 	if r.e != nil && r.e.seq == e.seq {
 		r.e, g.events[r.at] = e, e
 		return
@@ -33,6 +37,25 @@ func (g *edge) set(r *ref, e *event) {
 	r.e, r.at = e, len(g.events)
 	g.events, g.refs = append(g.events, e), append(g.refs, r)
 	g.n++
+}
+
+// setCopy is set with a copy of e. It uses the memory of the event that it replaces,
+// unless a snapshot may hold that. The events of r are set by setCopy only.
+func (g *edge) setCopy(r *ref, e event) {
+	own := r.e
+	if own == nil || r.taken != g.taken {
+		own = new(event)
+		*own = e
+		g.set(r, own)
+		return
+	}
+	moves := own.seq != e.seq
+	if moves {
+		g.clear(r)
+	}
+	if *own = e; moves {
+		g.set(r, own)
+	}
 }
 
 // clear removes r's run.
@@ -50,7 +73,10 @@ func (g *edge) clear(r *ref) {
 }
 
 // snapshot returns the events, with gaps; see closeGaps.
-func (g *edge) snapshot() []*event { return slices.Clone(g.events) }
+func (g *edge) snapshot() []*event {
+	g.taken++
+	return slices.Clone(g.events)
+}
 
 // closeGaps returns a snapshot without its gaps. It needs no lock.
 func closeGaps(snapshot []*event) []*event {

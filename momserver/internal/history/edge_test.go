@@ -7,7 +7,8 @@ import (
 
 // TestEdge compares the runs at an edge of the cache with the runs in a map,
 // through random changes, and checks that the edge points to nothing else, has few
-// gaps, and takes snapshots in the order of the events.
+// gaps, and takes snapshots in the order of the events, which do not change any more.
+// Every other run is changed by setCopy.
 func TestEdge(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -15,26 +16,45 @@ func TestEdge(t *testing.T) {
 	var o edge
 	refs := make([]ref, 300)
 	want := make(map[*ref]*event)
+	var held []*event // a snapshot
+	var seqs []uint64 // of its events
+	reused := 0       // events whose memory setCopy used again
 	for i := range 20_000 {
-		s := &refs[r.IntN(len(refs))]
+		at := r.IntN(len(refs))
+		s := &refs[at]
+		set := func(e *event) {
+			if want[s] = e; at%2 == 0 {
+				o.set(s, e)
+				return
+			}
+			before := s.e
+			if o.setCopy(s, *e); s.e == e {
+				t.Fatal("it keeps the original")
+			}
+			if before != nil && s.e == before {
+				reused++
+			}
+		}
 		switch {
 		case r.IntN(3) == 0:
 			delete(want, s)
 			o.clear(s)
 		case s.e != nil && r.IntN(3) == 0:
-			want[s] = &event{seq: s.e.seq} // another copy of it
-			o.set(s, want[s])
+			set(&event{seq: s.e.seq}) // another copy of it
 		default:
-			want[s] = &event{seq: uint64(i)}
-			o.set(s, want[s])
+			set(&event{seq: uint64(i)})
 		}
-		snapshot := closeGaps(o.snapshot())
-		if len(snapshot) != len(want) || cap(snapshot) != len(want) || o.n != len(want) || len(o.events) > 2*o.n+minGaps || len(o.refs) != len(o.events) {
-			t.Fatalf("%d events of %d runs, in %d places; want %d", len(snapshot), o.n, len(o.events), len(want))
+		for i, e := range held {
+			if e.seq != seqs[i] {
+				t.Fatalf("event %d of a snapshot became %d", seqs[i], e.seq)
+			}
+		}
+		if len(o.events) > 2*o.n+minGaps || len(o.refs) != len(o.events) || o.n != len(want) {
+			t.Fatalf("%d events in %d places; want %d", o.n, len(o.events), len(want))
 		}
 		for i := range refs {
 			s := &refs[i]
-			if s.e != want[s] || s.e != nil && (o.events[s.at] != s.e || o.refs[s.at] != s) {
+			if (s.e == nil) != (want[s] == nil) || s.e != nil && (s.e.seq != want[s].seq || o.events[s.at] != s.e || o.refs[s.at] != s) {
 				t.Fatalf("run %d has %v; want %v", i, s.e, want[s])
 			}
 		}
@@ -43,10 +63,20 @@ func TestEdge(t *testing.T) {
 				t.Fatal("it keeps an event of a run that has been taken out")
 			}
 		}
-		for i, e := range snapshot {
-			if i > 0 && snapshot[i-1].seq >= e.seq {
+		if r.IntN(4) > 0 {
+			continue
+		}
+		held, seqs = closeGaps(o.snapshot()), nil
+		if len(held) != len(want) || cap(held) != len(want) {
+			t.Fatalf("a snapshot of %d events; want %d", len(held), len(want))
+		}
+		for i, e := range held {
+			if seqs = append(seqs, e.seq); i > 0 && seqs[i-1] >= e.seq {
 				t.Fatal("the snapshot is in no order")
 			}
 		}
+	}
+	if reused == 0 {
+		t.Error("setCopy never used the memory of an event again")
 	}
 }

@@ -133,8 +133,7 @@ func (r *runs) evict(e event) {
 	if e.final() {
 		r.tail.clear(&s.tail)
 	} else {
-		kept := e
-		r.tail.set(&s.tail, &kept)
+		r.tail.setCopy(&s.tail, e)
 	}
 	r.forget(id, s)
 }
@@ -145,6 +144,6 @@ func (r *runs) detach(def *protocol.Definition, seq uint64) {
 	if s := r.byID[def.RunID()]; s != nil && s.tail.e != nil && s.tail.e.seq == seq {
 		e := *s.tail.e
 		e.data = bytes.Clone(e.data)
-		r.tail.set(&s.tail, &e)
+		r.tail.setCopy(&s.tail, e)
 	}
 }
