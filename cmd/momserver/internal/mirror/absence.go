@@ -13,17 +13,20 @@ import (
 // that is not mounted. Then an entry that is missing in the source must not be
 // deleted.
 
-// aboveSource is a key of plan.mounts, whose value is 1 if the source is a mount
-// point, or else 0.
+// aboveSource is a key of plan.mounts, whose value is the sum of mountPoint and
+// apart, if they apply to the source. Unlike the number of a device, they are the
+// same after a reboot.
 const aboveSource = ".."
+
+const (
+	mountPoint = 1 << iota // the source is a mount point
+	apart                  // the source is not on the file system of /
+)
 
 // absence returns an error if the source may be incomplete, so that nothing may be
 // deleted.
 func (r *run) absence() error {
-	r.plan.mounts[aboveSource] = 0
-	if r.mounted {
-		r.plan.mounts[aboveSource] = 1
-	}
+	r.plan.mounts[aboveSource] = r.mounted
 	if !r.m.opts.Delete {
 		return nil
 	}
@@ -71,8 +74,8 @@ func (r *run) movedMount() string {
 		}
 		at, is := now[p]
 		switch {
-		case p == "." && !sameBoot: // after a reboot the numbers may differ, but a mount point is still one
-			is = before[aboveSource] == 0 || now[aboveSource] == 1
+		case p == "." && !sameBoot:
+			is = before[aboveSource]&^now[aboveSource] == 0
 		case sameBoot && at != system:
 			is = false
 		}

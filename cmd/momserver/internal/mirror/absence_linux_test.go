@@ -68,6 +68,41 @@ func TestUnmounted(t *testing.T) {
 	}
 }
 
+// TestUnmountedAtBoot deletes nothing if after a reboot the disk is not mounted
+// that the source is on, or is in a directory of, and others have files there.
+func TestUnmountedAtBoot(t *testing.T) {
+	for _, at := range []string{".", ".."} {
+		p := newPair(t, Options{Delete: true})
+		parent := filepath.Dir(p.src)
+		p.src = filepath.Join(parent, "disk", "site")
+		plant(t, parent, file("disk/site/other", "x"))
+		top, err := os.Stat("/")
+		here, herr := os.Stat(p.src)
+		if err != nil || herr != nil || deviceOf(top) != deviceOf(here) {
+			t.Skip("the directory for temporary files is not on the file system of /")
+		}
+		disk := filepath.Join(p.src, at)
+		mount(t, disk)
+		plant(t, parent, file("disk/site/f", "x"))
+		m, err := New(p.srv, p.src, p.dst, p.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if result, err := m.Run(t.Context()); err != nil || !result.Clean() {
+				t.Fatalf("%+v, %v", result, err)
+			}
+			m.index.boot = "an earlier one"
+		}
+		before := tell(t, p.dst)
+		unmount(t, disk)
+		if _, err := m.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), p.src+": it is not on the device that it was on") {
+			t.Errorf("%s: %v", at, err)
+		}
+		compare(t, before, tell(t, p.dst), true)
+	}
+}
+
 // TestMountedOver deletes nothing if a file system is mounted over a directory
 // that was mirrored.
 func TestMountedOver(t *testing.T) {

@@ -31,7 +31,7 @@ type run struct {
 	srcInfo  fs.FileInfo // of the top of the source
 	inside   string      // the path of the destination in the source; "" if it is elsewhere
 	above    uint64      // the device of the directory that the source is in
-	mounted  bool        // the source is on another device than above
+	mounted  uint64      // where the source is; see aboveSource
 	listings <-chan listing
 	stop     func() // ends the scan
 

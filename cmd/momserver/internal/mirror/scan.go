@@ -60,7 +60,12 @@ func (r *run) openSource() error {
 	r.inside, _ = within(dir, r.m.dst)
 	if above, err := os.Stat(filepath.Join(dir, "..")); err == nil {
 		r.above = deviceOf(above)
-		r.mounted = deviceOf(info) != r.above
+		if deviceOf(info) != r.above {
+			r.mounted |= mountPoint
+		}
+	}
+	if top, err := os.Stat(filepath.VolumeName(dir) + string(filepath.Separator)); err == nil && deviceOf(info) != deviceOf(top) {
+		r.mounted |= apart
 	}
 	return nil
 }
