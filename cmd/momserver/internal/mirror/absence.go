@@ -91,6 +91,16 @@ func (r *run) movedMount() string {
 	return ""
 }
 
+// keepMounts keeps what is remembered of a directory, and of those in it, because
+// the directory cannot be read. A disk in it may be missing, also in the next run.
+func (r *run) keepMounts(dir string) {
+	for p, system := range r.m.index.mounts {
+		if p == dir || strings.HasPrefix(p, dir+"/") {
+			r.plan.mounts[p] = system
+		}
+	}
+}
+
 // dooms reports whether something in the directory of the destination is to be
 // deleted.
 func (r *run) dooms(dir string) bool {

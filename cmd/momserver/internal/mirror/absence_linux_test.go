@@ -103,6 +103,45 @@ func TestUnmountedAtBoot(t *testing.T) {
 	}
 }
 
+// TestUnmountedAfterError deletes nothing if a disk is not mounted that the run
+// before could not read, even if that run had no Delete.
+func TestUnmountedAfterError(t *testing.T) {
+	for _, unreadable := range []string{"a", "a/disk"} {
+		p := newPair(t, Options{ContinueOnError: true})
+		os.Chmod(filepath.Join(p.src, "../.."), 0o755) // lets nobody in
+		disk := filepath.Join(p.src, "a", "disk")
+		plant(t, p.src, file("top", "t"), dir("a"))
+		mount(t, disk)
+		plant(t, disk, file("f", "x"))
+		m, err := New(p.srv, p.src, p.dst, p.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result, err := m.Run(t.Context()); err != nil || !result.Clean() {
+			t.Fatalf("%+v, %v", result, err)
+		}
+		before := tell(t, p.dst)
+		os.Chmod(filepath.Join(p.src, unreadable), 0)
+		if err := syscall.Seteuid(65534); err != nil {
+			t.Skip(err)
+		}
+		result, err := m.Run(t.Context())
+		if err := syscall.Seteuid(0); err != nil {
+			t.Fatal(err)
+		}
+		if err != nil || result.Clean() {
+			t.Errorf("%s: %+v, %v", unreadable, result, err)
+		}
+		os.Chmod(filepath.Join(p.src, unreadable), 0o755)
+		unmount(t, disk)
+		m.opts.Delete = true
+		if _, err := m.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), disk+": it is not on the device that it was on") {
+			t.Errorf("%s: %v", unreadable, err)
+		}
+		compare(t, before, tell(t, p.dst), true)
+	}
+}
+
 // TestMountedOver deletes nothing if a file system is mounted over a directory
 // that was mirrored.
 func TestMountedOver(t *testing.T) {

@@ -63,6 +63,7 @@ func (r *run) compareDir(ctx context.Context, l listing) error {
 		case errors.Is(l.err, fs.ErrNotExist):
 			return nil // the next run sees that it has vanished
 		}
+		r.keepMounts(l.dir)
 		r.pack(entry{path: l.dir, err: l.err}) // the content of the directory is unknown, so nothing below it is deleted
 		return nil
 	}
@@ -79,6 +80,9 @@ func (r *run) compareDir(ctx context.Context, l listing) error {
 	for _, e := range l.entries {
 		if err := interrupted(ctx); err != nil {
 			return err
+		}
+		if e.err != nil {
+			r.keepMounts(e.path)
 		}
 		r.compareEntry(ctx, e, there)
 	}
