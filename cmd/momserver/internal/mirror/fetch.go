@@ -127,7 +127,7 @@ func (r *run) fetchOnce(ctx context.Context, p *momserver.Package, a *arrival, d
 	if err != nil {
 		return false, err
 	}
-	whole := wait == 0 && a.size == before.Size() && a.size == after.Size() && after.ModTime().Equal(before.ModTime())
+	whole := wait == 0 && a.size == before.Size() && a.size == after.Size() && after.ModTime().Equal(before.ModTime()) && changedAt(after) == changedAt(before)
 	if !whole && !last {
 		return false, nil
 	}

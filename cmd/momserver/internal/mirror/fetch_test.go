@@ -18,7 +18,7 @@ import (
 // destination has only whole files, and the next run completes it.
 func TestChanging(t *testing.T) {
 	tall := func(letter string, n int) string { return strings.Repeat(letter, n) }
-	const size = 90_000 // larger than a piece
+	const size = 2*bufferSize + 1 // several pieces
 	source := []item{dir("d"), file("d/f", tall("a", size)), file("d/g", "g"), link("d/l", "f"), dir("d/e"), file("d/e/h", "h"), file("z", "z")}
 	over := func(p *pair, content string) { // overwrites the file, as a log is
 		f, err := os.OpenFile(filepath.Join(p.src, "d/f"), os.O_WRONLY, 0)
@@ -34,6 +34,10 @@ func TestChanging(t *testing.T) {
 		do   func(p *pair)
 	}{
 		{"rewritten", func(p *pair) { over(p, tall("b", size)) }},
+		{"rewritten, and its time set back", func(p *pair) {
+			over(p, tall("b", size))
+			os.Chtimes(filepath.Join(p.src, "d/f"), longAgo, longAgo)
+		}},
 		{"grown", func(p *pair) { over(p, tall("b", size+40_000)) }},
 		{"shrunk", func(p *pair) { os.Truncate(filepath.Join(p.src, "d/f"), 40_000); over(p, tall("b", 40_000)) }},
 		{"replaced", func(p *pair) { plant(t, p.src, file("d/f", tall("b", size)).at(longAgo.Add(1))) }},
@@ -50,7 +54,7 @@ func TestChanging(t *testing.T) {
 			t.Parallel()
 			total := 1
 			for n := 1; n <= total; n += 3 {
-				p := newPair(t, Options{Delete: true})
+				p := newPair(t, Options{Delete: true, PackageFiles: 4, PackageBytes: 2 * size})
 				plant(t, p.src, source...)
 				before := tell(t, p.src)
 				ctx := at(t, n, func() { change.do(p) })
