@@ -67,6 +67,26 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// TestNoMoreFiles says what is missing if the file system of the destination can
+// have no further file, not even the lock.
+func TestNoMoreFiles(t *testing.T) {
+	p := newPair(t, Options{Delete: true})
+	plant(t, p.src, file("a", "a"), file("b", "b"))
+	mount(t, p.dst)
+	p.mirrored()
+	os.Remove(filepath.Join(p.src, "a"))
+	limit := func(n string) {
+		if err := syscall.Mount("tmpfs", p.dst, "tmpfs", syscall.MS_REMOUNT, "nr_inodes="+n); err != nil {
+			t.Skipf("remounting is not allowed here: %v", err)
+		}
+	}
+	limit("3") // the top and the two files
+	_, events, _ := p.run(t.Context())
+	wantFailure(t, events, wire.ExportingError, p.dst, "no space left on device: a run needs room for one more file")
+	limit("4")
+	p.mirrored()
+}
+
 // TestFullSpool mirrors a file that is larger than the spool, and its neighbours,
 // from a spool on another file system.
 func TestFullSpool(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/google/uuid"
 
@@ -175,6 +176,9 @@ func (r *run) takeDest() error {
 		return nil
 	}
 	lock, err := lockDir(r.dest.top)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		err = fmt.Errorf("%w: a run needs room for one more file, which locks the destination; remove a file there", plain(err))
+	}
 	if err != nil {
 		return about(r.m.dst, err)
 	}
