@@ -154,6 +154,19 @@ func TestMountPoint(t *testing.T) {
 	}
 }
 
+// TestMountBelow says why nothing can be placed below a mount point of the
+// destination. It leaves the others alone.
+func TestMountBelow(t *testing.T) {
+	p := newPair(t, Options{ContinueOnError: true})
+	plant(t, p.src, file("a", "a"), file("disk/f", "x"), file("z", "z"))
+	mount(t, filepath.Join(p.dst, "disk"))
+	result, events, err := p.run(t.Context())
+	wantLeftOut(t, events, "disk/f", "something is mounted on a directory of the destination that it is in")
+	if got := tell(t, p.dst); err != nil || result.Files != 2 || got["a"] == "" || got["z"] == "" {
+		t.Errorf("%v, %+v, %v", err, result, got)
+	}
+}
+
 // TestBindMount has the source and the destination in each other by a bind mount,
 // which paths do not show.
 func TestBindMount(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 func fromSlash(p string) string { return filepath.FromSlash(p) }
@@ -36,6 +37,9 @@ func (r *run) place(ctx context.Context, a *arrival) error {
 	}
 	if err := r.replace(aside, dir, name, e); err != nil {
 		r.dest.top.Remove(fromSlash(aside))
+		if errors.Is(err, syscall.EXDEV) {
+			return errors.New("something is mounted on a directory of the destination that it is in; a run places files only on the file system of the destination itself")
+		}
 		return err
 	}
 	r.placed[strings.ToLower(e.path)] = e.path
