@@ -34,7 +34,7 @@ func (r *run) absence() error {
 		return &itemError{r.m.src, errors.New("the source is empty, and the destination is not: is a disk missing? Nothing is deleted; if the source is meant to be empty, empty the destination by hand")}
 	}
 	if d, p := r.doomedSource(); p != "" {
-		return &itemError{r.where(d), fmt.Errorf("nothing is deleted, because it is the same directory as %s: is there a bind mount? Exclude one of the two", filepath.Join(r.m.src, fromSlash(p)))}
+		return &itemError{r.where(d), fmt.Errorf("nothing is deleted, because it is the same directory as %s: is there a bind mount? Unmount it, or exclude /%s", filepath.Join(r.m.src, fromSlash(p)), d)}
 	}
 	if p := r.movedMount(); p != "" {
 		return &itemError{filepath.Join(r.m.src, fromSlash(p)), errors.New("it is not on the device that it was on in the run before: is a disk missing? Nothing is mirrored or deleted; if this is right, run once without -delete")}

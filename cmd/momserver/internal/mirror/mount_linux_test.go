@@ -207,7 +207,7 @@ func TestBindMountDeleted(t *testing.T) {
 		"source below the destination": {"site/sub", "staging/gone/at", "", ""},
 		"other files":                  {"other", "staging/gone/at", "", ""},
 		"other files, in a file":       {"other", "staging/f/at", "f", "is in its place"},
-		"destination below the source": {"staging/gone", "site/sub", "/staging/gone", "nothing is deleted, because it is the same directory as "},
+		"destination below the source": {"staging/gone", "site/sub", "/staging/gone", "/site/sub: is there a bind mount? Unmount it, or exclude /gone"},
 		"the same, in a file":          {"staging/f", "site/sub", "/staging/f", "nothing is deleted, because it is the same directory as "},
 	} {
 		t.Run(name, func(t *testing.T) {
