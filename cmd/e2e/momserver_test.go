@@ -324,7 +324,7 @@ func TestStrangersLeaveDescriptors(t *testing.T) {
 	p := launch(t, sameNamespace, exec.Command("sh", "-c", `ulimit -n 1024 && exec "$@"`, "sh",
 		filepath.Join(bin, "momserver"), "-addr", "127.0.0.1:0", "-every", "20ms", src, dst))
 	p.says("fewer connections are accepted")
-	addr := p.word("msg=listening addr=")
+	addr := p.word("msg=listening requires=nothing addr=")
 	for range strangers {
 		nc, err := net.DialTimeout("tcp", addr, hangs)
 		if err != nil {

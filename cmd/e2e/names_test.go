@@ -25,7 +25,7 @@ func TestNames(t *testing.T) {
 		}
 	}
 	srv := start(t, "momserver", "-addr", "127.0.0.1:0", "-wait", "1", "-every", "1h", "-continue-on-error", "-log-format", "json", "-debug", "127.0.0.1:0", "\xff\xfe", "D")
-	addr := strings.TrimSuffix(srv.word(`"listening","addr":"`), `"}`)
+	addr := strings.TrimSuffix(srv.word(`"listening","requires":"nothing","addr":"`), `"}`)
 	monitor := start(t, "momclient", "-addr", addr, "-from", "now", "-o", "json", "-http", "127.0.0.1:0", "-cursor", "cursor", "-history", "history",
 		"-notify", `cat > message; printf '%s\n%s\n' "$MOM_JOB" "$MOM_WHY" > variables`, "-notify-on", "failed")
 	srv.says(`"mirrored with errors"`)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 )
 
@@ -13,6 +15,21 @@ type announced struct {
 	net.Listener
 	accepting chan struct{} // closed by the first call of Accept
 	announce  func()
+}
+
+// requires says what clients need, for the log.
+func (c *config) requires() string {
+	var all []string
+	if c.Server.TLS != nil {
+		all = append(all, "TLS")
+	}
+	if c.tlsCA != "" {
+		all = append(all, "client certificate")
+	}
+	if c.Server.Token != "" || c.token != nil {
+		all = append(all, "token")
+	}
+	return cmp.Or(strings.Join(all, ", "), "nothing")
 }
 
 func (c *config) listen() (*announced, error) {

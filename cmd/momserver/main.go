@@ -119,7 +119,7 @@ func serve(ctx context.Context, c *config, manager notifier, log *slog.Logger) (
 	if err != nil {
 		return false, err
 	}
-	log.Info("listening", "addr", l.Addr().String())
+	log.Info("listening", "requires", c.requires(), "addr", l.Addr().String())
 	debugPages, err := c.startDebug(srv, log)
 	if err != nil {
 		l.Close()
