@@ -51,10 +51,6 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if err := statSources(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // so that the commands do not inherit an ignored SIGHUP, as from nohup
 	args := []string{"build", "-buildvcs=false", "-o", dir, "../momserver", "../momclient"}
 	if raceDetector() {
@@ -83,23 +79,22 @@ func raceDetector() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// statSources calls stat for each source file of the commands. The go command
-// records that, and runs the tests again when one of the files changes. It
-// cannot see what the tests build.
-func statSources() error {
+// statSources calls stat for each source file of the commands, once. The go command
+// records that, and runs the tests again when one of the files changes. It cannot see
+// what the tests build, and records nothing before the first test.
+var statSources = sync.OnceFunc(func() {
 	for _, dir := range []string{"../internal", "../momserver", "../momclient", "../../momserver", "../../momclient", "../../wire"} {
-		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		filepath.WalkDir(filepath.Join(here, dir), func(path string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() {
 				_, err = os.Stat(path)
 			}
 			return err
 		})
-		if err != nil {
-			return err
-		}
 	}
-	return nil
-}
+})
+
+// here is the directory of this package.
+var here, _ = os.Getwd()
 
 type process struct {
 	t      *testing.T
@@ -133,6 +128,7 @@ func start(t *testing.T, name string, args ...string) *process {
 
 // command returns the exec.Cmd of one of the commands.
 func command(name string, args ...string) *exec.Cmd {
+	statSources()
 	return exec.Command(filepath.Join(bin, name), args...)
 }
 
