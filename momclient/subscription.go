@@ -80,14 +80,14 @@ func (sub *subscription) runSessions() ConnectionStatus {
 func (sub *subscription) connected(s *session) {
 	first := !sub.accepted
 	if first {
-		sub.c.report(ConnectionStatus{Kind: Connected, Epoch: s.epoch})
+		sub.c.report(ConnectionStatus{Kind: Connected, Epoch: s.epoch, Head: s.reply.Head})
 		sub.c.inbox.activate(sub.consumer)
 		sub.accepted = true
 		close(sub.ready)
 	}
 	if !first || s.resumed {
 		sub.c.report(ConnectionStatus{
-			Kind: Resumed, Epoch: s.epoch, NewEpoch: s.newEpoch,
+			Kind: Resumed, Epoch: s.epoch, Head: s.reply.Head, NewEpoch: s.newEpoch,
 			Replayed: s.reply.Head - s.reply.Cursor.Seq, Missed: s.reply.Missed,
 		})
 	}

@@ -131,6 +131,30 @@ func TestResumed(t *testing.T) {
 	})
 }
 
+// TestHead: the client reaches the Head of its status from every place, also if its
+// filter selects none of the events.
+func TestHead(t *testing.T) {
+	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
+		s.PublishN(30)
+		for _, opts := range []momclient.Options{
+			{}, {From: wire.FromOldest}, {Cursor: wire.Cursor{Epoch: s.Epoch(), Seq: 25}}, {From: wire.FromOldest, Filter: wire.Filter{Names: []string{"none"}}},
+		} {
+			c := s.Client(opts)
+			c.OnConnection(func(status momclient.ConnectionStatus) {
+				if is := status.Kind == momclient.Connected || status.Kind == momclient.Resumed; is != (status.Head == 30) {
+					t.Errorf("%v has the head %d", status, status.Head)
+				}
+			})
+			c.MustSubscribe()
+			synctest.Wait()
+			if at := c.Cursor(); at.Seq != 30 {
+				t.Errorf("%+v: the client is at %v", opts, at)
+			}
+			c.Close()
+		}
+	})
+}
+
 // TestUnsubscribeDuringPause ends the wait for the next attempt: none is made,
 // and the last status is Closed.
 func TestUnsubscribeDuringPause(t *testing.T) {
