@@ -17,15 +17,22 @@ import (
 
 	"mom.internal/cmd/internal/help"
 	"mom.internal/cmd/internal/pages"
+	"mom.internal/cmd/internal/tlsfiles"
 	"mom.internal/cmd/momclient/internal/alert"
 	"mom.internal/cmd/momclient/internal/sink"
 	"mom.internal/wire"
 	"mom.internal/wire/duplex"
 )
 
+// defaultAddr is the address of the server without -addr and -servers.
+const defaultAddr = "127.0.0.1:7420"
+
 // config has the values of the flags.
 type config struct {
-	addr     string
+	addrs       []string // of -addr
+	serversFile string
+	servers     []server // from both
+
 	output   string
 	http     string
 	hosts    pages.Hosts
@@ -49,7 +56,9 @@ type config struct {
 	tokenFile              string
 	tls                    bool
 	tlsCA, tlsCert, tlsKey string
-	badTLS                 func(error) // receives the error of a file that has changed and cannot be used
+	badTLS                 func(error)               // receives the error of a file that has changed and cannot be used
+	pairs                  map[string]*tlsfiles.Pair // by their paths
+	pools                  map[string]*tlsfiles.Pool // by path
 }
 
 // usageError is an error of the command line.
@@ -65,7 +74,12 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.SetOutput(io.Discard) // run prints errors
 	fs.Usage = func() {}
 
-	fs.StringVar(&c.addr, "addr", "127.0.0.1:7420", "connect to `HOST:PORT`")
+	fs.Func("addr", "`HOST:PORT` of the server; may be repeated", func(addr string) error {
+		c.addrs = append(c.addrs, addr)
+		return nil
+	})
+	fs.Lookup("addr").DefValue = defaultAddr
+	fs.StringVar(&c.serversFile, "servers", "", "the servers in `FILE`, a line of NAME HOST:PORT each")
 	fs.StringVar(&c.callback, "callback", "", "have the server dial back to `HOST:PORT`; port 0: any")
 	fs.StringVar(&c.name, "name", defaultName(), "`NAME` shown to the server's operator")
 	fs.Lookup("name").DefValue = "USER@HOST/PID" // the name itself may be long
@@ -101,10 +115,11 @@ func flagSet(c *config) *flag.FlagSet {
 	return fs
 }
 
-// parseFlags reads the command line. The error is one that Command.Answer of
-// package help takes, or a usageError that names the flag.
+// parseFlags reads the command line, and the file of -servers. The error is one that
+// Command.Answer of package help takes, the error of that file, or a usageError that
+// names the flag.
 func parseFlags(args []string) (*config, error) {
-	c := &config{badTLS: func(error) {}}
+	c := &config{badTLS: func(error) {}, pairs: make(map[string]*tlsfiles.Pair), pools: make(map[string]*tlsfiles.Pool)}
 	fs := flagSet(c)
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil, err
@@ -118,7 +133,10 @@ func parseFlags(args []string) (*config, error) {
 		return nil, usagef("unexpected argument %q", fs.Arg(0))
 	}
 	fs.Visit(func(f *flag.Flag) { c.waitSet = c.waitSet || f.Name == "wait" })
-	return c, c.check()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return c, c.findServers()
 }
 
 // check refuses values that the flags accept and that make no sense, alone or
@@ -127,11 +145,10 @@ func (c *config) check() error {
 	if err := c.checkOutput(); err != nil {
 		return err
 	}
-	if err := checkAddr("-addr", c.addr); err != nil {
-		return err
-	}
-	if strings.HasSuffix(c.addr, ":0") {
-		return usagef("-addr %q: no server listens at port 0", c.addr)
+	for _, addr := range c.addrs {
+		if err := checkServerAddr("-addr", addr); err != nil {
+			return err
+		}
 	}
 	if c.http != "" {
 		var err error

@@ -86,6 +86,20 @@ func (s *testPair) serve(cfg momserver.Config) {
 	synctest.Wait()
 }
 
+// another starts another server, which serves until the test ends.
+func (s *testPair) another(addr string, cfg momserver.Config) *momserver.Server {
+	s.t.Helper()
+	srv := momserver.New(cfg)
+	l, err := s.net.Listen(addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	go srv.Serve(l)
+	s.t.Cleanup(func() { srv.Close() })
+	synctest.Wait()
+	return srv
+}
+
 // kill ends the server as SIGKILL does: the bytes that it sends while it closes
 // reach nobody.
 func (s *testPair) kill() {
@@ -108,7 +122,9 @@ func (s *testPair) watchTo(stdout io.Writer, args ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	m.Opts.DialContext = s.net.DialContext
+	for _, c := range m.connections {
+		c.Opts.DialContext = s.net.DialContext
+	}
 	ctx, cancel := context.WithCancel(s.t.Context())
 	s.cancel, s.ended = cancel, make(chan int, 1)
 	go func() { s.ended <- m.run(ctx, stdout) }()
@@ -179,9 +195,15 @@ func (s *testPair) start(name string) *momserver.Job {
 
 func (s *testPair) startWith(init wire.InitializeData) *momserver.Job {
 	s.t.Helper()
-	j, err := s.srv.StartJob(jobID(init.Name), init)
+	return startOn(s.t, s.srv, init)
+}
+
+// startOn starts a run of the job on a server.
+func startOn(t *testing.T, srv *momserver.Server, init wire.InitializeData) *momserver.Job {
+	t.Helper()
+	j, err := srv.StartJob(jobID(init.Name), init)
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return j
 }

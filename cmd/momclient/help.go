@@ -11,7 +11,7 @@ import (
 
 // groups has the flags in the order in which -h shows them.
 var groups = []help.Group{
-	{Title: "Server", Flags: "addr callback name period token-file tls tls-ca tls-cert tls-key"},
+	{Title: "Server", Flags: "addr servers callback name period token-file tls tls-ca tls-cert tls-key"},
 	{Title: "Events", Flags: "job state outcome severity from cursor"},
 	{Title: "Output", Flags: "o http http-host history since exit-when-done wait"},
 	{Title: "Notifications", Flags: "notify notify-on notify-format stale stalled"},
@@ -25,6 +25,8 @@ watch and on the page, -state, -outcome and -severity filter only the log, and
 Times on the screen and in text are local; those in JSON are UTC.
 -exit-when-done waits for a run of each -job to end; without -job it waits for
 every job that appears, until no other has appeared for a second.
+A line of -servers FILE may end with token-file=, token=off, tls, tls=off,
+tls-ca=, tls-cert= or tls-key=, for this server. -stale takes SERVER/JOB=TIME.
 -notify posts messages to a URL, or gives them to a command, on stdin and in
 MOM_* variables. -notify-on is failed,recovered,stale,lost, and stalled with
 -stalled. -notify-format is given once for all, or once for each -notify. With

@@ -12,7 +12,7 @@ import (
 // TestHelp prints a screen that has every flag in a group.
 func TestHelp(t *testing.T) {
 	code, out, errs := command(t, "-h")
-	if n := strings.Count(out, "\n"); code != exitOK || errs != "" || n < 24 || n > 70 || strings.Contains(out, "Other:") {
+	if n := strings.Count(out, "\n"); code != exitOK || errs != "" || n < 24 || n > 74 || strings.Contains(out, "Other:") {
 		t.Errorf("exit %d, %q, %d lines\n%s", code, errs, n, out)
 	}
 	for line := range strings.Lines(out) {

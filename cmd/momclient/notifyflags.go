@@ -180,7 +180,7 @@ func (c *notifyConfig) sinks() ([]*sink.Sink, error) {
 // -job.
 func (c *notifyConfig) rules(sinks []*sink.Sink, names []string) alert.Rules {
 	kinds := make(map[alert.Kind]bool)
-	for _, kind := range append(alert.Kinds(), alert.Started) {
+	for _, kind := range append(alert.Kinds(), alert.Started, alert.Succeeded, alert.Broken) {
 		for _, s := range sinks {
 			kinds[kind] = kinds[kind] || s.Takes(&alert.Alert{Kind: kind, Job: "any"})
 		}

@@ -42,7 +42,7 @@ func TestNotifyKinds(t *testing.T) {
 		"-notify true":                                    "failed lost recovered stale",
 		"-notify true -stalled 1m":                        "failed lost recovered stale stalled",
 		"-notify true -notify-on completed,FAILED":        "completed failed",
-		"-notify https://a -notify-format ping -job site": "completed failed lost started",
+		"-notify https://a -notify-format ping -job site": "broken started succeeded",
 		"-notify true -notify-on stale -stale 1h":         "stale",
 		"-notify https://a -notify true -notify-format text -notify-format text -notify-on failed": "failed",
 	} {
@@ -57,7 +57,7 @@ func TestNotifyKinds(t *testing.T) {
 		}
 		rules := c.notify.rules(sinks, nil)
 		var got []string
-		for _, kind := range append(alert.Kinds(), alert.Started) {
+		for _, kind := range append(alert.Kinds(), alert.Started, alert.Succeeded, alert.Broken) {
 			if rules.Kinds[kind] {
 				got = append(got, string(kind))
 			}

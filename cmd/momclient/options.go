@@ -10,40 +10,47 @@ import (
 	"mom.internal/wire/protocol"
 )
 
-// options returns the options of the client from the flags and the files that
-// the flags name.
-func (c *config) options(getenv func(string) string) (momclient.Options, error) {
+// options returns the options of the client of a server from the flags and the files
+// that the flags name.
+func (c *config) options(s *server, getenv func(string) string) (momclient.Options, error) {
 	o := momclient.Options{
 		AutoReconnect: true, Period: c.period, From: c.start(), Filter: c.serverFilter(),
 		Name: c.name, CallbackAddr: c.callback,
 	}
 	var err error
-	if o.Token, err = token.Read(c.tokenFile, getenv); err != nil {
-		return o, err
+	if s.noToken {
+		getenv = func(string) string { return "" }
 	}
-	o.TLS, err = c.tlsConfig()
+	if o.Token, err = token.Read(s.tokenFile, getenv); err == nil {
+		o.TLS, err = c.tlsConfig(s)
+	}
+	if err != nil && s.name != s.addr {
+		err = fmt.Errorf("the server %s: %w", s.name, err)
+	}
 	return o, err
 }
 
-// tlsConfig returns nil if no -tls flag is given. A file that changes is read
-// again for the next connection.
-func (c *config) tlsConfig() (*tls.Config, error) {
-	if !c.tls && c.tlsCA == "" && c.tlsCert == "" {
+// tlsConfig returns nil if the server does not use TLS. A file that changes is read
+// again for the next connection. Servers share files, so that an error of one is
+// reported once.
+func (c *config) tlsConfig(s *server) (*tls.Config, error) {
+	if !s.tls && s.tlsCA == "" && s.tlsCert == "" {
 		return nil, nil
 	}
 	report := func(err error) { c.badTLS(err) }
-	var own *tlsfiles.Pair
-	var servers *tlsfiles.Pool
+	own, servers := c.pairs[s.tlsCert+"\x00"+s.tlsKey], c.pools[s.tlsCA]
 	var err error
-	if c.tlsCA != "" {
-		if servers, err = tlsfiles.ReadPool(c.tlsCA, report); err != nil {
+	if s.tlsCA != "" && servers == nil {
+		if servers, err = tlsfiles.ReadPool(s.tlsCA, report); err != nil {
 			return nil, fmt.Errorf("-tls-ca: %w", err)
 		}
+		c.pools[s.tlsCA] = servers
 	}
-	if c.tlsCert != "" {
-		if own, err = tlsfiles.ReadPair(c.tlsCert, c.tlsKey, report); err != nil {
+	if s.tlsCert != "" && own == nil {
+		if own, err = tlsfiles.ReadPair(s.tlsCert, s.tlsKey, report); err != nil {
 			return nil, fmt.Errorf("-tls-cert, -tls-key: %w", err)
 		}
+		c.pairs[s.tlsCert+"\x00"+s.tlsKey] = own
 	}
-	return tlsfiles.Client(protocol.ServerName(c.addr), own, servers), nil
+	return tlsfiles.Client(protocol.ServerName(s.addr), own, servers), nil
 }

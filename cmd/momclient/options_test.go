@@ -21,7 +21,7 @@ func TestTokenFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	write(t, path, "sesame-4711\n")
 	m, err := newMonitor([]string{"-token-file", path}, noEnv, io.Discard, io.Discard)
-	if err != nil || m.Opts.Token != "sesame-4711" {
+	if err != nil || m.connections[0].Opts.Token != "sesame-4711" {
 		t.Errorf("%+v, %v", m, err)
 	}
 	if said := fmt.Sprintf("%v %+v %#v %v", m, m, m, *m); strings.Contains(said, "sesame") {
@@ -66,12 +66,15 @@ func TestTLS(t *testing.T) {
 	_, plainAddr := serveTCP(t, momserver.Config{})
 	stop := endRuns(t, secure)
 	defer stop()
+	servers := filepath.Join(t.TempDir(), "servers")
+	write(t, servers, fmt.Sprintf("secure %s tls-ca=%q tls-cert=%q tls-key=%q\nplain %s tls=off", secureAddr, ca, certFile, keyFile, plainAddr))
 	for _, tc := range []struct {
 		args []string
 		code int
 		want string
 	}{
 		{[]string{"-addr", secureAddr, "-tls-ca", ca, "-tls-cert", certFile, "-tls-key", keyFile}, exitOK, "connected"},
+		{[]string{"-servers", servers, "-tls"}, exitOK, "plain: connected"},
 		{[]string{"-addr", secureAddr}, exitLost, "TLS is spoken at this port; connect with TLS; see -tls and -tls-ca\n"},
 		{[]string{"-addr", plainAddr, "-tls"}, exitLost, "does not speak TLS at this port; connect without it; see -tls and -tls-ca\n"},
 		{[]string{"-addr", secureAddr, "-tls", "-wait", "3s"}, exitLost, "unknown authority; see -tls-ca, and -tls-cert with -tls-key\nmomclient: "},

@@ -63,8 +63,8 @@ func TestPageBeside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !m.Opts.Filter.IsZero() {
-		t.Errorf("the server leaves out %+v", m.Opts.Filter)
+	if !m.connections[0].Opts.Filter.IsZero() {
+		t.Errorf("the server leaves out %+v", m.connections[0].Opts.Filter)
 	}
 	if code := m.run(t.Context(), &out); code != exitOK {
 		t.Errorf("exit %d\n%s", code, &errs)
@@ -91,7 +91,7 @@ func TestPageFrom(t *testing.T) {
 	}{
 		{"-o json", wire.FromNow}, {"-o json -http :0", wire.FromOldest}, {"-o json -http :0 -from now", wire.FromNow}, {"-o json -http :0 -exit-when-done", wire.FromNow},
 	} {
-		if m, err := newMonitor(strings.Fields(tc.args), noEnv, io.Discard, io.Discard); err != nil || m.Opts.From != tc.want {
+		if m, err := newMonitor(strings.Fields(tc.args), noEnv, io.Discard, io.Discard); err != nil || m.connections[0].Opts.From != tc.want {
 			t.Errorf("%s: %v", tc.args, err)
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,9 +11,10 @@ import (
 	"mom.internal/cmd/momclient/internal/cursorfile"
 	"mom.internal/cmd/momclient/internal/notify"
 	"mom.internal/cmd/momclient/internal/outbox"
+	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/cmd/momclient/internal/recorder"
 	"mom.internal/cmd/momclient/internal/runlog"
-	"mom.internal/momclient"
+	"mom.internal/cmd/momclient/internal/sink"
 	"mom.internal/wire"
 )
 
@@ -38,18 +38,16 @@ type recording struct {
 	c        *config
 	runs     *runlog.Log
 	box      *outbox.Box
-	decider  *alert.Decider   // nil without -notify
 	notifier *notify.Notifier // nil without -notify
 	recorder *recorder.Recorder
-	say      func(string)
 
 	// unfinished has the runs that were unfinished when an earlier monitor ended.
 	unfinished []outbox.Run
 }
 
 // openRecording opens the files of the history and of the messages. The file of the
-// messages is beside the cursor file, which has the cursor at.
-func (c *config) openRecording(at wire.Cursor, say func(string)) (*recording, error) {
+// messages is beside the cursor file.
+func (c *config) openRecording(cursors *cursorfile.File, say func(string)) (*recording, error) {
 	if !c.records() {
 		return nil, nil
 	}
@@ -57,48 +55,68 @@ func (c *config) openRecording(at wire.Cursor, say func(string)) (*recording, er
 	if err != nil {
 		return nil, err
 	}
-	r := &recording{c: c, say: say}
-	if r.runs, err = runlog.Open(c.history); err != nil {
+	r := &recording{c: c}
+	if r.runs, err = runlog.Open(c.history, c.serverName); err != nil {
 		return nil, fmt.Errorf("-history: %w", err)
 	}
 	state := ""
 	if c.cursor != "" && (c.history != "" || len(sinks) > 0) {
 		state = c.cursor + ".state"
 	}
-	if r.box, err = outbox.Open(state, notify.Receivers(sinks)); err != nil {
+	if r.box, err = outbox.Open(state, c.serverName, notify.Receivers(sinks)); err != nil {
 		r.runs.Close()
 		return nil, fmt.Errorf("-cursor: %w", err)
 	}
-	subjects, unfinished, settled, dropped := r.box.State()
+	subjects, unfinished := r.box.State()
+	jobs := c.shownJobs()
 	r.unfinished = slices.DeleteFunc(unfinished, func(run outbox.Run) bool {
-		jobs := c.shownJobs()
-		return run.Server != c.addr || !jobs.Takes(eventOf(&alert.Subject{JobID: run.JobID, Job: run.Job}))
+		return !c.watches(run.Server) || !jobs.Takes(eventOf(&alert.Subject{JobID: run.JobID, Job: run.Job}))
 	})
-	if dropped > 0 {
-		say(fmt.Sprintf("%d messages are dropped, because no -notify names their receivers any more", dropped))
+	messages, lines := r.box.Lost()
+	if messages > 0 {
+		say(fmt.Sprintf("%d messages are dropped, because no -notify names their receivers any more", messages))
 	}
+	if lines > 0 {
+		say(fmt.Sprintf("%s of %s cannot be read, perhaps because a power failure has cut it off, and is left out", output.Plural(lines, "line"), state))
+	}
+	opts := recorder.Options{Jobs: &jobs, Runs: r.runs, Box: r.box, Say: say}
 	if len(sinks) > 0 {
-		jobs := c.shownJobs()
-		names := slices.Clone(jobs.Names)
-		for _, id := range c.filter.Jobs {
-			names = append(names, id.String())
-		}
-		if at.IsZero() && c.start() == wire.FromNow {
-			settled = true // all events will be new
-		}
-		now := time.Now()
 		subjects = slices.DeleteFunc(subjects, func(s alert.Subject) bool { return s.JobID != uuid.Nil && !jobs.Takes(eventOf(&s)) })
-		r.decider = alert.New(c.notify.rules(sinks, names), subjects, settled)
-		r.decider.Watch(c.addr, now)
-		for _, v := range r.runs.Jobs() {
-			job := alert.Subject{JobID: v.Key.Job, Job: v.Name}
-			if v.Key.Server == c.addr && now.Sub(v.Last.Ended) < retired && jobs.Takes(eventOf(&job)) {
-				r.decider.Know(c.addr, v.Key.Job, v.Name, v.Summary.LastSuccess, now)
-			}
-		}
+		opts.Decider = c.newDecider(sinks, subjects, cursors, r)
 		r.notifier = notify.New(r.box, sinks, say)
+		opts.Notifier = r.notifier
 	}
+	r.recorder = recorder.New(opts)
 	return r, nil
+}
+
+// newDecider returns a Decider with the subjects of an earlier monitor, and with the
+// successes of the history.
+func (c *config) newDecider(sinks []*sink.Sink, subjects []alert.Subject, cursors *cursorfile.File, r *recording) *alert.Decider {
+	names := slices.Clone(c.shownJobs().Names)
+	for _, id := range c.filter.Jobs {
+		names = append(names, id.String())
+	}
+	now := time.Now()
+	d := alert.New(c.notify.rules(sinks, names), subjects)
+	for n, s := range c.servers {
+		allNew := cursors.Cursor(n).IsZero() && c.start() == wire.FromNow // of its events
+		d.Watch(s.name, r.box.Settled(s.name) || allNew, now)
+	}
+	d.Expect(now)
+	jobs := c.shownJobs()
+	for _, v := range r.runs.Jobs() {
+		job := alert.Subject{JobID: v.Key.Job, Job: v.Name}
+		if c.watches(v.Key.Server) && now.Sub(v.Last.Ended) < retired && jobs.Takes(eventOf(&job)) {
+			d.Know(v.Key.Server, v.Key.Job, v.Name, v.Summary.LastSuccess, now)
+		}
+	}
+	return d
+}
+
+// watches reports whether the monitor watches the server with the name.
+func (c *config) watches(name string) bool {
+	return slices.ContainsFunc(c.servers, func(s server) bool { return s.name == name })
 }
 
 // eventOf returns an event of the job, for a filter.
@@ -106,16 +124,19 @@ func eventOf(s *alert.Subject) *wire.Event {
 	return &wire.Event{JobID: s.JobID, Data: wire.TransferData{Initialize: &wire.InitializeData{Name: s.Job}}}
 }
 
+// add adds a connection, before start. It returns nil for a nil recording.
+func (r *recording) add(c *connection) *recorder.Server {
+	if r == nil {
+		return nil
+	}
+	return r.recorder.Add(c.server.name, c.position, func(at wire.Cursor) error { return c.m.cursor.Save(c.n, at) })
+}
+
 // start begins to record and to deliver.
-func (r *recording) start(client *momclient.Client, cursor *cursorfile.File) {
+func (r *recording) start() {
 	if r == nil {
 		return
 	}
-	jobs := r.c.shownJobs()
-	r.recorder = recorder.New(recorder.Options{
-		Server: r.c.addr, Jobs: &jobs, Runs: r.runs, Box: r.box, Decider: r.decider, Notifier: r.notifier,
-		Cursor: client.Cursor, Save: cursor.Save, Say: r.say,
-	})
 	r.recorder.Start()
 	if r.notifier != nil {
 		r.notifier.Start()
@@ -123,14 +144,9 @@ func (r *recording) start(client *momclient.Client, cursor *cursorfile.File) {
 }
 
 // stop brings everything to the disk, and delivers what waits within the time.
-// why is why the stream of events has ended.
-func (r *recording) stop(why error, grace time.Duration) error {
+func (r *recording) stop(grace time.Duration) error {
 	if r == nil {
 		return nil
-	}
-	var refused *wire.Error
-	if errors.As(why, &refused) { // the status of it may come too late
-		r.recorder.Status(momclient.ConnectionStatus{Kind: momclient.Refused, Err: withHint(why), Final: true})
 	}
 	err := r.recorder.Stop()
 	r.notifier.Stop(grace)
@@ -160,19 +176,5 @@ func (r *recording) close() {
 	if r != nil {
 		r.box.Close()
 		r.runs.Close()
-	}
-}
-
-// status adds a status of the connection.
-func (r *recording) status(s momclient.ConnectionStatus) {
-	if r != nil {
-		r.recorder.Status(s)
-	}
-}
-
-// event records an event.
-func (r *recording) event(e *wire.Event) {
-	if r != nil {
-		r.recorder.Event(e)
 	}
 }

@@ -102,7 +102,7 @@ func TestNotifyFolded(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
-		f.has("recovered site 280")
+		f.has("recovered site 1000")
 		s.cancel()
 		s.exits(exitOK, 0)
 	})

@@ -13,7 +13,6 @@ import (
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/cmd/momclient/internal/screen"
 	"mom.internal/cmd/momclient/internal/web"
-	"mom.internal/momclient"
 	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
 )
@@ -48,57 +47,71 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 	if err := c.chooseOutput(term, getenv("TERM")); err != nil {
 		return nil, err
 	}
-	opts, err := c.options(getenv)
-	if err != nil {
-		return nil, err
-	}
-	cursor, err := cursorfile.Open(c.cursor)
-	if err != nil {
-		return nil, fmt.Errorf("-cursor: %w", err)
-	}
 	c.badTLS = func(err error) {
 		fmt.Fprintf(stderr, "momclient: cannot use the changed certificate files; the earlier ones remain in use: %s\n", clean.Text(err.Error()))
 	}
-	opts.Cursor = cursor.Cursor()
-	m := &monitor{c: c, Opts: opts, cursor: cursor, stderr: stderr, log: stderr, out: output.New(c.output, stdout)}
-	if m.recording, err = c.openRecording(cursor.Cursor(), m.note); err != nil {
-		cursor.Close()
+	m := &monitor{c: c, stderr: stderr, log: stderr, out: output.New(c.output, stdout), door: make(chan struct{}, 1)}
+	var names []string
+	for n := range c.servers {
+		conn := &connection{m: m, n: n, server: &c.servers[n]}
+		if conn.Opts, err = c.options(conn.server, getenv); err != nil {
+			return nil, err
+		}
+		if len(c.servers) > 1 {
+			conn.label = conn.server.name
+		}
+		m.connections = append(m.connections, conn)
+		names = append(names, conn.server.name)
+	}
+	if m.cursor, err = cursorfile.Open(c.cursor, names, c.serverName); err != nil {
+		return nil, fmt.Errorf("-cursor: %w", err)
+	}
+	if m.recording, err = c.openRecording(m.cursor, m.note); err != nil {
+		m.cursor.Close()
 		return nil, err
 	}
 	if c.untilEnd || c.records() {
 		m.out = output.Filtered(c.eventFilter(), m.out)
 	}
-	if c.showsBoard() { // -job selects what is on the board; the other filters what is in its log
-		m.boards = []*board.Board{board.New(c.addr, c.addr, jobs.Options{Log: c.eventFilter()})}
+	for n, conn := range m.connections {
+		conn.Opts.Cursor = m.cursor.Cursor(n)
+		if c.showsBoard() { // -job selects what is on the board; the other filters what is in its log
+			conn.board = board.New(conn.server.name, conn.server.addr, jobs.Options{Log: c.eventFilter()})
+			m.boards = append(m.boards, conn.board)
+		}
 	}
 	if c.output == "watch" {
 		m.watch = screen.New(term, m.boards, len(c.filter.Jobs)+len(c.filter.Names) > 0, getenv)
 		m.out = silentPrinter{}
-		m.Opts.OnPanic = m.watch.Crash
+		for _, conn := range m.connections {
+			conn.Opts.OnPanic = m.watch.Crash
+		}
 	}
 	return m, nil
 }
 
 // monitor is one run of the command.
 type monitor struct {
-	c         *config
-	Opts      momclient.Options // exported, so that its token is left out when a monitor is printed
-	cursor    *cursorfile.File
-	stderr    io.Writer
-	out       output.Printer
-	done      *completion.Completion // nil without -exit-when-done
-	boards    []*board.Board         // one for each server; none without -o watch and -http
-	recording *recording             // nil without -history, -notify and -http
-	watch     *screen.Watcher        // nil without -o watch
-	page      *web.Server            // nil without -http
-	log       io.Writer              // stderr, or nothing while the screen is drawn on it
-	missed    uint64                 // events missed since the last one shown
+	c           *config
+	connections []*connection // one for each server
+	cursor      *cursorfile.File
+	stderr      io.Writer
+	door        chan struct{} // has an element while an event is shown
+	out         output.Printer
+	done        *completion.Completion      // nil without -exit-when-done
+	unknown     *completion.UnknownJobCheck // nil without -job
+	boards      []*board.Board              // one for each server; none without -o watch and -http
+	recording   *recording                  // nil without -history, -notify and -http
+	watch       *screen.Watcher             // nil without -o watch
+	page        *web.Server                 // nil without -http
+	log         io.Writer                   // stderr, or nothing while the screen is drawn on it
 }
 
 // Reasons for which the monitor itself ends the stream.
 var (
 	errReaderGone  = errors.New("nobody reads stdout any more")
 	errInterrupted = errors.New("interrupted before the watched runs ended")
+	errAllRefused  = errors.New("no server is left")
 )
 
 func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
@@ -117,10 +130,8 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer stdoutClosed(stdout, func() { cancel(errReaderGone) })()
-	client := momclient.New(m.c.addr, m.Opts)
-	defer client.Close()
 	if m.c.untilEnd {
-		m.done = completion.New(&m.c.filter, m.c.wait, client.Cursor, func() { cancel(nil) })
+		m.done = completion.New(&m.c.filter, m.c.wait, func() { cancel(nil) })
 		defer m.done.Stop()
 	}
 	if m.watch != nil {
@@ -133,23 +144,19 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 		})
 		defer m.watch.Stop()
 	}
-	reporter := &statusReporter{stderr: m.log, boards: m.boards, done: m.done, also: m.recording.status}
-	reporter.unknown = completion.NewUnknownJobCheck(ctx, &m.c.filter, client.Jobs, reporter.say)
-	defer reporter.unknown.Stop()
-	client.OnConnection(reporter.status)
-	m.recording.start(client, m.cursor)
-	where := client.Cursor
-	if m.recording != nil {
-		where = m.recording.recorder.Cursor
+	m.unknown = completion.NewUnknownJobCheck(ctx, &m.c.filter, m.note)
+	for _, c := range m.connections {
+		c.connect()
 	}
-	keep := m.cursor.Follow(where)
-	err = m.show(ctx, client)
-	client.Close()
+	m.recording.start()
+	keep := m.cursor.Follow(func(n int) wire.Cursor { return m.connections[n].cursor() })
+	err = m.watchAll(ctx, cancel)
+	m.unknown.Stop()
 	grace := graceAtEnd
 	if signals.Err() != nil || m.done == nil && errors.Is(err, context.Canceled) { // the user waits
 		grace = graceAfterSignal
 	}
-	if rerr := m.recording.stop(err, grace); rerr != nil {
+	if rerr := m.recording.stop(grace); rerr != nil {
 		err = &writeError{rerr}
 	}
 	if kerr := keep(); kerr != nil {
@@ -169,64 +176,52 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 // writeError is an error of stdout, of the terminal or of the cursor file.
 type writeError struct{ error }
 
-// show prints events until the stream ends, and returns the reason. It returns
-// nil if m.done has its verdict.
-func (m *monitor) show(ctx context.Context, client *momclient.Client) error {
-	for e, err := range client.Events(ctx) {
-		if err != nil && ctx.Err() != nil {
-			return context.Cause(ctx) // err adds nothing to the cause
-		}
-		if err != nil {
-			return err
-		}
-		if !m.done.Showing() {
-			return nil
-		}
-		if shown := m.shown(e); shown != nil {
-			if err := m.showOne(shown); err != nil {
-				return &writeError{err}
-			}
-		}
-		if !m.done.Shown(&e) {
-			return nil
+// watchAll shows the events of all servers until ctx ends, an event cannot be shown, or
+// each server has ended its stream for good. It returns the reason.
+func (m *monitor) watchAll(ctx context.Context, cancel context.CancelCauseFunc) error {
+	ends := make(chan error, len(m.connections))
+	for _, c := range m.connections {
+		go func() { ends <- c.watch(ctx) }()
+	}
+	var last error
+	for range m.connections {
+		last = <-ends
+		var w *writeError
+		if errors.As(last, &w) {
+			cancel(last)
 		}
 	}
-	return nil
-}
-
-// shown returns e as the monitor shows it, or nil if -job does not name its
-// job. The next event that is shown then has the count of the gap before e. All names
-// are escaped, so what is shown, stored and sent has one form of them.
-func (m *monitor) shown(e wire.Event) *wire.Event {
-	m.missed += e.Missed
-	if jobs := m.c.jobs(); !jobs.Takes(&e) {
-		return nil
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	e.Missed, m.missed = m.missed, 0
-	e = e.Escaped()
-	return &e
+	if len(m.connections) > 1 {
+		return errAllRefused // each of them was reported
+	}
+	return last
 }
 
-// showOne prints an event, and then saves its cursor. The cursor of an event of
-// a snapshot is not saved, because the rest of the snapshot follows.
-func (m *monitor) showOne(e *wire.Event) error {
-	for _, b := range m.boards {
-		b.Event(e)
+// show prints an event, and then saves its cursor. The cursor of an event of a
+// snapshot is not saved, because the rest of the snapshot follows. The door is held.
+func (m *monitor) show(c *connection, e *wire.Event) error {
+	if c.board != nil {
+		c.board.Event(e)
 	}
 	if m.page != nil {
-		if err := m.page.Event(e); err != nil {
+		if err := m.page.Event(c.label, e); err != nil {
 			return err
 		}
 	}
-	m.recording.event(e)
-	if err := m.out.Print(e); err != nil {
+	if c.recorder != nil {
+		c.recorder.Event(e)
+	}
+	if err := m.out.Print(c.label, e); err != nil {
 		m.cursor.Freeze(err)
 		return err
 	}
-	if m.recording != nil {
-		return m.recording.recorder.Shown(e)
+	if c.recorder != nil {
+		return c.recorder.Shown(e)
 	}
-	return m.cursor.Save(e.Cursor())
+	return m.cursor.Save(c.n, e.Cursor())
 }
 
 // exit prints why the stream ended, if the user does not know it, and returns
@@ -282,7 +277,7 @@ func (m *monitor) say(code int, err error) int {
 // counts as shown if the board has it; the screen follows within a frame.
 type silentPrinter struct{}
 
-func (silentPrinter) Print(*wire.Event) error { return nil }
+func (silentPrinter) Print(string, *wire.Event) error { return nil }
 
 // showsBoard reports whether the monitor has a board of all jobs.
 func (c *config) showsBoard() bool { return c.output == "watch" || c.http != "" }

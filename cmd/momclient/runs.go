@@ -23,7 +23,7 @@ func (c *config) printRuns(stdout io.Writer) error {
 		since = time.Now().Add(-c.since)
 	}
 	at := make(map[[16]byte]int)
-	err := runlog.Read(c.history, func(r *runlog.Run) {
+	err := runlog.Read(c.history, c.serverName, func(r *runlog.Run) {
 		if r.Ended.Before(since) || !c.takesRun(r) {
 			return
 		}
@@ -59,17 +59,19 @@ func (c *config) takesRun(r *runlog.Run) bool {
 //
 // The server is a column if there are several.
 func writeRuns(w io.Writer, lines []runlog.Line, loc *time.Location) {
-	several, names := false, 0
+	several, names, servers := false, 0, 0
 	for i := range lines {
 		several = several || lines[i].Server != lines[0].Server
 		names = max(names, width.String(runName(&lines[i].Run)))
+		servers = max(servers, width.String(serverName(&lines[i].Run)))
 	}
 	for i := range lines {
 		l := &lines[i]
 		name := runName(&l.Run)
 		line := l.Ended.In(loc).Format("2006-01-02 15:04:05") + "  "
 		if several {
-			line += output.Clean(l.Server) + "  "
+			server := serverName(&l.Run)
+			line += server + strings.Repeat(" ", servers-width.String(server)) + "  "
 		}
 		line += name + strings.Repeat(" ", names-width.String(name)) + "  " + runColumns(l, loc)
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
@@ -78,6 +80,9 @@ func writeRuns(w io.Writer, lines []runlog.Line, loc *time.Location) {
 
 // runName returns the name of the job. One that is too long loses its middle.
 func runName(r *runlog.Run) string { return output.ClipMiddle(output.Clean(r.Name()), 36) }
+
+// serverName returns the name of the server, likewise.
+func serverName(r *runlog.Run) string { return output.ClipMiddle(output.Clean(r.Server), 36) }
 
 // runColumns returns the columns behind the job.
 func runColumns(l *runlog.Line, loc *time.Location) string {

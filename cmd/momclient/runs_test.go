@@ -84,8 +84,8 @@ func TestPrintRunsServers(t *testing.T) {
 		t.Error(b.String())
 	}
 	b.Reset()
-	writeRuns(&b, []runlog.Line{line("A"), line("B")}, time.UTC)
-	if !strings.Contains(b.String(), "  A  site") || !strings.Contains(b.String(), "  B  site") {
+	writeRuns(&b, []runlog.Line{line("A"), line("BB")}, time.UTC)
+	if !strings.Contains(b.String(), "  A   site") || !strings.Contains(b.String(), "  BB  site") {
 		t.Error(b.String())
 	}
 }

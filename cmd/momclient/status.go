@@ -2,37 +2,37 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/completion"
 	"mom.internal/cmd/momclient/internal/output"
+	"mom.internal/cmd/momclient/internal/recorder"
 	"mom.internal/momclient"
 )
 
-// statusReporter reports the state of the connection on stderr.
+// statusReporter reports the state of the connection to a server on stderr.
 type statusReporter struct {
-	stderr    io.Writer
-	boards    []*board.Board                   // receive the statuses too
-	also      func(momclient.ConnectionStatus) // and so does this
-	done      *completion.Completion           // nil without -exit-when-done
-	unknown   *completion.UnknownJobCheck      // nil without -job
-	connected bool                             // at least once
-	fresh     bool                             // the last status was Connected
-	attempts  int                              // since the last connection
-	away      string                           // the last error that was printed; "" while connected
+	say       func(string)
+	board     *board.Board            // nil without one
+	recorder  *recorder.Server        // nil without one
+	done      *completion.Server      // nil without -exit-when-done
+	unknown   *completion.ServerCheck // nil without -job
+	connected bool                    // at least once
+	fresh     bool                    // the last status was Connected
+	attempts  int                     // since the last connection
+	away      string                  // the last error that was printed; "" while connected
 }
 
 // status is the OnConnection handler.
 func (r *statusReporter) status(s momclient.ConnectionStatus) {
 	s.Err = withHint(s.Err)
 	r.done.Status(s)
-	for _, b := range r.boards {
-		b.Status(s)
+	if r.board != nil {
+		r.board.Status(s)
 	}
-	if r.also != nil {
-		r.also(s)
+	if r.recorder != nil {
+		r.recorder.Status(s)
 	}
 	fresh := r.fresh
 	r.fresh = s.Kind == momclient.Connected
@@ -48,13 +48,17 @@ func (r *statusReporter) status(s momclient.ConnectionStatus) {
 			r.say(resumed(&s))
 		}
 	case momclient.Reconnecting:
+		r.unknown.Away()
 		if r.attempts++; r.begins() && !r.done.Over() {
 			r.say("waiting for " + s.Server + ", and trying again")
 		}
 	case momclient.Draining:
 		r.lost(s)
 	case momclient.Lost, momclient.Refused:
-		if !s.Final && !r.done.Over() { // the program ends with a final refusal, and prints it
+		if s.Final {
+			r.unknown.Away()
+		}
+		if !s.Final && !r.done.Over() { // the connection prints a final refusal
 			r.lost(s)
 		}
 	}
@@ -99,8 +103,4 @@ func (r *statusReporter) lost(s momclient.ConnectionStatus) {
 	}
 	r.away = why
 	r.say(text)
-}
-
-func (r *statusReporter) say(text string) {
-	fmt.Fprintf(r.stderr, "momclient: %s\n", output.Clean(text))
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/momclient"
 	"mom.internal/wire"
 )
@@ -45,13 +46,12 @@ func TestStatusReporter(t *testing.T) {
 		"ports":                 {[]momclient.ConnectionStatus{connected, lost("read 127.0.0.1:4000->S: reset"), lost("read 127.0.0.1:4001->S: reset")}, "connected S|lost: read 127.0.0.1:4000->S: reset"},
 		"hostile":               {[]momclient.ConnectionStatus{lost("\x1b[2J\nmomclient: connected")}, `\x1b[2J\nmomclient: connected`},
 	} {
-		var stderr strings.Builder
-		r := &statusReporter{stderr: &stderr}
+		var said []string
+		r := &statusReporter{say: func(text string) { said = append(said, output.Clean(text)) }}
 		for _, s := range tc.statuses {
 			r.status(s)
 		}
-		got := strings.TrimSuffix(strings.ReplaceAll("\n"+stderr.String(), "\nmomclient: ", "|"), "\n")
-		if got = strings.TrimPrefix(got, "|"); got != tc.want {
+		if got := strings.Join(said, "|"); got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
 	}

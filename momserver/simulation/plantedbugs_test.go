@@ -208,7 +208,7 @@ var plantedBugs = []plantedBug{
 		{"cmd/momclient/internal/completion/completion.go", "\tif c.verdict != nil {\n\t\treturn\n\t}\n", ""},
 	}, nil, tests{"cmd/momclient/internal/completion", "^TestVerdictStands$"}},
 	{"failed run taken for a completed one", []edit{
-		{"cmd/momclient/internal/completion/completion.go", "Failed: !c.watch.Succeeded(), ", ""},
+		{"cmd/momclient/internal/completion/completion.go", "c.verdict.Failed = c.verdict.Failed || !s.watch.Succeeded()", "_ = s"},
 	}, nil, tests{"cmd/momclient", "TestDone"}},
 }
 

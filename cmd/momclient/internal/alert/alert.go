@@ -18,6 +18,10 @@
 // may be sent. Completed runs of a job are reported at most once per
 // [CompletedTime], with their count.
 //
+// A dead man's switch gets its own kinds, because it has to hear of each run as soon
+// as possible. They are not folded here. Package sink says which of them may be left
+// out if they have to wait.
+//
 // # IDs
 //
 // The ID of an alert follows from its kind, its job, and the run or the time that
@@ -39,7 +43,7 @@ import (
 // Kind is what an alert is about.
 type Kind string
 
-// The kinds. Started is only for a dead man's switch.
+// The kinds. The last three are for a dead man's switch only.
 const (
 	Failed    Kind = "failed"    // a run failed or succeeded with errors
 	Recovered Kind = "recovered" // a run succeeded again, or the server answers again
@@ -48,6 +52,8 @@ const (
 	Stalled   Kind = "stalled"   // a run has not changed for the time of Rules.Stalled
 	Lost      Kind = "lost"      // the end of a run was not seen, or the server is away
 	Started   Kind = "started"   // a run has begun
+	Succeeded Kind = "succeeded" // a run succeeded
+	Broken    Kind = "broken"    // a run failed, succeeded with errors, or its end was not seen
 )
 
 // Kinds returns the kinds that a user can choose.
@@ -59,14 +65,14 @@ type Alert struct {
 	ID     uuid.UUID   `json:"id"`
 	Kind   Kind        `json:"kind"`
 	Time   time.Time   `json:"time"`   // when the monitor decided, by its clock
-	Server string      `json:"server"` // as -addr names it
+	Server string      `json:"server"` // its name; "" if a job was seen on none of several servers
 	JobID  uuid.UUID   `json:"jobID,omitzero"`
 	Job    string      `json:"job,omitempty"`
 	RunID  uuid.UUID   `json:"runID,omitzero"`   // zero for stale, and for one about the server
 	Text   string      `json:"text"`             // all of it in one line, for people
 	Why    string      `json:"why,omitempty"`    // failed, lost
-	Since  time.Time   `json:"since,omitzero"`   // of the first failure; of the last success, if stale; of the last change, if stalled; since when the server is away
-	Count  int         `json:"count,omitempty"`  // number of runs that this message stands for; 0 for one run. For Recovered, the failures that no message has reported
+	Since  time.Time   `json:"since,omitzero"`   // of the first failure; of the last success, if stale, or recovered from that; of the last change, if stalled; since when the server is away
+	Count  int         `json:"count,omitempty"`  // number of runs that this message stands for; 0 for one run. For Recovered, the runs that failed before
 	Run    *runlog.Run `json:"run,omitempty"`    // the run that has ended, as in the history
 	Missed int         `json:"missed,omitempty"` // earlier messages to the same receiver that were dropped, because too many waited
 }
@@ -110,19 +116,21 @@ func (a *Alert) describe(times int, again bool) {
 		a.Text = fmt.Sprintf("%s answers again; it was away since %s", name, since)
 	case again && (a.Kind == Failed || a.Kind == Lost):
 		a.Text = fmt.Sprintf("%s goes on failing: %s more since the last message, %d since %s%s", name, output.Plural(uint64(a.Count), "run"), times, since, why)
-	case a.Kind == Failed && a.Run.Outcome == wire.SucceededWithErrors:
+	case (a.Kind == Failed || a.Kind == Broken) && a.Run.Outcome == wire.SucceededWithErrors:
 		a.Text = fmt.Sprintf("%s succeeded with errors%s", name, why)
-	case a.Kind == Failed:
+	case a.Kind == Failed, a.Kind == Broken && a.Run.Lost == "":
 		a.Text = fmt.Sprintf("%s failed%s", name, why)
-	case a.Kind == Lost:
+	case a.Kind == Lost, a.Kind == Broken:
 		a.Text = fmt.Sprintf("%s: the end of a run was not seen%s", name, why)
 	case a.Kind == Recovered && times > 0:
 		a.Text = fmt.Sprintf("%s succeeded again, after %s without success since %s", name, output.Plural(uint64(times), "run"), since)
+	case a.Kind == Recovered && !a.Since.IsZero():
+		a.Text = fmt.Sprintf("%s succeeded, for the first time since %s", name, since)
 	case a.Kind == Recovered:
 		a.Text = name + " succeeded again"
 	case a.Kind == Completed && a.Count > 1:
 		a.Text = fmt.Sprintf("%s succeeded %d times since the last message; the last time %s", name, a.Count, moved(a.Run))
-	case a.Kind == Completed:
+	case a.Kind == Completed, a.Kind == Succeeded:
 		a.Text = fmt.Sprintf("%s succeeded: %s", name, moved(a.Run))
 	case a.Kind == Started:
 		a.Text = name + " has begun a run"
@@ -133,7 +141,7 @@ func (a *Alert) describe(times int, again bool) {
 	case a.Kind == Stalled:
 		a.Text = fmt.Sprintf("%s: a run has not changed since %s", name, since)
 	}
-	if !a.AboutServer() {
+	if !a.AboutServer() && a.Server != "" {
 		a.Text += " (" + output.Clean(a.Server) + ")"
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,32 +16,24 @@ import (
 // The times and bounds of a Decider.
 const (
 	FoldTime      = time.Hour   // between two messages that a job is still failing
-	CompletedTime = time.Minute // between two messages that runs of a job have succeeded, or have begun
+	CompletedTime = time.Minute // between two messages that runs of a job have succeeded
 	MaxChanges    = 6           // messages of a job within FoldTime that say that something has changed
 	LostTime      = time.Minute // how long a server is away before that is reported
 	MaxSubjects   = 4000        // jobs and servers
-
-	// A server has settled if it has been connected for settleTime and no old event
-	// has come in this time. Only then has the monitor seen which runs have
-	// succeeded. An event is old if it comes more than settleTime after its change.
-	// If the clocks differ, every event may look old, so a server has settled after
-	// maxSettleTime in any case.
-	settleTime    = 5 * time.Second
-	maxSettleTime = time.Minute
 )
 
 // Rules select the alerts that are made.
 type Rules struct {
 	Kinds     map[Kind]bool            // the kinds that some receiver gets; no alert of another kind is made
 	Stale     time.Duration            // of every job; 0: never
-	StaleJobs map[string]time.Duration // by name or ID; takes precedence over Stale
+	StaleJobs map[string]time.Duration // by JOB or SERVER/JOB, where JOB is a name or an ID; takes precedence over Stale
 	Stalled   time.Duration            // 0: never
 	Names     []string                 // of jobs that are watched, even if no event of them has come
 }
 
 // Subject is what a Decider keeps of a job, or of a server, whose JobID and Job are
-// zero. A job that is named but was not seen yet has no JobID. The JSON form is for
-// the file of package outbox.
+// zero. A job that is named but was not seen yet has no JobID and, if there are several
+// servers, no Server. The JSON form is for the file of package outbox.
 type Subject struct {
 	Server string      `json:"server"`
 	JobID  uuid.UUID   `json:"jobID,omitzero"`
@@ -60,11 +53,11 @@ type Subject struct {
 	Done   *runlog.Run `json:"done,omitempty"`  // the last run that succeeded, if it is to be told
 	Dones  int         `json:"dones,omitempty"` // successes since the last message about them
 	DoneAt time.Time   `json:"doneAt,omitzero"`
-	Began  time.Time   `json:"began,omitzero"` // of the last Started message
 
-	Changes   []time.Time `json:"changes,omitempty"` // of the last messages, at most MaxChanges
-	StaleTold bool        `json:"staleTold,omitempty"`
-	Stalled   uuid.UUID   `json:"stalled,omitzero"` // the last run that was told as stalled
+	Changes    []time.Time `json:"changes,omitempty"` // of the last messages, at most MaxChanges
+	StaleTold  bool        `json:"staleTold,omitempty"`
+	StaleSince time.Time   `json:"staleSince,omitzero"` // the last success before that message, or when the job was first watched
+	Stalled    uuid.UUID   `json:"stalled,omitzero"`    // the last run that was told as stalled
 }
 
 type key struct {
@@ -82,10 +75,11 @@ func (s *Subject) key() key {
 
 // link is the connection to a server.
 type link struct {
-	up    bool
-	since time.Time // since when the server is connected or away
-	old   time.Time // when the last old event came
-	why   string
+	up      bool
+	since   time.Time // since when the server is connected or away
+	why     string
+	learned bool // the monitor has learned the state of the server's jobs; until then it makes no alerts about them
+	current bool // the events that the server had at the last connection have come
 }
 
 // open is a run that has not ended.
@@ -98,7 +92,6 @@ type open struct {
 // Decider decides what is told. It is for one goroutine at a time.
 type Decider struct {
 	rules    Rules
-	settled  bool // false while a new monitor learns the state of the jobs, and makes no alerts
 	subjects map[key]*Subject
 	links    map[string]*link
 	open     map[uuid.UUID]*open
@@ -106,13 +99,10 @@ type Decider struct {
 	changed  map[*Subject]bool
 }
 
-// New returns a Decider with the subjects of an earlier one. settled is false if
-// there was no earlier Decider, or if it had not settled. Then the Decider first
-// takes the events that the server has cached, and makes alerts only about the
-// state of the jobs after them.
-func New(rules Rules, subjects []Subject, settled bool) *Decider {
+// New returns a Decider with the subjects of an earlier one.
+func New(rules Rules, subjects []Subject) *Decider {
 	d := &Decider{
-		rules: rules, settled: settled, subjects: make(map[key]*Subject), links: make(map[string]*link),
+		rules: rules, subjects: make(map[key]*Subject), links: make(map[string]*link),
 		open: make(map[uuid.UUID]*open), changed: make(map[*Subject]bool),
 	}
 	for i := range subjects {
@@ -122,21 +112,36 @@ func New(rules Rules, subjects []Subject, settled bool) *Decider {
 	return d
 }
 
-// Watch adds a server, and its jobs that the rules name.
-func (d *Decider) Watch(server string, now time.Time) {
-	d.links[server] = &link{since: now}
-	names := slices.Concat(d.rules.Names, slices.Collect(maps.Keys(d.rules.StaleJobs)))
-	for _, name := range names {
-		if id, err := uuid.Parse(name); err == nil && len(name) == 36 {
-			d.subject(server, id, "", now)
-			continue
+// Watch adds a server. learned is false if there was no earlier Decider that has
+// learned the state of the server's jobs. Then the Decider first takes the events that
+// the server has cached, and makes alerts only about the state of the jobs after them.
+func (d *Decider) Watch(server string, learned bool, now time.Time) {
+	d.links[server] = &link{since: now, learned: learned}
+}
+
+// Expect adds the jobs that the rules name. It is called after Watch was called for all
+// servers.
+func (d *Decider) Expect(now time.Time) {
+	for _, name := range slices.Concat(d.rules.Names, slices.Collect(maps.Keys(d.rules.StaleJobs))) {
+		server, job, _ := strings.Cut(name, "/")
+		if d.links[server] == nil {
+			server, job = "", name
+			if len(d.links) == 1 {
+				server = slices.Collect(maps.Keys(d.links))[0]
+			}
+		}
+		id, err := uuid.Parse(job)
+		if err != nil || len(job) != 36 {
+			id = uuid.Nil
+		} else {
+			job = ""
 		}
 		known := false
 		for _, s := range d.subjects {
-			known = known || s.Server == server && s.Job == name
+			known = known || (server == "" || s.Server == server) && (id != uuid.Nil && s.JobID == id || id == uuid.Nil && s.Job == job)
 		}
 		if !known {
-			d.subject(server, uuid.Nil, name, now)
+			d.subject(server, id, job, now)
 		}
 	}
 }
@@ -148,14 +153,19 @@ func (d *Decider) Know(server string, job uuid.UUID, name string, success, now t
 	}
 }
 
+// Learned reports whether the Decider has learned the state of the server's jobs.
+func (d *Decider) Learned(server string) bool {
+	return d.links[server] != nil && d.links[server].learned
+}
+
 // Take returns the alerts and the subjects that have changed since the last call.
-func (d *Decider) Take() (alerts []*Alert, changed []Subject, settled bool) {
+func (d *Decider) Take() (alerts []*Alert, changed []Subject) {
 	alerts, d.alerts = d.alerts, nil
 	for s := range d.changed {
 		changed = append(changed, *s)
 	}
 	clear(d.changed)
-	return alerts, changed, d.settled
+	return alerts, changed
 }
 
 // subject returns the subject, and makes it if there is none.
@@ -167,11 +177,11 @@ func (d *Decider) subject(server string, job uuid.UUID, name string, now time.Ti
 			s.Job = name
 		}
 	} else {
-		if named := d.subjects[key{server: server, name: name}]; named != nil && job != uuid.Nil && name != "" {
-			delete(d.subjects, named.key()) // the rules have named the job before its ID was known
+		if named := d.expected(server, job, name); named != nil {
+			delete(d.subjects, named.key())
 			delete(d.changed, named)
 			was := *named
-			was.JobID = job
+			was.Server, was.JobID, was.Job = server, job, cmp.Or(name, was.Job)
 			s = &was
 		}
 		if len(d.subjects) >= MaxSubjects {
@@ -182,6 +192,24 @@ func (d *Decider) subject(server string, job uuid.UUID, name string, now time.Ti
 	s.Seen = now
 	d.changed[s] = true
 	return s
+}
+
+// expected returns the subject of a job that the rules have named before it was seen,
+// or nil.
+func (d *Decider) expected(server string, job uuid.UUID, name string) *Subject {
+	if job == uuid.Nil {
+		return nil
+	}
+	keys := []key{{job: job}}
+	if name != "" {
+		keys = append(keys, key{server: server, name: name}, key{name: name})
+	}
+	for _, k := range keys {
+		if s := d.subjects[k]; s != nil {
+			return s
+		}
+	}
+	return nil
 }
 
 // forget makes room for a subject.
@@ -201,22 +229,29 @@ func (d *Decider) forget() {
 func (d *Decider) Began(r *runlog.Run, fresh bool, now time.Time) {
 	s := d.subject(r.Server, r.JobID, r.Job, now)
 	d.open[r.RunID] = &open{key: s.key(), id: r.RunID, heard: now}
-	if d.settled && fresh && !r.DryRun && d.rules.Kinds[Started] && now.Sub(s.Began) >= CompletedTime {
-		s.Began = now
-		a := d.alert(s, Started, r.RunID.String(), now)
-		a.RunID = r.RunID
+	if fresh && !r.DryRun {
+		d.ping(s, Started, r, now)
+	}
+}
+
+// ping makes an alert of a kind for a dead man's switch. These are not folded.
+func (d *Decider) ping(s *Subject, kind Kind, r *runlog.Run, now time.Time) {
+	if !d.learned(s) {
+		return
+	}
+	if a := d.alert(s, kind, r.RunID.String(), now); a != nil {
+		a.RunID, a.Why = r.RunID, r.Why()
+		if kind != Started {
+			a.Run = r
+		}
 		a.describe(0, false)
 	}
 }
 
-// Heard records that an event of the run has come. changed is when the change of
-// the event was over, by the clock of the server.
-func (d *Decider) Heard(server string, run uuid.UUID, changed, now time.Time) {
+// Heard records that an event of the run has come.
+func (d *Decider) Heard(run uuid.UUID, now time.Time) {
 	if r := d.open[run]; r != nil {
 		r.heard = now
-	}
-	if l := d.links[server]; l != nil && now.Sub(changed) > settleTime {
-		l.old = now
 	}
 }
 
@@ -232,6 +267,7 @@ func (d *Decider) Ended(r *runlog.Run, now time.Time) {
 			s.Good = r.Ended
 		}
 		s.Bad, s.StaleTold = "", false
+		d.ping(s, Succeeded, r, now)
 		if s.Ok == nil && (s.Told != "" || s.Count > 0) {
 			s.Ok = r
 		}
@@ -241,9 +277,10 @@ func (d *Decider) Ended(r *runlog.Run, now time.Time) {
 		}
 	case !r.Failed():
 		return
-	case r.Lost != "" && !d.rules.Kinds[Lost]:
-		return
 	default:
+		if d.ping(s, Broken, r, now); r.Lost != "" && !d.rules.Kinds[Lost] {
+			return
+		}
 		if s.Times == 0 {
 			s.Since = r.Ended
 		}
@@ -261,8 +298,9 @@ func (d *Decider) Ended(r *runlog.Run, now time.Time) {
 // Connected records that the server has accepted the monitor.
 func (d *Decider) Connected(server string, now time.Time) {
 	l := d.links[server]
+	l.current = false
 	if !l.up {
-		l.up, l.since, l.old = true, now, now
+		l.up, l.since = true, now
 		for _, r := range d.open {
 			if r.key.server == server {
 				r.heard = now // nobody knows what it did meanwhile
@@ -271,6 +309,29 @@ func (d *Decider) Connected(server string, now time.Time) {
 	}
 	if s := d.subjects[key{server: server}]; s != nil && s.Bad != "" {
 		s.Bad, s.Seen = "", now
+		d.changed[s] = true
+		d.look(s, now)
+	}
+}
+
+// CaughtUp records that all events have come that the server had when it accepted the
+// monitor. At the first time, the Decider has learned the state of the jobs.
+func (d *Decider) CaughtUp(server string, now time.Time) {
+	l := d.links[server]
+	if l.current = true; l.learned {
+		return
+	}
+	l.learned = true
+	for _, s := range d.sorted() {
+		if s.Server != server || s.aboutServer() {
+			continue
+		}
+		s.Done, s.Dones, s.Ok = nil, 0, nil // successes before that are not reported
+		if s.Bad == "" {
+			s.Count, s.Times = 0, 0
+		} else if s.Last != nil {
+			d.ping(s, Broken, s.Last, now)
+		}
 		d.changed[s] = true
 		d.look(s, now)
 	}
@@ -285,7 +346,6 @@ func (d *Decider) Away(server, why string, forGood bool, now time.Time) {
 	}
 	l.why = why
 	if forGood {
-		d.settled = true
 		d.lost(server, l, now)
 	}
 }
@@ -305,28 +365,17 @@ func (d *Decider) lost(server string, l *link, now time.Time) {
 // Look makes the alerts that become due as time passes. The caller calls it once a
 // second.
 func (d *Decider) Look(now time.Time) {
-	all := true
 	for server, l := range d.links {
 		if !l.up && now.Sub(l.since) >= LostTime && d.subjects[key{server: server}].good() {
 			d.lost(server, l, now)
 		}
-		all = all && l.settled(now)
 	}
-	if !d.settled && all {
-		d.settled = true
-		for _, s := range d.sorted() {
-			s.Done, s.Dones, s.Ok = nil, 0, nil // successes before the monitor settled are not reported
-			if s.Bad == "" {
-				s.Count, s.Times = 0, 0
-			}
-			d.changed[s] = true
-		}
-	}
-	if !d.settled {
-		return
-	}
+	known := d.known(now)
 	for _, s := range d.sorted() {
-		if d.links[s.Server].settled(now) {
+		if s.Server != "" && d.links[s.Server] == nil {
+			continue // nobody watches the server any more
+		}
+		if known[s.Server] {
 			d.stale(s, now)
 		}
 		d.look(s, now)
@@ -339,16 +388,20 @@ func (s *Subject) aboutServer() bool { return s.JobID == uuid.Nil && s.Job == ""
 // good reports whether the subject is not known to be failing or away.
 func (s *Subject) good() bool { return s == nil || s.Bad == "" }
 
-// settled reports whether the monitor has learned the state of the server's jobs,
-// as far as it can.
-func (l *link) settled(now time.Time) bool {
-	if l == nil {
-		return false // the subject is of another -addr
+// learned reports whether alerts about the subject are made.
+func (d *Decider) learned(s *Subject) bool {
+	return s.Server == "" || s.aboutServer() || d.Learned(s.Server)
+}
+
+// known returns the servers the present state of whose jobs the monitor knows, as far as
+// it can. It has "" if these are all servers.
+func (d *Decider) known(now time.Time) map[string]bool {
+	known := map[string]bool{"": true}
+	for server, l := range d.links {
+		known[server] = l.current || !l.up && now.Sub(l.since) >= LostTime
+		known[""] = known[""] && known[server]
 	}
-	if !l.up {
-		return now.Sub(l.since) >= LostTime
-	}
-	return now.Sub(l.since) >= maxSettleTime || now.Sub(l.since) >= settleTime && now.Sub(l.old) >= settleTime
+	return known
 }
 
 // sorted returns the subjects in a fixed order.
@@ -360,7 +413,7 @@ func (d *Decider) sorted() []*Subject {
 
 // look makes the alerts about the subject that are due.
 func (d *Decider) look(s *Subject, now time.Time) {
-	if !d.settled {
+	if !d.learned(s) {
 		return
 	}
 	s.Changes = slices.DeleteFunc(s.Changes, func(at time.Time) bool { return now.Sub(at) >= FoldTime })
@@ -407,13 +460,13 @@ func (d *Decider) recovered(s *Subject, now time.Time) {
 	}
 	s.told("", now)
 	if a := d.alert(s, Recovered, what, now); a != nil {
-		a.Since, a.Run, a.Count = s.Since, s.Ok, s.Count
+		a.Since, a.Run, a.Count = cmp.Or(s.Since, s.StaleSince), s.Ok, s.Times
 		if a.Run != nil {
 			a.RunID = a.Run.RunID
 		}
 		a.describe(s.Times, false)
 	}
-	s.Count, s.Times, s.Since, s.Why, s.Last, s.Ok = 0, 0, time.Time{}, "", nil, nil
+	s.Count, s.Times, s.Since, s.StaleSince, s.Why, s.Last, s.Ok = 0, 0, time.Time{}, time.Time{}, "", nil, nil
 }
 
 func (d *Decider) completed(s *Subject, now time.Time) {
@@ -438,7 +491,7 @@ func (s *Subject) told(kind Kind, now time.Time) {
 // the rules.
 func (d *Decider) stale(s *Subject, now time.Time) {
 	limit := d.rules.Stale
-	for _, name := range []string{s.Job, s.JobID.String()} {
+	for _, name := range []string{s.Job, s.JobID.String(), s.Server + "/" + s.Job, s.Server + "/" + s.JobID.String()} {
 		if own, has := d.rules.StaleJobs[name]; has {
 			limit = own
 		}
@@ -450,7 +503,7 @@ func (d *Decider) stale(s *Subject, now time.Time) {
 	if s.aboutServer() || limit <= 0 || s.StaleTold || now.Sub(since) < limit || len(s.Changes) >= MaxChanges {
 		return
 	}
-	s.StaleTold = true
+	s.StaleTold, s.StaleSince = true, since
 	if was := s.Told; was == Failed || was == Lost {
 		s.told(was, s.ToldAt) // so that the next count of failures is reported when it is due
 	} else {
@@ -472,7 +525,7 @@ func (d *Decider) stalled(now time.Time) {
 	}
 	for _, r := range d.open {
 		l, s := d.links[r.key.server], d.subjects[r.key]
-		if s == nil || l == nil || !l.up || !l.settled(now) || now.Sub(r.heard) < d.rules.Stalled || s.Stalled == r.id || len(s.Changes) >= MaxChanges {
+		if s == nil || l == nil || !l.up || !l.current || now.Sub(r.heard) < d.rules.Stalled || s.Stalled == r.id || len(s.Changes) >= MaxChanges {
 			continue
 		}
 		s.Stalled = r.id

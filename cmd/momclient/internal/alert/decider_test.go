@@ -23,7 +23,7 @@ func id(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(n
 
 func all(except ...Kind) map[Kind]bool {
 	kinds := make(map[Kind]bool)
-	for _, kind := range append(Kinds(), Started) {
+	for _, kind := range Kinds() {
 		kinds[kind] = !slices.Contains(except, kind)
 	}
 	return kinds
@@ -39,12 +39,18 @@ type script struct {
 
 // newScript returns a connected Decider that has settled.
 func newScript(t *testing.T, rules Rules) *script {
-	s := &script{t: t, d: New(rules, nil, true), now: start}
-	s.d.Watch(server, s.now)
-	s.d.Connected(server, s.now)
-	s.wait(settleTime)
+	s := &script{t: t, d: New(rules, nil), now: start}
+	s.d.Watch(server, true, s.now)
+	s.d.Expect(s.now)
+	s.connect()
 	s.tells()
 	return s
+}
+
+// connect connects the server, which has no event that the monitor lacks.
+func (s *script) connect() {
+	s.d.Connected(server, s.now)
+	s.d.CaughtUp(server, s.now)
 }
 
 // wait moves the clock, and looks once a second.
@@ -73,7 +79,7 @@ func (s *script) run(job string, outcome wire.Outcome, set ...func(*runlog.Run))
 // tells checks the texts of the alerts since the last call, each with its kind.
 func (s *script) tells(want ...string) []*Alert {
 	s.t.Helper()
-	alerts, _, _ := s.d.Take()
+	alerts, _ := s.d.Take()
 	var got []string
 	for _, a := range alerts {
 		got = append(got, string(a.Kind)+": "+a.Text)
@@ -87,7 +93,7 @@ func (s *script) tells(want ...string) []*Alert {
 // TestFailedAndRecovered tells a failure at once, then the count once per hour, and
 // the recovery.
 func TestFailedAndRecovered(t *testing.T) {
-	s := newScript(t, Rules{Kinds: all(Completed, Started)})
+	s := newScript(t, Rules{Kinds: all(Completed)})
 	s.run("site", wire.Succeeded)
 	s.tells()
 	s.run("site", wire.Failed)
@@ -97,7 +103,7 @@ func TestFailedAndRecovered(t *testing.T) {
 		s.run("site", wire.Failed)
 	}
 	a := s.tells("failed: site goes on failing: 719 runs more since the last message, 720 since 2026-11-26 22:00 UTC: a: bad (S:7420)")[0]
-	if a.Count != 719 || a.Run.RunID != id("run721") || a.Since != start.Add(settleTime) {
+	if a.Count != 719 || a.Run.RunID != id("run721") || a.Since != start {
 		t.Errorf("%+v", a)
 	}
 	for range 10 {
@@ -123,14 +129,14 @@ func TestFailedAndRecovered(t *testing.T) {
 // TestFlapping tells of a job that fails and recovers in turn at most MaxChanges
 // times per hour, and in the end how it stands.
 func TestFlapping(t *testing.T) {
-	s := newScript(t, Rules{Kinds: all(Completed, Started)})
+	s := newScript(t, Rules{Kinds: all(Completed)})
 	for range 300 {
 		s.run("site", wire.Failed)
 		s.wait(5 * time.Second)
 		s.run("site", wire.Succeeded)
 		s.wait(5 * time.Second)
 	}
-	alerts, _, _ := s.d.Take()
+	alerts, _ := s.d.Take()
 	if len(alerts) != MaxChanges {
 		t.Errorf("%d messages in %v", len(alerts), s.now.Sub(start))
 	}
@@ -143,7 +149,7 @@ func TestFlapping(t *testing.T) {
 
 // TestCompleted tells of runs that succeeded once per minute, with their count.
 func TestCompleted(t *testing.T) {
-	s := newScript(t, Rules{Kinds: all(Started)})
+	s := newScript(t, Rules{Kinds: all()})
 	s.run("site", wire.Succeeded, func(r *runlog.Run) { r.Packages, r.Files, r.Bytes, r.FilesDeleted = 1, 2, 2048, 3 })
 	s.tells("completed: site succeeded: 2 files, 2.0 KiB, 3 deleted in 1s (S:7420)")
 	for range 12 {
@@ -156,23 +162,29 @@ func TestCompleted(t *testing.T) {
 	s.tells("completed: site succeeded 2 times since the last message; the last time there was nothing to move (S:7420)")
 }
 
-// TestStarted tells of each run, but once per minute, and not of a run that was
-// already there.
-func TestStarted(t *testing.T) {
-	s := newScript(t, Rules{Kinds: all(Completed)})
+// TestPings tells a dead man's switch of each run at once, and not of the beginning of
+// a run that was already there.
+func TestPings(t *testing.T) {
+	s := newScript(t, Rules{Kinds: map[Kind]bool{Started: true, Succeeded: true, Broken: true}})
 	begin := func(n int, fresh bool) {
 		s.d.Began(&runlog.Run{Server: server, JobID: id("site"), Job: "site", RunID: id(fmt.Sprint("run", n))}, fresh, s.now)
 	}
 	begin(1, false)
 	s.tells()
-	begin(2, true)
-	s.tells("started: site has begun a run (S:7420)")
-	s.wait(5 * time.Second)
-	begin(3, true)
+	for n := range 3 {
+		begin(n+2, true)
+		s.tells("started: site has begun a run (S:7420)")
+		s.run("site", wire.Failed)
+		s.tells("broken: site failed: a: bad (S:7420)")
+		s.run("site", wire.Succeeded)
+		s.tells("succeeded: site succeeded: there was nothing to move (S:7420)")
+	}
+	s.run("site", 0)
+	s.tells("broken: site: the end of a run was not seen: the server was restarted (S:7420)")
+	s.run("site", wire.SucceededWithErrors)
+	s.tells("broken: site succeeded with errors: a: bad (S:7420)")
+	s.run("site", wire.Cancelled)
 	s.tells()
-	s.wait(CompletedTime)
-	begin(4, true)
-	s.tells("started: site has begun a run (S:7420)")
 }
 
 // TestLostRuns tells that the end of a run was not seen, and counts it as a
@@ -190,7 +202,7 @@ func TestLostRuns(t *testing.T) {
 	s.run("site", wire.Succeeded)
 	s.d.Away(server, "reset", false, s.now)
 	s.wait(2 * LostTime)
-	s.d.Connected(server, s.now)
+	s.connect()
 	s.wait(LostTime)
 	s.tells()
 }
@@ -201,28 +213,28 @@ func TestServerLost(t *testing.T) {
 	s := newScript(t, Rules{Kinds: all()})
 	s.d.Away(server, "reset", false, s.now)
 	s.wait(LostTime - time.Second)
-	s.d.Connected(server, s.now)
+	s.connect()
 	s.wait(LostTime)
 	s.tells()
 	s.d.Away(server, "refused", false, s.now)
 	s.wait(LostTime - time.Second)
 	s.tells()
 	s.wait(time.Hour)
-	a := s.tells("lost: S:7420 has been away since 2026-11-26 22:02 UTC: refused")[0]
+	a := s.tells("lost: S:7420 has been away since 2026-11-26 22:01 UTC: refused")[0]
 	if a.JobID != uuid.Nil || !a.AboutServer() {
 		t.Errorf("%+v", a)
 	}
 	s.d.Connected(server, s.now)
-	s.tells("recovered: S:7420 answers again; it was away since 2026-11-26 22:02 UTC")
+	s.tells("recovered: S:7420 answers again; it was away since 2026-11-26 22:01 UTC")
 	s.wait(time.Hour)
 	s.d.Away(server, "wrong token", true, s.now)
-	s.tells("lost: S:7420 has been away since 2026-11-27 00:03 UTC: wrong token")
+	s.tells("lost: S:7420 has been away since 2026-11-27 00:02 UTC: wrong token")
 }
 
 // TestStale tells once that a job has not succeeded for so long: its own time, or
 // that of all, and also of a job that was never seen.
 func TestStale(t *testing.T) {
-	s := newScript(t, Rules{Kinds: all(Completed, Started), Stale: 26 * time.Hour, StaleJobs: map[string]time.Duration{"site": 2 * time.Hour, id("docs").String(): 3 * time.Hour}, Names: []string{"never"}})
+	s := newScript(t, Rules{Kinds: all(Completed), Stale: 26 * time.Hour, StaleJobs: map[string]time.Duration{"site": 2 * time.Hour, id("docs").String(): 3 * time.Hour}, Names: []string{"never"}})
 	s.run("site", wire.Succeeded)
 	s.run("docs", wire.Succeeded)
 	s.run("shop", wire.Succeeded)
@@ -234,7 +246,7 @@ func TestStale(t *testing.T) {
 	s.wait(time.Hour)
 	s.tells("stale: docs has not succeeded since 2026-11-26 22:00 UTC (S:7420)")
 	s.run("site", wire.Succeeded)
-	s.tells("recovered: site succeeded again (S:7420)")
+	s.tells("recovered: site succeeded, for the first time since 2026-11-26 22:00 UTC (S:7420)")
 	s.run("docs", wire.Failed)
 	s.tells("failed: docs failed: a: bad (S:7420)")
 	s.run("docs", wire.Succeeded)
@@ -243,7 +255,7 @@ func TestStale(t *testing.T) {
 	s.run("shop", wire.Failed)
 	s.tells("failed: shop failed: a: bad (S:7420)")
 	s.wait(30 * time.Hour)
-	alerts, _, _ := s.d.Take()
+	alerts, _ := s.d.Take()
 	texts := make(map[string]int)
 	for _, a := range alerts {
 		texts[a.Text]++
@@ -257,7 +269,7 @@ func TestStale(t *testing.T) {
 		}
 	}
 	s.run("never", wire.Succeeded)
-	s.tells("recovered: never succeeded again (S:7420)")
+	s.tells("recovered: never succeeded, for the first time since 2026-11-26 22:00 UTC (S:7420)")
 	if len(alerts) != 4 || len(s.d.subjects) != 4 {
 		t.Errorf("%d messages, %d subjects: %v", len(alerts), len(s.d.subjects), texts)
 	}
@@ -266,31 +278,26 @@ func TestStale(t *testing.T) {
 // TestStaleCatchUp does not tell that a job is stale before the events are known
 // that came while the monitor, or the server, was away.
 func TestStaleCatchUp(t *testing.T) {
-	rules := Rules{Kinds: all(Completed, Started), Stale: time.Hour}
+	rules := Rules{Kinds: all(Completed), Stale: time.Hour}
 	s := newScript(t, rules)
 	s.run("site", wire.Succeeded)
-	_, subjects, settled := s.d.Take()
+	_, subjects := s.d.Take()
 	s.now = s.now.Add(10 * time.Hour)
-	s.d = New(rules, subjects, settled)
-	s.d.Watch(server, s.now)
+	s.d = New(rules, subjects)
+	s.d.Watch(server, true, s.now)
 	s.d.Connected(server, s.now)
-	for n := range 20 { // an event per second that is half an hour old
-		s.wait(time.Second)
-		s.d.Heard(server, id("run1"), s.now.Add(-30*time.Minute), s.now)
-		if n == 19 {
-			s.run("site", wire.Succeeded, func(r *runlog.Run) { r.Ended = s.now.Add(-30 * time.Minute) })
-		}
-	}
-	s.wait(settleTime)
+	s.wait(20 * time.Minute)
+	s.run("site", wire.Succeeded, func(r *runlog.Run) { r.Ended = s.now.Add(-30 * time.Minute) })
+	s.d.CaughtUp(server, s.now)
 	s.tells()
 	s.wait(30 * time.Minute)
-	s.tells("stale: site has not succeeded since 2026-11-27 07:30 UTC (S:7420)")
+	s.tells("stale: site has not succeeded since 2026-11-27 07:50 UTC (S:7420)")
 }
 
 // TestStaleHistory counts from the last success in the history, if the monitor does
 // not know a later one.
 func TestStaleHistory(t *testing.T) {
-	s := newScript(t, Rules{Kinds: all(Completed, Started), Stale: 26 * time.Hour})
+	s := newScript(t, Rules{Kinds: all(Completed), Stale: 26 * time.Hour})
 	s.d.Know(server, id("site"), "site", start.Add(-25*time.Hour), s.now)
 	s.run("docs", wire.Succeeded)
 	s.d.Know(server, id("docs"), "docs", start.Add(-25*time.Hour), s.now)
@@ -303,14 +310,14 @@ func TestStaleHistory(t *testing.T) {
 // TestStalled tells once for each run that it has not changed for so long, and does
 // not count the time in which the server is away.
 func TestStalled(t *testing.T) {
-	s := newScript(t, Rules{Kinds: all(Completed, Started, Lost), Stalled: 10 * time.Minute})
+	s := newScript(t, Rules{Kinds: all(Completed, Lost), Stalled: 10 * time.Minute})
 	s.d.Began(&runlog.Run{Server: server, JobID: id("site"), Job: "site", RunID: id("run1")}, true, s.now)
 	s.wait(9 * time.Minute)
-	s.d.Heard(server, id("run1"), s.now, s.now)
+	s.d.Heard(id("run1"), s.now)
 	s.wait(9 * time.Minute)
 	s.d.Away(server, "reset", false, s.now)
 	s.wait(20 * time.Minute)
-	s.d.Connected(server, s.now)
+	s.connect()
 	s.wait(10*time.Minute - time.Second)
 	s.tells()
 	s.wait(time.Hour)
@@ -326,7 +333,7 @@ func TestStalled(t *testing.T) {
 func TestRestart(t *testing.T) {
 	s := newScript(t, Rules{Kinds: all(Completed)})
 	s.run("site", wire.Failed)
-	before, changed, settled := s.d.Take()
+	before, changed := s.d.Take()
 	text, err := json.Marshal(changed)
 	if err != nil {
 		t.Fatal(err)
@@ -335,9 +342,9 @@ func TestRestart(t *testing.T) {
 	if err := json.Unmarshal(text, &kept); err != nil {
 		t.Fatal(err)
 	}
-	s.d = New(s.d.rules, kept, settled)
-	s.d.Watch(server, s.now)
-	s.d.Connected(server, s.now)
+	s.d = New(s.d.rules, kept)
+	s.d.Watch(server, true, s.now)
+	s.connect()
 	s.run("site", wire.Failed)
 	s.wait(time.Minute)
 	s.tells()
@@ -346,32 +353,76 @@ func TestRestart(t *testing.T) {
 
 	other := newScript(t, Rules{Kinds: all(Completed)})
 	other.run("site", wire.Failed)
-	if again, _, _ := other.d.Take(); again[0].ID != before[0].ID {
+	if again, _ := other.d.Take(); again[0].ID != before[0].ID {
 		t.Errorf("IDs %v and %v", again[0].ID, before[0].ID)
 	}
 }
 
 // TestFirstStart takes the events that the server has cached without a message for
-// each, and then tells which jobs are failing.
+// each, and then tells which jobs are failing. What happens after that is told at once.
 func TestFirstStart(t *testing.T) {
-	s := &script{t: t, d: New(Rules{Kinds: all()}, nil, false), now: start}
-	s.d.Watch(server, s.now)
+	kinds := all()
+	kinds[Broken] = true
+	s := &script{t: t, d: New(Rules{Kinds: kinds}, nil), now: start}
+	s.d.Watch(server, false, s.now)
 	s.d.Connected(server, s.now)
 	s.run("site", wire.Failed)
 	s.run("site", wire.Succeeded)
 	s.run("docs", wire.Succeeded)
 	s.run("docs", wire.Failed)
 	s.run("docs", wire.Failed)
-	s.wait(settleTime - time.Second)
-	if s.tells(); s.d.settled {
-		t.Error("it has settled")
+	s.wait(time.Hour)
+	if s.tells(); s.d.Learned(server) {
+		t.Error("it has learned what it cannot know yet")
 	}
-	s.wait(time.Second)
-	s.tells("failed: docs failed: a: bad (S:7420)")
+	s.d.CaughtUp(server, s.now)
+	s.tells("broken: docs failed: a: bad (S:7420)", "failed: docs failed: a: bad (S:7420)")
 	s.run("docs", wire.Succeeded)
 	s.tells("recovered: docs succeeded again, after 2 runs without success since 2026-11-26 22:00 UTC (S:7420)", "completed: docs succeeded: there was nothing to move (S:7420)")
 	s.run("site", wire.Failed)
-	s.tells("failed: site failed: a: bad (S:7420)")
+	s.tells("broken: site failed: a: bad (S:7420)", "failed: site failed: a: bad (S:7420)")
+	s.run("site", wire.Succeeded)
+	if a := s.tells("recovered: site succeeded again, after 1 run without success since 2026-11-26 23:00 UTC (S:7420)", "completed: site succeeded: there was nothing to move (S:7420)")[0]; a.Count != 1 {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestSeveralServers tells of each server by itself, also if another one is away and
+// has never been there. A job that the rules name is expected on one of them, unless
+// they name the server, too.
+func TestSeveralServers(t *testing.T) {
+	s := &script{t: t, d: New(Rules{
+		Kinds: all(Completed), Names: []string{"never"}, Stale: 10 * time.Hour, StaleJobs: map[string]time.Duration{"site": 3 * time.Hour, "b/site": time.Hour, "b/docs": 2 * time.Hour},
+	}, nil), now: start}
+	for _, server := range []string{"a", "b", "away"} {
+		s.d.Watch(server, false, s.now)
+	}
+	s.d.Expect(s.now)
+	for _, server := range []string{"a", "b"} {
+		s.d.Connected(server, s.now)
+		s.d.CaughtUp(server, s.now)
+	}
+	on := func(server string) func(*runlog.Run) { return func(r *runlog.Run) { r.Server = server } }
+	s.run("site", wire.Failed, on("a"))
+	s.tells("failed: site failed: a: bad (a)")
+	s.run("site", wire.Succeeded, on("b"))
+	s.tells()
+	s.run("site", wire.Succeeded, on("a"))
+	s.tells("recovered: site succeeded again, after 1 run without success since 2026-11-26 22:00 UTC (a)")
+	s.wait(time.Hour)
+	s.tells("lost: away has been away since 2026-11-26 22:00 UTC", "stale: site has not succeeded since 2026-11-26 22:00 UTC (b)")
+	s.run("site", wire.Succeeded, on("b"))
+	if a := s.tells("recovered: site succeeded, for the first time since 2026-11-26 22:00 UTC (b)")[0]; !a.Since.Equal(start) {
+		t.Errorf("%+v", a)
+	}
+	s.wait(2*time.Hour - time.Second)
+	s.tells("stale: docs has not succeeded since the monitor first waited for it, 2026-11-26 22:00 UTC (b)", "stale: site has not succeeded since 2026-11-26 23:00 UTC (b)")
+	s.wait(time.Second)
+	s.tells("stale: site has not succeeded since 2026-11-26 22:00 UTC (a)")
+	s.wait(8 * time.Hour)
+	s.tells("stale: never has not succeeded since the monitor first waited for it, 2026-11-26 22:00 UTC")
+	s.run("never", wire.Succeeded, on("b"))
+	s.tells("recovered: never succeeded, for the first time since 2026-11-26 22:00 UTC (b)")
 }
 
 // TestHostileNames keeps a text one line, without characters that control a

@@ -14,6 +14,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
+	"mom.internal/wire/duplex"
 )
 
 // Times of the rule.
@@ -35,42 +36,73 @@ type Verdict struct {
 
 // Completion decides when the command ends, and how. The verdict is made once,
 // with mu held: by an event, by a timer, or by whatever else has ended the
-// stream. A nil Completion, of a monitor without -exit-when-done, ends nothing.
+// streams. A nil Completion, of a monitor without -exit-when-done, ends nothing.
+//
+// The runs of all servers are waited for. A server whose runs will not be seen any
+// more, for example because it is away for too long, is closed with the reason. The
+// command then goes on until the runs of the others have ended.
 type Completion struct {
-	named  bool               // -job is given
-	wait   time.Duration      // -wait
-	cursor func() wire.Cursor // after the events that have been shown
-	cancel func()             // ends the stream
+	names  []string      // of -job, as in a Run
+	wait   time.Duration // -wait
+	cancel func()        // ends the streams
 
-	mu      sync.Mutex // guards the fields below
+	mu      sync.Mutex // guards the fields below, and those of the servers
+	servers []*Server
+	seen    map[string]bool // of names: true if a run of the job has ended on a server
+	verdict *Verdict        // nil until it is made; then it never changes
+	busy    bool            // an event is being shown
+
+	quietTimer *time.Timer   // no watched run is unfinished, and no event is being shown; nil if it does not run
+	left       time.Duration // the rest of the quiet time when its timer was last started
+	since      time.Time     // when the timer was last started
+}
+
+// Server is the part of a Completion for one server.
+type Server struct {
+	*Completion
+	name   string             // "" for the only one
+	cursor func() wire.Cursor // after the events that have been shown
+
+	// The mu of the Completion guards the fields below.
 	tracker *jobs.Tracker
-	watch   *jobs.Watch
-	verdict *Verdict // nil until it is made; then it never changes
-	why     error    // why there is no connection; nil while the first attempt goes on
-	busy    bool     // an event is being shown
-	late    bool     // the server has been away for -wait, and an event is being shown
+	watch   *jobs.Watch // of all jobs; gets the changes of those that are watched
+	met     bool        // the server was connected at least once
+	closed  bool        // nothing of this server is waited for any more
+	err     error       // why the end of a watched run was not seen, if it is closed
+	why     error       // why there is no connection; nil while the first attempt goes on
+	late    bool        // the server has been away for -wait, and an event is being shown
 
 	// Timers that are nil do not run; see after.
 	giveUpTimer  *time.Timer // the server is away
 	restartTimer *time.Timer // the server was restarted
-	quietTimer   *time.Timer // no watched run is unfinished, and no event is being shown
-
-	left  time.Duration // the rest of the quiet time when its timer was last started
-	since time.Time     // when the timer was last started
 }
 
 // New returns the Completion for the jobs of f. It gives up on a server that is
-// away for the time of wait. cursor returns the cursor after the events that
-// have been shown; cancel ends the stream of events.
-func New(f *wire.Filter, wait time.Duration, cursor func() wire.Cursor, cancel func()) *Completion {
-	names := slices.Clone(f.Names)
+// away for the time of wait. cancel ends the streams of events.
+func New(f *wire.Filter, wait time.Duration, cancel func()) *Completion {
+	c := &Completion{wait: wait, cancel: cancel, seen: make(map[string]bool)}
+	for _, name := range f.Names {
+		c.names = append(c.names, duplex.Clip(name, jobs.MaxText))
+	}
 	for _, id := range f.Jobs {
-		names = append(names, id.String())
+		c.names = append(c.names, id.String())
 	}
-	return &Completion{
-		named: len(names) > 0, wait: wait, cursor: cursor, cancel: cancel,
-		tracker: jobs.New(jobs.Options{MaxJobs: jobs.MaxWatchedJobs}), watch: jobs.NewWatch(names...),
+	return c
+}
+
+// Add adds a server, before its first event or status. cursor returns the cursor
+// after the events that have been shown. The name, which is in errors, is "" for the
+// only server.
+func (c *Completion) Add(name string, cursor func() wire.Cursor) *Server {
+	if c == nil {
+		return nil
 	}
+	s := &Server{
+		Completion: c, name: name, cursor: cursor,
+		tracker: jobs.New(jobs.Options{MaxJobs: jobs.MaxWatchedJobs}), watch: jobs.NewWatch(),
+	}
+	c.servers = append(c.servers, s)
+	return s
 }
 
 // after starts a timer that calls do with mu held. A timer that is stopped does
@@ -95,50 +127,125 @@ func stopTimer(timer **time.Timer) {
 	}
 }
 
-// decide makes the verdict and ends the stream, unless there is a verdict. err
+// decide makes the verdict and ends the streams, unless there is a verdict. err
 // says why the end of a watched run will not be seen. It is nil if all runs
 // have ended. mu is held.
 func (c *Completion) decide(err error) {
 	if c.verdict != nil {
 		return
 	}
-	c.verdict = &Verdict{Failed: !c.watch.Succeeded(), Err: err}
+	c.verdict = &Verdict{Err: err}
+	for _, s := range c.servers {
+		c.verdict.Failed = c.verdict.Failed || !s.watch.Succeeded()
+	}
 	c.cancel()
 }
 
 // Conclude returns the verdict. If there is none yet, it is made from err, which
-// has ended the stream.
+// has ended the streams.
 func (c *Completion) Conclude(err error) Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.giveUp(err)
+	if c.pausing() {
+		err = c.firstErr()
+	}
+	c.decide(err)
 	return *c.verdict
 }
 
-// giveUp decides without waiting for further events. The verdict has err,
-// unless, without -job, runs have ended and no watched run is unfinished. mu is
-// held.
-func (c *Completion) giveUp(err error) {
-	if c.pausing() {
-		err = nil
+// Ended reports that the stream of the server has ended for good, because of err.
+func (s *Server) Ended(err error) {
+	if s == nil {
+		return
 	}
-	c.decide(err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.giveUp(err)
 }
 
-// pausing reports, without -job, whether runs have ended and no watched run is
-// unfinished. The command then ends unless another job appears. mu is held.
-func (c *Completion) pausing() bool { return !c.named && c.watch.Done() && len(c.watch.Runs()) > 0 }
+// giveUp closes the server without waiting for further events. If, without -job,
+// runs have ended and no watched run is unfinished, the reason does not matter. mu is
+// held.
+func (s *Server) giveUp(err error) {
+	if s.pausing() {
+		s.decide(s.firstErr())
+		return
+	}
+	s.close(err)
+}
+
+// close records that nothing of the server is waited for any more, because of err. mu
+// is held.
+func (s *Server) close(err error) {
+	if s.closed {
+		return
+	}
+	stopTimer(&s.giveUpTimer)
+	stopTimer(&s.restartTimer)
+	if s.closed, s.err = true, err; s.name != "" {
+		s.err = fmt.Errorf("%s: %w", s.name, err)
+	}
+	s.left = quiet
+	s.settle()
+}
+
+// firstErr returns the error of the first server that has one. mu is held.
+func (c *Completion) firstErr() error {
+	for _, s := range c.servers {
+		if s.err != nil {
+			return s.err
+		}
+	}
+	return nil
+}
+
+// idle reports whether no watched run is unfinished, on any server, and all servers
+// were met that are waited for. mu is held.
+func (c *Completion) idle() bool {
+	return !slices.ContainsFunc(c.servers, func(s *Server) bool { return !s.closed && (!s.met || !s.watch.Done()) })
+}
+
+// done reports whether, with -job, a run of each job has ended and, without -job, any
+// run has. mu is held.
+func (c *Completion) done() bool {
+	if len(c.names) > 0 {
+		return !slices.ContainsFunc(c.names, func(name string) bool { return !c.seen[name] })
+	}
+	return slices.ContainsFunc(c.servers, func(s *Server) bool { return len(s.watch.Runs()) > 0 })
+}
+
+// atOnce reports whether nothing else can belong to the watched runs once all of them
+// have ended. Otherwise, another server may have a run of the job, too. mu is held.
+func (c *Completion) atOnce() bool { return len(c.names) > 0 && len(c.servers) == 1 }
+
+// pausing reports whether runs have ended and no watched run is unfinished, so that
+// the command ends unless another run appears. mu is held.
+func (c *Completion) pausing() bool { return !c.atOnce() && c.idle() && c.done() }
+
+// settle decides if there is nothing to wait for any more, or begins the quiet time.
+// mu is held.
+func (c *Completion) settle() {
+	switch {
+	case !slices.ContainsFunc(c.servers, func(s *Server) bool { return !s.closed }), c.atOnce() && c.idle() && c.done():
+		c.decide(c.firstErr())
+	case c.busy || !c.pausing():
+		stopTimer(&c.quietTimer)
+	case c.quietTimer == nil:
+		c.since = time.Now()
+		c.after(&c.quietTimer, c.left, func() { c.decide(c.firstErr()) })
+	}
+}
 
 // Over reports whether there is a verdict, or will be one if no other job
 // appears.
 func (c *Completion) Over() bool {
-	if c == nil {
-		return false
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.verdict != nil || c.pausing()
 }
+
+// Over is the method of the Completion. A nil Server is never over.
+func (s *Server) Over() bool { return s != nil && s.Completion.Over() }
 
 // Showing reports that an event is about to be shown. It stops the quiet time
 // until Shown, because the event of another job may already wait behind this
@@ -158,96 +265,112 @@ func (c *Completion) Showing() bool {
 	return c.verdict == nil
 }
 
-// Shown reports that an event has been shown. It returns false if there is a
-// verdict.
-func (c *Completion) Shown(e *wire.Event) bool {
-	if c == nil {
+// Shown reports that an event of the server has been shown. It returns false if there
+// is a verdict.
+func (s *Server) Shown(e *wire.Event) bool {
+	if s == nil {
 		return true
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.busy = false
-	c.add(c.tracker.Event(e))
-	if c.pausing() {
-		c.since = time.Now()
-		c.after(&c.quietTimer, c.left, func() { c.decide(nil) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy, s.met = false, true
+	s.add(s.tracker.Event(e))
+	for _, other := range s.servers {
+		if other.late {
+			other.after(&other.giveUpTimer, interval, other.tooLong)
+		}
 	}
-	if c.late {
-		c.after(&c.giveUpTimer, interval, c.tooLong)
-	}
-	return c.verdict == nil
+	return s.verdict == nil
 }
 
 // add adds changes, and decides if the watched runs have ended or one is lost. mu
 // is held.
-func (c *Completion) add(changes []jobs.Change) {
-	if !c.watch.Add(changes) {
-		return
+func (s *Server) add(changes []jobs.Change) {
+	affected := false
+	for i := range changes {
+		c := &changes[i]
+		if len(s.names) > 0 && !slices.Contains(s.names, c.Run.Name) && !slices.Contains(s.names, c.Run.JobID.String()) || !s.watch.Add(changes[i:i+1]) {
+			continue
+		}
+		if affected = true; c.Kind == jobs.RunEnded {
+			s.seen[c.Run.Name], s.seen[c.Run.JobID.String()] = true, true
+		}
 	}
-	c.left = quiet
-	if err := c.watch.Err(); err != nil || c.named && c.watch.Done() {
-		c.decide(err)
+	if affected {
+		s.left = quiet
 	}
+	if err := s.watch.Err(); err != nil {
+		s.close(err)
+	}
+	s.settle()
 }
 
-// Status reports a connection status, from which c learns whether the server is
+// Status reports a connection status, from which s learns whether the server is
 // there.
-func (c *Completion) Status(s momclient.ConnectionStatus) {
-	if c == nil {
+func (s *Server) Status(status momclient.ConnectionStatus) {
+	if s == nil {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch s.Kind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch status.Kind {
 	case momclient.Connecting, momclient.Draining, momclient.Lost, momclient.Refused:
-		c.away(s.Err)
+		s.away(status.Err)
 	case momclient.Connected, momclient.Resumed:
-		stopTimer(&c.giveUpTimer)
-		c.why, c.late = nil, false
-		if s.NewEpoch {
-			c.restarted(s)
+		stopTimer(&s.giveUpTimer)
+		s.why, s.late = nil, false
+		if !s.met {
+			s.met, s.left = true, quiet // so that its unfinished runs can appear
+			stopTimer(&s.quietTimer)
+			s.settle()
+		}
+		if status.NewEpoch {
+			s.restarted(status)
 		}
 	}
 }
 
 // away records that the server is not there, and why, unless why is nil. mu is
 // held.
-func (c *Completion) away(why error) {
+func (s *Server) away(why error) {
 	if why != nil {
-		c.why = why
+		s.why = why
 	}
-	if c.giveUpTimer == nil && !c.late {
-		c.after(&c.giveUpTimer, c.wait, c.tooLong)
+	if s.giveUpTimer == nil && !s.late && !s.closed {
+		s.after(&s.giveUpTimer, s.wait, s.tooLong)
 	}
 }
 
 // tooLong decides that the server has been away for too long. It waits until all
 // events that came before have been shown, because the ends of the watched runs
 // may be among them. mu is held.
-func (c *Completion) tooLong() {
-	if c.late = c.busy; !c.busy {
-		c.giveUp(&awayError{wait: c.wait, why: c.why})
+func (s *Server) tooLong() {
+	if s.late = s.busy; !s.busy {
+		s.giveUp(&awayError{wait: s.wait, why: s.why})
 	}
 }
 
 // restarted adds that the server was restarted, so that the unfinished runs of
 // earlier epochs are lost. It waits until all events from before the restart have
 // been shown, because the end of a run may be among them. mu is held.
-func (c *Completion) restarted(s momclient.ConnectionStatus) {
-	stopTimer(&c.restartTimer)
-	if c.cursor().Epoch != s.Epoch {
-		c.after(&c.restartTimer, interval, func() { c.restarted(s) })
+func (s *Server) restarted(status momclient.ConnectionStatus) {
+	stopTimer(&s.restartTimer)
+	if s.cursor().Epoch != status.Epoch {
+		s.after(&s.restartTimer, interval, func() { s.restarted(status) })
 		return
 	}
-	c.add(c.tracker.Connected(s.Time, s.Epoch, 0))
+	s.add(s.tracker.Connected(status.Time, status.Epoch, 0))
 }
 
+// Stop stops all timers.
 func (c *Completion) Stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	stopTimer(&c.giveUpTimer)
-	stopTimer(&c.restartTimer)
 	stopTimer(&c.quietTimer)
+	for _, s := range c.servers {
+		stopTimer(&s.giveUpTimer)
+		stopTimer(&s.restartTimer)
+	}
 }
 
 // awayError reports that the server was away for as long as -wait allows.

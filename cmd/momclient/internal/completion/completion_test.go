@@ -22,6 +22,11 @@ func event(state wire.State, job string) *wire.Event {
 	}
 }
 
+// newServer returns the only server of a Completion without -job.
+func newServer(wait time.Duration, cursor func() wire.Cursor, cancel func()) *Server {
+	return New(new(wire.Filter), wait, cancel).Add("", cursor)
+}
+
 // TestAwayCause says why the server is away, and forgets earlier reasons when
 // it comes back.
 func TestAwayCause(t *testing.T) {
@@ -35,7 +40,7 @@ func TestAwayCause(t *testing.T) {
 		{[]momclient.ConnectionStatus{{Kind: momclient.Connected}, {Kind: momclient.Connecting}}, "no connection within 1h0m0s (-wait): the server has not answered yet"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			c := New(new(wire.Filter), time.Hour, nil, func() {})
+			c := newServer(time.Hour, nil, func() {})
 			for _, s := range tc.statuses {
 				c.Status(s)
 			}
@@ -52,7 +57,7 @@ func TestAwayCause(t *testing.T) {
 // although its event comes before the status with the restart.
 func TestNewRunBeforeStatus(t *testing.T) {
 	e := event(wire.JobInitialized, "site")
-	c := New(new(wire.Filter), 0, func() wire.Cursor { return e.Cursor() }, func() {})
+	c := newServer(0, func() wire.Cursor { return e.Cursor() }, func() {})
 	c.Shown(e)
 	if c.restarted(momclient.ConnectionStatus{Epoch: e.Epoch}); c.verdict != nil {
 		t.Errorf("a run of the new server is lost: %v", c.verdict)
@@ -68,7 +73,7 @@ func TestNewRunBeforeStatus(t *testing.T) {
 func TestVerdictStands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cancelled := 0
-		c := New(new(wire.Filter), time.Hour, nil, func() { cancelled++ })
+		c := newServer(time.Hour, nil, func() { cancelled++ })
 		seq := uint64(0)
 		see := func(state wire.State, run string) bool {
 			e := event(state, run)
@@ -99,7 +104,7 @@ func TestVerdictStands(t *testing.T) {
 // call its function, not even if another timer has been started in its place.
 func TestTimerStoppedLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(new(wire.Filter), time.Hour, nil, func() {})
+		c := newServer(time.Hour, nil, func() {})
 		c.mu.Lock()
 		c.away(nil)
 		time.Sleep(c.wait) // its function waits for mu

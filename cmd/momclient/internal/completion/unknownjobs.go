@@ -11,63 +11,118 @@ import (
 	"mom.internal/wire/duplex"
 )
 
-// UnknownJobCheck asks the server, at each connection, which jobs there are. If
-// jobs of -job are not among them, it reports that once: the user may have
-// misspelled a name, and nothing else would show that. A nil UnknownJobCheck
-// does nothing.
+// UnknownJobCheck asks each server, at each connection, which jobs there are. If
+// jobs of -job are not among them, on any server, it reports that once: the user may
+// have misspelled a name, and nothing else would show that. A server that is away is
+// not waited for. A nil UnknownJobCheck does nothing.
 type UnknownJobCheck struct {
 	filter *wire.Filter
-	jobs   func(context.Context) ([]wire.Event, error)
 	say    func(string)
 	ctx    context.Context // ends with Stop
 	cancel context.CancelFunc
 	asking sync.WaitGroup
 
-	mu   sync.Mutex // guards the fields below
-	busy bool
-	said bool
+	mu      sync.Mutex // guards the fields below, and those of the servers
+	servers []*ServerCheck
+	said    bool
 }
 
-// NewUnknownJobCheck returns nil if f names no job. jobs asks the server, and
-// say prints the report.
-func NewUnknownJobCheck(ctx context.Context, f *wire.Filter, jobs func(context.Context) ([]wire.Event, error), say func(string)) *UnknownJobCheck {
+// ServerCheck is the part of an UnknownJobCheck for one server.
+type ServerCheck struct {
+	*UnknownJobCheck
+	jobs func(context.Context) ([]wire.Event, error)
+
+	// The mu of the UnknownJobCheck guards the fields below.
+	busy     bool         // a question is open
+	answered bool         // at least once
+	away     bool         // the server is away
+	events   []wire.Event // its last answer
+}
+
+// NewUnknownJobCheck returns nil if f names no job. say prints the report.
+func NewUnknownJobCheck(ctx context.Context, f *wire.Filter, say func(string)) *UnknownJobCheck {
 	if len(f.Jobs)+len(f.Names) == 0 {
 		return nil
 	}
-	u := &UnknownJobCheck{filter: f, jobs: jobs, say: say}
+	u := &UnknownJobCheck{filter: f, say: say}
 	u.ctx, u.cancel = context.WithCancel(ctx)
 	return u
 }
 
+// Add adds a server, before the first call of Start. jobs asks it.
+func (u *UnknownJobCheck) Add(jobs func(context.Context) ([]wire.Event, error)) *ServerCheck {
+	if u == nil {
+		return nil
+	}
+	s := &ServerCheck{UnknownJobCheck: u, jobs: jobs}
+	u.servers = append(u.servers, s)
+	return s
+}
+
 // Start asks in a goroutine, one question at a time. If there is no answer, the
 // next connection asks again.
-func (u *UnknownJobCheck) Start() {
-	if u == nil {
+func (s *ServerCheck) Start() {
+	if s == nil {
 		return
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if !u.busy && !u.said && u.ctx.Err() == nil {
-		u.busy = true
-		u.asking.Go(u.check)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = false
+	if !s.busy && !s.said && s.ctx.Err() == nil {
+		s.busy = true
+		s.asking.Go(s.check)
 	}
 }
 
-func (u *UnknownJobCheck) check() {
-	events, err := u.jobs(u.ctx)
-	text := ""
-	if err == nil && u.ctx.Err() == nil {
-		text = unknownJobs(u.filter, events)
+func (s *ServerCheck) check() {
+	events, err := s.jobs(s.ctx)
+	s.mu.Lock()
+	s.busy = false
+	if err == nil {
+		s.answered, s.events = true, events
 	}
-	u.mu.Lock()
-	u.busy, u.said = false, text != ""
-	u.mu.Unlock()
+	text := s.report()
+	s.mu.Unlock()
 	if text != "" {
-		u.say(text)
+		s.say(text)
 	}
 }
 
-// Stop cancels an open question and waits for its goroutine. No question
+// Away reports that the server is away, so that the report does not wait for its
+// answer.
+func (s *ServerCheck) Away() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	s.away = true
+	text := s.report()
+	s.mu.Unlock()
+	if text != "" {
+		s.say(text)
+	}
+}
+
+// report returns the report, once, if each server has answered or is away, and at
+// least one has answered. mu is held.
+func (u *UnknownJobCheck) report() (text string) {
+	var events []wire.Event
+	answered := false
+	for _, s := range u.servers {
+		if s.busy || !s.answered && !s.away {
+			return ""
+		}
+		answered = answered || s.answered
+		events = append(events, s.events...)
+	}
+	if answered && !u.said && u.ctx.Err() == nil {
+		text = unknownJobs(u.filter, events)
+		u.said = text != ""
+	}
+	return text
+}
+
+// Stop cancels all open questions and waits for their goroutines. No question
 // follows.
 func (u *UnknownJobCheck) Stop() {
 	if u == nil {

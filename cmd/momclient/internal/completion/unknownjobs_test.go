@@ -47,17 +47,45 @@ func TestUnknownJobs(t *testing.T) {
 // other.
 func TestUnknownJobCheckStops(t *testing.T) {
 	asked := 0
-	u := NewUnknownJobCheck(t.Context(), &wire.Filter{Names: []string{"a"}}, func(ctx context.Context) ([]wire.Event, error) {
+	u := NewUnknownJobCheck(t.Context(), &wire.Filter{Names: []string{"a"}}, func(text string) { t.Error(text) })
+	s := u.Add(func(ctx context.Context) ([]wire.Event, error) {
 		asked++
 		<-ctx.Done()
 		return nil, nil
-	}, func(text string) { t.Error(text) })
-	u.Start()
-	u.Start() // the first is open
+	})
+	s.Start()
+	s.Start() // the first is open
 	u.Stop()
-	u.Start()
+	s.Start()
 	u.asking.Wait()
 	if asked != 1 {
 		t.Errorf("asked %d times", asked)
+	}
+}
+
+// TestUnknownJobsOfServers reports a job that no server has, once each server has
+// answered or is away, and no job that one of them has.
+func TestUnknownJobsOfServers(t *testing.T) {
+	for job, want := range map[string]string{"a": "", "b": "", "c": `no job is named "c" so far; the jobs are "a", "b"`} {
+		said := ""
+		u := NewUnknownJobCheck(t.Context(), &wire.Filter{Names: []string{job}}, func(text string) { said += text })
+		has := func(job string) *ServerCheck {
+			return u.Add(func(context.Context) ([]wire.Event, error) {
+				return []wire.Event{*event(wire.JobInitialized, job)}, nil
+			})
+		}
+		first, second, third := has("a"), has("b"), has("nothing, because it is away")
+		for _, s := range []*ServerCheck{first, second} {
+			s.Start()
+			u.asking.Wait()
+		}
+		if said != "" {
+			t.Errorf("%s: before the third has answered: %s", job, said)
+		}
+		third.Away()
+		third.Away()
+		if said != want {
+			t.Errorf("%s: %q, want %q", job, said, want)
+		}
 	}
 }

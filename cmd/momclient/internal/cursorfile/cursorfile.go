@@ -1,5 +1,16 @@
 // Package cursorfile keeps the position of the monitor in a file, so that the
 // next start of momclient -cursor goes on from there. Only momclient uses it.
+//
+// # The file
+//
+// The file of a monitor of one server is one line, EPOCH/SEQ. If there are several
+// servers, the file has a line for each of them, EPOCH/SEQ NAME, with dashes in place
+// of a cursor that is not known yet. Lines of other servers stay, so that a server
+// that is left out for a while goes on at its cursor. If the line has no name, the
+// file was written when there was one server, and nobody can tell which one. So each
+// server that has no line of its own begins at that cursor. For all but the right one,
+// the cursor is of another epoch, so they begin at their oldest event, and no event is
+// lost.
 package cursorfile
 
 import (
@@ -10,6 +21,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,36 +31,47 @@ import (
 	"mom.internal/wire"
 )
 
-// File keeps a cursor: one line, EPOCH/SEQ, always of the same length. The
-// monitor saves the cursor of each event after the event went to stdout, never
-// before, and each save is one write over the line before. A process that is
-// killed leaves the old line or the new one, so at most the one event whose line
-// was not yet written is repeated. Only one monitor may use the file at a time;
-// where the system has locks, a file beside it is locked, whose name ends in
-// .lock. A File without a path keeps nothing.
+// File keeps the cursors of servers. A line always has the same length. The monitor
+// saves the cursor of each event after the event went to stdout, never before, and
+// each save is one write over the line before. A process that is killed leaves the
+// old line or the new one, so at most the one event whose line was not yet written is
+// repeated. Only one monitor may use the file at a time; where the system has locks,
+// a file beside it is locked, whose name ends in .lock. A File without a path keeps
+// nothing.
 type File struct {
-	path   string      // as the user has named it
-	place  paths.Place // symbolic links resolved, so that none is replaced
-	lock   func()      // releases the lock
-	cursor wire.Cursor // as read by Open; zero if there was no file
-	whole  bool        // the file has a line as Save writes it
-	was    fs.FileInfo // of the file as Open found it; nil if there was none
+	path    string      // as the user has named it
+	place   paths.Place // symbolic links resolved, so that none is replaced
+	lock    func()      // releases the lock
+	servers []string
+	was     fs.FileInfo // of the file as Open found it; nil if there was none
+	whole   bool        // the file has the lines as Save writes them
 
 	mu    sync.Mutex // guards the fields below
 	file  *os.File   // nil before the first save, unless the file was whole
-	saved wire.Cursor
-	dirty bool // not yet on the disk
+	lines []line     // those of servers, in their order, and behind them those of other servers
+	dirty bool       // not yet on the disk
 	err   error
 }
 
-// maxSize bounds the bytes that are read. No cursor is longer.
-const maxSize = 256
+// line is a line of the file.
+type line struct {
+	server string
+	cursor wire.Cursor // zero if it is not known yet
+}
 
-// Open reads the cursor, if there is a file, and checks that the file can be
-// written. It leaves the file as it is. It follows no link that another user may
-// have planted. Errors name the file and what to do.
-func Open(path string) (*File, error) {
-	f := &File{path: path, lock: func() {}}
+// The bounds of a file.
+const (
+	maxSize  = 128 << 10 // bytes that are read
+	maxLines = 300       // as many as fit, with the longest addresses
+)
+
+// Open reads the cursors of the servers, if there is a file, and checks that the file
+// can be written. It leaves the file as it is. It follows no link that another user
+// may have planted. alias returns the present name of a server that the file may have
+// under another name. Errors name the file and what to do.
+func Open(path string, servers []string, alias func(string) string) (*File, error) {
+	f := &File{path: path, lock: func() {}, servers: servers}
+	f.take(nil, alias)
 	if path == "" {
 		return f, nil
 	}
@@ -56,14 +79,13 @@ func Open(path string) (*File, error) {
 	if f.place, err = paths.Resolve(path); err != nil {
 		return nil, err
 	}
-	if err = f.load(); err == nil { // before a lock is made beside a device, say
+	if err = f.load(alias); err == nil { // before a lock is made beside a device, say
 		err = f.takeLock()
 	}
 	if err == nil {
-		err = f.load() // again, because another monitor may just have ended
+		err = f.load(alias) // again, because another monitor may just have ended
 	}
 	if err == nil {
-		f.saved = f.cursor
 		err = f.probe()
 	}
 	if err != nil {
@@ -84,8 +106,8 @@ func (f *File) Close() {
 	f.lock = func() {}
 }
 
-func (f *File) load() error {
-	f.cursor, f.whole, f.was = wire.Cursor{}, false, nil
+func (f *File) load(alias func(string) string) error {
+	f.whole, f.was = false, nil
 	file, err := f.place.Open(os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -104,18 +126,70 @@ func (f *File) load() error {
 	if len(bytes.TrimRight(text, "\r\n")) == 0 {
 		return fmt.Errorf("%s is empty; remove it to begin again", f.path)
 	}
-	f.cursor, err = wire.ParseCursor(strings.TrimRight(string(text), "\r\n"))
-	if _, seq, _ := strings.Cut(strings.TrimRight(string(text), "\r\n"), "/"); err == nil && strings.HasPrefix(seq, "00") && len(seq) < seqDigits {
-		err = fmt.Errorf("it is cut off within its %d digits", seqDigits) // and would be taken for an earlier position
-	}
-	if len(text) > maxSize {
-		err = fmt.Errorf("it has over %d bytes, but a cursor is one line", maxSize)
-	}
+	lines, err := parse(string(text))
 	if err != nil {
 		return fmt.Errorf("%s is damaged (%s); it was left as it is; correct it, or remove it to begin again", f.path, strings.TrimPrefix(err.Error(), "wire: "))
 	}
-	f.whole = bytes.Equal(text, line(f.cursor))
+	f.take(lines, alias)
+	f.whole = bytes.Equal(text, f.encode())
 	return nil
+}
+
+// parse reads the lines of a file.
+func parse(text string) (lines []line, err error) {
+	if len(text) > maxSize {
+		return nil, fmt.Errorf("it has over %d bytes, but cursors are short lines", maxSize)
+	}
+	ended := strings.HasSuffix(text, "\n")
+	for part := range strings.SplitSeq(strings.TrimRight(text, "\r\n"), "\n") {
+		cursor, server, named := strings.Cut(strings.TrimSuffix(part, "\r"), " ")
+		var l line
+		if !named || cursor != unknown {
+			l.cursor, err = wire.ParseCursor(cursor)
+		}
+		l.server = server
+		if _, seq, _ := strings.Cut(cursor, "/"); err == nil && strings.HasPrefix(seq, "00") && len(seq) < seqDigits {
+			err = fmt.Errorf("it is cut off within its %d digits", seqDigits) // and would be taken for an earlier position
+		}
+		if lines = append(lines, l); err != nil && len(lines) > 1 {
+			err = fmt.Errorf("line %d: %s", len(lines), strings.TrimPrefix(err.Error(), "wire: "))
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(lines) > maxLines {
+			return nil, fmt.Errorf("it has over %d lines", maxLines)
+		}
+	}
+	switch last := lines[len(lines)-1]; {
+	case len(lines) > 1 && slices.ContainsFunc(lines, func(l line) bool { return l.server == "" }):
+		return nil, errors.New("it has several lines, and one of them names no server")
+	case last.server != "" && !ended:
+		return nil, errors.New("its last line is cut off")
+	}
+	return lines, nil
+}
+
+// take makes the lines from those of a file.
+func (f *File) take(read []line, alias func(string) string) {
+	used := make([]bool, len(read))
+	f.lines = nil
+	for _, server := range f.servers {
+		l := line{server: server}
+		at := slices.IndexFunc(read, func(l line) bool { return l.server == server })
+		if at < 0 {
+			at = slices.IndexFunc(read, func(l line) bool { return l.server == "" || alias(l.server) == server })
+		}
+		if at >= 0 {
+			l.cursor, used[at] = read[at].cursor, true
+		}
+		f.lines = append(f.lines, l)
+	}
+	for i, l := range read {
+		if !used[i] && len(f.lines) < maxLines {
+			f.lines = append(f.lines, l)
+		}
+	}
 }
 
 // takeLock locks the file until Close. Another user must not be able to hold the
@@ -182,7 +256,7 @@ func (f *File) temp() string { return f.place.Path + ".tmp" }
 // probe opens the file to be written, if it has a line that Save wrote.
 // Otherwise it creates the temporary file and removes it again.
 func (f *File) probe() error {
-	if !f.cursor.IsZero() {
+	if f.was != nil {
 		file, err := f.place.Open(os.O_WRONLY)
 		if err != nil {
 			return f.unwritable(err)
@@ -215,31 +289,59 @@ func (f *File) createTemp() (*os.File, error) {
 // seqDigits is the number of digits of the Seq in a line.
 const seqDigits = 20
 
-func line(c wire.Cursor) []byte { return fmt.Appendf(nil, "%v/%0*d\n", c.Epoch, seqDigits, c.Seq) }
+// unknown stands for a cursor in a line of a server that has none yet.
+var unknown = strings.Repeat("-", 36+len("/")+seqDigits)
 
-// Save writes c to the file. A cursor before the last one, in the same epoch,
-// is not written.
-func (f *File) Save(c wire.Cursor) error {
+// encode returns the line as it is in the file. Only a line beside others has the
+// name of its server.
+func (l *line) encode(named bool) []byte {
+	text := []byte(unknown)
+	if !l.cursor.IsZero() {
+		text = fmt.Appendf(nil, "%v/%0*d", l.cursor.Epoch, seqDigits, l.cursor.Seq)
+	}
+	if named {
+		text = append(append(text, ' '), l.server...)
+	}
+	return append(text, '\n')
+}
+
+// encode returns all lines.
+func (f *File) encode() (text []byte) {
+	for i := range f.lines {
+		text = append(text, f.lines[i].encode(len(f.lines) > 1)...)
+	}
+	return text
+}
+
+// Save writes the cursor of a server to the file. n is the place of the server among
+// the servers. A cursor before the last one, in the same epoch, is not written.
+func (f *File) Save(n int, c wire.Cursor) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.path == "" || f.err != nil || c.IsZero() || c == f.saved || c.Epoch == f.saved.Epoch && c.Seq < f.saved.Seq {
+	was := f.lines[n].cursor
+	if f.path == "" || f.err != nil || c.IsZero() || c == was || c.Epoch == was.Epoch && c.Seq < was.Seq {
 		return f.err
 	}
-	if err := f.write(c); err != nil {
+	f.lines[n].cursor = c
+	if err := f.write(n); err != nil {
 		f.err = fmt.Errorf("the cursor file %s cannot be written: %w", f.path, err)
 		return f.err
 	}
-	f.saved, f.dirty = c, true
+	f.dirty = true
 	return nil
 }
 
-// write writes the line. mu is held.
-func (f *File) write(c wire.Cursor) error {
+// write writes line n, or all lines if the file does not have them yet. mu is held.
+func (f *File) write(n int) error {
 	if f.file != nil {
-		_, err := f.file.WriteAt(line(c), 0)
+		at := 0 // where the line is; only one beside others has a line before it
+		for _, before := range f.lines[:n] {
+			at += len(unknown) + len(" ") + len(before.server) + len("\n")
+		}
+		_, err := f.file.WriteAt(f.lines[n].encode(len(f.lines) > 1), int64(at))
 		return err
 	}
-	written, err := f.writeTemp(line(c))
+	written, err := f.writeTemp(f.encode())
 	if err == nil {
 		err = f.replace()
 	}
@@ -280,18 +382,22 @@ func (f *File) writeTemp(data []byte) (fs.FileInfo, error) {
 	return info, errors.Join(err, serr, file.Close())
 }
 
-// Freeze leaves the file as it is from here on, because err has kept the next
-// event from being shown.
+// Freeze leaves the file as it is from here on, because err has kept an event from
+// being shown.
 func (f *File) Freeze(err error) {
 	f.mu.Lock()
 	f.err = err
 	f.mu.Unlock()
 }
 
-// Cursor returns the cursor that Open read, or zero if there was no file.
-func (f *File) Cursor() wire.Cursor { return f.cursor }
+// Cursor returns the last cursor of server n, or zero if it is not known.
+func (f *File) Cursor(n int) wire.Cursor {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lines[n].cursor
+}
 
-// sync brings the line to the disk. A power failure then leads to repeated
+// sync brings the lines to the disk. A power failure then leads to repeated
 // events, of the last second, but never to a lost one.
 func (f *File) sync() {
 	f.mu.Lock()
@@ -303,9 +409,9 @@ func (f *File) sync() {
 	}
 }
 
-// Follow saves the cursor that where returns once a second, because the client
-// may advance without an event to print. stop saves it a last time.
-func (f *File) Follow(where func() wire.Cursor) (stop func() error) {
+// Follow saves the cursors that where returns for the servers once a second, because
+// clients may advance without an event to print. stop saves them a last time.
+func (f *File) Follow(where func(n int) wire.Cursor) (stop func() error) {
 	if f.path == "" {
 		return func() error { return nil }
 	}
@@ -317,7 +423,7 @@ func (f *File) Follow(where func() wire.Cursor) (stop func() error) {
 		for {
 			select {
 			case <-tick.C:
-				f.Save(where())
+				f.saveAll(where)
 				f.sync()
 			case <-done:
 				return
@@ -327,8 +433,16 @@ func (f *File) Follow(where func() wire.Cursor) (stop func() error) {
 	return func() error {
 		close(done)
 		wg.Wait()
-		err := f.Save(where())
+		err := f.saveAll(where)
 		f.sync()
 		return err
 	}
+}
+
+func (f *File) saveAll(where func(n int) wire.Cursor) error {
+	var err error
+	for n := range f.servers {
+		err = f.Save(n, where(n))
+	}
+	return err
 }

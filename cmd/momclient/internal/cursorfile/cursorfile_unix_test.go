@@ -25,18 +25,18 @@ func TestCursorLocked(t *testing.T) {
 	for seq := range uint64(2) {
 		f := open(t, path)
 		for range 2 {
-			_, err := Open(path)
+			_, err := openOne(path)
 			if want := fmt.Sprintf("%s: another monitor keeps its position there (%s, process %d, since ", path, filepath.Base(os.Args[0]), os.Getpid()); err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), "); give each monitor a file of its own") {
 				t.Errorf("%v", err)
 			}
-			if err := f.Save(cursor(seq + 1)); err != nil {
+			if err := f.Save(0, cursor(seq+1)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if info, err := os.Stat(path + ".lock"); err != nil || info.Mode() != 0o600 {
 			t.Errorf("the lock: %v, %v", info.Mode(), err)
 		}
-		if read(t, path) != string(line(cursor(seq+1))) {
+		if read(t, path) != string(lineOf(cursor(seq+1))) {
 			t.Errorf("it was touched: %q", read(t, path))
 		}
 		f.Close()
@@ -48,7 +48,7 @@ func TestCursorLocked(t *testing.T) {
 // stops no monitor.
 func TestCursorStrangersLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cursor")
-	write(t, path, string(line(cursor(1))))
+	write(t, path, string(lineOf(cursor(1))))
 	stranger, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestCursorStrangersLock(t *testing.T) {
 	if err := flock.Try(stranger); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(t, path).Save(cursor(2)); err != nil {
+	if err := open(t, path).Save(0, cursor(2)); err != nil {
 		t.Error(err)
 	}
 }
@@ -70,15 +70,15 @@ func TestCursorOnly(t *testing.T) {
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "cursor")
-	write(t, path, string(line(cursor(1))))
+	write(t, path, string(lineOf(cursor(1))))
 	for dirMode, mode := range map[fs.FileMode]fs.FileMode{0o500: 0o600, 0o100: 0o644} {
 		os.Chmod(path, mode)
 		os.Chmod(dir, dirMode)
 		f := open(t, path)
-		if err := f.Save(cursor(2)); err != nil {
+		if err := f.Save(0, cursor(2)); err != nil {
 			t.Error(err)
 		}
-		second, err := Open(path)
+		second, err := openOne(path)
 		if (err == nil) != (mode == 0o644) || err != nil && !strings.Contains(err.Error(), "another monitor keeps its position there; give") {
 			t.Errorf("%v: %v", mode, err)
 		}
@@ -114,17 +114,17 @@ func TestCursorPlanted(t *testing.T) {
 		dir, victim := filepath.Join(top, "tmp"), filepath.Join(top, "victim")
 		os.Mkdir(dir, 0o700)
 		os.Chmod(dir, 0o777|fs.ModeSticky)
-		path, precious := filepath.Join(dir, "cursor"), string(line(cursor(1))) // as a cursor, which could be overwritten
+		path, precious := filepath.Join(dir, "cursor"), string(lineOf(cursor(1))) // as a cursor, which could be overwritten
 		write(t, victim, precious)
 		if err := tc.plant(victim, path+tc.at); err != nil {
 			t.Fatal(err)
 		}
-		f, err := Open(path)
+		f, err := openOne(path)
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), path+tc.want) {
 			t.Errorf("%s at %q: %v", tc.name, tc.at, err)
 		}
 		if err == nil {
-			if err := f.Save(cursor(2)); err != nil || read(t, path) != string(line(cursor(2))) {
+			if err := f.Save(0, cursor(2)); err != nil || read(t, path) != string(lineOf(cursor(2))) {
 				t.Errorf("%s at %q: %v", tc.name, tc.at, err)
 			}
 			f.Close()
@@ -147,7 +147,7 @@ func TestCursorPlantedLater(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := f.Save(cursor(2)); err == nil || !strings.Contains(err.Error(), path) {
+	if err := f.Save(0, cursor(2)); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("%v", err)
 	}
 	if read(t, victim) != "precious" {
@@ -164,14 +164,14 @@ func TestCursorOfStranger(t *testing.T) {
 	dir := t.TempDir()
 	os.Chmod(dir, 0o777|fs.ModeSticky)
 	path := filepath.Join(dir, "cursor")
-	write(t, path, string(line(cursor(1))))
+	write(t, path, string(lineOf(cursor(1))))
 	if err := os.Chown(path, 1234, 1234); err != nil {
 		t.Skip(err)
 	}
-	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), path+" belongs to another user") {
+	if _, err := openOne(path); err == nil || !strings.Contains(err.Error(), path+" belongs to another user") {
 		t.Errorf("%v", err)
 	}
-	if read(t, path) != string(line(cursor(1))) || names(t, dir) != "cursor" {
+	if read(t, path) != string(lineOf(cursor(1))) || names(t, dir) != "cursor" {
 		t.Errorf("it was touched: %q, %s", read(t, path), names(t, dir))
 	}
 }

@@ -154,6 +154,7 @@ func (w *worker) run(ctx context.Context) {
 		}
 		if err == nil || w.givesUp(a, err) {
 			w.taken(a, err)
+			w.wait(w.Pace) // if the monitor ends, the rest is delivered at once
 			continue
 		}
 		if !w.wait(w.failed(err)) {

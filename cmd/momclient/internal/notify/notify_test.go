@@ -75,7 +75,7 @@ func newBench(t *testing.T, answers ...func(ctx context.Context, n int, a *alert
 		sinks = append(sinks, &sink.Sink{Key: fmt.Sprint(i), Label: fmt.Sprintf("R%d", i), Takes: func(*alert.Alert) bool { return true }, Deliver: r.deliver})
 	}
 	var err error
-	if b.box, err = outbox.Open("", Receivers(sinks)); err != nil {
+	if b.box, err = outbox.Open("", nil, Receivers(sinks)); err != nil {
 		t.Fatal(err)
 	}
 	b.n = New(b.box, sinks, func(text string) {

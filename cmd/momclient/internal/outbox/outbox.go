@@ -8,8 +8,8 @@
 // The file is a journal. Each line is a [Record] as JSON, written by one write, so
 // that a process that is killed leaves a whole record or none. So a message is
 // never in the file without the state after which it is not made again. A line that
-// is cut off, for example by a power failure, is skipped. If the journal has become
-// long, it is replaced by a shorter one with the same content, which is written to
+// is cut off, for example by a power failure, is skipped and counted. If the journal has
+// become long, it is replaced by a shorter one with the same content, which is written to
 // a temporary file, synced and renamed. The lock of the cursor file guards this
 // file too.
 //
@@ -24,6 +24,7 @@
 package outbox
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
@@ -52,9 +53,8 @@ const MaxWaiting = 1000
 // slack is how many bytes the journal may have beyond twice its content.
 const slack = 1 << 20
 
-// maxLine bounds the bytes of the journal that are read. A record has what one
-// event has changed, which can be thousands of runs if the server was started
-// again.
+// maxLine bounds the bytes of a line. A record has what one event has changed, which
+// can be thousands of runs if the server was started again.
 const maxLine = 256 << 20
 
 // Receiver is a receiver of messages.
@@ -123,10 +123,11 @@ type queue struct {
 type Box struct {
 	path  string
 	place paths.Place // zero for a Box that is only in memory
+	alias func(string) string
 
 	mu       sync.Mutex // guards the fields below; held while a record is written, so that the lines are in order
 	at       map[string]wire.Cursor
-	settled  bool
+	settled  map[string]bool // by server
 	subjects map[subjectKey]alert.Subject
 	runs     map[uuid.UUID]Run
 	queues   map[string]*queue
@@ -136,6 +137,7 @@ type Box struct {
 	content  int64 // its size when it was last written anew
 	err      error // why the file lacks a record
 	dropped  int   // messages for receivers that are no longer there
+	skipped  int   // lines that could not be read
 }
 
 type subjectKey struct {
@@ -145,10 +147,11 @@ type subjectKey struct {
 }
 
 // Open reads the file at the path, if it exists, and writes it anew. Messages for
-// other receivers are dropped. An empty path stands for no file.
-func Open(path string, receivers []Receiver) (*Box, error) {
+// other receivers are dropped. An empty path stands for no file. alias returns the
+// present name of a server that the file may have under another name.
+func Open(path string, alias func(string) string, receivers []Receiver) (*Box, error) {
 	b := &Box{
-		path: path, at: make(map[string]wire.Cursor), subjects: make(map[subjectKey]alert.Subject), runs: make(map[uuid.UUID]Run), queues: make(map[string]*queue),
+		path: path, alias: alias, at: make(map[string]wire.Cursor), settled: make(map[string]bool), subjects: make(map[subjectKey]alert.Subject), runs: make(map[uuid.UUID]Run), queues: make(map[string]*queue),
 	}
 	for _, r := range receivers {
 		b.queues[r.Key] = &queue{Receiver: r, bell: make(chan struct{}, 1)}
@@ -179,14 +182,27 @@ func (b *Box) load() error {
 		return err
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxLine))
-	if err != nil {
-		return err
-	}
-	for line := range bytes.Lines(text) {
+	lines := bufio.NewReaderSize(file, 64<<10)
+	for {
+		line, err := readLine(lines, maxLine)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("%s: %w; it was left as it is; move it away to begin without it", b.path, err)
+		}
 		var r Record
 		if bytes.HasSuffix(line, []byte("\n")) && json.Unmarshal(line, &r) == nil {
+			b.rename(&r)
 			b.apply(&r)
+		} else if len(line) > 0 {
+			b.skipped++
+		}
+		if err != nil {
+			break
+		}
+	}
+	if b.settled[""] { // an earlier version did not distinguish servers
+		delete(b.settled, "")
+		for server := range b.at {
+			b.settled[server] = true
 		}
 	}
 	for _, q := range b.queues {
@@ -195,12 +211,43 @@ func (b *Box) load() error {
 	return nil
 }
 
+// readLine returns the next line, with its end. The last line may have no end.
+func readLine(from *bufio.Reader, most int) (line []byte, err error) {
+	for {
+		part, err := from.ReadSlice('\n')
+		if line = append(line, part...); len(line) > most {
+			return nil, fmt.Errorf("a line has over %d bytes, so no monitor has written it", most)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
+	}
+}
+
+// rename gives the servers in a record their present names. A message that waits keeps
+// the name under which it was made, as its ID does.
+func (b *Box) rename(r *Record) {
+	if r.Server != "" {
+		r.Server = b.alias(r.Server)
+	}
+	for i := range r.Subjects {
+		if s := &r.Subjects[i]; s.Server != "" {
+			s.Server = b.alias(s.Server)
+		}
+	}
+	for i := range r.Runs {
+		r.Runs[i].Server = b.alias(r.Runs[i].Server)
+	}
+}
+
 // apply adds a record to the fields of the Box. mu is held, or nobody else has b.
 func (b *Box) apply(r *Record) {
 	if !r.At.IsZero() {
 		b.at[r.Server] = r.At
 	}
-	b.settled = b.settled || r.Settled
+	if r.Settled {
+		b.settled[r.Server] = true
+	}
 	for _, s := range r.Subjects {
 		if s.JobID != uuid.Nil && s.Job != "" {
 			delete(b.subjects, subjectKey{server: s.Server, name: s.Job}) // it was waited for under its name
@@ -306,8 +353,24 @@ func (b *Box) At(server string) wire.Cursor {
 	return b.at[server]
 }
 
+// Settled reports whether a Decider has learned the state of the server's jobs.
+func (b *Box) Settled(server string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.settled[server]
+}
+
+// Lost returns what the box had to leave out of the file of an earlier monitor: the
+// number of messages for receivers that are no longer there, and of lines that could
+// not be read.
+func (b *Box) Lost() (messages, lines int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.dropped, b.skipped
+}
+
 // State returns what the box has of an earlier monitor.
-func (b *Box) State() (subjects []alert.Subject, runs []Run, settled bool, dropped int) {
+func (b *Box) State() (subjects []alert.Subject, runs []Run) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range b.subjects {
@@ -317,7 +380,7 @@ func (b *Box) State() (subjects []alert.Subject, runs []Run, settled bool, dropp
 		runs = append(runs, r)
 	}
 	slices.SortFunc(runs, func(x, y Run) int { return cmp.Compare(x.Seq, y.Seq) })
-	return subjects, runs, b.settled, b.dropped
+	return subjects, runs
 }
 
 // Commit adds what an event has changed. It reports whether a Sync is needed before
@@ -325,7 +388,7 @@ func (b *Box) State() (subjects []alert.Subject, runs []Run, settled bool, dropp
 func (b *Box) Commit(r *Record) (written bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r.empty() && (b.settled || !r.Settled) {
+	if r.empty() && (b.settled[r.Server] || !r.Settled) {
 		return false
 	}
 	for i, m := range r.Messages {
@@ -461,7 +524,10 @@ func (b *Box) records() []*Record {
 	for server, at := range b.at {
 		all = append(all, &Record{Server: server, At: at})
 	}
-	state := &Record{Settled: b.settled, Missed: make(map[string]int)}
+	for server := range b.settled {
+		all = append(all, &Record{Server: server, Settled: true})
+	}
+	state := &Record{Missed: make(map[string]int)}
 	for _, s := range b.subjects {
 		state.Subjects = append(state.Subjects, s)
 	}

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -45,13 +46,16 @@ func open(t *testing.T, path string, keys ...string) *Box {
 	for _, key := range keys {
 		receivers = append(receivers, Receiver{Key: key})
 	}
-	b, err := Open(path, receivers)
+	b, err := Open(path, same, receivers)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
 	return b
 }
+
+// same is an alias function for servers that always had the same names.
+func same(server string) string { return server }
 
 // waiting returns the numbers of the messages that wait.
 func waiting(b *Box, key string) (all []string) {
@@ -75,7 +79,8 @@ func TestRestart(t *testing.T) {
 	}
 	of := func(b *Box) (c content) {
 		c.at, c.a, c.b = b.At("S").Seq, waiting(b, "a"), waiting(b, "b")
-		c.subjects, c.runs, c.settled, _ = b.State()
+		c.subjects, c.runs = b.State()
+		c.settled = b.Settled("S")
 		return c
 	}
 	wants := []content{of(b)}
@@ -139,7 +144,7 @@ func TestShrink(t *testing.T) {
 	}
 	b.Close()
 	b = open(t, path, "a")
-	if subjects, _, _, _ := b.State(); len(subjects) != 1 || subjects[0].Count != 2999 || len(waiting(b, "a")) > 0 {
+	if subjects, _ := b.State(); len(subjects) != 1 || subjects[0].Count != 2999 || len(waiting(b, "a")) > 0 {
 		t.Errorf("%+v", subjects)
 	}
 }
@@ -211,7 +216,7 @@ func TestBounds(t *testing.T) {
 // TestReplaces drops messages that a later one makes needless, except the one that
 // is being delivered.
 func TestReplaces(t *testing.T) {
-	b, err := Open("", []Receiver{{Key: "a", Replaces: func(next, old *alert.Alert) bool { return old.Text != "text 1" }}})
+	b, err := Open("", same, []Receiver{{Key: "a", Replaces: func(next, old *alert.Alert) bool { return old.Text != "text 1" }}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +241,7 @@ func TestOtherReceivers(t *testing.T) {
 	b := open(t, path, "a", "b")
 	b.Commit(record(1))
 	b.Close()
-	if _, _, _, dropped := open(t, path, "b").State(); dropped != 1 {
+	if dropped, _ := open(t, path, "b").Lost(); dropped != 1 {
 		t.Errorf("%d dropped", dropped)
 	}
 	if text, err := os.ReadFile(path); err != nil || strings.Count(string(text), `"messages"`) != 1 {
@@ -264,7 +269,7 @@ func TestNamed(t *testing.T) {
 	b.Commit(record(1))
 	b.Commit(&Record{Subjects: []alert.Subject{{Server: "S", JobID: id("job", 1)}}})
 	b.Close()
-	subjects, _, _, _ := open(t, path, "a", "b").State()
+	subjects, _ := open(t, path, "a", "b").State()
 	text, _ := json.Marshal(subjects)
 	if len(subjects) != 3 || !slices.ContainsFunc(subjects, func(s alert.Subject) bool { return s.JobID == uuid.Nil && s.Job == "" }) {
 		t.Errorf("%s", text)
@@ -281,11 +286,63 @@ func TestPlanted(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	if _, err := Open(filepath.Join(dir, "state"), nil); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+	if _, err := Open(filepath.Join(dir, "state"), same, nil); err == nil || !strings.Contains(err.Error(), "symbolic link") {
 		t.Errorf("%v", err)
 	}
 	open(t, filepath.Join(dir, "other"), "a", "b").Commit(record(1))
 	if _, err := os.Stat(target); err == nil {
 		t.Error("it wrote through the link")
+	}
+}
+
+// TestDamagedLines counts the lines that cannot be read, and refuses a file with a line
+// that no monitor has written, without a change.
+func TestDamagedLines(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	b := open(t, path, "a", "b")
+	b.Commit(record(1))
+	b.Close()
+	journal, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(append([]byte("damaged\n"), journal...), journal[:20]...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b = open(t, path, "a", "b")
+	if _, lines := b.Lost(); lines != 2 || len(waiting(b, "a")) != 1 {
+		t.Errorf("%d lines, %v", lines, waiting(b, "a"))
+	}
+	b.Close()
+	if _, lines := open(t, path, "a", "b").Lost(); lines != 0 {
+		t.Errorf("%d lines are still damaged", lines)
+	}
+	from := bufio.NewReaderSize(strings.NewReader("12345\n123456\nlast"), 16)
+	for _, want := range []string{"12345\n", "", "last"} {
+		if line, _ := readLine(from, 6); string(line) != want {
+			t.Errorf("%q, want %q", line, want)
+		}
+	}
+}
+
+// TestServers keeps apart what is known of several servers. A server that has another
+// name now is found by its alias, and so is what an earlier version has written.
+func TestServers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	if err := os.WriteFile(path, []byte(`{"server":"a:7420","at":{"epoch":"`+id("epoch", 0).String()+`","seq":7},"settled":true,`+
+		`"subjects":[{"server":"a:7420","jobID":"`+id("job", 0).String()+`","first":"2026-11-26T22:00:00Z","seen":"2026-11-26T22:00:00Z"}],`+
+		`"runs":[{"server":"a:7420","jobID":"`+id("job", 0).String()+`","job":"site","runID":"`+id("run", 0).String()+`"}]}`+"\n"+`{"settled":true}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time from what the first has written
+		b, err := Open(path, func(server string) string { return strings.TrimSuffix(server, ":7420") }, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		subjects, runs := b.State()
+		if b.At("a").Seq != 7 || !b.Settled("a") || b.Settled("b") || b.Settled("") || len(subjects) != 1 || subjects[0].Server != "a" || len(runs) != 1 || runs[0].Server != "a" {
+			t.Errorf("at %v, settled %v, subjects %+v, runs %+v", b.At("a"), b.settled, subjects, runs)
+		}
+		b.Close()
 	}
 }

@@ -3,6 +3,7 @@ package output
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"time"
 
@@ -14,26 +15,31 @@ import (
 const cloudType = "mom.mirroring."
 
 type cloudEvent struct {
-	SpecVersion     string      `json:"specversion"`
-	ID              string      `json:"id"`     // EPOCH/SEQ: the same for all subscribers, and in a snapshot
-	Source          string      `json:"source"` // the job, urn:uuid:JOBID
-	Type            string      `json:"type"`
-	Subject         string      `json:"subject"` // RUNID, or RUNID/package/NUMBER
-	Time            string      `json:"time,omitempty"`
-	DataContentType string      `json:"datacontenttype"`
-	Sequence        string      `json:"sequence"`          // the extension of this name: Seq with leading zeros, so that it sorts as text
-	Outcome         string      `json:"outcome,omitempty"` // an extension: how the run ended, in its last event
-	Data            *wire.Event `json:"data"`              // as -o json writes it
+	SpecVersion     string    `json:"specversion"`
+	ID              string    `json:"id"`     // EPOCH/SEQ: the same for all subscribers, and in a snapshot
+	Source          string    `json:"source"` // the job, urn:uuid:JOBID; with several servers mom://SERVER/JOBID
+	Type            string    `json:"type"`
+	Subject         string    `json:"subject"` // RUNID, or RUNID/package/NUMBER
+	Time            string    `json:"time,omitempty"`
+	DataContentType string    `json:"datacontenttype"`
+	Sequence        string    `json:"sequence"`          // the extension of this name: Seq with leading zeros, so that it sorts as text
+	Outcome         string    `json:"outcome,omitempty"` // an extension: how the run ended, in its last event
+	Server          string    `json:"server,omitempty"`  // an extension: the name of the server, if there are several
+	Data            jsonEvent `json:"data"`              // as -o json writes it
 }
 
 // cloudPrinter writes each event as a line with a CloudEvent.
 type cloudPrinter struct{ w io.Writer }
 
-func (p cloudPrinter) Print(e *wire.Event) error {
+func (p cloudPrinter) Print(server string, e *wire.Event) error {
+	source := e.JobID.URN()
+	if server != "" {
+		source = (&url.URL{Scheme: "mom", Host: server, Path: e.JobID.String()}).String()
+	}
 	return writeJSON(p.w, cloudEvent{
-		SpecVersion: "1.0", ID: wire.Cursor{Epoch: e.Epoch, Seq: e.Seq}.String(), Source: e.JobID.URN(),
+		SpecVersion: "1.0", ID: wire.Cursor{Epoch: e.Epoch, Seq: e.Seq}.String(), Source: source, Server: server,
 		Type: cloudType + stateName(e.Data.Status.State), Subject: cloudSubject(e), Time: cloudTime(e),
-		DataContentType: "application/json", Sequence: fmt.Sprintf("%020d", e.Seq), Outcome: e.Outcome().String(), Data: withTimes(e),
+		DataContentType: "application/json", Sequence: fmt.Sprintf("%020d", e.Seq), Outcome: e.Outcome().String(), Data: jsonEvent{server, withTimes(e)},
 	})
 }
 

@@ -75,7 +75,7 @@ func unfit(r rune) bool {
 func cloudLine(t *testing.T, e *wire.Event) string {
 	t.Helper()
 	var out strings.Builder
-	if err := (cloudPrinter{&out}).Print(e); err != nil {
+	if err := (cloudPrinter{&out}).Print("", e); err != nil {
 		t.Fatal(err)
 	}
 	line, rest, ok := strings.Cut(out.String(), "\n")
@@ -154,7 +154,7 @@ func TestCloudEventsFailure(t *testing.T) {
 	full := errors.New("full")
 	r, w := io.Pipe()
 	r.CloseWithError(full)
-	if err := New("cloudevents", w).Print(event(1, wire.JobInitialized, nil)); !errors.Is(err, full) {
+	if err := New("cloudevents", w).Print("", event(1, wire.JobInitialized, nil)); !errors.Is(err, full) {
 		t.Errorf("%v", err)
 	}
 }

@@ -18,8 +18,14 @@ import (
 // unchanged.
 type jsonPrinter struct{ w io.Writer }
 
-func (p jsonPrinter) Print(e *wire.Event) error {
-	return writeJSON(p.w, withTimes(e))
+func (p jsonPrinter) Print(server string, e *wire.Event) error {
+	return writeJSON(p.w, jsonEvent{server, withTimes(e)})
+}
+
+// jsonEvent is an event with the name of its server.
+type jsonEvent struct {
+	Server string `json:"server,omitempty"`
+	*wire.Event
 }
 
 // writeJSON writes v as a line, by one write.

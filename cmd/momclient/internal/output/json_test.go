@@ -15,7 +15,7 @@ import (
 func jsonLine(t *testing.T, e *wire.Event) string {
 	t.Helper()
 	var out strings.Builder
-	if err := (jsonPrinter{&out}).Print(e); err != nil {
+	if err := (jsonPrinter{&out}).Print("", e); err != nil {
 		t.Fatal(err)
 	}
 	line, rest, ok := strings.Cut(out.String(), "\n")

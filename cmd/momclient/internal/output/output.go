@@ -14,10 +14,11 @@ import (
 // Clean returns text with all invisible characters escaped.
 func Clean(text string) string { return clean.Text(text) }
 
-// Printer prints events, in order. If Print returns nil, the event is with the
-// operating system: no part of it waits in a buffer of the program.
+// Printer prints events, those of each server in order. server is the name of the
+// server, or "" for the only one, which is not printed. If Print returns nil, the event
+// is with the operating system: no part of it waits in a buffer of the program.
 type Printer interface {
-	Print(e *wire.Event) error
+	Print(server string, e *wire.Event) error
 }
 
 // New returns the printer for a -o format that writes events: text, json or
@@ -33,9 +34,9 @@ func New(format string, w io.Writer) Printer {
 }
 
 // JSON returns the line that -o json prints.
-func JSON(e *wire.Event) ([]byte, error) {
+func JSON(server string, e *wire.Event) ([]byte, error) {
 	var b bytes.Buffer
-	err := jsonPrinter{&b}.Print(e)
+	err := jsonPrinter{&b}.Print(server, e)
 	return b.Bytes(), err
 }
 
@@ -44,19 +45,21 @@ func JSON(e *wire.Event) ([]byte, error) {
 type filterPrinter struct {
 	filter wire.Filter
 	to     Printer
-	missed uint64
+	missed map[string]uint64 // by server
 }
 
 // Filtered returns a printer of the events that the filter takes.
-func Filtered(f wire.Filter, to Printer) Printer { return &filterPrinter{filter: f, to: to} }
+func Filtered(f wire.Filter, to Printer) Printer {
+	return &filterPrinter{filter: f, to: to, missed: make(map[string]uint64)}
+}
 
-func (p *filterPrinter) Print(e *wire.Event) error {
+func (p *filterPrinter) Print(server string, e *wire.Event) error {
 	if !p.filter.Takes(e) {
-		p.missed += e.Missed
+		p.missed[server] += e.Missed
 		return nil
 	}
 	shown := *e
-	shown.Missed += p.missed
-	p.missed = 0
-	return p.to.Print(&shown)
+	shown.Missed += p.missed[server]
+	p.missed[server] = 0
+	return p.to.Print(server, &shown)
 }

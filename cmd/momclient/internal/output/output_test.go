@@ -16,7 +16,7 @@ func TestFiltered(t *testing.T) {
 		event(1, wire.JobCompleted, nil), event(5, wire.Transferring, missed(3)), event(9, wire.Transferring, missed(2)),
 		event(11, wire.JobCompleted, missed(1)), event(12, wire.JobCompleted, nil),
 	} {
-		if err := p.Print(e); err != nil {
+		if err := p.Print("", e); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -22,37 +22,53 @@ const (
 
 // textPrinter writes each event as a line with these columns:
 //
-//	time, sequence number, job, state, package, progress, bytes, details
+//	time, sequence number, server, job, state, package, progress, bytes, details
 //
-// If there is a gap or a restart of the server before the event, a line of its
-// own reports that, within the same write.
+// There is a column of servers only if there are several. If there is a gap or a
+// restart of the server before the event, a line of its own reports that, within the
+// same write.
 type textPrinter struct {
-	w     io.Writer
-	loc   *time.Location
-	width int // of the column of job names
-	epoch uuid.UUID
+	w       io.Writer
+	loc     *time.Location
+	width   int                  // of the column of job names
+	servers int                  // width of the column of servers
+	epochs  map[string]uuid.UUID // by server
 }
 
 func newTextPrinter(w io.Writer) *textPrinter {
-	return &textPrinter{w: w, loc: time.Local, width: minNameWidth}
+	return &textPrinter{w: w, loc: time.Local, width: minNameWidth, epochs: make(map[string]uuid.UUID)}
 }
 
-func (p *textPrinter) Print(e *wire.Event) error {
+func (p *textPrinter) Print(server string, e *wire.Event) error {
 	var b strings.Builder
-	if p.epoch != uuid.Nil && e.Epoch != p.epoch {
-		fmt.Fprintf(&b, "--- the server was restarted: epoch %v, sequence numbers begin again ---\n", e.Epoch)
+	which := "the server"
+	if server != "" {
+		which = "the server " + Clean(server)
 	}
-	p.epoch = e.Epoch
+	if last := p.epochs[server]; last != uuid.Nil && e.Epoch != last {
+		fmt.Fprintf(&b, "--- %s was restarted: epoch %v, sequence numbers begin again ---\n", which, e.Epoch)
+	}
+	p.epochs[server] = e.Epoch
 	if e.Missed > 0 {
-		fmt.Fprintf(&b, "--- missed %s ---\n", Plural(e.Missed, "event"))
+		from := ""
+		if server != "" {
+			from = " of " + which
+		}
+		fmt.Fprintf(&b, "--- missed %s%s ---\n", Plural(e.Missed, "event"), from)
 	}
-	b.WriteString(p.line(e))
+	b.WriteString(p.line(server, e))
 	b.WriteByte('\n')
 	_, err := io.WriteString(p.w, b.String())
 	return err
 }
 
-func (p *textPrinter) line(e *wire.Event) string {
+func (p *textPrinter) line(server string, e *wire.Event) string {
+	if server != "" {
+		server = ClipMiddle(Clean(server), maxNameWidth)
+		n := width.String(server)
+		p.servers = max(p.servers, n)
+		server += strings.Repeat(" ", p.servers-n) + "  "
+	}
 	name := Clean(e.Name())
 	if name == "" {
 		name = e.JobID.String()
@@ -60,8 +76,8 @@ func (p *textPrinter) line(e *wire.Event) string {
 	name = ClipMiddle(name, maxNameWidth)
 	n := width.String(name)
 	p.width = max(p.width, n)
-	line := fmt.Sprintf("%-23s %7d  %s%*s  %-18s %-7s %4s %21s  %s",
-		p.when(e), e.Seq, name, p.width-n, "",
+	line := fmt.Sprintf("%-23s %7d  %s%s%*s  %-18s %-7s %4s %21s  %s",
+		p.when(e), e.Seq, server, name, p.width-n, "",
 		shortState(e), packageColumn(e), percent(e), bytesColumn(e), strings.Join(details(e), "; "))
 	return strings.TrimRight(line, " ")
 }

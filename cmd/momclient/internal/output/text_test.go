@@ -73,7 +73,7 @@ func TestTextLines(t *testing.T) {
 		}),
 		event(1, wire.JobInitialized, func(e *wire.Event) { e.Epoch, e.Missed = id("next epoch"), 1<<64-1 }),
 	} {
-		if err := p.Print(e); err != nil {
+		if err := p.Print("", e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -132,7 +132,7 @@ func TestNameColumn(t *testing.T) {
 	var out strings.Builder
 	p := newTextPrinter(&out)
 	for _, name := range []string{"a", "öööööööööööööööö", "日本日本日本日本日", strings.Repeat("n", maxNameWidth+20), strings.Repeat("日", maxNameWidth), "b"} {
-		p.Print(event(1, wire.JobInitialized, func(e *wire.Event) { e.Data.Initialize.Name = name }))
+		p.Print("", event(1, wire.JobInitialized, func(e *wire.Event) { e.Data.Initialize.Name = name }))
 	}
 	var columns []int
 	for line := range strings.Lines(out.String()) {
@@ -165,7 +165,7 @@ func TestClipMiddle(t *testing.T) {
 func TestTextHostile(t *testing.T) {
 	const evil = "x\n2026\r\x1b[2J\u202e\u009b\xff"
 	var out strings.Builder
-	newTextPrinter(&out).Print(event(1, wire.ImportingError, func(e *wire.Event) {
+	newTextPrinter(&out).Print("", event(1, wire.ImportingError, func(e *wire.Event) {
 		e.Data.Initialize.Name, e.Data.Body.Item = evil, evil
 		e.Data.Status.Log = []wire.LogEntry{{Severity: wire.SeverityError, Item: evil, Message: evil}}
 		e.Data.Status.State = 200
@@ -179,7 +179,7 @@ func TestTextHostile(t *testing.T) {
 // TestNilName shows a job without a name by its ID.
 func TestNilName(t *testing.T) {
 	var out strings.Builder
-	newTextPrinter(&out).Print(&wire.Event{Seq: 1})
+	newTextPrinter(&out).Print("", &wire.Event{Seq: 1})
 	if !strings.Contains(out.String(), uuid.Nil.String()) || strings.Count(out.String(), "\n") != 1 {
 		t.Errorf("%q", out.String())
 	}

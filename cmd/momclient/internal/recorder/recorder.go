@@ -1,9 +1,9 @@
-// Package recorder turns the events of one server into the history of runs and into
+// Package recorder turns the events of servers into the history of runs and into
 // messages for receivers. Only momclient uses it.
 //
 // # The order of effects
 //
-// For each event, [Recorder.Event] first adds the runs that have ended to the
+// For each event, [Server.Event] first adds the runs that have ended to the
 // history, then commits the messages and the state from which they were made to the
 // outbox. The cursor of the event is saved when both are on the disk, and never
 // before. So a monitor that is killed at any moment loses neither a run nor a
@@ -14,8 +14,8 @@
 //
 // Syncing files to the disk takes time. One goroutine does that, for all events
 // that have come meanwhile, so that the stream does not wait. If a file cannot be
-// written, the goroutine reports that and tries again, and the cursor stays where
-// it is.
+// written, the goroutine reports that and tries again, and the cursors of all servers
+// stay where they are.
 //
 // # Restarts
 //
@@ -45,71 +45,87 @@ const maxErrors = 20_000
 
 // Options sets up a Recorder.
 type Options struct {
-	Server string       // as -addr names it
-	Jobs   *wire.Filter // the jobs that are watched
-	Runs   *runlog.Log
-	Box    *outbox.Box
-	// Decider and Notifier are nil if nobody gets messages.
+	Jobs *wire.Filter // the jobs that are watched
+	Runs *runlog.Log
+	Box  *outbox.Box
+	// Decider and Notifier are nil if nobody gets messages. The Recorder alone calls
+	// the Decider.
 	Decider  *alert.Decider
 	Notifier *notify.Notifier
-	// Cursor returns the cursor after the events that have been shown.
-	Cursor func() wire.Cursor
-	// Save saves a cursor.
-	Save func(wire.Cursor) error
 	// Say gets a line for people.
 	Say func(string)
 }
 
-// Recorder records the events of one server. Its methods may be called from several
-// goroutines.
+// Recorder records the events of all servers. Its methods, and those of its Servers,
+// may be called from several goroutines.
 type Recorder struct {
-	opts Options
-	wake chan struct{}
-	done chan struct{}
-	wg   sync.WaitGroup
+	opts    Options
+	servers []*Server // complete before Start
+	wake    chan struct{}
+	done    chan struct{}
+	wg      sync.WaitGroup
 
-	mu      sync.Mutex // guards the fields below, and keeps the effects of the events in order
-	at      wire.Cursor
-	tracker *jobs.Tracker
+	mu      sync.Mutex // guards the fields below and those of the servers, and keeps the effects of the events in order
 	errors  map[uuid.UUID]*runlog.Error
-	status  *momclient.ConnectionStatus // Connected or Resumed, until the events before it have been shown
-	shown   wire.Cursor                 // of the last event that was shown
-	dirty   bool                        // a record is not on the disk, and no attempt to sync it is under way
-	syncing bool                        // an attempt to sync records to the disk is under way
-	failed  bool                        // the last attempt failed, which was reported
-	err     error                       // of Save
+	dirty   bool  // a record is not on the disk, and no attempt to sync it is under way
+	syncing bool  // an attempt to sync records to the disk is under way
+	failed  bool  // the last attempt failed, which was reported
+	err     error // of saving a cursor
 }
 
-// New returns a Recorder that goes on where an earlier one stopped.
+// Server is the part of a Recorder for one server.
+type Server struct {
+	*Recorder
+	name   string
+	cursor func() wire.Cursor
+	save   func(wire.Cursor) error
+
+	// The mu of the Recorder guards the fields below.
+	at      wire.Cursor
+	tracker *jobs.Tracker
+	status  *momclient.ConnectionStatus // Connected or Resumed, until the events before it have been shown
+	behind  *momclient.ConnectionStatus // the same, until the events up to its Head have been shown
+	shown   wire.Cursor                 // of the last event that was shown
+}
+
+// New returns a Recorder without servers.
 func New(opts Options) *Recorder {
-	r := &Recorder{
-		opts: opts, wake: make(chan struct{}, 1), done: make(chan struct{}), at: opts.Box.At(opts.Server),
-		tracker: jobs.New(jobs.Options{MaxJobs: jobs.MaxWatchedJobs}), errors: make(map[uuid.UUID]*runlog.Error),
+	return &Recorder{opts: opts, wake: make(chan struct{}, 1), done: make(chan struct{}), errors: make(map[uuid.UUID]*runlog.Error)}
+}
+
+// Add adds a server, before Start. It goes on where an earlier monitor stopped.
+// cursor returns the cursor after the events that have been shown, and save saves
+// one.
+func (r *Recorder) Add(name string, cursor func() wire.Cursor, save func(wire.Cursor) error) *Server {
+	s := &Server{
+		Recorder: r, name: name, cursor: cursor, save: save, at: r.opts.Box.At(name),
+		tracker: jobs.New(jobs.Options{MaxJobs: jobs.MaxWatchedJobs}),
 	}
-	_, runs, _, _ := opts.Box.State()
+	r.servers = append(r.servers, s)
+	_, runs := r.opts.Box.State()
 	now := time.Now()
 	for i := range runs {
-		if run := &runs[i]; run.Server == opts.Server {
-			r.restore(run, now)
+		if run := &runs[i]; run.Server == name {
+			s.restore(run, now)
 		}
 	}
-	return r
+	return s
 }
 
 // restore adds a run that was unfinished when an earlier monitor ended.
-func (r *Recorder) restore(run *outbox.Run, now time.Time) {
+func (s *Server) restore(run *outbox.Run, now time.Time) {
 	e := wire.Event{Epoch: run.Epoch, Seq: run.Seq, JobID: run.JobID, RunID: run.RunID}
 	e.Data.Initialize = &wire.InitializeData{Name: run.Job, DryRun: run.DryRun}
 	e.Data.Status = wire.Status{State: wire.JobInitialized, SentTime: run.Started}
-	if !r.opts.Jobs.Takes(&e) {
-		r.opts.Box.Commit(&outbox.Record{Ended: []uuid.UUID{run.RunID}})
+	if !s.opts.Jobs.Takes(&e) {
+		s.opts.Box.Commit(&outbox.Record{Ended: []uuid.UUID{run.RunID}})
 		return
 	}
-	r.tracker.Event(&e)
+	s.tracker.Event(&e)
 	if run.Error != nil {
-		r.errors[run.RunID] = run.Error
+		s.errors[run.RunID] = run.Error
 	}
-	if d := r.opts.Decider; d != nil {
+	if d := s.opts.Decider; d != nil {
 		d.Began(&runlog.Run{Server: run.Server, JobID: run.JobID, Job: run.Job, RunID: run.RunID, DryRun: run.DryRun}, false, now)
 	}
 }
@@ -134,7 +150,7 @@ func (r *Recorder) run() {
 	}
 }
 
-// Stop syncs all records to the disk, and saves the cursor. Event must not be
+// Stop syncs all records to the disk, and saves the cursors. Event must not be
 // called any more.
 func (r *Recorder) Stop() error {
 	close(r.done)
@@ -147,90 +163,84 @@ func (r *Recorder) Stop() error {
 }
 
 // Event records what the event changes.
-func (r *Recorder) Event(e *wire.Event) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (s *Server) Event(e *wire.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	now := time.Now()
-	if !e.Snapshot && e.Epoch == r.at.Epoch && e.Seq <= r.at.Seq {
-		r.again(e)
+	if !e.Snapshot && e.Epoch == s.at.Epoch && e.Seq <= s.at.Seq {
+		s.again(e)
 		return
 	}
-	rec := outbox.Record{Server: r.opts.Server, At: e.Cursor()}
+	if !e.Snapshot && e.Seq > 0 {
+		s.caughtUp(wire.Cursor{Epoch: e.Epoch, Seq: e.Seq - 1}, now)
+	}
+	rec := outbox.Record{Server: s.name, At: e.Cursor()}
 	first := runlog.FirstError(e)
-	if first != nil && r.errors[e.RunID] == nil && len(r.errors) < maxErrors {
-		r.errors[e.RunID] = first
+	if first != nil && s.errors[e.RunID] == nil && len(s.errors) < maxErrors {
+		s.errors[e.RunID] = first
 	} else {
 		first = nil
 	}
-	changes := r.tracker.Event(e)
-	if d := r.opts.Decider; d != nil {
-		d.Heard(r.opts.Server, e.RunID, changed(e, now), now)
+	changes := s.tracker.Event(e)
+	if d := s.opts.Decider; d != nil {
+		d.Heard(e.RunID, now)
 	}
-	r.apply(changes, &rec, !e.Snapshot, now)
+	s.apply(changes, &rec, !e.Snapshot, now)
 	switch ended := e.EndsRun(); {
 	case ended:
-		delete(r.errors, e.RunID)
+		delete(s.errors, e.RunID)
 	case first != nil && len(rec.Runs) == 0:
 		rec.Runs = append(rec.Runs, outbox.Run{
-			Server: r.opts.Server, JobID: e.JobID, Job: e.Name(), RunID: e.RunID, Epoch: e.Epoch, Seq: e.Seq, Started: r.started(e.RunID), DryRun: e.Data.Initialize != nil && e.Data.Initialize.DryRun, Error: first,
+			Server: s.name, JobID: e.JobID, Job: e.Name(), RunID: e.RunID, Epoch: e.Epoch, Seq: e.Seq, Started: s.started(e.RunID), DryRun: e.Data.Initialize != nil && e.Data.Initialize.DryRun, Error: first,
 		})
 	}
-	r.commit(&rec)
+	s.caughtUp(e.Cursor(), now)
+	s.commit(&rec)
 }
 
 // again takes an event that an earlier monitor has recorded. The outbox has the
 // changes of the event, but the history may lack the end of its run, because it
 // could not be written. mu is held.
-func (r *Recorder) again(e *wire.Event) {
+func (s *Server) again(e *wire.Event) {
 	if !e.EndsRun() {
 		return
 	}
-	for _, c := range r.tracker.Event(e) {
+	for _, c := range s.tracker.Event(e) {
 		if c.Kind != jobs.RunEnded {
 			continue
 		}
-		if run := runlog.NewRun(r.opts.Server, &c.Run, runlog.FirstError(e)); r.opts.Runs.Add(&run) {
-			r.markDirty()
+		if run := runlog.NewRun(s.name, &c.Run, runlog.FirstError(e)); s.opts.Runs.Add(&run) {
+			s.markDirty()
 		}
 	}
 }
 
-// changed returns when the change of an event was over, by the clock of the server.
-func changed(e *wire.Event, now time.Time) time.Time {
-	for _, t := range []time.Time{e.Data.Status.ReceivedTime, e.Data.Status.SentTime} {
-		if !t.IsZero() {
-			return t
-		}
-	}
-	return now
-}
-
-func (r *Recorder) started(id uuid.UUID) time.Time {
-	run, _ := r.tracker.Run(id)
+func (s *Server) started(id uuid.UUID) time.Time {
+	run, _ := s.tracker.Run(id)
 	return run.Started
 }
 
 // apply adds changes to the history, to the decider and to the record. mu is held.
-func (r *Recorder) apply(changes []jobs.Change, rec *outbox.Record, fresh bool, now time.Time) {
+func (s *Server) apply(changes []jobs.Change, rec *outbox.Record, fresh bool, now time.Time) {
 	for i := range changes {
 		c := &changes[i]
-		run := runlog.NewRun(r.opts.Server, &c.Run, r.errors[c.Run.ID])
+		run := runlog.NewRun(s.name, &c.Run, s.errors[c.Run.ID])
 		switch c.Kind {
 		case jobs.RunStarted, jobs.RunFound:
 			rec.Runs = append(rec.Runs, outbox.Run{
-				Server: r.opts.Server, JobID: run.JobID, Job: run.Job, RunID: run.RunID, Epoch: c.Run.Epoch, Seq: c.Run.Seq, Started: run.Started, DryRun: run.DryRun, Error: run.Error,
+				Server: s.name, JobID: run.JobID, Job: run.Job, RunID: run.RunID, Epoch: c.Run.Epoch, Seq: c.Run.Seq, Started: run.Started, DryRun: run.DryRun, Error: run.Error,
 			})
-			if r.opts.Decider != nil {
-				r.opts.Decider.Began(&run, fresh && c.Kind == jobs.RunStarted, now)
+			if s.opts.Decider != nil {
+				s.opts.Decider.Began(&run, fresh && c.Kind == jobs.RunStarted, now)
 			}
 		case jobs.RunEnded, jobs.RunLost:
 			rec.Ended = append(rec.Ended, run.RunID)
-			delete(r.errors, run.RunID)
-			if r.opts.Runs.Add(&run) {
-				r.markDirty()
+			delete(s.errors, run.RunID)
+			if s.opts.Runs.Add(&run) {
+				s.markDirty()
 			}
-			if r.opts.Decider != nil {
-				r.opts.Decider.Ended(&run, now)
+			if s.opts.Decider != nil {
+				s.opts.Decider.Ended(&run, now)
 			}
 		}
 	}
@@ -241,7 +251,8 @@ func (r *Recorder) apply(changes []jobs.Change, rec *outbox.Record, fresh bool, 
 func (r *Recorder) commit(rec *outbox.Record) {
 	if d := r.opts.Decider; d != nil {
 		var alerts []*alert.Alert
-		alerts, rec.Subjects, rec.Settled = d.Take()
+		alerts, rec.Subjects = d.Take()
+		rec.Settled = d.Learned(rec.Server)
 		for _, a := range alerts {
 			if to := r.opts.Notifier.To(a); len(to) > 0 {
 				rec.Messages = append(rec.Messages, outbox.Message{Alert: a, To: to})
@@ -265,33 +276,33 @@ func (r *Recorder) markDirty() {
 // Shown saves the cursor of an event that was shown. If something that events have
 // changed is not on the disk yet, Shown leaves that to the goroutine. It returns an
 // error if a cursor could not be saved.
-func (r *Recorder) Shown(e *wire.Event) error {
+func (s *Server) Shown(e *wire.Event) error {
 	c := e.Cursor()
 	if c.IsZero() {
 		return nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.shown = c
-	if !r.dirty && !r.syncing && r.err == nil {
-		r.err = r.opts.Save(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shown = c
+	if !s.dirty && !s.syncing && s.err == nil {
+		s.err = s.save(c)
 	}
-	return r.err
+	return s.err
 }
 
 // Cursor returns the cursor after the events that have been shown, or zero if what
 // they have changed is not on the disk yet.
-func (r *Recorder) Cursor() wire.Cursor {
-	c := r.opts.Cursor()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.dirty || r.syncing {
+func (s *Server) Cursor() wire.Cursor {
+	c := s.cursor()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dirty || s.syncing {
 		return wire.Cursor{}
 	}
 	return c
 }
 
-// sync syncs all records to the disk, and then saves the cursor.
+// sync syncs all records to the disk, and then saves the cursors.
 func (r *Recorder) sync() {
 	r.mu.Lock()
 	if !r.dirty {
@@ -299,7 +310,7 @@ func (r *Recorder) sync() {
 		return
 	}
 	r.dirty, r.syncing = false, true
-	covered := r.shown
+	covered := r.allShown()
 	r.mu.Unlock()
 	err := r.opts.Runs.Sync()
 	if berr := r.opts.Box.Sync(); err == nil {
@@ -321,57 +332,92 @@ func (r *Recorder) sync() {
 		r.opts.Say("the history and the state beside the cursor are written again")
 	}
 	if !r.dirty {
-		covered = r.shown
+		covered = r.allShown()
 	}
-	if r.err == nil {
-		r.err = r.opts.Save(covered)
+	for i, s := range r.servers {
+		if r.err == nil {
+			r.err = s.save(covered[i])
+		}
 	}
 }
 
+// allShown returns the shown cursor of each server. mu is held.
+func (r *Recorder) allShown() []wire.Cursor {
+	all := make([]wire.Cursor, 0, len(r.servers))
+	for _, s := range r.servers {
+		all = append(all, s.shown)
+	}
+	return all
+}
+
 // Status adds a status of the connection.
-func (r *Recorder) Status(s momclient.ConnectionStatus) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (s *Server) Status(status momclient.ConnectionStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	now := time.Now()
-	d := r.opts.Decider
-	switch s.Kind {
+	d := s.opts.Decider
+	switch status.Kind {
 	case momclient.Connected, momclient.Resumed:
-		r.status = &s
+		s.status, s.behind = &status, &status
 		if d != nil {
-			d.Connected(r.opts.Server, now)
+			d.Connected(s.name, now)
 		}
 	case momclient.Lost, momclient.Refused:
-		r.tracker.Disconnected()
+		s.tracker.Disconnected()
 		if d != nil {
 			why := ""
-			if s.Err != nil {
-				why = s.Err.Error()
+			if status.Err != nil {
+				why = status.Err.Error()
 			}
-			d.Away(r.opts.Server, why, s.Final, now)
+			d.Away(s.name, why, status.Final, now)
 		}
 	default:
 		return
 	}
-	r.commit(&outbox.Record{Server: r.opts.Server})
+	s.commit(&outbox.Record{Server: s.name})
 }
 
 // Tick records the changes that become due as time passes. The goroutine calls it
 // once a second.
 func (r *Recorder) Tick() {
-	shown := r.opts.Cursor()
+	shown := make([]wire.Cursor, 0, len(r.servers))
+	for _, s := range r.servers {
+		shown = append(shown, s.cursor())
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	changes := r.tracker.Tick()
-	if s := r.status; s != nil && shown.Epoch == s.Epoch {
-		// All events from before the connection have been shown.
-		changes = append(changes, r.tracker.Connected(s.Time, s.Epoch, s.Missed)...)
-		r.status = nil
+	for i, s := range r.servers {
+		s.tick(shown[i], now)
 	}
-	rec := outbox.Record{Server: r.opts.Server}
-	r.apply(changes, &rec, false, now)
 	if r.opts.Decider != nil {
 		r.opts.Decider.Look(now)
 	}
-	r.commit(&rec)
+	r.commit(new(outbox.Record))
+}
+
+// tick records the runs of the server that are lost as time passes. shown is the
+// cursor after the events that have been shown. mu is held.
+func (s *Server) tick(shown wire.Cursor, now time.Time) {
+	changes := s.tracker.Tick()
+	if of := s.status; of != nil && shown.Epoch == of.Epoch {
+		// All events from before the connection have been shown.
+		changes = append(changes, s.tracker.Connected(of.Time, of.Epoch, of.Missed)...)
+		s.status = nil
+	}
+	rec := outbox.Record{Server: s.name}
+	s.apply(changes, &rec, false, now)
+	s.caughtUp(shown, now)
+	s.commit(&rec)
+}
+
+// caughtUp reports to the decider that the events have come that the server had when it
+// accepted the monitor, if the monitor is that far. mu is held.
+func (s *Server) caughtUp(at wire.Cursor, now time.Time) {
+	if of := s.behind; of != nil && at.Epoch == of.Epoch && at.Seq >= of.Head {
+		s.behind = nil
+		if d := s.opts.Decider; d != nil {
+			d.CaughtUp(s.name, now)
+		}
+	}
 }

@@ -25,6 +25,9 @@ import (
 
 func id(name string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)) }
 
+// same is an alias function for servers that always had the same names.
+func same(server string) string { return server }
+
 // life is one monitor, from its start until it is killed, in a bubble. Its files are
 // in a directory, from which the next life goes on.
 type life struct {
@@ -32,7 +35,7 @@ type life struct {
 	dir  string
 	box  *outbox.Box
 	runs *runlog.Log
-	r    *Recorder
+	r    *Server
 	n    *notify.Notifier
 
 	mu     sync.Mutex  // guards the fields below
@@ -52,27 +55,24 @@ func newLife(t *testing.T, dir string, rules alert.Rules) *life {
 		return nil
 	}}
 	var err error
-	if l.runs, err = runlog.Open(filepath.Join(dir, "history")); err != nil {
+	if l.runs, err = runlog.Open(filepath.Join(dir, "history"), same); err != nil {
 		t.Fatal(err)
 	}
-	if l.box, err = outbox.Open(filepath.Join(dir, "cursor.state"), notify.Receivers([]*sink.Sink{s})); err != nil {
+	if l.box, err = outbox.Open(filepath.Join(dir, "cursor.state"), same, notify.Receivers([]*sink.Sink{s})); err != nil {
 		t.Fatal(err)
 	}
 	say := func(text string) { l.mu.Lock(); l.said = append(l.said, text); l.mu.Unlock() }
 	l.n = notify.New(l.box, []*sink.Sink{s}, say)
-	subjects, _, settled, _ := l.box.State()
-	d := alert.New(rules, subjects, settled)
-	d.Watch("S", time.Now())
-	l.r = New(Options{
-		Server: "S", Jobs: &wire.Filter{}, Runs: l.runs, Box: l.box, Decider: d, Notifier: l.n, Cursor: l.where,
-		Save: func(c wire.Cursor) error {
-			if !c.IsZero() {
-				l.mu.Lock()
-				l.saved = c
-				l.mu.Unlock()
-			}
-			return nil
-		}, Say: say,
+	subjects, _ := l.box.State()
+	d := alert.New(rules, subjects)
+	d.Watch("S", l.box.Settled("S"), time.Now())
+	l.r = New(Options{Jobs: &wire.Filter{}, Runs: l.runs, Box: l.box, Decider: d, Notifier: l.n, Say: say}).Add("S", l.where, func(c wire.Cursor) error {
+		if !c.IsZero() {
+			l.mu.Lock()
+			l.saved = c
+			l.mu.Unlock()
+		}
+		return nil
 	})
 	l.n.Start()
 	l.r.Start()
@@ -160,7 +160,7 @@ func (l *life) gets(want ...string) (ids []string) {
 
 func (l *life) history() (lines []string) {
 	l.t.Helper()
-	if err := runlog.Read(filepath.Join(l.dir, "history"), func(r *runlog.Run) {
+	if err := runlog.Read(filepath.Join(l.dir, "history"), same, func(r *runlog.Run) {
 		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %v %s %s", r.Job, r.Outcome, r.Lost, r.Why())))
 	}); err != nil {
 		l.t.Fatal(err)

@@ -52,8 +52,9 @@ type Log struct {
 // Open reads the file and FILE.1, if they exist, and opens the file for appending.
 // It follows no link that another user may have planted, and only one monitor may
 // use the file at a time, which holds the lock FILE.lock beside it. A Log without a
-// path keeps the runs in memory only. Errors name the file and what to do.
-func Open(path string) (*Log, error) {
+// path keeps the runs in memory only. alias returns the present name of a server that
+// the files may have under another name. Errors name the file and what to do.
+func Open(path string, alias func(string) string) (*Log, error) {
 	l := &Log{path: path, unlock: func() {}, maxFile: MaxFile, jobs: make(map[Key]*job), known: make(map[uuid.UUID]bool), old: make(map[uuid.UUID]bool)}
 	if path == "" {
 		return l, nil
@@ -63,7 +64,7 @@ func Open(path string) (*Log, error) {
 		return nil, err
 	}
 	if err = l.lock(); err == nil {
-		err = l.open()
+		err = l.open(alias)
 	}
 	if err != nil {
 		l.Close()
@@ -101,9 +102,9 @@ func (l *Log) unwritable(err error) error {
 }
 
 // open reads both files, and opens the file.
-func (l *Log) open() error {
+func (l *Log) open(alias func(string) string) error {
 	for _, path := range files(l.place) {
-		if err := readFile(path, func(r *Run) { l.take(r) }); err != nil {
+		if err := readFile(path, func(r *Run) { r.Server = alias(r.Server); l.take(r) }); err != nil {
 			return err
 		}
 		if path != l.place.Path {
@@ -143,8 +144,8 @@ func endLine(f *os.File) (int64, error) {
 
 // Read calls each for the runs in the file at the path and in its FILE.1, in the
 // order of their lines. It needs no lock, so it can be called while a monitor
-// writes the file.
-func Read(path string, each func(*Run)) error {
+// writes the file. alias is as for Open.
+func Read(path string, alias func(string) string, each func(*Run)) error {
 	place, err := paths.Resolve(path)
 	if err != nil {
 		return err
@@ -153,7 +154,7 @@ func Read(path string, each func(*Run)) error {
 		return err
 	}
 	for _, path := range files(place) {
-		if err := readFile(path, each); err != nil {
+		if err := readFile(path, func(r *Run) { r.Server = alias(r.Server); each(r) }); err != nil {
 			return err
 		}
 	}

@@ -41,9 +41,12 @@ func full(r *Run)  { r.Error = &Error{Message: "quota exceeded"} }
 func lost(r *Run)  { r.Outcome, r.Lost = 0, jobs.LostByRestart }
 func other(r *Run) { r.JobID, r.Job = id("job", 1), "docs" }
 
+// same is an alias function for servers that always had the same names.
+func same(server string) string { return server }
+
 func open(t *testing.T, path string) *Log {
 	t.Helper()
-	l, err := Open(path)
+	l, err := Open(path, same)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +57,7 @@ func open(t *testing.T, path string) *Log {
 // runsIn returns the runs in the files of a history.
 func runsIn(t *testing.T, path string) (runs []Run) {
 	t.Helper()
-	if err := Read(path, func(r *Run) { runs = append(runs, *r) }); err != nil {
+	if err := Read(path, same, func(r *Run) { runs = append(runs, *r) }); err != nil {
 		t.Fatal(err)
 	}
 	return runs
@@ -183,13 +186,13 @@ func TestShared(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "history")
 	open(t, path)
-	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "another monitor writes its history there") {
+	if _, err := Open(path, same); err == nil || !strings.Contains(err.Error(), "another monitor writes its history there") {
 		t.Errorf("a second one: %v", err)
 	}
-	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+	if _, err := Open(dir, same); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("a directory: %v", err)
 	}
-	if _, err := Open(filepath.Join(dir, "none", "history")); err == nil || !strings.Contains(err.Error(), "name a file that can be written") {
+	if _, err := Open(filepath.Join(dir, "none", "history"), same); err == nil || !strings.Contains(err.Error(), "name a file that can be written") {
 		t.Errorf("no directory: %v", err)
 	}
 	shared := filepath.Join(dir, "shared")
@@ -202,7 +205,7 @@ func TestShared(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"history", "later"} {
-		if _, err := Open(filepath.Join(shared, name)); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+		if _, err := Open(filepath.Join(shared, name), same); err == nil || !strings.Contains(err.Error(), "symbolic link") {
 			t.Errorf("%s is a link: %v", name, err)
 		}
 	}

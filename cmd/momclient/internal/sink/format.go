@@ -73,22 +73,29 @@ func pings(a *alert.Alert) bool {
 // pingPath returns the last part of the path of a ping, which follows the URL of
 // the dead man's switch. ok is false if the alert is no ping.
 func pingPath(a *alert.Alert) (path string, ok bool) {
-	switch {
-	case a.AboutServer():
-		return "", false
-	case a.Kind == alert.Started:
+	switch a.Kind {
+	case alert.Started:
 		return "start", true
-	case a.Kind == alert.Completed:
+	case alert.Succeeded:
 		return "", true
-	case a.Kind == alert.Failed, a.Kind == alert.Lost:
+	case alert.Broken:
 		return "fail", true
 	}
 	return "", false
 }
 
 // replacesPing reports whether old, which waits, need not be sent, because next is
-// a later ping of the same job.
+// a later ping of the same job. So at most three wait. Only a later failure replaces a
+// failure, so that none is covered up.
 func replacesPing(next, old *alert.Alert) bool {
-	same := next.Server == old.Server && next.JobID == old.JobID
-	return same && (next.Kind != alert.Started || old.Kind == alert.Started)
+	if next.Server != old.Server || next.JobID != old.JobID {
+		return false
+	}
+	switch old.Kind {
+	case alert.Started:
+		return true
+	case alert.Succeeded:
+		return next.Kind != alert.Started
+	}
+	return next.Kind == old.Kind
 }

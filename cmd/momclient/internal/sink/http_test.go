@@ -133,8 +133,8 @@ func TestPing(t *testing.T) {
 	r := newReceiver(t, ok)
 	s := newSink(t, r.URL+"/uuid?x=1", "ping")
 	for kind, want := range map[alert.Kind]string{
-		alert.Started: "/uuid/start?x=1", alert.Completed: "/uuid?x=1", alert.Failed: "/uuid/fail?x=1", alert.Lost: "/uuid/fail?x=1",
-		alert.Recovered: "", alert.Stale: "", alert.Stalled: "",
+		alert.Started: "/uuid/start?x=1", alert.Succeeded: "/uuid?x=1", alert.Broken: "/uuid/fail?x=1",
+		alert.Completed: "", alert.Failed: "", alert.Lost: "", alert.Recovered: "", alert.Stale: "", alert.Stalled: "",
 	} {
 		a := failure()
 		a.Kind = kind
@@ -159,8 +159,9 @@ func TestPing(t *testing.T) {
 		next, old *alert.Alert
 		want      bool
 	}{
-		{of("a", alert.Completed), of("a", alert.Started), true}, {of("a", alert.Completed), of("a", alert.Failed), true}, {of("a", alert.Failed), of("b", alert.Failed), false},
-		{of("a", alert.Started), of("a", alert.Started), true}, {of("a", alert.Started), of("a", alert.Failed), false},
+		{of("a", alert.Succeeded), of("a", alert.Started), true}, {of("a", alert.Succeeded), of("a", alert.Succeeded), true}, {of("a", alert.Succeeded), of("a", alert.Broken), false},
+		{of("a", alert.Broken), of("a", alert.Broken), true}, {of("a", alert.Broken), of("a", alert.Succeeded), true}, {of("a", alert.Broken), of("b", alert.Broken), false},
+		{of("a", alert.Started), of("a", alert.Started), true}, {of("a", alert.Started), of("a", alert.Succeeded), false}, {of("a", alert.Started), of("a", alert.Broken), false},
 	} {
 		if got := s.Replaces(tc.next, tc.old); got != tc.want {
 			t.Errorf("%s of %s replaces %s of %s: %v", tc.next.Kind, tc.next.JobID, tc.old.Kind, tc.old.JobID, got)

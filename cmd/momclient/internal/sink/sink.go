@@ -29,10 +29,16 @@ type Sink struct {
 	// Replaces reports whether old need not be delivered any more if next is. It is
 	// nil if each message has to be delivered.
 	Replaces func(next, old *alert.Alert) bool
+	// Pace is the least time between two messages, so that a job that runs all the time
+	// does not flood the receiver. It is 0 if the messages are folded.
+	Pace time.Duration
 	// Deliver returns nil once the receiver has taken the message. The error may be
 	// a *Later or a *Refusal.
 	Deliver func(context.Context, *alert.Alert) error
 }
+
+// pingPace is the Pace of the format ping.
+const pingPace = time.Second
 
 // Later is the error if a receiver asks for a pause before the next attempt.
 type Later struct {
@@ -84,7 +90,7 @@ func New(value, format string, kinds map[alert.Kind]bool) (*Sink, error) {
 	}
 	s.Key, s.Label = newKey(format, value), u.Scheme+"://"+u.Host
 	if format == "ping" {
-		s.Takes, s.Replaces = pings, replacesPing
+		s.Takes, s.Replaces, s.Pace = pings, replacesPing, pingPace
 	}
 	p := newPoster(u, format)
 	s.Deliver = p.deliver

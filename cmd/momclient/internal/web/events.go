@@ -20,9 +20,10 @@ type events struct {
 	size  int
 }
 
-// Event keeps e for /api/events. The caller gives e to the board.
-func (s *Server) Event(e *wire.Event) error {
-	text, err := s.json(e)
+// Event keeps e for /api/events. server is the name of its server, or "" if there is
+// only one. The caller gives e to the board.
+func (s *Server) Event(server string, e *wire.Event) error {
+	text, err := s.json(server, e)
 	if err != nil {
 		return err
 	}

@@ -155,7 +155,7 @@ func TestRules(t *testing.T) {
 					r.runs.Close()
 				}
 				r = newTestPage(t)
-				if r.runs, err = runlog.Open(history); err != nil {
+				if r.runs, err = runlog.Open(history, func(server string) string { return server }); err != nil {
 					t.Fatal(err)
 				}
 				r.s.runs = r.runs

@@ -64,8 +64,9 @@ const (
 type Options struct {
 	// Boards are the boards to show, one for each server.
 	Boards []*board.Board
-	// JSON encodes an event as -o json does.
-	JSON func(*wire.Event) ([]byte, error)
+	// JSON encodes an event as -o json does, with the name of its server, if that is
+	// not "".
+	JSON func(server string, e *wire.Event) ([]byte, error)
 	// Runs is the history of the runs of these servers, and perhaps of others.
 	Runs *runlog.Log
 	// Unfinished has the runs that were unfinished when an earlier monitor
@@ -79,7 +80,7 @@ type Options struct {
 // several goroutines; it starts none.
 type Server struct {
 	board     *board.Board
-	json      func(*wire.Event) ([]byte, error)
+	json      func(string, *wire.Event) ([]byte, error)
 	runs      *runlog.Log
 	server    string
 	receivers func() []notify.Status
