@@ -107,6 +107,7 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-notify", ""}, []string{"-notify", "want a URL, a command, or @FILE"}},
 		{[]string{"-notify", "htps://secret"}, []string{"-notify", "want a URL of http or https, a command, or @FILE, and not htps://"}},
 		{[]string{"-notify", "https://"}, []string{"-notify: the URL has no host"}},
+		{[]string{"-notify", "no-such-command -x"}, []string{"-notify: the command no-such-command is not found"}},
 		{[]string{"-notify", "true", "-notify", "true"}, []string{"-notify names command true twice", "leave one out"}},
 		{[]string{"-notify", "true", "-notify-on", "failed,ended"}, []string{"-notify-on", `no kind has the name "ended"; the kinds are failed,recovered,completed,stale,stalled,lost`}},
 		{[]string{"-notify", "true", "-notify-on", ","}, []string{"-notify-on", "want the name of a kind"}},

@@ -173,7 +173,23 @@ func (c *notifyConfig) sinks() ([]*sink.Sink, error) {
 		}
 		all = append(all, s)
 	}
+	number(all)
 	return all, nil
+}
+
+// number numbers the receivers with the same label, so that people can tell them apart
+// although a label reveals no secret.
+func number(sinks []*sink.Sink) {
+	count, n := make(map[string]int), make(map[string]int)
+	for _, s := range sinks {
+		count[s.Label]++
+	}
+	for _, s := range sinks {
+		if label := s.Label; count[label] > 1 {
+			n[label]++
+			s.Label = fmt.Sprintf("%s (%d)", label, n[label])
+		}
+	}
 }
 
 // rules returns the rules of the messages to the receivers. names are the jobs of

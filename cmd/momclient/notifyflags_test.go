@@ -12,7 +12,7 @@ import (
 // TestNotifyFlags reads who gets what, in any order of the flags.
 func TestNotifyFlags(t *testing.T) {
 	c, err := parseFlags([]string{
-		"-notify-format", "text", "-notify", "https://a", "-notify", "mail ann", "-notify-format", "cloudevents", "-notify", "https://b", "-notify-format", "slack",
+		"-notify-format", "text", "-notify", "https://a", "-notify", "sort ann", "-notify-format", "cloudevents", "-notify", "https://b", "-notify-format", "slack",
 		"-stale", "26h", "-stale", "site=to=staging=2h", "-stalled", "10m",
 	})
 	if err != nil {
@@ -66,5 +66,24 @@ func TestNotifyKinds(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("%s: %v, want %s", args, got, want)
 		}
+	}
+}
+
+// TestSameLabels numbers the receivers whose labels are the same, and no others.
+func TestSameLabels(t *testing.T) {
+	c, err := parseFlags([]string{"-notify", "https://hooks.example/secret1", "-notify", "true", "-notify", "https://hooks.example/secret2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sinks, err := c.notify.sinks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range sinks {
+		got = append(got, s.Label)
+	}
+	if want := []string{"https://hooks.example (1)", "command true", "https://hooks.example (2)"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }

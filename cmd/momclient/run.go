@@ -207,7 +207,7 @@ func (m *monitor) show(c *connection, e *wire.Event) error {
 		c.board.Event(e)
 	}
 	if m.page != nil {
-		if err := m.page.Event(c.label, e); err != nil {
+		if err := m.page.Event(c.server.name, e); err != nil {
 			return err
 		}
 	}

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"mom.internal/cmd/momclient/internal/completion"
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/cmd/momclient/internal/width"
@@ -18,13 +20,20 @@ import (
 // ended. Those that moved nothing are folded.
 func (c *config) printRuns(stdout io.Writer) error {
 	var runs []runlog.Run
+	var gaps []runlog.Gap
+	jobs := make(map[string]bool) // the names of all jobs
 	since := time.Time{}
 	if c.since > 0 {
 		since = time.Now().Add(-c.since)
 	}
 	at := make(map[[16]byte]int)
+	known := false // -job selects a job of the history
 	err := runlog.Read(c.history, c.serverName, func(r *runlog.Run) {
-		if r.Ended.Before(since) || !c.takesRun(r) {
+		jobs[r.Name()] = true
+		if !c.takesRun(r) {
+			return
+		}
+		if known = true; r.Ended.Before(since) {
 			return
 		}
 		if i, has := at[r.RunID]; has { // it was lost, and has ended after all
@@ -33,13 +42,21 @@ func (c *config) printRuns(stdout io.Writer) error {
 		}
 		at[r.RunID] = len(runs)
 		runs = append(runs, *r)
+	}, func(g *runlog.Gap) {
+		if !g.Time.Before(since) {
+			gaps = append(gaps, *g)
+		}
 	})
 	if err != nil {
 		return fmt.Errorf("-history: %w", err)
 	}
+	if len(c.filter.Names)+len(c.filter.Jobs) > 0 && !known {
+		return fmt.Errorf("%s has no run of a job of -job; %s", c.history, completion.JobNames(slices.Sorted(maps.Keys(jobs))))
+	}
+	slices.SortStableFunc(gaps, func(a, b runlog.Gap) int { return a.Time.Compare(b.Time) })
 	slices.SortStableFunc(runs, func(a, b runlog.Run) int { return a.Ended.Compare(b.Ended) })
 	out := bufio.NewWriter(stdout)
-	writeRuns(out, runlog.Fold(runs), time.Local)
+	writeRuns(out, runlog.Fold(runs), gaps, time.Local)
 	if err := out.Flush(); err != nil {
 		return &writeError{err}
 	}
@@ -57,32 +74,51 @@ func (c *config) takesRun(r *runlog.Run) bool {
 //
 //	end, job, how it ended, time, what it moved, details
 //
-// The server is a column if there are several.
-func writeRuns(w io.Writer, lines []runlog.Line, loc *time.Location) {
-	several, names, servers := false, 0, 0
+// A gap has a line at its time. The server is a column if there are several.
+func writeRuns(w io.Writer, lines []runlog.Line, gaps []runlog.Gap, loc *time.Location) {
+	several, names, widest := make(map[string]bool), 0, 0
 	for i := range lines {
-		several = several || lines[i].Server != lines[0].Server
+		several[lines[i].Server] = true
 		names = max(names, width.String(runName(&lines[i].Run)))
-		servers = max(servers, width.String(serverName(&lines[i].Run)))
+	}
+	for i := range gaps {
+		several[gaps[i].Server] = true
+	}
+	for server := range several {
+		widest = max(widest, width.String(serverName(server)))
+	}
+	begin := func(at time.Time, server string) string {
+		line := at.In(loc).Format("2006-01-02 15:04:05") + "  "
+		if len(several) > 1 {
+			name := serverName(server)
+			line += name + strings.Repeat(" ", widest-width.String(name)) + "  "
+		}
+		return line
 	}
 	for i := range lines {
 		l := &lines[i]
-		name := runName(&l.Run)
-		line := l.Ended.In(loc).Format("2006-01-02 15:04:05") + "  "
-		if several {
-			server := serverName(&l.Run)
-			line += server + strings.Repeat(" ", servers-width.String(server)) + "  "
+		for len(gaps) > 0 && gaps[0].Time.Before(l.Ended) {
+			writeGap(w, begin(gaps[0].Time, gaps[0].Server), &gaps[0])
+			gaps = gaps[1:]
 		}
-		line += name + strings.Repeat(" ", names-width.String(name)) + "  " + runColumns(l, loc)
+		name := runName(&l.Run)
+		line := begin(l.Ended, l.Server) + name + strings.Repeat(" ", names-width.String(name)) + "  " + runColumns(l, loc)
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
+	for i := range gaps {
+		writeGap(w, begin(gaps[i].Time, gaps[i].Server), &gaps[i])
+	}
+}
+
+func writeGap(w io.Writer, begin string, g *runlog.Gap) {
+	fmt.Fprintf(w, "%s--- missed %s, and perhaps whole runs among them ---\n", begin, output.Plural(g.Missed, "event"))
 }
 
 // runName returns the name of the job. One that is too long loses its middle.
 func runName(r *runlog.Run) string { return output.ClipMiddle(output.Clean(r.Name()), 36) }
 
 // serverName returns the name of the server, likewise.
-func serverName(r *runlog.Run) string { return output.ClipMiddle(output.Clean(r.Server), 36) }
+func serverName(name string) string { return output.ClipMiddle(output.Clean(name), 36) }
 
 // runColumns returns the columns behind the job.
 func runColumns(l *runlog.Line, loc *time.Location) string {

@@ -42,6 +42,11 @@ func TestPrintRuns(t *testing.T) {
 	add("docs", 3*time.Hour+time.Minute, 0, func(r *runlog.Run) { r.Lost = jobs.LostByRestart })
 	again := lines[len(lines)-1]
 	add("docs", time.Hour, wire.Cancelled, func(r *runlog.Run) { r.Started = time.Time{} })
+	gap, err := json.Marshal(runlog.Gap{Server: "S", Time: now.Add(-90 * time.Minute), Seq: 9, Missed: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines = append(lines, string(gap)+"\n")
 	write(t, path, strings.Join(lines, "")+"junk\n"+strings.Replace(again, `"lost":"restart"`, `"outcome":"SucceededWithErrors"`, 1))
 
 	for _, tc := range []struct {
@@ -50,10 +55,10 @@ func TestPrintRuns(t *testing.T) {
 	}{
 		{nil, []string{
 			"site  |succeeded|1m30s|3.0 MiB|12 files, 1 package, 2 deleted", `site\x1b[31m|failed|1 error; a\nb: no space left on device`,
-			"docs  |with errors", "site  |succeeded|nothing to move, 3 times since ", "docs  |cancelled",
+			"docs  |with errors", "site  |succeeded|nothing to move, 3 times since ", "--- missed 12 events, and perhaps whole runs among them ---", "docs  |cancelled",
 		}},
-		{[]string{"-job", "docs"}, []string{"docs  with errors", "docs  cancelled"}},
-		{[]string{"-job", jobID("docs").String(), "-since", "2h"}, []string{"cancelled"}},
+		{[]string{"-job", "docs"}, []string{"docs  with errors", "--- missed 12", "docs  cancelled"}},
+		{[]string{"-job", jobID("docs").String(), "-since", "2h"}, []string{"--- missed 12", "cancelled"}},
 		{[]string{"-since", "1s"}, nil},
 	} {
 		code, out, errs := command(t, append([]string{"-o", "runs", "-history", path}, tc.args...)...)
@@ -73,18 +78,39 @@ func TestPrintRuns(t *testing.T) {
 	}
 }
 
+// TestPrintRunsUnknownJob says which jobs the history has, if it has none of -job.
+func TestPrintRunsUnknownJob(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	write(t, path, "")
+	for _, want := range []string{"has no run of a job of -job; there are no jobs yet\n", `has no run of a job of -job; the jobs are "docs", "site"` + "\n"} {
+		code, out, errs := command(t, "-o", "runs", "-history", path, "-job", "nosuch")
+		if code != exitUsage || out != "" || !strings.HasSuffix(errs, path+" "+want) {
+			t.Errorf("exit %d, %q, %q", code, out, errs)
+		}
+		var lines []byte
+		for _, name := range []string{"site", "docs"} {
+			text, _ := json.Marshal(runlog.Run{Server: "S", JobID: jobID(name), Job: name, RunID: jobID(name), Ended: time.Now().Add(-time.Hour), Outcome: wire.Succeeded})
+			lines = append(append(lines, text...), '\n')
+		}
+		write(t, path, string(lines))
+	}
+	if code, out, errs := command(t, "-o", "runs", "-history", path, "-job", "site", "-since", "1m"); code != exitOK || out+errs != "" {
+		t.Errorf("exit %d, %q, %q", code, out, errs)
+	}
+}
+
 // TestPrintRunsServers has a column for the server if there are several.
 func TestPrintRunsServers(t *testing.T) {
 	var b strings.Builder
 	line := func(server string) runlog.Line {
 		return runlog.Line{Run: runlog.Run{Server: server, Job: "site", Outcome: wire.Succeeded}}
 	}
-	writeRuns(&b, []runlog.Line{line("A"), line("A")}, time.UTC)
+	writeRuns(&b, []runlog.Line{line("A"), line("A")}, nil, time.UTC)
 	if strings.Contains(b.String(), "  A  ") {
 		t.Error(b.String())
 	}
 	b.Reset()
-	writeRuns(&b, []runlog.Line{line("A"), line("BB")}, time.UTC)
+	writeRuns(&b, []runlog.Line{line("A"), line("BB")}, nil, time.UTC)
 	if !strings.Contains(b.String(), "  A   site") || !strings.Contains(b.String(), "  BB  site") {
 		t.Error(b.String())
 	}

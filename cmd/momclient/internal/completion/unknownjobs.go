@@ -161,11 +161,15 @@ func unknownJobs(f *wire.Filter, events []wire.Event) string {
 	if len(missing) == 0 {
 		return ""
 	}
-	there := "; there are no jobs yet"
-	if len(names) > 0 {
-		there = "; the jobs are " + someNames(names)
+	return some(missing) + " so far; " + JobNames(names)
+}
+
+// JobNames says which jobs there are.
+func JobNames(names []string) string {
+	if len(names) == 0 {
+		return "there are no jobs yet"
 	}
-	return some(missing) + " so far" + there
+	return "the jobs are " + someNames(names)
 }
 
 // Limits of a list, and of a name in it.

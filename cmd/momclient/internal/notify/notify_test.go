@@ -229,3 +229,19 @@ func TestStop(t *testing.T) {
 		}
 	})
 }
+
+// TestPace delivers one message per pace, and at the end what waits at once.
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, takes)
+		b.n.workers[0].Pace = 10 * time.Second
+		b.send("a", "b", "c")
+		b.receivers[0].gets(t, "a@0s")
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		b.receivers[0].gets(t, "a@0s", "b@10s")
+		time.Sleep(time.Second)
+		b.n.Stop(time.Second)
+		b.receivers[0].gets(t, "a@0s", "b@10s", "c@11s")
+	})
+}

@@ -249,8 +249,12 @@ func (b *Box) apply(r *Record) {
 		b.settled[r.Server] = true
 	}
 	for _, s := range r.Subjects {
-		if s.JobID != uuid.Nil && s.Job != "" {
-			delete(b.subjects, subjectKey{server: s.Server, name: s.Job}) // it was waited for under its name
+		if s.JobID != uuid.Nil && s.Server != "" { // it may have been waited for under its name, or on any server
+			delete(b.subjects, subjectKey{job: s.JobID})
+			if s.Job != "" {
+				delete(b.subjects, subjectKey{server: s.Server, name: s.Job})
+				delete(b.subjects, subjectKey{name: s.Job})
+			}
 		}
 		b.subjects[keyOf(&s)] = s
 	}

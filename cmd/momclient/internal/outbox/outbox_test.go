@@ -265,7 +265,7 @@ func TestNothing(t *testing.T) {
 func TestNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	b := open(t, path, "a", "b")
-	b.Commit(&Record{Subjects: []alert.Subject{{Server: "S", Job: "site"}, {Server: "S"}}})
+	b.Commit(&Record{Subjects: []alert.Subject{{Server: "S", Job: "site"}, {Job: "site"}, {JobID: id("job", 1)}, {Server: "S"}}})
 	b.Commit(record(1))
 	b.Commit(&Record{Subjects: []alert.Subject{{Server: "S", JobID: id("job", 1)}}})
 	b.Close()

@@ -33,10 +33,10 @@ func New(format string, w io.Writer) Printer {
 	return newTextPrinter(w)
 }
 
-// JSON returns the line that -o json prints.
-func JSON(server string, e *wire.Event) ([]byte, error) {
+// JSON returns the line that -o json prints for the only server.
+func JSON(e *wire.Event) ([]byte, error) {
 	var b bytes.Buffer
-	err := jsonPrinter{&b}.Print(server, e)
+	err := jsonPrinter{&b}.Print("", e)
 	return b.Bytes(), err
 }
 

@@ -167,6 +167,9 @@ func (s *Server) Event(e *wire.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
+	if e.Missed > 0 && s.opts.Runs.AddGap(&runlog.Gap{Server: s.name, Time: now.UTC(), Epoch: e.Epoch, Seq: e.Seq, Missed: e.Missed}) {
+		s.markDirty()
+	}
 	if !e.Snapshot && e.Epoch == s.at.Epoch && e.Seq <= s.at.Seq {
 		s.again(e)
 		return

@@ -45,7 +45,8 @@ type life struct {
 	got    []string // messages, as ID TEXT
 }
 
-func newLife(t *testing.T, dir string, rules alert.Rules) *life {
+// newLife starts a monitor of the server S. before is called before it starts to record.
+func newLife(t *testing.T, dir string, rules alert.Rules, before ...func(*life)) *life {
 	t.Helper()
 	l := &life{t: t, dir: dir}
 	s := &sink.Sink{Key: "a", Label: "A", Takes: func(a *alert.Alert) bool { return rules.Kinds[a.Kind] }, Deliver: func(_ context.Context, a *alert.Alert) error {
@@ -74,6 +75,9 @@ func newLife(t *testing.T, dir string, rules alert.Rules) *life {
 		}
 		return nil
 	})
+	for _, f := range before {
+		f(l)
+	}
 	l.n.Start()
 	l.r.Start()
 	return l
@@ -162,6 +166,8 @@ func (l *life) history() (lines []string) {
 	l.t.Helper()
 	if err := runlog.Read(filepath.Join(l.dir, "history"), same, func(r *runlog.Run) {
 		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %v %s %s", r.Job, r.Outcome, r.Lost, r.Why())))
+	}, func(g *runlog.Gap) {
+		lines = append(lines, fmt.Sprintf("missed %d of %s", g.Missed, g.Server))
 	}); err != nil {
 		l.t.Fatal(err)
 	}
@@ -286,6 +292,91 @@ func TestCursorWaits(t *testing.T) {
 		l.saves(4)
 		if got := l.history(); !slices.Equal(got, []string{"site Failed"}) {
 			t.Errorf("history %q", got)
+		}
+		l.kill()
+	})
+}
+
+// TestGap has a line in the history for events that were missed, once, also if they are
+// announced again.
+func TestGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		for range 2 {
+			l := newLife(t, dir, rules)
+			l.connect("one")
+			e := event("one", 20, "site/1", wire.JobInitialized, 0)
+			e.Missed = 12
+			l.show(e)
+			l.gets()
+			if got := l.history(); !slices.Equal(got, []string{"missed 12 of S"}) {
+				t.Errorf("history %q", got)
+			}
+			l.saves(20)
+			l.kill()
+		}
+	})
+}
+
+// TestFirstStart tells of what happens from the moment on at which all events have come
+// that the server had when it accepted the monitor, also if it is soon over.
+func TestFirstStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, t.TempDir(), rules)
+		l.at(wire.Cursor{Epoch: id("one")})
+		l.r.Status(momclient.ConnectionStatus{Kind: momclient.Connected, Time: time.Now(), Epoch: id("one"), Head: 6})
+		l.show(event("one", 1, "old/1", wire.JobInitialized, 0))
+		l.show(event("one", 2, "old/1", wire.JobCompleted, wire.Failed))
+		l.show(event("one", 3, "old/2", wire.JobInitialized, 0))
+		l.show(event("one", 4, "old/2", wire.JobCompleted, wire.Succeeded))
+		l.show(event("one", 5, "docs/1", wire.JobInitialized, 0))
+		time.Sleep(time.Hour)
+		l.show(event("one", 6, "docs/1", wire.JobCompleted, wire.Failed))
+		l.gets("docs failed (S)")
+		begin := time.Now()
+		l.show(event("one", 7, "site/1", wire.JobInitialized, 0))
+		l.show(event("one", 8, "site/1", wire.JobCompleted, wire.Failed))
+		l.show(event("one", 9, "site/2", wire.JobInitialized, 0))
+		l.show(event("one", 10, "site/2", wire.JobCompleted, wire.Succeeded))
+		l.gets("site failed (S)", "site succeeded again, after 1 run without success since "+begin.UTC().Format("2006-01-02 15:04 MST")+" (S)")
+		l.kill()
+	})
+}
+
+// TestTwoServers keeps the cursors, the epochs and the runs of two servers apart. If one
+// of them is restarted, only its runs are lost.
+func TestTwoServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var saved wire.Cursor
+		var second *Server
+		l := newLife(t, t.TempDir(), rules, func(l *life) {
+			l.r.opts.Decider.Watch("T", true, time.Now())
+			second = l.r.Add("T", func() wire.Cursor { return wire.Cursor{} }, func(c wire.Cursor) error {
+				if !c.IsZero() {
+					saved = c
+				}
+				return nil
+			})
+		})
+		l.connect("one")
+		l.show(event("one", 7, "site/1", wire.JobInitialized, 0))
+		show := func(e wire.Event) {
+			second.Event(&e)
+			if err := second.Shown(&e); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+		}
+		show(event("two", 3, "docs/1", wire.JobInitialized, 0))
+		show(event("three", 1, "docs/2", wire.JobInitialized, 0))
+		l.gets("docs: the end of a run was not seen: the server was restarted (T)")
+		l.saves(7)
+		if saved != (wire.Cursor{Epoch: id("three"), Seq: 1}) {
+			t.Errorf("saved %v", saved)
+		}
+		_, runs := l.box.State()
+		if len(runs) != 2 || l.box.At("S").Seq != 7 || l.box.At("T") != saved {
+			t.Errorf("%+v, at %v and %v", runs, l.box.At("S"), l.box.At("T"))
 		}
 		l.kill()
 	})

@@ -12,6 +12,9 @@
 // for example by a power failure, readers skip it, and the next run begins on a new
 // line.
 //
+// If events were missed, a line is a [Gap] instead, because runs that both began and
+// ended among them have no line.
+//
 // A file that has reached [MaxFile] bytes is renamed to FILE.1, in place of an
 // older FILE.1, so that both together have at least the last MaxFile bytes.
 //
@@ -23,6 +26,7 @@ package runlog
 
 import (
 	"cmp"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,6 +75,21 @@ func (e *Error) String() string {
 		return e.Message
 	}
 	return e.Item + ": " + e.Message
+}
+
+// Gap is a place in the history where events were missed.
+type Gap struct {
+	Server string    `json:"server"`
+	Time   time.Time `json:"time"` // when the monitor noticed, by its clock
+	Epoch  uuid.UUID `json:"epoch"`
+	Seq    uint64    `json:"seq"`    // of the first event after the gap, which may be an old one of a snapshot
+	Missed uint64    `json:"missed"` // number of events
+}
+
+// id names the gap, so that it has one line, however often the event after it is
+// delivered.
+func (g *Gap) id() uuid.UUID {
+	return uuid.NewSHA1(g.Epoch, fmt.Appendf(nil, "%d after %d", g.Seq, g.Missed))
 }
 
 // NewRun returns a run of the server that has just ended or been lost. first is the

@@ -43,7 +43,7 @@ type Log struct {
 	unsaved [][]byte           // lines that could not be written yet
 	dropped int                // lines that will never be written
 	err     error              // why lines are unsaved
-	known   map[uuid.UUID]bool // the runs in the files; true for one that was lost
+	known   map[uuid.UUID]bool // the runs and gaps in the files; true for a run that was lost
 	old     map[uuid.UUID]bool // those of known that are in FILE.1
 	jobs    map[Key]*job
 	version uint64
@@ -104,7 +104,7 @@ func (l *Log) unwritable(err error) error {
 // open reads both files, and opens the file.
 func (l *Log) open(alias func(string) string) error {
 	for _, path := range files(l.place) {
-		if err := readFile(path, func(r *Run) { r.Server = alias(r.Server); l.take(r) }); err != nil {
+		if err := readFile(path, alias, func(r *Run) { l.take(r) }, func(g *Gap) { l.known[g.id()] = false }); err != nil {
 			return err
 		}
 		if path != l.place.Path {
@@ -142,10 +142,10 @@ func endLine(f *os.File) (int64, error) {
 	return size + 1, err
 }
 
-// Read calls each for the runs in the file at the path and in its FILE.1, in the
-// order of their lines. It needs no lock, so it can be called while a monitor
-// writes the file. alias is as for Open.
-func Read(path string, alias func(string) string, each func(*Run)) error {
+// Read calls run for the runs in the file at the path and in its FILE.1, and gap for the
+// gaps, in the order of their lines. It needs no lock, so it can be called while a
+// monitor writes the file. alias is as for Open.
+func Read(path string, alias func(string) string, run func(*Run), gap func(*Gap)) error {
 	place, err := paths.Resolve(path)
 	if err != nil {
 		return err
@@ -154,7 +154,7 @@ func Read(path string, alias func(string) string, each func(*Run)) error {
 		return err
 	}
 	for _, path := range files(place) {
-		if err := readFile(path, func(r *Run) { r.Server = alias(r.Server); each(r) }); err != nil {
+		if err := readFile(path, alias, run, gap); err != nil {
 			return err
 		}
 	}
@@ -164,8 +164,8 @@ func Read(path string, alias func(string) string, each func(*Run)) error {
 // files returns the paths of the files of a history, the older one first.
 func files(place paths.Place) []string { return []string{place.Path + ".1", place.Path} }
 
-// readFile calls each for the runs of one file, if it exists.
-func readFile(path string, each func(*Run)) error {
+// readFile calls run and gap for the lines of one file, if it exists.
+func readFile(path string, alias func(string) string, run func(*Run), gap func(*Gap)) error {
 	place, err := paths.Resolve(path)
 	if err != nil {
 		return err
@@ -178,15 +178,15 @@ func readFile(path string, each func(*Run)) error {
 		return err
 	}
 	defer f.Close()
-	if err := readLines(f, each); err != nil {
+	if err := readLines(f, alias, run, gap); err != nil {
 		return fmt.Errorf("%s cannot be read: %w", path, err)
 	}
 	return nil
 }
 
-// readLines calls each for each line that has a run. It skips other lines, such as
+// readLines calls run or gap for each line that has one. It skips other lines, such as
 // a line that was cut off.
-func readLines(f io.Reader, each func(*Run)) error {
+func readLines(f io.Reader, alias func(string) string, run func(*Run), gap func(*Gap)) error {
 	lines := bufio.NewReaderSize(f, maxLine)
 	for {
 		text, err := lines.ReadSlice('\n')
@@ -194,9 +194,18 @@ func readLines(f io.Reader, each func(*Run)) error {
 			text = nil
 			_, err = lines.ReadSlice('\n')
 		}
-		var r Run
-		if json.Unmarshal(text, &r) == nil && r.RunID != uuid.Nil {
-			each(&r)
+		var l struct {
+			Run
+			Time        time.Time
+			Seq, Missed uint64
+		}
+		switch bad := json.Unmarshal(text, &l) != nil; {
+		case bad:
+		case l.RunID != uuid.Nil:
+			l.Server = alias(l.Server)
+			run(&l.Run)
+		case l.Missed > 0:
+			gap(&Gap{alias(l.Server), l.Time, l.Epoch, l.Seq, l.Missed})
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -215,12 +224,29 @@ func (l *Log) Add(r *Run) bool {
 	if !l.take(r) {
 		return false
 	}
-	if l.path == "" {
-		return true
+	l.add(r)
+	return true
+}
+
+// AddGap adds a gap, unless the log has it already. It reports whether the gap is new
+// and has a line.
+func (l *Log) AddGap(g *Gap) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	id := g.id()
+	if _, has := l.known[id]; has || l.path == "" {
+		return false
 	}
-	text, err := json.Marshal(r)
-	if err != nil {
-		return true // a Run has no value that JSON cannot express
+	l.known[id] = false
+	l.add(g)
+	return true
+}
+
+// add adds a line. mu is held.
+func (l *Log) add(v any) {
+	text, err := json.Marshal(v)
+	if err != nil || l.path == "" {
+		return // a line has no value that JSON cannot express
 	}
 	if len(l.unsaved) == maxUnsaved {
 		l.unsaved = l.unsaved[1:]
@@ -228,7 +254,6 @@ func (l *Log) Add(r *Run) bool {
 	}
 	l.unsaved = append(l.unsaved, append(text, '\n'))
 	l.write()
-	return true
 }
 
 // Has reports whether the log has the run. A log without a file has only the IDs of
@@ -371,7 +396,7 @@ func (l *Log) Sync() error {
 	}
 	lost := ""
 	if dropped > 0 {
-		lost = fmt.Sprintf("; %d runs are not in it", dropped)
+		lost = fmt.Sprintf("; %d lines are not in it", dropped)
 	}
 	return fmt.Errorf("the history %s cannot be written: %w%s", l.path, err, lost)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ func open(t *testing.T, path string) *Log {
 // runsIn returns the runs in the files of a history.
 func runsIn(t *testing.T, path string) (runs []Run) {
 	t.Helper()
-	if err := Read(path, same, func(r *Run) { runs = append(runs, *r) }); err != nil {
+	if err := Read(path, same, func(r *Run) { runs = append(runs, *r) }, func(*Gap) {}); err != nil {
 		t.Fatal(err)
 	}
 	return runs
@@ -296,5 +297,56 @@ func TestBounds(t *testing.T) {
 	lines, forgotten := l.Lines(Key{"S", id("job", 0)})
 	if len(lines) != MaxLines || forgotten != MaxLines || len(l.Jobs()[0].Summary.Trend) != MaxTrend || len(l.known) > 0 {
 		t.Errorf("%d lines, %d forgotten", len(lines), forgotten)
+	}
+}
+
+// TestGaps has a line for each gap, once, also after a restart.
+func TestGaps(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	gap := func(seq, missed uint64) *Gap {
+		return &Gap{Server: "S", Time: time.Date(2026, 11, 26, 22, 0, 0, 0, time.UTC), Epoch: id("epoch", 0), Seq: seq, Missed: missed}
+	}
+	for range 2 {
+		l := open(t, path)
+		l.AddGap(gap(7, 3))
+		l.AddGap(gap(7, 4)) // behind a snapshot with the same run
+		l.Add(run(1))
+		l.AddGap(gap(9, 3))
+		l.Close()
+	}
+	var got []Gap
+	runs := 0
+	if err := Read(path, same, func(*Run) { runs++ }, func(g *Gap) { got = append(got, *g) }); err != nil {
+		t.Fatal(err)
+	}
+	if want := []Gap{*gap(7, 3), *gap(7, 4), *gap(9, 3)}; !slices.Equal(got, want) || runs != 1 {
+		t.Errorf("%d runs, %+v", runs, got)
+	}
+	if open(t, "").AddGap(gap(1, 1)) {
+		t.Error("a log without a file waits for the disk")
+	}
+}
+
+// TestAlias has the runs of a server under its present name.
+func TestAlias(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	l := open(t, path)
+	l.Add(run(1))
+	l.Close()
+	alias := func(string) string { return "now" }
+	l, err := Open(path, alias)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if all := l.Jobs(); len(all) != 1 || all[0].Key.Server != "now" {
+		t.Errorf("%+v", all)
+	}
+	if err := Read(path, alias, func(r *Run) {
+		if r.Server != "now" {
+			t.Errorf("%+v", r)
+		}
+	}, nil); err != nil {
+		t.Error(err)
 	}
 }

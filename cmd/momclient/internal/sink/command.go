@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -58,6 +59,20 @@ func runCommand(ctx context.Context, command string, a *alert.Alert) error {
 	return err
 }
 
+// plain matches a word that the shell takes as it is.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_./+-]+$`)
+
+// found reports whether the shell finds the program, as far as that can be known
+// without running anything. The program may also be built into the shell.
+func found(program string) bool {
+	if runtime.GOOS == "windows" || !plain.MatchString(program) {
+		return true
+	}
+	err := exec.Command("/bin/sh", "-c", `command -v -- "$1"`, "sh", program).Run()
+	var exit *exec.ExitError
+	return !errors.As(err, &exit)
+}
+
 // environment returns the environment of a command. It is that of the monitor
 // without its token, with the variables of the alert.
 func environment(a *alert.Alert) []string {
@@ -71,7 +86,7 @@ func environment(a *alert.Alert) []string {
 	add("ID", a.ID.String())
 	add("KIND", string(a.Kind))
 	add("TEXT", a.Text+missed(a))
-	add("TIME", a.Time.Format(time.RFC3339))
+	add("TIME", a.Time.Format(time.RFC3339Nano))
 	add("SERVER", a.Server)
 	add("JOB", a.Job)
 	if a.JobID != uuid.Nil {
@@ -85,7 +100,7 @@ func environment(a *alert.Alert) []string {
 	}
 	add("WHY", a.Why)
 	if !a.Since.IsZero() {
-		add("SINCE", a.Since.UTC().Format(time.RFC3339))
+		add("SINCE", a.Since.UTC().Format(time.RFC3339Nano))
 	}
 	add("COUNT", strconv.Itoa(max(1, a.Count)))
 	return env

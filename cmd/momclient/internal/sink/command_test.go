@@ -18,7 +18,7 @@ func TestCommand(t *testing.T) {
 	t.Setenv("MOM_TOKEN", "secret")
 	dir := t.TempDir()
 	a := failure()
-	a.Job = "site\x00\n"
+	a.Job, a.Time, a.Since = "site\x00\n", a.Time.Add(1), a.Since.Add(2)
 	if err := newSink(t, "cat >'"+dir+"/stdin'; env >'"+dir+"/env'", "cloudevents").Deliver(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
@@ -38,8 +38,8 @@ func TestCommand(t *testing.T) {
 		t.Errorf("%v: %s", err, env)
 	}
 	for _, want := range []string{
-		"MOM_ID=" + id("alert").String(), "MOM_KIND=failed", "MOM_TEXT=" + a.Text, "MOM_TIME=2026-11-26T22:00:00Z", "MOM_SERVER=S:7420", `MOM_JOB=site\x00\n`,
-		"MOM_JOB_ID=" + id("site").String(), "MOM_RUN_ID=" + id("run").String(), "MOM_OUTCOME=Failed", "MOM_WHY=no space left on device", "MOM_SINCE=2026-11-26T22:00:00Z", "MOM_COUNT=3",
+		"MOM_ID=" + id("alert").String(), "MOM_KIND=failed", "MOM_TEXT=" + a.Text, "MOM_TIME=2026-11-26T22:00:00.000000001Z", "MOM_SERVER=S:7420", `MOM_JOB=site\x00\n`,
+		"MOM_JOB_ID=" + id("site").String(), "MOM_RUN_ID=" + id("run").String(), "MOM_OUTCOME=Failed", "MOM_WHY=no space left on device", "MOM_SINCE=2026-11-26T22:00:00.000000002Z", "MOM_COUNT=3",
 	} {
 		if !strings.Contains("\n"+string(env), "\n"+want+"\n") {
 			t.Errorf("no %s in %s", want, env)
@@ -56,7 +56,7 @@ func TestCommandResult(t *testing.T) {
 		"sleep 60 & exit 0":                     "",
 		"exit 3":                                "it ends with exit status 3",
 		"echo first >&2; echo last >&2; exit 1": "it ends with exit status 1: last",
-		"no-such-command-here":                  "it ends with exit status 127: ",
+		"true; no-such-command-here":            "it ends with exit status 127: ",
 	} {
 		err := newSink(t, command, "cloudevents").Deliver(t.Context(), failure())
 		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {

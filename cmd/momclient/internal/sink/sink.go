@@ -73,7 +73,11 @@ func New(value, format string, kinds map[alert.Kind]bool) (*Sink, error) {
 	}
 	s := &Sink{Takes: func(a *alert.Alert) bool { return kinds[a.Kind] }}
 	if !IsURL(value) {
-		s.Key, s.Label = newKey("command", value), strings.TrimSpace("command "+wire.EscapeName(firstWord(value)))
+		program := firstWord(value)
+		if !found(program) {
+			return nil, fmt.Errorf("the command %s is not found", program)
+		}
+		s.Key, s.Label = newKey("command", value), strings.TrimSpace("command "+wire.EscapeName(program))
 		s.Deliver = func(ctx context.Context, a *alert.Alert) error { return runCommand(ctx, value, a) }
 		return s, nil
 	}

@@ -21,10 +21,10 @@ func TestNew(t *testing.T) {
 	for value, want := range map[string]string{
 		"https://user:secret@ntfy.example:443/secret?secret":       "https://ntfy.example:443",
 		"HTTP://ntfy.example/secret":                               "http://ntfy.example",
-		"mail -s secret ann":                                       "command mail",
-		"TOKEN=secret  curl https://x/secret":                      "command curl",
+		"sort -s secret ann":                                       "command sort",
+		"TOKEN=secret  env https://x/secret":                       "command env",
 		file("url", " https://hooks.example/secret \nnext line\n"): "https://hooks.example",
-		file("command", "notify-send secret"):                      "command notify-send",
+		file("command", "printf secret"):                           "command printf",
 	} {
 		s, err := New(value, "text", nil)
 		if err != nil || s.Label != want || strings.Contains(s.Key, "secret") || len(s.Key) != 12 {
@@ -33,12 +33,19 @@ func TestNew(t *testing.T) {
 	}
 	for value, want := range map[string]string{
 		"https://":                          "the URL has no host",
+		"no-such-command secret":            "the command no-such-command is not found",
+		"A=secret ./no-such-command":        "the command ./no-such-command is not found",
 		"https://a:secret@b:port/":          "the URL is wrong: invalid port",
 		"@" + filepath.Join(dir, "missing"): "no such file",
 		file("empty", "\nhttps://late"):     "want a URL or a command in its first line",
 	} {
 		if _, err := New(value, "text", nil); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", value, err)
+		}
+	}
+	for _, command := range []string{": > file", "if true; then true; fi", "(no-such-command)", "$PROGRAM", "~/bin/program"} {
+		if _, err := New(command, "text", nil); err != nil {
+			t.Errorf("%s: %v", command, err)
 		}
 	}
 	a, _ := New("https://a", "text", nil)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,14 +21,22 @@ type events struct {
 	size  int
 }
 
-// Event keeps e for /api/events. server is the name of its server, or "" if there is
-// only one. The caller gives e to the board.
+// Event keeps e, an event of the server with this name, for /api/events. The caller
+// gives e to the board.
 func (s *Server) Event(server string, e *wire.Event) error {
-	text, err := s.json(server, e)
+	text, err := s.json(e)
 	if err != nil {
 		return err
 	}
-	s.events.add(bytes.TrimSpace(text))
+	text = bytes.TrimSpace(text)
+	if len(s.boards) > 1 {
+		name, err := json.Marshal(server)
+		if err != nil {
+			return err
+		}
+		text = slices.Concat([]byte(`{"server":`), name, []byte{','}, bytes.TrimPrefix(text, []byte{'{'}))
+	}
+	s.events.add(text)
 	return nil
 }
 

@@ -6,36 +6,39 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"mom.internal/cmd/momclient/internal/runlog"
-	"mom.internal/momclient/jobs"
 	"mom.internal/momserver/debug/exposition"
 	"mom.internal/wire"
 )
 
-// serveMetrics answers /metrics: the connection and the jobs, in the Prometheus text
+// serveMetrics answers /metrics: the connections and the jobs, in the Prometheus text
 // format. The figures of ended runs are those of the history.
 func (s *Server) serveMetrics(w http.ResponseWriter, _ *http.Request) {
 	var x exposition.Writer
-	v := s.board.View()
-	connected := 0.0
-	if v.Connection.Connected {
-		connected = 1
+	x.Family("momclient_connected", "gauge", "1 while events of the server come, else 0.")
+	for _, b := range s.boards {
+		connected := 0.0
+		if b.Connection().Connected {
+			connected = 1
+		}
+		x.Sample("momclient_connected", connected, "server", b.Name())
 	}
-	x.Gauge("momclient_connected", "1 while events of the server come, else 0.", connected, "server", s.server)
-	all := s.metricsOf(v.Jobs)
-	shown := all[:min(len(all), exposition.MaxJobs)]
+	all := s.metricsOf()
+	shown := all[:min(len(all), maxMetrics)]
 	x.Jobs("momclient", shown, len(all)-len(shown))
 	w.Header().Set("Content-Type", exposition.ContentType)
 	w.Write(x.Bytes())
 }
 
-// metricsOf returns the metrics of the jobs on the board and of those that only an
+// maxMetrics bounds the jobs that have metrics: as many as the history has in memory,
+// of all servers.
+const maxMetrics = runlog.MaxJobs
+
+// metricsOf returns the metrics of the jobs on the boards and of those that only an
 // earlier monitor has seen, those that changed last first.
-func (s *Server) metricsOf(onBoard []jobs.Job) []exposition.Job {
+func (s *Server) metricsOf() []exposition.Job {
 	past := s.runs.Jobs()
-	all := make([]exposition.Job, 0, len(onBoard)+len(past))
+	all := make([]exposition.Job, 0, len(past))
 	at := make(map[runlog.Key]int) // indices in all
 	for i := range past {
 		v := &past[i]
@@ -43,8 +46,7 @@ func (s *Server) metricsOf(onBoard []jobs.Job) []exposition.Job {
 		all = append(all, pastJob(v))
 	}
 	// job returns the metrics of a job, which it adds if they are missing.
-	job := func(id uuid.UUID, name string, first time.Time) *exposition.Job {
-		key := runlog.Key{Server: s.server, Job: id}
+	job := func(key runlog.Key, name string, first time.Time) *exposition.Job {
 		n, has := at[key]
 		if !has {
 			n = len(all)
@@ -53,21 +55,26 @@ func (s *Server) metricsOf(onBoard []jobs.Job) []exposition.Job {
 		}
 		return &all[n]
 	}
-	shown := make(map[uuid.UUID]bool)
-	for i := range onBoard {
-		b := &onBoard[i]
-		shown[b.ID] = true
-		j := job(b.ID, b.Name, cmp.Or(b.Run.Started, b.Run.LastChange))
-		if j.LastChange = latest(j.LastChange, b.Run.LastChange, b.IdleAt); b.Run.Running {
-			j.Running = 1
+	shown := make(map[runlog.Key]bool)
+	for _, board := range s.boards {
+		onBoard := board.View().Jobs
+		for i := range onBoard {
+			b := &onBoard[i]
+			key := runlog.Key{Server: board.Name(), Job: b.ID}
+			shown[key] = true
+			j := job(key, b.Name, cmp.Or(b.Run.Started, b.Run.LastChange))
+			if j.LastChange = latest(j.LastChange, b.Run.LastChange, b.IdleAt); b.Run.Running {
+				j.Running = 1
+			}
 		}
 	}
 	for i := range s.restored { // until the board or the history has more of the run
 		r := &s.restored[i]
-		if shown[r.JobID] || s.runs.Has(r.RunID) {
+		key := runlog.Key{Server: r.Server, Job: r.JobID}
+		if shown[key] || s.runs.Has(r.RunID) {
 			continue
 		}
-		j := job(r.JobID, r.Job, cmp.Or(r.Started, s.began))
+		j := job(key, r.Job, cmp.Or(r.Started, s.began))
 		j.Running, j.LastChange = 1, latest(j.LastChange, s.began) // the last change is not known
 	}
 	slices.SortStableFunc(all, func(a, b exposition.Job) int { return b.LastChange.Compare(a.LastChange) })

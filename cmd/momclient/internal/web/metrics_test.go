@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/outbox"
 	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/momclient"
@@ -96,7 +97,7 @@ func TestMetrics(t *testing.T) {
 func TestMetricsOfRestoredRuns(t *testing.T) {
 	r := newTestPage(t)
 	for job := 1; job <= 3; job++ {
-		r.s.restored = append(r.s.restored, outbox.Run{JobID: id(job), Job: fmt.Sprintf("job %d", job), RunID: id(100*job + job)})
+		r.s.restored = append(r.s.restored, outbox.Run{Server: "S", JobID: id(job), Job: fmt.Sprintf("job %d", job), RunID: id(100*job + job)})
 	}
 	running := func(want ...float64) {
 		t.Helper()
@@ -117,18 +118,44 @@ func TestMetricsOfRestoredRuns(t *testing.T) {
 // TestMetricsAreBounded leaves out the jobs that have not changed for longest.
 func TestMetricsAreBounded(t *testing.T) {
 	r := newTestPage(t)
-	for i := range exposition.MaxJobs + 3 {
+	for i := range maxMetrics {
 		r.past(1000+i, 10_000+i, time.Duration(i)*time.Second, wire.Succeeded, 1)
 	}
 	r.event(1, wire.JobInitialized)
 	got, n := r.metrics(), 0
-	for _, job := range r.s.metricsOf(r.b.View().Jobs)[:exposition.MaxJobs] {
+	for _, job := range r.s.metricsOf()[:maxMetrics] {
 		if _, has := got[fmt.Sprintf(`momclient_job_running{job_id=%q,job_name=%q,server="S"}`, job.Labels[5], job.Labels[3])]; has {
 			n++
 		}
 	}
-	if n != exposition.MaxJobs || got["momclient_jobs_left_out"] != 4 || got[fmt.Sprintf(`momclient_job_running{job_id="%s",job_name="job 1",server="S"}`, id(1))] != 1 {
+	if n != maxMetrics || got["momclient_jobs_left_out"] != 1 || got[fmt.Sprintf(`momclient_job_running{job_id="%s",job_name="job 1",server="S"}`, id(1))] != 1 {
 		t.Errorf("%d jobs, %v left out", n, got["momclient_jobs_left_out"])
+	}
+}
+
+// TestMetricsOfServers has the connection to each server, and keeps apart jobs of several
+// servers with the same ID.
+func TestMetricsOfServers(t *testing.T) {
+	r := newTestPage(t)
+	other := board.New("other", "", jobs.Options{})
+	r.s = New(Options{Boards: []*board.Board{r.b, other}, Runs: r.runs, JSON: func(*wire.Event) ([]byte, error) { return []byte("{}"), nil }, Unfinished: []outbox.Run{
+		{Server: "S", JobID: id(1), Job: "job 1", RunID: id(901)}, {Server: "other", JobID: id(2), Job: "job 2", RunID: id(902)},
+	}})
+	r.connect()
+	r.event(1, wire.JobCompleted)
+	e := wire.Event{Seq: 1, Epoch: id(2000), JobID: id(1), RunID: id(101)}
+	e.Data.Initialize, e.Data.Status.State = &wire.InitializeData{Name: "job 1"}, wire.JobInitialized
+	other.Event(&e)
+	got := r.metrics()
+	for key, want := range map[string]float64{
+		`momclient_connected{server="S"}`: 1, `momclient_connected{server="other"}`: 0,
+		fmt.Sprintf(`momclient_job_running{job_id="%s",job_name="job 1",server="S"}`, id(1)):     0,
+		fmt.Sprintf(`momclient_job_running{job_id="%s",job_name="job 1",server="other"}`, id(1)): 1,
+		fmt.Sprintf(`momclient_job_running{job_id="%s",job_name="job 2",server="other"}`, id(2)): 1,
+	} {
+		if value, has := got[key]; !has || value != want {
+			t.Errorf("%s is %v (%v), want %v", key, value, has, want)
+		}
 	}
 }
 

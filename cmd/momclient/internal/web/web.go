@@ -64,9 +64,8 @@ const (
 type Options struct {
 	// Boards are the boards to show, one for each server.
 	Boards []*board.Board
-	// JSON encodes an event as -o json does, with the name of its server, if that is
-	// not "".
-	JSON func(server string, e *wire.Event) ([]byte, error)
+	// JSON encodes an event as -o json does.
+	JSON func(*wire.Event) ([]byte, error)
 	// Runs is the history of the runs of these servers, and perhaps of others.
 	Runs *runlog.Log
 	// Unfinished has the runs that were unfinished when an earlier monitor
@@ -80,7 +79,8 @@ type Options struct {
 // several goroutines; it starts none.
 type Server struct {
 	board     *board.Board
-	json      func(string, *wire.Event) ([]byte, error)
+	boards    []*board.Board
+	json      func(*wire.Event) ([]byte, error)
 	runs      *runlog.Log
 	server    string
 	receivers func() []notify.Status
@@ -95,7 +95,7 @@ type Server struct {
 
 // New returns a Server without events.
 func New(opts Options) *Server {
-	s := &Server{board: opts.Boards[0], json: opts.JSON, runs: opts.Runs, server: opts.Boards[0].Name(), receivers: opts.Receivers, restored: opts.Unfinished, began: time.Now(), life: newName(), mux: http.NewServeMux()}
+	s := &Server{board: opts.Boards[0], boards: opts.Boards, json: opts.JSON, runs: opts.Runs, server: opts.Boards[0].Name(), receivers: opts.Receivers, restored: opts.Unfinished, began: time.Now(), life: newName(), mux: http.NewServeMux()}
 	s.streams.topics = make(map[topicKey]*topic)
 	files, _ := page.ReadDir("page")
 	for _, f := range files {

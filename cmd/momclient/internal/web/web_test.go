@@ -34,7 +34,7 @@ type testPage struct {
 
 func newTestPage(t *testing.T) *testPage {
 	b := board.New("S", "", jobs.Options{})
-	encode := func(_ string, e *wire.Event) ([]byte, error) { return json.Marshal(e) }
+	encode := func(e *wire.Event) ([]byte, error) { return json.Marshal(e) }
 	runs, err := runlog.Open("", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func (r *testPage) event(run int, state wire.State, set ...func(*wire.Event)) {
 		set(&e)
 	}
 	r.b.Event(&e)
-	if err := r.s.Event("", &e); err != nil {
+	if err := r.s.Event("S", &e); err != nil {
 		r.t.Fatal(err)
 	}
 }
