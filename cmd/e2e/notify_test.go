@@ -99,8 +99,7 @@ func oneRun(t *testing.T, srv *momserver.Server, job string, failure error) {
 	}
 }
 
-// settle waits until the monitor tells of new events. If it begins at the oldest
-// event, it does so after some seconds.
+// settle waits until the monitor tells of new events.
 func settle(t *testing.T, srv *momserver.Server, monitor *process, r *receiver) {
 	t.Helper()
 	monitor.says("connected")
