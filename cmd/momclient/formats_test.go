@@ -15,12 +15,13 @@ import (
 // message, each once and no others.
 func TestFormats(t *testing.T) {
 	text := read(t, "FORMATS.md")
+	text, _, _ = strings.Cut(text, "\n## The list of servers\n")
 	history, messages, _ := strings.Cut(text, "\n## The messages\n")
 	for name, tc := range map[string]struct {
 		text string
 		of   []reflect.Type
 	}{
-		"the history":  {history, []reflect.Type{reflect.TypeFor[runlog.Run](), reflect.TypeFor[runlog.Error]()}},
+		"the history":  {history, []reflect.Type{reflect.TypeFor[runlog.Run](), reflect.TypeFor[runlog.Error](), reflect.TypeFor[runlog.Gap]()}},
 		"the messages": {messages, []reflect.Type{reflect.TypeFor[alert.Alert]()}},
 	} {
 		var listed, want []string

@@ -40,7 +40,7 @@ import (
 // of the momclient command. Fields that are 0 are left out, because most runs of a
 // server that mirrors all the time have moved nothing.
 type Run struct {
-	Server         string       `json:"server"` // as -addr names it
+	Server         string       `json:"server"` // its name
 	JobID          uuid.UUID    `json:"jobID"`
 	Job            string       `json:"job"` // name of the job; "" if no event had it
 	RunID          uuid.UUID    `json:"runID"`
