@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"sync/atomic"
 
 	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/completion"
+	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/cmd/momclient/internal/recorder"
 	"mom.internal/momclient"
 	"mom.internal/wire"
@@ -22,6 +25,7 @@ type connection struct {
 	Opts   momclient.Options // exported, so that its token is left out when a connection is printed
 	board  *board.Board      // nil without -o watch and -http
 	client *momclient.Client
+	log    io.Writer // that of the monitor; a status may come after the monitor has changed its own
 
 	recorder *recorder.Server   // nil without -history, -notify and -http
 	done     *completion.Server // nil without -exit-when-done
@@ -32,7 +36,7 @@ type connection struct {
 
 // connect makes the client. It dials when watch is called.
 func (c *connection) connect() {
-	c.client = momclient.New(c.server.addr, c.Opts)
+	c.client, c.log = momclient.New(c.server.addr, c.Opts), c.m.log
 	c.done = c.m.done.Add(c.label, c.position)
 	c.recorder = c.m.recording.add(c)
 	c.reporter = &statusReporter{
@@ -139,5 +143,5 @@ func (c *connection) say(text string) {
 	if c.label != "" {
 		text = c.label + ": " + text
 	}
-	c.m.note(text)
+	fmt.Fprintf(c.log, "momclient: %s\n", output.Clean(text))
 }

@@ -138,6 +138,15 @@ func TestDoneSeveralServers(t *testing.T) {
 		j.Complete()
 		s.exits(exitLost, quiet, "momclient: other:7420: no connection within 7s (-wait): cannot connect to other:7420")
 	})
+	inBubble(t, func(s *testPair) {
+		s.another(otherAddr, momserver.Config{Token: "sesame"})
+		s.watch("-addr", otherAddr, "-exit-when-done")
+		j := s.start("site")
+		time.Sleep(time.Hour)
+		s.running()
+		j.Complete()
+		s.exits(exitLost, quiet, "momclient: other:7420: other:7420 refused the connection")
+	})
 	inBubble(t, func(s *testPair) { // the other one is there only after the runs of the first have ended
 		s.watch("-addr", otherAddr, "-exit-when-done", "-wait", "7s")
 		complete(t, s.srv, "site")
