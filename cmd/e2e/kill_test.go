@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -241,4 +242,63 @@ func dropped(log, name string) string {
 		}
 	}
 	return ""
+}
+
+// TestMonitorOfServersKilled kills a monitor of two servers again and again. Its lives
+// show each event of both, in order, and at each kill at most one event is repeated.
+func TestMonitorOfServersKilled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cursor := filepath.Join(dir, "cursor")
+	streams := make(map[string]*invariant.Stream)
+	var list []byte
+	for _, name := range []string{"alpha", "beta"} {
+		src, dst := tree(t, 1)
+		_, addr := serve(t, "", "-every", "1ms", "-report-idle", "0", "-cache-events", "1000000", src, dst)
+		list = fmt.Appendf(list, "%s %s\n", name, addr)
+		streams[name] = invariant.NewStream(invariant.Unknown(), wire.Filter{}, invariant.Fails(t))
+	}
+	if err := os.WriteFile(filepath.Join(dir, "servers"), list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lives, repeats := 12, 0
+	for life := range lives {
+		monitor := start(t, "momclient", "-servers", filepath.Join(dir, "servers"), "-o", "json", "-from", "oldest", "-cursor", cursor)
+		want := 2 + life*7%30 // lines before the kill
+		monitor.eventually("events", func() bool { return strings.Count(monitor.stdout.String(), "\n") >= want })
+		monitor.kill()
+		for line := range strings.Lines(monitor.stdout.String()) {
+			var e struct {
+				Server string
+				wire.Event
+			}
+			if err := json.Unmarshal([]byte(line), &e); err != nil || streams[e.Server] == nil {
+				t.Fatalf("life %d: %v in %q", life, err, line)
+			}
+			streams[e.Server].Event(e.Event)
+		}
+		text, err := os.ReadFile(cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := 0
+		for line := range strings.Lines(string(text)) {
+			place, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+			at, err := wire.ParseCursor(place)
+			if err != nil && !strings.HasPrefix(place, "---") {
+				t.Fatal(err)
+			}
+			again += streams[name].Killed(at)
+		}
+		if again > 1 {
+			t.Errorf("life %d: %d events are to be shown again", life, again)
+		}
+		repeats += again
+	}
+	for name, s := range streams {
+		if sum := s.Told(); sum.Missed > 0 || sum.Snapshots > 0 || sum.Fresh == 0 {
+			t.Errorf("%s: %+v", name, sum)
+		}
+	}
+	t.Logf("%d lives, %d events repeated", lives, repeats)
 }
