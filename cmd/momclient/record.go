@@ -101,7 +101,7 @@ func (c *config) newDecider(sinks []*sink.Sink, subjects []alert.Subject, cursor
 	d := alert.New(c.notify.rules(sinks, names), subjects)
 	for n, s := range c.servers {
 		allNew := cursors.Cursor(n).IsZero() && c.start() == wire.FromNow // of its events
-		d.Watch(s.name, r.box.Settled(s.name) || allNew, now)
+		d.Watch(s.name, r.box.Learned(s.name) || allNew, now)
 	}
 	d.Expect(now)
 	jobs := c.shownJobs()

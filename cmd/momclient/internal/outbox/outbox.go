@@ -88,7 +88,7 @@ type Message struct {
 type Record struct {
 	Server   string          `json:"server,omitempty"`
 	At       wire.Cursor     `json:"at,omitzero"` // up to this cursor, the records have all events of the server
-	Settled  bool            `json:"settled,omitempty"`
+	Learned  bool            `json:"settled,omitempty"`
 	Subjects []alert.Subject `json:"subjects,omitempty"`
 	Runs     []Run           `json:"runs,omitempty"`
 	Ended    []uuid.UUID     `json:"ended,omitempty"` // runs that have ended or are lost
@@ -127,7 +127,7 @@ type Box struct {
 
 	mu       sync.Mutex // guards the fields below; held while a record is written, so that the lines are in order
 	at       map[string]wire.Cursor
-	settled  map[string]bool // by server
+	learned  map[string]bool // by server
 	subjects map[subjectKey]alert.Subject
 	runs     map[uuid.UUID]Run
 	queues   map[string]*queue
@@ -151,7 +151,7 @@ type subjectKey struct {
 // present name of a server that the file may have under another name.
 func Open(path string, alias func(string) string, receivers []Receiver) (*Box, error) {
 	b := &Box{
-		path: path, alias: alias, at: make(map[string]wire.Cursor), settled: make(map[string]bool), subjects: make(map[subjectKey]alert.Subject), runs: make(map[uuid.UUID]Run), queues: make(map[string]*queue),
+		path: path, alias: alias, at: make(map[string]wire.Cursor), learned: make(map[string]bool), subjects: make(map[subjectKey]alert.Subject), runs: make(map[uuid.UUID]Run), queues: make(map[string]*queue),
 	}
 	for _, r := range receivers {
 		b.queues[r.Key] = &queue{Receiver: r, bell: make(chan struct{}, 1)}
@@ -199,10 +199,10 @@ func (b *Box) load() error {
 			break
 		}
 	}
-	if b.settled[""] { // an earlier version did not distinguish servers
-		delete(b.settled, "")
+	if b.learned[""] { // an earlier version did not distinguish servers
+		delete(b.learned, "")
 		for server := range b.at {
-			b.settled[server] = true
+			b.learned[server] = true
 		}
 	}
 	for _, q := range b.queues {
@@ -245,8 +245,8 @@ func (b *Box) apply(r *Record) {
 	if !r.At.IsZero() {
 		b.at[r.Server] = r.At
 	}
-	if r.Settled {
-		b.settled[r.Server] = true
+	if r.Learned {
+		b.learned[r.Server] = true
 	}
 	for _, s := range r.Subjects {
 		if s.JobID != uuid.Nil && s.Server != "" { // it may have been waited for under its name, or on any server
@@ -357,11 +357,11 @@ func (b *Box) At(server string) wire.Cursor {
 	return b.at[server]
 }
 
-// Settled reports whether a Decider has learned the state of the server's jobs.
-func (b *Box) Settled(server string) bool {
+// Learned reports whether a Decider has learned the state of the server's jobs.
+func (b *Box) Learned(server string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.settled[server]
+	return b.learned[server]
 }
 
 // Lost returns what the box had to leave out of the file of an earlier monitor: the
@@ -392,7 +392,7 @@ func (b *Box) State() (subjects []alert.Subject, runs []Run) {
 func (b *Box) Commit(r *Record) (written bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r.empty() && (b.settled[r.Server] || !r.Settled) {
+	if r.empty() && (b.learned[r.Server] || !r.Learned) {
 		return false
 	}
 	for i, m := range r.Messages {
@@ -528,8 +528,8 @@ func (b *Box) records() []*Record {
 	for server, at := range b.at {
 		all = append(all, &Record{Server: server, At: at})
 	}
-	for server := range b.settled {
-		all = append(all, &Record{Server: server, Settled: true})
+	for server := range b.learned {
+		all = append(all, &Record{Server: server, Learned: true})
 	}
 	state := &Record{Missed: make(map[string]int)}
 	for _, s := range b.subjects {

@@ -32,7 +32,7 @@ func message(n int, to ...string) Message {
 // record returns a record of every kind of content.
 func record(n int) *Record {
 	return &Record{
-		Server: "S", At: wire.Cursor{Epoch: id("epoch", 0), Seq: uint64(n)}, Settled: true,
+		Server: "S", At: wire.Cursor{Epoch: id("epoch", 0), Seq: uint64(n)}, Learned: true,
 		Subjects: []alert.Subject{{Server: "S", JobID: id("job", 0), Job: "site", First: start, Seen: start, Count: n}},
 		Runs:     []Run{{Server: "S", JobID: id("job", 0), RunID: id("run", n), Seq: uint64(n), Error: &runlog.Error{Message: "bad"}}},
 		Ended:    []uuid.UUID{id("run", n-2)},
@@ -74,13 +74,13 @@ func TestRestart(t *testing.T) {
 		at       uint64
 		runs     []Run
 		subjects []alert.Subject
-		settled  bool
+		learned  bool
 		a, b     []string
 	}
 	of := func(b *Box) (c content) {
 		c.at, c.a, c.b = b.At("S").Seq, waiting(b, "a"), waiting(b, "b")
 		c.subjects, c.runs = b.State()
-		c.settled = b.Settled("S")
+		c.learned = b.Learned("S")
 		return c
 	}
 	wants := []content{of(b)}
@@ -254,8 +254,8 @@ func TestNothing(t *testing.T) {
 	b := open(t, filepath.Join(t.TempDir(), "state"), "a", "b")
 	b.Commit(record(1))
 	size := b.size
-	for _, settled := range []bool{false, true} {
-		if b.Commit(&Record{Server: "S", At: wire.Cursor{Epoch: id("epoch", 0), Seq: 9}, Settled: settled}) || b.size != size {
+	for _, learned := range []bool{false, true} {
+		if b.Commit(&Record{Server: "S", At: wire.Cursor{Epoch: id("epoch", 0), Seq: 9}, Learned: learned}) || b.size != size {
 			t.Errorf("it has written %d bytes", b.size-size)
 		}
 	}
@@ -340,8 +340,8 @@ func TestServers(t *testing.T) {
 			t.Fatal(err)
 		}
 		subjects, runs := b.State()
-		if b.At("a").Seq != 7 || !b.Settled("a") || b.Settled("b") || b.Settled("") || len(subjects) != 1 || subjects[0].Server != "a" || len(runs) != 1 || runs[0].Server != "a" {
-			t.Errorf("at %v, settled %v, subjects %+v, runs %+v", b.At("a"), b.settled, subjects, runs)
+		if b.At("a").Seq != 7 || !b.Learned("a") || b.Learned("b") || b.Learned("") || len(subjects) != 1 || subjects[0].Server != "a" || len(runs) != 1 || runs[0].Server != "a" {
+			t.Errorf("at %v, learned %v, subjects %+v, runs %+v", b.At("a"), b.learned, subjects, runs)
 		}
 		b.Close()
 	}

@@ -255,7 +255,7 @@ func (r *Recorder) commit(rec *outbox.Record) {
 	if d := r.opts.Decider; d != nil {
 		var alerts []*alert.Alert
 		alerts, rec.Subjects = d.Take()
-		rec.Settled = d.Learned(rec.Server)
+		rec.Learned = d.Learned(rec.Server)
 		for _, a := range alerts {
 			if to := r.opts.Notifier.To(a); len(to) > 0 {
 				rec.Messages = append(rec.Messages, outbox.Message{Alert: a, To: to})

@@ -66,7 +66,7 @@ func newLife(t *testing.T, dir string, rules alert.Rules, before ...func(*life))
 	l.n = notify.New(l.box, []*sink.Sink{s}, say)
 	subjects, _ := l.box.State()
 	d := alert.New(rules, subjects)
-	d.Watch("S", l.box.Settled("S"), time.Now())
+	d.Watch("S", l.box.Learned("S"), time.Now())
 	l.r = New(Options{Jobs: &wire.Filter{}, Runs: l.runs, Box: l.box, Decider: d, Notifier: l.n, Say: say}).Add("S", l.where, func(c wire.Cursor) error {
 		if !c.IsZero() {
 			l.mu.Lock()
