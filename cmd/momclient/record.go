@@ -100,7 +100,7 @@ func (c *config) newDecider(sinks []*sink.Sink, subjects []alert.Subject, cursor
 	now := time.Now()
 	d := alert.New(c.notify.rules(sinks, names), subjects)
 	for n, s := range c.servers {
-		allNew := cursors.Cursor(n).IsZero() && c.start() == wire.FromNow // of its events
+		allNew := cursors.Cursor(n).IsZero() && r.at(s.name).IsZero() && c.start() == wire.FromNow // of its events
 		d.Watch(s.name, r.box.Learned(s.name) || allNew, now)
 	}
 	d.Expect(now)
@@ -122,6 +122,16 @@ func (c *config) watches(name string) bool {
 // eventOf returns an event of the job, for a filter.
 func eventOf(s *alert.Subject) *wire.Event {
 	return &wire.Event{JobID: s.JobID, Data: wire.TransferData{Initialize: &wire.InitializeData{Name: s.Job}}}
+}
+
+// at returns the cursor up to which an earlier monitor has recorded the server's
+// events. The next one goes on there, even if that one was killed before it had saved
+// a cursor.
+func (r *recording) at(server string) wire.Cursor {
+	if r == nil {
+		return wire.Cursor{}
+	}
+	return r.box.At(server)
 }
 
 // add adds a connection, before start. It returns nil for a nil recording.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -11,7 +12,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
+	"mom.internal/cmd/momclient/internal/outbox"
 	"mom.internal/momserver"
+	"mom.internal/wire"
 )
 
 // told is a file to which a command of -notify appends a line for each message.
@@ -153,4 +158,29 @@ func TestNotifyRestart(t *testing.T) {
 		s.cancel()
 		s.exitsBy(exitOK, time.Minute)
 	})
+}
+
+// TestRecordedCursor goes on where an earlier monitor has recorded the events, which
+// was killed before it had saved a cursor.
+func TestRecordedCursor(t *testing.T) {
+	at := wire.Cursor{Epoch: uuid.New(), Seq: 7}
+	path := filepath.Join(t.TempDir(), "cursor")
+	box, err := outbox.Open(path+".state", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box.Commit(&outbox.Record{Server: "mirror:7420", At: at})
+	if err := box.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	box.Close()
+	m, err := newMonitor([]string{"-addr", "mirror:7420", "-cursor", path, "-history", path + ".runs"}, noEnv, io.Discard, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.cursor.Close()
+	defer m.recording.close()
+	if got := m.connections[0].Opts.Cursor; got != at {
+		t.Errorf("the monitor begins at %v; want %v", got, at)
+	}
 }

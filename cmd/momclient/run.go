@@ -74,7 +74,9 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 		m.out = output.Filtered(c.eventFilter(), m.out)
 	}
 	for n, conn := range m.connections {
-		conn.Opts.Cursor = m.cursor.Cursor(n)
+		if conn.Opts.Cursor = m.cursor.Cursor(n); conn.Opts.Cursor.IsZero() {
+			conn.Opts.Cursor = m.recording.at(conn.server.name)
+		}
 		if c.showsBoard() { // -job selects what is on the board; the other filters what is in its log
 			conn.board = board.New(conn.server.name, conn.server.addr, jobs.Options{Log: c.eventFilter()})
 			m.boards = append(m.boards, conn.board)
