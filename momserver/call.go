@@ -57,6 +57,7 @@ func (s *sender) takeReplies(most int) {
 // handleReply handles one reply, which may open the window.
 func (s *sender) handleReply(reply *rpc.Call) {
 	s.callsInFlight--
+	s.repliesBefore = max(0, s.repliesBefore-1)
 	c := s.calls[reply]
 	delete(s.calls, reply)
 	if c == nil || c.timeoutEntry == nil {
@@ -124,16 +125,36 @@ func (s *sender) untilDue(now time.Time) time.Duration {
 	return max(0, due.Sub(now))
 }
 
-// dropUnanswered drops the subscribers with a call that has been unanswered for
-// CallTimeout.
-func (s *sender) dropUnanswered(now time.Time) {
-	for el := s.timeouts.Front(); el != nil; el = s.timeouts.Front() {
+// checkDeadlines drops the subscribers with a call that had been unanswered for
+// CallTimeout when the check began. It first handles the replies that had come by
+// then. If there are many of either, the check takes several turns, in each of
+// which the timer fires at once.
+func (s *sender) checkDeadlines(now time.Time) {
+	if s.checkBegan.IsZero() {
+		s.checkBegan, s.repliesBefore = now, len(s.replies)
+	}
+	s.takeReplies(min(s.repliesBefore, maxAtOnce))
+	if s.repliesBefore == 0 && s.dropUnanswered(s.checkBegan) {
+		s.checkBegan = time.Time{}
+	}
+}
+
+// dropUnanswered drops the subscribers with a call that had been unanswered for
+// CallTimeout at the time now, at most maxAtOnce of them. It reports whether that
+// were all.
+func (s *sender) dropUnanswered(now time.Time) (all bool) {
+	for range maxAtOnce {
+		el := s.timeouts.Front()
+		if el == nil {
+			return true
+		}
 		c := el.Value.(*call)
 		if now.Sub(c.sentAt) < s.cfg.CallTimeout {
-			return
+			return true
 		}
 		s.drop(c.sub, ReasonCallTimeout, fmt.Sprintf("a call was unanswered after %v (Config.CallTimeout)", s.cfg.CallTimeout))
 	}
+	return false
 }
 
 // sendHeartbeats calls the subscribers that have not been called for Heartbeat, at

@@ -21,8 +21,8 @@ import (
 // blocks: a call goes to the outbox of its connection, which has room for every
 // call that the window admits.
 //
-// A reply is in time if it is in the replies channel when the sender looks at
-// the deadline of its call.
+// A reply is in time if it is in the replies channel when the sender begins to look
+// at the deadline of its call.
 type sender struct {
 	cfg    *Config
 	hist   *history.History
@@ -42,6 +42,8 @@ type sender struct {
 	subs          map[*subscriber]struct{}
 	calls         map[*rpc.Call]*call
 	timeouts      list.List // of *call, the oldest first: all have the same timeout
+	checkBegan    time.Time // the check of the deadlines; zero if none is in progress
+	repliesBefore int       // that had come when it began, and have not been handled
 	heartbeats    list.List // of *subscriber, the one whose latest call is oldest first
 	callsInFlight int       // calls that net/rpc has not returned, also to dropped subscribers
 	throttled     bool      // a subscriber waits because callsInFlight is at its bound
@@ -95,8 +97,7 @@ func (s *sender) run() {
 			s.handleReply(reply)
 			s.takeReplies(maxAtOnce)
 		case <-timer.C:
-			s.takeReplies(len(s.replies))
-			s.dropUnanswered(time.Now())
+			s.checkDeadlines(time.Now())
 			s.sendHeartbeats(time.Now())
 		case <-s.stop:
 			s.dropAll()
@@ -107,10 +108,9 @@ func (s *sender) run() {
 	}
 }
 
-// maxAtOnce bounds the requests, the replies and the heartbeats that the sender
-// handles in one turn, because many subscribers may have some at the same moment.
-// The others wait for the next turn. When the timer fires, the sender handles all
-// replies that have come, so that no subscriber that has answered is dropped.
+// maxAtOnce bounds the requests, the replies, the heartbeats and the unanswered calls
+// that the sender handles in one turn, because many subscribers may have some at the
+// same moment. The others wait for the next turn.
 const maxAtOnce = 64
 
 // wake makes the sender look for new events and for posted requests.

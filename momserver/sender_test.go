@@ -468,6 +468,39 @@ func TestAtOnce(t *testing.T) {
 	})
 }
 
+// TestDeadlinesAtOnce: a turn of the sender handles a bounded number of replies and
+// drops a bounded number of subscribers, however many deadlines pass at the same
+// moment. It drops none of the subscribers whose replies had come.
+func TestDeadlinesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = maxAtOnce + 10
+		srv := New(Config{})
+		s := srv.sender
+		for range 2 * n {
+			testSubscriber(t, srv, 0)
+		}
+		s.deliver() // calls each of them
+		for reply, c := range s.calls {
+			c.sentAt = c.sentAt.Add(-s.cfg.CallTimeout)
+			if len(s.replies) < n {
+				s.replies <- reply
+			}
+		}
+		for turn, want := range []struct{ replies, subs int }{{n - maxAtOnce, 2 * n}, {0, 2*n - maxAtOnce}, {0, n}} {
+			s.checkDeadlines(time.Now())
+			if s.repliesBefore != want.replies || len(s.subs) != want.subs {
+				t.Errorf("after turn %d, %d replies and %d subscribers are left; want %+v", turn+1, s.repliesBefore, len(s.subs), want)
+			}
+		}
+		if due := s.untilDue(time.Now()); due == 0 {
+			t.Error("the timer would fire for ever")
+		}
+		if !s.checkBegan.IsZero() {
+			t.Error("the check has not ended")
+		}
+	})
+}
+
 // TestFarBehind: a subscriber that is far behind comes after the others, as do
 // those with a long snapshot or none, even if its client takes one event at a time.
 func TestFarBehind(t *testing.T) {
