@@ -28,16 +28,20 @@ type interests struct {
 // set of classes of events.
 type jobTakers struct{ lists []jobList }
 
-// jobList is a list of subscribers that take the same classes of events.
+// jobList is a list of subscribers that take the same classes of events. The entry
+// of a subscriber that is not caught up is parked outside of the list when
+// eachTaker meets it, so that eachTaker does not meet it again at every event.
 type jobList struct {
-	takes history.Classes
-	first *jobEntry
+	takes   history.Classes
+	first   *jobEntry
+	members int // entries in the list, and parked ones
 }
 
 // jobEntry is one subscriber in the list of those that take events of one job.
 type jobEntry struct {
 	sub        *subscriber
 	prev, next *jobEntry
+	parked     bool
 }
 
 // class holds the subscribers that take events of every job, and the same
@@ -59,6 +63,15 @@ type membership struct {
 	index int // in class.caughtUp
 	jobs  []jobEntry
 	names []jobEntry
+
+	parked   []parkedEntry // guarded by interests.mu, as is unlinked
+	unlinked bool          // unlink was called
+}
+
+// parkedEntry is an entry that is parked, with the takers to whose list it belongs.
+type parkedEntry struct {
+	entry *jobEntry
+	of    *jobTakers
 }
 
 func newInterests() interests {
@@ -87,6 +100,9 @@ func (in *interests) unlink(sub *subscriber) {
 	if set := sub.Jobs(); set != nil {
 		in.linking.Lock()
 		defer in.linking.Unlock()
+		in.mu.Lock()
+		sub.unlinked = true
+		in.mu.Unlock()
 		unlink(&in.mu, &in.jobs, set.IDs, sub.membership.jobs)
 		unlink(&in.mu, &in.names, set.Names, sub.membership.names)
 		in.shrink()
@@ -138,6 +154,8 @@ func (in *interests) setCaughtUp(sub *subscriber, caughtUp bool) {
 	sub.caughtUp = caughtUp
 	c := sub.class
 	switch {
+	case c == nil && caughtUp:
+		in.unpark(sub)
 	case c == nil:
 	case caughtUp:
 		sub.index = len(c.caughtUp)
@@ -151,8 +169,23 @@ func (in *interests) setCaughtUp(sub *subscriber, caughtUp bool) {
 	}
 }
 
+// unpark puts the entries of a subscriber back into their lists. Each was parked at
+// an event, so they cost no more than the events did.
+func (in *interests) unpark(sub *subscriber) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if sub.unlinked {
+		return
+	}
+	for _, p := range sub.parked {
+		p.entry.parked = false
+		p.of.list(sub.Classes).push(p.entry)
+	}
+	sub.parked = nil
+}
+
 // eachTaker calls activate with each caught-up subscriber that takes an event.
-// activate may change whether its subscriber is caught up.
+// activate may make its subscriber one that is not caught up.
 func (in *interests) eachTaker(def *protocol.Definition, is history.Class, activate func(*subscriber)) {
 	for _, c := range in.classes {
 		if c.takes.Has(is) {
@@ -164,12 +197,21 @@ func (in *interests) eachTaker(def *protocol.Definition, is history.Class, activ
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for _, takers := range [...]*jobTakers{in.jobs[def.JobID()], in.names[def.Name()]} {
-		for _, list := range takers.all() {
-			if list.takes.Has(is) {
-				for i := list.first; i != nil; i = i.next {
-					if i.sub.caughtUp && i.sub.Takes(def, is) {
-						activate(i.sub)
-					}
+		for i := range takers.all() {
+			list := &takers.lists[i]
+			if !list.takes.Has(is) {
+				continue
+			}
+			for e := list.first; e != nil; {
+				entry, sub := e, e.sub
+				e = e.next
+				switch {
+				case !sub.caughtUp:
+					list.remove(entry)
+					entry.parked = true
+					sub.parked = append(sub.parked, parkedEntry{entry, takers})
+				case sub.Takes(def, is):
+					activate(sub)
 				}
 			}
 		}
@@ -194,6 +236,25 @@ func (t *jobTakers) list(takes history.Classes) *jobList {
 	return nil
 }
 
+func (l *jobList) push(e *jobEntry) {
+	e.prev, e.next = nil, l.first
+	if l.first != nil {
+		l.first.prev = e
+	}
+	l.first = e
+}
+
+func (l *jobList) remove(e *jobEntry) {
+	if e.next != nil {
+		e.next.prev = e.prev
+	}
+	if e.prev != nil {
+		e.prev.next = e.next
+	} else {
+		l.first = e.next
+	}
+}
+
 // link puts sub into one list of each key, and returns its entries. It holds mu for
 // linkStep keys at a time.
 func link[K comparable](mu *sync.Mutex, all *map[K]*jobTakers, keys []K, sub *subscriber) []jobEntry {
@@ -213,11 +274,9 @@ func link[K comparable](mu *sync.Mutex, all *map[K]*jobTakers, keys []K, sub *su
 				takers.lists = append(takers.lists, jobList{takes: sub.Classes})
 				list = &takers.lists[len(takers.lists)-1]
 			}
-			some[i] = jobEntry{sub: sub, next: list.first}
-			if list.first != nil {
-				list.first.prev = &some[i]
-			}
-			list.first = &some[i]
+			some[i].sub = sub
+			list.push(&some[i])
+			list.members++
 		}
 		mu.Unlock()
 		some = some[len(part):]
@@ -231,17 +290,15 @@ func unlink[K comparable](mu *sync.Mutex, all *map[K]*jobTakers, keys []K, entri
 		mu.Lock()
 		lists := *all
 		for i, key := range part {
-			p, takers := &entries[i], lists[key]
-			if p.next != nil {
-				p.next.prev = p.prev
+			takers := lists[key]
+			list := takers.list(entries[i].sub.Classes)
+			if !entries[i].parked {
+				list.remove(&entries[i])
 			}
-			switch {
-			case p.prev != nil:
-				p.prev.next = p.next
-			case p.next != nil:
-				takers.list(p.sub.Classes).first = p.next
+			switch list.members--; {
+			case list.members > 0:
 			case len(takers.lists) > 1:
-				takers.lists = slices.DeleteFunc(takers.lists, func(l jobList) bool { return l.takes == p.sub.Classes })
+				takers.lists = slices.DeleteFunc(takers.lists, func(l jobList) bool { return l.members == 0 })
 			default:
 				delete(lists, key)
 			}

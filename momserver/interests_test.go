@@ -105,3 +105,46 @@ func TestInterests(t *testing.T) {
 		t.Errorf("left: %d jobs, %d names, %d classes", len(in.jobs), len(in.names), len(in.classes))
 	}
 }
+
+// TestParked: an event does not cost more for the subscribers that name its job and
+// are not caught up, because only the first event after a change visits them.
+func TestParked(t *testing.T) {
+	cfg := Config{}.withDefaults()
+	h := history.New(cfg.history())
+	ev := spoken(uuid.UUID{1}, wire.Transferring)
+	if err := h.Publish(&ev, 0, false); err != nil {
+		t.Fatal(err)
+	}
+	in := newInterests()
+	sub := &subscriber{Reader: history.NewReader(&wire.Filter{Jobs: []uuid.UUID{{1}}, Names: []string{"job"}}, nil)}
+	in.link(sub)
+	visible := func() (n int) {
+		h.Scan(&history.Position{Next: 1}, func(def *protocol.Definition, is history.Class) {
+			in.eachTaker(def, is, func(*subscriber) {})
+		})
+		for _, takers := range []*jobTakers{in.jobs[uuid.UUID{1}], in.names["job"]} {
+			for e := takers.lists[0].first; e != nil; e = e.next {
+				n++
+			}
+		}
+		return n
+	}
+	for range 3 {
+		if n := visible(); n != 0 {
+			t.Errorf("%d entries of a subscriber that is not caught up are visited", n)
+		}
+		in.setCaughtUp(sub, true)
+		if n := visible(); n != 2 {
+			t.Errorf("%d entries of a subscriber that is caught up are visited; want 2", n)
+		}
+		in.setCaughtUp(sub, false)
+	}
+	visible()
+	if in.unlink(sub); len(in.jobs)+len(in.names) != 0 {
+		t.Error("parked entries are left")
+	}
+	in.setCaughtUp(sub, true) // the sender does not know yet that the connection has ended
+	if len(in.jobs)+len(in.names) != 0 {
+		t.Error("entries come back after unlink")
+	}
+}
