@@ -50,6 +50,7 @@ type Server struct {
 	greetingShares windowLimit // of clients that are let in and have proven nothing
 	handshakes     *turns      // of TLS handshakes, which leave half of the processors to the rest of the program
 	longCalls      *turns      // of clients
+	calls          *turns      // of all clients, which leave half of the processors to the rest of the program
 
 	// life ends with Close, and with it the sender, greetings and dial-backs.
 	life    context.Context
@@ -118,7 +119,8 @@ func New(cfg Config) *Server {
 	s.subscribeLimit.window, s.subscribeLimit.most = time.Second, subscribesPerSecond
 	s.subSpacing.interval, s.subSpacing.longest = time.Second/subscribesPerSecond, maxSubscribeWait
 	s.greetingShares.window, s.greetingShares.most = time.Second, half(s.cfg.GreetingsPerSecond)
-	s.handshakes, s.longCalls = newTurns(max(1, runtime.GOMAXPROCS(0)/2), true), newTurns(1, false)
+	procs := max(1, runtime.GOMAXPROCS(0)/2)
+	s.handshakes, s.longCalls, s.calls = newTurns(procs, true), newTurns(1, false), newTurns(procs, false)
 	s.maxConns, s.maxConnsPerAddr, s.maxDescriptors = s.cfg.MaxConns, s.cfg.MaxConnsPerAddr, math.MaxInt
 	greetings := float64(s.cfg.GreetingsPerSecond)
 	s.greetingRate = rateLimit{perSecond: greetings, burst: greetings}

@@ -34,7 +34,7 @@ type kept struct {
 	ready, catchingUp, posted                     int
 	snapshots, snapshotEvents                     int
 	jobs, names, classes                          int
-	longCalls, handshakes                         int
+	longCalls, shortCalls, handshakes             int
 	goroutines                                    int // those that packages of this module have started
 }
 
@@ -59,7 +59,7 @@ func keptBy(srv *Server) kept {
 		ready: s.ready.len(), catchingUp: s.catchingUp.len(), posted: len(s.posted),
 		snapshots: s.snapshots.Len() + s.snapshotsByAge.Len(), snapshotEvents: s.snapshotEvents,
 		jobs: len(in.jobs), names: len(in.names), classes: len(in.classes),
-		longCalls: waiting(srv.longCalls), handshakes: waiting(srv.handshakes),
+		longCalls: waiting(srv.longCalls), shortCalls: waiting(srv.calls), handshakes: waiting(srv.handshakes),
 		goroutines: strings.Count(string(stacks), "\ncreated by mom.internal/"),
 	}
 }

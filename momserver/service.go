@@ -33,6 +33,7 @@ type service struct {
 	pace      *pace      // of the calls from addr; nil for none
 	page      *[]byte    // of the reply that is being made; nil between calls
 	turnBegan time.Time  // when the turn of a long call began; zero without a turn
+	computing bool       // the call has a turn among all calls
 }
 
 func newService(s *Server, conn *duplex.Conn, id *identity) *service {
@@ -84,7 +85,9 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 			}
 		}()
 		if sub.dialledBack {
+			sv.pause() // until the dial has ended
 			conn, err := sv.srv.dialBack(sv.conn, args.CallbackAddr, args.Ticket)
+			sv.resume()
 			if err != nil {
 				return err
 			}
@@ -267,6 +270,21 @@ func (sv *service) beginCall(bytes int) {
 	if bytes > longCall {
 		sv.takeTurn(sv.conn.Done())
 	}
+	sv.resume()
+}
+
+// resume waits for a turn among the calls of all clients, which leave half of the
+// processors to the sender and to the rest of the program. A call has the turn while
+// it computes, and gives it up with pause while it waits for something else.
+func (sv *service) resume() { sv.computing = sv.srv.calls.take(sv.conn.Done(), sv.addr) }
+
+// pause gives up the turn among all calls. It reports whether the call had it.
+func (sv *service) pause() (had bool) {
+	if had = sv.computing; had {
+		sv.computing = false
+		sv.srv.calls.release()
+	}
+	return had
 }
 
 // A subscription is the dearest call: it may send all that is cached, and is logged. So
@@ -279,31 +297,43 @@ const (
 )
 
 // spreadSubscribes waits while other clients of the address subscribe. It gives up
-// the turn of a long call meanwhile.
+// the turns of the call meanwhile.
 func (sv *service) spreadSubscribes() {
 	s, now := sv.srv, time.Now()
 	if !sv.addr.IsValid() || s.subscribeLimit.allow(sv.addr, now) {
 		return
 	}
+	had := sv.pause()
 	long := !sv.turnBegan.IsZero()
 	sv.endTurn(sv.conn.Done())
 	wait(s.subSpacing.wait(sv.addr, now), sv.conn.Done())
 	if long {
 		sv.takeTurn(sv.conn.Done())
 	}
+	if had {
+		sv.resume()
+	}
 }
 
 // takeTurn waits for the turn of a call that may take long, unless the call has its
 // turn already, or until done is closed.
 func (sv *service) takeTurn(done <-chan struct{}) {
-	if sv.turnBegan.IsZero() && sv.srv.longCalls.take(done, sv.addr) {
+	if !sv.turnBegan.IsZero() {
+		return
+	}
+	had := sv.pause()
+	if sv.srv.longCalls.take(done, sv.addr) {
 		sv.turnBegan = time.Now()
+	}
+	if had {
+		sv.resume()
 	}
 }
 
 // endCall is called when the reply to a call has been encoded.
 func (sv *service) endCall() {
 	sv.releasePage()
+	sv.pause()
 	sv.endTurn(sv.conn.Done())
 }
 

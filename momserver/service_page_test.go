@@ -1,6 +1,8 @@
 package momserver
 
 import (
+	"context"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -116,6 +118,7 @@ func TestGapWithinHistory(t *testing.T) {
 func TestLongCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := New(Config{})
+		srv.calls.free = 3
 		first, second := testService(t, srv), testService(t, srv)
 		start := time.Now()
 		took := func(what string, want time.Duration) {
@@ -161,9 +164,63 @@ func TestLongCalls(t *testing.T) {
 		took("the end of a long filter behind a long call", 4*time.Millisecond)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if srv.longCalls.free != 1 {
-			t.Errorf("%d turns are free", srv.longCalls.free)
+		if srv.longCalls.free != 1 || srv.calls.free != 3 {
+			t.Errorf("%d and %d turns are free", srv.longCalls.free, srv.calls.free)
 		}
+	})
+}
+
+// TestTurnsOfCalls: the calls of all clients compute in turns. A call that waits for
+// something else has no turn meanwhile.
+func TestTurnsOfCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := New(Config{})
+		srv.calls.free = 1
+		sv := testService(t, srv)
+		beside := func(what string, want time.Duration, call func(sv *service)) {
+			t.Helper()
+			other := testService(t, srv)
+			go func() {
+				other.beginCall(1)
+				call(other)
+				other.endCall()
+			}()
+			synctest.Wait()
+			start := time.Now()
+			sv.beginCall(1)
+			sv.endCall()
+			if took := time.Since(start); took != want {
+				t.Errorf("beside %s, a call took %v; want %v", what, took, want)
+			}
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			if srv.calls.free != 1 || srv.longCalls.free != 1 {
+				t.Fatalf("after %s, %d and %d turns are free", what, srv.calls.free, srv.longCalls.free)
+			}
+		}
+		beside("a call that computes", time.Second, func(*service) { time.Sleep(time.Second) })
+		beside("the rest after a page", 0, func(sv *service) {
+			sv.takeTurn(sv.conn.Done())
+			sv.turnBegan = sv.turnBegan.Add(-time.Second)
+		})
+		beside("a call that waits for the turn of a long one", 0, func(sv *service) {
+			srv.longCalls.take(sv.conn.Done(), sv.addr)
+			time.AfterFunc(time.Second, srv.longCalls.release)
+			sv.takeTurn(sv.conn.Done())
+		})
+		beside("a subscription that is spread", 0, func(sv *service) {
+			for range subscribesPerSecond + 2 {
+				sv.spreadSubscribes()
+			}
+		})
+		beside("a dial-back", 0, func(sv *service) {
+			srv.cfg.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			sv.Subscribe(&protocol.SubscribeArgs{CallbackAddr: "127.0.0.1:1", Ticket: make([]byte, protocol.TicketSize)}, &protocol.Subscribed{})
+		})
+		beside("a call on a connection that has ended", 0, func(sv *service) { sv.conn.Close(wire.Errorf(wire.Closed, "gone")) })
 	})
 }
 

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// turns.go keeps the TLS handshakes of strangers, and the long calls of clients,
-// from taking all processors.
+// turns.go keeps the TLS handshakes of strangers, and the calls of clients, from
+// taking all processors.
 
 // turns lets a bounded number of connections compute at once. The addresses take
 // turns. Of the connections from one address the oldest is first or, if

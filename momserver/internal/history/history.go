@@ -35,6 +35,10 @@ type History struct {
 	types  []byte // type definitions of the encoder
 	limits Limits
 
+	// beginning is held by Begin, so that Publish and the readers compete for mu with
+	// one goroutine that takes a snapshot, and not with all that begin.
+	beginning sync.Mutex
+
 	// mu guards all below. It is held while one event is encoded and stored, or
 	// two events if one run gives way to another; while events leave a full cache;
 	// while a snapshot is taken, which copies about two pointers at most for each

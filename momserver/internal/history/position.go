@@ -43,6 +43,13 @@ func (p *Position) GivenUp() bool { return p.givenUp }
 // subscription had not read the whole snapshot that belongs to the cursor, and
 // so needs one again.
 func (h *History) Begin(from wire.From, cursor wire.Cursor, renew bool) (Position, error) {
+	h.beginning.Lock()
+	defer h.beginning.Unlock()
+	return h.begin(from, cursor, renew)
+}
+
+// begin is Begin for a reader that waits for no other that begins.
+func (h *History) begin(from wire.From, cursor wire.Cursor, renew bool) (Position, error) {
 	h.mu.Lock()
 	p, edge, err := h.locate(from, cursor, renew)
 	if edge != nil {
@@ -70,7 +77,7 @@ func (h *History) After(cursor wire.Cursor) (Position, error) {
 // has been lost since the old snapshot, the new one goes on where the old one
 // was given up. Otherwise p has a gap, and the new snapshot is whole.
 func (h *History) Resume(p *Position) {
-	q, err := h.Begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: p.Next - 1}, true)
+	q, err := h.begin(wire.FromCursor, wire.Cursor{Epoch: h.epoch, Seq: p.Next - 1}, true)
 	if err != nil {
 		panic(err) // the cursor is one of this history
 	}

@@ -48,3 +48,27 @@ func TestResume(t *testing.T) {
 		}
 	}
 }
+
+// TestBeginInTurns: subscriptions that begin wait for each other, and not under the
+// lock that Publish needs. A reader that gets a new snapshot does not wait for them.
+func TestBeginInTurns(t *testing.T) {
+	h := withDefaults(Limits{})
+	publishMore(t, h, uuid.UUID{1}, 1)
+	p, err := h.Begin(wire.FromNow, wire.Cursor{}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.beginning.Lock()
+	began := make(chan error)
+	go func() {
+		_, err := h.Begin(wire.FromNow, wire.Cursor{}, false)
+		began <- err
+	}()
+	publishMore(t, h, uuid.UUID{1}, 1)
+	p.GiveUp()
+	h.Resume(&p)
+	h.beginning.Unlock()
+	if err := <-began; err != nil {
+		t.Error(err)
+	}
+}
