@@ -2,7 +2,6 @@ package momclient
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"time"
@@ -104,7 +103,7 @@ func (c *Client) secure(ctx context.Context, nc net.Conn) (net.Conn, error) {
 		cfg = cfg.Clone()
 		cfg.ServerName = protocol.ServerName(c.addr)
 	}
-	tc := tls.Client(nc, cfg)
+	tc := protocol.TLSClient(nc, cfg)
 	_, err := c.callFunc(ctx, &c.funcs.tls, func() (any, error) { return nil, tc.HandshakeContext(ctx) })
 	return protocol.HardClose(tc), err
 }

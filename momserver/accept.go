@@ -351,7 +351,7 @@ func (c *clientConn) secure(ctx context.Context) (net.Conn, *tls.ConnectionState
 // connection, the error is that of ctx, whatever closed it first.
 func (s *Server) handshake(ctx context.Context, client net.Conn, addr netip.Addr) (*tls.Conn, error) {
 	nc := &handshakeConn{Conn: client, ctx: ctx, srv: s, addr: addr}
-	tc := tls.Server(nc, s.cfg.TLS)
+	tc := protocol.TLSServer(nc, s.cfg.TLS)
 	_, err := s.callConfigFunc(ctx, &s.funcs.tls, tc.RemoteAddr().String(), func() (any, error) {
 		defer nc.finish() // here, because the call may be abandoned
 		return nil, tc.HandshakeContext(ctx)

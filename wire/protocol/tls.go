@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"mom.internal/wire"
 	"mom.internal/wire/duplex"
@@ -50,12 +51,33 @@ func ServerName(addr string) string {
 
 // HardClose returns tc with a Close that closes the underlying connection at once.
 // The Close of tls.Conn first sends an alert, and may wait for seconds for a peer
-// that does not read.
-func HardClose(tc *tls.Conn) net.Conn { return hardTLS{tc} }
+// that does not read. If [TLSServer] or [TLSClient] has made tc, the peer may not send
+// much besides data from now on.
+func HardClose(tc *tls.Conn) net.Conn {
+	below, _ := tc.NetConn().(*belowTLS)
+	return &hardTLS{tc, below}
+}
 
-type hardTLS struct{ *tls.Conn }
+type hardTLS struct {
+	*tls.Conn
+	below *belowTLS // nil if nothing is counted
+}
 
-func (c hardTLS) Close() error { return c.NetConn().Close() }
+func (c *hardTLS) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	switch b := c.below; {
+	case b == nil:
+	case !b.last.IsZero():
+		b.noData -= n
+	case c.ConnectionState().Version == tls.VersionTLS13: // the first bytes, after the handshake
+		b.noData, b.last = 0, time.Now()
+	default:
+		c.below = nil
+	}
+	return n, err
+}
+
+func (c *hardTLS) Close() error { return c.NetConn().Close() }
 
 // opensTLS reports whether head is the beginning of a TLS handshake or alert.
 func opensTLS(head []byte) bool {
