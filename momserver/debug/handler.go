@@ -41,12 +41,13 @@ import (
 // well.
 func Handler(srv *momserver.Server) http.Handler {
 	mux := http.NewServeMux()
+	turns := inTurns()
 	mux.HandleFunc("GET /{$}", index)
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { serveMetrics(w, srv) })
+	mux.HandleFunc("GET /metrics", turns(func(w http.ResponseWriter, _ *http.Request) { serveMetrics(w, srv) }))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { serveHealth(w, srv) })
-	mux.HandleFunc("GET /subscribers", func(w http.ResponseWriter, _ *http.Request) { serveSubscribers(w, srv) })
-	mux.HandleFunc("GET /debug/vars", func(w http.ResponseWriter, _ *http.Request) { serveVars(w, srv) })
-	handleProfiles(mux)
+	mux.HandleFunc("GET /subscribers", turns(func(w http.ResponseWriter, _ *http.Request) { serveSubscribers(w, srv) }))
+	mux.HandleFunc("GET /debug/vars", turns(func(w http.ResponseWriter, _ *http.Request) { serveVars(w, srv) }))
+	handleProfiles(mux, turns)
 	return confined(mux)
 }
 

@@ -25,13 +25,13 @@ const (
 	graceWriting = 30 * time.Second
 )
 
-func handleProfiles(mux *http.ServeMux) {
+func handleProfiles(mux *http.ServeMux, turns func(http.HandlerFunc) http.HandlerFunc) {
 	mux.HandleFunc("GET /debug/pprof", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", "pprof/") // relative, because the mux does not know where it is mounted
 		w.WriteHeader(http.StatusMovedPermanently)
 	})
-	mux.HandleFunc("GET /debug/pprof/{$}", serveProfiles)
-	mux.HandleFunc("GET /debug/pprof/{name}", serveProfile)
+	mux.HandleFunc("GET /debug/pprof/{$}", turns(serveProfiles))
+	mux.HandleFunc("GET /debug/pprof/{name}", turns(serveProfile))
 	mux.HandleFunc("GET /debug/pprof/cmdline", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		io.WriteString(w, strings.Join(os.Args, "\x00"))
