@@ -169,7 +169,7 @@ func TestRecordedCursor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	box.Commit(&outbox.Record{Server: "mirror:7420", At: at})
+	box.Commit(&outbox.Record{Server: "mirror:7420", At: at, Learned: true})
 	if err := box.Sync(); err != nil {
 		t.Fatal(err)
 	}
