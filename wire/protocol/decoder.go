@@ -189,8 +189,11 @@ func (d *EventDecoder) keep(number uint64, bytes int) error {
 	} else if init := def.run.Initialize; init != nil {
 		init.LastExecution = fromNanos(def.run.LastExecution)
 	}
-	if d.count.add(bytes) || d.defs == nil {
+	if d.defs == nil {
 		d.defs = make(map[uint64]definition)
+	}
+	if d.count.add(bytes) {
+		clear(d.defs) // keeps its memory, because it will become as large again
 	}
 	d.defs[number] = def
 	return nil

@@ -203,8 +203,11 @@ func (k *SentDefs) has(d *Definition) bool {
 }
 
 func (k *SentDefs) send(dst []byte, d *Definition) []byte {
-	if k.count.add(len(d.bytes)) || k.sent == nil {
+	if k.sent == nil {
 		k.sent = make(map[uint64]uint64)
+	}
+	if k.count.add(len(d.bytes)) {
+		clear(k.sent)
 	}
 	k.sent[d.number/64] |= 1 << (d.number % 64)
 	return append(dst, d.bytes...)
