@@ -112,8 +112,13 @@ func (l load) mom(b *testing.B) measured {
 	srv, addr := l.server(b)
 	defer srv.Close()
 	publish := func(e *wire.Event) error { return srv.Publish(*e) }
-	if l.cached {
+	switch {
+	case l.cached:
 		l.publish(b, new(crew), publish)
+	case l.first > 0:
+		before := l
+		before.first, before.events, before.cached = 0, l.first, true
+		before.publish(b, new(crew), publish)
 	}
 	if l.bad > 0 {
 		defer startFleet(b, order{Kind: "bad", Addr: addr, Clients: l.bad, Stalled: l.stalled}).hangUp()

@@ -51,9 +51,9 @@ func (in Interleaved) of(seq uint64) (pack, run int) {
 	return pack, pack % max(1, in.Runs)
 }
 
-// runID returns the RunID of a run.
-func runID(run int) uuid.UUID {
-	id := sample.RunID
+// ofRun returns the JobID or RunID of a run, each of which is of a job of its own; id is
+// that of the first.
+func ofRun(id uuid.UUID, run int) uuid.UUID {
 	id[0], id[1] = id[0]+byte(run>>8), id[1]+byte(run)
 	return id
 }
@@ -78,7 +78,7 @@ type maker struct {
 func (m *maker) event(seq uint64) wire.Event {
 	e := sample
 	pack, run := m.of(seq)
-	e.RunID = runID(run)
+	e.JobID, e.RunID = ofRun(sample.JobID, run), ofRun(sample.RunID, run)
 	m.header, m.body = *e.Data.Header, *e.Data.Body
 	m.header.Number += pack
 	m.header.TargetFilePath = targets[pack%len(targets)]
@@ -96,7 +96,7 @@ func (m *maker) event(seq uint64) wire.Event {
 func (in Interleaved) asPublished(e *wire.Event) bool {
 	i, h, b, p := e.Data.Initialize, e.Data.Header, e.Data.Body, &e.Data.Progress
 	pack, run := in.of(e.Seq)
-	return i != nil && h != nil && b != nil && e.RunID == runID(run) && e.Data.Status.State == wire.Transferring &&
+	return i != nil && h != nil && b != nil && e.RunID == ofRun(sample.RunID, run) && e.Data.Status.State == wire.Transferring &&
 		i.Name == sample.Data.Initialize.Name && i.Bytes == sample.Data.Initialize.Bytes &&
 		h.SizeOfReceivedData == int64(e.Seq)<<10 && h.TargetFilePath == targets[pack%len(targets)] &&
 		b.Item == items[e.Seq%uint64(len(items))] && p.BytesDone == int64(e.Seq)<<10 && p.PackagesTotal == 321

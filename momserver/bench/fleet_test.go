@@ -192,7 +192,11 @@ func (f *fleet) momClient(c *checker) error {
 		opts.TLS = anyServer
 	}
 	client := momclient.New(f.Addr, opts)
-	client.OnEvent(func(e wire.Event) { c.see(&e) })
+	client.OnEvent(func(e wire.Event) {
+		if !e.Snapshot {
+			c.see(&e)
+		}
+	})
 	client.OnConnection(func(s momclient.ConnectionStatus) {
 		if s.Kind == momclient.Lost || s.Kind == momclient.Refused {
 			f.fail(s.Err)

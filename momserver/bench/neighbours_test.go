@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"mom.internal/momserver"
 	"mom.internal/wire"
 )
 
@@ -45,24 +44,10 @@ func BenchmarkNeighbours(b *testing.B) {
 	}
 }
 
-// BenchmarkPublishBeside is what Publish takes with 100 subscribers, of which
-// 10 are stalled, in turn with none that is.
-func BenchmarkPublishBeside(b *testing.B) {
-	stalled := load{clients: 90, events: 5000, rate: 500, bad: 10, stalled: true}
-	r := inTurn(b, []string{"stalled", "none-stalled"}, stalled.mom, load{clients: 100, events: 5000, rate: 500}.mom)
-	r.report(b, "p50-ns", publishTook(500))
-	r.report(b, "p99.9-ns", publishTook(999))
-}
-
 // BenchmarkManySubscribers is 10,000 on one server, in turn with 100; each gets
 // 1,000 events, in order.
 func BenchmarkManySubscribers(b *testing.B) {
-	many := load{clients: 10_000, events: 1000, cfg: momserver.Config{
-		GreetingsPerSecond: 100_000, MaxConnsPerAddr: 12_000,
-		// All clients share a process, and their handlers its processors: some
-		// come to their turn only after seconds.
-		Heartbeat: time.Minute, CallTimeout: time.Minute,
-	}}
+	many := load{clients: 10_000, events: 1000, cfg: manySubscribers}
 	few := load{clients: 100, events: 20_000}
 	r := inTurn(b, []string{"10,000", "100"}, many.mom, few.mom)
 	r.report(b, "deliveries/s", perSecond)
@@ -97,37 +82,62 @@ func (l load) footprint(b *testing.B) (bytes, goroutines float64) {
 	return (bytes - bytes0) / n, (goroutines - goroutines0) / n
 }
 
-// BenchmarkPublishMeanwhile is what Publish takes while 100 subscribers catch
-// up with all of the cache, in turn with nobody there.
-func BenchmarkPublishMeanwhile(b *testing.B) {
-	l := load{clients: 100, events: 10_000, cached: true, cfg: momserver.Config{CacheEvents: 30_000}}
-	r := inTurn(b, []string{"meanwhile", "nobody"}, func(b *testing.B) measured { return l.publishing(b, true) }, func(b *testing.B) measured { return l.publishing(b, false) })
-	r.report(b, "p50-ns", publishTook(500))
-	r.report(b, "p99-ns", publishTook(990))
+// BenchmarkPublishBeside is what Publish takes beside 100 subscribers that are
+// stalled, 100 that catch up with all of the cache, and 10,000 idle ones whose filters
+// take nothing, in turn with no subscriber and with a process that only computes: the
+// subscribers that catch up take all processors of the machine, whatever the server
+// does.
+func BenchmarkPublishBeside(b *testing.B) {
+	for name, beside := range map[string]order{
+		"stalled":     {Kind: "bad", Clients: 100, Stalled: true},
+		"catching-up": {Kind: "mom", Clients: 100, Count: filled, Late: true, From: wire.FromOldest},
+		"idle":        {Kind: "bad", Clients: 10_000, Attack: "idle"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			r := inTurn(b, []string{name, "nobody", "spin"},
+				func(b *testing.B) measured { return publishing(b, beside) },
+				func(b *testing.B) measured { return publishing(b, order{}) },
+				func(b *testing.B) measured {
+					return publishing(b, order{Kind: "bad", Attack: "spin", Processors: float64(runtime.NumCPU())})
+				})
+			for figure, perMille := range map[string]int{"p50-ns": 500, "p99-ns": 990, "p99.9-ns": 999} {
+				r.report(b, figure, func(m *measured) float64 { return float64(m.publish[len(m.publish)*perMille/1000]) })
+			}
+		})
+	}
 }
 
-// publishTook returns what Publish took at most in so many of 1,000 calls.
-func publishTook(perMille int) func(*measured) float64 {
-	return func(m *measured) float64 { return float64(m.publish[len(m.publish)*perMille/1000]) }
-}
+// filled is how many events the cache holds before Publish is timed.
+const filled = 10_000
 
-// publishing fills the cache, and then times Publish, 2,000 times a second,
-// until the subscribers have caught up; without any for a second.
-func (l load) publishing(b *testing.B, subscribed bool) measured {
-	srv, addr := l.server(b)
+// publishing fills the cache, starts the subscribers that beside describes, if any, and
+// times Publish, 2,000 times a second, for two seconds or until they have caught up.
+func publishing(b *testing.B, beside order) measured {
+	cfg := roomy
+	cfg.CacheEvents = 3 * filled // so that nothing leaves before they have caught up
+	srv, addr := load{cfg: cfg}.server(b)
 	defer srv.Close()
 	publish := func(e *wire.Event) error { return srv.Publish(*e) }
-	l.publish(b, new(crew), publish)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	load{events: filled, cached: true}.publish(b, new(crew), publish)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if subscribed {
-		c := startFleet(b, l.order("mom", addr))
-		ctx, cancel = context.WithCancel(context.Background())
-		go func() { c.wait(); cancel() }()
+	if beside.Addr = addr; beside.Kind != "" {
+		c := startFleet(b, beside)
+		if beside.Kind == "bad" {
+			defer c.hangUp()
+			for srv.Stats().Subscribers < beside.Clients*9/10 { // the stalled ones are dropped, and come back
+				time.Sleep(100 * time.Millisecond)
+			}
+		} else {
+			go func() { c.wait(); cancel() }()
+		}
+	}
+	if beside.Kind != "mom" {
+		time.AfterFunc(2*time.Second, cancel)
 	}
 	var took []time.Duration
 	m := new(maker)
-	for seq := l.events + 1; ctx.Err() == nil; seq++ {
+	for seq := uint64(filled + 1); ctx.Err() == nil; seq++ {
 		e := m.event(seq)
 		began := time.Now()
 		if err := publish(&e); err != nil {
