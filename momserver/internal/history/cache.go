@@ -19,7 +19,8 @@ type meta struct {
 // final reports whether the event ends its run.
 func (m *meta) final() bool { return m.Outcome != 0 }
 
-// event is one cached event. It never changes.
+// event is one cached event. It does not change while a reader may look at it without
+// the lock.
 type event struct {
 	meta
 	seq  uint64

@@ -25,37 +25,22 @@ type edge struct {
 // minGaps is how many gaps an edge may have even without events.
 const minGaps = 64
 
-// set makes e the latest event of r's run. e is either newer than all events of the
-// edge, or another copy of r's event.
-func (g *edge) set(r *ref, e *event) {
-	r.taken = g.taken
-	if r.e != nil && r.e.seq == e.seq {
-		r.e, g.events[r.at] = e, e
-		return
-	}
-	g.clear(r)
-	r.e, r.at = e, len(g.events)
-	g.events, g.refs = append(g.events, e), append(g.refs, r)
-	g.n++
-}
-
-// setCopy is set with a copy of e. It uses the memory of the event that it replaces,
-// unless a snapshot may hold that. The events of r are set by setCopy only.
-func (g *edge) setCopy(r *ref, e event) {
-	own := r.e
+// set makes a copy of e the latest event of r's run. e is either newer than all events
+// of the edge, or another copy of r's event. The copy takes the memory of the event
+// that it replaces, unless a snapshot may hold that.
+func (g *edge) set(r *ref, e event) {
+	own, moves := r.e, r.e == nil || r.e.seq != e.seq
 	if own == nil || r.taken != g.taken {
 		own = new(event)
-		*own = e
-		g.set(r, own)
-		return
 	}
-	moves := own.seq != e.seq
 	if moves {
 		g.clear(r)
+		r.at = len(g.events)
+		g.events, g.refs = append(g.events, nil), append(g.refs, r)
+		g.n++
 	}
-	if *own = e; moves {
-		g.set(r, own)
-	}
+	*own = e
+	r.e, r.taken, g.events[r.at] = own, g.taken, own
 }
 
 // clear removes r's run.

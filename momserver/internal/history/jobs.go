@@ -20,12 +20,24 @@ type jobs struct {
 	// has jobs. IDs with the same first byte stand in one slice, so that adding
 	// one moves few.
 	sorted [256][]uuid.UUID
+
+	taken uint64 // calls of after, whose callers look at the events without the lock
 }
 
 // jobState is what jobs holds of one job.
 type jobState struct {
 	last    *event
+	taken   uint64 // that of jobs, when last was set
 	figures JobFigures
+}
+
+// setLast makes a copy of e the latest event of a job. It uses the memory of the event
+// before, unless a caller of after may look at that.
+func (j *jobs) setLast(s *jobState, e *event) {
+	if s.last == nil || s.taken != j.taken {
+		s.last, s.taken = new(event), j.taken
+	}
+	*s.last = *e
 }
 
 // publish makes e the latest event of its job, and returns the state of the job.
@@ -35,18 +47,18 @@ func (j *jobs) publish(e *event) *jobState {
 	if el := j.byID[id]; el != nil {
 		s = el.Value.(*jobState)
 		j.counts.add(s.last, -1)
-		s.last = e
 		j.order.MoveToBack(el)
 	} else {
 		if j.byID == nil {
 			j.byID = make(map[uuid.UUID]*list.Element)
 		}
-		s = &jobState{last: e, figures: JobFigures{First: e.at}}
+		s = &jobState{figures: JobFigures{First: e.at}}
 		j.byID[id] = j.order.PushBack(s)
 		some := &j.sorted[id[0]]
 		at, _ := slices.BinarySearchFunc(*some, id, compareIDs)
 		*some = slices.Insert(*some, at, id)
 	}
+	j.setLast(s, e)
 	j.counts.add(e, 1)
 	if j.order.Len() > j.bound {
 		j.drop(j.order.Front())
@@ -70,15 +82,15 @@ func (j *jobs) drop(el *list.Element) {
 // leave the cache.
 func (j *jobs) evict(e event) {
 	if el := j.byID[e.def.JobID()]; el != nil && el.Value.(*jobState).last.seq == e.seq {
-		kept := e // allocated only here, because few of the events that leave are kept
-		kept.data = bytes.Clone(e.data)
-		el.Value.(*jobState).last = &kept
+		e.data = bytes.Clone(e.data)
+		j.setLast(el.Value.(*jobState), &e)
 	}
 }
 
 // after returns the latest events of the first n jobs after the given ID, in the
 // order of the IDs.
 func (j *jobs) after(id uuid.UUID, n int) []*event {
+	j.taken++
 	some := make([]*event, 0, min(n, j.order.Len()))
 	at, found := slices.BinarySearchFunc(j.sorted[id[0]], id, compareIDs)
 	if found {

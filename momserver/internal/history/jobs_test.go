@@ -45,8 +45,15 @@ func TestJobsAfter(t *testing.T) {
 		id[0], id[1], id[15] = byte(1+r.IntN(3)*100), byte(r.IntN(3)), byte(r.IntN(256)) // often the same first byte
 		return id
 	}
+	var held []*event // that a caller of after has
+	var seqs []uint64
 	for range 3000 {
 		publishMore(t, h, random(), 1)
+		for i, e := range held {
+			if e.seq != seqs[i] {
+				t.Fatalf("event %d became %d in the hands of a caller", seqs[i], e.seq)
+			}
+		}
 		var ids []uuid.UUID
 		for id := range h.jobs.byID {
 			ids = append(ids, id)
@@ -62,7 +69,9 @@ func TestJobsAfter(t *testing.T) {
 		if len(got) != len(want) || cap(got) > n {
 			t.Fatalf("%d jobs after %v; want %d", len(got), after, len(want))
 		}
+		held, seqs = got, nil
 		for i, e := range got {
+			seqs = append(seqs, e.seq)
 			if e.def.JobID() != want[i] || e != h.jobs.byID[want[i]].Value.(*jobState).last {
 				t.Fatalf("job %d after %v is %v; want %v", i, after, e.def.JobID(), want[i])
 			}

@@ -100,7 +100,7 @@ func (r *runs) publish(s *runState, e *event, ofJob bool) {
 		r.head.clear(&s.head)
 		return
 	}
-	r.head.set(&s.head, e)
+	r.head.set(&s.head, *e)
 }
 
 // silentFor returns the run without a Job that has been silent longest, if it
@@ -127,13 +127,12 @@ func (r *runs) evict(e event) {
 	s := r.get(id)
 	if s.head.e != nil && s.head.e.seq == e.seq { // the run has been silent since
 		e.data = bytes.Clone(e.data)
-		kept := e
-		r.head.set(&s.head, &kept)
+		r.head.set(&s.head, e)
 	}
 	if e.final() {
 		r.tail.clear(&s.tail)
 	} else {
-		r.tail.setCopy(&s.tail, e)
+		r.tail.set(&s.tail, e)
 	}
 	r.forget(id, s)
 }
@@ -144,6 +143,6 @@ func (r *runs) detach(def *protocol.Definition, seq uint64) {
 	if s := r.byID[def.RunID()]; s != nil && s.tail.e != nil && s.tail.e.seq == seq {
 		e := *s.tail.e
 		e.data = bytes.Clone(e.data)
-		r.tail.setCopy(&s.tail, e)
+		r.tail.set(&s.tail, e)
 	}
 }
