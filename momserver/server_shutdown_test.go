@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,14 +72,14 @@ func TestShutdownGivesUp(t *testing.T) {
 // gives credit for room more events.
 type rawClient struct {
 	delay  time.Duration
-	room   int // events that it gives credit for, beyond those that it has taken
-	events int // taken
+	room   int          // events that it gives credit for, beyond those that it has taken
+	events atomic.Int64 // taken
 }
 
 func (c *rawClient) Notify(b *protocol.Batch, ack *protocol.Ack) error {
 	time.Sleep(c.delay)
-	c.events += int(b.Count)
-	*ack = protocol.Ack{Events: uint64(c.events + c.room), Bytes: 1 << 40}
+	taken := c.events.Add(int64(b.Count))
+	*ack = protocol.Ack{Events: uint64(taken) + uint64(c.room), Bytes: 1 << 40}
 	return nil
 }
 
@@ -177,8 +178,8 @@ func testShutdownWithProgress(t *testing.T, events, got int) {
 			t.Error(err)
 		}
 		want := min(time.Duration(events+1)*slow.delay, 300*time.Second) // each event, and the goodbye
-		if took := time.Since(start); took != want || slow.events != got {
-			t.Errorf("%d of %d events in %v; want %d in %v", slow.events, events, took, got, want)
+		if took := time.Since(start); took != want || int(slow.events.Load()) != got {
+			t.Errorf("%d of %d events in %v; want %d in %v", slow.events.Load(), events, took, got, want)
 		}
 		if events == 100 {
 			if d := s.Stats().Dropped[0]; d.Reason != momserver.ReasonShutdown || d.Detail != "it was not sent 39 events within 60 times 5s (Config.CallTimeout) while the server shut down" {
