@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"container/list"
 	"slices"
 	"time"
@@ -38,7 +39,7 @@ func (t *Tracker) packed(r *run, e *wire.Event, at time.Time) {
 		p.place = t.packages.PushBack(p)
 		r.link(e.Data.Header.Number, p)
 		if len(r.packages) > MaxPackages {
-			t.forgetPackage(r.first)
+			t.forgetPackage(r.dullest())
 		}
 		if t.packages.Len() > MaxAllPackages {
 			t.forgetPackage(t.packages.Front().Value.(*pack))
@@ -68,6 +69,41 @@ func (p *pack) step(s *wire.Status, at time.Time) {
 // open reports whether neither the package nor its run has ended.
 func (p *pack) open() bool {
 	return p.run.running() && p.state != wire.PackageCompleted && !p.state.IsError()
+}
+
+// The packages of a run that dullest spares, so that people see the failed and the
+// slowest ones of a run of many.
+const (
+	sparedFailed = 100
+	sparedSlow   = 20
+)
+
+// dullest returns the package to forget. Of the oldest packages that have ended, it
+// spares the first ones that failed. Of the next ones, it returns the one that took the
+// least time, so that the slowest ones stay the oldest.
+func (r *run) dullest() *pack {
+	var quickest *pack
+	failed, ended := 0, 0
+	for p := r.first; p != nil && ended <= sparedSlow; p = p.next {
+		switch {
+		case p.state.IsError() && failed < sparedFailed:
+			failed++
+		case !p.open():
+			if ended++; quickest == nil || p.took() < quickest.took() {
+				quickest = p
+			}
+		}
+	}
+	return cmp.Or(quickest, r.first)
+}
+
+// took returns the time from the first change of the package to its last.
+func (p *pack) took() time.Duration {
+	if len(p.steps) == 0 {
+		return 0
+	}
+	first := cmp.Or(p.steps[0].Start, p.steps[0].End)
+	return p.steps[len(p.steps)-1].End.Sub(first)
 }
 
 func (r *run) link(number int, p *pack) {
