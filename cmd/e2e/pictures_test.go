@@ -42,7 +42,7 @@ func TestPictures(t *testing.T) {
 	b.until("several run", running)
 	save(t, dir, "page.png", b.picture())
 
-	b.js(nil, "[...document.querySelectorAll('.jobs a')].find(a => a.textContent.includes('photos to backup')).click()")
+	b.js(nil, "[...document.querySelectorAll('.jobs .job a')].find(a => a.textContent.includes('photos to backup')).click()")
 	b.prefer("prefers-color-scheme", "dark", "prefers-reduced-motion", "reduce")
 	b.size(1200, 830, 1.5)
 	b.until("it goes on", "parseFloat(document.querySelector('.strip b')?.textContent) > 60")

@@ -103,7 +103,7 @@ func TestProxy(t *testing.T) {
 		b := newBrowser(t)
 		b.open(url + "/mom/")
 		b.reads("1 succeeded")
-		b.click(".jobs .name a")
+		b.click(".jobs .job a")
 		b.until("its page", "document.querySelector('.runs tbody a')")
 		b.click(".crumbs a")
 		b.until("the overview", "document.querySelector('.jobs')")

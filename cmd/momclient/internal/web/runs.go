@@ -11,25 +11,6 @@ import (
 	"mom.internal/wire"
 )
 
-// putHistory adds the summaries of all jobs, and the jobs that only the history
-// has, which it counts. It returns the IDs of the latter.
-func (s *Server) putHistory(state map[string]any, has map[uuid.UUID]bool, counts *jobs.Counts) (only []uuid.UUID) {
-	for _, v := range s.runs.Jobs() {
-		if v.Key.Server != s.server {
-			continue
-		}
-		id := v.Key.Job
-		state["past/"+id.String()] = versioned{v.Version, v.Summary}
-		if !has[id] {
-			job := jobs.Job{ID: id, Name: v.Name, Run: runOf(&v.Last)}
-			state["job/"+id.String()] = versioned{v.Version, job}
-			counts.Add(&job.Run)
-			only = append(only, id)
-		}
-	}
-	return only
-}
-
 // runOf returns a run of the history as the state of a run.
 func runOf(r *runlog.Run) jobs.Run {
 	fraction := 0.0
@@ -48,8 +29,8 @@ func runOf(r *runlog.Run) jobs.Run {
 
 // putRuns adds the runs of a job as the history has them: folded, the last one
 // first.
-func (s *Server) putRuns(state map[string]any, job uuid.UUID) {
-	lines, forgotten := s.runs.Lines(runlog.Key{Server: s.server, Job: job})
+func (s *Server) putRuns(state map[string]any, k topicKey) {
+	lines, forgotten := s.runs.Lines(runlog.Key{Server: s.boards[k.server].Name(), Job: k.job})
 	if lines == nil {
 		lines = []runlog.Line{}
 	}
@@ -71,7 +52,7 @@ type jobHistory struct {
 	Forgotten int            `json:"forgotten"`
 }
 
-// serveRuns answers /api/runs?job=NAME|ID&since=TIME.
+// serveRuns answers /api/runs?server=NAME&job=NAME|ID&since=TIME.
 func (s *Server) serveRuns(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	var from time.Time
@@ -85,7 +66,7 @@ func (s *Server) serveRuns(w http.ResponseWriter, r *http.Request) {
 	}
 	answer := runsAnswer{Jobs: []jobHistory{}}
 	for _, v := range s.runs.Jobs() {
-		if job := query.Get("job"); job != "" && job != v.Name && job != v.Key.Job.String() {
+		if job := query.Get("job"); job != "" && job != v.Name && job != v.Key.Job.String() || query.Has("server") && query.Get("server") != v.Key.Server {
 			continue
 		}
 		lines, forgotten := s.runs.Lines(v.Key)

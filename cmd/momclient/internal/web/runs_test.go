@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"mom.internal/cmd/momclient/internal/notify"
 	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/wire"
@@ -45,27 +43,25 @@ func TestHistory(t *testing.T) {
 	r.event(3, wire.JobInitialized)
 	r.receivers = []notify.Status{{Receiver: "https://ntfy.example", Waiting: 2}}
 	state := r.state(topicKey{})
-	var order []uuid.UUID
-	json.Unmarshal(state["order"], &order)
-	if len(order) != 3 || order[0] != id(3) || string(state["counts"]) != `{"running":1,"succeeded":1,"succeededWithErrors":0,"failed":1,"cancelled":0,"lost":0}` {
-		t.Errorf("order %s, counts %s", state["order"], state["counts"])
+	if state["job/0/"+id(3).String()] == nil || string(state["counts"]) != `{"running":1,"succeeded":1,"succeededWithErrors":0,"failed":1,"cancelled":0,"lost":0}` {
+		t.Errorf("%v, counts %s", state, state["counts"])
 	}
-	var s runlog.Summary
-	if err := json.Unmarshal(state["past/"+id(1).String()], &s); err != nil || s.Idle != 2 || s.ChangeFiles != 5 || len(s.Trend) != 1 {
-		t.Errorf("%s %v", state["past/"+id(1).String()], err)
+	var s summary
+	if err := json.Unmarshal(state["past/0/"+id(1).String()], &s); err != nil || s.Idle != 2 || s.ChangeFiles != 5 || len(s.Trend) != 1 {
+		t.Errorf("%s %v", state["past/0/"+id(1).String()], err)
 	}
-	if job := string(state["job/"+id(2).String()]); !strings.Contains(job, `"outcome":"Failed"`) || !strings.Contains(job, `"name":"job 2"`) {
+	if job := string(state["job/0/"+id(2).String()]); !strings.Contains(job, `"outcome":"Failed"`) || !strings.Contains(job, `"name":"job 2"`) {
 		t.Errorf("%s", job)
 	}
 	if got := string(state["receivers"]); got != `[{"receiver":"https://ntfy.example","waiting":2,"taken":0}]` {
 		t.Error(got)
 	}
-	state = r.state(topicKey{job: id(1)})
+	state = r.state(topicKey{ofJob: true, job: id(1)})
 	var lines []runlog.Line
 	if err := json.Unmarshal(state["lines"], &lines); err != nil || len(lines) != 2 || lines[0].Count != 2 || lines[1].Files != 5 || string(state["found"]) != "true" || string(state["name"]) != `"job 1"` {
 		t.Errorf("%v: %s", err, state["lines"])
 	}
-	if state = r.state(topicKey{job: id(9)}); string(state["found"]) != "false" || string(state["lines"]) != "[]" {
+	if state = r.state(topicKey{ofJob: true, job: id(9)}); string(state["found"]) != "false" || string(state["lines"]) != "[]" {
 		t.Errorf("of no job: %s", state)
 	}
 }
@@ -73,7 +69,9 @@ func TestHistory(t *testing.T) {
 // TestVersioned encodes a part again only if its version has changed.
 func TestVersioned(t *testing.T) {
 	top := newTopic(nil)
-	value := func(n uint64, v any) map[string]any { return map[string]any{"a": versioned{n, v}} }
+	value := func(n uint64, v any) map[string]any {
+		return map[string]any{"a": versioned{n, func() any { return v }}}
+	}
 	top.update(value(1, "x"))
 	top.update(value(1, "y"))
 	if got := string(top.parts["a"].json); got != `"x"` || top.frame != 1 {

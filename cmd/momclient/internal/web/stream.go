@@ -6,16 +6,25 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/runlog"
 )
 
 // topicKey names a page: the overview if it is zero, the page of a job, or that
 // of one of its runs.
-type topicKey struct{ job, run uuid.UUID }
+type topicKey struct {
+	ofJob    bool
+	server   int // an index in Server.boards; -1 for an unknown server
+	job, run uuid.UUID
+}
 
 // streams has the pages that are open.
 type streams struct {
@@ -24,12 +33,12 @@ type streams struct {
 	topics map[topicKey]*topic
 }
 
-// live answers /api/live?job=ID&run=ID with server-sent events. Each is a frame
-// with the state of the page, and has a cursor as its ID. With once it answers with
-// one frame, as JSON.
+// live answers /api/live?server=NAME&job=ID&run=ID with server-sent events. Each is a
+// frame with the state of the page, and has a cursor as its ID. With once it answers
+// with one frame, as JSON.
 func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	key, err := parseKey(query.Get("job"), query.Get("run"))
+	key, err := s.parseKey(query)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err.Error())
 		return
@@ -52,7 +61,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	}
 	if query.Has("once") {
 		now := time.Now()
-		id, data := t.since(last, now, s.board.Version())
+		id, data := t.since(last, now, s.version())
 		if data == nil {
 			data = []byte(`{"now":` + strconv.FormatInt(now.UnixMilli(), 10) + `,"set":{}}`)
 		}
@@ -68,18 +77,32 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	s.follow(r.Context(), http.NewResponseController(w), w, t, last)
 }
 
-func parseKey(job, run string) (key topicKey, err error) {
-	if job != "" {
-		if key.job, err = uuid.Parse(job); err != nil {
+func (s *Server) parseKey(query url.Values) (key topicKey, err error) {
+	if text := query.Get("job"); text != "" {
+		if key.job, err = uuid.Parse(text); err != nil {
 			return key, errors.New("job: want the ID of a job")
 		}
+		key.ofJob, key.server = true, s.serverOf(query, key.job)
 	}
-	if run != "" {
-		if key.run, err = uuid.Parse(run); err != nil || key.job == uuid.Nil {
+	if text := query.Get("run"); text != "" {
+		if key.run, err = uuid.Parse(text); err != nil || !key.ofJob {
 			return key, errors.New("run: want the ID of a run, and the ID of its job in job=")
 		}
 	}
 	return key, nil
+}
+
+// serverOf returns the index of the server that the query names, or -1. If it names
+// none, serverOf returns the first server that has the job.
+func (s *Server) serverOf(query url.Values, job uuid.UUID) int {
+	if query.Has("server") {
+		return s.index(query.Get("server"))
+	}
+	return max(0, slices.IndexFunc(s.boards, func(b *board.Board) bool {
+		_, running := b.Job(job)
+		_, ended := s.runs.Job(runlog.Key{Server: b.Name(), Job: job})
+		return running || ended
+	}))
 }
 
 // follow sends frames until the browser goes away or reads no more, or the
@@ -91,7 +114,7 @@ func (s *Server) follow(ctx context.Context, ctl *http.ResponseController, w htt
 	var sent time.Time
 	for {
 		now := time.Now()
-		id, data := t.since(last, now, s.board.Version())
+		id, data := t.since(last, now, s.version())
 		switch {
 		case data != nil:
 			last = id
@@ -137,8 +160,8 @@ func (s *Server) enter(key topicKey) *topic {
 	t := all.topics[key]
 	if t == nil {
 		fill := s.overview
-		if key.job != uuid.Nil {
-			fill = s.jobState(key.job, key.run)
+		if key.ofJob {
+			fill = s.jobState(key)
 		}
 		t = newTopic(fill)
 		all.topics[key] = t

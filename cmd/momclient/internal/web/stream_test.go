@@ -115,7 +115,7 @@ func TestLive(t *testing.T) {
 		}
 		s := open(t, network, "", "")
 		f := s.next()
-		if !f.Full || len(f.Set["order"]) == 0 || f.Set["job/"+id(4).String()] == nil || f.Set["connection"] == nil {
+		if !f.Full || f.Set["job/0/"+id(4).String()] == nil || f.Set["server/0"] == nil || f.Set["counts"] == nil {
 			t.Fatalf("%+v", f)
 		}
 		begin := time.Now()
@@ -126,7 +126,7 @@ func TestLive(t *testing.T) {
 		if took := time.Since(begin); f.Full || took > FrameTime {
 			t.Errorf("after %v: %+v", took, f)
 		}
-		if f.Set["job/"+id(2).String()] == nil || f.Set["job/"+id(3).String()] != nil || f.Set["order"] != nil {
+		if f.Set["job/0/"+id(2).String()] == nil || f.Set["job/0/"+id(3).String()] != nil || f.Set["counts"] != nil {
 			t.Errorf("not what changed, and that alone: %v", f.Set)
 		}
 		s.nc.Close()
@@ -134,7 +134,7 @@ func TestLive(t *testing.T) {
 		time.Sleep(time.Minute)
 		again := open(t, network, "", s.last)
 		f = again.next()
-		if f.Full || f.Set["job/"+id(3).String()] == nil || f.Set["job/"+id(4).String()] != nil || f.Set["order"] == nil {
+		if f.Full || f.Set["job/0/"+id(3).String()] == nil || f.Set["job/0/"+id(4).String()] != nil || f.Set["counts"] == nil {
 			t.Errorf("who comes back gets %v", f.Set)
 		}
 		if f = open(t, network, "?last="+again.last+"1", "").next(); !f.Full {
@@ -165,7 +165,7 @@ func TestLiveOnce(t *testing.T) {
 			}
 			return a.Frame
 		}
-		if f := once(); !f.Full || f.Set["job/"+id(1).String()] == nil {
+		if f := once(); !f.Full || f.Set["job/0/"+id(1).String()] == nil {
 			t.Errorf("%+v", f)
 		}
 		if f := once(); f.Full || f.Set == nil || len(f.Set) > 0 {
@@ -173,7 +173,7 @@ func TestLiveOnce(t *testing.T) {
 		}
 		time.Sleep(FrameTime)
 		r.event(2, wire.Transferring)
-		if f := once(); f.Full || f.Set["job/"+id(2).String()] == nil || f.Set["job/"+id(1).String()] != nil {
+		if f := once(); f.Full || f.Set["job/0/"+id(2).String()] == nil || f.Set["job/0/"+id(1).String()] != nil {
 			t.Errorf("not what changed, and that alone: %v", f.Set)
 		}
 		if n, _ := r.streams(); n != 0 {
@@ -224,7 +224,7 @@ func TestLiveJob(t *testing.T) {
 		latest, first := open(t, network, query, ""), open(t, network, query+"&run="+id(1).String(), "")
 		for _, s := range []*stream{latest, first} {
 			f := s.next()
-			if f.Set["package/7"] == nil || f.Set["throughput"] == nil || string(f.Set["shown"]) != `"`+id(1).String()+`"` || f.Set["log/1"] == nil {
+			if f.Set["package/7"] == nil || f.Set["throughput"] == nil || string(f.Set["shown"]) != `"`+id(1).String()+`"` || f.Set["log/0/1"] == nil {
 				t.Fatalf("%v", f.Set)
 			}
 		}
@@ -317,14 +317,14 @@ func TestLogBound(t *testing.T) {
 		r.event(1, wire.Transferring, logged(wire.SeverityProcessing, "a note"))
 	}
 	state := make(map[string]any)
-	r.s.jobState(id(1), id(1))(state)
+	r.s.jobState(topicKey{ofJob: true, job: id(1), run: id(1)})(state)
 	n := 0
 	for key := range state {
 		if strings.HasPrefix(key, "log/") {
 			n++
 		}
 	}
-	if n != maxLog+1 || state["log/1"] == nil || state["logForgotten"] != maxLog {
+	if n != maxLog+1 || state["log/0/1"] == nil || state["logForgotten"] != maxLog {
 		t.Errorf("%d entries, %v left out", n, state["logForgotten"])
 	}
 }

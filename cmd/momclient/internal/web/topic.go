@@ -13,9 +13,13 @@ import (
 // browser without a frame for longer gets the whole state.
 const maxTombs = 500
 
+// partsPerPause is the number of parts for which the time between two updates of a
+// topic grows by half of FrameTime. So twenty servers with a hundred jobs each, all of
+// them busy, are shown once a second.
+const partsPerPause = 450
+
 // topic is the state of one page, in parts that change separately. The state is
-// computed when a browser asks, but at most once per FrameTime, however many
-// browsers ask.
+// computed when a browser asks, but seldom, however many browsers ask; see refresh.
 type topic struct {
 	life string
 	fill func(map[string]any) // adds all parts
@@ -25,7 +29,7 @@ type topic struct {
 	base  uint64     // a browser without a frame since this one gets the whole state
 	parts map[string]*part
 	made  time.Time
-	of    uint64 // the version of the board at the last update
+	of    uint64 // the version of the boards at the last update
 
 	// The mutex of streams guards the fields below.
 	open int // number of streams
@@ -39,11 +43,11 @@ type part struct {
 	version uint64 // of a versioned part
 }
 
-// versioned is a part that changes only with its version, so it is encoded once for
-// each.
+// versioned is a part that changes only with its version, so it is made and encoded
+// once for each.
 type versioned struct {
 	version uint64
-	v       any
+	make    func() any
 }
 
 // fixed is a part that never changes, so it is encoded once.
@@ -54,9 +58,11 @@ func newTopic(fill func(map[string]any)) *topic {
 }
 
 // refresh updates the state if the board has changed, or if a second has
-// passed, because rates fall with time. mu is held.
+// passed, because rates fall with time. A large state is updated less often. mu is
+// held.
 func (t *topic) refresh(now time.Time, version uint64) {
-	if age := now.Sub(t.made); !t.made.IsZero() && (age < FrameTime/2 || t.of == version && age < time.Second) {
+	pause := FrameTime / 2 * time.Duration(1+len(t.parts)/partsPerPause)
+	if age := now.Sub(t.made); !t.made.IsZero() && (age < pause || t.of == version && age < max(pause, time.Second)) {
 		return
 	}
 	t.made, t.of = now, version
@@ -78,9 +84,10 @@ func (t *topic) update(state map[string]any) {
 		}
 		version := uint64(0)
 		if of, is := v.(versioned); is {
-			if v, version = of.v, of.version; p != nil && p.json != nil && p.version == version {
+			if version = of.version; p != nil && p.json != nil && p.version == version {
 				continue
 			}
+			v = of.make()
 		}
 		text, err := json.Marshal(v)
 		if err != nil {

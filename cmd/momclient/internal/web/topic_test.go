@@ -149,3 +149,22 @@ func TestTopicPace(t *testing.T) {
 		t.Errorf("made %d times without news", made)
 	}
 }
+
+// TestTopicPaceOfMany computes a large state less often.
+func TestTopicPaceOfMany(t *testing.T) {
+	made := 0
+	topic := newTopic(func(state map[string]any) {
+		made++
+		for i := range 4 * partsPerPause {
+			state[fmt.Sprint("job/", i)] = i
+		}
+	})
+	now := time.Now()
+	topic.since("", now, 0)
+	for i := range 1000 { // in a second
+		topic.since("", now.Add(time.Duration(i)*time.Millisecond), uint64(i+1))
+	}
+	if want := 2; made != want {
+		t.Errorf("made %d times, want %d", made, want)
+	}
+}

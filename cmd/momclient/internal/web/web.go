@@ -1,6 +1,12 @@
-// Package web shows a board in a browser. It has one page, which is embedded, and
-// the jobs, the events and the health as JSON, and metrics for Prometheus. Only
-// momclient uses it.
+// Package web shows boards in a browser. It has one page, which is embedded, and the
+// jobs, the events and the health as JSON, and metrics for Prometheus. Only momclient
+// uses it.
+//
+// # Servers
+//
+// Each board has the jobs of one server. A job is identified by the name of its server
+// and its ID. In the stream, the index of the server stands for its name. If there is
+// only one server, the page does not show its name.
 //
 // # Frames
 //
@@ -9,7 +15,8 @@
 // last frame that the browser has; a browser that comes back names that frame by
 // Last-Event-ID. Nothing is queued for a browser. So a browser that reads slowly
 // gets fewer and larger frames, and one that does not read loses its connection
-// after [WriteTimeout]. Neither delays the events.
+// after [WriteTimeout]. Neither delays the events. The more parts the state of a page
+// has, the fewer frames there are per second.
 //
 // Only one tab of a browser has a stream, because browsers limit the connections to
 // a host. Its other tabs ask for single frames.
@@ -78,11 +85,9 @@ type Options struct {
 // Server answers browsers and other programs. Its methods may be called from
 // several goroutines; it starts none.
 type Server struct {
-	board     *board.Board
 	boards    []*board.Board
 	json      func(*wire.Event) ([]byte, error)
 	runs      *runlog.Log
-	server    string
 	receivers func() []notify.Status
 	restored  []outbox.Run // Options.Unfinished
 	began     time.Time
@@ -91,11 +96,12 @@ type Server struct {
 
 	events  events
 	streams streams
+	recent  recent
 }
 
 // New returns a Server without events.
 func New(opts Options) *Server {
-	s := &Server{board: opts.Boards[0], boards: opts.Boards, json: opts.JSON, runs: opts.Runs, server: opts.Boards[0].Name(), receivers: opts.Receivers, restored: opts.Unfinished, began: time.Now(), life: newName(), mux: http.NewServeMux()}
+	s := &Server{boards: opts.Boards, json: opts.JSON, runs: opts.Runs, receivers: opts.Receivers, restored: opts.Unfinished, began: time.Now(), life: newName(), mux: http.NewServeMux()}
 	s.streams.topics = make(map[topicKey]*topic)
 	files, _ := page.ReadDir("page")
 	for _, f := range files {
@@ -170,25 +176,6 @@ func asset(name string) http.Handler {
 		head.Set("Content-Length", strconv.Itoa(len(text)))
 		w.Write(text)
 	})
-}
-
-// jobs answers /api/jobs with the view of the board.
-func (s *Server) jobs(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, s.board.View())
-}
-
-// health answers /healthz: 200 while the monitor is connected to the server,
-// otherwise 503.
-func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	c := s.board.Connection()
-	code, status := http.StatusServiceUnavailable, "down"
-	if c.Connected {
-		code, status = http.StatusOK, "ok"
-	}
-	writeJSON(w, code, struct {
-		Status     string           `json:"status"`
-		Connection board.Connection `json:"connection"`
-	}{status, c})
 }
 
 func writeJSON(w http.ResponseWriter, code int, v any) {

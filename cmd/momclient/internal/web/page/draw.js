@@ -1,5 +1,4 @@
-// Elements, and the parts that both pages share. All texts become text nodes, and
-// never markup.
+// Elements and their changes. All texts become text nodes, and never markup.
 
 import * as word from './words.js';
 
@@ -46,6 +45,7 @@ export function keyed(parent, keys, make, update) {
     row.node.remove();
     rows.delete(key);
   }
+  const focused = parent.contains(document.activeElement) ? document.activeElement : undefined;
   let at = parent.tHead ? parent.tHead.nextElementSibling : parent.firstElementChild;
   for (const key of keys) {
     let row = rows.get(key);
@@ -54,6 +54,7 @@ export function keyed(parent, keys, make, update) {
     else parent.insertBefore(row.node, at);
     update?.(row, key);
   }
+  if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true }); // a node that moves loses it
 }
 
 // name returns an element that isolates a text from a job.
@@ -67,28 +68,24 @@ export function bar(label) {
   return {
     node,
     set(fraction, standing, known = true) {
-      setStyle(fill, 'width', `${(fraction * 100).toFixed(2)}%`);
-      if (known) setAttr(node, 'aria-valuenow', Math.floor(fraction * 100));
+      setStyle(fill, 'width', `${((fraction ?? 0) * 100).toFixed(2)}%`);
+      if (known) setAttr(node, 'aria-valuenow', Math.floor((fraction ?? 0) * 100));
       else node.removeAttribute('aria-valuenow');
       setAttr(node, 'data-standing', standing);
     },
   };
 }
 
-// logRow returns a line of the log, with how often it was logged. If alone is set,
-// the line is on the page of its job.
-export function logRow(e, now, alone, times = 1) {
-  const where = [];
-  if (!alone) where.push(e.jobID ? el('a', { class: 'job', href: `#/job/${e.jobID}/run/${e.runID}` }, name(word.dryRun(e) + (e.job || e.jobID))) : el('span', { class: 'job' }, 'the stream'));
-  if (e.package) where.push(el('span', { class: 'number' }, `#${e.package}`));
-  const what = el('span', { class: 'what' });
-  if (e.item) what.append(name(e.item, { class: 'item' }), ' ');
-  what.append(name(e.message, { class: 'message' }));
-  if (times > 1) what.append(' ', el('span', { class: 'times', title: 'how often it was logged lately' }, `${times}×`));
+// timeOf returns an element for a time, whose tooltip has the date and the zone.
+export function timeOf(attributes) {
+  const node = el('time', attributes);
   return {
-    node: el('li', { class: e.severity },
-      el('time', { datetime: e.time, title: e.time }, word.clock(e.time, now)),
-      el('span', { class: 'severity' }, e.severity === 'Processing' ? 'note' : e.severity.toLowerCase()),
-      el('span', { class: 'where' }, ...where.flatMap((node) => [node, ' '])), what),
+    node,
+    set(time, text) {
+      setText(node, text);
+      if (node.dateTime === (time ?? '')) return;
+      node.dateTime = time ?? '';
+      node.title = time ? word.full(time) : '';
+    },
   };
 }

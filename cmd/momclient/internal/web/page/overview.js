@@ -1,182 +1,172 @@
 // The page of all jobs.
 
-import { bar, el, keyed, logRow, setAttr, setHidden, setName, setText } from './draw.js';
-import { past, receivers } from './past.js';
+import { el, keyed, setAttr, setHidden, setText } from './draw.js';
+import { glance } from './glance.js';
+import { logRow } from './logrow.js';
+import { columns, isStale, ordering, parseSort } from './order.js';
+import { receivers } from './past.js';
+import { overviewHref } from './route.js';
+import { nameOf, old, servers, several } from './servers.js';
+import { table } from './table.js';
 import * as word from './words.js';
 
-const columns = [
-  ['Job', 'name'], ['State', 'state'], ['Progress', 'progress'], ['Packages', 'n'], ['Files', 'n'], ['Bytes', 'n bytes'],
-  ['Rate', 'n'], ['Left', 'n'], ['Warnings', 'n'], ['Errors', 'n'], ['Changed', 'n'],
-];
+// The chips: one for each way in which a run can stand, and one for the jobs without a
+// success for a day.
+const stands = [...word.standings, ['stale', 'not succeeded for a day']];
 
-export function overview(main) {
-  const chosen = { standing: '', text: '' };
+// overview shows the page with the choices of the route. before is the route of the
+// page that was shown before.
+export function overview(main, route, before) {
   const title = el('h1', { tabindex: -1, class: 'unseen' }, 'All jobs');
+  const top = glance();
   const chips = el('div', { class: 'chips', role: 'group', 'aria-label': 'Show only' });
-  const search = el('input', { type: 'search', placeholder: 'Filter by name', 'aria-label': 'Filter jobs by name', autocomplete: 'off', spellcheck: 'false' });
-  const head = el('thead', {}, el('tr', { role: 'row' }, ...columns.map(([text, kind]) => el('th', { class: kind, scope: 'col', role: 'columnheader' }, text))));
-  const table = el('table', { class: 'jobs', role: 'table', 'aria-label': 'Jobs' }, head);
-  const body = el('div', { class: 'card' }, table);
+  const serverChips = el('div', { class: 'chips', role: 'group', 'aria-label': 'Show only the servers' });
+  const search = el('input', { type: 'search', placeholder: 'Filter by name (/)', 'aria-label': 'Filter jobs by name', 'aria-keyshortcuts': '/', autocomplete: 'off', spellcheck: 'false' });
+  const sort = el('select', { 'aria-label': 'Sort by' }, el('option', { value: '' }, 'Sort: failed first'), ...columns.map((c) => el('option', { value: (c.down ? '-' : '') + c.key }, `Sort: ${c.text.toLowerCase()}`)));
+  const list = table((to) => turn({ sort: to }));
+  const body = el('div', { class: 'card' }, list.node);
   const empty = el('div', { class: 'empty' });
   const more = el('p', { class: 'soft' });
   const problems = el('ol', { class: 'log', id: 'problems' });
-  const calm = el('p', { class: 'soft' }, 'No warnings, no errors.');
-  const below = el('section', { 'aria-labelledby': 'problems-title' }, el('h2', { id: 'problems-title' }, 'Latest warnings and errors'), el('div', { class: 'card' }, problems, calm));
-  const tools = el('div', { class: 'tools' }, chips, search);
+  const below = el('section', {}, el('h2', { id: 'problems-title', tabindex: -1 }, 'Latest warnings and errors'), el('div', { class: 'card' }, problems));
+  const tools = el('div', { class: 'tools' }, chips, serverChips, el('div', { class: 'find' }, sort, search));
   const told = receivers();
-  main.replaceChildren(title, tools, told.node, body, empty, more, below, told.calm);
+  main.replaceChildren(title, top.node, tools, told.node, body, empty, more, below, told.calm);
+  const rows = ordering();
   let redraw = () => {};
-  search.addEventListener('input', () => {
-    chosen.text = search.value.toLowerCase();
-    redraw();
-  });
 
-  for (const [standing, text] of word.standings) {
+  for (const [standing, text] of stands) {
     const n = el('b', {}, '0');
     const chip = el('button', { type: 'button', class: 'chip', 'data-standing': standing, 'aria-pressed': 'false' }, n, ' ' + text);
     chip.count = n;
-    chip.addEventListener('click', () => {
-      chosen.standing = chosen.standing === standing ? '' : standing;
-      for (const other of chips.children) setAttr(other, 'aria-pressed', other.dataset.standing === chosen.standing);
-      redraw();
-    });
+    chip.addEventListener('click', () => turn({ show: route.show === standing ? '' : standing }));
     chips.append(chip);
   }
+  search.addEventListener('input', () => turn({ find: search.value }, true));
+  sort.addEventListener('change', () => turn({ sort: sort.value }));
+  for (const event of ['pointermove', 'pointerdown', 'keydown', 'focusin', 'wheel', 'touchmove']) body.addEventListener(event, rows.touch, { passive: true });
 
+  // turn changes what is chosen, in the address too. Typing makes no new entry in the
+  // history of the browser.
+  function turn(change, typed) {
+    route = { ...route, ...change };
+    history[typed ? 'replaceState' : 'pushState'](null, '', overviewHref(route));
+    choose();
+    redraw();
+  }
+
+  function choose() {
+    for (const chip of chips.children) setAttr(chip, 'aria-pressed', chip.dataset.standing === route.show);
+    for (const chip of serverChips.children) setAttr(chip, 'aria-pressed', route.servers.includes(chip.server));
+    if (search.value !== route.find) search.value = route.find;
+    const by = parseSort(route.sort)?.column;
+    sort.value = by ? (by.down ? '-' : '') + by.key : '';
+  }
+
+  const standsAs = (j, standing, now) => (standing === 'stale' ? isStale(j, now) : word.standing(j) === standing || standing === 'failed' && j.trouble === 'failed');
+
+  function drawChips(jobs, now) {
+    for (const chip of chips.children) {
+      const n = jobs.filter((j) => standsAs(j, chip.dataset.standing, now)).length;
+      setText(chip.count, word.count(n));
+      setHidden(chip, n === 0 && route.show !== chip.dataset.standing && chip.dataset.standing !== 'running');
+    }
+    setHidden(serverChips, !several());
+    if (!several()) return;
+    const of = new Map();
+    for (const j of jobs) of.set(j.server, (of.get(j.server) ?? 0) + 1);
+    keyed(serverChips, servers().map((_, i) => i), (i) => {
+      const n = el('span', { class: 'soft' }), node = el('button', { type: 'button', class: 'chip server' }, el('bdi', {}, word.visible(nameOf(i))), ' ', n);
+      node.server = nameOf(i);
+      setAttr(node, 'aria-pressed', route.servers.includes(node.server));
+      node.addEventListener('click', () => turn({ servers: route.servers.includes(node.server) ? route.servers.filter((s) => s !== node.server) : [...route.servers, node.server] }));
+      return { node, n };
+    }, (row, i) => {
+      setText(row.n, old(i) ? 'not connected' : String(of.get(i) ?? 0));
+      setAttr(row.node, 'data-old', old(i) ? 'yes' : '');
+    });
+  }
+
+  choose();
   return {
-    title: (state) => {
+    title(state) {
       const n = state.get('counts');
-      if (!n) return 'MoM';
-      const said = [...word.standings].filter(([standing]) => n[standing] && standing !== 'succeeded').map(([standing, text]) => `${n[standing]} ${text}`);
-      return [said.join(', '), 'MoM'].filter(Boolean).join(' · ');
+      if (!n) return '';
+      const failing = (state.get('troubles') ?? []).filter((t) => t.kind === 'failed').length;
+      const said = [['failed', Math.max(n.failed, failing)], ['lost', n.lost], ['with errors', n.succeededWithErrors], ['running', n.running]];
+      return said.filter(([, count]) => count).map(([text, count]) => `${count} ${text}`).join(', ');
     },
-    focus: () => title.focus({ preventScroll: true }),
+    focus() {
+      title.focus({ preventScroll: true });
+      this.back = before; // to the row of the job that was shown, as soon as there is one
+    },
+    turn(to) {
+      route = to;
+      choose();
+    },
     draw(state, now) {
-      redraw = () => this.draw(state, Date.now());
-      const order = state.get('order') ?? [];
-      const counts = state.get('counts') ?? {};
-      for (const chip of chips.children) {
-        const n = counts[chip.dataset.standing] ?? 0;
-        setText(chip.count, String(n));
-        setHidden(chip, n === 0 && chosen.standing !== chip.dataset.standing && chip.dataset.standing !== 'running');
-      }
-      const shown = order.filter((id) => {
-        const j = state.get('job/' + id);
-        return j && (!chosen.standing || word.standing(j.run) === chosen.standing) && (!chosen.text || (j.name || j.id).toLowerCase().includes(chosen.text));
-      });
-      keyed(table, shown, makeJob, (row, id) => row.update(state.get('job/' + id), state.get('past/' + id), now));
-      table.classList.toggle('dense', shown.length > 12);
+      redraw = () => this.draw(state, now);
+      const jobs = jobsOf(state);
+      const log = top.draw(state, jobs, now);
+      drawChips(jobs, now);
+      const text = route.find.toLowerCase();
+      const matching = jobs.filter((j) => (!route.show || standsAs(j, route.show, now))
+        && (!route.servers.length || route.servers.includes(nameOf(j.server)))
+        && (!text || j.label.toLowerCase().includes(text)));
+      const shown = rows.order(matching, route.sort, [route.show, route.find, ...route.servers].join('\n'), now);
+      list.draw(shown, jobs.length, route.sort, now);
       setHidden(body, shown.length === 0);
-      setHidden(tools, order.length === 0);
-      setHidden(search, order.length < 8 && !chosen.text);
-      drawEmpty(empty, order.length, shown.length, state.get('connection'));
+      setHidden(tools, jobs.length === 0);
+      setHidden(search, jobs.length < 4 && !route.find);
+      setHidden(sort, jobs.length < 4 && !route.sort);
+      drawEmpty(empty, jobs.length, shown.length);
       const forgotten = state.get('forgotten') ?? 0;
       setText(more, forgotten ? `${word.plural(forgotten, 'job')} forgotten, because they ended longer ago.` : '');
-      const log = grouped(state);
-      keyed(problems, [...log.keys()], (key) => logRow(state.get(key), now, false, log.get(key)));
-      setHidden(calm, log.size > 0);
-      setHidden(problems, log.size === 0);
-      setHidden(below, order.length === 0 && log.size === 0);
-      told.draw(state.get('receivers') ?? [], now);
-    },
-  };
-}
-
-// grouped returns the keys of the lines of the log, the newest first, with how
-// often each was logged, so that a repeated entry of a job has one line.
-function grouped(state) {
-  const keys = [...state.keys()].filter((key) => key.startsWith('log/')).sort((a, b) => b.slice(4) - a.slice(4));
-  const first = new Map(), times = new Map();
-  for (const key of keys) {
-    const e = state.get(key);
-    const same = [e.severity, e.jobID, e.item, e.message].join('\0');
-    if (!first.has(same)) first.set(same, key);
-    times.set(first.get(same), (times.get(first.get(same)) ?? 0) + 1);
-  }
-  return times;
-}
-
-function makeJob(id) {
-  const link = el('a', { href: `#/job/${id}` });
-  const label = el('bdi');
-  link.append(label);
-  const paths = el('span', { class: 'paths soft' });
-  const dot = el('span', { class: 'standing' });
-  const progress = bar('Progress');
-  const done = el('span', { class: 'done' });
-  const cell = (kind, ...children) => el('td', { class: kind, role: 'cell' }, ...children);
-  const cells = columns.slice(3).map(([text, kind]) => el('td', { class: kind, role: 'cell', 'data-label': text.toLowerCase() }));
-  const row = el('tr', { role: 'row' },
-    el('th', { class: 'name', scope: 'row', role: 'rowheader' }, link, paths), cell('state', dot), cell('progress', progress.node, done), ...cells);
-  const flights = el('ul', { class: 'flights', 'aria-label': 'Packages in flight' });
-  const under = el('tr', { class: 'under', role: 'row' }, el('td', { colspan: columns.length, role: 'cell' }, flights));
-  const before = past();
-  const history = el('tr', { class: 'history', role: 'row' }, el('td', { colspan: columns.length, role: 'cell' }, before.node));
-  const node = el('tbody', { role: 'rowgroup' }, row, under, history);
-  let drawn;
-  return {
-    node,
-    update(j, summary, now) {
-      const r = j.run, p = r.progress;
-      before.draw(summary, now);
-      setHidden(history, !summary);
-      setText(cells[7], word.age(now - Date.parse(r.lastChange)));
-      if (drawn === j) return;
-      drawn = j;
-      setAttr(node, 'data-standing', word.standing(r));
-      setName(label, word.dryRun(r) + (j.name || j.id));
-      setAttr(progress.node, 'aria-label', `Progress of ${word.visible(j.name || j.id)}`);
-      const way = [r.sourcePath, r.destinationPath].filter(Boolean).map(word.visible).join(' → ');
-      setText(paths, way);
-      setAttr(paths, 'title', way);
-      setText(dot, word.runWord(r));
-      progress.set(r.fraction, word.standing(r), r.known);
-      setText(done, word.percent(r));
-      const texts = [
-        word.countOf(p.packagesDone, p.packagesTotal), word.countOf(p.filesDone, p.filesTotal), word.sizeOf(p.bytesDone, p.bytesTotal),
-        word.rate(r.rate), word.left(r.timeLeft), p.warnings ? word.count(p.warnings) : '', p.errors ? word.count(p.errors) : '',
-      ];
-      texts.forEach((text, i) => setText(cells[i], text));
-      setAttr(cells[5], 'data-label', p.warnings === 1 ? 'warning' : 'warnings');
-      setAttr(cells[6], 'data-label', p.errors === 1 ? 'error' : 'errors');
-      setAttr(cells[5], 'data-bad', p.warnings ? 'warning' : '');
-      setAttr(cells[6], 'data-bad', p.errors ? 'error' : '');
-      const numbers = r.inFlight.map((pack) => pack.number), scans = word.scans(r);
-      setHidden(under, numbers.length === 0 && !scans);
-      keyed(flights, scans ? ['scan'] : r.moreInFlight ? [...numbers, 'more'] : numbers, makeFlight, (flight, key) => {
-        if (key === 'scan') setName(flight.node, word.scanned(r));
-        else if (key === 'more') setText(flight.node, `and ${r.moreInFlight} more`);
-        else flight.update(r.inFlight[numbers.indexOf(key)]);
+      keyed(problems, [...log].map(([key, n]) => `${key} ${n}`), (of) => {
+        const key = of.split(' ')[0];
+        return logRow(key, state.get(key), now, false, log.get(key));
       });
+      setHidden(below, log.size <= 3); // all of them are at the top
+      told.draw(state.get('receivers') ?? [], now);
+      if (this.back) {
+        const from = [...list.node.querySelectorAll('.job a')].find((a) => a.getAttribute('href').includes(this.back.job));
+        from?.focus({ preventScroll: true });
+        this.back = undefined;
+      }
     },
   };
 }
 
-function makeFlight(key) {
-  if (key === 'more' || key === 'scan') return { node: el('li', { class: 'soft' }) };
-  const progress = bar(`Package ${key}`);
-  const state = el('span', { class: 'state' }), done = el('span', { class: 'bytes' }), item = el('bdi', { class: 'item' });
-  return {
-    node: el('li', {}, el('span', { class: 'number' }, `#${key}`), state, progress.node, done, item),
-    update(p) {
-      setText(state, word.packageWord(p));
-      progress.set(p.fileSize > 0 ? Math.min(1, p.received / p.fileSize) : 0, 'running', p.fileSize > 0);
-      setText(done, word.sizeOf(p.received, p.fileSize));
-      setName(item, p.item ?? '');
-    },
-  };
+// jobsOf returns the jobs in the state. The key of a job is SERVER/ID.
+function jobsOf(state) {
+  const all = [];
+  for (const [part, j] of state) {
+    if (!part.startsWith('job/')) continue;
+    j.key ??= part.slice(4);
+    if (j.server === undefined) {
+      const slash = j.key.indexOf('/');
+      [j.server, j.id] = [Number(j.key.slice(0, slash)), j.key.slice(slash + 1)];
+      j.label = j.name || j.id;
+    }
+    const past = state.get('past/' + j.key);
+    if (j.past !== past) j.past = past;
+    all.push(j);
+  }
+  return all;
 }
 
-function drawEmpty(node, jobs, shown, connection) {
-  setHidden(node, shown > 0 || !connection);
-  if (!connection) return;
+function drawEmpty(node, jobs, shown) {
+  const all = servers();
+  setHidden(node, shown > 0 || !all.length);
+  if (!all.length) return;
+  const names = several() ? `${all.length} servers` : word.visible(all[0].server || 'The server');
   let head = 'No job matches', text = 'No job has this name and state. Remove the filter to see all jobs.';
-  if (jobs === 0 && connection.connected) {
+  if (jobs === 0 && all.some((c) => c.connected)) {
     head = 'No job yet';
-    text = `Connected to ${word.visible(connection.server)}. A job appears here as soon as it begins.`;
+    text = `Connected to ${several() ? `${all.filter((c) => c.connected).length} of ${names}` : names}. A job appears here as soon as it begins.`;
   } else if (jobs === 0) {
     head = 'Waiting for the server';
-    text = `${word.visible(connection.server || 'The server')} has not answered yet. Is momserver running there? The monitor goes on trying.`;
+    text = `${names} ${several() ? 'have' : 'has'} not answered yet. Is momserver running there? The monitor goes on trying.`;
   }
   if (node.textContent !== head + text) node.replaceChildren(el('h2', {}, head), el('p', {}, text));
 }

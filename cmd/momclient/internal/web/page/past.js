@@ -1,18 +1,18 @@
 // What the monitor knows of earlier runs: the summary of a job with the trend of its
 // last runs, and the receivers of messages.
 
-import { el, keyed, setAttr, setHidden, setText, svg } from './draw.js';
+import { el, keyed, setAttr, setHidden, setText, svg, timeOf } from './draw.js';
 import * as word from './words.js';
 
 const width = 100, height = 24; // of the drawing
 
-// past returns the summary of a job in a line: the last success, change and failure,
-// and the trend.
+// past returns the summary of a job: the last success, change and failure, and the
+// trend.
 export function past() {
   const trend = trendChart();
   const parts = ['success', 'change', 'failure'].map((kind) => {
-    const term = el('span', { class: 'soft' }), time = el('time'), more = el('bdi', { class: 'more' });
-    return { node: el('span', { class: kind }, term, ' ', time, more), term, time, more };
+    const term = el('span', { class: 'soft' }), time = timeOf(), more = el('bdi', { class: 'more' });
+    return { node: el('span', { class: kind }, term, ' ', time.node, more), term, time, more };
   });
   const node = el('div', { class: 'past' }, trend.node, ...parts.map((part) => part.node));
   return {
@@ -24,47 +24,53 @@ export function past() {
       show(parts[0], 'Last success', s.lastSuccess, now, s.idle ? (s.idle === 1 ? 'nothing to move' : `nothing to move ${word.count(s.idle)}×`) : '');
       show(parts[1], 'Last change', s.lastChange, now, s.lastChange ? [s.changeFiles ? word.plural(s.changeFiles, 'file') : '', word.size(s.changeBytes ?? 0)].filter(Boolean).join(', ') : '');
       show(parts[2], 'Last failure', s.lastFailure?.ended, now, s.lastFailure ? word.visible(s.why || word.runWord(s.lastFailure)) + (s.failures > 1 ? `, ${word.count(s.failures)}×` : '') : '');
-      setAttr(parts[2].node, 'data-since', s.lastFailure && !(s.lastSuccess > s.lastFailure.ended) ? 'now' : '');
+      setAttr(parts[2].node, 'data-since', s.lastFailure && !(Date.parse(s.lastSuccess) > Date.parse(s.lastFailure.ended)) ? 'now' : '');
     },
   };
 }
 
 function show(part, term, time, now, more) {
   setText(part.term, time ? term : `${term}: none known`);
-  setText(part.time, time ? `${word.clock(time, now)} (${word.age(now - Date.parse(time))} ago)` : '');
+  part.time.set(time, time ? `${word.clock(time, now)} (${word.ago(now - Date.parse(time))})` : '');
   setText(part.more, more && `: ${more}`);
   setAttr(part.more, 'title', more);
 }
 
 // trendChart draws the last runs that were not idle: a bar for the bytes of each, and
-// a line for the durations.
-function trendChart() {
-  const bars = svg('g'), line = svg('path', { class: 'line' });
-  const drawing = svg('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' }, bars, line);
+// a line for the durations. A point is [seconds, bytes, failed].
+export function trendChart() {
+  const bars = svg('path', { class: 'bars' }), bad = svg('path', { class: 'bars failed' }), line = svg('path', { class: 'line' });
+  const drawing = svg('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' }, bars, bad, line);
   const said = el('span', { class: 'unseen' });
   const node = el('span', { class: 'trend' }, drawing, said);
-  let drawn = '';
+  let drawn;
   return {
     node,
     draw(points) {
-      const key = points.map((p) => p.runID).join();
+      if (points === drawn) return;
+      drawn = points;
       setHidden(node, points.length === 0);
-      if (key === drawn) return;
-      drawn = key;
-      const bytes = Math.max(1, ...points.map((p) => p.bytes)), seconds = Math.max(0.001, ...points.map((p) => p.seconds));
+      const top = Math.max(1, ...points.map(([, bytes]) => bytes)), longest = Math.max(0.001, ...points.map(([seconds]) => seconds));
       const step = width / Math.max(8, points.length);
-      bars.replaceChildren(...points.map((p, i) => {
-        const h = p.failed ? Math.max(3, (p.bytes / bytes) * height) : Math.max(1, (p.bytes / bytes) * height);
-        return svg('rect', { x: (i * step + step * 0.1).toFixed(2), y: (height - h).toFixed(2), width: (step * 0.8).toFixed(2), height: h.toFixed(2), class: p.failed ? 'failed' : '' });
-      }));
-      line.setAttribute('d', points.map((p, i) => `${i ? 'L' : 'M'}${((i + 0.5) * step).toFixed(2)} ${(height - 1 - (p.seconds / seconds) * (height - 2)).toFixed(2)}`).join(''));
-      const took = (p) => (p.seconds ? word.span(p.seconds * 1000) : 'an unknown time');
-      const last = points.at(-1), failed = points.filter((p) => p.failed).length;
-      const text = points.length ? `Trend of the last ${word.plural(points.length, 'run')} with something to move or an error: at most ${word.size(bytes)} and ${word.span(seconds * 1000)}; the last ${word.size(last.bytes)} in ${took(last)}${failed ? `; ${failed} failed` : ''}` : '';
+      const path = (wanted) => points.map(([, bytes, failed], i) => {
+        if (failed !== wanted) return '';
+        const h = Math.max(failed ? 3 : 1, (bytes / top) * height);
+        return `M${(i * step + step * 0.1).toFixed(1)} ${height}v-${h.toFixed(1)}h${(step * 0.8).toFixed(1)}v${h.toFixed(1)}z`;
+      }).join('');
+      bars.setAttribute('d', path(0));
+      bad.setAttribute('d', path(1));
+      line.setAttribute('d', points.map(([seconds], i) => `${i ? 'L' : 'M'}${((i + 0.5) * step).toFixed(1)} ${(height - 1 - (seconds / longest) * (height - 2)).toFixed(1)}`).join(''));
+      const text = points.length ? trendText(points, top, longest) : '';
       setText(said, text);
-      setAttr(node, 'title', `${text}. Bars: bytes. Line: duration.`);
+      setAttr(node, 'title', text && `${text}. Bars: bytes. Line: duration.`);
     },
   };
+}
+
+function trendText(points, top, longest) {
+  const [seconds, bytes] = points.at(-1), failed = points.filter((p) => p[2]).length;
+  const took = seconds ? word.span(seconds * 1000) : 'an unknown time';
+  return `Trend of the last ${word.plural(points.length, 'run')} with something to move or an error: at most ${word.size(top)} and ${word.span(longest * 1000)}; the last ${word.size(bytes)} in ${took}${failed ? `; ${failed} failed` : ''}`;
 }
 
 // receivers lists the receivers for which messages wait. calm says how many there are

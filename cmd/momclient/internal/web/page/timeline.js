@@ -36,37 +36,72 @@ function parts(p) {
   return [...found.values()];
 }
 
+const many = 60; // packages; of more, only those that matter are shown at first
+const slowest = 20;
+
+// took returns the time of a package, in milliseconds.
+function took(p) {
+  const all = parts(p);
+  return all.length ? Math.max(...all.map((one) => one[2])) - Math.min(...all.map((one) => one[1])) : 0;
+}
+
+// notable returns the packages that failed, that are under way, and the slowest ones.
+function notable(packages) {
+  const least = packages.map(took).sort((a, b) => b - a)[slowest - 1];
+  let slow = slowest;
+  return packages.filter((p) => word.packageStanding(p) !== 'completed' || took(p) >= least && slow-- > 0);
+}
+
 export function timeline() {
   const ticks = el('div', { class: 'ticks soft', 'aria-hidden': 'true' });
   const rows = el('ol', { class: 'rows' });
   const none = el('p', { class: 'soft' }), older = el('span', { class: 'soft' });
   const scroll = el('div', { class: 'card scroll', tabindex: 0, role: 'region', 'aria-labelledby': 'packages-title' }, ticks, rows, none);
-  const node = el('section', { class: 'timeline', 'aria-labelledby': 'packages-title' },
-    el('div', { class: 'head' }, el('h2', { id: 'packages-title' }, 'Packages'), older,
+  const inputs = {}, texts = {};
+  const choices = el('fieldset', { class: 'choices' }, el('legend', { class: 'unseen' }, 'Show of the packages'));
+  for (const which of ['notable', 'all']) {
+    inputs[which] = el('input', { type: 'radio', name: 'packages', value: which });
+    inputs[which].addEventListener('change', () => redraw());
+    choices.append(el('label', {}, inputs[which], (texts[which] = el('span'))));
+  }
+  inputs.notable.checked = true;
+  let redraw = () => {};
+  const node = el('section', { class: 'timeline' },
+    el('div', { class: 'head' }, el('h2', { id: 'packages-title' }, 'Packages'), older, choices,
       el('span', { class: 'legend', 'aria-hidden': 'true' }, ...legend.map(([kind, text]) => el('span', {}, el('i', { class: kind }), text)))), scroll);
   let atEnd = true;
   scroll.addEventListener('scroll', () => (atEnd = scroll.scrollTop + scroll.clientHeight >= scroll.scrollHeight - 8), { passive: true });
   return {
     node,
-    draw(state, run, now) {
-      const numbers = state.get('packages') ?? [];
-      const packages = numbers.map((n) => state.get('package/' + n)).filter(Boolean);
-      let begin = run.started ? Date.parse(run.started) : Infinity, end = 0;
+    all() {
+      if (!choices.hidden && !inputs.all.checked) inputs.all.click();
+    },
+    // draw draws the packages of a run. why says why it failed.
+    draw(state, run, now, why) {
+      redraw = () => this.draw(state, run, now, why);
+      const kept = (state.get('packages') ?? []).map((n) => state.get('package/' + n)).filter(Boolean);
+      const some = kept.length > many ? notable(kept) : kept;
+      setHidden(choices, kept.length <= many);
+      setText(texts.notable, `Failed and slowest ${word.count(some.length)}`);
+      setText(texts.all, `All that are kept ${word.count(kept.length)}`);
+      const packages = inputs.all.checked ? kept : some;
+      const forgotten = state.get('packagesForgotten') ?? 0;
+      // The axis spans what is shown, and begins with the run only if nothing is left out.
+      let begin = run.started && packages.length === kept.length && !forgotten ? Date.parse(run.started) : Infinity, end = 0;
       for (const p of packages) {
         for (const [, from, to] of parts(p)) {
           begin = Math.min(begin, from);
           end = Math.max(end, to);
         }
       }
-      if (run.ended) end = Math.max(end, Date.parse(run.ended));
+      if (run.ended && packages.length === kept.length && !forgotten) end = Math.max(end, Date.parse(run.ended));
       const seconds = axis((end - begin) / 1000);
-      drawTicks(ticks, seconds);
+      drawTicks(ticks, seconds, run.started ? Math.max(0, begin - Date.parse(run.started)) / 1000 : 0);
       keyed(rows, packages.map((p) => p.number), makeRow, (row, number) => {
         row.update(state.get('package/' + number), begin, seconds * 1000);
       });
-      const forgotten = state.get('packagesForgotten') ?? 0;
-      setText(older, forgotten ? `${word.plural(forgotten, 'earlier package')} not kept` : '');
-      setText(none, run.running ? 'No package yet.' : run.outcome === 'Succeeded' ? 'There was nothing to mirror.' : 'There was no package.');
+      setText(older, forgotten ? `${word.plural(forgotten, 'package')} of ${word.count(forgotten + kept.length)} not kept` : '');
+      setText(none, nothing(run, why));
       setHidden(none, packages.length > 0);
       setHidden(ticks, packages.length === 0);
       if (atEnd && run.running) scroll.scrollTop = scroll.scrollHeight;
@@ -74,11 +109,26 @@ export function timeline() {
   };
 }
 
-function drawTicks(node, seconds) {
-  if (node.seconds === seconds) return;
-  node.seconds = seconds;
+// nothing says why a run has no packages.
+function nothing(run, why) {
+  if (run.progress.packagesDone + run.progress.packagesFailed > 0) return 'The monitor has seen no package of this run.';
+  switch (word.standing(run)) {
+    case 'running': return 'No package yet.';
+    case 'succeeded': return 'There was nothing to mirror.';
+    case 'cancelled': return 'The run was cancelled before its first package.';
+    case 'lost': return 'No package of this run was seen.';
+    case 'failed': return `The run failed before its first package${why ? ': ' + why : '.'}`;
+  }
+  return 'The run had no package.';
+}
+
+// drawTicks draws the axis. It begins so many seconds after the beginning of the run.
+function drawTicks(node, seconds, from) {
+  const key = `${seconds} ${Math.round(from * 10)}`;
+  if (node.key === key) return;
+  node.key = key;
   node.replaceChildren(...[0, 1, 2, 3, 4].map((i) => {
-    const tick = el('span', {}, word.moment((seconds * i) / 4));
+    const tick = el('span', {}, word.moment(Math.round(from * 10) / 10 + (seconds * i) / 4));
     tick.style.left = `${i * 25}%`;
     return tick;
   }));
@@ -86,8 +136,8 @@ function drawTicks(node, seconds) {
 
 function makeRow(number) {
   const track = el('div', { class: 'track', 'aria-hidden': 'true' });
-  const what = el('span', { class: 'what' }), bytes = el('span', { class: 'bytes' }), took = el('span', { class: 'took' });
-  const node = el('li', {}, el('span', { class: 'number' }, `#${number}`), track, what, bytes, took);
+  const what = el('span', { class: 'what' }), bytes = el('span', { class: 'bytes' }), time = el('span', { class: 'took' });
+  const node = el('li', { 'data-at': `package-${number}` }, el('span', { class: 'number' }, `#${number}`), track, what, bytes, time);
   let drawn;
   return {
     node,
@@ -105,8 +155,7 @@ function makeRow(number) {
       });
       setText(what, word.packageWord(p));
       setText(bytes, p.open && p.received < p.fileSize ? word.sizeOf(p.received, p.fileSize) : word.size(Math.max(p.fileSize, p.received)));
-      const first = Math.min(...all.map((one) => one[1])), last = Math.max(...all.map((one) => one[2]));
-      setText(took, all.length ? word.span(last - first) : '');
+      setText(time, all.length ? word.span(took(p)) : '');
       setAttr(node, 'title', [word.plural(p.files, 'file'), p.targetFilePath && word.visible(p.targetFilePath)].filter(Boolean).join(', '));
     },
   };

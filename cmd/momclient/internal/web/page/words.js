@@ -1,9 +1,10 @@
 // Words for the values of the board, the same as on the terminal.
 
 // visible escapes invisible characters, such as control characters and marks of
-// direction, so that a name cannot look like another.
+// direction, so that a name cannot look like another. The joiner of two pictures, as in
+// a family, stays.
 export function visible(text) {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu, (c) => '\\u{' + c.codePointAt(0).toString(16) + '}');
+  return text.replace(/(?<!\p{Extended_Pictographic}[\ufe0f\p{Emoji_Modifier}]?)\u200d|\u200d(?!\p{Extended_Pictographic})|(?!\u200d)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu, (c) => '\\u{' + c.codePointAt(0).toString(16) + '}');
 }
 
 const units = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
@@ -27,6 +28,18 @@ export const count = (n) => n.toLocaleString('en').replaceAll(',', '\u202f');
 export function countOf(done, total) {
   if (total > 0) return `${count(done)}/${count(total)}`;
   return done > 0 ? count(done) : '';
+}
+
+// brief formats a number for a narrow column: 9 999, 82k, 1.2M.
+export function brief(n) {
+  if (n < 10_000) return count(n);
+  if (n < 1_000_000) return `${Math.floor(n / 1000)}k`;
+  return `${n < 10_000_000 ? (Math.floor(n / 100_000) / 10).toFixed(1) : count(Math.floor(n / 1_000_000))}M`;
+}
+
+export function briefOf(done = 0, total = 0) {
+  if (total > 0) return `${brief(done)}/${brief(total)}`;
+  return done > 0 ? brief(done) : '';
 }
 
 export const plural = (n, one, many = one + 's') => `${count(n)} ${n === 1 ? one : many}`;
@@ -57,17 +70,45 @@ export function age(ms) {
   return `${Math.floor(s / 86400)}d`;
 }
 
+export const ago = (ms) => `${age(ms)} ago`;
+
 export const left = (seconds) => (seconds > 0 ? span(Math.ceil(seconds) * 1000).replace(/\.0s$/, 's') : '');
 
 // percent formats how much of a run is done, and never rounds up to 100.
-export const percent = (run) => (run.known ? `${Math.floor(run.fraction * 100 + 1e-9)}%` : '–');
+export const percent = (run) => (run.known ? `${Math.floor((run.fraction ?? 0) * 100 + 1e-9)}%` : '–');
 
 // clock formats the time of day, with the day if it is not today.
 export function clock(text, now) {
-  const t = new Date(text), today = new Date(now);
+  const t = new Date(text);
   const time = `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}`;
-  if (t.toDateString() === today.toDateString()) return time;
-  return `${t.toLocaleDateString('en', { day: 'numeric', month: 'short' })} ${time}`;
+  return sameDay(t, now) ? time : `${day(t)} ${time}`;
+}
+
+// shortClock formats the time of day without seconds, or only the day if it is not
+// today.
+export function shortClock(text, now) {
+  const t = new Date(text);
+  return sameDay(t, now) ? `${two(t.getHours())}:${two(t.getMinutes())}` : day(t);
+}
+
+const sameDay = (t, now) => t.toDateString() === new Date(now).toDateString();
+const day = (t) => t.toLocaleDateString('en', { day: 'numeric', month: 'short' });
+
+// full formats a time with its date and its zone.
+export const full = (text) => {
+  const t = new Date(text);
+  return `${t.toLocaleDateString('en', { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' })} ${clock(text, t)} ${offset(t)}`;
+};
+
+const offset = (t) => {
+  const m = -t.getTimezoneOffset();
+  return m ? `UTC${m < 0 ? '\u2212' : '+'}${Math.floor(Math.abs(m) / 60)}${m % 60 ? ':' + two(Math.abs(m) % 60) : ''}` : 'UTC';
+};
+
+// zone names the time zone of all times on the page.
+export function zone() {
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone, utc = offset(new Date());
+  return utc === 'UTC' || !name ? utc : `${name} (${utc})`;
 }
 
 const running = {
@@ -87,12 +128,12 @@ export const standings = new Map([
 export function standing(run) {
   if (run.running) return 'running';
   if (run.lost) return 'lost';
-  const outcome = run.outcome.charAt(0).toLowerCase() + run.outcome.slice(1);
+  const outcome = (run.outcome ?? '').replace(/^./, (c) => c.toLowerCase());
   return standings.has(outcome) ? outcome : 'failed';
 }
 
 // scans reports whether a run works out what there is to do.
-export const scans = (run) => run.running && run.state === 'MirroringJobInitialized' && Boolean(run.item || run.progress.filesChecked);
+export const scans = (run) => Boolean(run.running && run.state === 'MirroringJobInitialized' && (run.item || run.progress.filesChecked));
 
 // scanned says what a run is scanning.
 export const scanned = (run) => [run.progress.filesChecked ? `${plural(run.progress.filesChecked, 'file')} checked` : '', run.item].filter(Boolean).join(' · ');
@@ -125,3 +166,13 @@ export function packageStanding(p) {
 export function packageWord(p) {
   return packageStanding(p) === 'left' ? 'left behind' : (failed[p.state] ?? packed[p.state] ?? 'running');
 }
+
+const losses = { gap: 'its end was among missed events', restart: 'the server was restarted', forgotten: 'too many runs were unfinished at once' };
+
+// lossWord says why the end of a run was not seen.
+export const lossWord = (lost) => losses[lost] ?? lost;
+
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+// errorText formats an error of a run: #9 dir/file: no space left on device.
+export const errorText = (e) => [e.package ? `#${e.package}` : '', visible([e.item, e.message].filter(Boolean).join(': '))].filter(Boolean).join(' ');

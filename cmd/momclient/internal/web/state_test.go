@@ -1,0 +1,82 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"mom.internal/cmd/momclient/internal/runlog"
+	"mom.internal/momclient/jobs"
+	"mom.internal/wire"
+)
+
+// TestTrouble: the last run of a job that has ended decides whether the job needs
+// attention. A run that goes on or was cancelled decides nothing.
+func TestTrouble(t *testing.T) {
+	now := time.Now()
+	after := func(outcome wire.Outcome, lost jobs.Loss, success time.Duration) *runlog.View {
+		return &runlog.View{Summary: runlog.Summary{LastFailure: &runlog.Run{Outcome: outcome, Lost: lost, Ended: now}, LastSuccess: now.Add(success)}}
+	}
+	for _, of := range []struct {
+		run  jobs.Run
+		past *runlog.View
+		want string
+	}{
+		{jobs.Run{Running: true}, nil, ""},
+		{jobs.Run{Running: true}, &runlog.View{}, ""},
+		{jobs.Run{Running: true}, after(wire.Failed, "", -time.Hour), "failed"},
+		{jobs.Run{Running: true}, after(wire.SucceededWithErrors, "", -time.Hour), "errors"},
+		{jobs.Run{Running: true}, after(0, jobs.LostInGap, -time.Hour), "lost"},
+		{jobs.Run{Running: true}, after(wire.Failed, "", time.Hour), ""},
+		{jobs.Run{Outcome: wire.Cancelled}, after(wire.Failed, "", -time.Hour), "failed"},
+		{jobs.Run{Outcome: wire.Succeeded}, after(wire.Failed, "", -time.Hour), ""},
+		{jobs.Run{Outcome: wire.SucceededWithErrors}, nil, "errors"},
+		{jobs.Run{Outcome: wire.Failed}, nil, "failed"},
+		{jobs.Run{Outcome: 99}, nil, "failed"},
+		{jobs.Run{Lost: jobs.LostByRestart}, nil, "lost"},
+	} {
+		if got := troubleOf(&of.run, of.past); got != of.want {
+			t.Errorf("%+v: %q, want %q", of.run, got, of.want)
+		}
+	}
+}
+
+// TestTroubles: every page has the jobs that need attention, the latest first, with
+// the reason.
+func TestTroubles(t *testing.T) {
+	r := newTestPage(t)
+	for job, ago := range map[int]time.Duration{1: time.Hour, 2: time.Minute, 3: time.Second} {
+		outcome := wire.Failed
+		if job == 3 {
+			outcome = wire.Succeeded
+		}
+		r.runs.Add(&runlog.Run{Server: "S", JobID: id(job), Job: fmt.Sprint("job ", job), RunID: id(100 + job), Ended: time.Now().Add(-ago), Outcome: outcome, Error: &runlog.Error{Message: "full"}})
+	}
+	for _, key := range []topicKey{{}, {ofJob: true, job: id(3)}, {ofJob: true, job: id(3), server: -1}} {
+		var all []trouble
+		if err := json.Unmarshal(r.state(key)["troubles"], &all); err != nil || len(all) != 2 || all[0].ID != id(2) || all[1].ID != id(1) || all[0].Kind != "failed" || all[0].Name != "job 2" || all[0].Why != "full" {
+			t.Errorf("%+v: %v %+v", key, err, all)
+		}
+	}
+}
+
+// TestRoomy: a page with few jobs has their packages, a page with many does not.
+func TestRoomy(t *testing.T) {
+	r := newTestPage(t)
+	for job := range maxRoomy + 1 {
+		for n := range maxInFlight + 2 {
+			r.event(job+1, wire.Transferring, of(n+1))
+		}
+		state := make(map[string]any)
+		r.s.overview(state)
+		row := state["job/0/"+id(1).String()].(*row)
+		want, more := maxInFlight, 2
+		if job == maxRoomy {
+			want, more = 0, 0
+		}
+		if len(row.InFlight) != want || row.MoreInFlight != more {
+			t.Fatalf("%d jobs: %+v", job+1, row)
+		}
+	}
+}
