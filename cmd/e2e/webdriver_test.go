@@ -191,6 +191,12 @@ func (b *browser) prefer(pairs ...string) {
 	b.devtools("Emulation.setEmulatedMedia", object{"features": features})
 }
 
+// grant grants a permission to the page, as a user would.
+func (b *browser) grant(permission string) {
+	b.t.Helper()
+	b.call(http.MethodPost, b.session+"/permissions", object{"descriptor": object{"name": permission}, "state": "granted"}, nil)
+}
+
 // Keys, as WebDriver has them.
 const (
 	keyTab   = "\ue004"

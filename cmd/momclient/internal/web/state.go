@@ -18,7 +18,7 @@ import (
 
 // Limits of a page.
 const (
-	maxRoomy    = 12  // jobs in the overview; if there are more, it has no packages
+	maxRoomy    = 12  // jobs in the overview; if there are more, it has neither packages nor paths
 	maxInFlight = 5   // packages of a job in the overview
 	maxLog      = 300 // log entries of each severity on a job's page
 	maxTroubles = 50  // jobs that need attention
@@ -48,7 +48,7 @@ func (s *Server) overview(state map[string]any) {
 	for i := range all {
 		r := &all[i]
 		if !roomy {
-			r.InFlight, r.MoreInFlight = nil, 0
+			r.InFlight, r.MoreInFlight, r.SourcePath, r.DestinationPath = nil, 0, "", ""
 		}
 		state[key("job", r.server, r.id.String())] = r
 		if r.past != nil {
@@ -71,7 +71,7 @@ type row struct {
 	past   *runlog.View // nil if the history does not have the job
 
 	Name            string       `json:"name,omitempty"`
-	RunID           uuid.UUID    `json:"runID"`
+	RunID           uuid.UUID    `json:"runID,omitzero"` // only if Trouble is set
 	State           wire.State   `json:"state,omitzero"`
 	Running         bool         `json:"running,omitempty"`
 	Outcome         wire.Outcome `json:"outcome,omitzero"`
@@ -151,10 +151,13 @@ func newRow(server int, id uuid.UUID, name string, r *jobs.Run, past *runlog.Vie
 	p := &r.Progress
 	w := row{
 		server: server, id: id, past: past,
-		Name: name, RunID: r.ID, State: r.State, Running: r.Running, Outcome: r.Outcome, Lost: r.Lost, Trouble: troubleOf(r, past),
-		Started: r.Started, LastChange: r.LastChange, Ended: r.Ended, SourcePath: r.SourcePath, DestinationPath: r.DestinationPath, DryRun: r.DryRun, Item: r.Item,
+		Name: name, State: r.State, Running: r.Running, Outcome: r.Outcome, Lost: r.Lost, Trouble: troubleOf(r, past),
+		Started: short(r.Started), LastChange: short(r.LastChange), Ended: short(r.Ended), SourcePath: r.SourcePath, DestinationPath: r.DestinationPath, DryRun: r.DryRun, Item: r.Item,
 		Known: r.Known, Fraction: math.Floor(r.Fraction*1e4) / 1e4, Rate: r.Rate, TimeLeft: r.TimeLeft, MoreInFlight: r.MoreInFlight,
 		Progress: figures{p.PackagesDone, p.PackagesFailed, p.PackagesTotal, p.FilesDone, p.FilesTotal, p.BytesDone, p.BytesTotal, p.FilesChecked, p.Warnings, p.Errors},
+	}
+	if w.Trouble != "" {
+		w.RunID = r.ID
 	}
 	for i := range r.InFlight {
 		if i == maxInFlight {
@@ -166,6 +169,9 @@ func newRow(server int, id uuid.UUID, name string, r *jobs.Run, past *runlog.Vie
 	}
 	return w
 }
+
+// short cuts a time to what a page shows, so that it is short as JSON.
+func short(t time.Time) time.Time { return t.Truncate(time.Millisecond) }
 
 // troubleOf says why a job needs attention: "failed", "lost" or "errors", or "" if it
 // does not. While the job runs again, and after a run that was cancelled, the run

@@ -61,21 +61,21 @@ func TestTroubles(t *testing.T) {
 	}
 }
 
-// TestRoomy: a page with few jobs has their packages, a page with many does not.
+// TestRoomy: the overview has the packages and paths of few jobs, but not of many.
 func TestRoomy(t *testing.T) {
 	r := newTestPage(t)
 	for job := range maxRoomy + 1 {
 		for n := range maxInFlight + 2 {
-			r.event(job+1, wire.Transferring, of(n+1))
+			r.event(job+1, wire.Transferring, of(n+1), func(e *wire.Event) { e.Data.Initialize.SourcePath = "/srv" })
 		}
 		state := make(map[string]any)
 		r.s.overview(state)
 		row := state["job/0/"+id(1).String()].(*row)
-		want, more := maxInFlight, 2
+		want, more, path := maxInFlight, 2, "/srv"
 		if job == maxRoomy {
-			want, more = 0, 0
+			want, more, path = 0, 0, ""
 		}
-		if len(row.InFlight) != want || row.MoreInFlight != more {
+		if len(row.InFlight) != want || row.MoreInFlight != more || row.SourcePath != path {
 			t.Fatalf("%d jobs: %+v", job+1, row)
 		}
 	}

@@ -137,7 +137,7 @@ func TestMethods(t *testing.T) {
 // TestPage serves each file with its type, and lets browsers cache it.
 func TestPage(t *testing.T) {
 	r := newTestPage(t)
-	for target, kind := range map[string]string{"/": "text/html", "/app.js": "text/javascript", "/words.js": "text/javascript", "/icon-failed.svg": "image/svg+xml", "/style.css": "text/css", "/icon.svg": "image/svg+xml"} {
+	for target, kind := range map[string]string{"/": "text/html", "/app.js": "text/javascript", "/words.js": "text/javascript", "/style.css": "text/css", "/icon.svg": "image/svg+xml"} {
 		w := r.get(target, nil)
 		if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) || w.Body.Len() == 0 {
 			t.Errorf("%s: %d %s", target, w.Code, w.Header())

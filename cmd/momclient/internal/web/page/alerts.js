@@ -5,6 +5,7 @@
 import { el, setAttr, setHidden, setText } from './draw.js';
 import { jobHref } from './route.js';
 import { servers, several } from './servers.js';
+import { icon } from './tab.js';
 import * as word from './words.js';
 
 const stored = 'mom.notify';
@@ -13,13 +14,30 @@ const offered = 'Notification' in window && window.isSecureContext;
 const button = el('button', { type: 'button', class: 'chip notify', 'aria-pressed': 'false' });
 document.getElementById('tools').append(button);
 button.addEventListener('click', async () => {
-  if (on()) localStorage.removeItem(stored);
-  else if ((await Notification.requestPermission()) === 'granted') localStorage.setItem(stored, 'on');
+  if (on()) store('off');
+  else if ((await Notification.requestPermission()) === 'granted') store('on');
   drawButton();
 });
 addEventListener('storage', drawButton); // another tab has switched them
 
-const on = () => offered && Notification.permission === 'granted' && localStorage.getItem(stored) === 'on';
+let chosen = 'off'; // if the browser stores nothing
+
+function store(choice) {
+  chosen = choice;
+  try {
+    localStorage.setItem(stored, choice);
+  } catch {} // the choice then holds for this tab
+}
+
+function choice() {
+  try {
+    return localStorage.getItem(stored) ?? chosen;
+  } catch {
+    return chosen;
+  }
+}
+
+const on = () => offered && Notification.permission === 'granted' && choice() === 'on';
 
 function drawButton() {
   setHidden(button, !offered);
@@ -51,7 +69,12 @@ export function notify(state) {
 }
 
 function tell(tag, title, body, href) {
-  const n = new Notification(title, { body, tag: `mom ${tag}`, icon: 'icon-failed.svg' });
+  let n;
+  try {
+    n = new Notification(title, { body, tag: `mom ${tag}`, icon: icon(tag.startsWith('server/') ? 'lost' : 'failed') });
+  } catch {
+    return; // browsers of phones have only those of service workers
+  }
   n.onclick = () => {
     window.focus();
     location.hash = href;

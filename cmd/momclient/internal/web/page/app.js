@@ -17,10 +17,10 @@ let shown, route, build;
 let overviewAt = '#/'; // the address of the overview that was shown last
 const scrolls = new Map(); // how far each part was scrolled, by its address
 
-function go() {
+function go(e) {
   const before = route;
   route = parse(location.hash);
-  if (!route.job) overviewAt = location.hash || '#/';
+  if (before && !before.job) overviewAt = new URL(e.oldURL).hash || '#/'; // route does not have what was chosen since
   if (shown && part(before) === part(route)) { // only what is chosen in it has changed
     shown.turn(route);
     return soon();

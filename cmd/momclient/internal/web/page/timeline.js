@@ -100,7 +100,7 @@ export function timeline() {
       keyed(rows, packages.map((p) => p.number), makeRow, (row, number) => {
         row.update(state.get('package/' + number), begin, seconds * 1000);
       });
-      setText(older, forgotten ? `${word.plural(forgotten, 'package')} of ${word.count(forgotten + kept.length)} not kept` : '');
+      setText(older, forgotten ? `${word.count(forgotten)} of ${word.count(forgotten + kept.length)} packages not kept` : '');
       setText(none, nothing(run, why));
       setHidden(none, packages.length > 0);
       setHidden(ticks, packages.length === 0);
