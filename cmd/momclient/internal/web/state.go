@@ -205,10 +205,11 @@ type trouble struct {
 	Why    string    `json:"why,omitempty"`
 }
 
-// attention returns the parts with the number of jobs by how they stand, and with the
-// jobs that need attention, the latest first.
+// attention returns the parts with the numbers of jobs by how they stand and by their
+// trouble, and with the jobs that need attention, the latest first.
 func attention(all []row) map[string]any {
 	var counts jobs.Counts
+	troubled := map[string]int{"failed": 0, "lost": 0, "errors": 0}
 	troubles := []trouble{}
 	for i := range all {
 		r := &all[i]
@@ -216,6 +217,7 @@ func attention(all []row) map[string]any {
 		if r.Trouble == "" {
 			continue
 		}
+		troubled[r.Trouble]++
 		t := trouble{Server: r.server, ID: r.id, Name: r.Name, Kind: r.Trouble, At: r.LastChange}
 		if r.past != nil && r.past.Summary.LastFailure != nil {
 			t.At, t.Why = r.past.Summary.LastFailure.Ended, r.past.Summary.Why
@@ -223,7 +225,7 @@ func attention(all []row) map[string]any {
 		troubles = append(troubles, t)
 	}
 	slices.SortStableFunc(troubles, func(x, y trouble) int { return cmp.Or(y.At.Compare(x.At), cmp.Compare(x.Name, y.Name)) })
-	return map[string]any{"counts": counts, "troubles": troubles[:min(len(troubles), maxTroubles)], "moreTroubles": max(0, len(troubles)-maxTroubles)}
+	return map[string]any{"counts": counts, "troubled": troubled, "troubles": troubles[:min(len(troubles), maxTroubles)]}
 }
 
 // recent has the parts of attention for the pages of jobs, which need them at most

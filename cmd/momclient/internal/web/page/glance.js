@@ -8,7 +8,7 @@ import { jobHref } from './route.js';
 import { nameOf, old, several } from './servers.js';
 import * as word from './words.js';
 
-const maxNamed = 3; // jobs in a line
+const maxNamed = () => (innerWidth < 620 ? 1 : 3); // jobs in a line
 const maxNewest = 3; // lines of the log
 
 export function glance() {
@@ -66,7 +66,7 @@ function makeLine() {
 const link = (j) => el('a', { href: jobHref(j.server, j.id) }, name(j.label), several() ? el('span', { class: 'soft' }, ' ', name(nameOf(j.server))) : '');
 
 // named returns the first jobs with what more says of each, and how many are left.
-const named = (jobs, more) => ({ named: jobs.slice(0, maxNamed).map((j) => ({ j, more: more(j) })), left: Math.max(0, jobs.length - maxNamed) });
+const named = (jobs, more) => ({ named: jobs.slice(0, maxNamed()).map((j) => ({ j, more: more(j) })), left: Math.max(0, jobs.length - maxNamed()) });
 
 const words = { failed: ['failed', 'failed'], lost: ['lost', 'is lost', 'are lost'], errors: ['succeededWithErrors', 'had errors'] };
 
@@ -96,7 +96,7 @@ function load(jobs) {
   const largest = all.reduce((a, b) => ((b.progress.bytesTotal ?? 0) > (a.progress.bytesTotal ?? 0) ? b : a));
   const longest = all.reduce((a, b) => ((b.timeLeft ?? 0) > (a.timeLeft ?? 0) ? b : a));
   const line = { key: 'running', standing: 'running', count: word.count(all.length), text: ['running', word.rate(rate) && `at ${word.rate(rate)}`, todo ? `${word.size(todo)} to go` : ''].filter(Boolean).join(', '), named: [] };
-  if (largest.progress.bytesTotal) line.named.push({ j: largest, more: ['the largest', word.size(largest.progress.bytesTotal), largest.timeLeft ? `${word.left(largest.timeLeft)} left` : ''].filter(Boolean).join(', ') });
+  if (largest.progress.bytesTotal) line.named.push({ j: largest, more: [all.length > 1 ? 'the largest' : '', word.size(largest.progress.bytesTotal), largest.timeLeft ? `${word.left(largest.timeLeft)} left` : ''].filter(Boolean).join(', ') });
   if (longest.timeLeft && longest !== largest) line.named.push({ j: longest, more: `the last to end, ${word.left(longest.timeLeft)} left` });
   return line;
 }

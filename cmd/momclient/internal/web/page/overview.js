@@ -10,9 +10,19 @@ import { nameOf, old, servers, several } from './servers.js';
 import { table } from './table.js';
 import * as word from './words.js';
 
+const maxServers = 6; // with a chip each; if there are more, the chips can be opened
+
 // The chips: one for each way in which a run can stand, and one for the jobs without a
 // success for a day.
 const stands = [...word.standings, ['stale', 'not succeeded for a day']];
+
+// troubleOf has for a standing the trouble that a job may still have while it runs again.
+const troubleOf = { failed: 'failed', lost: 'lost', succeededWithErrors: 'errors' };
+
+function standsAs(j, standing, now) {
+  if (standing === 'stale') return isStale(j, now);
+  return troubleOf[standing] ? j.trouble === troubleOf[standing] : word.standing(j) === standing;
+}
 
 // overview shows the page with the choices of the route. before is the route of the
 // page that was shown before.
@@ -22,6 +32,7 @@ export function overview(main, route, before) {
   const chips = el('div', { class: 'chips', role: 'group', 'aria-label': 'Show only' });
   const serverChips = el('div', { class: 'chips', role: 'group', 'aria-label': 'Show only the servers' });
   const search = el('input', { type: 'search', placeholder: 'Filter by name (/)', 'aria-label': 'Filter jobs by name', 'aria-keyshortcuts': '/', autocomplete: 'off', spellcheck: 'false' });
+  const summary = el('summary'), serverList = el('details', { class: 'servers' }, summary, serverChips);
   const sort = el('select', { 'aria-label': 'Sort by' }, el('option', { value: '' }, 'Sort: failed first'), ...columns.map((c) => el('option', { value: (c.down ? '-' : '') + c.key }, `Sort: ${c.text.toLowerCase()}`)));
   const list = table((to) => turn({ sort: to }));
   const body = el('div', { class: 'card' }, list.node);
@@ -29,7 +40,7 @@ export function overview(main, route, before) {
   const more = el('p', { class: 'soft' });
   const problems = el('ol', { class: 'log', id: 'problems' });
   const below = el('section', {}, el('h2', { id: 'problems-title', tabindex: -1 }, 'Latest warnings and errors'), el('div', { class: 'card' }, problems));
-  const tools = el('div', { class: 'tools' }, chips, serverChips, el('div', { class: 'find' }, sort, search));
+  const tools = el('div', { class: 'tools' }, chips, serverList, el('div', { class: 'find' }, sort, search));
   const told = receivers();
   main.replaceChildren(title, top.node, tools, told.node, body, empty, more, below, told.calm);
   const rows = ordering();
@@ -63,16 +74,19 @@ export function overview(main, route, before) {
     sort.value = by ? (by.down ? '-' : '') + by.key : '';
   }
 
-  const standsAs = (j, standing, now) => (standing === 'stale' ? isStale(j, now) : word.standing(j) === standing || standing === 'failed' && j.trouble === 'failed');
-
   function drawChips(jobs, now) {
     for (const chip of chips.children) {
       const n = jobs.filter((j) => standsAs(j, chip.dataset.standing, now)).length;
       setText(chip.count, word.count(n));
       setHidden(chip, n === 0 && route.show !== chip.dataset.standing && chip.dataset.standing !== 'running');
     }
-    setHidden(serverChips, !several());
+    setHidden(serverList, !several());
     if (!several()) return;
+    const few = servers().length <= maxServers, lost = servers().filter((c) => !c.connected).length;
+    setHidden(summary, few);
+    if (few || !serverList.drawn) serverList.open = few || route.servers.length > 0;
+    serverList.drawn = true;
+    setText(summary, `${servers().length} servers${lost ? `, ${lost} not connected` : ''}`);
     const of = new Map();
     for (const j of jobs) of.set(j.server, (of.get(j.server) ?? 0) + 1);
     keyed(serverChips, servers().map((_, i) => i), (i) => {
@@ -92,8 +106,8 @@ export function overview(main, route, before) {
     title(state) {
       const n = state.get('counts');
       if (!n) return '';
-      const failing = (state.get('troubles') ?? []).filter((t) => t.kind === 'failed').length;
-      const said = [['failed', Math.max(n.failed, failing)], ['lost', n.lost], ['with errors', n.succeededWithErrors], ['running', n.running]];
+      const bad = state.get('troubled');
+      const said = [['failed', bad.failed], ['lost', bad.lost], ['with errors', bad.errors], ['running', n.running]];
       return said.filter(([, count]) => count).map(([text, count]) => `${count} ${text}`).join(', ');
     },
     focus() {

@@ -86,6 +86,7 @@ function makeRow() {
     setAttr(link, 'title', [label.textContent, way].filter(Boolean).join('\n'));
     setText(paths, way);
     setText(cells.server, several() ? word.visible(nameOf(j.server)) : '');
+    setAttr(cells.server, 'title', cells.server.textContent);
     setText(at, cells.server.textContent);
     setText(dot, word.runWord(j));
     setAttr(progress.node, 'aria-label', `Progress of ${label.textContent}`);
