@@ -38,6 +38,7 @@ function parts(p) {
 
 const many = 60; // packages; of more, only those that matter are shown at first
 const slowest = 20;
+const specks = 25; // the longest bar is shorter than this part of the axis
 
 // took returns the time of a package, in milliseconds.
 function took(p) {
@@ -55,7 +56,7 @@ function notable(packages) {
 export function timeline() {
   const ticks = el('div', { class: 'ticks soft', 'aria-hidden': 'true' });
   const rows = el('ol', { class: 'rows' });
-  const none = el('p', { class: 'soft' }), older = el('span', { class: 'soft' });
+  const none = el('p', { class: 'soft' }), older = el('span', { class: 'soft' }), how = el('span', { class: 'soft' });
   const scroll = el('div', { class: 'card scroll', tabindex: 0, role: 'region', 'aria-labelledby': 'packages-title' }, ticks, rows, none);
   const inputs = {}, texts = {};
   const choices = el('fieldset', { class: 'choices' }, el('legend', { class: 'unseen' }, 'Show of the packages'));
@@ -67,7 +68,7 @@ export function timeline() {
   inputs.notable.checked = true;
   let redraw = () => {};
   const node = el('section', { class: 'timeline' },
-    el('div', { class: 'head' }, el('h2', { id: 'packages-title' }, 'Packages'), older, choices,
+    el('div', { class: 'head' }, el('h2', { id: 'packages-title' }, 'Packages'), how, older, choices,
       el('span', { class: 'legend', 'aria-hidden': 'true' }, ...legend.map(([kind, text]) => el('span', {}, el('i', { class: kind }), text)))), scroll);
   let atEnd = true;
   scroll.addEventListener('scroll', () => (atEnd = scroll.scrollTop + scroll.clientHeight >= scroll.scrollHeight - 8), { passive: true });
@@ -95,16 +96,20 @@ export function timeline() {
         }
       }
       if (run.ended && packages.length === kept.length && !forgotten) end = Math.max(end, Date.parse(run.ended));
-      const seconds = axis((end - begin) / 1000);
-      drawTicks(ticks, seconds, run.started ? Math.max(0, begin - Date.parse(run.started)) / 1000 : 0);
+      // If the bars would be specks, each begins at the left, so that one sees how long
+      // they are and what took the time.
+      const longest = Math.max(0, ...packages.map(took)), aligned = longest * specks < end - begin;
+      const seconds = axis((aligned ? longest : end - begin) / 1000), from = run.started ? Date.parse(run.started) : begin;
+      drawTicks(ticks, seconds, aligned ? 0 : Math.max(0, begin - from) / 1000);
       keyed(rows, packages.map((p) => p.number), makeRow, (row, number) => {
-        row.update(state.get('package/' + number), begin, seconds * 1000);
+        row.update(state.get('package/' + number), aligned ? undefined : begin, seconds * 1000, from);
       });
+      setText(how, aligned && packages.length ? 'each bar begins at the left' : '');
       setText(older, forgotten ? `${word.count(forgotten)} of ${word.count(forgotten + kept.length)} packages not kept` : '');
       setText(none, nothing(run, why));
       setHidden(none, packages.length > 0);
       setHidden(ticks, packages.length === 0);
-      if (atEnd && run.running) scroll.scrollTop = scroll.scrollHeight;
+      if (atEnd && run.running && packages.length === kept.length) scroll.scrollTop = scroll.scrollHeight;
     },
   };
 }
@@ -141,19 +146,23 @@ function makeRow(number) {
   let drawn;
   return {
     node,
-    update(p, begin, length) {
+    // update draws a package on an axis that begins at begin, or with the package if
+    // that is undefined. from is the beginning of the run.
+    update(p, begin, length, from) {
       if (drawn?.p === p && drawn.begin === begin && drawn.length === length) return;
       drawn = { p, begin, length };
-      const all = parts(p);
+      const all = parts(p), first = Math.min(...all.map((one) => one[1]));
+      const at = begin === undefined && all.length ? ` at ${word.moment(Math.round((first - from) / 1000))}` : '';
+      begin ??= first;
       setAttr(node, 'data-standing', word.packageStanding(p));
       keyed(track, all.map(([kind]) => kind), (kind) => ({ node: el('i', { class: kind }) }), (part, kind) => {
-        const [, from, to, failed] = all.find((one) => one[0] === kind);
-        setStyle(part.node, 'left', `${(((from - begin) / length) * 100).toFixed(3)}%`);
-        setStyle(part.node, 'width', `${(((to - from) / length) * 100).toFixed(3)}%`);
+        const [, start, to, failed] = all.find((one) => one[0] === kind);
+        setStyle(part.node, 'left', `${(((start - begin) / length) * 100).toFixed(3)}%`);
+        setStyle(part.node, 'width', `${(((to - start) / length) * 100).toFixed(3)}%`);
         setAttr(part.node, 'class', failed ? `${kind} failed` : kind);
-        setAttr(part.node, 'title', `${kind}: ${word.span(to - from)}, from ${word.span(from - begin)}`);
+        setAttr(part.node, 'title', `${kind}: ${word.span(to - start)}, from ${word.span(start - from)}`);
       });
-      setText(what, word.packageWord(p));
+      setText(what, word.packageWord(p) + at);
       setText(bytes, p.open && p.received < p.fileSize ? word.sizeOf(p.received, p.fileSize) : word.size(Math.max(p.fileSize, p.received)));
       setText(time, all.length ? word.span(took(p)) : '');
       setAttr(node, 'title', [word.plural(p.files, 'file'), p.targetFilePath && word.visible(p.targetFilePath)].filter(Boolean).join(', '));
