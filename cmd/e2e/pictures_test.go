@@ -27,7 +27,7 @@ func TestPictures(t *testing.T) {
 	sites := newSites(t)
 	_, addr := serve(t, "", append([]string{"-every", "2s", "-bandwidth", "280000", "-package-files", "14", "-progress-interval", "150ms"}, sites.paths...)...)
 	page := pageOf(start(t, "momclient", "-addr", addr, "-o", "json", "-http", "127.0.0.1:0"))
-	b.size(1200, 480, 1.5)
+	b.size(1280, 640, 1.5)
 	b.open(page)
 	for n := 1; n <= 3; n++ { // so that there are earlier runs
 		b.until("a run has ended", "[...document.querySelectorAll('.jobs tbody')].find(e => e.textContent.includes('photos to backup') && e.dataset.standing === 'succeeded')")
@@ -44,7 +44,7 @@ func TestPictures(t *testing.T) {
 
 	b.js(nil, "[...document.querySelectorAll('.jobs .job a')].find(a => a.textContent.includes('photos to backup')).click()")
 	b.prefer("prefers-color-scheme", "dark", "prefers-reduced-motion", "reduce")
-	b.size(1200, 830, 1.5)
+	b.size(1280, 900, 1.5)
 	b.until("it goes on", "parseFloat(document.querySelector('.strip b')?.textContent) > 60")
 	save(t, dir, "page-job-dark.png", b.picture())
 

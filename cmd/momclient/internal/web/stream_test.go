@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"mom.internal/wire"
 	"mom.internal/wire/wiretest"
 )
@@ -238,6 +240,9 @@ func TestLiveJob(t *testing.T) {
 		}
 		if f = open(t, network, "?job="+id(2).String(), "").next(); string(f.Set["found"]) != "false" {
 			t.Errorf("no such job: %v", f.Set)
+		}
+		if f = open(t, network, "?job="+uuid.Nil.String(), "").next(); string(f.Set["found"]) != "false" {
+			t.Errorf("the job without an ID: %v", f.Set)
 		}
 		if f = open(t, network, "?job="+id(1).String()+"&run="+id(999).String(), "").next(); f.Set["shown"] != nil || string(f.Set["found"]) != "true" {
 			t.Errorf("no such run: %v", f.Set)
