@@ -53,6 +53,7 @@ func TestPictures(t *testing.T) {
 	b.prefer("prefers-color-scheme", "light", "prefers-reduced-motion", "reduce")
 	b.size(390, 844, 2)
 	b.until("several run", running)
+	b.js(nil, "document.activeElement.blur()")
 	save(t, dir, "page-phone.png", b.picture())
 }
 
