@@ -31,6 +31,7 @@ func pageOrder(t *testing.T, b *browser) {
 	b.inOrder(usual...)
 	b.until("the reason", "document.querySelector('.jobs tbody').textContent.includes('no space left on device')")
 	b.until("all in a few lines", "/1 failed: zz.*1 had errors: f.*1 running/.test(document.querySelector('.glance').textContent)")
+	b.until("no name of the only server", "!document.querySelector('main').innerText.includes(arguments[0])", s.addr)
 	is := func(hash string) {
 		t.Helper()
 		b.until("the address ends with "+hash, "location.hash === arguments[0]", hash)
