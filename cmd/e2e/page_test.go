@@ -25,7 +25,7 @@ func TestPage(t *testing.T) {
 	b := newBrowser(t)
 	for name, test := range map[string]func(*testing.T, *browser){
 		"Run": pageRun, "Restart": pageRestart, "Hostile": pageHostile, "Phone": pagePhone, "Dark": pageDark, "Keyboard": pageKeyboard, "Flood": pageFlood, "Missed": pageMissed, "History": pageHistory, "Tabs": pageTabs,
-		"Widths": pageWidths, "Axe": pageAxe, "Timeline": pageTimeline, "FirstError": pageFirstError, "Order": pageOrder, "Keys": pageKeys, "Tab": pageTab, "Servers": pageServers,
+		"Widths": pageWidths, "Axe": pageAxe, "Timeline": pageTimeline, "FirstError": pageFirstError, "Order": pageOrder, "Keys": pageKeys, "Tab": pageTab, "Servers": pageServers, "Many": pageMany,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := b.with(t)

@@ -62,3 +62,24 @@ func pageServers(t *testing.T, b *browser) {
 		}
 	}
 }
+
+// pageMany: of more jobs than a browser can draw well, the page lists those that come
+// first, and says how many are left out.
+func pageMany(t *testing.T, b *browser) {
+	var args []string
+	var s *pageServer
+	for n := range 3 {
+		s = newPageServer(t)
+		for i := range 700 {
+			oneRun(t, s.srv, fmt.Sprint("job ", n, " ", i), nil)
+		}
+		args = append(args, "-addr", s.addr)
+	}
+	oneRun(t, s.srv, "the last one", errors.New("no space left on device"))
+	b.open(s.monitor(args[:4]...))
+	b.reads("101 more jobs not listed")
+	b.until("the list", "document.querySelectorAll('.jobs tbody').length === 2000 && document.querySelector('.jobs tbody').textContent.includes('no space left on device')")
+	b.js(nil, "location.hash = '#/?find=job+2+69'")
+	b.until("eleven", "document.querySelectorAll('.jobs tbody').length === 11")
+	b.quiet()
+}

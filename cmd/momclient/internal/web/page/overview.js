@@ -10,6 +10,7 @@ import { nameOf, old, servers, several } from './servers.js';
 import { table } from './table.js';
 import * as word from './words.js';
 
+const maxRows = 2000; // of the list, because more would slow the browser down
 const maxServers = 6; // with a chip each; if there are more, the chips can be opened
 
 // The chips: one for each way in which a run can stand, and one for the jobs without a
@@ -128,14 +129,18 @@ export function overview(main, route, before) {
         && (!route.servers.length || route.servers.includes(nameOf(j.server)))
         && (!text || j.label.toLowerCase().includes(text)));
       const shown = rows.order(matching, route.sort, [route.show, route.find, ...route.servers].join('\n'), now);
-      list.draw(shown, jobs.length, route.sort, now);
+      list.draw(shown.slice(0, maxRows), jobs.length, route.sort, now);
       setHidden(body, shown.length === 0);
       setHidden(tools, jobs.length === 0);
       setHidden(search, jobs.length < 4 && !route.find);
       setHidden(sort, jobs.length < 4 && !route.sort);
       drawEmpty(empty, jobs.length, shown.length);
       const forgotten = state.get('forgotten') ?? 0;
-      setText(more, forgotten ? `${word.plural(forgotten, 'job')} forgotten, because they ended longer ago.` : '');
+      const notes = [
+        shown.length > maxRows ? `${word.plural(shown.length - maxRows, 'more job')} not listed: filter the jobs, or sort by another column.` : '',
+        forgotten ? `${word.plural(forgotten, 'job')} forgotten, because they ended longer ago.` : '',
+      ];
+      setText(more, notes.filter(Boolean).join(' '));
       keyed(problems, [...log].map(([key, n]) => `${key} ${n}`), (of) => {
         const key = of.split(' ')[0];
         return logRow(key, state.get(key), now, false, log.get(key));
