@@ -10,15 +10,20 @@ import (
 )
 
 // Text returns text with all invisible characters escaped, so that the name of
-// a job or of a file cannot control a terminal or break a line.
+// a job or of a file cannot control a terminal or break a line. A joiner stays
+// between two emoji, because they are drawn as one.
 func Text(text string) string {
 	if utf8.ValidString(text) && strings.IndexFunc(text, Hidden) < 0 {
 		return text
 	}
 	var b strings.Builder
+	emoji := false // what is before text can be joined
 	for len(text) > 0 {
 		r, n := utf8.DecodeRuneInString(text)
-		if Hidden(r) || r == utf8.RuneError && n == 1 {
+		after, _ := utf8.DecodeRuneInString(text[n:])
+		joins := r == 0x200d && emoji && Emoji(after)
+		emoji = Emoji(r) || r == 0xfe0f && emoji
+		if Hidden(r) && !joins || r == utf8.RuneError && n == 1 {
 			quoted := strconv.QuoteToASCII(text[:n])
 			b.WriteString(quoted[1 : len(quoted)-1])
 		} else {
@@ -32,3 +37,15 @@ func Text(text string) string {
 // Hidden reports whether r is invisible: a control character, a line separator,
 // or a mark of direction.
 func Hidden(r rune) bool { return !unicode.IsPrint(r) && r != utf8.RuneError }
+
+// Emoji reports whether r is a pictograph. If two of them have a joiner in between,
+// terminals draw one.
+func Emoji(r rune) bool {
+	switch {
+	case r < 0x2190:
+		return false
+	case r <= 0x2bff: // arrows and symbols
+		return r < 0x2500 || r >= 0x25a0 // without the characters of boxes and bars
+	}
+	return 0x1f000 <= r && r <= 0x1faff && (r < 0x1f1e6 || r > 0x1f1ff) // without the letters of flags
+}

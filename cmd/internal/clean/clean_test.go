@@ -16,7 +16,9 @@ func TestText(t *testing.T) {
 		"a\u2028b\u2066c":           `a\u2028b\u2066c`,
 		"bad\xff\xc3":               `bad\xff\xc3`,
 		"said \ufffd":               "said \ufffd",
-		"zero\x00\U000e0001":        `zero\x00\U000e0001`,
+		"👩\u200d👩🏽\u200d👧 🏳\ufe0f\u200d🌈": "👩\u200d👩🏽\u200d👧 🏳\ufe0f\u200d🌈",
+		"👩\u200d\u200d👧 a\u200d👧\u200d":   `👩\u200d\u200d👧 a\u200d👧\u200d`,
+		"zero\x00\U000e0001":              `zero\x00\U000e0001`,
 	} {
 		if got := Text(text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)

@@ -33,6 +33,8 @@ type Screen struct {
 	Hidden        bool // the cursor is hidden
 	NoWrap        bool
 	Syncing       bool // between the two marks of a synchronized update
+	Pasting       bool // pasted text gets marks
+	Older         bool // each emoji of a sequence takes its own columns
 	Unknown       []string
 
 	row, col int
@@ -173,6 +175,8 @@ func (s *Screen) mode(n int, on bool) {
 		s.Hidden = !on
 	case 7:
 		s.NoWrap = !on
+	case 2004:
+		s.Pasting = on
 	case 2026:
 		s.Syncing = on
 	case 1049:
@@ -227,17 +231,11 @@ func (s *Screen) lineFeed() {
 	s.erase(s.Rows-1, 0, s.Columns)
 }
 
-// put draws a character at the cursor. Without wrapping, it replaces the
-// character in the last column.
+// put draws a character at the cursor, or joins it to the one before the cursor.
+// Without wrapping, it replaces the character in the last column.
 func (s *Screen) put(r rune) {
 	w := width.Rune(r)
-	if w == 0 {
-		if col := s.col - 1; col >= 0 {
-			for s.Cells[s.row][col].Text == "" && col > 0 {
-				col--
-			}
-			s.Cells[s.row][col].Text += string(r)
-		}
+	if s.join(r, w) || w == 0 {
 		return
 	}
 	if s.col+w > s.Columns {
@@ -256,6 +254,34 @@ func (s *Screen) put(r rune) {
 		s.Cells[s.row][s.col+1] = cell
 	}
 	s.col += w
+}
+
+// join adds r, which has w columns, to the character before the cursor, if a terminal
+// draws the two as one.
+func (s *Screen) join(r rune, w int) bool {
+	col := s.col - 1
+	for col > 0 && s.Cells[s.row][col].Text == "" {
+		col--
+	}
+	if col < 0 {
+		return false
+	}
+	cell := &s.Cells[s.row][col]
+	text := cell.Text + string(r)
+	n, columns, _ := width.Next(text)
+	switch {
+	case s.Older:
+		if w > 0 {
+			return false
+		}
+	case n < len(text):
+		return false
+	case columns > s.col-col && s.col < s.Columns:
+		s.Cells[s.row][s.col] = s.pen
+		s.col++
+	}
+	cell.Text = text
+	return true
 }
 
 // Text returns the lines without trailing blanks, and without empty lines at

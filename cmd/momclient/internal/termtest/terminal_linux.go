@@ -184,8 +184,8 @@ func (p *Terminal) Restored() {
 	p.Eventually("read to the end", func() bool { return strings.Contains(p.Output(), bell) })
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.screen.Alternate || p.screen.Hidden || p.screen.NoWrap || p.screen.Syncing {
-		p.t.Errorf("the terminal was left with alternate screen %v, cursor hidden %v, no wrap %v, synchronized %v", p.screen.Alternate, p.screen.Hidden, p.screen.NoWrap, p.screen.Syncing)
+	if p.screen.Alternate || p.screen.Hidden || p.screen.NoWrap || p.screen.Syncing || p.screen.Pasting {
+		p.t.Errorf("the terminal was left with alternate screen %v, cursor hidden %v, no wrap %v, synchronized %v, paste marked %v", p.screen.Alternate, p.screen.Hidden, p.screen.NoWrap, p.screen.Syncing, p.screen.Pasting)
 	}
 	if len(p.screen.Unknown) > 0 {
 		p.t.Errorf("unknown sequences %q", p.screen.Unknown)

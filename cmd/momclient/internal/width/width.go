@@ -1,42 +1,90 @@
 // Package width computes how many columns of a terminal a text takes. Packages
 // output and screen use it.
 //
-// # Limits
+// # Sequences
 //
-// Each character counts by itself: a combining mark takes no column, an East
-// Asian wide character or an emoji takes two, and every other character takes
-// one. Characters of ambiguous width take one column, as outside of East Asia.
+// A combining mark takes no column, an East Asian wide character or an emoji takes
+// two, and every other character takes one. Characters of ambiguous width take one
+// column, as outside of East Asia. Several characters that terminals of today draw as
+// one count together: emoji with joiners, with a skin tone or with a variation
+// selector, and the two letters of a flag take two columns.
 //
-// Terminals do not agree on sequences: the two letters of a flag, or an emoji
-// with a skin tone or a variation selector. A program that draws columns should
-// move the cursor to each column by its number.
+// Older terminals draw some of these sequences wider or narrower. A program that draws
+// columns should move the cursor by its number after each of them.
 package width
 
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"mom.internal/cmd/internal/clean"
 )
 
-// Rune returns the columns of a character: 0, 1 or 2.
+// Characters of sequences.
+const (
+	joiner  = 0x200d // joins two emoji
+	emojiVS = 0xfe0f // makes the character before it an emoji
+)
+
+// Rune returns the columns of a character by itself: 0, 1 or 2.
 func Rune(r rune) int {
 	switch {
 	case r < 0x300: // the most frequent characters
 		return 1
 	case unicode.In(r, unicode.Mn, unicode.Me), 0x1160 <= r && r <= 0x11ff, 0xd7b0 <= r && r <= 0xd7ff:
 		return 0 // marks, and the vowels and finals of Hangul
+	case r == joiner, 0x2066 <= r && r <= 0x2069: // and isolates
+		return 0
 	case unicode.Is(wide, r):
 		return 2
 	}
 	return 1
 }
 
+// letter reports whether r is a letter of a flag.
+func letter(r rune) bool { return 0x1f1e6 <= r && r <= 0x1f1ff }
+
+func tone(r rune) bool { return 0x1f3fb <= r && r <= 0x1f3ff }
+
+// Next returns the length in bytes of what a terminal draws as the first character of
+// s, which is not empty, and its columns. certain is false if older terminals
+// disagree on the columns.
+func Next(s string) (n, columns int, certain bool) {
+	first, n := utf8.DecodeRuneInString(s)
+	columns, certain = Rune(first), true
+	last, joined := first, false
+	for n < len(s) {
+		r, size := utf8.DecodeRuneInString(s[n:])
+		switch {
+		case r < 0x300:
+			return n, columns, certain
+		case r == emojiVS && clean.Emoji(last), tone(r) && clean.Emoji(last):
+			columns, certain = 2, false
+		case r == joiner && clean.Emoji(first):
+			joined = true
+		case joined && clean.Emoji(r):
+			columns, certain, joined = 2, false, false
+			last = r
+		case letter(r) && letter(last) && last == first && n == utf8.RuneLen(first):
+			columns, certain = 2, false
+			last = 0
+		case Rune(r) > 0:
+			return n, columns, certain
+		}
+		n += size
+	}
+	return n, columns, certain
+}
+
 // String returns the columns of a text, which must have no control characters.
 func String(s string) int {
-	n := 0
-	for _, r := range s {
-		n += Rune(r)
+	total := 0
+	for len(s) > 0 {
+		n, columns, _ := Next(s)
+		s, total = s[n:], total+columns
 	}
-	return n
+	return total
 }
 
 // Clip returns s if it fits into n columns, or else as much of s as leaves room
@@ -49,11 +97,12 @@ func Clip(s string, n int, ellipsis string) (string, int) {
 		return strings.Repeat(".", max(0, n)), max(0, n)
 	}
 	room, taken := n-String(ellipsis), 0
-	for i, r := range s {
-		w := Rune(r)
+	for i := 0; i < len(s); {
+		size, w, _ := Next(s[i:])
 		if taken+w > room {
 			return s[:i] + ellipsis, taken + String(ellipsis)
 		}
+		i += size
 		taken += w
 	}
 	return s, taken

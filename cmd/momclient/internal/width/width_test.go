@@ -20,6 +20,14 @@ func TestString(t *testing.T) {
 		"█░…":                       3,
 		"𠀀":                         2,
 		"⌚⏰⏳":                       6,
+		"👩\u200d👩\u200d👧\u200d👦 assets": 9,
+		"🏳\ufe0f\u200d🌈":                2,
+		"👍🏽👍":                           4,
+		"❤\ufe0f❤":                      3,
+		"🇸🇪🇩🇪x":                         5,
+		"🇸🇪🇩":                           3,
+		"a\u200d🚢\u200db":               4, // these join nothing
+		"\u2068שלום\u2069":              4,
 	} {
 		if got := String(text); got != want {
 			t.Errorf("%q takes %d columns; want %d", text, got, want)
@@ -44,6 +52,8 @@ func TestClip(t *testing.T) {
 		{"harbour", 0, "", 0},
 		{"harbour", -1, "", 0},
 		{"", 3, "", 0},
+		{"👩\u200d👩\u200d👧 ok", 4, "👩\u200d👩\u200d👧 …", 4}, // clipped at no joiner
+		{"👩\u200d👩\u200d👧 ok", 2, "…", 1},
 	} {
 		if got, cols := Clip(tc.text, tc.n, "…"); got != tc.want || cols != tc.cols {
 			t.Errorf("Clip(%q, %d) = %q, %d; want %q, %d", tc.text, tc.n, got, cols, tc.want, tc.cols)
@@ -78,6 +88,15 @@ func TestTable(t *testing.T) {
 	for _, r := range []rune{'ä', '→', '─', '♥', 0x2680, 'א'} {
 		if unicode.Is(wide, r) {
 			t.Errorf("%c is wide", r)
+		}
+	}
+}
+
+// TestNext checks the sequences on whose width terminals disagree.
+func TestNext(t *testing.T) {
+	for text, certain := range map[string]bool{"a": true, "日本": true, "🚢": true, "o\u0308": true, "👩\u200d👧": false, "👍🏽": false, "❤\ufe0f": false, "🇸🇪": false} {
+		if n, _, got := Next(text); got != certain || text != "日本" && n != len(text) {
+			t.Errorf("%q: %d bytes, certain %v", text, n, got)
 		}
 	}
 }
