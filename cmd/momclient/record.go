@@ -29,8 +29,8 @@ const (
 const retired = 7 * 24 * time.Hour
 
 // records reports whether the monitor keeps a history of runs: for -history, for
-// -notify, or for the page.
-func (c *config) records() bool { return c.history != "" || len(c.notify.to) > 0 || c.http != "" }
+// -notify, or beside a board.
+func (c *config) records() bool { return c.history != "" || len(c.notify.to) > 0 || c.showsBoard() }
 
 // recording is the history of runs and the messages of one monitor. A nil recording,
 // of a monitor without both, does nothing.

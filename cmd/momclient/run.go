@@ -83,7 +83,9 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 		}
 	}
 	if c.output == "watch" {
-		m.watch = screen.New(term, m.boards, len(c.filter.Jobs)+len(c.filter.Names) > 0, getenv)
+		m.watch = screen.New(screen.Options{
+			Terminal: term, Getenv: getenv, Boards: m.boards, Jobs: c.jobs(), Runs: m.recording.runs, Receivers: m.recording.notifier.Status,
+		})
 		m.out = silentPrinter{}
 		for _, conn := range m.connections {
 			conn.Opts.OnPanic = m.watch.Crash
@@ -103,7 +105,7 @@ type monitor struct {
 	done        *completion.Completion      // nil without -exit-when-done
 	unknown     *completion.UnknownJobCheck // nil without -job
 	boards      []*board.Board              // one for each server; none without -o watch and -http
-	recording   *recording                  // nil without -history, -notify and -http
+	recording   *recording                  // nil without -history, -notify and a board
 	watch       *screen.Watcher             // nil without -o watch
 	page        *web.Server                 // nil without -http
 	log         io.Writer                   // stderr, or nothing while the screen is drawn on it
@@ -138,6 +140,9 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 	}
 	if m.watch != nil {
 		m.log = quietStderr(m.stderr)
+		if m.page != nil {
+			m.watch.Page(server.URL())
+		}
 		m.watch.Start(ctx, func(err error) {
 			if !errors.Is(err, context.Canceled) {
 				err = &writeError{err}
@@ -146,7 +151,12 @@ func (m *monitor) run(ctx context.Context, stdout io.Writer) int {
 		})
 		defer m.watch.Stop()
 	}
-	m.unknown = completion.NewUnknownJobCheck(ctx, &m.c.filter, m.note)
+	m.unknown = completion.NewUnknownJobCheck(ctx, &m.c.filter, func(text string) {
+		m.note(text)
+		if m.watch != nil {
+			m.watch.Notice(text)
+		}
+	})
 	for _, c := range m.connections {
 		c.connect()
 	}

@@ -76,10 +76,10 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Start([]string{envMain + "=1"}, "-addr", addr)
-	p.Shows(addr+"  connected since", "1 running", "q quits", "site to staging", "transferring", "25%", "#1/2", "50%", "visit/map.pdf")
+	p.Shows(addr+"  connected since", "1 running", "q quit", "site to staging", "transferring", "25%", "#1/2", "50%", "visit/map.pdf")
 	j.Warn("visit/map.pdf", "left out")
 	j.Fail(errors.New("the disk is full"))
-	p.Shows("1 failed", "export failed"[7:], "error", "the disk is full", "warning", "left out")
+	p.Shows("1 failed", "failed  ", "error", "the disk is full", "warning", "left out")
 	p.Type("xq")
 	p.Exits(exitOK)
 	p.Shows("before\nsite to staging: export failed", "  the disk is full\n", addr+": ")
@@ -103,7 +103,7 @@ func TestWatchEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startPTY(t, nil, "-addr", addr)
-			p.Shows("site to staging", "q quits")
+			p.Shows("site to staging", "q quit")
 			tc.end(p)
 			p.Exits(tc.code)
 			if tc.code == exitOK {
@@ -136,7 +136,7 @@ func TestWatchResize(t *testing.T) {
 		t.Helper()
 		p.Eventually(fmt.Sprintf("%d columns wide", n), func() bool {
 			lines := strings.Split(p.Text(), "\n")
-			return len(lines) > 4 && len([]rune(lines[1])) == n && strings.HasPrefix(lines[0], addr)
+			return len(lines) > 4 && len([]rune(lines[0])) == n && strings.HasPrefix(lines[0], addr)
 		})
 	}
 	width(80)
@@ -190,7 +190,7 @@ func TestWatchUntilEnd(t *testing.T) {
 		says string
 	}{
 		{func(j *momserver.Job) error { return j.Fail(errors.New("the disk is full")) }, exitFailed, "site to staging: export failed"},
-		{func(j *momserver.Job) error { return j.Close() }, exitFailed, "without ending it"},
+		{func(j *momserver.Job) error { return j.Close() }, exitFailed, "package 1 was left Transferring"},
 	} {
 		j, addr := shownJob(t)
 		p := startPTY(t, nil, "-addr", addr, "-exit-when-done", "-job", "site to staging", "-state", "ExportingError")

@@ -9,250 +9,507 @@ import (
 
 	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/output"
-	"mom.internal/momclient/jobs"
+	"mom.internal/cmd/momclient/internal/width"
 )
 
-// layout arranges a view in lines:
+// layout arranges a model in lines:
 //
-//	the connection
-//	the number of running jobs, and of the others by outcome
+//	the server, or how many are connected; the address of the page
+//	the number of jobs by how they stand; the rate and the time left of all
+//	servers that are away; what else the user should know
 //
-//	the table of jobs, with the packages in flight under their jobs
-//	the number of jobs that do not fit
+//	the table of jobs
 //
-//	the latest warnings and errors
+//	packages or the failure of the selected job; everything about an only job
 //
-// Jobs have precedence over packages, and both have precedence over warnings and
-// errors, except for the latest few.
+//	the latest warnings and errors, at the bottom
+//	the keys
+//
+// Below the first two lines, an open job or the help takes the whole screen.
 type layout struct {
 	look look
 	loc  *time.Location
-	keys bool // the key q quits
+	keys bool // there are keys
 	only bool // -job is given, so there may be jobs that are not shown
-	cols int
-	rows int
-
-	view  *board.View
-	lines []string
 }
 
-// render returns at most rows lines of at most cols columns.
-func (s *layout) render(v *board.View, cols, rows int) []string {
-	s.view, s.cols, s.rows, s.lines = v, cols, rows, nil
-	s.connection()
-	s.counts()
-	problems := s.problems()
-	if len(v.Jobs) == 0 {
-		s.put(s.row())
-		s.empty()
-	} else {
-		s.jobs(s.room(len(problems)))
+// frame is a drawn model.
+type frame struct {
+	lines   []string
+	top     int   // the first row of the table that is on the screen
+	height  int   // rows of the table or lines of the text that fit on the screen
+	scroll  int   // the first line of the text that is on the screen
+	scrolls int   // the largest scroll
+	heads   []int // lines of the text that are headings
+}
+
+// drawing is a layout of a model for a size of the screen.
+type drawing struct {
+	*layout
+	m          *model
+	cols, rows int
+	frame
+}
+
+// draw returns at most rows lines of at most cols columns.
+func (s *layout) draw(m *model, cols, rows int) frame {
+	d := &drawing{layout: s, m: m, cols: cols, rows: rows}
+	d.height = 1
+	d.title()
+	d.counts()
+	d.away()
+	d.notices()
+	below := rows - 1 // the line of keys
+	if rows < 5 {
+		below = rows
 	}
-	s.list(problems)
-	return s.lines[:min(len(s.lines), rows)]
+	switch {
+	case m.help:
+		d.text(d.helpText(), below)
+	case m.open && m.detailed() != nil:
+		d.text(d.jobText(m.detailed()), below)
+	default:
+		d.table(below)
+	}
+	d.lines = d.lines[:min(len(d.lines), below)]
+	if below < rows {
+		for len(d.lines) < below {
+			d.lines = append(d.lines, "")
+		}
+		d.bottom()
+	}
+	return d.frame
 }
 
-func (s *layout) row() *row { return &row{look: s.look, cols: s.cols} }
+func (d *drawing) row() *row { return &row{look: d.look, cols: d.cols} }
 
-func (s *layout) put(l *row) { s.lines = append(s.lines, l.b.String()) }
+func (d *drawing) put(l *row) { d.lines = append(d.lines, l.line()) }
 
-// connection draws the server and the state of the connection.
-func (s *layout) connection() {
-	c, l := &s.view.Connection, s.row()
-	l.add(bold, output.Clean(c.Server))
-	if c.Connected {
+// blank puts an empty line, if the screen has room for that.
+func (d *drawing) blank() {
+	if d.rows >= 12 {
+		d.put(d.row())
+	}
+}
+
+// several reports whether there are several servers, so that each job has the name of
+// its own.
+func (d *drawing) several() bool { return len(d.m.servers) > 1 }
+
+// title draws the server with its state, the address of the page, and the time.
+func (d *drawing) title() {
+	l := d.row()
+	if d.several() {
+		d.servers(l)
+	} else {
+		c := &d.m.servers[0]
+		l.add(bold, output.Clean(c.Server))
+		d.state(l, c)
+		d.stream(l, c.Resumed, c.Restarts, c.Missed)
+	}
+	clock := d.m.now.In(d.loc).Format("15:04:05")
+	page, own := "", d.row()
+	if d.m.page != "" {
+		page = "page: " + output.Clean(d.m.page)
+		own.add(cyan, page)
+		if free := d.cols - l.col - 2 - width.String(page); free > 0 {
+			if free > len(clock)+2 {
+				page += "  " + clock
+			}
+			l.right(cyan, page)
+			d.put(l)
+			return
+		}
+	}
+	l.right(dim, clock)
+	d.put(l)
+	if page != "" && d.rows >= 9 {
+		d.put(own)
+	}
+}
+
+// servers draws how many servers are connected.
+func (d *drawing) servers(l *row) {
+	connected, resumed, restarts, missed := 0, 0, 0, uint64(0)
+	for i := range d.m.servers {
+		c := &d.m.servers[i]
+		if c.Connected {
+			connected++
+		}
+		resumed, restarts, missed = resumed+c.Resumed, restarts+c.Restarts, missed+c.Missed
+	}
+	l.add(bold, fmt.Sprintf("%d servers", len(d.m.servers)))
+	if connected == len(d.m.servers) {
+		l.add(green, "  all connected")
+	} else {
+		l.add(red, fmt.Sprintf("  %d connected", connected))
+	}
+	d.stream(l, resumed, restarts, missed)
+}
+
+// stream draws what has happened to the stream of events, if anything has.
+func (d *drawing) stream(l *row, resumed, restarts int, missed uint64) {
+	if resumed > 0 {
+		l.add(plain, fmt.Sprintf("  resumed %d", resumed))
+	}
+	if missed > 0 {
+		l.add(yellow, fmt.Sprintf("  missed %d", missed))
+	}
+	if restarts > 0 {
+		l.add(yellow, fmt.Sprintf("  restarted %d", restarts))
+	}
+}
+
+// state draws the state of a connection.
+func (d *drawing) state(l *row, c *board.Connection) {
+	wait := ", trying again"
+	if next := c.NextTry.Sub(d.m.now); next > 0 {
+		wait = fmt.Sprintf(", trying again in %ds", (next+time.Second-1)/time.Second)
+	}
+	switch {
+	case c.Connected:
 		word := "connected"
 		if c.State != "connected" {
 			word = c.State
 		}
 		l.add(green, "  "+word)
-		l.add(plain, " since "+clock(c.Since, s.view.Now, s.loc))
-	} else {
-		s.away(l)
-	}
-	l.add(plain, fmt.Sprintf("  resumed %d  ", c.Resumed))
-	style := plain
-	if c.Missed > 0 {
-		style = yellow
-	}
-	l.add(style, fmt.Sprintf("missed %d", c.Missed))
-	if c.Restarts > 0 {
-		l.add(yellow, fmt.Sprintf("  restarted %d", c.Restarts))
-	}
-	l.right(dim, s.view.Now.In(s.loc).Format("15:04:05"))
-	s.put(l)
-	if c.Connected || c.Error == "" {
-		return
-	}
-	l = s.row()
-	l.add(red, output.Clean(c.Error))
-	s.put(l)
-}
-
-// away draws since when the server is away, and when the next attempt is.
-func (s *layout) away(l *row) {
-	c := &s.view.Connection
-	switch {
+		l.add(plain, " since "+clock(c.Since, d.m.now, d.loc))
 	case c.Final:
 		l.add(red, "  refused for good")
-		return
 	case c.State == "connecting" || c.State == "":
 		l.add(yellow, "  connecting")
-		return
 	case c.State == "closed":
 		l.add(plain, "  closed")
-		return
 	case c.Epoch == uuid.Nil: // never connected
-		l.add(red, "  not reached for "+ageWord(s.view.Now.Sub(c.Since)))
+		l.add(red, "  not reached for "+ageWord(d.m.now.Sub(c.Since)))
+		l.add(plain, wait)
 	default:
-		l.add(red, "  lost for "+ageWord(s.view.Now.Sub(c.Since)))
-	}
-	if wait := c.NextTry.Sub(s.view.Now); wait > 0 {
-		l.add(plain, fmt.Sprintf(", trying again in %ds", (wait+time.Second-1)/time.Second))
-	} else {
-		l.add(plain, ", trying again")
+		l.add(red, "  lost for "+ageWord(d.m.now.Sub(c.Since)))
+		l.add(plain, wait)
 	}
 }
 
-// counts draws how many jobs run, or how they ended, and how to quit.
-func (s *layout) counts() {
-	l := s.row()
-	for _, st := range standings {
-		n := st.count(&s.view.Counts)
-		if n == 0 {
+// away draws the errors of servers that are away. Of several servers, it draws each
+// that is not simply connected, as far as there is room.
+func (d *drawing) away() {
+	room, more, stale := max(1, d.rows/6), 0, false
+	for i := range d.m.servers {
+		c := &d.m.servers[i]
+		stale = stale || !c.Connected && c.Epoch != uuid.Nil
+		if c.Connected && c.State == "connected" || !d.several() && c.Error == "" {
 			continue
 		}
-		if l.col > 0 {
-			l.add(plain, ", ")
+		if room--; room < 0 {
+			more++
+			continue
 		}
-		l.add(st.style, fmt.Sprintf("%d %s", n, st.word))
+		l := d.row()
+		if d.several() {
+			l.add(bold, output.Clean(c.Name))
+			d.state(l, c)
+			if c.Error != "" {
+				l.add(plain, ": ")
+			}
+		}
+		if !c.Connected {
+			l.add(red, output.Clean(c.Error))
+		}
+		d.put(l)
 	}
-	quit := "Ctrl-C quits"
-	if s.keys {
-		quit = "q quits"
+	l := d.row()
+	if more > 0 {
+		l.add(red, "and "+output.Plural(more, "more server")+" not connected; ")
 	}
-	l.right(dim, quit)
-	s.put(l)
+	if stale && len(d.m.list.ranked) > 0 {
+		l.add(yellow, "jobs with "+staleMark+" are not up to date")
+	}
+	if l.col > 0 {
+		d.put(l)
+	}
+}
+
+// staleMark is before the state of a job whose server is away.
+const staleMark = "~"
+
+// notices draws what the user should know beside the jobs.
+func (d *drawing) notices() {
+	if d.m.notice != "" {
+		lines := wrap(output.Clean(d.m.notice), d.cols)
+		for _, line := range lines[:min(len(lines), max(1, d.rows/8))] {
+			l := d.row()
+			l.add(yellow, line)
+			d.put(l)
+		}
+	}
+	for i := range d.m.receivers {
+		r := &d.m.receivers[i]
+		if r.Waiting == 0 || r.Error == "" && d.m.now.Sub(r.Oldest) < 10*time.Second { // that is on its way
+			continue
+		}
+		l := d.row()
+		l.add(yellow, fmt.Sprintf("%s for %s since %s", output.Plural(r.Waiting, "message")+" waiting", output.Clean(r.Receiver), clock(r.Oldest, d.m.now, d.loc)))
+		if r.Error != "" {
+			l.add(plain, ": "+output.Clean(r.Error))
+		}
+		d.put(l)
+	}
+}
+
+// counts draws how the jobs stand, and on the right when all will be done.
+func (d *drawing) counts() {
+	l, t := d.row(), d.m.totals()
+	for _, st := range standings {
+		if n := st.count(&t.counts); n > 0 {
+			if l.col > 0 {
+				l.add(plain, ", ")
+			}
+			l.add(st.style, fmt.Sprintf("%d %s", n, st.word))
+		}
+	}
+	forgotten := 0
+	for _, n := range d.m.forgot {
+		forgotten += n
+	}
+	if forgotten > 0 {
+		l.add(dim, fmt.Sprintf(", %d forgotten", forgotten))
+	}
+	for _, text := range []string{"all: " + t.text(), t.text()} {
+		if t.text() != "" && l.right(bold, text) {
+			break
+		}
+	}
+	d.put(l)
+}
+
+// text describes the rate and the time left.
+func (t *totals) text() string {
+	var parts []string
+	if t.rate > 0 {
+		parts = append(parts, rateWord(t.rate))
+	}
+	switch {
+	case t.left > 0 && t.over:
+		parts = append(parts, "over "+leftWord(t.left)+" left")
+	case t.left > 0:
+		parts = append(parts, leftWord(t.left)+" left")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// table draws the table of jobs, and what is below it, up to the line below.
+func (d *drawing) table(below int) {
+	if len(d.m.rows) == 0 {
+		d.blank()
+		d.empty()
+		d.latest(below, 0)
+		return
+	}
+	d.blank()
+	least := d.leastProblems()
+	room := below - len(d.lines) - 1 // without the head
+	if least > 0 && room-least-2 >= 2 {
+		room -= least + 2
+	}
+	room = max(1, room)
+	n := min(room, len(d.m.rows))
+	d.height = n
+	d.top = window(d.m.top, d.m.row, len(d.m.rows), n)
+	t := d.newTable()
+	if d.rows >= 4 {
+		t.head()
+	}
+	for i := d.top; i < d.top+n; i++ {
+		t.job(d.m.rows[i], i == d.m.row)
+	}
+	if alone := d.m.detailed(); alone != nil {
+		d.alone(alone, below)
+		return
+	}
+	d.selected(room - n)
+	d.latest(below, least)
+}
+
+// alone draws everything about the only job below its row. Problems of the stream
+// follow.
+func (d *drawing) alone(e *entry, below int) {
+	var text doc
+	text.about(d, e)
+	d.blank()
+	for i := 0; i < len(text.lines) && len(d.lines) < below; i++ {
+		l := d.row()
+		text.lines[i](l)
+		d.put(l)
+	}
+}
+
+// selected draws what there is to know about the selected job, in at most n lines.
+func (d *drawing) selected(n int) {
+	e := d.m.current()
+	if n < 3 || e == nil {
+		return
+	}
+	var text doc
+	text.brief(d, e)
+	if len(text.lines) == 0 {
+		return
+	}
+	d.blank()
+	for i := range min(len(text.lines), n-1) {
+		l := d.row()
+		text.lines[i](l)
+		d.put(l)
+	}
+}
+
+// leastProblems returns the number of warnings and errors that always have room: a
+// fifth of the screen.
+func (d *drawing) leastProblems() int {
+	if d.rows < 12 {
+		return 0
+	}
+	return min(len(d.m.problems.list), d.rows/5)
+}
+
+// latest draws the latest warnings and errors so that they end above the line below: at
+// least as many as least, and more if there is room.
+func (d *drawing) latest(below, least int) {
+	free := below - len(d.lines) - 2
+	n := min(len(d.m.problems.list), max(least, free-free/4))
+	if free < 1 || n == 0 {
+		return
+	}
+	n = min(n, free)
+	for len(d.lines) < below-n-1 {
+		d.put(d.row())
+	}
+	l := d.row()
+	l.add(dim, "LATEST WARNINGS AND ERRORS")
+	d.put(l)
+	for _, p := range d.m.problems.list[:n] {
+		l := d.row()
+		d.problem(l, p, true)
+		d.put(l)
+	}
+}
+
+// problem draws a line of a log. where says that it is among those of other jobs.
+func (d *drawing) problem(l *row, p *problem, where bool) {
+	l.add(dim, fmt.Sprintf("%-8s  ", clock(p.Time, d.m.now, d.loc)))
+	style, word := severityWord(p.Severity)
+	l.cell(style, word, len("warning"), 1)
+	l.space(2)
+	if p.times > 1 {
+		l.add(bold, countWord(p.times)+d.look.either("×", "x")+" ")
+	}
+	if where && d.several() {
+		l.add(plain, d.look.clip(output.Clean(d.m.servers[p.server].Name), max(8, d.cols/8))+" ")
+	}
+	if where && p.JobID != uuid.Nil {
+		l.add(bold, d.look.clip(nameWord(p.Job, p.JobID, p.DryRun), max(2*d.cols/5, leastName)))
+	}
+	switch job := where && p.JobID != uuid.Nil; {
+	case p.Package > 0 && job:
+		l.add(bold, fmt.Sprintf(" #%d", p.Package))
+		fallthrough
+	case job:
+		l.add(plain, ": ")
+	case p.Package > 0:
+		l.add(bold, fmt.Sprintf("#%d: ", p.Package))
+	}
+	if p.Item != "" {
+		l.add(plain, d.look.clip(output.Clean(p.Item), max(d.cols/3, leastName))+": ")
+	}
+	l.add(plain, output.Clean(p.Message))
 }
 
 // empty draws why there is no job.
-func (s *layout) empty() {
-	c := &s.view.Connection
+func (d *drawing) empty() {
 	text := "No job yet. A job appears here when its mirroring begins."
-	switch {
+	switch c := &d.m.servers[0]; {
+	case d.m.filter != "" && len(d.m.list.ranked) > 0:
+		text = "No job has this name or state. Esc removes the filter."
+	case d.several():
 	case !c.Connected && c.Final:
 		text = "Correct the error above, and start again."
 	case !c.Connected:
 		text = "Is momserver running there? momclient goes on as soon as it answers."
-	case s.only:
+	case d.only:
 		text = "No job of -job yet. A job appears here when its mirroring begins."
 	}
-	l := s.row()
+	l := d.row()
 	l.add(plain, text)
-	s.put(l)
+	d.put(l)
 }
 
-// room returns the number of lines for the table.
-func (s *layout) room(problems int) int {
-	room := s.rows - len(s.lines) - 2 // for an empty line and the header
-	if problems > 0 {
-		room -= 2 + problems
+// bottom draws the last line: the keys, or the filter that is being typed.
+func (d *drawing) bottom() {
+	l := d.row()
+	m := d.m
+	place := ""
+	if n := len(m.rows); !m.open && !m.help && n > 0 && (n > d.height || m.filter != "") {
+		place = fmt.Sprintf("%d%s%d of %d", d.top+1, d.look.either("–", "-"), min(d.top+d.height, n), n)
+	} else if d.scrolls > 0 {
+		place = fmt.Sprintf("%d%%", 100*d.scroll/d.scrolls)
 	}
-	return max(room, 1)
-}
-
-// jobs draws as many jobs as fit into n lines, packages in flight in the lines
-// that are left, and the number of further jobs.
-func (s *layout) jobs(n int) {
-	all := s.view.Jobs
-	shown := all
-	if len(all) > n || s.view.Forgotten > 0 && len(all)+1 > n {
-		shown = all[:max(0, n-1)]
+	if m.paused {
+		l.add(reverse, "PAUSED")
+		l.add(plain, " ")
 	}
-	s.put(s.row())
-	t := s.newTable(shown)
-	t.head()
-	free := n - len(shown)
-	if len(shown) < len(all) || s.view.Forgotten > 0 {
-		free--
-	}
-	packages := s.share(shown, free)
-	for i := range shown {
-		t.job(&shown[i])
-		s.packages(t, &shown[i], packages[i])
-	}
-	s.more(all[len(shown):])
-}
-
-// share distributes the lines for packages to the jobs in turn, one at a time.
-func (s *layout) share(jobs []jobs.Job, free int) []int {
-	lines := make([]int, len(jobs))
-	for given := true; given && free > 0; {
-		given = false
-		for i := range jobs {
-			if free > 0 && lines[i] < linesUnder(&jobs[i].Run) {
-				lines[i]++
-				free--
-				given = true
-			}
+	switch {
+	case !d.keys:
+		l.add(dim, "Ctrl-C quits")
+	case m.typing:
+		d.prompt(l, d.cols-width.String(place)-2)
+	case m.help:
+		d.hints(l, place, "Esc back", "q quit")
+	case m.open:
+		d.hints(l, place, "Esc back", "Tab next part", "p "+pauseWord(m), "? help", "q quit")
+	default:
+		if m.filter != "" {
+			l.add(yellow, "filter: "+d.look.clip(output.Clean(m.filter), max(8, d.cols/4))+"  ")
+			d.hints(l, place, "Esc all", "/ change", "Enter open", "s sort: "+orderNames[m.list.order], "? help", "q quit")
+			break
 		}
+		d.hints(l, place, "Enter open", "/ filter", "s sort: "+orderNames[m.list.order], "p "+pauseWord(m), "? help", "q quit")
 	}
-	return lines
+	if place != "" {
+		l.right(dim, place)
+	}
+	d.put(l)
 }
 
-// linesUnder returns how many lines the run could have under its job.
-func linesUnder(r *jobs.Run) int {
-	if scans(r) {
-		return 1
+func pauseWord(m *model) string {
+	if m.paused {
+		return "continue"
 	}
-	return len(r.InFlight)
+	return "pause"
 }
 
-// packages draws the packages in flight in n lines. If they do not fit, the
-// last line has the number of further packages.
-func (s *layout) packages(t *table, j *jobs.Job, n int) {
-	all := j.Run.InFlight
-	if n == 0 {
-		return
+// hints draws the keys that fit beside place. The last ones are the most important.
+func (d *drawing) hints(l *row, place string, hints ...string) {
+	room := d.cols - l.col - width.String(place) - 1
+	for len(hints) > 1 && width.String(strings.Join(hints, "  ")) > room {
+		hints = hints[1:]
 	}
-	if scans(&j.Run) {
-		t.scan(&j.Run)
-		return
-	}
-	more := len(all) - n + j.Run.MoreInFlight
-	if more > 0 {
-		n--
-		more++
-	}
-	for i := range n {
-		t.pack(j, &all[i])
-	}
-	if more > 0 {
-		l := s.row()
-		l.add(dim, fmt.Sprintf("  %s and %s in flight", s.look.ellipsis(), output.Plural(more, "more package")))
-		s.put(l)
-	}
-}
-
-// more counts the jobs that are not shown.
-func (s *layout) more(rest []jobs.Job) {
-	if len(rest) == 0 && s.view.Forgotten == 0 {
-		return
-	}
-	var counts jobs.Counts
-	for i := range rest {
-		counts.Add(&rest[i].Run)
-	}
-	var parts []string
-	for _, st := range standings {
-		if n := st.count(&counts); n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, st.word))
+	for i, hint := range hints {
+		if i > 0 {
+			l.space(2)
 		}
+		key, what, _ := strings.Cut(hint, " ")
+		l.add(bold, key)
+		l.add(dim, " "+what)
 	}
-	if s.view.Forgotten > 0 {
-		parts = append(parts, fmt.Sprintf("%d forgotten", s.view.Forgotten))
+}
+
+// prompt draws the filter that is being typed, with a cursor. If it is too long, its
+// end is shown.
+func (d *drawing) prompt(l *row, room int) {
+	text := output.Clean(d.m.filter)
+	for width.String(text) > max(1, room-3) {
+		n, _, _ := width.Next(text)
+		text = text[n:]
 	}
-	l := s.row()
-	l.add(dim, fmt.Sprintf("%s and %d more: %s", s.look.ellipsis(), len(rest)+s.view.Forgotten, strings.Join(parts, ", ")))
-	s.put(l)
+	l.add(bold, "/")
+	l.add(plain, text)
+	l.add(reverse, " ")
 }

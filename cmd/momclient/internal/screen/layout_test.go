@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/cmd/momclient/internal/termtest"
 	"mom.internal/momclient"
 	"mom.internal/momclient/jobs"
@@ -23,18 +24,27 @@ import (
 
 var update = flag.Bool("update", false, "write the screens in testdata")
 
-// scene drives a board with a clock of its own.
+// scene drives the boards of a screen with a clock of its own.
 type scene struct {
-	b   *board.Board
-	now time.Time
-	seq uint64
+	boards []*board.Board
+	b      *board.Board // which the methods change
+	now    time.Time
+	seq    uint64
+	runs   *runlog.Log // nil for none
+	w      *Watcher    // with the model
 }
 
 func newScene() *scene {
 	s := &scene{now: time.Date(2026, 11, 23, 10, 24, 3, 262_000_000, time.UTC)}
-	s.b = board.New("S", "", jobs.Options{Now: func() time.Time { return s.now }})
-	s.status(momclient.ConnectionStatus{Kind: momclient.Connecting})
+	s.server("S")
 	return s
+}
+
+// server adds a server.
+func (s *scene) server(name string) {
+	s.b = board.New(name, "", jobs.Options{Now: func() time.Time { return s.now }})
+	s.boards = append(s.boards, s.b)
+	s.status(momclient.ConnectionStatus{Kind: momclient.Connecting})
 }
 
 func connectedScene() *scene {
@@ -245,17 +255,46 @@ var scenes = map[string]func() *scene{
 	},
 }
 
+// watcher returns the watcher of the scene, which has the state of the boards.
+func (s *scene) watcher() *Watcher {
+	if s.w == nil {
+		n := len(s.boards)
+		s.w = &Watcher{Options: Options{Boards: s.boards, Runs: s.runs}, model: newModel(n), versions: make([]uint64, n)}
+	}
+	s.w.take(s.now, true)
+	s.w.model.arrange(s.now)
+	s.w.model.look(s.boards, s.runs)
+	return s.w
+}
+
+// typed presses keys.
+func (s *scene) typed(keys string) *scene {
+	m := s.watcher().model
+	var d decoder
+	for _, k := range append(d.keys([]byte(keys), s.now), d.keys(nil, s.now.Add(time.Second))...) {
+		m.act(k, s.now)
+		m.arrange(s.now)
+	}
+	return s
+}
+
 // drawn returns the terminal after one frame of the scene.
 func (s *scene) drawn(t *testing.T, look look, cols, rows int) (*termtest.Screen, string) {
 	t.Helper()
-	v := s.b.View()
-	sc := layout{look: look, loc: time.UTC, keys: true}
+	return s.drawnOn(t, termtest.NewScreen(cols+40, rows+5), look, cols, rows) // so that cells outside of the screen show
+}
+
+func (s *scene) drawnOn(t *testing.T, term *termtest.Screen, look look, cols, rows int) (*termtest.Screen, string) {
+	t.Helper()
+	m := s.watcher().model
+	l := layout{look: look, loc: time.UTC, keys: true}
 	var out strings.Builder
 	p := painter{w: &out}
-	if err := p.paint(sc.render(&v, cols, rows), cols, rows, false); err != nil {
+	f := l.draw(m, cols, rows)
+	m.drawn(&f)
+	if err := p.paint(f.lines, cols, rows, false); err != nil {
 		t.Fatal(err)
 	}
-	term := termtest.NewScreen(cols+40, rows+5) // so that cells outside of the screen show
 	term.Write([]byte(out.String()))
 	if len(term.Unknown) > 0 || term.Syncing {
 		t.Errorf("the terminal got %q", term.Unknown)
@@ -263,29 +302,42 @@ func (s *scene) drawn(t *testing.T, look look, cols, rows int) (*termtest.Screen
 	for i, line := range term.Cells {
 		for j, cell := range line {
 			if (i >= rows || j >= cols) && cell.Text != " " {
-				t.Fatalf("%q in line %d, column %d is outside of %d×%d", cell.Text, i+1, j+1, cols, rows)
+				t.Fatalf("%q in line %d, column %d is outside of %d×%d:\n%s", cell.Text, i+1, j+1, cols, rows, term.Text())
 			}
 		}
 	}
 	return term, out.String()
 }
 
-// TestScreens compares the screens with those of testdata, in two usual sizes.
+// marked returns the text with a mark before the selected row.
+func marked(s *termtest.Screen) string {
+	lines := strings.SplitAfter(s.Text(), "\n")
+	for i := range lines {
+		if i < len(s.Cells) && s.Cells[i][0].Reverse && s.Cells[i][1].Reverse {
+			lines[i] = ">" + lines[i]
+		} else if lines[i] != "" && lines[i] != "\n" {
+			lines[i] = " " + lines[i]
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// TestScreens compares the screens with those of testdata, in three usual sizes.
 func TestScreens(t *testing.T) {
 	for name, scene := range scenes {
 		if name == "hostile" && math.MaxInt == math.MaxInt32 {
 			continue // its counts need 64 bits
 		}
-		for _, size := range [][2]int{{80, 24}, {200, 50}} {
+		for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 50}} {
 			term, _ := scene().drawn(t, look{color: true}, size[0], size[1])
 			path := filepath.Join("testdata", fmt.Sprintf("%s-%dx%d.txt", strings.ReplaceAll(name, " ", "-"), size[0], size[1]))
 			if *update {
-				if err := os.WriteFile(path, []byte(term.Text()), 0o644); err != nil {
+				if err := os.WriteFile(path, []byte(marked(term)), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if want, err := os.ReadFile(path); err != nil || term.Text() != string(want) {
-				t.Errorf("%s, %v: got\n%swant\n%s", path, err, term.Text(), want)
+			if want, err := os.ReadFile(path); err != nil || marked(term) != string(want) {
+				t.Errorf("%s, %v: got\n%swant\n%s", path, err, marked(term), want)
 			}
 		}
 	}

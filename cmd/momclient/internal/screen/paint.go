@@ -9,10 +9,10 @@ import (
 // Sequences around frames. The alternate screen leaves the normal one as it was.
 // Lines do not wrap, so that none can push down the others. A terminal that
 // supports synchronized updates shows only whole frames; any other ignores the
-// marks of a frame.
+// marks of a frame. Pasted text gets marks, because its characters are no commands.
 const (
-	enterScreen = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J"
-	leaveScreen = "\x1b[?7h\x1b[?25h\x1b[m\x1b[?1049l"
+	enterScreen = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?2004h\x1b[H\x1b[2J"
+	leaveScreen = "\x1b[?2004l\x1b[?7h\x1b[?25h\x1b[m\x1b[?1049l"
 	beginFrame  = "\x1b[?2026h"
 	endFrame    = "\x1b[?2026l"
 )

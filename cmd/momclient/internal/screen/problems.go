@@ -1,61 +1,92 @@
 package screen
 
 import (
-	"fmt"
+	"cmp"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
-	"mom.internal/cmd/momclient/internal/output"
-	"mom.internal/cmd/momclient/internal/width"
 	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
 )
 
-// problems returns the warnings and errors that always have room: a fifth of
-// the screen.
-func (s *layout) problems() []jobs.LogEntry {
-	return s.view.Problems[:min(len(s.view.Problems), max(s.rows/5, 1))]
+// maxProblems bounds the lines of warnings and errors that are kept.
+const maxProblems = 200
+
+// problem is a warning or an error, with how often it was logged.
+type problem struct {
+	jobs.LogEntry // the last one
+	server        int
+	times         int
 }
 
-// list draws the problems, and more of them if lines are left.
-func (s *layout) list(problems []jobs.LogEntry) {
-	if free := s.rows - len(s.lines) - 2; free > len(problems) {
-		problems = s.view.Problems[:min(free, len(s.view.Problems))]
+// problemKey is what repeated problems have in common.
+type problemKey struct {
+	server        int
+	severity      wire.Severity
+	job           uuid.UUID
+	item, message string
+}
+
+// problems has the last warnings and errors of all servers. Repeated ones are folded.
+type problems struct {
+	byKey map[problemKey]*problem
+	list  []*problem     // the newest first
+	seen  map[int]uint64 // the number of the last entry of each server
+}
+
+func newProblems() *problems {
+	return &problems{byKey: make(map[problemKey]*problem), seen: make(map[int]uint64)}
+}
+
+// add adds the entries of a server that are new. entries has the newest ones, the
+// newest first; if they are not all, all returns the rest, too.
+func (p *problems) add(server int, entries []jobs.LogEntry, all func() []jobs.LogEntry, now time.Time) {
+	seen := p.seen[server]
+	if n := len(entries); n == jobs.MaxProblems && entries[n-1].Number > seen+1 {
+		entries = all()
 	}
-	if len(problems) == 0 {
+	for _, e := range slices.Backward(entries) {
+		if e.Number <= seen {
+			continue
+		}
+		p.seen[server] = e.Number
+		if e.Time.After(now) { // the clock of the server is ahead
+			e.Time = now
+		}
+		key := problemKey{server, e.Severity, e.JobID, e.Item, e.Message}
+		known := p.byKey[key]
+		if known == nil {
+			known = &problem{server: server}
+			p.byKey[key] = known
+			p.list = append(p.list, known)
+		}
+		known.LogEntry, known.times = e, known.times+1
+	}
+	if p.seen[server] == seen {
 		return
 	}
-	s.put(s.row())
-	l := s.row()
-	l.add(dim, "LATEST WARNINGS AND ERRORS")
-	s.put(l)
-	for i := range problems {
-		s.problem(&problems[i])
+	slices.SortFunc(p.list, func(a, b *problem) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.Number, a.Number)) })
+	for _, old := range p.list[min(len(p.list), maxProblems):] {
+		delete(p.byKey, problemKey{old.server, old.Severity, old.JobID, old.Item, old.Message})
 	}
+	p.list = p.list[:min(len(p.list), maxProblems)]
 }
 
-func (s *layout) problem(e *jobs.LogEntry) {
-	l := s.row()
-	l.add(dim, fmt.Sprintf("%-8s  ", clock(e.Time, s.view.Now, s.loc)))
-	style, word := yellow, "warning"
-	if e.Severity >= wire.SeverityError {
-		style, word = red, "error"
-	}
-	l.cell(style, word, len("warning"), 1)
-	l.space(2)
-	// A long name is clipped, so that the message has room.
-	if e.JobID != uuid.Nil {
-		where, _ := width.Clip(nameWord(e.Job, e.JobID, e.DryRun), max(s.cols/4, minName), s.look.ellipsis())
-		l.add(bold, where)
-		if e.Package > 0 {
-			l.add(bold, fmt.Sprintf(" #%d", e.Package))
+// fold folds the entries of a log, the newest first.
+func fold(entries []jobs.LogEntry) []*problem {
+	byKey := make(map[problemKey]*problem, len(entries))
+	var list []*problem
+	for _, e := range entries {
+		key := problemKey{0, e.Severity, e.JobID, e.Item, e.Message}
+		known := byKey[key]
+		if known == nil {
+			known = &problem{LogEntry: e}
+			byKey[key] = known
+			list = append(list, known)
 		}
-		l.add(plain, ": ")
+		known.times++
 	}
-	if e.Item != "" {
-		item, _ := width.Clip(output.Clean(e.Item), max(s.cols/3, minName), s.look.ellipsis())
-		l.add(plain, item+": ")
-	}
-	l.add(plain, output.Clean(e.Message))
-	s.put(l)
+	return list
 }

@@ -63,6 +63,9 @@ func packageWord(p *jobs.Package) string {
 	case wire.Transferred:
 		return "importing"
 	}
+	if p.State.IsError() {
+		return "failed"
+	}
 	return "running"
 }
 
@@ -81,12 +84,12 @@ type standing struct {
 
 // standings are in the order in which they are counted on the screen.
 var standings = []standing{
-	{"running", cyan, func(n *jobs.Counts) int { return n.Running }},
-	{"succeeded", green, func(n *jobs.Counts) int { return n.Succeeded }},
-	{"with errors", yellow, func(n *jobs.Counts) int { return n.SucceededWithErrors }},
 	{"failed", red, func(n *jobs.Counts) int { return n.Failed }},
-	{"cancelled", magenta, func(n *jobs.Counts) int { return n.Cancelled }},
 	{"lost", yellow, func(n *jobs.Counts) int { return n.Lost }},
+	{"with errors", yellow, func(n *jobs.Counts) int { return n.SucceededWithErrors }},
+	{"running", cyan, func(n *jobs.Counts) int { return n.Running }},
+	{"cancelled", magenta, func(n *jobs.Counts) int { return n.Cancelled }},
+	{"succeeded", green, func(n *jobs.Counts) int { return n.Succeeded }},
 }
 
 func standingOf(r *jobs.Run) *standing {
@@ -137,43 +140,50 @@ func leftWord(seconds int64) string {
 	return fmt.Sprintf("%dd%02dh", seconds/(24*3600), seconds/3600%24)
 }
 
-// rateWord formats a rate in at most 7 characters: 999B/s, 58.6K/s, 586K/s. It
+// rateWord formats a rate in at most 10 characters: 999 B/s, 58.6 KiB/s, 586 KiB/s. It
 // returns "" for 0.
 func rateWord(n int64) string {
 	if n <= 0 {
 		return ""
 	}
+	return sizeWord(n) + "/s"
+}
+
+// sizeWord formats bytes in at most 8 characters.
+func sizeWord(n int64) string {
 	if n < 1000 {
-		return fmt.Sprintf("%dB/s", n)
+		return fmt.Sprintf("%d B", max(0, n))
 	}
 	v := float64(n)
 	for _, unit := range "KMGTP" {
 		switch v /= 1024; {
 		case v < 99.95:
-			return fmt.Sprintf("%.1f%c/s", v, unit)
+			return fmt.Sprintf("%.1f %ciB", v, unit)
 		case v < 999.5:
-			return fmt.Sprintf("%.0f%c/s", v, unit)
+			return fmt.Sprintf("%.0f %ciB", v, unit)
 		}
 	}
-	return fmt.Sprintf("%.1fE/s", v/1024)
+	return fmt.Sprintf("%.1f EiB", v/1024)
 }
 
-// countWord formats a count in at most 6 characters.
+// countWord formats a count in at most 5 characters: 9999, 82k, 100M.
 func countWord(n int) string {
 	switch {
 	case n < -999:
 		return "?"
-	case n < 100_000:
+	case n < 10_000:
 		return fmt.Sprint(n)
-	case n < 100_000_000:
+	case n < 10_000_000:
 		return fmt.Sprintf("%dk", n/1000)
 	}
 	return fmt.Sprintf("%dM", min(n/1_000_000, 9999))
 }
 
-// ofWord formats done of total, or only done if the total is unknown.
+// ofWord formats done of total in one unit, or only done if the total is unknown.
 func ofWord(done, total int) string {
 	switch {
+	case total >= 10_000 && done >= 1000 && done < 10_000:
+		return fmt.Sprintf("%dk/%s", done/1000, countWord(total))
 	case total > 0:
 		return countWord(done) + "/" + countWord(total)
 	case done > 0:
@@ -205,4 +215,14 @@ func nameWord(name string, id uuid.UUID, dryRun bool) string {
 		return output.DryRun + " " + name
 	}
 	return name
+}
+
+func severityWord(s wire.Severity) (style, word string) {
+	switch {
+	case s >= wire.SeverityError:
+		return red, "error"
+	case s == wire.SeverityWarning:
+		return yellow, "warning"
+	}
+	return dim, "note"
 }

@@ -2,123 +2,231 @@ package screen
 
 import (
 	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
 
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/cmd/momclient/internal/width"
 	"mom.internal/momclient/jobs"
+	"mom.internal/wire"
 )
+
+// Bounds of the widths of the table.
+const (
+	leastName = 24 // a name is not cut below this before numbers go
+	mostName  = 64 // so that one long name does not take the room from the rest
+	leastBar  = 6
+	mostBar   = 20
+	leastNote = 16
+)
+
+// lastOptional is the last column to go before a name is cut. The others go before a name
+// is cut below leastName.
+const lastOptional = 9
 
 // column is a column of the table of jobs, to the right of the name.
 type column struct {
-	title string
-	width int // of the widest text in the column
-	right bool
-	drop  int // without enough room, the column with the highest drop goes first; 0 stays
-	text  func(*jobs.Job) (style, text string)
+	title   string
+	width   int // of the widest text in the column
+	right   bool
+	numbers bool  // the reason of a failure takes its place
+	goes    int   // without enough room, the lowest goes first; 0 stays
+	sorts   order // the order that goes by this column; byName for none
+	text    func(*entry) (style, text string)
 }
 
-// Bounds of widths that depend on the content of the screen.
+// Titles that the table looks for.
 const (
-	minName = 12
-	minBar  = 8
-	maxBar  = 30
+	titleState = "STATE"
+	titleBar   = "BAR" // not drawn
+	titleOK    = "OK"
 )
 
-// table draws the lines of jobs.
+// table draws the rows of jobs.
 type table struct {
-	s       *layout
-	columns []*column
-	gap     int // width between two columns
+	*drawing
+	columns []*column // those that fit
+	gap     int
 	name    int // width of names
-	bar     int // width of bars
+	note    int // width of what a job works on; 0 for none
 }
 
-// newTable fits the columns to the jobs that are shown.
-func (s *layout) newTable(jobs []jobs.Job) *table {
-	t := &table{s: s, columns: s.columns(), gap: 1, name: len("  #10/10"), bar: minBar}
-	if s.wide() {
+// newTable fits the columns into the width of the screen.
+func (d *drawing) newTable() *table {
+	t := &table{drawing: d, columns: d.columns(), gap: 1}
+	if d.wide() {
 		t.gap = 2
 	}
-	for i := range jobs {
-		t.name = max(t.name, width.String(jobName(&jobs[i])))
+	for _, e := range d.m.rows[d.top:min(len(d.m.rows), d.top+d.height)] {
+		why := t.whyOf(e)
 		for _, c := range t.columns {
-			_, text := c.text(&jobs[i])
+			if c.numbers && why != "" {
+				continue
+			}
+			_, text := c.text(e)
 			c.width = max(c.width, width.String(text))
 		}
 	}
-	want := t.name
-	for t.free() < min(want, minName) && t.dropOne() {
+	for _, c := range t.columns { // widths only grow, so that the columns do not move
+		if d.m.widths == nil || d.m.widthsFor != d.cols {
+			d.m.widths, d.m.widthsFor = make(map[string]int), d.cols
+		}
+		c.width = max(c.width, d.m.widths[c.title])
+		d.m.widths[c.title] = c.width
 	}
-	t.bar += min(max(0, t.free()-want)/2, maxBar-minBar)
-	t.name = min(want, max(0, t.free()))
+	t.removeEmpty()
+	want := min(d.usualName(), mostName, d.cols/2)
+	for t.free() < want && t.remove(lastOptional) {
+	}
+	for t.free() < min(want, leastName) && t.remove(math.MaxInt) {
+	}
+	t.name = max(0, min(want, t.free()))
+	rest := t.free() - t.name
+	if bar := t.column(titleBar); bar != nil {
+		grown := min(rest, mostBar-leastBar)
+		bar.width += grown
+		rest -= grown
+	}
+	if rest -= t.gap; rest >= leastNote {
+		t.note = rest
+	}
 	return t
+}
+
+// wide reports whether there is room for longer words.
+func (d *drawing) wide() bool { return d.cols >= 100 }
+
+// usualName returns the width that nine of ten names do not exceed.
+func (d *drawing) usualName() int {
+	var names [mostName + 1]int
+	for _, e := range d.m.rows {
+		names[min(e.cols, mostName)]++
+	}
+	over := len(d.m.rows) / 10
+	for n := mostName; n > len("JOB"); n-- {
+		if over -= names[n]; over < 0 {
+			return n
+		}
+	}
+	return len("JOB")
 }
 
 // free returns the width that is left for names.
 func (t *table) free() int {
-	free := t.s.cols
+	free := t.cols
 	for _, c := range t.columns {
 		free -= t.gap + c.width
-		if c.title == "DONE" {
-			free -= t.bar + 1
-		}
 	}
 	return free
 }
 
-func (t *table) dropOne() bool {
-	worst := 0
-	for i, c := range t.columns {
-		if c.drop > t.columns[worst].drop {
-			worst = i
+func (t *table) column(title string) *column {
+	for _, c := range t.columns {
+		if c.title == title {
+			return c
 		}
 	}
-	if t.columns[worst].drop == 0 {
-		return false
-	}
-	t.columns = append(t.columns[:worst], t.columns[worst+1:]...)
-	return true
+	return nil
 }
 
-func (s *layout) columns() []*column {
-	short := !s.wide()
+// remove removes the column that goes first, if its goes is at most limit, and reports
+// whether there was one.
+func (t *table) remove(limit int) bool {
+	first := -1
+	for i, c := range t.columns {
+		if c.goes > 0 && c.goes <= limit && (first < 0 || c.goes < t.columns[first].goes) {
+			first = i
+		}
+	}
+	if first >= 0 {
+		t.columns = slices.Delete(t.columns, first, first+1)
+	}
+	return first >= 0
+}
+
+// removeEmpty removes the numbers of warnings and errors while there are none.
+func (t *table) removeEmpty() {
+	kept := t.columns[:0:0]
+	for _, c := range t.columns {
+		if c.width > 0 {
+			c.width = max(c.width, len(c.title))
+			if c.title == titleBar {
+				c.width = leastBar
+			}
+			kept = append(kept, c)
+		}
+	}
+	t.columns = kept
+}
+
+func (d *drawing) columns() []*column {
+	short := !d.wide()
+	count := func(style string, n func(*wire.Progress) int) func(*entry) (string, string) {
+		return func(e *entry) (string, string) { return style, someWord(n(&e.job.Run.Progress)) }
+	}
 	list := []*column{
-		{title: "STATE", text: func(j *jobs.Job) (string, string) { return s.runStyle(&j.Run), stateWord(&j.Run, short) }},
-		{title: "DONE", right: true, text: func(j *jobs.Job) (string, string) {
-			return plain, s.look.percentWord(j.Run.Known, j.Run.Fraction)
+		{title: titleState, width: len("transferring"), sorts: byState, text: func(e *entry) (string, string) { return d.stateOf(e, short) }},
+		{title: titleBar, numbers: true, sorts: byName, width: leastBar, goes: 12, text: func(*entry) (string, string) { return plain, "" }},
+		{title: "DONE", numbers: true, sorts: byName, width: len("100%"), right: true, goes: 17, text: func(e *entry) (string, string) {
+			return plain, d.look.percentWord(e.job.Run.Known, e.job.Run.Fraction)
 		}},
-		{title: "PKG", right: true, drop: 3, text: func(j *jobs.Job) (string, string) {
-			return plain, ofWord(j.Run.Progress.PackagesDone, j.Run.Progress.PackagesTotal)
+		{title: "PKG", numbers: true, sorts: byName, right: true, width: len("PKG"), goes: 5, text: func(e *entry) (string, string) {
+			return plain, ofWord(e.job.Run.Progress.PackagesDone, e.job.Run.Progress.PackagesTotal)
 		}},
-		{title: "FILES", right: true, drop: 4, text: func(j *jobs.Job) (string, string) {
-			return plain, ofWord(j.Run.Progress.FilesDone, j.Run.Progress.FilesTotal)
+		{title: "FILES", numbers: true, sorts: byName, right: true, width: len("FILES"), goes: 1, text: func(e *entry) (string, string) {
+			return plain, ofWord(e.job.Run.Progress.FilesDone, e.job.Run.Progress.FilesTotal)
 		}},
-		{title: "RATE", right: true, drop: 5, text: func(j *jobs.Job) (string, string) { return plain, rateWord(j.Run.Rate) }},
-		{title: "LEFT", right: true, drop: 2, text: func(j *jobs.Job) (string, string) { return plain, leftWord(j.Run.TimeLeft) }},
-		{title: "W", right: true, drop: 6, text: func(j *jobs.Job) (string, string) { return yellow, someWord(j.Run.Progress.Warnings) }},
-		{title: "E", right: true, drop: 7, text: func(j *jobs.Job) (string, string) { return red, someWord(j.Run.Progress.Errors) }},
-		{title: "AGO", right: true, drop: 1, text: func(j *jobs.Job) (string, string) {
-			return dim, ageWord(s.view.Now.Sub(j.Run.LastChange))
+		{title: "SIZE", numbers: true, right: true, width: len("99.9 MiB"), goes: 2, sorts: bySize, text: func(e *entry) (string, string) {
+			if n := sizeOf(&e.job.Run.Progress); n > 0 {
+				return plain, sizeWord(n)
+			}
+			return plain, ""
 		}},
-	}
-	if !short {
-		list[6].title, list[7].title = "WARN", "ERR"
-	}
-	for _, c := range list {
-		c.width = max(len(c.title), steady[c.title])
+		{title: "RATE", numbers: true, sorts: byName, right: true, width: len("99.9 MiB/s"), goes: 11, text: func(e *entry) (string, string) { return plain, rateWord(e.job.Run.Rate) }},
+		{title: "LEFT", numbers: true, right: true, width: len("59m59s"), goes: 16, sorts: byLeft, text: func(e *entry) (string, string) { return plain, leftWord(e.job.Run.TimeLeft) }},
+		{title: "WARN", numbers: true, sorts: byName, right: true, goes: 3, text: count(yellow, func(p *wire.Progress) int { return p.Warnings })},
+		{title: "ERR", numbers: true, sorts: byName, right: true, goes: 4, text: count(red, func(p *wire.Progress) int { return p.Errors })},
+		{title: titleOK, right: true, width: len("59s"), goes: 13, sorts: bySuccess, text: d.successOf},
+		{title: "AGO", sorts: byName, right: true, width: len("59s"), goes: 14, text: func(e *entry) (string, string) {
+			return dim, ageWord(d.m.now.Sub(e.job.Run.LastChange))
+		}},
 	}
 	if !short {
 		list[0].width = len("transfer failed")
 	}
+	if d.several() {
+		server := &column{title: "SERVER", sorts: byName, width: len("SERVER"), text: func(e *entry) (string, string) {
+			return plain, d.look.clip(output.Clean(d.m.servers[e.server].Name), max(8, d.cols/8))
+		}}
+		list = append([]*column{server}, list...)
+	}
 	return list
 }
 
-// wide reports whether there is room for longer words.
-func (s *layout) wide() bool { return s.cols >= 100 }
+// stateOf describes how the run of a job stands. It has a mark, and no colour, if the
+// server is away.
+func (d *drawing) stateOf(e *entry, short bool) (style, text string) {
+	word := stateWord(&e.job.Run, short)
+	if d.m.away(e.server) {
+		return dim, staleMark + word
+	}
+	return standingOf(&e.job.Run).style, word
+}
 
-// steady has minimum widths for columns whose texts change all the time, so
-// that the columns do not move.
-var steady = map[string]int{"STATE": len("transferring"), "DONE": len("100%"), "RATE": len("58.6K/s"), "LEFT": len("59m59s")}
+// successOf says when the job last succeeded. More than a day ago is worth a colour.
+func (d *drawing) successOf(e *entry) (style, text string) {
+	last := e.success()
+	if last.IsZero() {
+		return dim, d.look.either("–", "-")
+	}
+	age := d.m.now.Sub(last)
+	if age > 24*time.Hour {
+		return yellow, ageWord(age)
+	}
+	return dim, ageWord(age)
+}
 
 // someWord formats a count if it is positive.
 func someWord(n int) string {
@@ -128,28 +236,30 @@ func someWord(n int) string {
 	return countWord(n)
 }
 
-// runStyle returns the colour of a run. An unfinished run has none while the
-// server is away.
-func (s *layout) runStyle(r *jobs.Run) string {
-	if r.Running && !s.view.Connection.Connected {
-		return dim
-	}
-	return standingOf(r).style
-}
-
 func (t *table) head() {
-	l := t.s.row()
-	l.cell(dim, "JOB", t.name, 1)
+	l := t.row()
+	style := dim
+	if t.m.list.order == byName {
+		style = bold
+	}
+	l.cell(style, "JOB", t.name, 1)
 	for _, c := range t.columns {
 		l.space(t.gap)
-		n := c.width
-		if c.title == "DONE" {
-			l.cell(dim, c.title, t.bar+1+n, 1)
+		if c.title == titleBar {
+			l.space(c.width)
 			continue
 		}
-		l.cell(dim, c.title, n, c.align())
+		style := dim
+		if c.sorts != byName && c.sorts == t.m.list.order {
+			style = bold
+		}
+		l.cell(style, c.title, c.width, c.align())
 	}
-	t.s.put(l)
+	if t.note > 0 {
+		l.space(t.gap)
+		l.add(dim, "WORKS ON")
+	}
+	t.put(l)
 }
 
 func (c *column) align() int {
@@ -159,57 +269,66 @@ func (c *column) align() int {
 	return 1
 }
 
-func (t *table) job(j *jobs.Job) {
-	l := t.s.row()
+// job draws the row of a job. If the run has failed or met errors, the reason takes the
+// place of the numbers.
+func (t *table) job(e *entry, selected bool) {
+	l := t.row()
+	if selected && t.keys {
+		l.base = reverse
+	}
 	style := plain
-	if j.Run.Running {
+	if e.job.Run.Running || e.class <= classErrors {
 		style = bold
 	}
-	l.cell(style, jobName(j), t.name, 1)
-	for _, c := range t.columns {
-		style, text := c.text(j)
+	l.cell(style, t.look.clip(e.name, t.name), t.name, 1)
+	why := t.whyOf(e)
+	for i := 0; i < len(t.columns); i++ {
+		c := t.columns[i]
 		l.space(t.gap)
-		if c.title == "DONE" {
-			l.cell(t.s.runStyle(&j.Run), t.s.look.bar(j.Run.Fraction, t.bar), t.bar, 1)
-			l.space(1)
+		switch {
+		case why != "" && c.numbers:
+			width := c.width
+			for i+1 < len(t.columns) && t.columns[i+1].numbers {
+				i++
+				width += t.gap + t.columns[i].width
+			}
+			l.cell(plain, why, width, 1)
+		case c.title == titleBar:
+			style, _ := t.stateOf(e, true)
+			l.cell(style, t.look.bar(e.job.Run.Fraction, c.width), c.width, 1)
+		default:
+			style, text := c.text(e)
+			l.cell(style, text, c.width, c.align())
 		}
-		l.cell(style, text, c.width, c.align())
 	}
-	t.s.put(l)
+	if t.note > 0 {
+		l.space(t.gap)
+		l.cell(plain, workOf(&e.job.Run), t.note, 1)
+	}
+	t.put(l)
 }
 
-// pack draws a package in flight under its job.
-func (t *table) pack(j *jobs.Job, p *jobs.Package) {
-	l := t.s.row()
-	number := fmt.Sprintf("#%d", p.Number)
-	if n := j.Run.Progress.PackagesTotal; n >= p.Number {
-		number += "/" + countWord(n)
+// whyOf returns why a run has failed or which error it has met, with the number of
+// errors if there are several.
+func (t *table) whyOf(e *entry) string {
+	r := &e.job.Run
+	if e.why == "" || classOf(r) > classErrors {
+		return ""
 	}
-	l.add(dim, "  ")
-	l.cell(plain, number, max(t.name-2, width.String(number)), 1)
-	l.space(t.gap)
-	l.cell(t.s.runStyle(&j.Run), packageWord(p), t.columns[0].width, 1)
-	l.space(t.gap)
-	done, size := 0.0, p.Received
-	if p.FileSize > 0 {
-		done, size = min(max(0, float64(p.Received)/float64(p.FileSize)), 1), p.FileSize
+	if r.Progress.Errors > 1 {
+		return countWord(r.Progress.Errors) + t.look.either("×", "x") + " " + e.why
 	}
-	l.cell(t.s.runStyle(&j.Run), t.s.look.bar(done, t.bar), t.bar, 1)
-	l.cell(plain, t.s.look.percentWord(p.FileSize > 0, done), 1+t.columns[1].width, -1)
-	l.add(plain, "  "+output.Size(max(0, size)))
-	if p.Item != "" {
-		l.add(plain, "  "+output.Clean(p.Item))
-	}
-	t.s.put(l)
+	return e.why
 }
 
-// scan draws under a job what its run is scanning.
-func (t *table) scan(r *jobs.Run) {
-	l := t.s.row()
-	l.add(dim, "  ")
-	if n := r.Progress.FilesChecked; n > 0 {
-		l.add(plain, output.Plural(n, "file")+" checked  ")
+// workOf says what a run works on.
+func workOf(r *jobs.Run) string {
+	switch {
+	case !r.Running:
+		return ""
+	case len(r.InFlight) == 0:
+		return output.Clean(r.Item)
 	}
-	l.add(plain, output.Clean(r.Item))
-	t.s.put(l)
+	p := &r.InFlight[0]
+	return strings.TrimRight(fmt.Sprintf("#%d %s", p.Number, output.Clean(p.Item)), " ")
 }

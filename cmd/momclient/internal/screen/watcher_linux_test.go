@@ -21,7 +21,7 @@ import (
 func TestWatchPanic(t *testing.T) {
 	const child = "MOM_TEST_PANIC"
 	if where := os.Getenv(child); where != "" {
-		w := New(tty.Open(os.Stdin, os.Stdout), []*board.Board{board.New("S", "", jobs.Options{})}, false, os.Getenv)
+		w := New(Options{Terminal: tty.Open(os.Stdin, os.Stdout), Getenv: os.Getenv, Boards: []*board.Board{board.New("S", "", jobs.Options{})}})
 		w.layout.loc = nil // time.In panics
 		if where == "handler" {
 			w.layout.loc = time.UTC
@@ -50,7 +50,7 @@ func TestWatchPanic(t *testing.T) {
 func TestWatchFrames(t *testing.T) {
 	p := termtest.NewTerminal(t, 80, 24)
 	b := board.New("S", "", jobs.Options{})
-	w := New(tty.Open(nil, p.Slave), []*board.Board{b}, false, os.Getenv)
+	w := New(Options{Terminal: tty.Open(nil, p.Slave), Getenv: os.Getenv, Boards: []*board.Board{b}})
 	ctx, cancel := context.WithCancel(t.Context())
 	begin := time.Now()
 	w.Start(ctx, func(err error) { t.Error(err) })

@@ -45,7 +45,7 @@ const maxSide = 1000
 // into the background.
 func (t *Terminal) Foreground() bool { return foreground(t.out) }
 
-// HasKeys reports whether Key can return a key.
+// HasKeys reports whether Typed can return keys.
 func (t *Terminal) HasKeys() bool { return t.keys != nil }
 
 // Listen makes keys available at once, without an echo, until Restore. Ctrl-C,
@@ -65,12 +65,13 @@ func (t *Terminal) Listen() error {
 	return nil
 }
 
-// Key returns the next key, if one was pressed since Listen. It does not wait.
-func (t *Terminal) Key() (key byte, ok bool) {
+// Typed reads into p what was typed since Listen and was not read yet. It returns
+// the number of bytes, and does not wait.
+func (t *Terminal) Typed(p []byte) int {
 	if t.saved == nil {
-		return 0, false
+		return 0
 	}
-	return readKey(t.keys)
+	return readKeys(t.keys, p)
 }
 
 // Restore restores the modes from before Listen.

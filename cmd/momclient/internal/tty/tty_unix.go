@@ -69,15 +69,15 @@ func foreground(f *os.File) bool {
 	return int(group) == syscall.Getpgrp()
 }
 
-func readKey(f *os.File) (key byte, ok bool) {
+func readKeys(f *os.File, p []byte) (n int) {
 	conn, err := f.SyscallConn()
 	if err != nil {
-		return 0, false
+		return 0
 	}
-	var buf [1]byte
-	var n int
-	err = conn.Control(func(fd uintptr) { n, _ = syscall.Read(int(fd), buf[:]) })
-	return buf[0], err == nil && n == 1
+	if conn.Control(func(fd uintptr) { n, err = syscall.Read(int(fd), p) }) != nil || err != nil {
+		return 0
+	}
+	return n
 }
 
 // Notify sends to resizes when the size of the terminal may have changed, to

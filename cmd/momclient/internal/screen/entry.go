@@ -1,0 +1,240 @@
+package screen
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/cmd/momclient/internal/output"
+	"mom.internal/cmd/momclient/internal/runlog"
+	"mom.internal/cmd/momclient/internal/width"
+	"mom.internal/momclient/jobs"
+	"mom.internal/wire"
+)
+
+// place identifies a job: the index of its server, and its ID.
+type place struct {
+	server int
+	job    uuid.UUID
+}
+
+// entry is a job on the screen. It stays the same one while the job does.
+type entry struct {
+	place
+	job    *jobs.Job // as the board has it, or made from the history
+	past   runlog.Summary
+	turn   uint64 // of the list when the board last had the job; 0 if only the history has it
+	name   string // as shown
+	cols   int    // of name
+	words  string // what the filter looks at, besides the state: in lower case
+	class  class
+	since  time.Time // for failing classes, how the last run stood when the job came into the class
+	value  int64     // for an order by value, when the order was made
+	why    string    // the first error of the run, or why it is lost
+	whyFor whyKey
+}
+
+// whyKey changes when a run may have another reason.
+type whyKey struct {
+	run    uuid.UUID
+	errors int
+	lost   jobs.Loss
+	past   bool // the history has the run
+}
+
+// class is a group of jobs in the order by state.
+type class int
+
+const (
+	classFailed class = iota // or lost
+	classErrors              // ended with errors, or has errors while it runs
+	classRunning
+	classRest
+)
+
+func classOf(r *jobs.Run) class {
+	switch {
+	case r.Running && r.Progress.Errors > 0:
+		return classErrors
+	case r.Running:
+		return classRunning
+	case r.Lost != "":
+		return classFailed
+	case r.Outcome == wire.Succeeded, r.Outcome == wire.Cancelled:
+		return classRest
+	case r.Outcome == wire.SucceededWithErrors:
+		return classErrors
+	}
+	return classFailed
+}
+
+// A job that fails or meets an error moves up at once. All other changes of class wait,
+// so that the rows of jobs with short runs do not change places all the time.
+const (
+	promoteAfter = 3 * time.Second  // from the beginning of a run
+	demoteAfter  = 10 * time.Second // from the end of a run
+)
+
+// settle returns the class of a job that has been in the class was.
+func settle(was class, r *jobs.Run, now time.Time) class {
+	is := classOf(r)
+	switch {
+	case is < was && is < classRunning:
+		return is
+	case is == classRunning && now.Sub(cmp.Or(r.Started, r.LastChange)) < promoteAfter:
+		return was
+	case is > was && !r.Running && now.Sub(r.LastChange) < demoteAfter:
+		return was
+	}
+	return is
+}
+
+// update gives the entry another state of its job, and reports whether the order may
+// be different for that.
+func (e *entry) update(j *jobs.Job, server string, now time.Time) (moved bool) {
+	old := e.job
+	e.job = j
+	if old == nil || old.Name != j.Name || old.Run.DryRun != j.Run.DryRun || old.Run.SourcePath != j.Run.SourcePath || old.Run.DestinationPath != j.Run.DestinationPath {
+		e.name = jobName(j)
+		e.cols = width.String(e.name)
+		e.words = strings.ToLower(strings.Join([]string{e.name, server, j.Run.SourcePath, j.Run.DestinationPath, e.job.ID.String()}, "\n"))
+		moved = true
+	}
+	is := classOf(&j.Run)
+	if old != nil {
+		is = settle(e.class, &j.Run, now)
+	}
+	if old == nil || is != e.class {
+		e.class, e.since, moved = is, j.Run.LastChange, true
+	}
+	return moved
+}
+
+// success returns when the job last succeeded, or the zero time if that is unknown.
+func (e *entry) success() time.Time {
+	last := e.past.LastSuccess
+	if r := &e.job.Run; r.Outcome == wire.Succeeded && !r.DryRun && r.Ended.After(last) {
+		last = r.Ended
+	}
+	if e.job.IdleAt.After(last) {
+		last = e.job.IdleAt
+	}
+	return last
+}
+
+// explain finds out why the run failed, or which errors it has met. log returns the
+// errors of the job, the newest first.
+func (e *entry) explain(log func() []jobs.LogEntry) {
+	r := &e.job.Run
+	if classOf(r) > classErrors {
+		return
+	}
+	f := e.past.LastFailure
+	past := f != nil && f.RunID == r.ID && (f.Error != nil || f.Lost != "")
+	key := whyKey{r.ID, r.Progress.Errors, r.Lost, past}
+	if e.whyFor == key {
+		return
+	}
+	e.whyFor, e.why = key, ""
+	if past {
+		e.why = reason(f)
+		return
+	}
+	if r.Lost != "" {
+		e.why = reason(&runlog.Run{Lost: r.Lost})
+		return
+	}
+	for _, l := range log() {
+		if l.RunID == r.ID {
+			e.why = errorText(l.Item, l.Message)
+		}
+	}
+}
+
+// reason returns why a run of the history failed.
+func reason(r *runlog.Run) string {
+	if r.Error != nil && r.Lost == "" {
+		return errorText(r.Error.Item, r.Error.Message)
+	}
+	return output.Clean(r.Why())
+}
+
+// errorText has the message first, because the rest is cut off first.
+func errorText(item, message string) string {
+	if item == "" {
+		return output.Clean(message)
+	}
+	return output.Clean(message) + " (" + output.Clean(item) + ")"
+}
+
+// pastJob returns a job that only the history has.
+func pastJob(v *runlog.View) *jobs.Job {
+	r := &v.Last
+	fraction := 0.0
+	if r.Succeeded() {
+		fraction = 1
+	}
+	return &jobs.Job{ID: v.Key.Job, Name: v.Name, Run: jobs.Run{
+		JobID: v.Key.Job, Name: v.Name, ID: r.RunID, Epoch: r.Epoch, Outcome: r.Outcome, Lost: r.Lost, DryRun: r.DryRun,
+		Started: r.Started, LastChange: r.Ended, Ended: r.Ended, Known: r.Succeeded(), Fraction: fraction,
+		Progress: wire.Progress{
+			PackagesDone: r.Packages, PackagesFailed: r.PackagesFailed, FilesDone: r.Files, BytesDone: r.Bytes,
+			FilesSkipped: r.FilesSkipped, FilesDeleted: r.FilesDeleted, FilesChecked: r.FilesChecked, Retries: r.Retries, Warnings: r.Warnings, Errors: r.Errors,
+		},
+	}}
+}
+
+// order is how the jobs are sorted.
+type order int
+
+const (
+	byState order = iota
+	byName
+	bySuccess // the oldest first
+	byLeft    // the longest first
+	bySize    // the largest first
+	orders
+)
+
+var orderNames = [orders]string{"state", "name", "last success", "time left", "size"}
+
+// valueOf returns what the entry is sorted by, the least first, in an order by value.
+func (o order) valueOf(e *entry) int64 {
+	r := &e.job.Run
+	switch o {
+	case bySuccess:
+		if t := e.success(); !t.IsZero() {
+			return t.UnixNano()
+		}
+	case byLeft:
+		return -r.TimeLeft
+	case bySize:
+		return -sizeOf(&r.Progress)
+	}
+	return 0
+}
+
+// sizeOf returns the bytes of a run: all of them, as far as they are known.
+func sizeOf(p *wire.Progress) int64 { return max(p.BytesTotal, p.BytesDone, 0) }
+
+// compare sorts entries.
+func (o order) compare(a, b *entry) int {
+	switch o {
+	case byState:
+		if c := cmp.Compare(a.class, b.class); c != 0 {
+			return c
+		}
+		if a.class <= classErrors {
+			if c := b.since.Compare(a.since); c != 0 { // what failed last comes first
+				return c
+			}
+		}
+	case bySuccess, byLeft, bySize:
+		if c := cmp.Compare(a.value, b.value); c != 0 {
+			return c
+		}
+	}
+	return cmp.Or(strings.Compare(a.words, b.words), cmp.Compare(a.server, b.server), strings.Compare(a.job.ID.String(), b.job.ID.String()))
+}

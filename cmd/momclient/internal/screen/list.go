@@ -1,0 +1,133 @@
+package screen
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/runlog"
+	"mom.internal/momclient/jobs"
+	"mom.internal/wire"
+)
+
+// resortTime is how often an order by value is made again while no key is pressed.
+const resortTime = 10 * time.Second
+
+// list is all jobs in their order. The order changes only if a job comes, goes or
+// changes its class, so that rows do not jump while they are read.
+type list struct {
+	entries  map[place]*entry
+	ranked   []*entry
+	order    order
+	unsorted bool
+	sorted   time.Time // when an order by value was last made
+	turn     uint64    // counts the views of boards
+}
+
+func newList() *list { return &list{entries: make(map[place]*entry)} }
+
+// board adds what the board of a server has. log returns the errors of a job.
+func (l *list) board(server int, name string, v *board.View, log func(uuid.UUID) []jobs.LogEntry) {
+	l.turn++
+	for i := range v.Jobs {
+		j := &v.Jobs[i]
+		e := l.entry(place{server, j.ID})
+		e.turn = l.turn
+		first := e.job == nil
+		if e.update(j, name, v.Now) {
+			l.unsorted = true
+		}
+		if first {
+			e.value = l.order.valueOf(e)
+		}
+		e.explain(func() []jobs.LogEntry { return log(j.ID) })
+	}
+	for at, e := range l.entries { // the board has forgotten some jobs
+		if at.server == server && e.turn != l.turn && e.turn != 0 {
+			l.drop(e)
+		}
+	}
+}
+
+// history adds what the history has. servers has the index of each server by its
+// name, and only selects the jobs.
+func (l *list) history(views []runlog.View, servers map[string]int, only *wire.Filter, now time.Time) {
+	for i := range views {
+		v := &views[i]
+		server, known := servers[v.Key.Server]
+		at := place{server, v.Key.Job}
+		if !known || l.entries[at] == nil && !only.Takes(&wire.Event{JobID: v.Key.Job, Data: wire.TransferData{Initialize: &wire.InitializeData{Name: v.Name}}}) {
+			continue
+		}
+		e := l.entry(at)
+		e.past = v.Summary
+		if e.turn == 0 && (e.job == nil || e.job.Run.ID != v.Last.RunID) && e.update(pastJob(v), v.Key.Server, now) {
+			l.unsorted = true
+		}
+		e.explain(func() []jobs.LogEntry { return nil })
+	}
+}
+
+func (l *list) entry(at place) *entry {
+	e := l.entries[at]
+	if e == nil {
+		e = &entry{place: at}
+		l.entries[at] = e
+		l.ranked = append(l.ranked, e)
+	}
+	return e
+}
+
+func (l *list) drop(e *entry) {
+	delete(l.entries, e.place)
+	l.ranked = slices.DeleteFunc(l.ranked, func(x *entry) bool { return x == e })
+}
+
+// sort sorts the jobs if that is necessary. reading says that the user has just pressed
+// a key, so that an order by value stays.
+func (l *list) sort(now time.Time, reading bool) {
+	if l.order > byName && now.Sub(l.sorted) >= resortTime && !reading {
+		l.by(l.order, now)
+	}
+	if l.unsorted {
+		l.unsorted = false
+		slices.SortFunc(l.ranked, l.order.compare)
+	}
+}
+
+// by chooses an order, and makes it from the present values.
+func (l *list) by(o order, now time.Time) {
+	l.order, l.sorted, l.unsorted = o, now, true
+	for _, e := range l.ranked {
+		e.value = o.valueOf(e)
+	}
+}
+
+// filtered returns the jobs that have all words of the filter.
+func (l *list) filtered(filter string) []*entry {
+	words := strings.Fields(strings.ToLower(filter))
+	if len(words) == 0 {
+		return l.ranked
+	}
+	var kept []*entry
+	for _, e := range l.ranked {
+		state := stateWord(&e.job.Run, false) + " " + standingOf(&e.job.Run).word
+		if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(e.words, word) && !strings.Contains(state, word) }) {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// hasAll reports whether each job that f names is in the list.
+func (l *list) hasAll(f *wire.Filter) bool {
+	known := make(map[string]bool)
+	for _, e := range l.ranked {
+		known[e.job.Name], known[e.place.job.String()] = true, true
+	}
+	missing := func(name string) bool { return !known[name] }
+	return !slices.ContainsFunc(f.Names, missing) && !slices.ContainsFunc(f.Jobs, func(id uuid.UUID) bool { return missing(id.String()) })
+}
