@@ -56,7 +56,7 @@ func (t *doc) wrapped(cols int, label, style, text string) {
 func wrap(text string, cols int) (lines []string) {
 	for width.String(text) > cols {
 		end, taken, space := 0, 0, 0
-		for {
+		for end < len(text) {
 			n, columns, _ := width.Next(text[end:])
 			if taken += columns; taken > cols && end > 0 {
 				break
@@ -66,11 +66,11 @@ func wrap(text string, cols int) (lines []string) {
 				space = end
 			}
 		}
-		if space > end/2 {
+		if end < len(text) && text[end] != ' ' && space > end/2 {
 			end = space
 		}
 		lines = append(lines, strings.TrimRight(text[:end], " "))
-		text = text[end:]
+		text = strings.TrimLeft(text[end:], " ")
 	}
 	return append(lines, text)
 }
@@ -137,7 +137,7 @@ func (d *drawing) began(r *jobs.Run) string {
 	text := clock(r.Started, d.m.now, d.loc)
 	switch {
 	case r.Running:
-		text += ", " + tookWord(d.m.now.Sub(r.Started)) + " ago"
+		text += ", " + ageWord(d.m.now.Sub(r.Started)) + " ago"
 	case !r.Ended.IsZero():
 		text += ", and took " + tookWord(r.Ended.Sub(r.Started))
 	}
@@ -195,13 +195,7 @@ func (t *doc) about(d *drawing, e *entry) {
 // entry adds an entry of the log, in as many lines as it needs.
 func (t *doc) entry(d *drawing, p *problem) {
 	const before = 19 // time and severity
-	message := output.Clean(p.Message)
-	if p.Item != "" {
-		message = output.Clean(p.Item) + ": " + message
-	}
-	if p.Package > 0 {
-		message = fmt.Sprintf("#%d: ", p.Package) + message
-	}
+	message := errorText(p.Package, p.Item, p.Message)
 	if p.times > 1 {
 		message = countWord(p.times) + d.look.either("×", "x") + " " + message
 	}
@@ -373,22 +367,22 @@ func (d *drawing) helpText() (t doc) {
 			{"Enter", "open the job: its first error, packages, runs and log"},
 			{"Esc", "back; or remove the filter"},
 			{"Tab", "the next part of an open job"},
-			{"/", "filter: jobs whose name, path, server or state has all the words"},
+			{"/", "filter: jobs with all the words in name, path, server or state"},
 			{"s", "sort by state, name, last success, time left, or size"},
 			{"p", "pause the picture; the monitor goes on"},
 			{"?", "this help"},
 			{"q, Ctrl-C", "quit"},
 		}},
 		{"ORDER", [][2]string{
-			{"state", "failed and lost jobs, those with errors, running ones, the rest"},
-			{"", "A row moves only if its job changes to another of these groups."},
+			{"state", "failed and lost, with errors, running, the rest"},
+			{"", "a row moves only if its job changes its group"},
 			{"last success", "the job that has not succeeded for the longest time is first"},
-			{"time left, size", "the longest or largest is first; renewed while no key is pressed"},
+			{"time left, size", "longest or largest first; renewed while no key is pressed"},
 		}},
 		{"COLUMNS", [][2]string{
 			{"PKG, FILES", "packages and files that are done, of all"},
 			{"LEFT", "how long the run will still take"},
-			{"OK", "how long ago the job last succeeded"},
+			{"OK, LAST OK", "how long ago the job last succeeded"},
 			{"AGO", "how long ago the run last changed"},
 			{staleMark, "the server is away, so the row is not up to date"},
 		}},

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
@@ -78,14 +79,18 @@ const (
 )
 
 // settle returns the class of a job that has been in the class was.
-func settle(was class, r *jobs.Run, now time.Time) class {
-	is := classOf(r)
+func settle(was class, j *jobs.Job, now time.Time) class {
+	r := &j.Run
+	is, ended := classOf(r), r.LastChange
+	if j.IdleAt.After(ended) {
+		ended = j.IdleAt
+	}
 	switch {
 	case is < was && is < classRunning:
 		return is
 	case is == classRunning && now.Sub(cmp.Or(r.Started, r.LastChange)) < promoteAfter:
 		return was
-	case is > was && !r.Running && now.Sub(r.LastChange) < demoteAfter:
+	case is > was && !r.Running && now.Sub(ended) < demoteAfter:
 		return was
 	}
 	return is
@@ -99,12 +104,12 @@ func (e *entry) update(j *jobs.Job, server string, now time.Time) (moved bool) {
 	if old == nil || old.Name != j.Name || old.Run.DryRun != j.Run.DryRun || old.Run.SourcePath != j.Run.SourcePath || old.Run.DestinationPath != j.Run.DestinationPath {
 		e.name = jobName(j)
 		e.cols = width.String(e.name)
-		e.words = strings.ToLower(strings.Join([]string{e.name, server, j.Run.SourcePath, j.Run.DestinationPath, e.job.ID.String()}, "\n"))
+		e.words = strings.ToLower(strings.Join([]string{e.name, server, j.Run.SourcePath, j.Run.DestinationPath}, "\n"))
 		moved = true
 	}
 	is := classOf(&j.Run)
 	if old != nil {
-		is = settle(e.class, &j.Run, now)
+		is = settle(e.class, j, now)
 	}
 	if old == nil || is != e.class {
 		e.class, e.since, moved = is, j.Run.LastChange, true
@@ -148,7 +153,7 @@ func (e *entry) explain(log func() []jobs.LogEntry) {
 	}
 	for _, l := range log() {
 		if l.RunID == r.ID {
-			e.why = errorText(l.Item, l.Message)
+			e.why = errorText(l.Package, l.Item, l.Message)
 		}
 	}
 }
@@ -156,17 +161,21 @@ func (e *entry) explain(log func() []jobs.LogEntry) {
 // reason returns why a run of the history failed.
 func reason(r *runlog.Run) string {
 	if r.Error != nil && r.Lost == "" {
-		return errorText(r.Error.Item, r.Error.Message)
+		return errorText(r.Error.Package, r.Error.Item, r.Error.Message)
 	}
 	return output.Clean(r.Why())
 }
 
-// errorText has the message first, because the rest is cut off first.
-func errorText(item, message string) string {
-	if item == "" {
+// errorText has the message first, because the end is cut off first.
+func errorText(pack int, item, message string) string {
+	where := output.Clean(item)
+	if pack > 0 {
+		where = strings.TrimRight(fmt.Sprintf("#%d %s", pack, where), " ")
+	}
+	if where == "" {
 		return output.Clean(message)
 	}
-	return output.Clean(message) + " (" + output.Clean(item) + ")"
+	return output.Clean(message) + " (" + where + ")"
 }
 
 // pastJob returns a job that only the history has.

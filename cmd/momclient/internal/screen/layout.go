@@ -387,13 +387,13 @@ func (d *drawing) latest(below, least int) {
 	d.put(l)
 	for _, p := range d.m.problems.list[:n] {
 		l := d.row()
-		d.problem(l, p, true)
+		d.problem(l, p)
 		d.put(l)
 	}
 }
 
-// problem draws a line of a log. where says that it is among those of other jobs.
-func (d *drawing) problem(l *row, p *problem, where bool) {
+// problem draws a warning or an error.
+func (d *drawing) problem(l *row, p *problem) {
 	l.add(dim, fmt.Sprintf("%-8s  ", clock(p.Time, d.m.now, d.loc)))
 	style, word := severityWord(p.Severity)
 	l.cell(style, word, len("warning"), 1)
@@ -401,25 +401,14 @@ func (d *drawing) problem(l *row, p *problem, where bool) {
 	if p.times > 1 {
 		l.add(bold, countWord(p.times)+d.look.either("×", "x")+" ")
 	}
-	if where && d.several() {
-		l.add(plain, d.look.clip(output.Clean(d.m.servers[p.server].Name), max(8, d.cols/8))+" ")
+	if d.several() {
+		l.add(plain, d.look.clip(d.m.names[p.server], max(8, d.cols/7))+" ")
 	}
-	if where && p.JobID != uuid.Nil {
+	if p.JobID != uuid.Nil {
 		l.add(bold, d.look.clip(nameWord(p.Job, p.JobID, p.DryRun), max(2*d.cols/5, leastName)))
-	}
-	switch job := where && p.JobID != uuid.Nil; {
-	case p.Package > 0 && job:
-		l.add(bold, fmt.Sprintf(" #%d", p.Package))
-		fallthrough
-	case job:
 		l.add(plain, ": ")
-	case p.Package > 0:
-		l.add(bold, fmt.Sprintf("#%d: ", p.Package))
 	}
-	if p.Item != "" {
-		l.add(plain, d.look.clip(output.Clean(p.Item), max(d.cols/3, leastName))+": ")
-	}
-	l.add(plain, output.Clean(p.Message))
+	l.add(plain, errorText(p.Package, p.Item, p.Message))
 }
 
 // empty draws why there is no job.
@@ -463,11 +452,11 @@ func (d *drawing) bottom() {
 	case m.help:
 		d.hints(l, place, "Esc back", "q quit")
 	case m.open:
-		d.hints(l, place, "Esc back", "Tab next part", "p "+pauseWord(m), "? help", "q quit")
+		d.hints(l, place, "Tab next part", "p "+pauseWord(m), "Esc back", "? help", "q quit")
 	default:
 		if m.filter != "" {
 			l.add(yellow, "filter: "+d.look.clip(output.Clean(m.filter), max(8, d.cols/4))+"  ")
-			d.hints(l, place, "Esc all", "/ change", "Enter open", "s sort: "+orderNames[m.list.order], "? help", "q quit")
+			d.hints(l, place, "Enter open", "s sort: "+orderNames[m.list.order], "/ change", "p "+pauseWord(m), "Esc all", "? help", "q quit")
 			break
 		}
 		d.hints(l, place, "Enter open", "/ filter", "s sort: "+orderNames[m.list.order], "p "+pauseWord(m), "? help", "q quit")

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/notify"
 	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/cmd/momclient/internal/termtest"
 	"mom.internal/momclient"
@@ -255,6 +256,127 @@ var scenes = map[string]func() *scene{
 	},
 }
 
+// names are difficult names.
+var names = []string{
+	"日本語のとても長い名前のサイトからステージングへの鏡", "서울 사무소에서 스테이징으로", "👩\u200d👩\u200d👧\u200d👦 family", "🏳\ufe0f\u200d🌈 flags 🇸🇪🇩🇪 👍🏽 ❤\ufe0f",
+	"אתר הבית 12 לשרת הבדיקות", "الموقع إلى المرآة 7", "a\u0300\u0301\u0302\u0303 o\u0308ppettider", strings.Repeat("long name ", 20) + "end", "x",
+}
+
+// withHistory gives the job a history, and begins a run of it.
+func withHistory(s *scene, name string) {
+	s.runs, _ = runlog.Open("", nil)
+	add := func(ago time.Duration, change func(*runlog.Run)) {
+		r := &runlog.Run{Server: "S", JobID: id(name), Job: name, RunID: uuid.NewSHA1(id(name), []byte(ago.String())), Outcome: wire.Succeeded, Ended: s.now.Add(-ago)}
+		r.Started = r.Ended.Add(-90 * time.Second)
+		change(r)
+		s.runs.Add(r)
+	}
+	moved := func(r *runlog.Run) { r.Packages, r.Files, r.Bytes = 3, 120, 3<<20 }
+	add(40*time.Hour, moved)
+	for i := range 5 {
+		add(time.Duration(39-i)*time.Hour, func(*runlog.Run) {})
+	}
+	add(20*time.Hour, func(r *runlog.Run) {
+		r.Outcome, r.Errors, r.Error = wire.Failed, 1, &runlog.Error{Item: "visit/map.pdf", Message: "no space left on device"}
+	})
+	add(10*time.Hour, func(r *runlog.Run) { r.Outcome, r.Lost = 0, jobs.LostByRestart })
+	s.begin(name, 700)
+	s.event(name, wire.PackageInitialized, func(e *wire.Event) { warning(e) })
+	for range 3 {
+		s.event(name, wire.Transferring, func(e *wire.Event) {
+			warning(e)
+			e.Data.Status.Log[0].Message = "left out: " + strings.Repeat("a long reason, ", 12) + "and its end"
+		})
+	}
+}
+
+func init() {
+	scenes["names"] = func() *scene {
+		s := connectedScene()
+		for i, name := range names {
+			s.begin(name, 50)
+			if i%4 == 3 {
+				s.end(name, wire.ImportingError, failed)
+			}
+		}
+		return s
+	}
+	scenes["alone"] = func() *scene {
+		s := connectedScene()
+		withHistory(s, "site to staging")
+		return s
+	}
+	scenes["open job"] = func() *scene {
+		s := scenes["alone"]()
+		s.begin("another", 10)
+		return s.typed("/site\r\r")
+	}
+	scenes["open failure"] = func() *scene { return scenes["fifty"]().typed("\x1b[B\r") }
+	scenes["past only"] = func() *scene { // the server has not said anything yet
+		s := newScene()
+		withHistory(s, "site to staging")
+		s.boards, s.b = nil, nil
+		s.server("S")
+		return s
+	}
+	scenes["filter"] = func() *scene { return scenes["fifty"]().typed("\x1b[6~/Office 4 fail") }
+	scenes["paused"] = func() *scene {
+		s := scenes["fifty"]().typed("\x1b[Fp")
+		s.w.model.filter = "rest"
+		return s
+	}
+	scenes["help"] = func() *scene { return scenes["fifty"]().typed("?") }
+	scenes["servers"] = func() *scene {
+		s := connectedScene()
+		s.begin("site to staging", 400)
+		s.server("tokyo")
+		s.status(momclient.ConnectionStatus{Kind: momclient.Connected, Epoch: id("epoch")})
+		s.begin("site to staging", 300)
+		s.begin("news", 200)
+		s.end("news", wire.JobCompleted, nil)
+		s.status(momclient.ConnectionStatus{Kind: momclient.Lost, Err: errors.New("mirror.example:7420 has not answered for 5s")})
+		s.status(momclient.ConnectionStatus{Kind: momclient.Reconnecting, Attempt: 1, Delay: 25 * time.Second, Err: errors.New("cannot connect to mirror.example:7420: no route to host")})
+		s.server("oslo")
+		s.status(momclient.ConnectionStatus{Kind: momclient.Connected, Epoch: id("epoch")})
+		s.begin("pictures", 900)
+		s.end("pictures", wire.TransferringError, failed)
+		s.status(momclient.ConnectionStatus{Kind: momclient.Draining})
+		s.now = s.now.Add(12 * time.Second)
+		w := s.watcher()
+		w.Page("http://127.0.0.1:8420/")
+		w.Receivers = func() []notify.Status {
+			return []notify.Status{{Receiver: "https://hooks.example", Waiting: 3, Oldest: s.now.Add(-time.Hour), Error: "connection refused"}, {Receiver: "sh", Waiting: 1, Oldest: s.now}}
+		}
+		return s
+	}
+	scenes["2000 jobs"] = func() *scene {
+		s := &scene{now: time.Date(2026, 11, 23, 10, 24, 3, 262_000_000, time.UTC)}
+		for n := range 20 {
+			s.server(fmt.Sprintf("mirror%02d.example:7420", n))
+			s.status(momclient.ConnectionStatus{Kind: momclient.Connected, Epoch: id("epoch")})
+			for i := range 100 {
+				name := fmt.Sprintf("branch office %02d-%02d to staging", n, i)
+				s.begin(name, 1)
+				switch {
+				case i == 13:
+					s.end(name, wire.ImportingError, failed)
+				case i%3 == 0:
+					s.end(name, wire.JobCompleted, nil)
+				}
+			}
+		}
+		return s
+	}
+	scenes["unknown"] = func() *scene {
+		s := connectedScene()
+		w := s.watcher()
+		w.Jobs.Names = []string{"nosuch"}
+		w.Notice(`no job is named "nosuch" so far; the jobs are "site to staging", "news", "pictures", "archive"`)
+		w.Page("http://mirror-monitor.operations.example:8420/")
+		return s
+	}
+}
+
 // watcher returns the watcher of the scene, which has the state of the boards.
 func (s *scene) watcher() *Watcher {
 	if s.w == nil {
@@ -301,7 +423,7 @@ func (s *scene) drawnOn(t *testing.T, term *termtest.Screen, look look, cols, ro
 	}
 	for i, line := range term.Cells {
 		for j, cell := range line {
-			if (i >= rows || j >= cols) && cell.Text != " " {
+			if (i >= rows || j >= cols && !term.Older) && cell.Text != " " {
 				t.Fatalf("%q in line %d, column %d is outside of %d×%d:\n%s", cell.Text, i+1, j+1, cols, rows, term.Text())
 			}
 		}
@@ -384,6 +506,60 @@ func TestScreenASCII(t *testing.T) {
 		term, _ := scenes["fifty"]().drawn(t, look, 80, 24)
 		if has := strings.ContainsFunc(term.Text(), func(r rune) bool { return r > 0x7e }); has == ascii {
 			t.Errorf("LANG=%s:\n%s", value, term.Text())
+		}
+	}
+}
+
+// TestScreenColumns: in each row, the columns begin in the same place, whatever the
+// names are and however wide the terminal draws them.
+func TestScreenColumns(t *testing.T) {
+	for _, older := range []bool{false, true} {
+		for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 50}} {
+			term := termtest.NewScreen(size[0]+40, size[1]+5)
+			term.Older = older
+			scenes["names"]().drawnOn(t, term, look{color: true}, size[0], size[1])
+			column := -1
+			for i, row := range term.Cells[4 : 4+len(names)] {
+				var at []int
+				for j := range row[:len(row)-6] {
+					word := ""
+					for _, cell := range row[j : j+6] {
+						word += cell.Text
+					}
+					if word == "transf" || word == "failed" || word == "import" {
+						at = append(at, j)
+					}
+				}
+				if len(at) == 0 || column >= 0 && at[0] != column {
+					t.Fatalf("older %v, %v: the state of row %d is at %v, not at %d:\n%s", older, size, i, at, column, term.Text())
+				}
+				column = at[0]
+			}
+			if most := size[0]/2 + 2; column > most {
+				t.Errorf("%v: names take %d columns", size, column)
+			}
+		}
+	}
+}
+
+// TestNameWidth: a name is whole while there is room for it, and files and the rate go
+// before it is cut below 24 columns.
+func TestNameWidth(t *testing.T) {
+	name := "branch office number 07 to s" // 28 columns
+	for cols := 30; cols < 200; cols++ {
+		s := connectedScene()
+		s.begin(name, 100)
+		s.begin("another", 100)
+		term, _ := s.drawn(t, look{}, cols, 24)
+		text := term.Text()
+		if numbers := strings.Contains(text, "FILES") || strings.Contains(text, "RATE"); numbers && !strings.Contains(text, name) && !strings.Contains(text, "branch offi") {
+			t.Errorf("%d columns:\n%s", cols, text)
+		}
+		if cols >= 80 && !strings.Contains(text, name[:20]) && !strings.Contains(text, "branch offic…er 07 to s") {
+			t.Errorf("%d columns:\n%s", cols, text)
+		}
+		if cols < 48 && strings.Contains(text, name) {
+			t.Errorf("%d columns: a name of %d has more than half\n%s", cols, len(name), text)
 		}
 	}
 }

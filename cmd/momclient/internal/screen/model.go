@@ -11,6 +11,7 @@ import (
 
 	"mom.internal/cmd/momclient/internal/board"
 	"mom.internal/cmd/momclient/internal/notify"
+	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
@@ -28,7 +29,8 @@ type model struct {
 	// What there is to show. It does not change while the screen is paused.
 	now       time.Time
 	servers   []board.Connection
-	forgot    []int // number of jobs that each board has forgotten
+	names     []string // of the servers, without what all of them end in
+	forgot    []int    // number of jobs that each board has forgotten
 	list      *list
 	problems  *problems
 	receivers []notify.Status
@@ -326,6 +328,7 @@ func (m *model) take(boards []*board.Board, views []*board.View, now time.Time) 
 		b := boards[i]
 		if v != nil {
 			m.servers[i], m.forgot[i] = v.Connection, v.Forgotten
+			m.names = shortNames(m.servers)
 			m.list.board(i, b.Name(), v, func(job uuid.UUID) []jobs.LogEntry { return b.Log(job, wire.SeverityError, 0) })
 			m.problems.add(i, v.Problems, func() []jobs.LogEntry { return b.Log(uuid.Nil, wire.SeverityWarning, 0) }, now)
 		}
@@ -358,4 +361,31 @@ func (m *model) drawn(f *frame) {
 	} else {
 		m.top = f.top
 	}
+}
+
+// shortNames returns the names of the servers without a domain or a port that all of
+// them have.
+func shortNames(servers []board.Connection) []string {
+	names := make([]string, len(servers))
+	for i := range servers {
+		names[i] = output.Clean(servers[i].Name)
+	}
+	if len(names) < 2 {
+		return names
+	}
+	common := names[0]
+	for _, name := range names[1:] {
+		for !strings.HasSuffix(name, common) {
+			_, n := utf8.DecodeRuneInString(common)
+			common = common[n:]
+		}
+	}
+	at := strings.IndexAny(common, ".:")
+	if at < 0 || slices.ContainsFunc(names, func(name string) bool { return len(name) == len(common)-at }) {
+		return names
+	}
+	for i, name := range names {
+		names[i] = name[:len(name)-len(common)+at]
+	}
+	return names
 }

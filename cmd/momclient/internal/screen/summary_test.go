@@ -10,7 +10,7 @@ import (
 func TestSummary(t *testing.T) {
 	m := scenes["ended"]().watcher().model
 	want := `pictures: transfer failed, 40 files, 1 package, 1 package failed, 1 error, 1.0 MiB in 5s
-  no space left on device (visit/map.pdf)
+  no space left on device (#2 visit/map.pdf)
 archive: with errors, 40 files, 1 package, 1 package failed, 1 error, 1.0 MiB in 3s
   no space left on device (visit/map.pdf)
 lost one: transferring, 0 files, 0 packages

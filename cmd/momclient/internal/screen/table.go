@@ -41,7 +41,6 @@ type column struct {
 const (
 	titleState = "STATE"
 	titleBar   = "BAR" // not drawn
-	titleOK    = "OK"
 )
 
 // table draws the rows of jobs.
@@ -168,7 +167,7 @@ func (d *drawing) columns() []*column {
 	}
 	list := []*column{
 		{title: titleState, width: len("transferring"), sorts: byState, text: func(e *entry) (string, string) { return d.stateOf(e, short) }},
-		{title: titleBar, numbers: true, sorts: byName, width: leastBar, goes: 12, text: func(*entry) (string, string) { return plain, "" }},
+		{title: titleBar, numbers: true, sorts: byName, width: leastBar, goes: 6, text: func(*entry) (string, string) { return plain, "" }},
 		{title: "DONE", numbers: true, sorts: byName, width: len("100%"), right: true, goes: 17, text: func(e *entry) (string, string) {
 			return plain, d.look.percentWord(e.job.Run.Known, e.job.Run.Fraction)
 		}},
@@ -184,21 +183,21 @@ func (d *drawing) columns() []*column {
 			}
 			return plain, ""
 		}},
-		{title: "RATE", numbers: true, sorts: byName, right: true, width: len("99.9 MiB/s"), goes: 11, text: func(e *entry) (string, string) { return plain, rateWord(e.job.Run.Rate) }},
+		{title: "RATE", numbers: true, sorts: byName, right: true, width: len("99.9 MiB/s"), goes: 7, text: func(e *entry) (string, string) { return plain, rateWord(e.job.Run.Rate) }},
 		{title: "LEFT", numbers: true, right: true, width: len("59m59s"), goes: 16, sorts: byLeft, text: func(e *entry) (string, string) { return plain, leftWord(e.job.Run.TimeLeft) }},
 		{title: "WARN", numbers: true, sorts: byName, right: true, goes: 3, text: count(yellow, func(p *wire.Progress) int { return p.Warnings })},
 		{title: "ERR", numbers: true, sorts: byName, right: true, goes: 4, text: count(red, func(p *wire.Progress) int { return p.Errors })},
-		{title: titleOK, right: true, width: len("59s"), goes: 13, sorts: bySuccess, text: d.successOf},
+		{title: "OK", right: true, width: len("59s"), goes: 13, sorts: bySuccess, text: d.successOf},
 		{title: "AGO", sorts: byName, right: true, width: len("59s"), goes: 14, text: func(e *entry) (string, string) {
 			return dim, ageWord(d.m.now.Sub(e.job.Run.LastChange))
 		}},
 	}
 	if !short {
-		list[0].width = len("transfer failed")
+		list[0].width, list[10].title = len("transfer failed"), "LAST OK"
 	}
 	if d.several() {
 		server := &column{title: "SERVER", sorts: byName, width: len("SERVER"), text: func(e *entry) (string, string) {
-			return plain, d.look.clip(output.Clean(d.m.servers[e.server].Name), max(8, d.cols/8))
+			return plain, d.look.clip(d.m.names[e.server], max(8, d.cols/7))
 		}}
 		list = append([]*column{server}, list...)
 	}
@@ -308,11 +307,11 @@ func (t *table) job(e *entry, selected bool) {
 	t.put(l)
 }
 
-// whyOf returns why a run has failed or which error it has met, with the number of
-// errors if there are several.
+// whyOf returns why a run has failed or which error it has met first, with the number
+// of errors if there are several. The numbers of a running job are not replaced.
 func (t *table) whyOf(e *entry) string {
 	r := &e.job.Run
-	if e.why == "" || classOf(r) > classErrors {
+	if e.why == "" || r.Running || classOf(r) > classErrors {
 		return ""
 	}
 	if r.Progress.Errors > 1 {
