@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -243,6 +244,93 @@ func TestWatchServerLost(t *testing.T) {
 	srv, _ = serve(addr)
 	defer srv.Close()
 	p.Shows("connected since", "resumed 1", "restarted 1", "1 lost", "the end of the run was not seen")
+	p.Type("q")
+	p.Exits(exitOK)
+}
+
+// TestWatchKeys uses the watch as a person would.
+func TestWatchKeys(t *testing.T) {
+	t.Parallel()
+	srv, addr := serveTCP(t, momserver.Config{})
+	job := make(map[string]*momserver.Job)
+	for i := range 30 {
+		name := fmt.Sprintf("office %02d", i)
+		j, err := srv.StartJob(jobID(name), wire.InitializeData{Name: name, SourcePath: "/srv/" + name, DestinationPath: "/mnt/öst"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		job[name] = j
+	}
+	p := startPTY(t, nil, "-addr", addr, "-http", "127.0.0.1:0")
+	p.Shows("30 running", "page: http://127.0.0.1:", "office 00", "of 30")
+	for _, part := range strings.SplitAfter("\x1b[F", "") { // in pieces
+		p.Type(part)
+	}
+	p.Shows("office 29")
+	job["office 07"].Fail(errors.New("the disk is full"))
+	p.Type("\x1b[1~")
+	p.Shows("1 failed", "office 07", "the disk is full")
+	p.Type("\r")
+	p.Shows("first error", "/srv/office 07", "RUNS", "LOG", "Esc back")
+	p.Type("\x1b")
+	p.Shows("Enter open", "office 01")
+	p.Type("/OFFICE ")
+	p.Shows("/OFFICE", "of 30")
+	p.Type("\x1b[200~ÖST 1\x1b[201~\xc3")
+	p.Type("\xa5q\x7f\x7f")
+	p.Shows("/OFFICE ÖST 1", "1–12 of 12", "office 21")
+	p.Type("\r")
+	p.Shows("filter: OFFICE ÖST 1", "Esc all")
+	p.Type("\x1b")
+	p.Shows("of 30", "office 00")
+	p.Type("\x1b[200~q\x1b[201~") // a pasted character is no command
+	p.Type("p")
+	p.Shows("PAUSED", "p continue")
+	job["office 08"].Fail(errors.New("quota exceeded"))
+	p.Type("?")
+	p.Shows("KEYS", "PageUp, PageDown", "PAUSED")
+	if text := p.Text(); strings.Contains(text, "2 failed") {
+		t.Errorf("the picture is not paused:\n%s", text)
+	}
+	p.Type("?p")
+	p.Shows("2 failed", "quota exceeded")
+	p.Type("s")
+	p.Shows("s sort: name")
+	p.Type("q")
+	p.Exits(exitOK)
+}
+
+// TestWatchUnknownJob lists the jobs that there are.
+func TestWatchUnknownJob(t *testing.T) {
+	t.Parallel()
+	_, addr := shownJob(t)
+	p := startPTY(t, nil, "-addr", addr, "-job", "nosuch")
+	p.Shows(`no job is named "nosuch" so far; the jobs are "site to staging"`)
+	p.Type("q")
+	p.Exits(exitOK)
+}
+
+// TestWatchHistory shows the runs that an earlier monitor has seen.
+func TestWatchHistory(t *testing.T) {
+	t.Parallel()
+	srv, addr := serveTCP(t, momserver.Config{})
+	file := filepath.Join(t.TempDir(), "runs")
+	p := startPTY(t, nil, "-addr", addr, "-history", file, "-from", "now")
+	p.Shows("connected")
+	j, err := srv.StartJob(jobID("site"), wire.InitializeData{Name: "site"})
+	if err == nil {
+		err = j.Fail(errors.New("the disk is full"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Shows("1 failed")
+	p.Type("q")
+	p.Exits(exitOK)
+	p = startPTY(t, nil, "-addr", addr, "-history", file, "-from", "now")
+	p.Shows("1 failed", "RUNS", "the disk is full")
+	p.Type("\r")
+	p.Shows("last failure")
 	p.Type("q")
 	p.Exits(exitOK)
 }

@@ -23,18 +23,24 @@ type list struct {
 	ranked   []*entry
 	order    order
 	unsorted bool
-	sorted   time.Time // when an order by value was last made
-	turn     uint64    // counts the views of boards
+	sorted   time.Time   // when an order by value was last made
+	turn     uint64      // counts the views of boards
+	has      map[int]int // number of jobs that the board of a server had last
 }
 
-func newList() *list { return &list{entries: make(map[place]*entry)} }
+func newList() *list { return &list{entries: make(map[place]*entry), has: make(map[int]int)} }
 
-// board adds what the board of a server has. log returns the errors of a job.
+// board adds what the board of a server has. name is that of the server for the
+// filter, or "" if there is only one. log returns the errors of a job.
 func (l *list) board(server int, name string, v *board.View, log func(uuid.UUID) []jobs.LogEntry) {
 	l.turn++
+	came := 0
 	for i := range v.Jobs {
 		j := &v.Jobs[i]
 		e := l.entry(place{server, j.ID})
+		if e.turn == 0 {
+			came++
+		}
 		e.turn = l.turn
 		first := e.job == nil
 		if e.update(j, name, v.Now) {
@@ -45,11 +51,10 @@ func (l *list) board(server int, name string, v *board.View, log func(uuid.UUID)
 		}
 		e.explain(func() []jobs.LogEntry { return log(j.ID) })
 	}
-	for at, e := range l.entries { // the board has forgotten some jobs
-		if at.server == server && e.turn != l.turn && e.turn != 0 {
-			l.drop(e)
-		}
+	if l.has[server]+came > len(v.Jobs) { // the board has forgotten some jobs
+		l.forget(server)
 	}
+	l.has[server] = len(v.Jobs)
 }
 
 // history adds what the history has. servers has the index of each server by its
@@ -62,9 +67,13 @@ func (l *list) history(views []runlog.View, servers map[string]int, only *wire.F
 		if !known || l.entries[at] == nil && !only.Takes(&wire.Event{JobID: v.Key.Job, Data: wire.TransferData{Initialize: &wire.InitializeData{Name: v.Name}}}) {
 			continue
 		}
+		filtered := ""
+		if len(servers) > 1 {
+			filtered = v.Key.Server
+		}
 		e := l.entry(at)
 		e.past = v.Summary
-		if e.turn == 0 && (e.job == nil || e.job.Run.ID != v.Last.RunID) && e.update(pastJob(v), v.Key.Server, now) {
+		if e.turn == 0 && (e.job == nil || e.job.Run.ID != v.Last.RunID) && e.update(pastJob(v), filtered, now) {
 			l.unsorted = true
 		}
 		e.explain(func() []jobs.LogEntry { return nil })
@@ -81,9 +90,15 @@ func (l *list) entry(at place) *entry {
 	return e
 }
 
-func (l *list) drop(e *entry) {
-	delete(l.entries, e.place)
-	l.ranked = slices.DeleteFunc(l.ranked, func(x *entry) bool { return x == e })
+// forget removes the jobs that the last view of the board of a server did not have.
+func (l *list) forget(server int) {
+	l.ranked = slices.DeleteFunc(l.ranked, func(e *entry) bool {
+		gone := e.server == server && e.turn != l.turn && e.turn != 0
+		if gone {
+			delete(l.entries, e.place)
+		}
+		return gone
+	})
 }
 
 // sort sorts the jobs if that is necessary. reading says that the user has just pressed

@@ -329,7 +329,11 @@ func (m *model) take(boards []*board.Board, views []*board.View, now time.Time) 
 		if v != nil {
 			m.servers[i], m.forgot[i] = v.Connection, v.Forgotten
 			m.names = shortNames(m.servers)
-			m.list.board(i, b.Name(), v, func(job uuid.UUID) []jobs.LogEntry { return b.Log(job, wire.SeverityError, 0) })
+			name := ""
+			if len(boards) > 1 {
+				name = b.Name()
+			}
+			m.list.board(i, name, v, func(job uuid.UUID) []jobs.LogEntry { return b.Log(job, wire.SeverityError, 0) })
 			m.problems.add(i, v.Problems, func() []jobs.LogEntry { return b.Log(uuid.Nil, wire.SeverityWarning, 0) }, now)
 		}
 	}

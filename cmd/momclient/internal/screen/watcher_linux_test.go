@@ -70,3 +70,20 @@ func TestWatchFrames(t *testing.T) {
 		t.Errorf("%d frames in %v", n, time.Since(begin))
 	}
 }
+
+// TestSlowTerminal: a terminal that accepts nothing holds up no event.
+func TestSlowTerminal(t *testing.T) {
+	master, slave, err := termtest.OpenPTY()
+	if err != nil {
+		t.Skip(err)
+	}
+	defer slave.Close()
+	b := board.New("S", "", jobs.Options{})
+	w := New(Options{Terminal: tty.Open(nil, slave), Getenv: os.Getenv, Boards: []*board.Board{b}})
+	w.Start(t.Context(), func(error) {})
+	for n := uint64(1); n <= 20_000; n++ {
+		b.Event(event(n, fmt.Sprint("site ", n%500), wire.Transferring, func(e *wire.Event) { e.Data.Body.Item = strings.Repeat("x", 200) }))
+	}
+	master.Close()
+	w.Stop()
+}
