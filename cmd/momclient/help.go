@@ -20,8 +20,9 @@ var groups = []help.Group{
 
 const notes = `
 -o auto is watch on a terminal, and text elsewhere or in the background. In a
-watch and on the page, -state, -outcome and -severity filter only the log, and
--from is oldest unless -exit-when-done is given. -cursor precedes -from.
+watch, the key ? shows all keys. There and on the page, -state, -outcome and
+-severity filter only the log, and -from is oldest unless -exit-when-done is
+given. -cursor precedes -from.
 Times on the screen and in text are local; those in JSON are UTC.
 -exit-when-done waits for a run of each -job to end; without -job it waits for
 every job that appears, until no other has appeared for a second.

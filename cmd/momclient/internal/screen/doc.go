@@ -330,27 +330,28 @@ func tookWord(d time.Duration) string {
 	return leftWord(int64(d / time.Second))
 }
 
-// brief adds what there is to know about the selected job: why it failed, or which
-// packages are in flight.
+// brief adds what there is to know about the selected job: why it failed or which error
+// it has met, what it scans, and which packages are in flight.
 func (t *doc) brief(d *drawing, e *entry) {
 	r := &e.job.Run
-	switch {
-	case e.why != "" && classOf(r) <= classErrors:
-		t.head(d.look.clip(e.name, d.cols))
+	why := e.why != "" && classOf(r) <= classErrors
+	if !why && !scans(r) && len(r.InFlight) == 0 {
+		return
+	}
+	t.head(d.look.clip(e.name, d.cols))
+	if why {
 		for _, part := range wrap(e.why, d.cols) {
 			t.plain(red, part)
 		}
-	case scans(r):
-		t.head("SCANNING  " + d.look.clip(e.name, d.cols/2))
+	}
+	if scans(r) {
 		t.scan(r)
-	case len(r.InFlight) > 0:
-		t.head("IN FLIGHT  " + d.look.clip(e.name, d.cols/2))
-		for i := range r.InFlight {
-			t.line(func(l *row) { d.pack(l, e, &r.InFlight[i]) })
-		}
-		if r.MoreInFlight > 0 {
-			t.plain(dim, fmt.Sprintf("%s and %s", d.look.ellipsis(), output.Plural(r.MoreInFlight, "more package")))
-		}
+	}
+	for i := range r.InFlight {
+		t.line(func(l *row) { d.pack(l, e, &r.InFlight[i]) })
+	}
+	if r.MoreInFlight > 0 {
+		t.plain(dim, fmt.Sprintf("%s and %s", d.look.ellipsis(), output.Plural(r.MoreInFlight, "more package")))
 	}
 }
 

@@ -171,7 +171,7 @@ func (d *drawing) columns() []*column {
 		{title: "DONE", numbers: true, sorts: byName, width: len("100%"), right: true, goes: 17, text: func(e *entry) (string, string) {
 			return plain, d.look.percentWord(e.job.Run.Known, e.job.Run.Fraction)
 		}},
-		{title: "PKG", numbers: true, sorts: byName, right: true, width: len("PKG"), goes: 5, text: func(e *entry) (string, string) {
+		{title: "PKG", numbers: true, sorts: byName, right: true, width: len("PKG"), goes: 4, text: func(e *entry) (string, string) {
 			return plain, ofWord(e.job.Run.Progress.PackagesDone, e.job.Run.Progress.PackagesTotal)
 		}},
 		{title: "FILES", numbers: true, sorts: byName, right: true, width: len("FILES"), goes: 1, text: func(e *entry) (string, string) {
@@ -186,7 +186,7 @@ func (d *drawing) columns() []*column {
 		{title: "RATE", numbers: true, sorts: byName, right: true, width: len("99.9 MiB/s"), goes: 7, text: func(e *entry) (string, string) { return plain, rateWord(e.job.Run.Rate) }},
 		{title: "LEFT", numbers: true, right: true, width: len("59m59s"), goes: 16, sorts: byLeft, text: func(e *entry) (string, string) { return plain, leftWord(e.job.Run.TimeLeft) }},
 		{title: "WARN", numbers: true, sorts: byName, right: true, goes: 3, text: count(yellow, func(p *wire.Progress) int { return p.Warnings })},
-		{title: "ERR", numbers: true, sorts: byName, right: true, goes: 4, text: count(red, func(p *wire.Progress) int { return p.Errors })},
+		{title: "ERR", numbers: true, sorts: byName, right: true, goes: 5, text: count(red, func(p *wire.Progress) int { return p.Errors })},
 		{title: "OK", right: true, width: len("59s"), goes: 13, sorts: bySuccess, text: d.successOf},
 		{title: "AGO", sorts: byName, right: true, width: len("59s"), goes: 14, text: func(e *entry) (string, string) {
 			return dim, ageWord(d.m.now.Sub(e.job.Run.LastChange))

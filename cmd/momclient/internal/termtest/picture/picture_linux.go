@@ -2,7 +2,7 @@
 // it matches an expression. It draws the pictures of README from a real run: see
 // .ci/pictures.
 //
-//	picture -o terminal.svg -size 80x24 -until 66% momclient -addr …
+//	picture -o terminal.svg -size 80x24 -until 66% -type '\r' -then PACKAGES momclient -addr …
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -22,6 +23,8 @@ func main() {
 	out := flag.String("o", "", "write the picture to `FILE`")
 	size := flag.String("size", "80x24", "`COLUMNSxROWS` of the terminal")
 	until := flag.String("until", "", "wait until the screen has a match of `REGEXP`")
+	keys := flag.String("type", "", "then type `KEYS`, with escapes as in Go")
+	then := flag.String("then", "", "and wait until the screen has a match of `REGEXP`")
 	text := flag.Bool("text", false, "print the screen as text, too")
 	wait := flag.Duration("wait", time.Minute, "give up after this time")
 	flag.Parse()
@@ -30,7 +33,12 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	screen, err := watch(flag.Args(), columns, rows, *until, *wait)
+	typed, err := strconv.Unquote(`"` + *keys + `"`)
+	if err != nil {
+		flag.Usage()
+		os.Exit(2)
+	}
+	screen, err := watch(flag.Args(), columns, rows, *wait, step{*until, typed}, step{*then, ""})
 	if err == nil {
 		err = os.WriteFile(*out, svg(screen), 0o644)
 	}
@@ -43,12 +51,12 @@ func main() {
 	}
 }
 
-// watch runs the program until its screen matches, and returns the screen.
-func watch(args []string, columns, rows int, until string, wait time.Duration) (*termtest.Screen, error) {
-	match, err := regexp.Compile(until)
-	if err != nil {
-		return nil, err
-	}
+// step is what the screen must match, and what is typed then.
+type step struct{ until, keys string }
+
+// watch runs the program until its screen has matched each step, and returns the
+// screen.
+func watch(args []string, columns, rows int, wait time.Duration, steps ...step) (*termtest.Screen, error) {
 	master, slave, err := termtest.OpenPTY()
 	if err != nil {
 		return nil, err
@@ -68,26 +76,39 @@ func watch(args []string, columns, rows int, until string, wait time.Duration) (
 	}
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
-	return read(master, termtest.NewScreen(columns, rows), match, wait)
+	screen := termtest.NewScreen(columns, rows)
+	for _, s := range steps {
+		match, err := regexp.Compile(s.until)
+		if err == nil && s.until != "" {
+			err = read(master, screen, match, wait)
+		}
+		if err == nil {
+			_, err = master.WriteString(s.keys)
+		}
+		if err != nil {
+			return screen, err
+		}
+	}
+	return screen, nil
 }
 
 // read draws the output of the program until a whole frame matches.
-func read(master *os.File, screen *termtest.Screen, match *regexp.Regexp, wait time.Duration) (*termtest.Screen, error) {
+func read(master *os.File, screen *termtest.Screen, match *regexp.Regexp, wait time.Duration) error {
 	if err := master.SetReadDeadline(time.Now().Add(wait)); err != nil {
-		return nil, err
+		return err
 	}
 	buf := make([]byte, 1<<16)
 	for {
 		n, err := master.Read(buf)
 		screen.Write(buf[:n])
 		if len(screen.Unknown) > 0 {
-			return screen, fmt.Errorf("the program wrote %q, which is not supported here", screen.Unknown)
+			return fmt.Errorf("the program wrote %q, which is not supported here", screen.Unknown)
 		}
 		if !screen.Syncing && match.MatchString(screen.Text()) {
-			return screen, nil
+			return nil
 		}
 		if err != nil {
-			return screen, errors.Join(fmt.Errorf("the screen has had no %q", match), err)
+			return errors.Join(fmt.Errorf("the screen has had no %q", match), err)
 		}
 	}
 }

@@ -20,6 +20,7 @@ const (
 const (
 	background = "#16181d"
 	foreground = "#d6d9de"
+	selected   = "#2f4a6b" // behind reversed text, which keeps its colours
 )
 
 var palette = map[int]string{
@@ -35,6 +36,16 @@ func svg(s *termtest.Screen) []byte {
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %d" width="%.0f" height="%d" font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace" font-size="%d" fill="%s">`+"\n", w, h, w, h, fontSize, foreground)
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" rx="8" fill="%s"/>`+"\n", background)
 	for row, cells := range s.Cells {
+		for from := 0; from < len(cells); from++ {
+			if cells[from].Reverse {
+				to := from
+				for to < len(cells) && cells[to].Reverse {
+					to++
+				}
+				fmt.Fprintf(&b, `<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s"/>`+"\n", margin+float64(from)*cellWidth, margin+row*cellHeight, float64(to-from)*cellWidth, cellHeight, selected)
+				from = to
+			}
+		}
 		for from := 0; from < len(cells); {
 			to := from + span(cells[from:])
 			drawSpan(&b, cells[from:to], row, from)

@@ -35,12 +35,12 @@ func texts(t *testing.T, picture []byte) string {
 
 func TestSVG(t *testing.T) {
 	s := termtest.NewScreen(40, 3)
-	s.Write([]byte("\x1b[1mbold\x1b[m plain \x1b[31m<img src=\"&\">\x1b[m\r\n\x1b[36m██░░\x1b[m  50%\r\n日本 x"))
+	s.Write([]byte("\x1b[1mbold\x1b[m plain \x1b[31m<img src=\"&\">\x1b[m\r\n\x1b[36m██░░\x1b[m  50%\r\n日本 \x1b[7mx\x1b[m"))
 	picture := svg(s)
-	if got, want := texts(t, picture), `bold| plain|<img src="&">|  50%|日|本| x`; got != want {
+	if got, want := texts(t, picture), `bold| plain|<img src="&">|  50%|日|本|x`; got != want {
 		t.Errorf("%s; want %s", got, want)
 	}
-	for _, want := range []string{`font-weight="bold"`, `fill="#ff7b72"`, `width="16.8" height="12" fill="#56d4dd"/>`, `opacity=".22"`, `x="14.0" y="63.5" textLength="16.8"`} {
+	for _, want := range []string{`font-weight="bold"`, `fill="#ff7b72"`, `width="16.8" height="12" fill="#56d4dd"/>`, `opacity=".22"`, `<rect x="56.0" y="50" width="8.4" height="18" fill="#2f4a6b"/>`, `x="14.0" y="63.5" textLength="16.8"`} {
 		if !strings.Contains(string(picture), want) {
 			t.Errorf("no %s in %s", want, picture)
 		}
@@ -49,14 +49,18 @@ func TestSVG(t *testing.T) {
 
 // TestWatch draws a real program when its screen matches.
 func TestWatch(t *testing.T) {
-	screen, err := watch([]string{"sh", "-c", "printf one; read x"}, 20, 4, "one", time.Minute)
+	screen, err := watch([]string{"sh", "-c", "printf one; read x"}, 20, 4, time.Minute, step{until: "one"})
 	if err != nil || screen.Text() != "one\n" {
 		t.Errorf("%v, %v", screen, err)
 	}
-	if _, err := watch([]string{"sh", "-c", "printf one"}, 20, 4, "two", time.Minute); err == nil || !strings.Contains(err.Error(), `no "two"`) {
+	screen, err = watch([]string{"sh", "-c", "stty -echo; printf one; read x; printf $x$x"}, 20, 4, time.Minute, step{"one", "two\n"}, step{until: "twotwo"})
+	if err != nil || screen.Text() != "onetwotwo\n" {
+		t.Errorf("%v, %v", screen, err)
+	}
+	if _, err := watch([]string{"sh", "-c", "printf one"}, 20, 4, time.Minute, step{until: "two"}); err == nil || !strings.Contains(err.Error(), `no "two"`) {
 		t.Errorf("%v", err)
 	}
-	if _, err := watch([]string{"sh", "-c", "printf '\\033[99x'; read x"}, 20, 4, "one", time.Minute); err == nil || !strings.Contains(err.Error(), "not supported") {
+	if _, err := watch([]string{"sh", "-c", "printf '\\033[99x'; read x"}, 20, 4, time.Minute, step{until: "one"}); err == nil || !strings.Contains(err.Error(), "not supported") {
 		t.Errorf("%v", err)
 	}
 }
