@@ -15,7 +15,7 @@ import (
 // Bounds of the text of a job.
 const (
 	maxRuns = 20
-	maxLog  = 500
+	maxLog  = 300
 )
 
 // doc is a text of lines, of which the screen shows a part. Each line is drawn only if
@@ -106,8 +106,10 @@ func (d *drawing) jobText(e *entry) (t doc) {
 	if e.why != "" && classOf(r) <= classErrors {
 		t.wrapped(d.cols, "first error", red, e.why)
 	}
-	if r.SourcePath+r.DestinationPath != "" {
+	if r.SourcePath != "" {
 		t.wrapped(d.cols, "from", plain, output.Clean(r.SourcePath))
+	}
+	if r.DestinationPath != "" {
 		t.wrapped(d.cols, "to", plain, output.Clean(r.DestinationPath))
 	}
 	if d.several() {
@@ -178,17 +180,12 @@ func (t *doc) about(d *drawing, e *entry) {
 	}
 	t.packages(d, e, d.m.detail.run.Packages)
 	t.runs(d)
-	entries := d.m.detail.run.Log
-	if len(entries) == 0 {
+	if len(d.m.detail.log) == 0 {
 		return
 	}
 	t.head("LOG")
-	list := fold(entries)
-	for _, p := range list[:min(len(list), maxLog)] {
+	for _, p := range fold(d.m.detail.log) {
 		t.entry(d, p)
-	}
-	if more := len(list) - maxLog; more > 0 {
-		t.plain(dim, d.look.ellipsis()+" and "+output.Plural(more, "earlier entry"))
 	}
 }
 

@@ -64,11 +64,10 @@ type model struct {
 // detail is everything about one job.
 type detail struct {
 	of    place
-	job   jobs.JobDetail
 	run   jobs.RunDetail
-	known bool          // the board has the job
-	lines []runlog.Line // the last runs, the last one first
-	more  int           // number of earlier runs
+	log   []jobs.LogEntry // of all runs, the newest first
+	lines []runlog.Line   // the last runs, the last one first
+	more  int             // number of earlier runs
 }
 
 func newModel(servers int) *model {
@@ -348,9 +347,8 @@ func (m *model) look(boards []*board.Board, runs *runlog.Log) {
 	}
 	b := boards[e.server]
 	d := detail{of: e.place}
-	if d.job, d.known = b.Job(e.place.job); d.known {
-		d.run, _ = b.Run(d.job.Run.ID)
-	}
+	d.run, _ = b.Run(e.job.Run.ID)
+	d.log = b.Log(e.place.job, 0, maxLog)
 	if runs != nil {
 		d.lines, d.more = runs.Lines(runlog.Key{Server: b.Name(), Job: e.place.job})
 	}

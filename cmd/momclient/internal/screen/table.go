@@ -187,8 +187,8 @@ func (d *drawing) columns() []*column {
 		{title: "LEFT", numbers: true, right: true, width: len("59m59s"), goes: 16, sorts: byLeft, text: func(e *entry) (string, string) { return plain, leftWord(e.job.Run.TimeLeft) }},
 		{title: "WARN", numbers: true, sorts: byName, right: true, goes: 3, text: count(yellow, func(p *wire.Progress) int { return p.Warnings })},
 		{title: "ERR", numbers: true, sorts: byName, right: true, goes: 5, text: count(red, func(p *wire.Progress) int { return p.Errors })},
-		{title: "OK", right: true, width: len("59s"), goes: 13, sorts: bySuccess, text: d.successOf},
-		{title: "AGO", sorts: byName, right: true, width: len("59s"), goes: 14, text: func(e *entry) (string, string) {
+		{title: "OK", right: true, width: len("59s"), goes: 9, sorts: bySuccess, text: d.successOf},
+		{title: "AGO", sorts: byName, right: true, width: len("59s"), goes: 8, text: func(e *entry) (string, string) {
 			return dim, ageWord(d.m.now.Sub(e.job.Run.LastChange))
 		}},
 	}
