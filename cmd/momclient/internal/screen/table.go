@@ -76,12 +76,14 @@ func (d *drawing) newTable() *table {
 		d.m.widths[c.title] = c.width
 	}
 	t.removeEmpty()
-	want := min(d.usualName(), mostName, d.cols/2)
+	usual, longest := d.names()
+	most := min(mostName, d.cols/2)
+	want := min(usual, most)
 	for t.free() < want && t.remove(lastOptional) {
 	}
 	for t.free() < min(want, leastName) && t.remove(math.MaxInt) {
 	}
-	t.name = max(0, min(want, t.free()))
+	t.name = max(0, min(longest, most, t.free()))
 	rest := t.free() - t.name
 	if bar := t.column(titleBar); bar != nil {
 		grown := min(rest, mostBar-leastBar)
@@ -97,19 +99,21 @@ func (d *drawing) newTable() *table {
 // wide reports whether there is room for longer words.
 func (d *drawing) wide() bool { return d.cols >= 100 }
 
-// usualName returns the width that nine of ten names do not exceed.
-func (d *drawing) usualName() int {
+// names returns the width that nine of ten names do not exceed, and the longest width.
+func (d *drawing) names() (usual, longest int) {
 	var names [mostName + 1]int
+	longest = len("JOB")
 	for _, e := range d.m.rows {
 		names[min(e.cols, mostName)]++
+		longest = max(longest, e.cols)
 	}
 	over := len(d.m.rows) / 10
 	for n := mostName; n > len("JOB"); n-- {
 		if over -= names[n]; over < 0 {
-			return n
+			return n, longest
 		}
 	}
-	return len("JOB")
+	return len("JOB"), longest
 }
 
 // free returns the width that is left for names.
