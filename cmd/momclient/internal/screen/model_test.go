@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
 )
@@ -53,6 +54,7 @@ func TestTableKeys(t *testing.T) {
 		"/q?\x1b[B":          {"", "top typing filter q?"},
 		"/" + beginPaste + "4\n9\x1b[2J" + endPaste: {"", "top typing filter 4 9[2J"},
 		beginPaste + "q\r" + endPaste:               {first, "top"}, // pasted keys are no commands
+		beginPaste + "q" + endPaste:                 {first, "top"},
 		"?":                                         {first, "top help"},
 		"?q":                                        {first, "top help quit"},
 		"?\x1b":                                     {first, "top"},
@@ -242,6 +244,33 @@ func TestLastSuccess(t *testing.T) {
 	s.typed("ss")
 	if got := s.w.model.shown(); !slices.Equal(got, []string{"never", "old", "new"}) {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestOpenJob: a job stays open if the filter takes it no longer.
+func TestOpenJob(t *testing.T) {
+	s := scenes["fifty"]().typed("/49 running\r\r")
+	s.end("branch office 49 to staging", wire.JobCompleted, nil)
+	m := s.watcher().model
+	if e := m.detailed(); !m.open || len(m.rows) != 0 || e == nil || e.name != "branch office 49 to staging" {
+		t.Errorf("open %v, %d rows, %v", m.open, len(m.rows), e)
+	}
+}
+
+// TestRuns lists the last runs, and counts the earlier ones.
+func TestRuns(t *testing.T) {
+	m := newModel(1)
+	m.detail.more = 5
+	for n := range 25 {
+		m.detail.lines = append(m.detail.lines, runlog.Line{Run: runlog.Run{Outcome: wire.Succeeded}, Count: n % 3})
+	}
+	var text doc
+	d := &drawing{layout: &layout{loc: time.UTC}, m: m, cols: 80}
+	text.runs(d)
+	l := d.row()
+	text.lines[len(text.lines)-1](l)
+	if n := len(text.lines); n != 1+maxRuns+1 || !strings.Contains(l.line(), "and 12 earlier runs") {
+		t.Errorf("%d lines, %q", n, l.line())
 	}
 }
 

@@ -50,7 +50,7 @@ func TestWatchPanic(t *testing.T) {
 func TestWatchFrames(t *testing.T) {
 	p := termtest.NewTerminal(t, 80, 24)
 	b := board.New("S", "", jobs.Options{})
-	w := New(Options{Terminal: tty.Open(nil, p.Slave), Getenv: os.Getenv, Boards: []*board.Board{b}})
+	w := New(Options{Terminal: tty.Open(p.Slave, p.Slave), Getenv: os.Getenv, Boards: []*board.Board{b}})
 	ctx, cancel := context.WithCancel(t.Context())
 	begin := time.Now()
 	w.Start(ctx, func(err error) { t.Error(err) })
