@@ -270,6 +270,11 @@ func (d *drawing) counts() {
 	for _, n := range d.m.forgot {
 		forgotten += n
 	}
+	for _, e := range d.m.list.ranked { // the history has some of them
+		if e.turn == 0 {
+			forgotten--
+		}
+	}
 	if forgotten > 0 {
 		l.add(dim, fmt.Sprintf(", %d forgotten", forgotten))
 	}

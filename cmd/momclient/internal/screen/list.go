@@ -16,6 +16,10 @@ import (
 // resortTime is how often an order by value is made again while no key is pressed.
 const resortTime = 10 * time.Second
 
+// retired is the time without a run after which a job that only the history has is not
+// on top, however it ended: the job may be there no more.
+const retired = 7 * 24 * time.Hour
+
 // list is all jobs in their order. The order changes only if a job comes, goes or
 // changes its class, so that rows do not jump while they are read.
 type list struct {
@@ -75,6 +79,9 @@ func (l *list) history(views []runlog.View, servers map[string]int, only *wire.F
 		e.past = v.Summary
 		if e.turn == 0 && (e.job == nil || e.job.Run.ID != v.Last.RunID) && e.update(pastJob(v), filtered, now) {
 			l.unsorted = true
+		}
+		if e.turn == 0 && e.class != classRest && now.Sub(v.Last.Ended) > retired {
+			e.class, l.unsorted = classRest, true
 		}
 		e.explain(func() []jobs.LogEntry { return nil })
 	}

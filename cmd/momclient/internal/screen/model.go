@@ -133,7 +133,7 @@ func (m *model) act(k key, now time.Time) (quit bool) {
 	case m.open:
 		return m.inText(k, m.closeJob)
 	default:
-		return m.inTable(k, now)
+		return m.inTable(k)
 	}
 	return false
 }
@@ -171,7 +171,7 @@ func (m *model) edit(k key) {
 }
 
 // inTable does what a key stands for in the table of jobs.
-func (m *model) inTable(k key, now time.Time) (quit bool) {
+func (m *model) inTable(k key) (quit bool) {
 	switch k.name {
 	case keyEnter:
 		if e := m.current(); e != nil {
@@ -184,7 +184,7 @@ func (m *model) inTable(k key, now time.Time) (quit bool) {
 			m.move(0)
 		}
 	case keyText:
-		return m.command(k.text, now)
+		return m.command(k.text)
 	default:
 		m.walk(k.name)
 	}
@@ -192,7 +192,7 @@ func (m *model) inTable(k key, now time.Time) (quit bool) {
 }
 
 // command does what a character stands for.
-func (m *model) command(text string, now time.Time) (quit bool) {
+func (m *model) command(text string) (quit bool) {
 	switch text {
 	case "q", "Q":
 		return true
@@ -208,7 +208,7 @@ func (m *model) command(text string, now time.Time) (quit bool) {
 	case "/":
 		m.typing, m.before = true, m.filter
 	case "s":
-		m.list.by((m.list.order+1)%orders, now)
+		m.list.by((m.list.order+1)%orders, m.pressed)
 	case "k":
 		m.walk(keyUp)
 	case "j":
@@ -277,7 +277,7 @@ func (m *model) inText(k key, back func()) (quit bool) {
 			back()
 			return false
 		}
-		return m.command(k.text, time.Time{})
+		return m.command(k.text)
 	}
 	m.scroll = max(0, min(m.scroll, m.scrolls))
 	return false

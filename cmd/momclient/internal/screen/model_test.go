@@ -291,11 +291,21 @@ func TestJobsCameAndWent(t *testing.T) {
 	if got := m.shown(); !slices.Equal(got, []string{"gone", "kept"}) || m.current().name != "kept" {
 		t.Errorf("%q, at %s", got, m.current().name)
 	}
+	if term, _ := s.drawn(t, look{}, 80, 24); strings.Contains(term.Text(), "forgotten") {
+		t.Errorf("%s", term.Text())
+	}
 	s.begin("x", 1)
 	s.begin("y", 1)
 	s.watcher()
 	if got := s.watcher().model.shown(); !slices.Equal(got, []string{"kept", "x", "y"}) || m.current().name != "kept" {
 		t.Errorf("%q, at %s", got, m.current().name)
+	}
+	if term, _ := s.drawn(t, look{}, 80, 24); !strings.Contains(term.Text(), ", 1 forgotten") {
+		t.Errorf("%s", term.Text())
+	}
+	s.now = s.now.Add(retired)
+	if got := s.watcher().model.shown(); !slices.Equal(got, []string{"x", "y", "kept"}) { // it may be there no more
+		t.Errorf("%q", got)
 	}
 }
 

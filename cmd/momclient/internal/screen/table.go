@@ -165,7 +165,10 @@ func (t *table) removeEmpty() {
 }
 
 func (d *drawing) columns() []*column {
-	short := !d.wide()
+	short, success := !d.wide(), "OK"
+	if !short {
+		success = "LAST OK"
+	}
 	count := func(style string, n func(*wire.Progress) int) func(*entry) (string, string) {
 		return func(e *entry) (string, string) { return style, someWord(n(&e.job.Run.Progress)) }
 	}
@@ -191,13 +194,13 @@ func (d *drawing) columns() []*column {
 		{title: "LEFT", numbers: true, right: true, width: len("59m59s"), goes: 16, sorts: byLeft, text: func(e *entry) (string, string) { return plain, leftWord(e.job.Run.TimeLeft) }},
 		{title: "WARN", numbers: true, sorts: byName, right: true, goes: 3, text: count(yellow, func(p *wire.Progress) int { return p.Warnings })},
 		{title: "ERR", numbers: true, sorts: byName, right: true, goes: 5, text: count(red, func(p *wire.Progress) int { return p.Errors })},
-		{title: "OK", right: true, width: len("59s"), goes: 9, sorts: bySuccess, text: d.successOf},
+		{title: success, right: true, width: len("59s"), goes: 9, sorts: bySuccess, text: d.successOf},
 		{title: "AGO", sorts: byName, right: true, width: len("59s"), goes: 8, text: func(e *entry) (string, string) {
 			return dim, ageWord(d.m.now.Sub(e.job.Run.LastChange))
 		}},
 	}
 	if !short {
-		list[0].width, list[10].title = len("transfer failed"), "LAST OK"
+		list[0].width = len("transfer failed")
 	}
 	if d.several() {
 		server := &column{title: "SERVER", sorts: byName, width: len("SERVER"), text: func(e *entry) (string, string) {
