@@ -11,6 +11,7 @@ import (
 	"mom.internal/cmd/momclient/internal/completion"
 	"mom.internal/cmd/momclient/internal/cursorfile"
 	"mom.internal/cmd/momclient/internal/output"
+	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/cmd/momclient/internal/screen"
 	"mom.internal/cmd/momclient/internal/web"
 	"mom.internal/momclient/jobs"
@@ -78,7 +79,7 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 			conn.Opts.Cursor = m.recording.at(conn.server.name)
 		}
 		if c.showsBoard() { // -job selects what is on the board; the other filters what is in its log
-			conn.board = board.New(conn.server.name, conn.server.addr, jobs.Options{Log: c.eventFilter()})
+			conn.board = board.New(conn.server.name, conn.server.addr, jobs.Options{Log: c.eventFilter(), MaxJobs: runlog.MaxJobs})
 			m.boards = append(m.boards, conn.board)
 		}
 	}
