@@ -306,7 +306,7 @@ func (d *drawing) table(below int) {
 	if len(d.m.rows) == 0 {
 		d.blank()
 		d.empty()
-		d.latest(below, 0)
+		d.latest(below, len(d.m.problems.list))
 		return
 	}
 	d.blank()
@@ -330,12 +330,18 @@ func (d *drawing) table(below int) {
 		d.alone(alone, below)
 		return
 	}
-	d.selected(room - n)
-	d.latest(below, least)
+	// The number of problems does not depend on what there is about the selected job,
+	// so that they do not move whenever a package begins or ends.
+	free := below - len(d.lines)
+	problems := min(len(d.m.problems.list), max(least, (free-2)/2))
+	if problems > 0 {
+		free -= problems + 2
+	}
+	d.selected(free)
+	d.latest(below, problems)
 }
 
-// alone draws everything about the only job below its row. Problems of the stream
-// follow.
+// alone draws everything about the only job below its row.
 func (d *drawing) alone(e *entry, below int) {
 	var text doc
 	text.about(d, e)
@@ -375,15 +381,12 @@ func (d *drawing) leastProblems() int {
 	return min(len(d.m.problems.list), d.rows/5)
 }
 
-// latest draws the latest warnings and errors so that they end above the line below: at
-// least as many as least, and more if there is room.
-func (d *drawing) latest(below, least int) {
-	free := below - len(d.lines) - 2
-	n := min(len(d.m.problems.list), max(least, free-free/4))
-	if free < 1 || n == 0 {
+// latest draws the latest n warnings and errors, as far as there is room, so that they
+// end above the line below.
+func (d *drawing) latest(below, n int) {
+	if n = min(n, below-len(d.lines)-2); n <= 0 {
 		return
 	}
-	n = min(n, free)
 	for len(d.lines) < below-n-1 {
 		d.put(d.row())
 	}

@@ -563,3 +563,28 @@ func TestNameWidth(t *testing.T) {
 		}
 	}
 }
+
+// TestProblemsStay: the problems do not move when a package begins or ends.
+func TestProblemsStay(t *testing.T) {
+	s := connectedScene()
+	s.begin("site to staging", 100)
+	s.begin("another", 100)
+	for n := range 12 {
+		s.event("another", wire.Transferring, func(e *wire.Event) {
+			warning(e)
+			e.Data.Status.Log[0].Message = fmt.Sprint("left out ", n)
+		})
+	}
+	at := func() int {
+		term, _ := s.drawn(t, look{}, 80, 24)
+		before, _, _ := strings.Cut(term.Text(), "LATEST")
+		return strings.Count(before, "\n")
+	}
+	first := at()
+	for n := range 10 {
+		s.event("another", wire.PackageInitialized, func(e *wire.Event) { e.Data.Header.Number = n + 5 })
+	}
+	if second := at(); second != first {
+		t.Errorf("in line %d, then in line %d", first, second)
+	}
+}
