@@ -503,9 +503,11 @@ func TestScreenASCII(t *testing.T) {
 		if look.ascii != ascii {
 			t.Errorf("LANG=%s: ascii %v", value, look.ascii)
 		}
-		term, _ := scenes["fifty"]().drawn(t, look, 80, 24)
-		if has := strings.ContainsFunc(term.Text(), func(r rune) bool { return r > 0x7e }); has == ascii {
-			t.Errorf("LANG=%s:\n%s", value, term.Text())
+		for _, name := range []string{"fifty", "ended", "open failure", "paused", "filter", "2000 jobs"} {
+			term, _ := scenes[name]().drawn(t, look, 80, 24)
+			if has := strings.ContainsFunc(term.Text(), func(r rune) bool { return r > 0x7e }); has && ascii || !has && !ascii && name == "fifty" {
+				t.Errorf("%s, LANG=%s:\n%s", name, value, term.Text())
+			}
 		}
 	}
 }
@@ -586,5 +588,14 @@ func TestProblemsStay(t *testing.T) {
 	}
 	if second := at(); second != first {
 		t.Errorf("in line %d, then in line %d", first, second)
+	}
+}
+
+// TestNoKeys: without keys no row is selected, and the last line says how to quit.
+func TestNoKeys(t *testing.T) {
+	l := layout{loc: time.UTC}
+	f := l.draw(scenes["fifty"]().watcher().model, 80, 24)
+	if text := strings.Join(f.lines, "\n"); strings.Contains(text, "\x1b["+reverse) || !strings.HasPrefix(f.lines[23], "\x1b["+dim+"mCtrl-C quits") || !strings.Contains(f.lines[23], "1–13 of 50") {
+		t.Errorf("%q", text)
 	}
 }
