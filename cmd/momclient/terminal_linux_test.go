@@ -338,3 +338,25 @@ func TestWatchHistory(t *testing.T) {
 	p.Type("q")
 	p.Exits(exitOK)
 }
+
+// TestWatchServers shows the jobs of two servers. If one is gone, its job stays, with a
+// mark.
+func TestWatchServers(t *testing.T) {
+	t.Parallel()
+	first, addr1 := serveTCP(t, momserver.Config{})
+	second, addr2 := serveTCP(t, momserver.Config{})
+	for name, srv := range map[string]*momserver.Server{"north": first, "south": second} {
+		if _, err := srv.StartJob(jobID(name), wire.InitializeData{Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := startPTY(t, nil, "-addr", addr1, "-addr", addr2, "-period", "50ms")
+	p.Shows("2 servers  all connected", "SERVER", "2 running", "north", "south")
+	first.Close()
+	p.Shows("2 servers  1 connected", addr1+"  lost for", "not up to date", "~", "north", "south")
+	p.Type("/south\r\r")
+	p.Shows("server        "+addr2, "Esc back")
+	p.Type("q")
+	p.Exits(exitOK)
+	p.Shows("south: initialized")
+}
