@@ -231,25 +231,36 @@ func waitingOn(t *testing.T, monitor *process) int {
 // checkPage checks that the page has the jobs of both servers, and that both are there.
 func checkPage(t *testing.T, page string) {
 	t.Helper()
-	metrics := metricsOf(t, strings.TrimSuffix(page, "/"))
-	for _, server := range []string{"alpha", "beta"} {
-		if metrics[fmt.Sprintf("momclient_connected{server=%q}", server)] != 1 {
-			t.Errorf("%s is not connected", server)
+	var now struct {
+		Servers []struct {
+			Name      string
+			Connected bool
 		}
+		Jobs []struct{ Server, Name string }
 	}
 	var past struct {
 		Jobs []struct{ Server, Job string }
 	}
-	code, body := get(t, page+"api/runs")
-	if err := json.Unmarshal([]byte(body), &past); err != nil || code != http.StatusOK {
-		t.Fatalf("%d %v %s", code, err, body)
+	for path, answer := range map[string]any{"api/jobs": &now, "api/runs": &past} {
+		code, body := get(t, page+path)
+		if err := json.Unmarshal([]byte(body), answer); err != nil || code != http.StatusOK {
+			t.Fatalf("%s: %d %v %s", path, code, err, body)
+		}
 	}
-	var got []string
+	var servers, jobs, runs []string
+	for _, s := range now.Servers {
+		servers = append(servers, fmt.Sprint(s.Name, " ", s.Connected))
+	}
+	for _, j := range now.Jobs {
+		jobs = append(jobs, j.Server+" "+j.Name)
+	}
 	for _, j := range past.Jobs {
-		got = append(got, j.Server+" "+j.Job)
+		runs = append(runs, j.Server+" "+j.Job)
 	}
-	slices.Sort(got)
-	if want := []string{"alpha docs to archive", "alpha site to staging", "beta slow to copy"}; !slices.Equal(got, want) {
-		t.Errorf("the page has the runs of %q", got)
+	slices.Sort(jobs)
+	slices.Sort(runs)
+	want := []string{"alpha docs to archive", "alpha site to staging", "beta slow to copy"}
+	if !slices.Equal(servers, []string{"alpha true", "beta true"}) || !slices.Equal(jobs, want) || !slices.Equal(runs, want) {
+		t.Errorf("the page has the servers %q, the jobs %q and the runs of %q", servers, jobs, runs)
 	}
 }
