@@ -13,7 +13,7 @@ const legend = [['export', 'export'], ['transfer', 'transfer'], ['import', 'impo
 
 // nice has the lengths of the axis in seconds. So the axis changes seldom, and its
 // quarters are round.
-const nice = [0.4, 0.8, 1.2, 2, 4, 8, 12, 20, 28, 40, 60, 80, 120, 180, 240, 360, 480, 720, 1200, 1800, 2400, 3600, 4800, 7200, 9600, 14400];
+const nice = [0.02, 0.04, 0.08, 0.2, 0.4, 0.8, 1.2, 2, 4, 8, 12, 20, 28, 40, 60, 80, 120, 180, 240, 360, 480, 720, 1200, 1800, 2400, 3600, 4800, 7200, 9600, 14400];
 
 function axis(seconds) {
   for (const n of nice) if (n >= seconds) return n;
@@ -129,11 +129,13 @@ function nothing(run, why) {
 
 // drawTicks draws the axis. It begins so many seconds after the beginning of the run.
 function drawTicks(node, seconds, from) {
-  const key = `${seconds} ${Math.round(from * 10)}`;
+  const exact = seconds < 0.4 ? 1000 : 10;
+  from = Math.round(from * exact) / exact;
+  const key = `${seconds} ${from}`;
   if (node.key === key) return;
   node.key = key;
   node.replaceChildren(...[0, 1, 2, 3, 4].map((i) => {
-    const tick = el('span', {}, word.moment(Math.round(from * 10) / 10 + (seconds * i) / 4));
+    const tick = el('span', {}, word.moment(from + (seconds * i) / 4));
     tick.style.left = `${i * 25}%`;
     return tick;
   }));

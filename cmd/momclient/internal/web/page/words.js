@@ -59,7 +59,7 @@ export function span(ms) {
 }
 
 // moment formats a round time since a start, in seconds, without a needless zero.
-export const moment = (seconds) => (seconds < 10 ? `${+seconds.toFixed(1)}s` : span(seconds * 1000).replace(/(?<=[hm])00[ms]$/, ''));
+export const moment = (seconds) => (seconds < 10 ? `${+seconds.toFixed(3)}s` : span(seconds * 1000).replace(/(?<=[hm])00[ms]$/, ''));
 
 // age formats a span that changes at most once a second.
 export function age(ms) {
