@@ -19,19 +19,19 @@ import (
 // own state, cursor and epoch.
 type connection struct {
 	m      *monitor
-	n      int // its place among the servers
+	n      int // index of the server
 	server *server
 	label  string            // the name of the server; "" for the only server, which is named nowhere
 	Opts   momclient.Options // exported, so that its token is left out when a connection is printed
 	board  *board.Board      // nil without -o watch and -http
 	client *momclient.Client
-	log    io.Writer // that of the monitor; a status may come after the monitor has changed its own
+	log    io.Writer // as m.log was when connect was called; a status may come after m.log has changed
 
 	recorder *recorder.Server   // nil without -history, -notify and -http
 	done     *completion.Server // nil without -exit-when-done
 	reporter *statusReporter
-	missed   uint64                      // events missed since the last one shown; the door of the monitor guards it
-	stopped  atomic.Pointer[wire.Cursor] // before the event that is not shown any more; nil while events are shown
+	missed   uint64                      // events missed since the last one shown; m.showing guards it
+	stopped  atomic.Pointer[wire.Cursor] // the cursor before the first event that was not shown; nil while events are shown
 }
 
 // connect makes the client. It dials when watch is called.
@@ -53,8 +53,8 @@ func (c *connection) position() wire.Cursor {
 	return c.client.Cursor()
 }
 
-// cursor returns the cursor to save. It is zero while something that the events before
-// it have changed is not on the disk.
+// cursor returns the cursor to save. It is zero while a change by an earlier event is
+// not on the disk.
 func (c *connection) cursor() wire.Cursor {
 	if c.recorder != nil {
 		return c.recorder.Cursor()
@@ -63,7 +63,7 @@ func (c *connection) cursor() wire.Cursor {
 }
 
 // watch shows the events of the server until their stream ends, and returns the
-// reason. It returns nil if the monitor has its verdict.
+// reason. It returns nil if there is a verdict; see package completion.
 func (c *connection) watch(ctx context.Context) error {
 	defer c.client.Close()
 	for e, err := range c.client.Events(ctx) {
@@ -80,8 +80,8 @@ func (c *connection) watch(ctx context.Context) error {
 	return nil
 }
 
-// show shows an event. It reports whether the stream goes on. The events of all
-// servers come through one door, one at a time.
+// show shows an event, one of all servers at a time. It reports whether the stream
+// goes on.
 func (c *connection) show(ctx context.Context, e *wire.Event) (goOn bool, err error) {
 	done := false
 	defer func() {
@@ -91,8 +91,8 @@ func (c *connection) show(ctx context.Context, e *wire.Event) (goOn bool, err er
 		}
 	}()
 	select {
-	case c.m.door <- struct{}{}:
-		defer func() { <-c.m.door }()
+	case c.m.showing <- struct{}{}:
+		defer func() { <-c.m.showing }()
 	case <-ctx.Done():
 		return false, context.Cause(ctx)
 	}
@@ -111,14 +111,14 @@ func (c *connection) show(ctx context.Context, e *wire.Event) (goOn bool, err er
 	return c.done.Shown(e), nil
 }
 
-// refused records that the server has ended the stream for good, and why. The others
-// go on.
+// refused records that the server has ended the stream for good, and why. The streams
+// of the other servers go on.
 func (c *connection) refused(why error) error {
 	var refused *wire.Error
-	if c.recorder != nil && errors.As(why, &refused) { // the status of it may come too late
+	if c.recorder != nil && errors.As(why, &refused) { // the client may report this status too late
 		c.recorder.Status(momclient.ConnectionStatus{Kind: momclient.Refused, Err: withHint(why), Final: true})
 	}
-	if c.label != "" { // otherwise the monitor ends, and prints it
+	if c.label != "" { // otherwise the monitor ends, and prints the reason itself
 		c.say(withHint(why).Error())
 	}
 	c.done.Ended(why)
@@ -127,7 +127,7 @@ func (c *connection) refused(why error) error {
 
 // shown returns e as the monitor shows it, or nil if -job does not name its
 // job. The next event that is shown then has the count of the gap before e. All names
-// are escaped, so what is shown, stored and sent has one form of them. The door is held.
+// are escaped, so that they are shown, stored and sent in one form. m.showing is held.
 func (c *connection) shown(e *wire.Event) *wire.Event {
 	c.missed += e.Missed
 	if jobs := c.m.c.jobs(); !jobs.Takes(e) {

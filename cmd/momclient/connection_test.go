@@ -17,7 +17,7 @@ import (
 // otherAddr is the address of a second server on the network in memory.
 const otherAddr = "other:7420"
 
-// complete lets a server run the job to its end.
+// complete publishes a whole run of the job on a server.
 func complete(t *testing.T, srv *momserver.Server, job string) {
 	t.Helper()
 	if err := startOn(t, srv, wire.InitializeData{Name: job}).Complete(); err != nil {
@@ -27,8 +27,8 @@ func complete(t *testing.T, srv *momserver.Server, job string) {
 }
 
 // TestSeveralServers shows the events of all servers in one stream, each with the name
-// of its server. One that is down, refuses the monitor or is restarted concerns nobody
-// else.
+// of its server. A server that is down, refuses the monitor or is restarted does not
+// disturb the others.
 func TestSeveralServers(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "servers")
 	write(t, file+".token", "sesame")
@@ -147,7 +147,7 @@ func TestDoneSeveralServers(t *testing.T) {
 		j.Complete()
 		s.exits(exitLost, quiet, "momclient: other:7420: other:7420 refused the connection")
 	})
-	inBubble(t, func(s *testPair) { // the other one is there only after the runs of the first have ended
+	inBubble(t, func(s *testPair) { // the second server starts only after the runs of the first have ended
 		s.watch("-addr", otherAddr, "-exit-when-done", "-wait", "7s")
 		complete(t, s.srv, "site")
 		other := s.another(otherAddr, momserver.Config{})
@@ -170,8 +170,8 @@ func (b blocking) Write(p []byte) (int, error) {
 	return b.buffer.Write(p)
 }
 
-// TestSeveralCursors goes on after a restart where each server was, also if an event of
-// one server has waited to be shown after that of another when the monitor ended.
+// TestSeveralCursors continues at the cursor of each server after a restart, even if an
+// event of one server waited for an event of another to be shown when the monitor ended.
 func TestSeveralCursors(t *testing.T) {
 	for _, recorded := range []bool{false, true} {
 		dir := t.TempDir()

@@ -31,7 +31,7 @@ const defaultAddr = "127.0.0.1:7420"
 type config struct {
 	addrs       []string // of -addr
 	serversFile string
-	servers     []server // from both
+	servers     []server // of both flags
 
 	output   string
 	http     string
@@ -99,7 +99,7 @@ func flagSet(c *config) *flag.FlagSet {
 
 	fs.StringVar(&c.output, "o", "auto", "`FORMAT` watch, text, json, cloudevents or runs")
 	fs.StringVar(&c.http, "http", "", "serve a page on `HOST:PORT`; :PORT is on loopback")
-	fs.Var(&c.hosts, pages.HostsFlag, "serve it under `NAME` too, as a proxy passes it on")
+	fs.Var(&c.hosts, pages.HostsFlag, "serve the page under `NAME` too, behind a proxy")
 	fs.BoolVar(&c.untilEnd, "exit-when-done", false, "exit when the watched runs have ended")
 	fs.StringVar(&c.history, "history", "", "add each run to `FILE`, for the page and -o runs")
 	fs.DurationVar(&c.since, "since", 0, "-o runs prints only the runs of the last `TIME`")

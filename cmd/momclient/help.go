@@ -52,13 +52,13 @@ Examples:
 `
 
 const description = `
-momclient is a monitor of MoM servers: it subscribes to the events that the servers
-publish about their mirroring jobs, and shows them: on a screen that is kept up to date,
+momclient is a monitor of MoM servers. It subscribes to the events that the servers
+publish about their mirroring jobs, and shows them on a screen that is kept up to date,
 in a browser, or as a line of text, JSON or CloudEvents for each event. It also keeps a
 history of runs, and sends messages about runs that failed and jobs that are late.
 
-stdout has the events, and stderr the state of the connections. If a server is away,
-momclient waits for it, and goes on where it was.
+momclient prints events on stdout, and the state of the connections on stderr. If a
+server is away, momclient waits for the server, and continues after the last event.
 `
 
 // manual describes the command.
@@ -89,8 +89,8 @@ func manual() *help.Command {
 		},
 		Files: []help.Entry{
 			{Name: "FILE of -servers", Text: "A line for each server: NAME HOST:PORT, and options."},
-			{Name: "FILE of -cursor", Text: "The cursor after the last event of each server that was printed. FILE.lock is its lock, and FILE.state has the messages that wait and the state of the jobs."},
-			{Name: "FILE of -history", Text: "A line of JSON for each run that has ended. At 64 MiB it is renamed to FILE.1. FILE.lock is its lock."},
+			{Name: "FILE of -cursor", Text: "For each server, the cursor after the last event that was printed. FILE.lock is the lock of FILE. FILE.state has the messages that wait and the state of the jobs."},
+			{Name: "FILE of -history", Text: "A line of JSON for each run that has ended. At 64 MiB, FILE is renamed to FILE.1. FILE.lock is the lock of FILE."},
 		},
 	}
 }

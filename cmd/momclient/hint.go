@@ -35,7 +35,7 @@ func withHint(err error) error {
 	})
 	var e *wire.Error
 	if errors.As(err, new(x509.HostnameError)) {
-		words += "; the certificate must have the host of -addr in its subjectAltName"
+		words += "; the certificate must have the host of the server's address in its subjectAltName"
 	} else if errors.As(err, &e) && hints[e.Code] != "" {
 		words += "; see " + hints[e.Code]
 	}

@@ -27,7 +27,7 @@ func TestWithHint(t *testing.T) {
 		}
 	}
 	host := wire.Errorf(wire.BadCertificate, "not accepted").WithCause(&tls.CertificateVerificationError{Err: x509.HostnameError{}})
-	if got, want := withHint(host).Error(), "not accepted; the certificate must have the host of -addr in its subjectAltName"; got != want {
+	if got, want := withHint(host).Error(), "not accepted; the certificate must have the host of the server's address in its subjectAltName"; got != want {
 		t.Errorf("%s; want %s", got, want)
 	}
 	if err := withHint(nil); err != nil {

@@ -31,7 +31,7 @@ func (c *config) options(s *server, getenv func(string) string) (momclient.Optio
 }
 
 // tlsConfig returns nil if the server does not use TLS. A file that changes is read
-// again for the next connection. Servers share files, so that an error of one is
+// again for the next connection. Servers share what a file has, so that its errors are
 // reported once.
 func (c *config) tlsConfig(s *server) (*tls.Config, error) {
 	if !s.tls && s.tlsCA == "" && s.tlsCert == "" {

@@ -77,7 +77,7 @@ func (c *config) openRecording(cursors *cursorfile.File, say func(string)) (*rec
 		say(fmt.Sprintf("%d messages are dropped, because no -notify names their receivers any more", messages))
 	}
 	if lines > 0 {
-		say(fmt.Sprintf("%s of %s cannot be read, perhaps because a power failure has cut it off, and is left out", output.Plural(lines, "line"), state))
+		say(fmt.Sprintf("left out %s of %s that cannot be read, perhaps because of a power failure", output.Plural(lines, "line"), state))
 	}
 	opts := recorder.Options{Jobs: &jobs, Runs: r.runs, Box: r.box, Say: say}
 	if len(sinks) > 0 {
@@ -100,7 +100,7 @@ func (c *config) newDecider(sinks []*sink.Sink, subjects []alert.Subject, cursor
 	now := time.Now()
 	d := alert.New(c.notify.rules(sinks, names), subjects)
 	for n, s := range c.servers {
-		allNew := cursors.Cursor(n).IsZero() && r.at(s.name).IsZero() && c.start() == wire.FromNow // of its events
+		allNew := cursors.Cursor(n).IsZero() && r.at(s.name).IsZero() && c.start() == wire.FromNow // all events of the server will be new
 		d.Watch(s.name, r.box.Learned(s.name) || allNew, now)
 	}
 	d.Expect(now)
@@ -125,8 +125,8 @@ func eventOf(s *alert.Subject) *wire.Event {
 }
 
 // at returns the cursor up to which an earlier monitor has recorded the server's
-// events. The next one goes on there, even if that one was killed before it had saved
-// a cursor.
+// events. This monitor continues there, even if the earlier one was killed before it
+// had saved a cursor.
 func (r *recording) at(server string) wire.Cursor {
 	if r == nil {
 		return wire.Cursor{}

@@ -160,8 +160,8 @@ func TestNotifyRestart(t *testing.T) {
 	})
 }
 
-// TestRecordedCursor goes on where an earlier monitor has recorded the events, which
-// was killed before it had saved a cursor.
+// TestRecordedCursor continues after the events that an earlier monitor has recorded,
+// even if that monitor was killed before it had saved a cursor.
 func TestRecordedCursor(t *testing.T) {
 	at := wire.Cursor{Epoch: uuid.New(), Seq: 7}
 	path := filepath.Join(t.TempDir(), "cursor")

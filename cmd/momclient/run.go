@@ -51,7 +51,7 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 	c.badTLS = func(err error) {
 		fmt.Fprintf(stderr, "momclient: cannot use the changed certificate files; the earlier ones remain in use: %s\n", clean.Text(err.Error()))
 	}
-	m := &monitor{c: c, stderr: stderr, log: stderr, out: output.New(c.output, stdout), door: make(chan struct{}, 1)}
+	m := &monitor{c: c, stderr: stderr, log: stderr, out: output.New(c.output, stdout), showing: make(chan struct{}, 1)}
 	var names []string
 	for n := range c.servers {
 		conn := &connection{m: m, n: n, server: &c.servers[n]}
@@ -78,7 +78,7 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 		if conn.Opts.Cursor = m.cursor.Cursor(n); conn.Opts.Cursor.IsZero() {
 			conn.Opts.Cursor = m.recording.at(conn.server.name)
 		}
-		if c.showsBoard() { // -job selects what is on the board; the other filters what is in its log
+		if c.showsBoard() { // -job selects the jobs on the board; the other filters select the events in its log
 			conn.board = board.New(conn.server.name, conn.server.addr, jobs.Options{Log: c.eventFilter(), MaxJobs: runlog.MaxJobs})
 			m.boards = append(m.boards, conn.board)
 		}
@@ -101,7 +101,7 @@ type monitor struct {
 	connections []*connection // one for each server
 	cursor      *cursorfile.File
 	stderr      io.Writer
-	door        chan struct{} // has an element while an event is shown
+	showing     chan struct{} // a lock, held while an event is shown; it has an element while it is held
 	out         output.Printer
 	done        *completion.Completion      // nil without -exit-when-done
 	unknown     *completion.UnknownJobCheck // nil without -job
@@ -214,7 +214,7 @@ func (m *monitor) watchAll(ctx context.Context, cancel context.CancelCauseFunc) 
 }
 
 // show prints an event, and then saves its cursor. The cursor of an event of a
-// snapshot is not saved, because the rest of the snapshot follows. The door is held.
+// snapshot is not saved, because the rest of the snapshot follows. showing is held.
 func (m *monitor) show(c *connection, e *wire.Event) error {
 	if c.board != nil {
 		c.board.Event(e)
@@ -314,7 +314,7 @@ func (c *config) jobs() wire.Filter {
 	return wire.Filter{Jobs: c.filter.Jobs, Names: c.filter.Names}
 }
 
-// shownJobs returns the filter of -job, for names as the monitor shows them.
+// shownJobs returns the filter of -job, for events with escaped names.
 func (c *config) shownJobs() wire.Filter {
 	f := c.jobs()
 	f.Names = nil

@@ -74,7 +74,7 @@ func (c *config) takesRun(r *runlog.Run) bool {
 //
 //	end, job, how it ended, time, what it moved, details
 //
-// A gap has a line at its time. The server is a column if there are several.
+// A gap has a line at its time. If there are several servers, they have a column.
 func writeRuns(w io.Writer, lines []runlog.Line, gaps []runlog.Gap, loc *time.Location) {
 	several, names, widest := make(map[string]bool), 0, 0
 	for i := range lines {
@@ -117,7 +117,7 @@ func writeGap(w io.Writer, begin string, g *runlog.Gap) {
 // runName returns the name of the job. One that is too long loses its middle.
 func runName(r *runlog.Run) string { return output.ClipMiddle(output.Clean(r.Name()), 36) }
 
-// serverName returns the name of the server, likewise.
+// serverName returns the name of a server. One that is too long loses its middle.
 func serverName(name string) string { return output.ClipMiddle(output.Clean(name), 36) }
 
 // runColumns returns the columns behind the job.

@@ -28,8 +28,8 @@ type server struct {
 	access
 }
 
-// access has what a server requires of its clients. Each field has the value of the
-// flag with its name.
+// access has what a server requires of its clients. Except noToken, each field has the
+// value of the flag with its name.
 type access struct {
 	tokenFile              string
 	noToken                bool // no token, not even that of MOM_TOKEN
@@ -45,8 +45,8 @@ func (a *access) check() error {
 	return nil
 }
 
-// readServers returns the servers in the file, with defaults for those that say
-// nothing else. Errors name the file and the line.
+// readServers returns the servers in the file. defaults holds the access of servers
+// whose lines have no options. Errors name the file and the line.
 func readServers(path string, defaults access) ([]server, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -121,7 +121,7 @@ func parseServer(words []string, defaults access, dir string) (server, error) {
 		return s, err
 	}
 	if len(words) == 1 {
-		return s, fmt.Errorf("want an address behind the name, as %s mirror.example:7420", s.name)
+		return s, fmt.Errorf("want an address after the name, as %s mirror.example:7420", s.name)
 	}
 	s.addr = words[1]
 	if err := checkServerAddr("the address", s.addr); err != nil {
@@ -169,7 +169,7 @@ func checkServerName(name string) error {
 	return nil
 }
 
-// checkServerAddr checks the address of a server. what names it in an error.
+// checkServerAddr checks the address of a server, which errors call what.
 func checkServerAddr(what, addr string) error {
 	if err := checkAddr(what, addr); err != nil {
 		return err
@@ -229,8 +229,8 @@ func (c *config) checkServers() error {
 	return nil
 }
 
-// serverName returns the name of the server that the files of an earlier monitor have
-// under the given name. It may be the address of a server that has a name now.
+// serverName returns the present name of a server that has the given name in the files
+// of an earlier monitor: that name may be the address of a server that has a name now.
 func (c *config) serverName(name string) string {
 	for _, s := range c.servers {
 		if s.name == name {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestServers reads -addr and -servers. A line that says nothing of the token or of TLS
-// has what the flags say. Paths are relative to the file.
+// TestServers reads -addr and -servers. The flags apply to a line that has no option of
+// the token or of TLS. Paths are relative to the directory of the file.
 func TestServers(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "servers")
@@ -65,7 +65,7 @@ func TestBadServers(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                    "servers names no server; want lines of NAME HOST:PORT",
 		"# nothing\n":                         "names no server",
-		"a a:1\nsite\n":                       "servers:2: want an address behind the name, as site mirror.example:7420",
+		"a a:1\nsite\n":                       "servers:2: want an address after the name, as site mirror.example:7420",
 		"site mirror\n":                       `servers:1: the address "mirror": want HOST:PORT`,
 		"site mirror:0\n":                     "no server listens at port 0",
 		"a/b mirror:1\n":                      `servers:1: "a/b" is no name of a server`,

@@ -96,7 +96,7 @@ func flagSet(c *config) *flag.FlagSet {
 	fs.DurationVar(&c.Server.Heartbeat, "heartbeat", 3*time.Second, "call an idle subscriber every `TIME`")
 
 	fs.StringVar(&c.debug, "debug", "", "metrics, health, profiles on `ADDR`; :PORT is loopback")
-	fs.Var(&c.hosts, pages.HostsFlag, "serve those under `NAME` too, as a proxy passes it on")
+	fs.Var(&c.hosts, pages.HostsFlag, "serve these pages under `NAME` too, behind a proxy")
 	fs.StringVar(&c.logFormat, "log-format", "text", "log to stderr as `FORMAT`, text or json")
 	fs.StringVar(&c.logLevel, "log-level", "info", "from `LEVEL` up: debug, info, warn, error")
 	c.about.AddFlags(fs)

@@ -18,9 +18,9 @@
 // may be sent. Completed runs of a job are reported at most once per
 // [CompletedTime], with their count.
 //
-// A dead man's switch gets its own kinds, because it has to hear of each run as soon
-// as possible. They are not folded here. Package sink says which of them may be left
-// out if they have to wait.
+// A dead man's switch gets alerts of kinds of its own, one for each run, as soon as
+// possible. They are not folded here. Package sink decides which of them need not be
+// sent if they have to wait.
 //
 // # IDs
 //
@@ -71,7 +71,7 @@ type Alert struct {
 	RunID  uuid.UUID   `json:"runID,omitzero"`   // zero for stale, and for one about the server
 	Text   string      `json:"text"`             // all of it in one line, for people
 	Why    string      `json:"why,omitempty"`    // failed, lost
-	Since  time.Time   `json:"since,omitzero"`   // of the first failure; of the last success, if stale, or recovered from that; of the last change, if stalled; since when the server is away
+	Since  time.Time   `json:"since,omitzero"`   // the time of the first failure; of the last success, for stale and for recovered from stale; of the last change, for stalled; or the time at which the server went away
 	Count  int         `json:"count,omitempty"`  // number of runs that this message stands for; 0 for one run. For Recovered, the runs that failed before
 	Run    *runlog.Run `json:"run,omitempty"`    // the run that has ended, as in the history
 	Missed int         `json:"missed,omitempty"` // earlier messages to the same receiver that were dropped, because too many waited

@@ -32,8 +32,9 @@ type Rules struct {
 }
 
 // Subject is what a Decider keeps of a job, or of a server, whose JobID and Job are
-// zero. A job that is named but was not seen yet has no JobID and, if there are several
-// servers, no Server. The JSON form is for the file of package outbox.
+// zero. A job that the rules name, and of which no event has come yet, has no JobID
+// unless that is its name, and no Server if it may be on any of several. The JSON form
+// is for the file of package outbox.
 type Subject struct {
 	Server string      `json:"server"`
 	JobID  uuid.UUID   `json:"jobID,omitzero"`
@@ -57,7 +58,7 @@ type Subject struct {
 	Changes    []time.Time `json:"changes,omitempty"` // of the last messages, at most MaxChanges
 	StaleTold  bool        `json:"staleTold,omitempty"`
 	StaleSince time.Time   `json:"staleSince,omitzero"` // the last success before that message, or when the job was first watched
-	Stalled    uuid.UUID   `json:"stalled,omitzero"`    // the last run that was told as stalled
+	Stalled    uuid.UUID   `json:"stalled,omitzero"`    // the last run that was reported as stalled
 }
 
 type key struct {
@@ -79,7 +80,7 @@ type link struct {
 	since   time.Time // since when the server is connected or away
 	why     string
 	learned bool // the monitor has learned the state of the server's jobs; until then it makes no alerts about them
-	current bool // the events that the server had at the last connection have come
+	current bool // all events that the server had when it last accepted the monitor have come
 }
 
 // open is a run that has not ended.
@@ -119,8 +120,7 @@ func (d *Decider) Watch(server string, learned bool, now time.Time) {
 	d.links[server] = &link{since: now, learned: learned}
 }
 
-// Expect adds the jobs that the rules name. It is called after Watch was called for all
-// servers.
+// Expect adds the jobs that the rules name. Call Watch for all servers before.
 func (d *Decider) Expect(now time.Time) {
 	for _, name := range slices.Concat(d.rules.Names, slices.Collect(maps.Keys(d.rules.StaleJobs))) {
 		server, job, _ := strings.Cut(name, "/")
@@ -314,8 +314,8 @@ func (d *Decider) Connected(server string, now time.Time) {
 	}
 }
 
-// CaughtUp records that all events have come that the server had when it accepted the
-// monitor. At the first time, the Decider has learned the state of the jobs.
+// CaughtUp records that all events that the server had when it accepted the monitor
+// have come. With the first call, the Decider has learned the state of the server's jobs.
 func (d *Decider) CaughtUp(server string, now time.Time) {
 	l := d.links[server]
 	if l.current = true; l.learned {
@@ -326,7 +326,7 @@ func (d *Decider) CaughtUp(server string, now time.Time) {
 		if s.Server != server || s.aboutServer() {
 			continue
 		}
-		s.Done, s.Dones, s.Ok = nil, 0, nil // successes before that are not reported
+		s.Done, s.Dones, s.Ok = nil, 0, nil // earlier successes are not reported
 		if s.Bad == "" {
 			s.Count, s.Times = 0, 0
 		} else if s.Last != nil {
@@ -393,8 +393,9 @@ func (d *Decider) learned(s *Subject) bool {
 	return s.Server == "" || s.aboutServer() || d.Learned(s.Server)
 }
 
-// known returns the servers the present state of whose jobs the monitor knows, as far as
-// it can. It has "" if these are all servers.
+// known returns the servers whose jobs the monitor has in their present state, and those
+// that have been away for LostTime, because it cannot wait for these any longer. The
+// result has "" if it has all servers.
 func (d *Decider) known(now time.Time) map[string]bool {
 	known := map[string]bool{"": true}
 	for server, l := range d.links {

@@ -37,7 +37,7 @@ type script struct {
 	runs int
 }
 
-// newScript returns a connected Decider that has settled.
+// newScript returns a connected Decider that has learned the state of the jobs.
 func newScript(t *testing.T, rules Rules) *script {
 	s := &script{t: t, d: New(rules, nil), now: start}
 	s.d.Watch(server, true, s.now)
@@ -47,7 +47,7 @@ func newScript(t *testing.T, rules Rules) *script {
 	return s
 }
 
-// connect connects the server, which has no event that the monitor lacks.
+// connect connects the server, all events of which have come.
 func (s *script) connect() {
 	s.d.Connected(server, s.now)
 	s.d.CaughtUp(server, s.now)
@@ -162,8 +162,8 @@ func TestCompleted(t *testing.T) {
 	s.tells("completed: site succeeded 2 times since the last message; the last time there was nothing to move (S:7420)")
 }
 
-// TestPings tells a dead man's switch of each run at once, and not of the beginning of
-// a run that was already there.
+// TestPings tells a dead man's switch of each run at once, except of the beginning of a
+// run that had begun before the monitor was connected.
 func TestPings(t *testing.T) {
 	s := newScript(t, Rules{Kinds: map[Kind]bool{Started: true, Succeeded: true, Broken: true}})
 	begin := func(n int, fresh bool) {
@@ -387,9 +387,9 @@ func TestFirstStart(t *testing.T) {
 	}
 }
 
-// TestSeveralServers tells of each server by itself, also if another one is away and
-// has never been there. A job that the rules name is expected on one of them, unless
-// they name the server, too.
+// TestSeveralServers tells of each server by itself, even if another one was never
+// connected. A job that the rules name is expected on any server, unless the rules name
+// the server, too.
 func TestSeveralServers(t *testing.T) {
 	s := &script{t: t, d: New(Rules{
 		Kinds: all(Completed), Names: []string{"never"}, Stale: 10 * time.Hour, StaleJobs: map[string]time.Duration{"site": 3 * time.Hour, "b/site": time.Hour, "b/docs": 2 * time.Hour},

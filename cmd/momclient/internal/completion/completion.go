@@ -38,9 +38,10 @@ type Verdict struct {
 // with mu held: by an event, by a timer, or by whatever else has ended the
 // streams. A nil Completion, of a monitor without -exit-when-done, ends nothing.
 //
-// The runs of all servers are waited for. A server whose runs will not be seen any
-// more, for example because it is away for too long, is closed with the reason. The
-// command then goes on until the runs of the others have ended.
+// A Completion waits for the runs of all servers. If the runs of a server will not be
+// seen any more, for example because the server is away for too long, that server is
+// closed with the reason. The command then goes on until the runs of the others have
+// ended.
 type Completion struct {
 	names  []string      // of -job, as in a Run
 	wait   time.Duration // -wait
@@ -48,7 +49,7 @@ type Completion struct {
 
 	mu      sync.Mutex // guards the fields below, and those of the servers
 	servers []*Server
-	seen    map[string]bool // of names: true if a run of the job has ended on a server
+	seen    map[string]bool // by name or ID: true if a run of the job has ended on a server
 	verdict *Verdict        // nil until it is made; then it never changes
 	busy    bool            // an event is being shown
 
@@ -67,7 +68,7 @@ type Server struct {
 	tracker *jobs.Tracker
 	watch   *jobs.Watch // of all jobs; gets the changes of those that are watched
 	met     bool        // the server was connected at least once
-	closed  bool        // nothing of this server is waited for any more
+	closed  bool        // the Completion does not wait for this server any more
 	err     error       // why the end of a watched run was not seen, if it is closed
 	why     error       // why there is no connection; nil while the first attempt goes on
 	late    bool        // the server has been away for -wait, and an event is being shown
@@ -153,7 +154,7 @@ func (c *Completion) Conclude(err error) Verdict {
 	return *c.verdict
 }
 
-// Ended reports that the stream of the server has ended for good, because of err.
+// Ended records that the stream of the server has ended for good, because of err.
 func (s *Server) Ended(err error) {
 	if s == nil {
 		return
@@ -163,9 +164,8 @@ func (s *Server) Ended(err error) {
 	s.giveUp(err)
 }
 
-// giveUp closes the server without waiting for further events. If, without -job,
-// runs have ended and no watched run is unfinished, the reason does not matter. mu is
-// held.
+// giveUp closes the server without waiting for further events. If the command only
+// waits for the end of the quiet time, it ends now, and err does not matter. mu is held.
 func (s *Server) giveUp(err error) {
 	if s.pausing() {
 		s.decide(s.firstErr())
@@ -174,8 +174,8 @@ func (s *Server) giveUp(err error) {
 	s.close(err)
 }
 
-// close records that nothing of the server is waited for any more, because of err. mu
-// is held.
+// close records that the Completion does not wait for the server any more, because of
+// err. mu is held.
 func (s *Server) close(err error) {
 	if s.closed {
 		return
@@ -199,14 +199,14 @@ func (c *Completion) firstErr() error {
 	return nil
 }
 
-// idle reports whether no watched run is unfinished, on any server, and all servers
-// were met that are waited for. mu is held.
+// idle reports whether each server that is not closed was connected at least once and
+// has no unfinished watched run. mu is held.
 func (c *Completion) idle() bool {
 	return !slices.ContainsFunc(c.servers, func(s *Server) bool { return !s.closed && (!s.met || !s.watch.Done()) })
 }
 
-// done reports whether, with -job, a run of each job has ended and, without -job, any
-// run has. mu is held.
+// done reports whether a run of each job of -job has ended or, without -job, any run
+// has. mu is held.
 func (c *Completion) done() bool {
 	if len(c.names) > 0 {
 		return !slices.ContainsFunc(c.names, func(name string) bool { return !c.seen[name] })
@@ -214,16 +214,17 @@ func (c *Completion) done() bool {
 	return slices.ContainsFunc(c.servers, func(s *Server) bool { return len(s.watch.Runs()) > 0 })
 }
 
-// atOnce reports whether nothing else can belong to the watched runs once all of them
-// have ended. Otherwise, another server may have a run of the job, too. mu is held.
+// atOnce reports whether the command ends without a quiet time once all watched runs
+// have ended. Otherwise another run may appear that is watched, too: without -job, a run
+// of another job; with several servers, a run of the job on another server. mu is held.
 func (c *Completion) atOnce() bool { return len(c.names) > 0 && len(c.servers) == 1 }
 
 // pausing reports whether runs have ended and no watched run is unfinished, so that
 // the command ends unless another run appears. mu is held.
 func (c *Completion) pausing() bool { return !c.atOnce() && c.idle() && c.done() }
 
-// settle decides if there is nothing to wait for any more, or begins the quiet time.
-// mu is held.
+// settle decides if there is nothing to wait for any more. Otherwise it starts or stops
+// the quiet time. mu is held.
 func (c *Completion) settle() {
 	switch {
 	case !slices.ContainsFunc(c.servers, func(s *Server) bool { return !s.closed }), c.atOnce() && c.idle() && c.done():
@@ -244,7 +245,7 @@ func (c *Completion) Over() bool {
 	return c.verdict != nil || c.pausing()
 }
 
-// Over is the method of the Completion. A nil Server is never over.
+// Over is [Completion.Over], and false for a nil Server.
 func (s *Server) Over() bool { return s != nil && s.Completion.Over() }
 
 // Showing reports that an event is about to be shown. It stops the quiet time

@@ -11,10 +11,10 @@ import (
 	"mom.internal/wire/duplex"
 )
 
-// UnknownJobCheck asks each server, at each connection, which jobs there are. If
-// jobs of -job are not among them, on any server, it reports that once: the user may
-// have misspelled a name, and nothing else would show that. A server that is away is
-// not waited for. A nil UnknownJobCheck does nothing.
+// UnknownJobCheck asks each server, at each connection, which jobs there are. If no
+// server has some job of -job, it reports that once: the user may have misspelled a
+// name, and nothing else would show that. It does not wait for a server that is away. A
+// nil UnknownJobCheck does nothing.
 type UnknownJobCheck struct {
 	filter *wire.Filter
 	say    func(string)
@@ -33,7 +33,7 @@ type ServerCheck struct {
 	jobs func(context.Context) ([]wire.Event, error)
 
 	// The mu of the UnknownJobCheck guards the fields below.
-	busy     bool         // a question is open
+	busy     bool         // a call of jobs has not returned
 	answered bool         // at least once
 	away     bool         // the server is away
 	events   []wire.Event // its last answer
@@ -49,7 +49,7 @@ func NewUnknownJobCheck(ctx context.Context, f *wire.Filter, say func(string)) *
 	return u
 }
 
-// Add adds a server, before the first call of Start. jobs asks it.
+// Add adds a server, before the first call of Start. jobs asks the server for its jobs.
 func (u *UnknownJobCheck) Add(jobs func(context.Context) ([]wire.Event, error)) *ServerCheck {
 	if u == nil {
 		return nil
@@ -164,7 +164,7 @@ func unknownJobs(f *wire.Filter, events []wire.Event) string {
 	return some(missing) + " so far; " + JobNames(names)
 }
 
-// JobNames says which jobs there are.
+// JobNames returns a clause that lists the jobs, for a message.
 func JobNames(names []string) string {
 	if len(names) == 0 {
 		return "there are no jobs yet"

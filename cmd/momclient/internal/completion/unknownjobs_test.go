@@ -54,7 +54,7 @@ func TestUnknownJobCheckStops(t *testing.T) {
 		return nil, nil
 	})
 	s.Start()
-	s.Start() // the first is open
+	s.Start() // the first question is not answered yet
 	u.Stop()
 	s.Start()
 	u.asking.Wait()

@@ -6,11 +6,10 @@
 // The file of a monitor of one server is one line, EPOCH/SEQ. If there are several
 // servers, the file has a line for each of them, EPOCH/SEQ NAME, with dashes in place
 // of a cursor that is not known yet. Lines of other servers stay, so that a server
-// that is left out for a while goes on at its cursor. If the line has no name, the
-// file was written when there was one server, and nobody can tell which one. So each
-// server that has no line of its own begins at that cursor. For all but the right one,
-// the cursor is of another epoch, so they begin at their oldest event, and no event is
-// lost.
+// that is left out for a while continues at its cursor. A line without a name was
+// written when there was one server, and does not tell which one. So each server that
+// has no line of its own begins at that cursor. For all servers but the right one, it is
+// of another epoch, so that they begin at their oldest event, and no event is lost.
 package cursorfile
 
 import (
@@ -33,7 +32,7 @@ import (
 
 // File keeps the cursors of servers. A line always has the same length. The monitor
 // saves the cursor of each event after the event went to stdout, never before, and
-// each save is one write over the line before. A process that is killed leaves the
+// each save overwrites the line by one write. A process that is killed leaves the
 // old line or the new one, so at most the one event whose line was not yet written is
 // repeated. Only one monitor may use the file at a time; where the system has locks,
 // a file beside it is locked, whose name ends in .lock. A File without a path keeps
@@ -44,7 +43,7 @@ type File struct {
 	lock    func()      // releases the lock
 	servers []string
 	was     fs.FileInfo // of the file as Open found it; nil if there was none
-	whole   bool        // the file has the lines as Save writes them
+	whole   bool        // the file has exactly the lines that Save would write
 
 	mu    sync.Mutex // guards the fields below
 	file  *os.File   // nil before the first save, unless the file was whole
@@ -292,8 +291,7 @@ const seqDigits = 20
 // unknown stands for a cursor in a line of a server that has none yet.
 var unknown = strings.Repeat("-", 36+len("/")+seqDigits)
 
-// encode returns the line as it is in the file. Only a line beside others has the
-// name of its server.
+// encode returns the line as it is in the file, with or without the name of its server.
 func (l *line) encode(named bool) []byte {
 	text := []byte(unknown)
 	if !l.cursor.IsZero() {
@@ -334,7 +332,7 @@ func (f *File) Save(n int, c wire.Cursor) error {
 // write writes line n, or all lines if the file does not have them yet. mu is held.
 func (f *File) write(n int) error {
 	if f.file != nil {
-		at := 0 // where the line is; only one beside others has a line before it
+		at := 0 // the offset of the line; lines before it have names
 		for _, before := range f.lines[:n] {
 			at += len(unknown) + len(" ") + len(before.server) + len("\n")
 		}
@@ -382,8 +380,7 @@ func (f *File) writeTemp(data []byte) (fs.FileInfo, error) {
 	return info, errors.Join(err, serr, file.Close())
 }
 
-// Freeze leaves the file as it is from here on, because err has kept an event from
-// being shown.
+// Freeze ends all saving, because an event could not be shown. err is the reason.
 func (f *File) Freeze(err error) {
 	f.mu.Lock()
 	f.err = err
@@ -409,8 +406,8 @@ func (f *File) sync() {
 	}
 }
 
-// Follow saves the cursors that where returns for the servers once a second, because
-// clients may advance without an event to print. stop saves them a last time.
+// Follow saves, once a second, the cursor that where returns for each server, because
+// clients may advance without an event to print. stop saves the cursors a last time.
 func (f *File) Follow(where func(n int) wire.Cursor) (stop func() error) {
 	if f.path == "" {
 		return func() error { return nil }

@@ -186,7 +186,7 @@ func (b *Box) load() error {
 	for {
 		line, err := readLine(lines, maxLine)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("%s: %w; it was left as it is; move it away to begin without it", b.path, err)
+			return fmt.Errorf("%s: %w; the file was left as it is; move it away to begin without it", b.path, err)
 		}
 		var r Record
 		if bytes.HasSuffix(line, []byte("\n")) && json.Unmarshal(line, &r) == nil {
@@ -249,7 +249,7 @@ func (b *Box) apply(r *Record) {
 		b.learned[r.Server] = true
 	}
 	for _, s := range r.Subjects {
-		if s.JobID != uuid.Nil && s.Server != "" { // it may have been waited for under its name, or on any server
+		if s.JobID != uuid.Nil && s.Server != "" { // the rules may have named the job before its server or its ID was known
 			delete(b.subjects, subjectKey{job: s.JobID})
 			if s.Job != "" {
 				delete(b.subjects, subjectKey{server: s.Server, name: s.Job})

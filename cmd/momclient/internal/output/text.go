@@ -24,9 +24,8 @@ const (
 //
 //	time, sequence number, server, job, state, package, progress, bytes, details
 //
-// There is a column of servers only if there are several. If there is a gap or a
-// restart of the server before the event, a line of its own reports that, within the
-// same write.
+// There is a server only if the monitor watches several. If there is a gap or a restart
+// of the server before the event, a line of its own reports that, within the same write.
 type textPrinter struct {
 	w       io.Writer
 	loc     *time.Location

@@ -67,7 +67,7 @@ type Recorder struct {
 
 	mu      sync.Mutex // guards the fields below and those of the servers, and keeps the effects of the events in order
 	errors  map[uuid.UUID]*runlog.Error
-	dirty   bool  // a record is not on the disk, and no attempt to sync it is under way
+	dirty   bool  // a record is not on the disk, and no attempt to sync that record is under way
 	syncing bool  // an attempt to sync records to the disk is under way
 	failed  bool  // the last attempt failed, which was reported
 	err     error // of saving a cursor
@@ -84,7 +84,7 @@ type Server struct {
 	at      wire.Cursor
 	tracker *jobs.Tracker
 	status  *momclient.ConnectionStatus // Connected or Resumed, until the events before it have been shown
-	behind  *momclient.ConnectionStatus // the same, until the events up to its Head have been shown
+	behind  *momclient.ConnectionStatus // Connected or Resumed, until the events up to its Head have been shown
 	shown   wire.Cursor                 // of the last event that was shown
 }
 
@@ -93,9 +93,9 @@ func New(opts Options) *Recorder {
 	return &Recorder{opts: opts, wake: make(chan struct{}, 1), done: make(chan struct{}), errors: make(map[uuid.UUID]*runlog.Error)}
 }
 
-// Add adds a server, before Start. It goes on where an earlier monitor stopped.
-// cursor returns the cursor after the events that have been shown, and save saves
-// one.
+// Add adds a server, before Start. The Server continues where an earlier monitor
+// stopped. cursor returns the cursor after the events that have been shown, and save
+// saves a cursor.
 func (r *Recorder) Add(name string, cursor func() wire.Cursor, save func(wire.Cursor) error) *Server {
 	s := &Server{
 		Recorder: r, name: name, cursor: cursor, save: save, at: r.opts.Box.At(name),
@@ -414,8 +414,8 @@ func (s *Server) tick(shown wire.Cursor, now time.Time) {
 	s.commit(&rec)
 }
 
-// caughtUp reports to the decider that the events have come that the server had when it
-// accepted the monitor, if the monitor is that far. mu is held.
+// caughtUp reports to the decider if the monitor, which is at the given cursor, has all
+// events that the server had when it accepted the monitor. mu is held.
 func (s *Server) caughtUp(at wire.Cursor, now time.Time) {
 	if of := s.behind; of != nil && at.Epoch == of.Epoch && at.Seq >= of.Head {
 		s.behind = nil

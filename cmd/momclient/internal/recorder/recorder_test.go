@@ -45,7 +45,7 @@ type life struct {
 	got    []string // messages, as ID TEXT
 }
 
-// newLife starts a monitor of the server S. before is called before it starts to record.
+// newLife makes a monitor of the server S, calls before, and starts to record.
 func newLife(t *testing.T, dir string, rules alert.Rules, before ...func(*life)) *life {
 	t.Helper()
 	l := &life{t: t, dir: dir}
@@ -297,8 +297,8 @@ func TestCursorWaits(t *testing.T) {
 	})
 }
 
-// TestGap has a line in the history for events that were missed, once, also if they are
-// announced again.
+// TestGap writes one line to the history for events that were missed, even if the server
+// announces the gap again.
 func TestGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -318,8 +318,9 @@ func TestGap(t *testing.T) {
 	})
 }
 
-// TestFirstStart tells of what happens from the moment on at which all events have come
-// that the server had when it accepted the monitor, also if it is soon over.
+// TestFirstStart reports the state of the jobs once all events have come that the server
+// had when it accepted the monitor, and from then on whatever happens, even if a job
+// fails and recovers at once.
 func TestFirstStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t, t.TempDir(), rules)

@@ -86,7 +86,7 @@ type Gap struct {
 	Missed uint64    `json:"missed"` // number of events
 }
 
-// id names the gap, so that it has one line, however often the event after it is
+// id identifies the gap, so that it gets one line, however often the event after it is
 // delivered.
 func (g *Gap) id() uuid.UUID {
 	return uuid.NewSHA1(g.Epoch, fmt.Appendf(nil, "%d after %d", g.Seq, g.Missed))

@@ -300,7 +300,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestGaps has a line for each gap, once, also after a restart.
+// TestGaps writes one line for each gap, even after a restart.
 func TestGaps(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history")
 	gap := func(seq, missed uint64) *Gap {
@@ -327,7 +327,7 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// TestAlias has the runs of a server under its present name.
+// TestAlias returns the runs of a server under its present name.
 func TestAlias(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history")
 	l := open(t, path)

@@ -62,8 +62,9 @@ func runCommand(ctx context.Context, command string, a *alert.Alert) error {
 // plain matches a word that the shell takes as it is.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_./+-]+$`)
 
-// found reports whether the shell finds the program, as far as that can be known
-// without running anything. The program may also be built into the shell.
+// found returns false if the shell would not find the program, neither as a file nor
+// as a command of its own. It returns true if that is unknown. It does not run the
+// program.
 func found(program string) bool {
 	if runtime.GOOS == "windows" || !plain.MatchString(program) {
 		return true

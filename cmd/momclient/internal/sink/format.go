@@ -85,8 +85,8 @@ func pingPath(a *alert.Alert) (path string, ok bool) {
 }
 
 // replacesPing reports whether old, which waits, need not be sent, because next is
-// a later ping of the same job. So at most three wait. Only a later failure replaces a
-// failure, so that none is covered up.
+// a later ping of the same job. So at most three pings of a job wait. Only a later
+// failure replaces a failure, so that no success hides it.
 func replacesPing(next, old *alert.Alert) bool {
 	if next.Server != old.Server || next.JobID != old.JobID {
 		return false
