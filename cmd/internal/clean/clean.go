@@ -1,5 +1,6 @@
-// Package clean escapes texts for a terminal. Both commands use it for all that they
-// print, because names of jobs and files, and what a peer sends, may have any bytes.
+// Package clean escapes texts for a terminal. Both commands use it for text that they
+// print for people, because names of jobs and files, and what a peer sends, may have any
+// bytes.
 package clean
 
 import (

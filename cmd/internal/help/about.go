@@ -17,7 +17,7 @@ type About struct {
 	shell        string
 }
 
-// Shells are the shells that -completion knows.
+// Shells has the values of -completion, separated by spaces.
 const Shells = "bash zsh fish"
 
 // AddFlags adds the flags.
@@ -53,8 +53,8 @@ func (a *About) Asked() error {
 	return nil
 }
 
-// Answer prints what -h or a flag of About asks for. It reports whether err, which
-// parsing the command line has returned, says that one was given.
+// Answer prints what -h or a flag of About asks for. It returns false if err, the error
+// of parsing the command line, is another one or nil.
 func (c *Command) Answer(w io.Writer, err error) bool {
 	var q question
 	switch {

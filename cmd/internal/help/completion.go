@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// completed is a flag with what completes its value.
+// completed is a flag, and how to complete its value.
 type completed struct {
 	flagText
 	kind   valueKind
@@ -23,11 +23,11 @@ const (
 	file                       // a file
 	directory                  // a directory
 	word                       // one of some words
-	list                       // some of these words, with commas between
+	list                       // some words, separated by commas
 )
 
-// completions returns what completes the value of each flag, by its placeholder and
-// by c.Values.
+// completions returns all flags. How to complete the value of one follows from its
+// placeholder and from c.Values.
 func (c *Command) completions() (all []completed) {
 	c.Flags.VisitAll(func(f *flag.Flag) {
 		t := completed{flagText: c.look(f.Name), kind: anyValue, values: c.Values[f.Name]}
@@ -60,8 +60,8 @@ func (c *Command) writeCompletion(w io.Writer, shell string) {
 	}
 }
 
-// writeBash writes a function for bash 3.2 or later. Before bash 4 there is no
-// compopt, so nothing completes files there.
+// writeBash writes a function for bash 3.2 or later. bash before version 4 has no
+// compopt, so that files are not completed there.
 func (c *Command) writeBash(w io.Writer) {
 	fmt.Fprintf(w, `# Completion of %[1]s for bash. In ~/.bashrc:  source <(%[1]s -completion bash)
 _%[1]s() {
@@ -114,8 +114,8 @@ complete -F _%[1]s %[1]s
 `, c.Name, paths, strings.Join(names, " "))
 }
 
-// writeZsh writes a function that zsh loads from a directory of $fpath, or that a
-// shell gets by source.
+// writeZsh writes a function for zsh, either for a file in a directory of $fpath or for
+// the command source.
 func (c *Command) writeZsh(w io.Writer) {
 	fmt.Fprintf(w, `#compdef %[1]s
 # Completion of %[1]s for zsh. In ~/.zshrc, after compinit:  source <(%[1]s -completion zsh)
@@ -153,7 +153,8 @@ if [[ $funcstack[1] == _%[1]s ]]; then _%[1]s "$@"; else compdef _%[1]s %[1]s; f
 `, c.Name, rest)
 }
 
-// zshEscaper escapes what has a meaning in a specification of _arguments.
+// zshEscaper escapes the characters that have a meaning in a specification of
+// _arguments.
 var zshEscaper = strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, ":", `\:`)
 
 // quoteShell quotes a word for bash and zsh.

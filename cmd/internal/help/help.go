@@ -1,6 +1,6 @@
-// Package help prints what a command says about itself: its flags for -h, its manual
-// page, its completion in shells, and what is right in place of a wrong flag. All of it
-// is made from the flags themselves. Both commands use it.
+// Package help makes, from the flags of a command, the text of -h, the manual page, the
+// completion for shells, and what an error says about the right form of a flag. Both
+// commands use it.
 package help
 
 import (
@@ -25,8 +25,8 @@ type Command struct {
 	// placeholder of the flag ends in ",...", the flag takes several of them.
 	Values map[string]string
 
-	// Notes and Exit are paragraphs, and Examples are lines of a command and, after
-	// three spaces, what it does. Each is as -h prints it, with its title.
+	// Notes and Exit are paragraphs. Each line of Examples is a command line and, after
+	// three spaces, what it does. All three are as -h prints them, with their titles.
 	Notes, Exit, Examples string
 
 	// Description, Environment and Files are only in the manual page.
@@ -54,7 +54,7 @@ func (c *Command) Write(w io.Writer) {
 	fmt.Fprint(w, c.Notes, c.Exit, c.Examples)
 }
 
-// groups returns the groups, and at the end one of the flags that are in none.
+// groups returns the groups and, if some flags are in none, a group of these.
 func (c *Command) groups() []Group {
 	other := Group{Title: "Other"}
 	c.Flags.VisitAll(func(f *flag.Flag) {

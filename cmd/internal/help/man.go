@@ -80,12 +80,12 @@ func paragraphs(w io.Writer, text string) {
 	}
 }
 
-// roff escapes a text of one line. A hyphen becomes \-, because a plain one may be
-// shown as another character, which no shell takes for a hyphen.
+// roff escapes a text of one line. A hyphen becomes \-, because a reader of manual pages
+// may show a plain one as another character, which no shell accepts as a hyphen.
 func roff(text string) string {
 	text = roffEscaper.Replace(text)
 	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, `\(aq`) {
-		text = `\&` + text // it is no macro
+		text = `\&` + text // so that the line is not taken for a macro
 	}
 	return text
 }

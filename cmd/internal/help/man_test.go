@@ -28,8 +28,8 @@ func testCommand() *Command {
 	}
 }
 
-// TestManual has everything that the command says about itself, and is right for both
-// programs that show manual pages.
+// TestManual shows each part of the description of a command, in both programs that show
+// manual pages, and without a warning of theirs.
 func TestManual(t *testing.T) {
 	var page strings.Builder
 	testCommand().Answer(&page, question("man"))

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestWanted adds to an error of each kind of flag what would be right.
+// TestWanted adds the right form to an error of each kind of flag.
 func TestWanted(t *testing.T) {
 	fs := flag.NewFlagSet("", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)

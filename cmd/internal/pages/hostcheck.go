@@ -10,9 +10,8 @@ import (
 	"strings"
 )
 
-// Hosts is the value of the flag HostsFlag: the names under which the pages can be
-// reached besides those that are always allowed, for example the name that a
-// proxy passes on. A *Hosts is a flag.Getter.
+// Hosts is the value of the flag HostsFlag: further names under which browsers may reach
+// the pages, for example the name that a proxy passes on. A *Hosts is a flag.Getter.
 type Hosts []string
 
 // HostsFlag is the name of the flag.
@@ -63,8 +62,8 @@ func refuse(w http.ResponseWriter, why string) {
 	http.Error(w, why, http.StatusForbidden)
 }
 
-// has reports whether nobody else can make the Host of a request point here. An
-// empty one is allowed, because browsers always send a Host.
+// has reports whether the Host of a request is an IP address, localhost or one of the
+// names. An empty Host is allowed, because browsers always send one.
 func (h Hosts) has(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -53,7 +53,7 @@ func TestCheckHost(t *testing.T) {
 	}
 }
 
-// TestHosts takes the name of a host, and nothing around it.
+// TestHosts accepts the name of a host, and refuses a URL, a port or a pattern.
 func TestHosts(t *testing.T) {
 	var h Hosts
 	for _, name := range []string{"", "mirror.example:8420", "http://mirror.example", "mirror.example/mom", "*.example", "mirror..example", "spëgel.example", "::1"} {
