@@ -30,9 +30,9 @@ Examples:
 
 const description = `
 momserver mirrors each pair SRC DST of directories: it compares them, groups the changed
-files into packages, and transfers each package. It does that again and again, until a
-signal ends it. It publishes an event about each change of state of a job or of a
-package, to all clients that subscribe. momclient is such a client.
+files into packages, and transfers each package. It repeats that until a signal ends it.
+To all clients that subscribe, momserver publishes an event about each change of state of
+a job or of a package. momclient is such a client.
 
 DST holds only complete files, old or new, even if momserver is killed. Without paths,
 momserver mirrors a sample site into a temporary directory, slowly enough to be watched.
@@ -53,12 +53,12 @@ func manual() *help.Command {
 			{Name: "MOM_TOKEN", Text: "The token that clients must have, unless -token-file is given."},
 			{Name: "STATE_DIRECTORY", Text: "The directory for what momserver remembers between its runs. systemd sets it."},
 			{Name: "XDG_CACHE_HOME", Text: "Without STATE_DIRECTORY, the directory momserver in this one is used, or ~/.cache/momserver."},
-			{Name: "NOTIFY_SOCKET", Text: "The socket of systemd, which is told when momserver is ready and when it stops."},
+			{Name: "NOTIFY_SOCKET", Text: "The socket of systemd, to which momserver reports that it is ready and that it stops."},
 			{Name: "TMPDIR", Text: "The directory for the sample site and its mirror."},
 		},
 		Files: []help.Entry{
 			{Name: "DST/.momspool-UUID", Text: "The temporary directory in which packages arrive, unless -spool names another place."},
-			{Name: "DST/.momspool-lock", Text: "The lock by which two runs never work at the same time on one destination."},
+			{Name: "DST/.momspool-lock", Text: "The lock that keeps two runs from working at the same time on one destination."},
 		},
 	}
 }

@@ -17,7 +17,7 @@ type announced struct {
 	announce  func()
 }
 
-// requires says what clients need, for the log.
+// requires returns what clients need, for the log.
 func (c *config) requires() string {
 	var all []string
 	if c.Server.TLS != nil {

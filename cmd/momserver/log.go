@@ -47,9 +47,9 @@ func byFlags(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// escape escapes names, for which encoding/json has no form if they are not UTF-8. A
-// message and an error may quote a name in a form of its own, so they are escaped
-// only if they are not UTF-8. A text log quotes such values itself.
+// escape escapes names, because JSON cannot express names that are not UTF-8. A message
+// and an error may quote a name in a form of its own, so they are escaped only if they
+// are not UTF-8. A text log needs no escape, because its handler quotes such values.
 func escape(a slog.Attr) slog.Attr {
 	text, isName := "", false
 	switch v := a.Value.Any().(type) {

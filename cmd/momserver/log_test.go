@@ -48,7 +48,7 @@ func TestLogJSON(t *testing.T) {
 }
 
 // TestLogNames: a name that is not UTF-8 has the same form in both formats. In a text
-// log, the quotes tell it from a name that has this form itself.
+// log, quotes distinguish the form from a name that consists of the same characters.
 func TestLogNames(t *testing.T) {
 	for format, want := range map[string]string{
 		"text": `msg="a\xff b" item="caf\xe9 b" like=caf\xe9 error="\xff"`,

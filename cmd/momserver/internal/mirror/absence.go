@@ -13,9 +13,9 @@ import (
 // that is not mounted. Then an entry that is missing in the source must not be
 // deleted.
 
-// aboveSource is a key of plan.mounts, whose value is the sum of mountPoint and
-// apart, if they apply to the source. Unlike the number of a device, they are the
-// same after a reboot.
+// aboveSource is a key of plan.mounts. Its value is not the number of a device, but the
+// sum of those of mountPoint and apart that apply to the source, because a device may
+// have another number after a reboot.
 const aboveSource = ".."
 
 const (
@@ -42,9 +42,9 @@ func (r *run) absence() error {
 	return nil
 }
 
-// doomedSource returns the path of a directory of the destination that is to be
-// deleted and that is also a directory of the source, by a bind mount, and its path
-// in the source. Both are "" if there is none.
+// doomedSource looks for a directory of the destination that is to be deleted and that
+// is also a directory of the source, by a bind mount. It returns the paths in the
+// destination and in the source, or "" and "" if there is no such directory.
 func (r *run) doomedSource() (doomed, source string) {
 	at := make(map[place]string)
 	for _, d := range r.plan.doomed {
@@ -91,8 +91,8 @@ func (r *run) movedMount() string {
 	return ""
 }
 
-// keepMounts keeps what is remembered of a directory, and of those in it, because
-// the directory cannot be read. A disk in it may be missing, also in the next run.
+// keepMounts keeps what earlier runs have recorded of a directory that cannot be read,
+// and of the directories in it, because a disk there may be missing in the next run.
 func (r *run) keepMounts(dir string) {
 	for p, system := range r.m.index.mounts {
 		if p == dir || strings.HasPrefix(p, dir+"/") {

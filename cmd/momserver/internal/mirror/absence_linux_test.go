@@ -68,8 +68,8 @@ func TestUnmounted(t *testing.T) {
 	}
 }
 
-// TestUnmountedAtBoot deletes nothing if after a reboot the disk is not mounted
-// that the source is on, or is in a directory of, and others have files there.
+// TestUnmountedAtBoot deletes nothing if the disk with the source, or with a directory
+// above it, is not mounted after a reboot, and there are other files in its place.
 func TestUnmountedAtBoot(t *testing.T) {
 	for _, at := range []string{".", ".."} {
 		p := newPair(t, Options{Delete: true})
@@ -103,8 +103,8 @@ func TestUnmountedAtBoot(t *testing.T) {
 	}
 }
 
-// TestUnmountedAfterError deletes nothing if a disk is not mounted that the run
-// before could not read, even if that run had no Delete.
+// TestUnmountedAfterError deletes nothing if a disk that the run before could not read
+// is not mounted now, even if that run had no Delete.
 func TestUnmountedAfterError(t *testing.T) {
 	for _, unreadable := range []string{"a", "a/disk"} {
 		p := newPair(t, Options{ContinueOnError: true})

@@ -67,8 +67,8 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// TestNoMoreFiles says what is missing if the file system of the destination can
-// have no further file, not even the lock.
+// TestNoMoreFiles reports what a run needs if the file system of the destination has no
+// room for a further file, not even for the lock.
 func TestNoMoreFiles(t *testing.T) {
 	p := newPair(t, Options{Delete: true})
 	plant(t, p.src, file("a", "a"), file("b", "b"))
@@ -154,14 +154,14 @@ func TestMountPoint(t *testing.T) {
 	}
 }
 
-// TestMountBelow says why nothing can be placed below a mount point of the
-// destination. It leaves the others alone.
+// TestMountBelow reports why no file can be placed below a mount point in the
+// destination, and mirrors the other files.
 func TestMountBelow(t *testing.T) {
 	p := newPair(t, Options{ContinueOnError: true})
 	plant(t, p.src, file("a", "a"), file("disk/f", "x"), file("z", "z"))
 	mount(t, filepath.Join(p.dst, "disk"))
 	result, events, err := p.run(t.Context())
-	wantLeftOut(t, events, "disk/f", "something is mounted on a directory of the destination that it is in")
+	wantLeftOut(t, events, "disk/f", "it is below a mount point in the destination")
 	if got := tell(t, p.dst); err != nil || result.Files != 2 || got["a"] == "" || got["z"] == "" {
 		t.Errorf("%v, %+v, %v", err, result, got)
 	}

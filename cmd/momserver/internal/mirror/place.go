@@ -38,7 +38,7 @@ func (r *run) place(ctx context.Context, a *arrival) error {
 	if err := r.replace(aside, dir, name, e); err != nil {
 		r.dest.top.Remove(fromSlash(aside))
 		if errors.Is(err, syscall.EXDEV) {
-			return errors.New("something is mounted on a directory of the destination that it is in; a run places files only on the file system of the destination itself")
+			return errors.New("it is below a mount point in the destination; a run places files only on the file system of the destination itself")
 		}
 		return err
 	}

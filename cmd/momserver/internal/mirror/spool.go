@@ -177,7 +177,7 @@ func (r *run) takeDest() error {
 	}
 	lock, err := lockDir(r.dest.top)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		err = fmt.Errorf("%w: a run needs room for one more file, which locks the destination; remove a file there", plain(err))
+		err = fmt.Errorf("%w: a run needs room for one more file, the lock of the destination; remove a file there", plain(err))
 	}
 	if err != nil {
 		return about(r.m.dst, err)
