@@ -31,12 +31,12 @@ type chunk struct {
 	floor    uint64                 // the lowest Seq that the next event may have
 	end      uint64                 // every event has a lower Seq; never changed
 
-	// next is the event that has been decoded and not been taken, because its consumer
-	// was no longer the active one; nil for none. Guarded by the inbox.
+	// next is an event that was decoded but not taken, because its consumer was no longer
+	// the active one; nil if there is none. The mutex of the inbox guards it.
 	next *wire.Event
 }
 
-// decode sets ev to the next event, of those that are left.
+// decode sets ev to the next event. left is the number of events that are left.
 func (ch *chunk) decode(left int, ev *wire.Event) error {
 	if !ch.opened {
 		ch.opened = true

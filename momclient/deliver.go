@@ -49,8 +49,8 @@ func (c *Client) next(consumer *consumer, ev *wire.Event) (delivery, bool) {
 	return d, ok
 }
 
-// doneNext is next for the consumer that calls the OnEvent handler, when the handler
-// of the event before has returned.
+// doneNext is next for the consumer that calls the OnEvent handler. It first ends the
+// delivery before, for which the handler has returned.
 func (c *Client) doneNext(before delivery, ev *wire.Event) (delivery, bool) {
 	d, ok := c.inbox.doneNext(before, c.handler, ev)
 	d.announceCredit()

@@ -245,16 +245,16 @@ func (in *inbox) currentCursor() wire.Cursor {
 }
 
 // next takes the oldest event that waits, and sets ev to it. It returns false if
-// nothing waits or c is not the active consumer. The bell of c is rung when that may
-// have changed. next may wait while the consumer that was active before decodes an
-// event. Only while it returns true may the caller read ev.
+// nothing waits or c is not the active consumer; then ev is not valid, and the bell of c
+// is rung when the next call may return true. next may wait while the consumer that was
+// active before decodes an event.
 func (in *inbox) next(c *consumer, ev *wire.Event) (delivery, bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.takeNext(c, ev)
 }
 
-// doneNext is done and next in one.
+// doneNext is done followed by next, under one lock.
 func (in *inbox) doneNext(d delivery, c *consumer, ev *wire.Event) (delivery, bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -288,8 +288,8 @@ func (in *inbox) takeNext(c *consumer, ev *wire.Event) (delivery, bool) {
 	return delivery{}, false
 }
 
-// decode claims and decodes the next event of the oldest chunk, and returns false if
-// that event is not to be taken. mu is held, but not while the event is decoded.
+// decode claims and decodes the next event of the oldest chunk. It returns false if
+// the caller must not take that event. mu is held, but not while the event is decoded.
 // Meanwhile the chunk may be removed, and the other consumer may become active.
 func (in *inbox) decode(ch *chunk, ev *wire.Event) bool {
 	in.decoding = ch

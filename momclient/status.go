@@ -44,7 +44,7 @@ type ConnectionStatus struct {
 	Time     time.Time
 	Server   string        // the address that New was given
 	Epoch    uuid.UUID     // Connected, Resumed: of the server
-	Head     uint64        // Connected, Resumed: the Seq of the server's newest event; when the client's cursor is there, what was cached has come
+	Head     uint64        // Connected, Resumed: the Seq of the server's newest event at that time; once the client's cursor is there, all events that were cached then have come
 	Err      error         // Lost, Reconnecting, Refused, Draining: why
 	Final    bool          // Refused: the client does not try again, even with AutoReconnect
 	Attempt  int           // Reconnecting: counted since a connection that lasted longer than Options.Period

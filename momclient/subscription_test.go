@@ -131,8 +131,8 @@ func TestResumed(t *testing.T) {
 	})
 }
 
-// TestHead: the client reaches the Head of its status from every place, also if its
-// filter selects none of the events.
+// TestHead: the client reaches the Head of its status from wherever it begins, even if
+// its filter selects none of the events.
 func TestHead(t *testing.T) {
 	harness.Serve(t, momserver.Config{}, func(s *harness.Server) {
 		s.PublishN(30)

@@ -140,8 +140,8 @@ func (s *sender) checkDeadlines(now time.Time) {
 }
 
 // dropUnanswered drops the subscribers with a call that had been unanswered for
-// CallTimeout at the time now, at most maxAtOnce of them. It reports whether that
-// were all.
+// CallTimeout at the time now, at most maxAtOnce of them. It reports whether these were
+// all.
 func (s *sender) dropUnanswered(now time.Time) (all bool) {
 	for range maxAtOnce {
 		el := s.timeouts.Front()

@@ -14,7 +14,7 @@ import (
 // the others.
 type interests struct {
 	// linking is held while a subscriber is linked or unlinked, so that the sender
-	// competes with one goroutine for mu, and not with all that link and unlink.
+	// competes for mu with only one of the goroutines that link and unlink.
 	linking sync.Mutex
 
 	mu    sync.Mutex               // guards the two maps and their lists; never held for more than linkStep entries while subscribers come and go
@@ -185,7 +185,7 @@ func (in *interests) unpark(sub *subscriber) {
 }
 
 // eachTaker calls activate with each caught-up subscriber that takes an event.
-// activate may make its subscriber one that is not caught up.
+// activate may call setCaughtUp for its subscriber.
 func (in *interests) eachTaker(def *protocol.Definition, is history.Class, activate func(*subscriber)) {
 	for _, c := range in.classes {
 		if c.takes.Has(is) {

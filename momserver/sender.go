@@ -42,8 +42,8 @@ type sender struct {
 	subs          map[*subscriber]struct{}
 	calls         map[*rpc.Call]*call
 	timeouts      list.List // of *call, the oldest first: all have the same timeout
-	checkBegan    time.Time // the check of the deadlines; zero if none is in progress
-	repliesBefore int       // that had come when it began, and have not been handled
+	checkBegan    time.Time // when the check of the deadlines began; zero if none is in progress
+	repliesBefore int       // number of replies that had come by checkBegan and are not handled yet
 	heartbeats    list.List // of *subscriber, the one whose latest call is oldest first
 	callsInFlight int       // calls that net/rpc has not returned, also to dropped subscribers
 	throttled     bool      // a subscriber waits because callsInFlight is at its bound

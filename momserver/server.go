@@ -50,7 +50,7 @@ type Server struct {
 	greetingShares windowLimit // of clients that are let in and have proven nothing
 	handshakes     *turns      // of TLS handshakes, which leave half of the processors to the rest of the program
 	longCalls      *turns      // of clients
-	calls          *turns      // of all clients, which leave half of the processors to the rest of the program
+	calls          *turns      // of the calls of all clients, which leave half of the processors to the rest of the program
 
 	// life ends with Close, and with it the sender, greetings and dial-backs.
 	life    context.Context
@@ -214,11 +214,11 @@ func (s *Server) Health() error {
 	return ErrServerClosed
 }
 
-// Shutdown stops the server in good order. It closes the listeners, ends the
-// run of each unfinished [Job] with an ExportingError event, which the Job itself
-// does not notice unless Config.Strict is set, refuses further events, and delivers the cached events to the subscribers that keep up. It
-// says goodbye to each subscriber, and returns nil when all goroutines of the
-// server are gone.
+// Shutdown stops the server in good order. It closes the listeners, ends the run of
+// each unfinished [Job] with an ExportingError event, refuses further events, and
+// delivers the cached events to the subscribers that keep up. It says goodbye to each
+// subscriber, and returns nil when all goroutines of the server are gone. The Job does
+// not notice the end of its run unless Config.Strict is set.
 //
 // A subscriber does not keep up if, for Config.CallTimeout, no event could be
 // sent to it and it acknowledged none. Such a subscriber gets its goodbye and

@@ -33,7 +33,7 @@ type service struct {
 	pace      *pace      // of the calls from addr; nil for none
 	page      *[]byte    // of the reply that is being made; nil between calls
 	turnBegan time.Time  // when the turn of a long call began; zero without a turn
-	computing bool       // the call has a turn among all calls
+	computing bool       // the call has a turn of Server.calls
 }
 
 func newService(s *Server, conn *duplex.Conn, id *identity) *service {
@@ -287,17 +287,18 @@ func (sv *service) pause() (had bool) {
 	return had
 }
 
-// A subscription is the dearest call: it may send all that is cached, and is logged. So
-// the calls of Subscribe from one address are spread if there are more than
-// subscribesPerSecond of them in a second. None waits longer than maxSubscribeWait,
-// because a thousand clients behind one address may come back at the same moment.
+// Subscribe is the most expensive call: the server may send all cached events, and logs
+// the subscription. So the calls of Subscribe from one address are spread if there are
+// more than subscribesPerSecond of them in a second. None waits longer than
+// maxSubscribeWait, because a thousand clients behind one address may come back at the
+// same moment.
 const (
 	subscribesPerSecond = 200
 	maxSubscribeWait    = 500 * time.Millisecond
 )
 
-// spreadSubscribes waits while other clients of the address subscribe. It gives up
-// the turns of the call meanwhile.
+// spreadSubscribes waits if the address has used up its calls of Subscribe. Meanwhile
+// the call gives up its turns.
 func (sv *service) spreadSubscribes() {
 	s, now := sv.srv, time.Now()
 	if !sv.addr.IsValid() || s.subscribeLimit.allow(sv.addr, now) {

@@ -251,9 +251,9 @@ func TestPaceOfAnAddress(t *testing.T) {
 	})
 }
 
-// TestSpreadSubscribes: the clients of one address subscribe as often as a second
-// allows without waiting. From then on they wait for each other, but none for longer
-// than maxSubscribeWait, and nobody waits for the turn of a client that waits.
+// TestSpreadSubscribes: the first subscribesPerSecond clients of one address subscribe
+// without waiting. Further ones wait for each other, but none for longer than
+// maxSubscribeWait, and nobody waits for the turn of a client that waits.
 func TestSpreadSubscribes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := New(Config{})

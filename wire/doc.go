@@ -18,9 +18,10 @@
 //
 // # Names
 //
-// A name of a job or of a file, or a path, may be any bytes, and travels unchanged.
-// [EscapeName] returns the form in which to show it, and [Event.Escaped] an event to
-// encode as JSON. Without that, encoding/json writes U+FFFD for what is not UTF-8.
+// A name of a job or of a file, or a path, may be any bytes, and is sent unchanged. To
+// show a name, use the form that [EscapeName] returns. To encode an event as JSON,
+// encode the one that [Event.Escaped] returns, because encoding/json writes U+FFFD for
+// each byte that is not part of valid UTF-8.
 //
 // # Errors
 //

@@ -11,8 +11,8 @@ import (
 // EscapeName returns a name of a job or of a file in a form that is valid UTF-8, for
 // JSON and for people. Each byte that is not part of valid UTF-8 becomes \xNN, with
 // the value of the byte in two lower-case hexadecimal digits. If the name itself has
-// a backslash at the beginning of such an escape, that backslash becomes \x5c. All
-// else stays as it is, so most names with backslashes do, too. UnescapeName returns
+// a backslash at the beginning of such an escape, that backslash becomes \x5c. Nothing
+// else changes, so most names with backslashes stay as they are. UnescapeName returns
 // the name.
 func EscapeName(name string) string {
 	if utf8.ValidString(name) && !strings.Contains(name, `\x`) {
@@ -31,7 +31,7 @@ func EscapeName(name string) string {
 	return b.String()
 }
 
-// UnescapeName returns the name of which EscapeName returns the text.
+// UnescapeName returns the name for which EscapeName returns text.
 func UnescapeName(text string) string {
 	if !strings.Contains(text, `\x`) {
 		return text
@@ -96,7 +96,7 @@ func (e *Event) Escaped() Event {
 	return shown
 }
 
-// escapeNames reports whether it has changed a name.
+// escapeNames escapes the names in place, and reports whether it has changed one.
 func escapeNames(names ...*string) (changed bool) {
 	for _, name := range names {
 		text := EscapeName(*name)

@@ -69,7 +69,7 @@ func TestEscaped(t *testing.T) {
 	if e.Name() != bad || e.Data.Header.TargetFilePath != bad || e.Data.Body.Item != bad || e.Data.Status.Log[0].Item != bad {
 		t.Errorf("the event has changed: %+v", e)
 	}
-	// Each string of an event is covered, those of later fields, too.
+	// Every string of an event is covered, even if fields are added.
 	fill(reflect.ValueOf(&e).Elem(), bad)
 	shown = e.Escaped()
 	text, _ = json.Marshal(&shown)

@@ -14,10 +14,10 @@
 //
 // [Tracker.View] returns a consistent copy of the whole state at any time, and
 // [Tracker.Job] and [Tracker.Run] return the details of one job or run. The copies
-// are plain values with JSON names. If they are to be encoded as JSON, give the Tracker
-// the events as [wire.Event.Escaped] returns them, because names need not be UTF-8.
-// A [Watch] follows the runs that a program waits for; momclient.Client.Wait does all
-// of that for a program that only waits.
+// are plain values with JSON names. To encode them as JSON, give the Tracker the events
+// that [wire.Event.Escaped] returns, because names need not be UTF-8. A [Watch] follows
+// the runs that a program waits for. A program that only waits calls
+// momclient.Client.Wait instead.
 //
 // # Order
 //

@@ -12,7 +12,7 @@ import (
 	"mom.internal/wire"
 )
 
-// floor_test.go lays an event out by hand: its length, and then every field of the
+// floor_test.go encodes an event by hand: its length, and then every field of the
 // event, as a varint, as raw bytes, or as a length and raw bytes. There is no schema.
 // The event of the benchmarks has about 310 bytes, of which 178 are texts.
 

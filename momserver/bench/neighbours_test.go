@@ -82,11 +82,11 @@ func (l load) footprint(b *testing.B) (bytes, goroutines float64) {
 	return (bytes - bytes0) / n, (goroutines - goroutines0) / n
 }
 
-// BenchmarkPublishBeside is what Publish takes beside 100 subscribers that are
-// stalled, 100 that catch up with all of the cache, and 10,000 idle ones whose filters
-// take nothing, in turn with no subscriber and with a process that only computes: the
-// subscribers that catch up take all processors of the machine, whatever the server
-// does.
+// BenchmarkPublishBeside measures Publish beside 100 subscribers that are stalled, 100
+// that catch up with all of the cache, and 10,000 idle ones whose filters take nothing.
+// In turn with these, it measures Publish without subscribers, and beside a process that
+// only computes, because the subscribers that catch up take all processors of the
+// machine, whatever the server does.
 func BenchmarkPublishBeside(b *testing.B) {
 	for name, beside := range map[string]order{
 		"stalled":     {Kind: "bad", Clients: 100, Stalled: true},

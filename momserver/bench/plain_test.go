@@ -18,8 +18,8 @@ import (
 // batches, to every TCP connection. There is no RPC, no acknowledgement, no cursor,
 // no queue.
 //
-// "gob" is one persistent encoder, and one persistent decoder per connection.
-// "floor" is laid out by hand, in floor_test.go.
+// "gob" has one persistent encoder, and one persistent decoder for each connection.
+// "floor" has the layout of floor_test.go, which is made by hand.
 
 // plainServer is the sending half.
 type plainServer struct {

@@ -17,7 +17,7 @@ import (
 var chart = flag.String("chart", "", "write the chart of BenchmarkScale to this file")
 
 // manySubscribers is the configuration for up to 10,000 of them in one process, whose
-// handlers share its processors, so that some come to their turn only after seconds.
+// handlers share its processors, so that some handlers run only after seconds.
 var manySubscribers = momserver.Config{
 	GreetingsPerSecond: 100_000, MaxConnsPerAddr: 12_000, Heartbeat: time.Minute, CallTimeout: time.Minute,
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A page of figures costs the more the more subscribers and jobs there are, and the
-// server waits while they are copied. The whole program waits while the stacks of its
+// A page of figures costs more if there are more subscribers and jobs, and the server
+// waits while they are copied. The whole program waits while the stacks of its
 // goroutines are copied for a profile. So these pages are made one at a time, and a
 // rest follows each. The rest is restAfterPage times as long as the page took, and
 // maxRest at most. All requests together then take about a quarter of one processor,
@@ -17,8 +17,9 @@ const (
 	maxRest       = 20 * time.Millisecond
 )
 
-// inTurns returns a function that makes a handler of a page that is made in turns
-// with the other such pages. A client that reads slowly does not hold up the others.
+// inTurns returns a function that makes handlers from functions that make pages. Of the
+// pages of these handlers, one is made at a time. A client that reads slowly does not
+// hold up the others.
 func inTurns() func(page http.HandlerFunc) http.HandlerFunc {
 	turn := make(chan struct{}, 1)
 	return func(page http.HandlerFunc) http.HandlerFunc {

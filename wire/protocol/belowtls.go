@@ -9,11 +9,11 @@ import (
 	"mom.internal/wire"
 )
 
-// What a peer may send in TLS records besides data: maxNoData bytes at once, and
-// noDataPerSecond. crypto/tls derives a new key for each key update of a peer, and
-// may answer it, however many there are between two bytes of data. A TLS library
-// sends one after millions of records, and a server sends a few session tickets,
-// which hold the client's certificates.
+// The bytes that a client and a server may send in TLS records besides data: at once,
+// and more with each second. crypto/tls derives a new key for each key update of a
+// peer, and may answer it, however many there are between two bytes of data. A TLS
+// library sends a key update after millions of records, and a server sends a few session
+// tickets, which hold the client's certificates.
 const (
 	maxNoDataOfClient = 1 << 10
 	maxNoDataOfServer = 32 << 10
@@ -25,11 +25,11 @@ const (
 const recordOverhead = 1 + 16
 
 // belowTLS is the connection below TLS. It counts the bytes in the peer's records
-// that are no data. Only the goroutine that reads uses it.
+// that are not data. Only the goroutine that reads uses the fields.
 type belowTLS struct {
 	net.Conn
 	most   int
-	noData int       // bytes that have come and were no data, less those that time has made up for
+	noData int       // bytes that have come and were not data, less noDataPerSecond
 	last   time.Time // when noData was last looked at; zero before the first data
 
 	head [5]byte // of a record
@@ -38,8 +38,8 @@ type belowTLS struct {
 	size int     // of the payload of the record
 }
 
-// TLSServer is [tls.Server] for a client that may not send much besides data once
-// [HardClose] has been called.
+// TLSServer is [tls.Server] with a bound on the bytes besides data that the client may
+// send once [HardClose] has been called.
 func TLSServer(nc net.Conn, cfg *tls.Config) *tls.Conn {
 	return tls.Server(&belowTLS{Conn: nc, most: maxNoDataOfClient}, cfg)
 }
@@ -49,10 +49,10 @@ func TLSClient(nc net.Conn, cfg *tls.Config) *tls.Conn {
 	return tls.Client(&belowTLS{Conn: nc, most: maxNoDataOfServer}, cfg)
 }
 
-// NetConn returns the connection below.
+// NetConn returns the connection that b reads from.
 func (b *belowTLS) NetConn() net.Conn { return b.Conn }
 
-// Read is called when TLS has taken all records that have come whole.
+// Read is called when TLS has taken all complete records that have come.
 func (b *belowTLS) Read(p []byte) (int, error) {
 	if !b.last.IsZero() && b.noData > b.most {
 		now := time.Now()

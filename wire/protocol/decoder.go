@@ -18,9 +18,9 @@ type EventDecoder struct {
 	count  definitionCount       // of defs
 	err    error                 // why the decoder cannot be used
 
-	// The record that is being decoded.
-	numbers [recordFields]int64 // by field
-	run     *runDefinition      // the other fields
+	// The fields of the record that is being decoded.
+	numbers [recordFields]int64 // by index
+	run     *runDefinition
 	pack    *packageDefinition
 	item    string
 	log     logRecords
@@ -193,7 +193,7 @@ func (d *EventDecoder) keep(number uint64, bytes int) error {
 		d.defs = make(map[uint64]definition)
 	}
 	if d.count.add(bytes) {
-		clear(d.defs) // keeps its memory, because it will become as large again
+		clear(d.defs) // keeps the memory of the map, because it will become as large again
 	}
 	d.defs[number] = def
 	return nil

@@ -16,7 +16,7 @@ type EventEncoder struct {
 	buf    []byte
 	types  []byte
 	number uint64      // of the latest definition
-	event  eventRecord // is being encoded; a field, so that it is allocated once
+	event  eventRecord // the one that is being encoded; a field, so that it is allocated once
 }
 
 // NewEventEncoder returns an encoder.
@@ -35,8 +35,8 @@ func (e *EventEncoder) encodeDefinition(r *record) []byte {
 	return e.encoded(e.out.Append(e.buf[:0], r))
 }
 
-// encodeEvent returns the event as bytes, valid until the next call. The definition
-// with the number of completes it.
+// encodeEvent returns the event as bytes, valid until the next call. of is the number
+// of the definition that completes the event.
 func (e *EventEncoder) encodeEvent(ev *wire.Event, of uint64) []byte {
 	e.event.set(ev, of)
 	data := e.encoded(e.out.AppendAs(e.buf[:0], (*record)(nil), &e.event))

@@ -128,15 +128,15 @@ func fromNanos(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// eventRecord is the record of an event, as gob.Writer writes it: several times as fast
-// as encoding/gob.
+// eventRecord is the record of an event in a form that gob.Writer writes several times
+// as fast as encoding/gob writes a record.
 type eventRecord struct {
-	numbers [recordFields]uint64 // by field, a signed one as gob.Signed returns it
+	numbers [recordFields]uint64 // by index; a signed number is in the form of gob.Signed
 	item    string
 	log     []wire.LogEntry
 }
 
-// set makes r the record of ev, which the definition of completes.
+// set makes r the record of ev. of is the number of the definition that completes ev.
 func (r *eventRecord) set(ev *wire.Event, of uint64) {
 	n, status, p := &r.numbers, &ev.Data.Status, &ev.Data.Progress
 	n[fieldSeq], n[fieldOf] = ev.Seq, of

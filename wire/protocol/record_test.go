@@ -10,9 +10,9 @@ import (
 	"mom.internal/wire/wiretest/attack"
 )
 
-// TestEventRecordAsGob: whatever is set, the bytes are those that encoding/gob would
-// write for the record that it reads from them. A field that has come to a record
-// must be written, too.
+// TestEventRecordAsGob: whatever fields an event has, encoding/gob reads a record from
+// its bytes, and writes the same bytes for that record. Between them, the events set
+// each field that a record of an event has.
 func TestEventRecordAsGob(t *testing.T) {
 	rng := attack.Random(t)
 	var in, out bytes.Buffer

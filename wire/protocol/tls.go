@@ -39,8 +39,8 @@ func AtLeastTLS13(cfg *tls.Config) *tls.Config {
 }
 
 // ServerName returns the name that the certificate of the server at addr, host:port,
-// must have: the host, without the zone of an IPv6 address. The zone is only a name of
-// one of this machine's interfaces.
+// must have: the host, without the zone of an IPv6 address. The zone only names one of
+// the interfaces of the client's machine.
 func ServerName(addr string) string {
 	host, _, _ := net.SplitHostPort(addr)
 	if ip, err := netip.ParseAddr(host); err == nil {
@@ -51,8 +51,8 @@ func ServerName(addr string) string {
 
 // HardClose returns tc with a Close that closes the underlying connection at once.
 // The Close of tls.Conn first sends an alert, and may wait for seconds for a peer
-// that does not read. If [TLSServer] or [TLSClient] has made tc, the peer may not send
-// much besides data from now on.
+// that does not read. If [TLSServer] or [TLSClient] has made tc, what the peer sends
+// besides data is bounded from now on.
 func HardClose(tc *tls.Conn) net.Conn {
 	below, _ := tc.NetConn().(*belowTLS)
 	return &hardTLS{tc, below}

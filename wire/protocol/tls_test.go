@@ -20,7 +20,7 @@ import (
 	"mom.internal/wire"
 )
 
-// TestServerName has no zone, because no certificate has one.
+// TestServerName returns names without a zone, because no certificate has one.
 func TestServerName(t *testing.T) {
 	for addr, want := range map[string]string{
 		"mirror.example:7420": "mirror.example", ":7420": "", "127.0.0.1:7420": "127.0.0.1", "[::1]:7420": "::1", "[fe80::1%eth0]:7420": "fe80::1", "mirror%20:7420": "mirror%20",

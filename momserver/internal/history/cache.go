@@ -30,8 +30,8 @@ type event struct {
 // segmentEvents is how many events a segment holds.
 const segmentEvents = 64
 
-// slack is what part of the bytes of a segment may be reserved in vain. Less would
-// make nearly every segment be copied.
+// slack bounds the bytes that a segment reserves in vain, to one in slack. With a lower
+// bound, nearly every segment would be copied.
 const slack = 16
 
 // segment holds consecutive events, one after another in one piece of memory.

@@ -7,7 +7,7 @@ type ref struct {
 	e  *event // nil for none; its data lies in the cache while the event is there, and in a copy afterwards
 	at int    // index in the edge's lists
 
-	taken uint64 // that of the edge, when e was set
+	taken uint64 // edge.taken when e was set
 }
 
 // edge holds the latest event of each run that is unfinished at one edge of the
@@ -19,15 +19,15 @@ type edge struct {
 	n      int      // events
 	events []*event // nil for a gap; one that a snapshot may hold is replaced, never changed
 	refs   []*ref   // the ref of each event
-	taken  uint64   // snapshots that have been taken
+	taken  uint64   // number of snapshots that have been taken
 }
 
 // minGaps is how many gaps an edge may have even without events.
 const minGaps = 64
 
 // set makes a copy of e the latest event of r's run. e is either newer than all events
-// of the edge, or another copy of r's event. The copy takes the memory of the event
-// that it replaces, unless a snapshot may hold that.
+// of the edge, or another copy of r's event. The copy uses the memory of the event that
+// it replaces, unless a snapshot may hold that event.
 func (g *edge) set(r *ref, e event) {
 	own, moves := r.e, r.e == nil || r.e.seq != e.seq
 	if own == nil || r.taken != g.taken {

@@ -35,8 +35,8 @@ type History struct {
 	types  []byte // type definitions of the encoder
 	limits Limits
 
-	// beginning is held by Begin, so that Publish and the readers compete for mu with
-	// one goroutine that takes a snapshot, and not with all that begin.
+	// Begin holds beginning, so that Publish and the readers compete for mu with only
+	// one of the goroutines that call Begin.
 	beginning sync.Mutex
 
 	// mu guards all below. It is held while one event is encoded and stored, or

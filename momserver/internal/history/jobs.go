@@ -21,18 +21,18 @@ type jobs struct {
 	// one moves few.
 	sorted [256][]uuid.UUID
 
-	taken uint64 // calls of after, whose callers look at the events without the lock
+	taken uint64 // number of calls of after, whose callers read the events without the lock
 }
 
 // jobState is what jobs holds of one job.
 type jobState struct {
 	last    *event
-	taken   uint64 // that of jobs, when last was set
+	taken   uint64 // jobs.taken when last was set
 	figures JobFigures
 }
 
-// setLast makes a copy of e the latest event of a job. It uses the memory of the event
-// before, unless a caller of after may look at that.
+// setLast makes a copy of e the latest event of a job. The copy uses the memory of the
+// event that it replaces, unless a caller of after may read that event.
 func (j *jobs) setLast(s *jobState, e *event) {
 	if s.last == nil || s.taken != j.taken {
 		s.last, s.taken = new(event), j.taken

@@ -48,7 +48,7 @@ func (h *History) Begin(from wire.From, cursor wire.Cursor, renew bool) (Positio
 	return h.begin(from, cursor, renew)
 }
 
-// begin is Begin for a reader that waits for no other that begins.
+// begin is Begin without beginning: it does not wait for the callers of Begin.
 func (h *History) begin(from wire.From, cursor wire.Cursor, renew bool) (Position, error) {
 	h.mu.Lock()
 	p, edge, err := h.locate(from, cursor, renew)

@@ -49,8 +49,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestBeginInTurns: subscriptions that begin wait for each other, and not under the
-// lock that Publish needs. A reader that gets a new snapshot does not wait for them.
+// TestBeginInTurns: callers of Begin wait for each other, and not with the lock that
+// Publish needs. Resume does not wait for them.
 func TestBeginInTurns(t *testing.T) {
 	h := withDefaults(Limits{})
 	publishMore(t, h, uuid.UUID{1}, 1)

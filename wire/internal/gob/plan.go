@@ -14,7 +14,7 @@ type readStep struct {
 	do     action
 	target int16     // index of our field; -1 for no field
 	ptr    bool      // our type is a pointer to the type that is set
-	bits   uint8     // that a number may have, as it stands in the stream; 0 for no number or bool, and for a pointer to one
+	bits   uint8     // the most bits that a number or bool may have in the stream; 0 for other types, also for a pointer to one
 	plan   *readPlan // of a slice or a struct
 }
 

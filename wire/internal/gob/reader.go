@@ -28,9 +28,9 @@ func (r *reader) uint() uint64 {
 	return v
 }
 
-// long reads a number of several bytes, the most significant first. The byte before
-// them is their count, negated. It returns the place after them, a negative one if
-// there is no such number.
+// long reads a number of several bytes, the most significant first. The byte at the
+// index at, before them, is their count, negated. long returns the index after them, or
+// -1 if b has no such number there.
 func long(b []byte, at int) (v uint64, next int) {
 	if at >= len(b) {
 		return 0, -1

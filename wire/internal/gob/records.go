@@ -12,7 +12,7 @@ type Records struct {
 	id    int64     // the type's number; 0 before the first value
 	step  *readStep // how its values become values of the caller's type
 	valueReader
-	current *readStep // of the field that other is to read
+	current *readStep // of the field that Text or Into reads
 }
 
 // Define reads definitions, which no value may stand between.
@@ -46,11 +46,11 @@ func (r *Records) Take(data []byte) {
 // Left returns how many bytes have not been read.
 func (r *Records) Left() int { return r.in.left() }
 
-// Decode reads the next value into a struct of the type ours, the same each time,
-// of which the caller holds the fields. It sets numbers[i] if the field i of the
-// struct is a number or a bool, and to zero if the value does not have the field.
-// It calls other with i if the value has a field i that is neither, which other
-// reads by Text or Into.
+// Decode reads the next value as a struct of the type ours, which is the same in each
+// call. The caller holds the fields of the struct. If field i is a number or a bool,
+// Decode sets numbers[i], to zero if the value lacks the field. For each other field
+// that the value has, Decode calls other with i, and other reads the field with Text
+// or Into.
 func (r *Records) Decode(ours reflect.Type, numbers []int64, other func(i int)) error {
 	msg, id, err := r.message()
 	switch {
@@ -71,8 +71,8 @@ func (r *Records) Decode(ours reflect.Type, numbers []int64, other func(i int)) 
 	return r.within(msg, func() { r.fields(numbers, other) })
 }
 
-// fields reads the struct. The place in it is a local variable, because one in
-// memory would take half of the time.
+// fields reads the struct. at, the place in it, is a local variable, because updating
+// one in memory would take half of the time.
 func (r *Records) fields(numbers []int64, other func(i int)) {
 	steps, b, at := r.step.plan.steps, r.in.b, r.in.at
 	var step *readStep // of the number that comes next; nil for the distance to the next field

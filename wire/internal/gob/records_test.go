@@ -99,8 +99,8 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// TestRecordsNumbers takes a number that fits a narrower field, and no other. A field
-// that does not come is zero, and one that is not known is skipped.
+// TestRecordsNumbers accepts a number for a narrower field only if it fits. A field that
+// the value lacks is zero, and an unknown field is skipped.
 func TestRecordsNumbers(t *testing.T) {
 	type wide struct {
 		Other, Small int64

@@ -176,8 +176,8 @@ func (w *Writer) Append(dst []byte, v any) ([]byte, error) {
 	return dst, err
 }
 
-// AppendAs appends a value of the struct type that v is a pointer to, with the fields
-// that a Fielder lists.
+// AppendAs appends a value of the struct type that v points to, whose fields are those
+// that the Fielder adds. v itself may be nil.
 func (w *Writer) AppendAs(dst []byte, v any, fields Fielder) ([]byte, error) {
 	w.out = dst
 	err := w.write(v, fields)
