@@ -244,8 +244,9 @@ func dropped(log, name string) string {
 	return ""
 }
 
-// TestMonitorOfServersKilled kills a monitor of two servers again and again. Its lives
-// show each event of both, in order, and at each kill at most one event is repeated.
+// TestMonitorOfServersKilled kills a monitor of two servers again and again. Its
+// processes together show each event of each server, in order, and at each kill at most
+// one event is repeated.
 func TestMonitorOfServersKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

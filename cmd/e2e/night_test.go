@@ -22,7 +22,7 @@ import (
 	"mom.internal/wire"
 )
 
-// witness has the runs that a server publishes, from all its lives.
+// witness has the runs that a server publishes, before and after each restart.
 type witness struct {
 	mu     sync.Mutex // guards the fields below
 	epochs map[uuid.UUID]bool
@@ -53,7 +53,7 @@ func newWitness(t *testing.T, server, addr string) *witness {
 	return w
 }
 
-// lastIs reports whether the last run of the job ended so.
+// lastIs reports whether the last run of the job ended with the outcome.
 func (w *witness) lastIs(job string, outcome wire.Outcome) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -129,7 +129,7 @@ func TestNight(t *testing.T) {
 	beta, _ = serve(t, betaAddr, append(often, at("slow"), at("copy"))...)
 	beta.eventually("a run after the restart", func() bool { return truth["beta"].lastIs("slow to copy", wire.Succeeded) })
 
-	// The monitor is killed again while the messages about that wait. Then the job recovers.
+	// The monitor is killed again while messages wait. Then the job recovers.
 	before := tries()
 	monitor = start(t, "momclient", args...)
 	monitor.eventually("another attempt", func() bool { return tries() > before })
@@ -228,7 +228,7 @@ func waitingOn(t *testing.T, monitor *process) int {
 	return status.Receivers[0].Waiting
 }
 
-// checkPage checks that the page has the jobs of both servers, and that both are there.
+// checkPage checks that the page has the jobs of both servers, and is connected to both.
 func checkPage(t *testing.T, page string) {
 	t.Helper()
 	var now struct {

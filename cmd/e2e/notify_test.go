@@ -99,7 +99,7 @@ func oneRun(t *testing.T, srv *momserver.Server, job string, failure error) {
 	}
 }
 
-// settle waits until the monitor tells of new events.
+// settle waits until the monitor sends messages about new events.
 func settle(t *testing.T, srv *momserver.Server, monitor *process, r *receiver) {
 	t.Helper()
 	monitor.says("connected")

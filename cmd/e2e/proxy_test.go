@@ -17,8 +17,8 @@ import (
 	"testing"
 )
 
-// nginx starts the proxy of this name with the locations of a server, and returns
-// the server's URL. It skips the test if there is no nginx.
+// nginx starts the proxy nginx with the locations of its configuration, and returns its
+// URL. It skips the test if there is no nginx.
 func nginx(t *testing.T, locations string) (url string) {
 	t.Helper()
 	binary, err := exec.LookPath("nginx")
@@ -50,13 +50,13 @@ http {
 	}
 	cmd := exec.Command(binary, "-c", file, "-p", dir, "-e", "stderr")
 	cmd.ExtraFiles = []*os.File{socket}
-	cmd.Env = append(os.Environ(), "NGINX=3;") // it takes over this socket, so that nobody else can have the port
+	cmd.Env = append(os.Environ(), "NGINX=3;") // nginx takes over the open socket, so that nobody else can take the port
 	p := launch(t, sameNamespace, cmd)
 	t.Cleanup(func() { p.signal(syscall.SIGTERM); cmd.Wait() }) // with its worker process
 	return "http://" + l.Addr().String()
 }
 
-// ask sends a GET request with the Host, or that of the URL if it is empty.
+// ask sends a GET request with the given Host, or with that of the URL if host is "".
 func ask(t *testing.T, url, host string) *http.Response {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), hangs)

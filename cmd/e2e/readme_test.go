@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// readmeBlock returns the indented lines of README.md of which the first begins so.
+// readmeBlock returns the block of indented lines of README.md that begins with begin.
 func readmeBlock(t *testing.T, begin string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../README.md")
@@ -24,8 +24,7 @@ func readmeBlock(t *testing.T, begin string) string {
 	return block
 }
 
-// TestReadmeTry runs the first commands of README.md, as somebody would who has just
-// got the sources.
+// TestReadmeTry runs the first commands of README.md in a checkout without a build.
 func TestReadmeTry(t *testing.T) {
 	if os.Getenv(envSlow) == "" {
 		t.Skip("takes twenty seconds; set " + envSlow)

@@ -130,7 +130,7 @@ func (b *browser) tab() (tab string) {
 }
 
 // newTab opens a tab in a window of its own, so that no other tab is hidden, and
-// turns to it.
+// switches to it.
 func (b *browser) newTab() string {
 	b.t.Helper()
 	var made struct{ Handle string }
@@ -144,7 +144,7 @@ func (b *browser) turnTo(tab string) {
 	b.call(http.MethodPost, b.session+"/window", object{"handle": tab}, nil)
 }
 
-// closeTab closes the tab. Turn to another one next.
+// closeTab closes the tab. The caller then switches to another one.
 func (b *browser) closeTab() {
 	b.t.Helper()
 	b.call(http.MethodDelete, b.session+"/window", nil, nil)
