@@ -22,7 +22,7 @@ const notes = `
 -o auto is watch on a terminal, and text elsewhere or in the background. In a
 watch, the key ? shows all keys. There and on the page, -state, -outcome and
 -severity filter only the log, and -from is oldest unless -exit-when-done is
-given. -cursor precedes -from.
+given. -cursor takes precedence over -from.
 Times on the screen and in text are local; those in JSON are UTC.
 -exit-when-done waits for a run of each -job to end; without -job it waits for
 every job that appears, until no other has appeared for a second.
@@ -31,9 +31,9 @@ tls-ca=, tls-cert= or tls-key=, for this server. -stale takes SERVER/JOB=TIME.
 -notify posts messages to a URL, or gives them to a command, on stdin and in
 MOM_* variables. -notify-on is failed,recovered,stale,lost, and stalled with
 -stalled. -notify-format is given once for all, or once for each -notify. With
--cursor, the messages that nobody has taken yet, and how the jobs stand, are in
-FILE.state: each message comes at least once, even if the monitor is killed.
-Without -cursor they are in memory only, and the end of the monitor loses them.
+-cursor, the messages that wait and the state of the jobs are in FILE.state, so
+that each message comes at least once, even if the monitor is killed. Without
+-cursor, messages are in memory only, and are lost when the monitor ends.
 `
 
 const exitCodes = `

@@ -29,7 +29,7 @@ const (
 const retired = 7 * 24 * time.Hour
 
 // records reports whether the monitor keeps a history of runs: for -history, for
-// -notify, or beside a board.
+// -notify, or for a board.
 func (c *config) records() bool { return c.history != "" || len(c.notify.to) > 0 || c.showsBoard() }
 
 // recording is the history of runs and the messages of one monitor. A nil recording,

@@ -73,7 +73,7 @@ const (
 	MaxJobs        = 1000   // by default; as many as a person can look through
 	MaxWatchedJobs = 16_384 // for Options.MaxJobs with a Watch: more unfinished runs than a server has by default
 	MaxRuns        = 20     // of a job: about as many as a page lists
-	MaxPackages    = 500    // of a run: about as many as a timeline can draw. If there are more, the first ones that failed and the slowest ones stay
+	MaxPackages    = 500    // of a run: about as many as a timeline can draw; the first that failed and the slowest are kept longest
 	MaxAllPackages = 20_000 // of all runs: some 10 MB
 	MaxLog         = 1000   // entries of each severity, so that notes do not displace errors
 	MaxInFlight    = 20     // packages in a Run

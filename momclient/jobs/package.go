@@ -39,7 +39,7 @@ func (t *Tracker) packed(r *run, e *wire.Event, at time.Time) {
 		p.place = t.packages.PushBack(p)
 		r.link(e.Data.Header.Number, p)
 		if len(r.packages) > MaxPackages {
-			t.forgetPackage(r.dullest())
+			t.forgetPackage(r.toForget())
 		}
 		if t.packages.Len() > MaxAllPackages {
 			t.forgetPackage(t.packages.Front().Value.(*pack))
@@ -71,17 +71,17 @@ func (p *pack) open() bool {
 	return p.run.running() && p.state != wire.PackageCompleted && !p.state.IsError()
 }
 
-// The packages of a run that dullest spares, so that people see the failed and the
-// slowest ones of a run of many.
+// The number of packages that toForget spares, so that people see the failed and the
+// slowest ones of a run with many packages.
 const (
 	sparedFailed = 100
 	sparedSlow   = 20
 )
 
-// dullest returns the package to forget. Of the oldest packages that have ended, it
-// spares the first ones that failed. Of the next ones, it returns the one that took the
-// least time, so that the slowest ones stay the oldest.
-func (r *run) dullest() *pack {
+// toForget returns the package to forget. Of the packages that have ended, oldest first,
+// it passes over the first sparedFailed that failed. Of the next sparedSlow+1, it returns
+// the one that took the least time, so that the slowest ones stay.
+func (r *run) toForget() *pack {
 	var quickest *pack
 	failed, ended := 0, 0
 	for p := r.first; p != nil && ended <= sparedSlow; p = p.next {

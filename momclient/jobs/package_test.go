@@ -7,8 +7,8 @@ import (
 	"mom.internal/wire"
 )
 
-// TestManyPackages: of a run with many more packages than the tracker keeps, it keeps
-// the failed ones, the slowest ones and the last ones, in their order.
+// TestManyPackages: if a run has many more packages than the tracker keeps, the tracker
+// keeps the failed ones, the slowest ones and the last ones, in their order.
 func TestManyPackages(t *testing.T) {
 	s := newScript(t, Options{})
 	s.event(1, wire.JobInitialized)

@@ -18,7 +18,7 @@ func Text(text string) string {
 		return text
 	}
 	var b strings.Builder
-	emoji := false // what is before text can be joined
+	emoji := false // the character before text is an emoji that a joiner can join
 	for len(text) > 0 {
 		r, n := utf8.DecodeRuneInString(text)
 		after, _ := utf8.DecodeRuneInString(text[n:])
@@ -39,8 +39,8 @@ func Text(text string) string {
 // or a mark of direction.
 func Hidden(r rune) bool { return !unicode.IsPrint(r) && r != utf8.RuneError }
 
-// Emoji reports whether r is a pictograph. If two of them have a joiner in between,
-// terminals draw one.
+// Emoji reports whether r is an emoji. Terminals draw two emoji with a joiner between
+// them as one.
 func Emoji(r rune) bool {
 	switch {
 	case r < 0x2190:

@@ -33,8 +33,8 @@ type Screen struct {
 	Hidden        bool // the cursor is hidden
 	NoWrap        bool
 	Syncing       bool // between the two marks of a synchronized update
-	Pasting       bool // pasted text gets marks
-	Older         bool // each emoji of a sequence takes its own columns
+	Pasting       bool // the terminal marks pasted text
+	Older         bool // the terminal draws each emoji of a sequence in columns of its own
 	Unknown       []string
 
 	row, col int

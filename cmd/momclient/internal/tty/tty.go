@@ -65,8 +65,8 @@ func (t *Terminal) Listen() error {
 	return nil
 }
 
-// Typed reads into p what was typed since Listen and was not read yet. It returns
-// the number of bytes, and does not wait.
+// Typed reads into p the bytes that were typed since Listen and were not read yet. It
+// returns their number, and does not wait.
 func (t *Terminal) Typed(p []byte) int {
 	if t.saved == nil {
 		return 0

@@ -5,12 +5,12 @@
 //
 // A combining mark takes no column, an East Asian wide character or an emoji takes
 // two, and every other character takes one. Characters of ambiguous width take one
-// column, as outside of East Asia. Several characters that terminals of today draw as
-// one count together: emoji with joiners, with a skin tone or with a variation
-// selector, and the two letters of a flag take two columns.
+// column, as outside of East Asia. Some sequences of characters take two columns,
+// because present terminals draw each as one character: emoji with joiners, with a skin
+// tone or with a variation selector, and the two letters of a flag.
 //
 // Older terminals draw some of these sequences wider or narrower. A program that draws
-// columns should move the cursor by its number after each of them.
+// columns should place the cursor at the right column after each of them.
 package width
 
 import (
@@ -47,9 +47,9 @@ func letter(r rune) bool { return 0x1f1e6 <= r && r <= 0x1f1ff }
 
 func tone(r rune) bool { return 0x1f3fb <= r && r <= 0x1f3ff }
 
-// Next returns the length in bytes of what a terminal draws as the first character of
-// s, which is not empty, and its columns. certain is false if older terminals
-// disagree on the columns.
+// Next returns the length in bytes and the columns of what a terminal draws as the first
+// character of s, which is not empty. certain is false if older terminals draw that in
+// another number of columns.
 func Next(s string) (n, columns int, certain bool) {
 	first, n := utf8.DecodeRuneInString(s)
 	columns, certain = Rune(first), true

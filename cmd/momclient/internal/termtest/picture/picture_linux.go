@@ -51,7 +51,7 @@ func main() {
 	}
 }
 
-// step is what the screen must match, and what is typed then.
+// step is an expression that the screen must match, and the keys that are typed then.
 type step struct{ until, keys string }
 
 // watch runs the program until its screen has matched each step, and returns the
