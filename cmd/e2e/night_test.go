@@ -81,7 +81,7 @@ func (w *witness) runs(server string) (lines []historyLine) {
 // receiver has each message, under one ID, the history has every run once, the page
 // shows both servers, and the metrics agree with the history.
 func TestNight(t *testing.T) {
-	if os.Getenv("MOM_TEST_STEPPED") != "" {
+	if os.Getenv(envStepped) != "" {
 		t.Skip("a job that fails for days is told of again, and the wall clock steps by days")
 	}
 	t.Parallel()
