@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -224,6 +225,40 @@ func TestSeveralCursors(t *testing.T) {
 				if code != exitOK || strings.Count(out, memAddr+"    site") != 1 || strings.Count(out, otherAddr+"  docs") != 1 {
 					t.Errorf("exit %d\n%s", code, out)
 				}
+			}
+		})
+	}
+}
+
+// TestCursorAbsent says on stderr that a server begins at its next event, because the
+// cursor file has cursors of other servers only: the server may have been renamed.
+func TestCursorAbsent(t *testing.T) {
+	cursor := strings.TrimSpace(cursorLine(wire.Cursor{Epoch: jobID("epoch"), Seq: 9}))
+	for name, tc := range map[string]struct {
+		file, args string
+		says       bool
+	}{
+		"another server's": {cursor + " site\n", "", true},
+		"from the oldest":  {cursor + " site\n", "-from oldest", false},
+		"its own":          {cursor + " " + memAddr + "\n", "", false},
+		"not known yet":    {"--------------------------------------------------------- " + memAddr + "\n", "", false},
+		"of one server":    {cursor + "\n", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "cursor")
+			write(t, path, tc.file)
+			var stderr strings.Builder
+			m, err := newMonitor(append([]string{"-addr", memAddr, "-o", "json", "-cursor", path}, strings.Fields(tc.args)...), noEnv, io.Discard, &stderr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.cursor.Close()
+			want := ""
+			if tc.says {
+				want = "momclient: " + path + " has no cursor of " + memAddr + ", which begins at its next event\n"
+			}
+			if stderr.String() != want {
+				t.Errorf("stderr has %q, want %q", stderr.String(), want)
 			}
 		})
 	}

@@ -78,6 +78,9 @@ func newMonitor(args []string, getenv func(string) string, stdout, stderr io.Wri
 		if conn.Opts.Cursor = m.cursor.Cursor(n); conn.Opts.Cursor.IsZero() {
 			conn.Opts.Cursor = m.recording.at(conn.server.name)
 		}
+		if conn.Opts.Cursor.IsZero() && m.cursor.Absent(n) && c.start() == wire.FromNow { // perhaps it was renamed
+			m.note(fmt.Sprintf("%s has no cursor of %s, which begins at its next event", c.cursor, conn.server.name))
+		}
 		if c.showsBoard() { // -job selects the jobs on the board; the other filters select the events in its log
 			conn.board = board.New(conn.server.name, conn.server.addr, jobs.Options{Log: c.eventFilter(), MaxJobs: runlog.MaxJobs})
 			m.boards = append(m.boards, conn.board)

@@ -56,6 +56,7 @@ type File struct {
 type line struct {
 	server string
 	cursor wire.Cursor // zero if it is not known yet
+	absent bool        // the file has lines, but none for this server
 }
 
 // The bounds of a file.
@@ -182,6 +183,7 @@ func (f *File) take(read []line, alias func(string) string) {
 		if at >= 0 {
 			l.cursor, used[at] = read[at].cursor, true
 		}
+		l.absent = at < 0 && len(read) > 0
 		f.lines = append(f.lines, l)
 	}
 	for i, l := range read {
@@ -392,6 +394,13 @@ func (f *File) Cursor(n int) wire.Cursor {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.lines[n].cursor
+}
+
+// Absent reports whether the file that Open read has lines, but none for server n.
+func (f *File) Absent(n int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lines[n].absent
 }
 
 // sync brings the lines to the disk. A power failure then leads to repeated
