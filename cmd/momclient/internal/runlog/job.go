@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
 )
 
@@ -146,6 +147,28 @@ func (j *job) replace(r *Run) {
 	j.sum.Trend = slices.DeleteFunc(trend, func(p Point) bool { return p.RunID == r.RunID })
 	j.sum.add(r)
 	j.totals.add(r) // the loss stays counted as well, because counters must not fall
+}
+
+// Trouble says why a job needs attention: "failed", "lost" or "errors", or "" if it
+// does not. r is the last run of the job. While the job runs again, and after a run that
+// was cancelled, the run before that counts. s may be nil.
+func (s *Summary) Trouble(r *jobs.Run) string {
+	lost, outcome := r.Lost != "", r.Outcome
+	if r.Running || outcome == wire.Cancelled {
+		if s == nil || s.LastFailure == nil || s.LastSuccess.After(s.LastFailure.Ended) {
+			return ""
+		}
+		lost, outcome = s.LastFailure.Lost != "", s.LastFailure.Outcome
+	}
+	switch {
+	case lost:
+		return "lost"
+	case outcome == wire.Succeeded:
+		return ""
+	case outcome == wire.SucceededWithErrors:
+		return "errors"
+	}
+	return "failed"
 }
 
 func (s *Summary) add(r *Run) {

@@ -103,8 +103,8 @@ func (d *drawing) jobText(e *entry) (t doc) {
 		l.add(plain, "  "+all.text())
 	})
 	t.plain(plain, "")
-	if e.why != "" && classOf(r) <= classErrors {
-		t.wrapped(d.cols, "first error", red, e.why)
+	if why := e.reason(); why != "" && !e.again() { // else it is that of the last failure
+		t.wrapped(d.cols, "first error", red, why)
 	}
 	if r.SourcePath != "" {
 		t.wrapped(d.cols, "from", plain, output.Clean(r.SourcePath))
@@ -331,13 +331,13 @@ func tookWord(d time.Duration) string {
 // it has met, what it scans, and which packages are in flight.
 func (t *doc) brief(d *drawing, e *entry) {
 	r := &e.job.Run
-	why := e.why != "" && classOf(r) <= classErrors
-	if !why && !scans(r) && len(r.InFlight) == 0 {
+	why := e.reason()
+	if why == "" && !scans(r) && len(r.InFlight) == 0 {
 		return
 	}
 	t.head(d.look.clip(e.name, d.cols))
-	if why {
-		for _, part := range wrap(e.why, d.cols) {
+	if why != "" {
+		for _, part := range wrap(why, d.cols) {
 			t.plain(red, part)
 		}
 	}

@@ -31,6 +31,7 @@ type entry struct {
 	cols   int    // of name
 	words  string // what the filter looks at, besides the state: in lower case
 	class  class
+	bad    string    // see runlog.Summary.Trouble
 	since  time.Time // for failing classes, how the last run stood when the job came into the class
 	value  int64     // for an order by value, when the order was made
 	why    string    // the first error of the run, or why it is lost
@@ -55,20 +56,34 @@ const (
 	classRest
 )
 
-func classOf(r *jobs.Run) class {
+// present returns the class of the job as it is now, without the delays of settle.
+func (e *entry) present() class {
+	r := &e.job.Run
 	switch {
-	case r.Running && r.Progress.Errors > 0:
+	case e.bad == "failed" || e.bad == "lost":
+		return classFailed
+	case e.bad != "" || r.Running && r.Progress.Errors > 0:
 		return classErrors
 	case r.Running:
 		return classRunning
-	case r.Lost != "":
-		return classFailed
-	case r.Outcome == wire.Succeeded, r.Outcome == wire.Cancelled:
-		return classRest
-	case r.Outcome == wire.SucceededWithErrors:
-		return classErrors
 	}
-	return classFailed
+	return classRest
+}
+
+// reason returns why the job failed or which error its run has met first, or "" if
+// neither is the case.
+func (e *entry) reason() string {
+	if e.present() > classErrors {
+		return ""
+	}
+	return e.why
+}
+
+// again reports whether the job still needs attention because of a run before its last
+// one.
+func (e *entry) again() bool {
+	r := &e.job.Run
+	return e.bad != "" && (r.Running || r.Outcome == wire.Cancelled)
 }
 
 // A job that fails or meets an error moves up at once. All other changes of class wait,
@@ -78,12 +93,12 @@ const (
 	demoteAfter  = 10 * time.Second // from the end of a run
 )
 
-// settle returns the class of a job that has been in the class was.
-func settle(was class, j *jobs.Job, now time.Time) class {
-	r := &j.Run
-	is, ended := classOf(r), r.LastChange
-	if j.IdleAt.After(ended) {
-		ended = j.IdleAt
+// settle returns the class of the job for the order.
+func (e *entry) settle(now time.Time) class {
+	r, was, is := &e.job.Run, e.class, e.present()
+	ended := r.LastChange
+	if e.job.IdleAt.After(ended) {
+		ended = e.job.IdleAt
 	}
 	switch {
 	case is < was && is < classRunning:
@@ -107,14 +122,37 @@ func (e *entry) update(j *jobs.Job, server string, now time.Time) (moved bool) {
 		e.words = strings.ToLower(strings.Join([]string{e.name, server, j.Run.SourcePath, j.Run.DestinationPath}, "\n"))
 		moved = true
 	}
-	is := classOf(&j.Run)
-	if old != nil {
-		is = settle(e.class, j, now)
+	if r := &j.Run; old == nil || !r.Running && r.Outcome != wire.Cancelled {
+		e.bad = e.past.Trouble(r)
 	}
-	if old == nil || is != e.class {
-		e.class, e.since, moved = is, j.Run.LastChange, true
+	if old == nil {
+		e.class, e.since = e.present(), j.Run.LastChange
 	}
-	return moved
+	return e.rank(now) || moved
+}
+
+// rank changes the class of the entry if that is due, and reports whether it was.
+func (e *entry) rank(now time.Time) bool {
+	is := e.settle(now)
+	if is == e.class {
+		return false
+	}
+	e.class, e.since = is, e.job.Run.LastChange
+	if e.again() && e.past.LastFailure != nil {
+		e.since = e.past.LastFailure.Ended
+	}
+	return true
+}
+
+// remember gives the entry what the history has of its job, and reports whether the
+// order may be different for that.
+func (e *entry) remember(past runlog.Summary, now time.Time) bool {
+	e.past = past
+	if e.job == nil {
+		return false
+	}
+	e.bad = e.past.Trouble(&e.job.Run)
+	return e.rank(now)
 }
 
 // success returns when the job last succeeded, or the zero time if that is unknown.
@@ -129,16 +167,21 @@ func (e *entry) success() time.Time {
 	return last
 }
 
-// explain finds out why the run failed, or which errors it has met. log returns the
-// errors of the job, the newest first.
+// explain finds out why the job failed, or which errors its run has met. log returns
+// the errors of the job, the newest first.
 func (e *entry) explain(log func() []jobs.LogEntry) {
-	r := &e.job.Run
-	if classOf(r) > classErrors {
+	if e.present() > classErrors {
 		return
 	}
-	f := e.past.LastFailure
-	past := f != nil && f.RunID == r.ID && (f.Error != nil || f.Lost != "")
+	r, f := &e.job.Run, e.past.LastFailure
+	past := f != nil && (f.RunID == r.ID && (f.Error != nil || f.Lost != "") || e.again())
 	key := whyKey{r.ID, r.Progress.Errors, r.Lost, past}
+	if e.again() {
+		if !past { // what explained the run before stays
+			return
+		}
+		key = whyKey{run: f.RunID, past: true}
+	}
 	if e.whyFor == key {
 		return
 	}

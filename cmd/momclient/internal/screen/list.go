@@ -76,7 +76,9 @@ func (l *list) history(views []runlog.View, servers map[string]int, only *wire.F
 			filtered = v.Key.Server
 		}
 		e := l.entry(at)
-		e.past = v.Summary
+		if e.remember(v.Summary, now) {
+			l.unsorted = true
+		}
 		if e.turn == 0 && (e.job == nil || e.job.Run.ID != v.Last.RunID) && e.update(pastJob(v), filtered, now) {
 			l.unsorted = true
 		}
@@ -136,7 +138,7 @@ func (l *list) filtered(filter string) []*entry {
 	}
 	var kept []*entry
 	for _, e := range l.ranked {
-		state := stateWord(&e.job.Run, false) + " " + standingOf(&e.job.Run).word
+		state := e.stateWord(false) + " " + standingOf(&e.job.Run).word
 		if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(e.words, word) && !strings.Contains(state, word) }) {
 			kept = append(kept, e)
 		}

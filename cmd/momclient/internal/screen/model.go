@@ -307,6 +307,9 @@ func (m *model) totals() (t totals) {
 	for _, e := range m.list.ranked {
 		r := &e.job.Run
 		t.counts.Add(r)
+		if e.again() {
+			t.counts.Add(badRun(e.bad)) // beside the running or cancelled one
+		}
 		if !r.Running {
 			continue
 		}

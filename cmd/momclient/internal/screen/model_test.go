@@ -206,6 +206,53 @@ func TestOrder(t *testing.T) {
 	want("bdac", "c")
 }
 
+// TestFailedAgain: a job that failed stays on top while it runs again, and after a run
+// that was cancelled, until a run has succeeded.
+func TestFailedAgain(t *testing.T) {
+	s := connectedScene()
+	s.runs, _ = runlog.Open("", nil)
+	runs := 0
+	run := func(state wire.State, change func(*wire.Event)) {
+		s.event("z", state, func(e *wire.Event) {
+			e.RunID = uuid.NewSHA1(id("z"), []byte{byte(runs)})
+			if change != nil {
+				change(e)
+			}
+		})
+	}
+	ends := func(outcome wire.Outcome) {
+		s.runs.Add(&runlog.Run{Server: "S", JobID: id("z"), RunID: uuid.NewSHA1(id("z"), []byte{byte(runs)}), Started: s.now, Ended: s.now, Outcome: outcome, Error: &runlog.Error{Message: "no space left"}})
+		s.now = s.now.Add(demoteAfter)
+	}
+	want := func(order, row, count string) {
+		t.Helper()
+		term, _ := s.drawn(t, look{}, 80, 24)
+		if got := strings.Join(s.w.model.shown(), ""); got != order {
+			t.Errorf("%s; want %s", got, order)
+		}
+		if text := term.Text(); !strings.Contains(text, row) || !strings.Contains(text, count) {
+			t.Errorf("%s\nwant %q and %q", text, row, count)
+		}
+	}
+	s.begin("a", 10)
+	run(wire.ExportingError, failed)
+	want("za", "z   failed       no space left on device", "1 failed, 1 running")
+	ends(wire.Failed)
+	runs++
+	run(wire.JobInitialized, nil)
+	want("za", "z   failed, runs   0%  no space left", "1 failed, 2 running")
+	s.now = s.now.Add(promoteAfter)
+	want("za", "z   failed, runs   0%  no space left", "1 failed, 2 running")
+	run(wire.ExportingError, func(e *wire.Event) { e.Data.Status.Outcome = wire.Cancelled })
+	ends(wire.Cancelled)
+	want("za", "z   cancelled    no space left", "1 failed, 1 running, 1 cancelled")
+	runs++
+	run(wire.JobInitialized, nil)
+	run(wire.JobCompleted, nil)
+	ends(wire.Succeeded)
+	want("az", "z   succeeded", "1 running, 1 succeeded")
+}
+
 // TestOrderByValue: an order by value is made when it is chosen, and again when no key
 // has been pressed for some time.
 func TestOrderByValue(t *testing.T) {

@@ -39,6 +39,19 @@ func stateWord(r *jobs.Run, short bool) string {
 	return "running"
 }
 
+// stateWord describes the state of the job's run, and whether the job still needs
+// attention because of the run before, in as many characters as the function of this name.
+func (e *entry) stateWord(short bool) string {
+	r := &e.job.Run
+	switch {
+	case !r.Running || !e.again():
+		return stateWord(r, short)
+	case short:
+		return e.bad + ", runs"
+	}
+	return e.bad + ", running"
+}
+
 func failedWord(s wire.State, short bool) string {
 	if short {
 		return "failed"
@@ -96,6 +109,17 @@ func standingOf(r *jobs.Run) *standing {
 	var n jobs.Counts
 	n.Add(r)
 	return &standings[slices.IndexFunc(standings, func(s standing) bool { return s.count(&n) > 0 })]
+}
+
+// badRun returns a run that stands as the word of runlog.Summary.Trouble says.
+func badRun(trouble string) *jobs.Run {
+	switch trouble {
+	case "lost":
+		return &jobs.Run{Lost: jobs.LostInGap}
+	case "errors":
+		return &jobs.Run{Outcome: wire.SucceededWithErrors}
+	}
+	return &jobs.Run{Outcome: wire.Failed}
 }
 
 // percentWord formats a fraction, or a dash if it is not known.

@@ -28,7 +28,7 @@ func (s *layout) summary(m *model) string {
 		if len(m.servers) > 1 {
 			b.WriteString(output.Clean(m.servers[e.server].Name) + ": ")
 		}
-		fmt.Fprintf(&b, "%s: %s", e.name, stateWord(&j.Run, false))
+		fmt.Fprintf(&b, "%s: %s", e.name, e.stateWord(false))
 		fmt.Fprintf(&b, ", %s", output.Summary(&j.Run.Progress))
 		if n := j.Run.Progress.BytesDone; n > 0 {
 			b.WriteString(", " + output.Size(n))
@@ -37,8 +37,8 @@ func (s *layout) summary(m *model) string {
 			fmt.Fprintf(&b, " in %v", took.Round(time.Millisecond*100))
 		}
 		b.WriteByte('\n')
-		if e.why != "" && classOf(&j.Run) <= classErrors {
-			b.WriteString("  " + e.why + "\n")
+		if why := e.reason(); why != "" {
+			b.WriteString("  " + why + "\n")
 		}
 	}
 	if more := len(all) - len(shown); more > 0 {

@@ -32,6 +32,7 @@ type column struct {
 	width   int // of the widest text in the column
 	right   bool
 	numbers bool  // the reason of a failure takes its place
+	live    bool  // but not on a wide screen if the job runs again
 	goes    int   // without enough room, the lowest goes first; 0 stays
 	sorts   order // the order that goes by this column; byName for none
 	text    func(*entry) (style, text string)
@@ -61,7 +62,7 @@ func (d *drawing) newTable() *table {
 	for _, e := range d.m.rows[d.top:min(len(d.m.rows), d.top+d.height)] {
 		why := t.whyOf(e)
 		for _, c := range t.columns {
-			if c.numbers && why != "" {
+			if why != "" && t.gives(c, e) {
 				continue
 			}
 			_, text := c.text(e)
@@ -174,8 +175,8 @@ func (d *drawing) columns() []*column {
 	}
 	list := []*column{
 		{title: titleState, width: len("transferring"), sorts: byState, text: func(e *entry) (string, string) { return d.stateOf(e, short) }},
-		{title: titleBar, numbers: true, sorts: byName, width: leastBar, goes: 6, text: func(*entry) (string, string) { return plain, "" }},
-		{title: "DONE", numbers: true, sorts: byName, width: len("100%"), right: true, goes: 17, text: func(e *entry) (string, string) {
+		{title: titleBar, numbers: true, live: true, sorts: byName, width: leastBar, goes: 6, text: func(*entry) (string, string) { return plain, "" }},
+		{title: "DONE", numbers: true, live: true, sorts: byName, width: len("100%"), right: true, goes: 17, text: func(e *entry) (string, string) {
 			return plain, d.look.percentWord(e.job.Run.Known, e.job.Run.Fraction)
 		}},
 		{title: "PKG", numbers: true, sorts: byName, right: true, width: len("PKG"), goes: 4, text: func(e *entry) (string, string) {
@@ -191,9 +192,9 @@ func (d *drawing) columns() []*column {
 			return plain, ""
 		}},
 		{title: "RATE", numbers: true, sorts: byName, right: true, width: len("99.9 MiB/s"), goes: 7, text: func(e *entry) (string, string) { return plain, rateWord(e.job.Run.Rate) }},
-		{title: "LEFT", numbers: true, right: true, width: len("59m59s"), goes: 16, sorts: byLeft, text: func(e *entry) (string, string) { return plain, leftWord(e.job.Run.TimeLeft) }},
-		{title: "WARN", numbers: true, sorts: byName, right: true, goes: 3, text: count(yellow, func(p *wire.Progress) int { return p.Warnings })},
-		{title: "ERR", numbers: true, sorts: byName, right: true, goes: 5, text: count(red, func(p *wire.Progress) int { return p.Errors })},
+		{title: "LEFT", numbers: true, live: true, right: true, width: len("59m59s"), goes: 16, sorts: byLeft, text: func(e *entry) (string, string) { return plain, leftWord(e.job.Run.TimeLeft) }},
+		{title: "WARN", numbers: true, live: true, sorts: byName, right: true, goes: 3, text: count(yellow, func(p *wire.Progress) int { return p.Warnings })},
+		{title: "ERR", numbers: true, live: true, sorts: byName, right: true, goes: 5, text: count(red, func(p *wire.Progress) int { return p.Errors })},
 		{title: success, right: true, width: len("59s"), goes: 9, sorts: bySuccess, text: d.successOf},
 		{title: "AGO", sorts: byName, right: true, width: len("59s"), goes: 8, text: func(e *entry) (string, string) {
 			return dim, ageWord(d.m.now.Sub(e.job.Run.LastChange))
@@ -214,9 +215,12 @@ func (d *drawing) columns() []*column {
 // stateOf describes how the run of a job stands. It has a mark, and no colour, if the
 // server is away.
 func (d *drawing) stateOf(e *entry, short bool) (style, text string) {
-	word := stateWord(&e.job.Run, short)
+	word := e.stateWord(short)
 	if d.m.away(e.server) {
 		return dim, staleMark + word
+	}
+	if e.again() {
+		return standingOf(badRun(e.bad)).style, word
 	}
 	return standingOf(&e.job.Run).style, word
 }
@@ -292,9 +296,9 @@ func (t *table) job(e *entry, selected bool) {
 		c := t.columns[i]
 		l.space(t.gap)
 		switch {
-		case why != "" && c.numbers:
+		case why != "" && t.gives(c, e):
 			width := c.width
-			for i+1 < len(t.columns) && t.columns[i+1].numbers {
+			for i+1 < len(t.columns) && t.gives(t.columns[i+1], e) {
 				i++
 				width += t.gap + t.columns[i].width
 			}
@@ -314,17 +318,25 @@ func (t *table) job(e *entry, selected bool) {
 	t.put(l)
 }
 
-// whyOf returns why a run has failed or which error it has met first, with the number
-// of errors if there are several. The numbers of a running job are not replaced.
+// gives reports whether a column gives its place in the row to the reason of a failure.
+func (d *drawing) gives(c *column, e *entry) bool {
+	return c.numbers && !(c.live && e.job.Run.Running && d.wide())
+}
+
+// whyOf returns why a job has failed or which error its run has met first, with the
+// number of errors if there are several. If the job runs again and the screen is narrow,
+// how much is done comes first. The numbers of any other running job are not replaced.
 func (t *table) whyOf(e *entry) string {
-	r := &e.job.Run
-	if e.why == "" || r.Running || classOf(r) > classErrors {
+	r, why := &e.job.Run, e.reason()
+	switch {
+	case why == "" || r.Running && !e.again():
 		return ""
+	case r.Running && !t.wide():
+		return fmt.Sprintf("%4s  %s", t.look.percentWord(r.Known, r.Fraction), why)
+	case !e.again() && r.Progress.Errors > 1:
+		return countWord(r.Progress.Errors) + t.look.either("×", "x") + " " + why
 	}
-	if r.Progress.Errors > 1 {
-		return countWord(r.Progress.Errors) + t.look.either("×", "x") + " " + e.why
-	}
-	return e.why
+	return why
 }
 
 // workOf says what a run works on.

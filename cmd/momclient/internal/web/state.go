@@ -76,7 +76,7 @@ type row struct {
 	Running         bool         `json:"running,omitempty"`
 	Outcome         wire.Outcome `json:"outcome,omitzero"`
 	Lost            jobs.Loss    `json:"lost,omitempty"`
-	Trouble         string       `json:"trouble,omitempty"` // see troubleOf
+	Trouble         string       `json:"trouble,omitempty"` // see runlog.Summary.Trouble
 	Started         time.Time    `json:"started,omitzero"`
 	LastChange      time.Time    `json:"lastChange"`
 	Ended           time.Time    `json:"ended,omitzero"`
@@ -149,9 +149,13 @@ func (s *Server) rows() (all []row, views []jobs.View) {
 
 func newRow(server int, id uuid.UUID, name string, r *jobs.Run, past *runlog.View) row {
 	p := &r.Progress
+	var sum *runlog.Summary
+	if past != nil {
+		sum = &past.Summary
+	}
 	w := row{
 		server: server, id: id, past: past,
-		Name: name, State: r.State, Running: r.Running, Outcome: r.Outcome, Lost: r.Lost, Trouble: troubleOf(r, past),
+		Name: name, State: r.State, Running: r.Running, Outcome: r.Outcome, Lost: r.Lost, Trouble: sum.Trouble(r),
 		Started: short(r.Started), LastChange: short(r.LastChange), Ended: short(r.Ended), SourcePath: r.SourcePath, DestinationPath: r.DestinationPath, DryRun: r.DryRun, Item: r.Item,
 		Known: r.Known, Fraction: math.Floor(r.Fraction*1e4) / 1e4, Rate: r.Rate, TimeLeft: r.TimeLeft, MoreInFlight: r.MoreInFlight,
 		Progress: figures{p.PackagesDone, p.PackagesFailed, p.PackagesTotal, p.FilesDone, p.FilesTotal, p.BytesDone, p.BytesTotal, p.FilesChecked, p.Warnings, p.Errors},
@@ -173,34 +177,12 @@ func newRow(server int, id uuid.UUID, name string, r *jobs.Run, past *runlog.Vie
 // short cuts a time to what a page shows, so that it is short as JSON.
 func short(t time.Time) time.Time { return t.Truncate(time.Millisecond) }
 
-// troubleOf says why a job needs attention: "failed", "lost" or "errors", or "" if it
-// does not. While the job runs again, and after a run that was cancelled, the run
-// before that counts.
-func troubleOf(r *jobs.Run, past *runlog.View) string {
-	lost, outcome := r.Lost != "", r.Outcome
-	if r.Running || outcome == wire.Cancelled {
-		if past == nil || past.Summary.LastFailure == nil || past.Summary.LastSuccess.After(past.Summary.LastFailure.Ended) {
-			return ""
-		}
-		lost, outcome = past.Summary.LastFailure.Lost != "", past.Summary.LastFailure.Outcome
-	}
-	switch {
-	case lost:
-		return "lost"
-	case outcome == wire.Succeeded:
-		return ""
-	case outcome == wire.SucceededWithErrors:
-		return "errors"
-	}
-	return "failed"
-}
-
 // trouble is a job that needs attention.
 type trouble struct {
 	Server int       `json:"server"`
 	ID     uuid.UUID `json:"id"`
 	Name   string    `json:"name,omitempty"`
-	Kind   string    `json:"kind"` // see troubleOf
+	Kind   string    `json:"kind"` // see runlog.Summary.Trouble
 	At     time.Time `json:"at"`   // when the run ended
 	Why    string    `json:"why,omitempty"`
 }

@@ -7,40 +7,8 @@ import (
 	"time"
 
 	"mom.internal/cmd/momclient/internal/runlog"
-	"mom.internal/momclient/jobs"
 	"mom.internal/wire"
 )
-
-// TestTrouble: the last run of a job that has ended decides whether the job needs
-// attention. A run that goes on or was cancelled decides nothing.
-func TestTrouble(t *testing.T) {
-	now := time.Now()
-	after := func(outcome wire.Outcome, lost jobs.Loss, success time.Duration) *runlog.View {
-		return &runlog.View{Summary: runlog.Summary{LastFailure: &runlog.Run{Outcome: outcome, Lost: lost, Ended: now}, LastSuccess: now.Add(success)}}
-	}
-	for _, of := range []struct {
-		run  jobs.Run
-		past *runlog.View
-		want string
-	}{
-		{jobs.Run{Running: true}, nil, ""},
-		{jobs.Run{Running: true}, &runlog.View{}, ""},
-		{jobs.Run{Running: true}, after(wire.Failed, "", -time.Hour), "failed"},
-		{jobs.Run{Running: true}, after(wire.SucceededWithErrors, "", -time.Hour), "errors"},
-		{jobs.Run{Running: true}, after(0, jobs.LostInGap, -time.Hour), "lost"},
-		{jobs.Run{Running: true}, after(wire.Failed, "", time.Hour), ""},
-		{jobs.Run{Outcome: wire.Cancelled}, after(wire.Failed, "", -time.Hour), "failed"},
-		{jobs.Run{Outcome: wire.Succeeded}, after(wire.Failed, "", -time.Hour), ""},
-		{jobs.Run{Outcome: wire.SucceededWithErrors}, nil, "errors"},
-		{jobs.Run{Outcome: wire.Failed}, nil, "failed"},
-		{jobs.Run{Outcome: 99}, nil, "failed"},
-		{jobs.Run{Lost: jobs.LostByRestart}, nil, "lost"},
-	} {
-		if got := troubleOf(&of.run, of.past); got != of.want {
-			t.Errorf("%+v: %q, want %q", of.run, got, of.want)
-		}
-	}
-}
 
 // TestTroubles: every page has the jobs that need attention, the latest first, with
 // the reason.
