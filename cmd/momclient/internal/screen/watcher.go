@@ -75,6 +75,7 @@ type Watcher struct {
 	model    *model
 	versions []uint64  // of the views in model
 	idled    time.Time // when the last idle frame was drawn
+	looked   time.Time // when take last looked at everything
 	next     time.Time // when the next frame with news may be drawn
 }
 
@@ -168,7 +169,7 @@ func (w *Watcher) turn(now time.Time) error {
 	cols, rows := w.Terminal.Size()
 	resized := cols != w.paint.cols || rows != w.paint.rows
 	idle := now.Sub(w.idled) >= idleTime
-	news := !w.model.paused && !now.Before(w.next) && w.take(now, idle)
+	news := !w.model.paused && !now.Before(w.next) && w.take(now, now.Sub(w.looked) >= idleTime)
 	if !typed && !resized && !idle && !news {
 		return nil
 	}
@@ -198,12 +199,12 @@ func (w *Watcher) typed(now time.Time) (some, quit bool) {
 	return some, false
 }
 
-// take takes the news into the model, and reports whether there are any. If idle is set,
+// take takes the news into the model, and reports whether there are any. If all is set,
 // it looks at everything.
-func (w *Watcher) take(now time.Time, idle bool) (news bool) {
+func (w *Watcher) take(now time.Time, all bool) (news bool) {
 	views := make([]*board.View, len(w.Boards))
 	for i, b := range w.Boards {
-		if b.Version() == w.versions[i] && !idle {
+		if b.Version() == w.versions[i] && !all {
 			continue
 		}
 		v := b.View()
@@ -213,7 +214,8 @@ func (w *Watcher) take(now time.Time, idle bool) (news bool) {
 		return false
 	}
 	w.model.take(w.Boards, views, now)
-	if idle {
+	if all {
+		w.looked = now
 		w.past(now)
 	}
 	return true
@@ -260,7 +262,7 @@ func (w *Watcher) enter() error {
 	if err := w.Terminal.Listen(); err != nil {
 		w.layout.keys = false // Ctrl-C still ends the program
 	}
-	w.paint.last, w.idled, w.decoder = nil, time.Time{}, decoder{}
+	w.paint.last, w.idled, w.looked, w.decoder = nil, time.Time{}, time.Time{}, decoder{}
 	_, err := io.WriteString(w.Terminal, enterScreen)
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mom.internal/cmd/momclient/internal/board"
+	"mom.internal/cmd/momclient/internal/runlog"
 	"mom.internal/cmd/momclient/internal/termtest"
 	"mom.internal/cmd/momclient/internal/tty"
 	"mom.internal/momclient"
@@ -68,6 +69,26 @@ func TestWatchFrames(t *testing.T) {
 	p.Restored()
 	if n := strings.Count(p.Output(), beginFrame); n > most || n == 0 {
 		t.Errorf("%d frames in %v", n, time.Since(begin))
+	}
+}
+
+// TestHistoryOfExpensiveFrames: the history is looked at also if the next frame with news
+// is not due when an idle frame is, each time.
+func TestHistoryOfExpensiveFrames(t *testing.T) {
+	p := termtest.NewTerminal(t, 80, 24)
+	s := connectedScene()
+	s.runs, _ = runlog.Open("", nil)
+	w := New(Options{Terminal: tty.Open(p.Slave, p.Slave), Getenv: os.Getenv, Boards: s.boards, Runs: s.runs})
+	s.runs.Add(&runlog.Run{Server: "S", JobID: id("site"), Job: "site", RunID: id("run"), Ended: s.now})
+	w.next = s.now.Add(time.Second / 2)
+	for _, when := range []time.Time{s.now, w.next} {
+		if err := w.turn(when); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.leave()
+	if len(w.model.rows) != 1 {
+		t.Errorf("%d rows", len(w.model.rows))
 	}
 }
 
