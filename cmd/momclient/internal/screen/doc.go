@@ -373,6 +373,7 @@ func (d *drawing) helpText() (t doc) {
 		}},
 		{"ORDER", [][2]string{
 			{"state", "failed and lost, with errors, running, the rest"},
+			{"", "a job that failed stays there while it runs again, until a run succeeds"},
 			{"", "a row moves only if its job changes its group"},
 			{"last success", "the job that has not succeeded for the longest time is first"},
 			{"time left, size", "longest or largest first; renewed while no key is pressed"},

@@ -599,3 +599,14 @@ func TestNoKeys(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 }
+
+// TestNarrowReason: if there is no room for the reason of a failure, the number is not
+// replaced by its beginning.
+func TestNarrowReason(t *testing.T) {
+	for cols, want := range map[int]string{40: "failed        33%", 80: "failed       no space left on device"} {
+		term, _ := scenes["fifty"]().drawn(t, look{}, cols, 24)
+		if text := term.Text(); !strings.Contains(text, want) {
+			t.Errorf("%d columns:\n%s\nwant %q", cols, text, want)
+		}
+	}
+}

@@ -20,6 +20,7 @@ const (
 	leastBar  = 6
 	mostBar   = 20
 	leastNote = 16
+	leastWhy  = 10
 )
 
 // lastOptional is the last column to go before a name is cut. The others go before a name
@@ -327,9 +328,14 @@ func (d *drawing) gives(c *column, e *entry) bool {
 // number of errors if there are several. If the job runs again and the screen is narrow,
 // how much is done comes first. The numbers of any other running job are not replaced.
 func (t *table) whyOf(e *entry) string {
-	r, why := &e.job.Run, e.reason()
+	r, why, room := &e.job.Run, e.reason(), -t.gap
+	for _, c := range t.columns {
+		if t.gives(c, e) {
+			room += t.gap + c.width
+		}
+	}
 	switch {
-	case why == "" || r.Running && !e.again():
+	case why == "" || r.Running && !e.again() || room < leastWhy:
 		return ""
 	case r.Running && !t.wide():
 		return fmt.Sprintf("%4s  %s", t.look.percentWord(r.Known, r.Fraction), why)
