@@ -123,6 +123,18 @@ func pageKeys(t *testing.T, b *browser) {
 	at("b2")
 	b.press("/", escape)
 	b.inOrder("a", "b1", "b2", "b3")
+
+	// The focus stays on a link above the list, of which the text beside it changes.
+	oneRun(t, s.srv, "b1", errors.New("full"))
+	for _, link := range []struct{ at, changed string }{{".glance .facts a", "/1 failed: b1 .[1-9]/"}, {"#newest a", "/2×/"}} {
+		b.until("the job above the list", "document.querySelector(arguments[0])", link.at)
+		b.js(nil, "document.querySelector(arguments[0]).focus()", link.at)
+		if link.at == "#newest a" {
+			oneRun(t, s.srv, "b1", errors.New("full"))
+		}
+		b.until("its text has changed", link.changed+".test(document.querySelector('.glance').textContent)")
+		at("b1")
+	}
 	b.quiet()
 }
 

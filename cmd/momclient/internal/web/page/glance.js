@@ -1,8 +1,8 @@
 // What matters most, above the list: the jobs that need attention, when all will be
 // done, and the newest warnings and errors.
 
-import { el, keyed, name, setAttr, setHidden, setText } from './draw.js';
-import { grouped, logRow } from './logrow.js';
+import { el, keyed, setAttr, setHidden, setName, setText } from './draw.js';
+import { drawLines, grouped } from './logrow.js';
 import { isStale } from './order.js';
 import { jobHref } from './route.js';
 import { nameOf, old, several } from './servers.js';
@@ -25,45 +25,55 @@ export function glance() {
   });
   return {
     node,
-    // draw returns the keys of all lines of the log.
+    // draw returns all lines of the log.
     draw(state, jobs, now) {
       const lines = [
         ...['failed', 'lost', 'errors'].map((kind) => trouble(kind, jobs, now)), late(jobs, now), load(jobs),
       ].filter(Boolean);
       if (!lines.length && jobs.length) lines.push({ key: 'fine', standing: 'succeeded', count: '', text: 'No job has failed, and each has succeeded within a day', named: [] });
       keyed(facts, lines.map((line) => line.key), makeLine, (row, key) => row.update(lines.find((line) => line.key === key)));
-      const log = grouped(state), keys = [...log.keys()].slice(0, maxNewest);
-      keyed(newest, keys.map((key) => `${key} ${log.get(key)}`), (of) => {
-        const key = of.split(' ')[0];
-        return logRow(key, state.get(key), now, false, log.get(key));
-      });
+      const log = grouped(state);
+      drawLines(newest, [...log].slice(0, maxNewest), state, now);
       setText(all, log.size > maxNewest ? `All ${log.size}` : '');
       setHidden(all, log.size <= maxNewest);
-      setHidden(news, keys.length === 0);
-      setHidden(node, lines.length === 0 && keys.length === 0);
+      setHidden(news, log.size === 0);
+      setHidden(node, lines.length === 0 && log.size === 0);
       return log;
     },
   };
 }
 
 function makeLine() {
-  const dot = el('span', { class: 'standing' }), count = el('b'), text = el('span'), named = el('span', { class: 'named' });
+  const dot = el('span', { class: 'standing' }), count = el('b'), text = el('span'), jobs = el('span', { class: 'named' }), left = el('span');
   return {
-    node: el('li', {}, dot, el('span', { class: 'line' }, count, text, named)), dot,
+    node: el('li', {}, dot, el('span', { class: 'line' }, count, text, jobs, left)),
     update(line) {
       setAttr(this.node, 'data-standing', line.standing);
       setText(count, line.count);
       setText(text, ` ${line.text}${line.named.length ? ': ' : '.'}`);
-      const key = JSON.stringify([line.named.map((one) => [one.j.key, one.more]), line.left]);
-      if (named.key === key) return;
-      named.key = key;
-      const parts = line.named.flatMap((one, i) => [i ? ', ' : '', link(one.j), one.more ? ` (${one.more})` : '']);
-      named.replaceChildren(...parts, line.left ? ` and ${word.count(line.left)} more` : '');
+      const keys = line.named.map((one) => one.j.key);
+      keyed(jobs, keys, makeNamed, (row, key) => row.update(line.named[keys.indexOf(key)], keys[0] === key));
+      setText(left, line.left ? ` and ${word.count(line.left)} more` : '');
     },
   };
 }
 
-const link = (j) => el('a', { href: jobHref(j.server, j.id) }, name(j.label), several() ? el('span', { class: 'soft' }, ' ', name(nameOf(j.server))) : '');
+// makeNamed makes the link to a job, with what more there is to say of it. They change
+// in place, because a link that is replaced loses the focus.
+function makeNamed() {
+  const comma = el('span'), label = el('bdi'), at = el('bdi', { class: 'soft' }), link = el('a', {}, label), more = el('span');
+  return {
+    node: el('span', {}, comma, link, at, more),
+    update({ j, more: text }, first) {
+      setText(comma, first ? '' : ', ');
+      setAttr(link, 'href', jobHref(j.server, j.id));
+      setName(label, j.label);
+      setAttr(link, 'title', label.textContent);
+      setText(at, several() ? ` ${word.visible(nameOf(j.server))}` : '');
+      setText(more, text ? ` (${text})` : '');
+    },
+  };
+}
 
 // named returns the first jobs with what more says of each, and how many are left.
 const named = (jobs, more) => ({ named: jobs.slice(0, maxNamed()).map((j) => ({ j, more: more(j) })), left: Math.max(0, jobs.length - maxNamed()) });

@@ -1,6 +1,6 @@
 // A line of a log.
 
-import { el, name } from './draw.js';
+import { el, keyed, name, setAttr } from './draw.js';
 import { jobHref } from './route.js';
 import { nameOf, several } from './servers.js';
 import * as word from './words.js';
@@ -15,17 +15,33 @@ export function logKeys(state) {
 
 const serverOf = (key) => Number(key.split('/')[1]);
 
-// grouped returns the keys of the lines of the log, the newest first, with how
-// often each was logged, so that a repeated entry of a job has one line.
+// grouped returns the lines of the log, the newest first. A repeated entry of a job has
+// one line, with the key of the last one and how often it was logged. What the entries
+// have in common identifies the line.
 export function grouped(state) {
-  const first = new Map(), times = new Map();
+  const lines = new Map();
   for (const key of logKeys(state)) {
     const e = state.get(key);
     const same = [serverOf(key), e.severity, e.jobID, e.item, e.message].join('\0');
-    if (!first.has(same)) first.set(same, key);
-    times.set(first.get(same), (times.get(first.get(same)) ?? 0) + 1);
+    if (lines.has(same)) lines.get(same).times++;
+    else lines.set(same, { key, times: 1 });
   }
-  return times;
+  return lines;
+}
+
+// drawLines draws entries of grouped in a list. The focus stays on the link of a line
+// that is repeated.
+export function drawLines(list, entries, state, now) {
+  const lines = new Map(entries);
+  keyed(list, [...lines.keys()], () => ({ node: el('li') }), (row, same) => {
+    const { key, times } = lines.get(same);
+    if (row.key === key && row.times === times) return;
+    Object.assign(row, { key, times });
+    const { node } = logRow(key, state.get(key), now, false, times), focused = row.node.contains(document.activeElement);
+    for (const { name, value } of node.attributes) setAttr(row.node, name, value);
+    row.node.replaceChildren(...node.childNodes);
+    if (focused) row.node.querySelector('a')?.focus({ preventScroll: true });
+  });
 }
 
 // logRow returns a line of the log, with how often it was logged. If alone is set,

@@ -2,7 +2,7 @@
 
 import { el, keyed, setAttr, setHidden, setText } from './draw.js';
 import { glance } from './glance.js';
-import { logRow } from './logrow.js';
+import { drawLines } from './logrow.js';
 import { columns, isStale, ordering, parseSort } from './order.js';
 import { receivers } from './past.js';
 import { overviewHref } from './route.js';
@@ -141,10 +141,7 @@ export function overview(main, route, before) {
         forgotten ? `${word.plural(forgotten, 'job')} forgotten, because they ended longer ago.` : '',
       ];
       setText(more, notes.filter(Boolean).join(' '));
-      keyed(problems, [...log].map(([key, n]) => `${key} ${n}`), (of) => {
-        const key = of.split(' ')[0];
-        return logRow(key, state.get(key), now, false, log.get(key));
-      });
+      drawLines(problems, log, state, now);
       setHidden(below, log.size <= 3); // all of them are at the top
       told.draw(state.get('receivers') ?? [], now);
       if (this.back) {
