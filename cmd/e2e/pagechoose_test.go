@@ -19,7 +19,7 @@ func pageOrder(t *testing.T, b *browser) {
 		oneRun(t, s.srv, name, nil)
 	}
 	oneRun(t, s.srv, "zz", errors.New("no space left on device"))
-	s.job("e", wire.InitializeData{})
+	running := s.job("e", wire.InitializeData{})
 	errs := s.job("f", wire.InitializeData{})
 	errs.Error("x", "unreadable")
 	if err := errs.Complete(); err != nil {
@@ -87,6 +87,12 @@ func pageOrder(t *testing.T, b *browser) {
 	oneRun(t, s.srv, "b", nil)
 	b.until("it has succeeded", "document.querySelector('.jobs tbody').dataset.standing === 'succeeded'")
 	b.inOrder("b", "zz", "f", "e", "a9", "a10", "d")
+	// An error while the job runs counts, as it does on the terminal.
+	running.Error("x", "unreadable")
+	running.Expect(2, 0, 0)
+	b.open(page + "#/?again")
+	b.js(nil, "location.reload()")
+	b.inOrder("zz", "e", "f", "a9", "a10", "b", "d")
 	b.quiet()
 }
 

@@ -5,6 +5,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"mom.internal/wire"
@@ -26,6 +27,8 @@ func pageServers(t *testing.T, b *browser) {
 	const of = "[...document.querySelectorAll('.jobs tbody')].find(e => e.textContent.includes('site') && e.textContent.includes(arguments[0]))"
 	b.until("the job of one", of+".dataset.standing === 'running'", one.addr)
 	b.until("the job of the other", of+".dataset.standing === 'failed'", two.addr)
+	_, port, _ := strings.Cut(two.addr, ":")
+	b.until("what tells its server from the other", of+".querySelector('.at').textContent === ':' + arguments[1]", two.addr, port)
 	b.js(nil, "[...document.querySelectorAll('.chip.server')].find(e => e.textContent.includes(arguments[0])).click()", one.addr)
 	b.inOrder("site")
 	b.until("the address has it", "new URLSearchParams(location.hash.slice(3)).get('server') === arguments[0]", one.addr)

@@ -53,10 +53,10 @@ export function nextSort(sort, column) {
 }
 
 // rank returns the class of a job: those that failed or are lost come first, then those
-// with errors, those that run, and the rest.
+// with errors, of the run that goes on too, those that run, and the rest.
 export function rank(j) {
   if (j.trouble === 'failed' || j.trouble === 'lost') return 0;
-  if (j.trouble === 'errors') return 1;
+  if (j.trouble === 'errors' || j.running && j.progress.errors) return 1;
   return j.running ? 2 : 3;
 }
 

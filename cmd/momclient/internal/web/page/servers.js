@@ -2,17 +2,33 @@
 
 import * as word from './words.js';
 
-let all = [];
+let all = [], short = [];
 
 // setServers takes the servers from the state.
 export function setServers(state) {
   all = [];
   for (let i = 0; state.has('server/' + i); i++) all.push(state.get('server/' + i));
+  short = shorten(all.map((c) => c.name));
+}
+
+// shorten returns the names of several servers without a domain or a port in which all
+// of them end, or else without a host that all of them have.
+function shorten(names) {
+  if (names.length < 2) return names;
+  let tail = names[0], head = names[0];
+  for (const name of names) {
+    while (!name.endsWith(tail)) tail = tail.slice(1);
+    while (!name.startsWith(head)) head = head.slice(0, -1);
+  }
+  const end = tail.search(/[.:]/);
+  if (end >= 0 && names.every((name) => name.length > tail.length - end)) return names.map((name) => name.slice(0, name.length - tail.length + end));
+  return head.includes(':') ? names.map((name) => name.slice(head.lastIndexOf(':'))) : names;
 }
 
 export const servers = () => all;
 export const several = () => all.length > 1;
 export const nameOf = (i) => all[i]?.name ?? '';
+export const shortOf = (i) => short[i] ?? '';
 
 // old reports whether what is shown of a server may be out of date.
 export const old = (i) => Boolean(all[i] && !all[i].connected);

@@ -4,7 +4,7 @@ import { bar, el, keyed, setAttr, setHidden, setName, setText, timeOf } from './
 import { columns, nextSort, parseSort, took } from './order.js';
 import { trendChart } from './past.js';
 import { jobHref } from './route.js';
-import { nameOf, old, several } from './servers.js';
+import { nameOf, old, several, shortOf } from './servers.js';
 import * as word from './words.js';
 
 export const maxRoomy = 12; // rows with their packages and paths; as in state.go
@@ -87,7 +87,8 @@ function makeRow() {
     setText(paths, way);
     setText(cells.server, several() ? word.visible(nameOf(j.server)) : '');
     setAttr(cells.server, 'title', cells.server.textContent);
-    setText(at, cells.server.textContent);
+    setText(at, several() ? word.visible(shortOf(j.server)) : '');
+    setAttr(at, 'title', cells.server.textContent);
     setText(dot, word.runWord(j));
     setAttr(progress.node, 'aria-label', `Progress of ${label.textContent}`);
     progress.set(j.fraction, standing, Boolean(j.known));
