@@ -374,7 +374,8 @@ func (d *drawing) helpText() (t doc) {
 		{"ORDER", [][2]string{
 			{"state", "failed and lost, with errors, running, the rest"},
 			{"", "a job that failed stays there while it runs again, until a run succeeds"},
-			{"", "a row moves only if its job changes its group"},
+			{"", "a row moves only if its job changes its group;"},
+			{"", "while keys are pressed, only a failure moves a row"},
 			{"last success", "the job that has not succeeded for the longest time is first"},
 			{"time left, size", "longest or largest first; renewed while no key is pressed"},
 		}},

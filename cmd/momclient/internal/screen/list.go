@@ -21,12 +21,13 @@ const resortTime = 10 * time.Second
 const retired = 7 * 24 * time.Hour
 
 // list is all jobs in their order. The order changes only if a job comes, goes or
-// changes its class, so that rows do not jump while they are read.
+// changes its class, and if a user reads, only if a job fails.
 type list struct {
 	entries  map[place]*entry
 	ranked   []*entry
 	order    order
 	unsorted bool
+	urgent   bool        // the rows are sorted even while they are read
 	sorted   time.Time   // when an order by value was last made
 	turn     uint64      // counts the views of boards
 	has      map[int]int // number of jobs that the board of a server had last
@@ -48,7 +49,7 @@ func (l *list) board(server int, name string, v *board.View, log func(uuid.UUID)
 		e.turn = l.turn
 		first := e.job == nil
 		if e.update(j, name, v.Now) {
-			l.unsorted = true
+			l.moved(e)
 		}
 		if first {
 			e.value = l.order.valueOf(e)
@@ -77,10 +78,10 @@ func (l *list) history(views []runlog.View, servers map[string]int, only *wire.F
 		}
 		e := l.entry(at)
 		if e.remember(v.Summary, now) {
-			l.unsorted = true
+			l.moved(e)
 		}
 		if e.turn == 0 && (e.job == nil || e.job.Run.ID != v.Last.RunID) && e.update(pastJob(v), filtered, now) {
-			l.unsorted = true
+			l.moved(e)
 		}
 		if e.turn == 0 && e.class != classRest && now.Sub(v.Last.Ended) > retired {
 			e.class, l.unsorted = classRest, true
@@ -110,21 +111,27 @@ func (l *list) forget(server int) {
 	})
 }
 
+// moved says that the place of a job in the order may be another one.
+func (l *list) moved(e *entry) {
+	l.unsorted = true
+	l.urgent = l.urgent || e.class <= classErrors
+}
+
 // sort sorts the jobs if that is necessary. reading says that the user has just pressed
-// a key, so that an order by value stays.
+// a key, so that the rows stay, unless a job has failed or met an error.
 func (l *list) sort(now time.Time, reading bool) {
 	if l.order > byName && now.Sub(l.sorted) >= resortTime && !reading {
 		l.by(l.order, now)
 	}
-	if l.unsorted {
-		l.unsorted = false
+	if l.unsorted && (l.urgent || !reading) {
+		l.unsorted, l.urgent = false, false
 		slices.SortFunc(l.ranked, l.order.compare)
 	}
 }
 
 // by chooses an order, and makes it from the present values.
 func (l *list) by(o order, now time.Time) {
-	l.order, l.sorted, l.unsorted = o, now, true
+	l.order, l.sorted, l.unsorted, l.urgent = o, now, true, true
 	for _, e := range l.ranked {
 		e.value = o.valueOf(e)
 	}

@@ -172,6 +172,8 @@ func TestOrder(t *testing.T) {
 	s.now = s.now.Add(promoteAfter - 1)
 	want("abcd", "c")
 	s.now = s.now.Add(1)
+	want("abcd", "c") // the rows are being read
+	s.now = s.now.Add(readingTime - promoteAfter)
 	want("dabc", "c")
 	run("d", wire.JobCompleted, nil)
 	want("dabc", "c")
@@ -272,11 +274,11 @@ func TestOrderByValue(t *testing.T) {
 	s.event("a", wire.Transferring, func(e *wire.Event) { e.Data.Progress.BytesTotal = 9 << 20 })
 	s.begin("d", 10)
 	s.event("d", wire.Transferring, func(e *wire.Event) { e.Data.Progress.BytesTotal = 8 << 20 })
-	want("dcba") // a new one comes where its first size belongs
+	want("cbad") // a new one comes last while the rows are read
 	s.now = s.now.Add(resortTime / 2)
 	s.typed("x")
 	s.now = s.now.Add(resortTime / 2)
-	want("dcba")
+	want("cbad")
 	s.now = s.now.Add(readingTime)
 	want("adcb")
 }
