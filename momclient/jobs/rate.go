@@ -139,17 +139,29 @@ func (s *series) reach(t time.Time) int {
 }
 
 // view returns the rates. The rate of the last step is over the time that has
-// passed in the step, or over half a step if that is longer.
+// passed in the step. If that is less than half a step, the last step is part of the
+// one before, because a short time says little about the rate.
 func (s *series) view() Throughput {
-	v := Throughput{Start: s.start, Step: int64(s.step / time.Second), BytesPerSecond: make([]int64, len(s.bytes))}
-	for i, n := range s.bytes {
-		over := s.step
-		if i == len(s.bytes)-1 {
-			over = max(s.step/2, s.end.Sub(s.start)-time.Duration(i)*s.step)
-		}
-		v.BytesPerSecond[i] = int64(min(math.Round(n/over.Seconds()), 1<<62))
+	n := len(s.bytes)
+	v := Throughput{Start: s.start, Step: int64(s.step / time.Second), BytesPerSecond: make([]int64, n)}
+	for i, bytes := range s.bytes {
+		v.BytesPerSecond[i] = perSecond(bytes, s.step)
 	}
+	if n == 0 {
+		return v
+	}
+	bytes, over := s.bytes[n-1], s.end.Sub(s.start)-time.Duration(n-1)*s.step
+	if over < s.step/2 && n > 1 {
+		n--
+		bytes, over = bytes+s.bytes[n-1], over+s.step
+	}
+	v.BytesPerSecond[n-1] = perSecond(bytes, max(over, s.step/2))
+	v.BytesPerSecond = v.BytesPerSecond[:n]
 	return v
+}
+
+func perSecond(bytes float64, over time.Duration) int64 {
+	return int64(min(math.Round(bytes/over.Seconds()), 1<<62))
 }
 
 func later(a, b time.Time) time.Time {
