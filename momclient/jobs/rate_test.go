@@ -150,7 +150,8 @@ func TestSeries(t *testing.T) {
 	s.add(sec(0), sec(0.5), 50)
 	s.add(sec(0.5), sec(3), 250)
 	s.add(sec(3), sec(3), 10) // in zero time
-	if v := s.view(); v.Step != 1 || !v.Start.Equal(start) || !slices.Equal(v.BytesPerSecond, []int64{100, 100, 110}) { // the beginning of a step is part of the one before
+	// The beginning of a step is part of the one before.
+	if v := s.view(); v.Step != 1 || !v.Start.Equal(start) || !slices.Equal(v.BytesPerSecond, []int64{100, 100, 110}) {
 		t.Errorf("%+v", v)
 	}
 	s.add(sec(3), sec(3.75), 75) // the last rate is over the time that has passed in its step

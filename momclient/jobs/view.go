@@ -111,7 +111,8 @@ type RunDetail struct {
 }
 
 // Throughput is the rate over the time of a run. Each number is the mean over
-// one step. The series ends when the last bytes came.
+// one step; the last one is over half a step to one and a half. The series ends when
+// the last bytes came.
 type Throughput struct {
 	Start          time.Time `json:"start,omitzero"`
 	Step           int64     `json:"step"` // seconds

@@ -145,7 +145,7 @@ func (l *list) filtered(filter string) []*entry {
 	}
 	var kept []*entry
 	for _, e := range l.ranked {
-		state := e.stateWord(false) + " " + standingOf(&e.job.Run).word
+		state := e.stateWord(false) + " " + stateWord(&e.job.Run, false) + " " + standingOf(&e.job.Run).word
 		if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(e.words, word) && !strings.Contains(state, word) }) {
 			kept = append(kept, e)
 		}

@@ -245,6 +245,9 @@ func TestFailedAgain(t *testing.T) {
 	want("za", "z   failed, runs   0%  no space left", "1 failed, 2 running")
 	s.now = s.now.Add(promoteAfter)
 	want("za", "z   failed, runs   0%  no space left", "1 failed, 2 running")
+	if found := s.w.model.list.filtered("failed initialized"); len(found) != 1 {
+		t.Errorf("the filter finds %d jobs", len(found))
+	}
 	run(wire.ExportingError, func(e *wire.Event) { e.Data.Status.Outcome = wire.Cancelled })
 	ends(wire.Cancelled)
 	want("za", "z   cancelled    no space left", "1 failed, 1 running, 1 cancelled")
