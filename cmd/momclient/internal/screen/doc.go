@@ -366,6 +366,7 @@ func (d *drawing) helpText() (t doc) {
 			{"Esc", "back; or remove the filter"},
 			{"Tab", "the next part of an open job"},
 			{"/", "filter: jobs with all the words in name, path, server or state"},
+			{"", "stale: the jobs that have not succeeded for a day"},
 			{"s", "sort by state, name, last success, time left, or size"},
 			{"p", "pause the picture; the monitor goes on"},
 			{"?", "this help"},

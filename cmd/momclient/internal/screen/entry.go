@@ -26,10 +26,11 @@ type entry struct {
 	place
 	job    *jobs.Job // as the board has it, or made from the history
 	past   runlog.Summary
-	turn   uint64 // of the list when the board last had the job; 0 if only the history has it
-	name   string // as shown
-	cols   int    // of name
-	words  string // what the filter looks at, besides the state: in lower case
+	first  time.Time // when the first run began that the history has; zero if it has none
+	turn   uint64    // of the list when the board last had the job; 0 if only the history has it
+	name   string    // as shown
+	cols   int       // of name
+	words  string    // what the filter looks at, besides the state: in lower case
 	class  class
 	bad    string    // see runlog.Summary.Trouble
 	since  time.Time // for failing classes, how the last run stood when the job came into the class
@@ -165,6 +166,15 @@ func (e *entry) success() time.Time {
 		last = e.job.IdleAt
 	}
 	return last
+}
+
+// staleTime is the time without a success after which a job is worth a look.
+const staleTime = 24 * time.Hour
+
+// stale reports whether the job has not succeeded for a day, as far as that is known.
+func (e *entry) stale(now time.Time) bool {
+	r := &e.job.Run
+	return now.Sub(cmp.Or(e.success(), e.first, r.Started, r.LastChange)) > staleTime
 }
 
 // explain finds out why the job failed, or which errors its run has met. log returns

@@ -266,6 +266,9 @@ func (d *drawing) counts() {
 			l.add(st.style, fmt.Sprintf("%d %s", n, st.word))
 		}
 	}
+	if t.stale > 0 {
+		l.add(yellow, fmt.Sprintf(", %d %s", t.stale, staleWord))
+	}
 	forgotten := 0
 	for _, n := range d.m.forgot {
 		forgotten += n

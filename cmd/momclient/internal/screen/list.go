@@ -30,6 +30,7 @@ type list struct {
 	urgent   bool        // the rows are sorted even while they are read
 	sorted   time.Time   // when an order by value was last made
 	turn     uint64      // counts the views of boards
+	now      time.Time   // of the last news
 	has      map[int]int // number of jobs that the board of a server had last
 }
 
@@ -39,6 +40,7 @@ func newList() *list { return &list{entries: make(map[place]*entry), has: make(m
 // filter, or "" if there is only one. log returns the errors of a job.
 func (l *list) board(server int, name string, v *board.View, log func(uuid.UUID) []jobs.LogEntry) {
 	l.turn++
+	l.now = v.Now
 	came := 0
 	for i := range v.Jobs {
 		j := &v.Jobs[i]
@@ -77,6 +79,7 @@ func (l *list) history(views []runlog.View, servers map[string]int, only *wire.F
 			filtered = v.Key.Server
 		}
 		e := l.entry(at)
+		e.first = v.Totals.First
 		if e.remember(v.Summary, now) {
 			l.moved(e)
 		}
@@ -146,6 +149,9 @@ func (l *list) filtered(filter string) []*entry {
 	var kept []*entry
 	for _, e := range l.ranked {
 		state := e.stateWord(false) + " " + stateWord(&e.job.Run, false) + " " + standingOf(&e.job.Run).word
+		if e.stale(l.now) {
+			state += " " + staleWord
+		}
 		if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(e.words, word) && !strings.Contains(state, word) }) {
 			kept = append(kept, e)
 		}

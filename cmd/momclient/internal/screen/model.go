@@ -300,7 +300,8 @@ type totals struct {
 	counts jobs.Counts
 	rate   int64
 	left   int64 // seconds until the last of them ends; 0 if that is unknown
-	over   bool  // of some, the time left is unknown
+	stale  int
+	over   bool // of some, the time left is unknown
 }
 
 func (m *model) totals() (t totals) {
@@ -309,6 +310,9 @@ func (m *model) totals() (t totals) {
 		t.counts.Add(r)
 		if e.again() {
 			t.counts.Add(badRun(e.bad)) // beside the running or cancelled one
+		}
+		if e.stale(m.now) {
+			t.stale++
 		}
 		if !r.Running {
 			continue

@@ -286,7 +286,8 @@ func TestOrderByValue(t *testing.T) {
 	want("adcb")
 }
 
-// TestLastSuccess: a job that has never succeeded comes first.
+// TestLastSuccess: a job that has never succeeded comes first. The filter finds a job
+// that has not succeeded for a day.
 func TestLastSuccess(t *testing.T) {
 	s := connectedScene()
 	withHistory(s, "old")
@@ -296,6 +297,10 @@ func TestLastSuccess(t *testing.T) {
 	s.typed("ss")
 	if got := s.w.model.shown(); !slices.Equal(got, []string{"never", "old", "new"}) {
 		t.Errorf("%q", got)
+	}
+	s.typed("/stale\r")
+	if got := s.w.model.shown(); !slices.Equal(got, []string{"old"}) {
+		t.Errorf("stale are %q", got)
 	}
 }
 

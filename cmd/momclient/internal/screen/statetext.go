@@ -12,6 +12,9 @@ import (
 	"mom.internal/wire"
 )
 
+// staleWord is the word for jobs that have not succeeded for a day.
+const staleWord = "stale"
+
 // stateWord describes the state of a run, in at most 15 characters, or in at
 // most 12 if short is set.
 func stateWord(r *jobs.Run, short bool) string {

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"mom.internal/cmd/momclient/internal/output"
 	"mom.internal/cmd/momclient/internal/width"
@@ -233,7 +232,7 @@ func (d *drawing) successOf(e *entry) (style, text string) {
 		return dim, d.look.either("–", "-")
 	}
 	age := d.m.now.Sub(last)
-	if age > 24*time.Hour {
+	if age > staleTime {
 		return yellow, ageWord(age)
 	}
 	return dim, ageWord(age)
