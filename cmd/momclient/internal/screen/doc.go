@@ -373,7 +373,7 @@ func (d *drawing) helpText() (t doc) {
 			{"q, Ctrl-C", "quit"},
 		}},
 		{"ORDER", [][2]string{
-			{"state", "failed and lost, with errors, running, the rest"},
+			{"state", "failed, lost, with errors, running, the rest"},
 			{"", "a job that failed stays there while it runs again, until a run succeeds"},
 			{"", "a row moves only if its job changes its group;"},
 			{"", "while keys are pressed, only a failure moves a row"},

@@ -51,8 +51,9 @@ type whyKey struct {
 type class int
 
 const (
-	classFailed class = iota // or lost
-	classErrors              // ended with errors, or has errors while it runs
+	classFailed class = iota
+	classLost         // behind the failed ones, because a server that restarts loses all its runs
+	classErrors       // ended with errors, or has errors while it runs
 	classRunning
 	classRest
 )
@@ -61,8 +62,10 @@ const (
 func (e *entry) present() class {
 	r := &e.job.Run
 	switch {
-	case e.bad == "failed" || e.bad == "lost":
+	case e.bad == "failed":
 		return classFailed
+	case e.bad == "lost":
+		return classLost
 	case e.bad != "" || r.Running && r.Progress.Errors > 0:
 		return classErrors
 	case r.Running:

@@ -258,6 +258,18 @@ func TestFailedAgain(t *testing.T) {
 	want("az", "z   succeeded", "1 running, 1 succeeded")
 }
 
+// TestFailedBeforeLost: what a restart of the server has lost does not hide a job that
+// failed before.
+func TestFailedBeforeLost(t *testing.T) {
+	s := connectedScene()
+	s.runs, _ = runlog.Open("", nil)
+	s.runs.Add(&runlog.Run{Server: "S", JobID: id("failed"), Job: "failed", RunID: id("run 1"), Ended: s.now.Add(-2 * time.Hour), Outcome: wire.Failed})
+	s.runs.Add(&runlog.Run{Server: "S", JobID: id("lost"), Job: "lost", RunID: id("run 2"), Ended: s.now.Add(-time.Hour), Lost: jobs.LostByRestart})
+	if got := s.watcher().model.shown(); !slices.Equal(got, []string{"failed", "lost"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestOrderByValue: an order by value is made when it is chosen, and again when no key
 // has been pressed for some time.
 func TestOrderByValue(t *testing.T) {
