@@ -110,6 +110,8 @@ func pageKeys(t *testing.T, b *browser) {
 		b.until("the focus is on "+name, "document.activeElement.textContent === arguments[0]", name)
 	}
 	const down, up, escape, end = "\ue015", "\ue013", "\ue00c", "\ue010"
+	b.press(down)
+	at("a")
 	b.press("/")
 	b.until("the filter", "document.activeElement.type === 'search'")
 	b.press("b")

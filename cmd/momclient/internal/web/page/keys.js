@@ -20,7 +20,7 @@ document.addEventListener('keydown', (e) => {
     search.dispatchEvent(new Event('input'));
   } else if (e.key === 'Escape' && !search) {
     document.querySelector('.crumbs a')?.click();
-  } else if (e.key === 'ArrowDown' && at === search) {
+  } else if (e.key === 'ArrowDown' && (at === search || at === document.body && links()[0])) {
     links()[0]?.focus();
   } else if (['ArrowDown', 'ArrowUp', 'Home', 'End'].includes(e.key) && at.closest('.jobs tbody')) {
     const all = links(), i = all.indexOf(at.closest('tbody').querySelector('.job a'));
