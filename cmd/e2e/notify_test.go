@@ -236,7 +236,11 @@ func TestNotifyKilled(t *testing.T) {
 	}
 	t.Logf("%d messages in %d lives, %d repeated", len(ids), lives, repeats)
 
-	printed := start(t, "momclient", "-o", "runs", "-history", history, "-since", "1h", "-job", last)
+	since := "1h"
+	if os.Getenv(envStepped) != "" {
+		since = "1000h" // the wall clock may have stepped since
+	}
+	printed := start(t, "momclient", "-o", "runs", "-history", history, "-since", since, "-job", last)
 	printed.exits(0)
 	if out := printed.stdout.String(); strings.Count(out, "\n") != 2 || !strings.Contains(out, "failed") || !strings.Contains(out, "succeeded") {
 		t.Errorf("-o runs prints %s", out)
