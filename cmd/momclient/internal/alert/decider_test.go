@@ -387,8 +387,8 @@ func TestFirstStart(t *testing.T) {
 	}
 }
 
-// TestSeveralServers tells of each server by itself, even if another one was never
-// connected. A job that the rules name is expected on any server, unless the rules name
+// TestSeveralServers sends messages about each server, even if another server was
+// never connected. A job that the rules name is expected on any server, unless the rules name
 // the server, too.
 func TestSeveralServers(t *testing.T) {
 	s := &script{t: t, d: New(Rules{

@@ -27,7 +27,8 @@ const (
 	emojiVS = 0xfe0f // makes the character before it an emoji
 )
 
-// Rune returns the columns of a character by itself: 0, 1 or 2.
+// Rune returns how many columns a character takes if it is not joined with another
+// one: 0, 1 or 2.
 func Rune(r rune) int {
 	switch {
 	case r < 0x300: // the most frequent characters
