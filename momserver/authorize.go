@@ -64,7 +64,7 @@ func (g *Grant) visible() *history.JobSet {
 	if g.AllJobs {
 		return nil
 	}
-	return history.NewJobSet(g.Jobs, slices.DeleteFunc(slices.Clone(g.Names), func(name string) bool { return name == "" }))
+	return history.NewJobSet(slices.Clone(g.Jobs), slices.DeleteFunc(slices.Clone(g.Names), func(name string) bool { return name == "" }))
 }
 
 // authorize decides about a client that has greeted. ctx ends when the time for

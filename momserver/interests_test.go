@@ -49,14 +49,14 @@ func TestInterests(t *testing.T) {
 			f.Severity = wire.Severity(rnd.IntN(3))
 			grant := Grant{AllJobs: rnd.IntN(2) == 0, Jobs: []uuid.UUID{{1}, {2}}, Names: []string{"b"}}
 			sub := &subscriber{Reader: history.NewReader(&f, grant.visible())}
-			in.link(sub)
+			in.link(sub, func() {})
 			in.add(sub)
 			subs = append(subs, sub)
 		case 1:
 			if len(subs) > 20 {
 				i := rnd.IntN(len(subs))
 				in.remove(subs[i])
-				in.unlink(subs[i])
+				in.unlink(subs[i], func() {})
 				subs[i] = subs[len(subs)-1]
 				subs = subs[:len(subs)-1]
 			}
@@ -92,7 +92,7 @@ func TestInterests(t *testing.T) {
 	}
 	for _, sub := range subs {
 		in.remove(sub)
-		in.unlink(sub)
+		in.unlink(sub, func() {})
 		for _, c := range in.classes {
 			for _, other := range c.caughtUp[len(c.caughtUp):cap(c.caughtUp)] {
 				if other != nil {
@@ -101,8 +101,8 @@ func TestInterests(t *testing.T) {
 			}
 		}
 	}
-	if len(in.jobs)+len(in.names)+len(in.classes) > 0 {
-		t.Errorf("left: %d jobs, %d names, %d classes", len(in.jobs), len(in.names), len(in.classes))
+	if l := &in.jobLists; len(l.firsts)+len(l.lists)+len(l.gone)+len(in.classes) > 0 || len(l.subs) != 1 {
+		t.Errorf("left: %d keys, %d pages of lists, %d numbers, %d classes", len(l.firsts), len(l.lists), len(l.subs)+len(l.gone), len(in.classes))
 	}
 }
 
@@ -117,13 +117,13 @@ func TestParked(t *testing.T) {
 	}
 	in := newInterests()
 	sub := &subscriber{Reader: history.NewReader(&wire.Filter{Jobs: []uuid.UUID{{1}}, Names: []string{"job"}}, nil)}
-	in.link(sub)
+	in.link(sub, func() {})
 	visible := func() (n int) {
 		h.Scan(&history.Position{Next: 1}, func(def *protocol.Definition, is history.Class) {
 			in.eachTaker(def, is, func(*subscriber) {})
 		})
-		for _, takers := range []*jobTakers{in.jobs[uuid.UUID{1}], in.names["job"]} {
-			for e := takers.lists[0].first; e != nil; e = e.next {
+		for _, first := range in.jobLists.firsts {
+			for at := in.jobLists.list(first).first; at != (entryNumber{}); at = in.jobLists.entry(at).next {
 				n++
 			}
 		}
@@ -140,11 +140,11 @@ func TestParked(t *testing.T) {
 		in.setCaughtUp(sub, false)
 	}
 	visible()
-	if in.unlink(sub); len(in.jobs)+len(in.names) != 0 {
+	if in.unlink(sub, func() {}); len(in.jobLists.firsts) != 0 {
 		t.Error("parked entries are left")
 	}
 	in.setCaughtUp(sub, true) // the sender does not know yet that the connection has ended
-	if len(in.jobs)+len(in.names) != 0 {
+	if len(in.jobLists.firsts) != 0 {
 		t.Error("entries come back after unlink")
 	}
 }

@@ -221,7 +221,7 @@ func TestIdleNotVisited(t *testing.T) {
 	s.deliver()
 	other := &subscriber{identity: new(identity), Reader: history.NewReader(&wire.Filter{Jobs: []uuid.UUID{{9}}}, nil), isNew: true, credit: protocol.Credit{Events: 10, Bytes: 1 << 40}, conn: sub.conn, callbackConn: sub.callbackConn}
 	other.at, _ = srv.hist.Begin(wire.FromNow, wire.Cursor{}, false)
-	s.interests.link(other)
+	s.interests.link(other, func() {})
 	s.postJoin(other)
 	s.runPosted()
 	s.deliver()

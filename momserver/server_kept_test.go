@@ -33,7 +33,7 @@ type kept struct {
 	joined, calls, inFlight, timeouts, heartbeats int
 	ready, catchingUp, posted                     int
 	snapshots, snapshotEvents                     int
-	jobs, names, classes                          int
+	jobKeys, jobLists, classes                    int
 	longCalls, shortCalls, handshakes             int
 	goroutines                                    int // those that packages of this module have started
 }
@@ -58,7 +58,7 @@ func keptBy(srv *Server) kept {
 		joined: len(s.subs), calls: len(s.calls), inFlight: s.callsInFlight, timeouts: s.timeouts.Len(), heartbeats: s.heartbeats.Len(),
 		ready: s.ready.len(), catchingUp: s.catchingUp.len(), posted: len(s.posted),
 		snapshots: s.snapshots.Len() + s.snapshotsByAge.Len(), snapshotEvents: s.snapshotEvents,
-		jobs: len(in.jobs), names: len(in.names), classes: len(in.classes),
+		jobKeys: len(in.jobLists.firsts), jobLists: len(in.jobLists.lists), classes: len(in.classes),
 		longCalls: waiting(srv.longCalls), shortCalls: waiting(srv.calls), handshakes: waiting(srv.handshakes),
 		goroutines: strings.Count(string(stacks), "\ncreated by mom.internal/"),
 	}

@@ -77,7 +77,11 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 		if err := sv.reserve(sub); err != nil {
 			return err
 		}
-		sub.Reader = history.NewReader(&args.Filter, sv.identity.visible) // after reserve, because a long filter takes time
+		sv.rest() // here and below, because each step of a long filter takes time
+		history.SortIDs(args.Filter.Jobs)
+		sv.rest()
+		sub.Reader = history.NewReader(&args.Filter, sv.identity.visible)
+		sv.rest()
 		accepted := false
 		defer func() {
 			if !accepted {
@@ -104,7 +108,7 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 			Window: uint32(sv.srv.cfg.Window), WindowBytes: uint32(sv.srv.cfg.WindowBytes),
 		}
 		at.Filter(&sub.Reader) // here, like the next line, and not on the sender's goroutine
-		sv.srv.sender.interests.link(sub)
+		sv.srv.sender.interests.link(sub, sv.rest)
 		sub.at = at
 		sub.updateFigures(0, 0)
 		if sub.callbackConn != sv.conn {
@@ -249,118 +253,6 @@ const maxHistoryLooks = 1 << 14
 // and its definitions.
 const maxPage = 48 << 10
 
-// longCall is the number of bytes over which a call counts as long. A filter of
-// many jobs takes long to decode.
-const longCall = 4 << 10
-
-// Long calls, and calls for pages, are served one at a time. The addresses of the
-// clients take turns, and a rest follows each call. So all these calls together
-// take about a quarter of one processor, as long as none takes more than 7 ms, and
-// leave the other processors to the sender.
-const (
-	restAfterTurn = 3 // the rest, in times of the turn before it
-	maxRest       = 20 * time.Millisecond
-)
-
-// beginCall is called before a call is decoded, with the number of its bytes.
-func (sv *service) beginCall(bytes int) {
-	if sv.pace != nil {
-		wait(sv.pace.wait(time.Now()), sv.conn.Done())
-	}
-	if bytes > longCall {
-		sv.takeTurn(sv.conn.Done())
-	}
-	sv.resume()
-}
-
-// resume waits for a turn among the calls of all clients, which leave half of the
-// processors to the sender and to the rest of the program. A call has the turn while
-// it computes, and gives it up with pause while it waits for something else.
-func (sv *service) resume() { sv.computing = sv.srv.calls.take(sv.conn.Done(), sv.addr) }
-
-// pause gives up the turn among all calls. It reports whether the call had it.
-func (sv *service) pause() (had bool) {
-	if had = sv.computing; had {
-		sv.computing = false
-		sv.srv.calls.release()
-	}
-	return had
-}
-
-// Subscribe is the most expensive call: the server may send all cached events, and logs
-// the subscription. So the calls of Subscribe from one address are spread if there are
-// more than subscribesPerSecond of them in a second. None waits longer than
-// maxSubscribeWait, because a thousand clients behind one address may come back at the
-// same moment.
-const (
-	subscribesPerSecond = 200
-	maxSubscribeWait    = 500 * time.Millisecond
-)
-
-// spreadSubscribes waits if the address has used up its calls of Subscribe. Meanwhile
-// the call gives up its turns.
-func (sv *service) spreadSubscribes() {
-	s, now := sv.srv, time.Now()
-	if !sv.addr.IsValid() || s.subscribeLimit.allow(sv.addr, now) {
-		return
-	}
-	had := sv.pause()
-	long := !sv.turnBegan.IsZero()
-	sv.endTurn(sv.conn.Done())
-	wait(s.subSpacing.wait(sv.addr, now), sv.conn.Done())
-	if long {
-		sv.takeTurn(sv.conn.Done())
-	}
-	if had {
-		sv.resume()
-	}
-}
-
-// takeTurn waits for the turn of a call that may take long, unless the call has its
-// turn already, or until done is closed.
-func (sv *service) takeTurn(done <-chan struct{}) {
-	if !sv.turnBegan.IsZero() {
-		return
-	}
-	had := sv.pause()
-	if sv.srv.longCalls.take(done, sv.addr) {
-		sv.turnBegan = time.Now()
-	}
-	if had {
-		sv.resume()
-	}
-}
-
-// endCall is called when the reply to a call has been encoded.
-func (sv *service) endCall() {
-	sv.releasePage()
-	sv.pause()
-	sv.endTurn(sv.conn.Done())
-}
-
-// endTurn rests and then ends the turn, if there is one. The rest ends early when
-// done is closed.
-func (sv *service) endTurn(done <-chan struct{}) {
-	if !sv.turnBegan.IsZero() {
-		wait(min(restAfterTurn*time.Since(sv.turnBegan), maxRest), done)
-		sv.turnBegan = time.Time{}
-		sv.srv.longCalls.release()
-	}
-}
-
-// wait waits for d, or until done is closed.
-func wait(d time.Duration, done <-chan struct{}) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-done:
-	}
-}
-
 // pages holds idle buffers for a page with an event of the default
 // MaxEventBytes, so that a client that asks again and again makes no garbage.
 var pages = sync.Pool{New: func() any {
@@ -433,7 +325,7 @@ func (sv *service) end(err error) {
 		if sub.filterItems > linkStep { // many such clients may leave at once
 			sv.takeTurn(sv.srv.life.Done())
 		}
-		sv.srv.sender.interests.unlink(sub)
+		sv.srv.sender.interests.unlink(sub, func() { sv.restInTurn(sv.srv.life.Done()) })
 		sv.endTurn(sv.srv.life.Done())
 		sv.srv.releaseFilter(sub)
 	}

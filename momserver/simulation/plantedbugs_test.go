@@ -88,7 +88,7 @@ var plantedBugs = []plantedBug{
 		{"momserver/sender.go", "return len(sub.unanswered) < s.cfg.Window &&", "if len(sub.unanswered) >= 4 {\n\t\ttime.Sleep(time.Second)\n\t}\n\treturn len(sub.unanswered) < s.cfg.Window &&"},
 	}, []string{invariant.Healthy, invariant.NoWait}, tests{}},
 	{"others wait for a long filter", []edit{
-		{"momserver/sender.go", "\tsub.queued = false\n\tif sub.dropped {", "\tsub.queued = false\n\tif len(sub.membership.jobs) > 50 {\n\t\ttime.Sleep(40 * time.Millisecond)\n\t}\n\tif sub.dropped {"},
+		{"momserver/sender.go", "\tsub.queued = false\n\tif sub.dropped {", "\tsub.queued = false\n\tif len(sub.membership.entries) > 50 {\n\t\ttime.Sleep(40 * time.Millisecond)\n\t}\n\tif sub.dropped {"},
 	}, []string{invariant.Healthy}, tests{}},
 	{"right token kept out", []edit{
 		{"momserver/refuse.go", "maxFailWait  = 500 * time.Millisecond", "maxFailWait  = 700 * time.Millisecond"},

@@ -39,8 +39,8 @@ type Reader struct {
 	sent    protocol.SentDefs
 }
 
-// NewReader returns a reader of the events that the filter takes, of the
-// visible jobs; nil for all jobs.
+// NewReader returns a reader of the events that the filter takes, of the visible
+// jobs; nil for all jobs. The reader keeps the lists of the filter, and sorts them.
 func NewReader(f *wire.Filter, visible *JobSet) Reader {
 	r := Reader{visible: visible, Classes: Classes{severity: f.Severity}}
 	if len(f.Jobs)+len(f.Names) > 0 {
@@ -82,13 +82,11 @@ type JobSet struct {
 	Names []string
 }
 
-// NewJobSet returns a set of copies of ids and names.
+// NewJobSet returns a set of ids and names. It keeps the two slices, and sorts them.
 func NewJobSet(ids []uuid.UUID, names []string) *JobSet {
-	set := &JobSet{slices.Clone(ids), slices.Clone(names)}
-	slices.SortFunc(set.IDs, compareIDs)
-	slices.Sort(set.Names)
-	set.IDs, set.Names = slices.Compact(set.IDs), slices.Compact(set.Names)
-	return set
+	SortIDs(ids)
+	slices.Sort(names)
+	return &JobSet{slices.Compact(ids), slices.Compact(names)}
 }
 
 // Has reports whether the set holds the job of the events that def completes.
@@ -102,5 +100,8 @@ func (set *JobSet) Has(def *protocol.Definition) bool {
 	}
 	return ok
 }
+
+// SortIDs sorts the IDs of jobs, as a JobSet does.
+func SortIDs(ids []uuid.UUID) { slices.SortFunc(ids, compareIDs) }
 
 func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }

@@ -3,6 +3,7 @@ package history
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -48,9 +49,11 @@ func TestReaderTakes(t *testing.T) {
 		ids, some := some()
 		only, sees := wire.Filter{Jobs: append(ids, uuid.UUID{99}), Names: some}, (*JobSet)(nil)
 		if !all {
-			sees = NewJobSet(ids, some)
+			sees = NewJobSet(slices.Clone(ids), slices.Clone(some))
 		}
-		r := NewReader(&f, sees)
+		kept := f
+		kept.Jobs, kept.Names = slices.Clone(f.Jobs), slices.Clone(f.Names)
+		r := NewReader(&kept, sees)
 		if r.TakesAll() != (f.IsZero() && all) {
 			t.Fatalf("%+v, of %+v: takes all: %v", f, only, r.TakesAll())
 		}
