@@ -11,12 +11,12 @@ const longCall = 4 << 10
 
 // Long calls, and calls for pages, are served one at a time. The addresses of the
 // clients take turns, and a rest follows each call. So all these calls together
-// take about a quarter of one processor, as long as none takes more than 7 ms, and
+// take about an eighth of one processor, as long as none takes more than 3 ms, and
 // leave the other processors to the sender. A call with a long filter rests between
 // its steps too, because the operating system lets the sender wait for a processor
 // on which something else computes for long.
 const (
-	restAfterTurn = 3 // the rest, in times of the turn before it
+	restAfterTurn = 7 // the rest, in times of the turn before it
 	maxRest       = 20 * time.Millisecond
 )
 

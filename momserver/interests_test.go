@@ -148,3 +148,27 @@ func TestParked(t *testing.T) {
 		t.Error("entries come back after unlink")
 	}
 }
+
+// TestLinkInSteps: linking and unlinking a subscriber of many jobs rests after a
+// bounded number of them, and does not keep the sender waiting meanwhile.
+func TestLinkInSteps(t *testing.T) {
+	in := newInterests()
+	var f wire.Filter
+	for range 4 * linkStep {
+		f.Jobs = append(f.Jobs, uuid.New())
+	}
+	sub := &subscriber{Reader: history.NewReader(&f, nil)}
+	rests := 0
+	rest := func() {
+		if rests++; !in.linking.TryLock() || !in.mu.TryLock() {
+			t.Fatal("a lock is held during a rest")
+		}
+		in.mu.Unlock()
+		in.linking.Unlock()
+	}
+	in.link(sub, rest)
+	in.unlink(sub, rest)
+	if rests != 2*3 {
+		t.Errorf("%d rests; want 2 * 3", rests)
+	}
+}

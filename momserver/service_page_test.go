@@ -137,18 +137,39 @@ func TestLongCalls(t *testing.T) {
 			time.Sleep(takes)
 			sv.endCall()
 		}
+		const turn = (1 + restAfterTurn) * time.Millisecond // of a call of a millisecond
 		call(first, longCall, false, time.Second)
 		took("a short call", time.Second)
 		call(first, longCall, true, time.Millisecond)
-		took("a page", 4*time.Millisecond)
+		took("a page", turn)
 		call(first, longCall+1, true, time.Second)
 		took("a long call for a page", time.Second+maxRest)
+		first.beginCall(longCall + 1)
+		for range 2 {
+			time.Sleep(time.Millisecond)
+			srv.calls.free = 0 // but for the turn of this call, which it gives up while it rests
+			rested := make(chan bool)
+			go func() { first.rest(); close(rested) }()
+			synctest.Wait()
+			if srv.calls.free != 1 {
+				t.Error("a call that rests takes the turn of another")
+			}
+			<-rested
+			srv.calls.free = 2
+			took("a step of a long call", turn)
+		}
+		first.endCall()
+		took("the end of a long call that has just rested", 0)
+		first.beginCall(longCall)
+		first.rest()
+		first.endCall()
+		took("a short call that could rest", 0)
 		go call(first, longCall+1, false, 2*time.Millisecond)
 		synctest.Wait()
 		call(second, longCall, false, 0)
 		took("a short call beside a long one", 0)
 		call(second, longCall, true, 0)
-		took("a page behind a long call", 8*time.Millisecond)
+		took("a page behind a long call", 2*turn)
 		go call(first, longCall+1, false, time.Millisecond)
 		synctest.Wait()
 		second.conn.Close(wire.Errorf(wire.Closed, "gone"))
@@ -161,7 +182,7 @@ func TestLongCalls(t *testing.T) {
 		synctest.Wait()
 		second.sub = &subscriber{filterItems: linkStep + 1}
 		second.end(nil)
-		took("the end of a long filter behind a long call", 4*time.Millisecond)
+		took("the end of a long filter behind a long call", turn)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if srv.longCalls.free != 1 || srv.calls.free != 3 {

@@ -36,6 +36,7 @@ type attack struct {
 	tls   bool
 
 	hangsUp bool // the peers only connect and hang up
+	bursts  bool // the peers all send at the same moment, and then wait
 }
 
 // roomy has places for 10,000 subscribers of one address, and more.
@@ -47,7 +48,8 @@ const token = "the right token"
 var attacks = map[string]attack{
 	// Some of these peers get in, and the others try again and again.
 	"filters": {peers: 500, do: func(addr string) {
-		again(func() { stay(addr, &protocol.SubscribeArgs{From: wire.FromOldest, Filter: longestFilter()}) })
+		args := protocol.SubscribeArgs{From: wire.FromOldest, Filter: longestFilter()}
+		again(func() { stay(addr, &args) })
 	}},
 	"filters again": {peers: 1, do: func(addr string) { // ten times a second
 		for range time.Tick(100 * time.Millisecond) {
@@ -56,7 +58,7 @@ var attacks = map[string]attack{
 			client.Close()
 		}
 	}},
-	"filters at once": {peers: 60, do: func(addr string) { // all at the same moment, twice a second
+	"filters at once": {bursts: true, peers: 60, do: func(addr string) { // all at the same moment, twice a second
 		call := wireattack.Frame(1, wireattack.Call(protocol.MethodSubscribe, &protocol.SubscribeArgs{Filter: longestFilter()}))
 		for {
 			nc, err := net.Dial("tcp", addr)

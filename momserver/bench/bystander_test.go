@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"runtime"
@@ -18,6 +19,7 @@ import (
 	"mom.internal/momclient"
 	"mom.internal/momserver"
 	"mom.internal/wire"
+	"mom.internal/wire/protocol"
 )
 
 // bystander_test.go measures an honest subscriber, and an honest newcomer, beside
@@ -35,7 +37,8 @@ type bystander struct {
 // runs: alone, beside attackers of one kind, and beside a control that leaves the
 // server alone. The control is a process that takes as much processor time as the
 // attackers took. If the attackers only connect and hang up, the control is these
-// attackers at a listener that only closes connections. Attackers on the same
+// attackers at a listener that only closes connections, and if they all act at the
+// same moment, these attackers at a listener that only reads. Attackers on the same
 // machine take processor time, and cost the kernel time for their connections,
 // whatever the server does. So the server is responsible for the ratio of the
 // second run to the third, "/control". The ratio is fair only if nothing else runs
@@ -56,6 +59,8 @@ func BenchmarkBesideAttack(b *testing.B) {
 				control := order{Attack: "spin", Processors: two.processors}
 				if a.hangsUp {
 					control = order{Attack: kind, Addr: closing(b)}
+				} else if a.bursts {
+					control = order{Attack: kind, Addr: reading(b)}
 				}
 				three := a.bystander(b, control)
 				for i, m := range []*bystander{&two, &one, &three} {
@@ -70,6 +75,28 @@ func BenchmarkBesideAttack(b *testing.B) {
 			b.ReportMetric(median(len(serving), func(i int) float64 { return serving[i] }), "server-processors")
 		})
 	}
+}
+
+// reading returns the address of a listener that greets its clients, and reads what
+// they send for a tenth of a second.
+func reading(b *testing.B) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	go func() {
+		for nc, err := l.Accept(); err == nil; nc, err = l.Accept() {
+			go func() {
+				defer nc.Close()
+				protocol.ReadHello(nc)
+				protocol.Accept(nc, protocol.Welcome{Heartbeat: time.Minute, MaxMessage: 4 << 20})
+				nc.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+				io.Copy(io.Discard, nc)
+			}()
+		}
+	}()
+	return l.Addr().String()
 }
 
 // closing returns the address of a listener that closes what it accepts.
