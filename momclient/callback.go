@@ -58,6 +58,7 @@ func (s *session) take(b *protocol.Batch) (credit protocol.Credit, err error) {
 	again := s.decoder != nil && len(b.Types) > 0
 	if s.decoder == nil && len(b.Types) > 0 {
 		s.decoder = protocol.NewEventDecoder(b.Types)
+		s.decoder.KeepDefinitions(protocol.MostDefinitions())
 	}
 	switch {
 	case again: // each decoder would stay in memory as long as its events wait

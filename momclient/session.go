@@ -63,7 +63,7 @@ func (c *Client) newSession(ctx context.Context) (*session, error) {
 func (s *session) attach() *protocol.SubscribeArgs {
 	opts := &s.c.opts
 	from, credit := s.c.inbox.attach(s)
-	args := &protocol.SubscribeArgs{Name: opts.Name, From: opts.From, Filter: opts.Filter, Credit: credit}
+	args := &protocol.SubscribeArgs{Name: opts.Name, From: opts.From, Filter: opts.Filter, Credit: credit, Definitions: protocol.MostDefinitions()}
 	if cursor := from.cursor; !cursor.IsZero() {
 		args.From, args.Cursor, args.Renew = wire.FromCursor, cursor, from.renew
 		s.resumed, s.newEpoch = true, cursor.Epoch != s.epoch

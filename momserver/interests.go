@@ -160,6 +160,9 @@ func (in *interests) eachTaker(def *protocol.Definition, is history.Class, activ
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if in.jobLists.empty() {
+		return
+	}
 	visit := func(sub *subscriber) bool {
 		if sub.caughtUp && sub.Takes(def, is) {
 			activate(sub)

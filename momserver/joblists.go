@@ -71,6 +71,8 @@ func (l *jobLists) clear() {
 	l.subs, l.gone = make([]*subscriber, 1), nil
 }
 
+func (l *jobLists) empty() bool { return len(l.firsts) == 0 }
+
 // keys returns the keys of a set of jobs.
 func (l *jobLists) keys(set *history.JobSet) []uint64 {
 	keys := make([]uint64, 0, len(set.IDs)+len(set.Names))
@@ -107,7 +109,7 @@ func (l *jobLists) join(sub *subscriber, entries int) {
 func (l *jobLists) leave(sub *subscriber) {
 	l.subs[sub.number] = nil
 	l.gone = append(l.gone, sub.number)
-	if len(l.firsts) == 0 && len(l.gone) == len(l.subs)-1 {
+	if l.empty() && len(l.gone) == len(l.subs)-1 {
 		l.clear()
 	}
 }

@@ -81,6 +81,7 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 		history.SortIDs(args.Filter.Jobs)
 		sv.rest()
 		sub.Reader = history.NewReader(&args.Filter, sv.identity.visible)
+		sub.SetDefinitions(args.Definitions)
 		sv.rest()
 		accepted := false
 		defer func() {

@@ -36,7 +36,7 @@ type curve struct {
 func BenchmarkScale(b *testing.B) {
 	decades := []int{10, 100, 1000, 10_000}
 	turns := func(packages, runs int) load {
-		return load{Interleaved: Interleaved{packages, runs}, clients: 10, events: uint64(max(60_000, 3*packages))}
+		return load{Interleaved: Interleaved{packages, runs}, clients: 10, events: uint64(max(60_000, 10*packages))}
 	}
 	curves := []*curve{
 		{name: "subscribers", at: decades, load: func(n int) load {

@@ -41,6 +41,8 @@ type SubscribeArgs struct {
 	Renew  bool
 	Filter wire.Filter
 	Credit Credit
+	// Definitions are those that the client keeps.
+	Definitions DefinitionBounds
 
 	// CallbackAddr, if not empty, is the address, host:port, that the server
 	// dials for its calls. Ticket is then a secret of TicketSize bytes, by which

@@ -75,6 +75,19 @@ func parsed(t *testing.T, text []byte) (v any) {
 	return v
 }
 
+// isZero reports whether a parsed value is zero, or holds nothing but zeros.
+func isZero(v any) bool {
+	if m, ok := v.(map[string]any); ok {
+		for _, v := range m {
+			if !isZero(v) {
+				return false
+			}
+		}
+		return true
+	}
+	return slices.Contains([]any{nil, false, "", json.Number("0"), uuid.Nil.String()}, v)
+}
+
 // lost returns where now is not what then was, "" for nowhere.
 func lost(then, now any, path string) string {
 	switch then := then.(type) {
@@ -86,7 +99,7 @@ func lost(then, now any, path string) string {
 			}
 		}
 		for k, v := range m {
-			if _, known := then[k]; !known && !slices.Contains([]any{nil, false, "", json.Number("0"), uuid.Nil.String()}, v) {
+			if _, known := then[k]; !known && !isZero(v) {
 				return path + "." + k + " has come up and is not zero"
 			}
 		}
@@ -379,6 +392,9 @@ func TestCapturedCalls(t *testing.T) {
 			[]any{fixed[SubscribeArgs](1)[0], fixed[Credit](1)[0], nothing, fixed[HistoryArgs](1)[0], fixed[JobsArgs](1)[0], fixed[Credit](2)[1], fixed[Batch](1)[0], fixed[Goodbye](1)[0]},
 			[]any{new(SubscribeArgs), new(Credit), new(Nothing), new(HistoryArgs), new(JobsArgs), new(Credit), new(Batch), new(Goodbye)}},
 		{"calls-v2", callFrame,
+			[]any{fixed[SubscribeArgs](1)[0], fixed[Credit](1)[0], nothing, fixed[HistoryArgs](1)[0], fixed[JobsArgs](1)[0], fixed[Credit](2)[1], fixed[Batch](1)[0], fixed[Goodbye](1)[0]},
+			[]any{new(SubscribeArgs), new(Credit), new(Nothing), new(HistoryArgs), new(JobsArgs), new(Credit), new(Batch), new(Goodbye)}},
+		{"calls-v3", callFrame,
 			[]any{fixed[SubscribeArgs](1)[0], fixed[Credit](1)[0], nothing, fixed[HistoryArgs](1)[0], fixed[JobsArgs](1)[0], fixed[Credit](2)[1], fixed[Batch](1)[0], fixed[Goodbye](1)[0]},
 			[]any{new(SubscribeArgs), new(Credit), new(Nothing), new(HistoryArgs), new(JobsArgs), new(Credit), new(Batch), new(Goodbye)}},
 		{"replies-v1", replyFrame,

@@ -12,11 +12,10 @@ import (
 // subscription. It is not safe for concurrent use. After an error it cannot be used.
 type EventDecoder struct {
 	values gob.Records
-	left   int                   // events that values still holds
-	parts  []eventParts          // for the next events
-	defs   map[uint64]definition // by number
-	count  definitionCount       // of defs
-	err    error                 // why the decoder cannot be used
+	left   int          // events that values still holds
+	parts  []eventParts // for the next events
+	defs   keptDefinitions
+	err    error // why the decoder cannot be used
 
 	// The fields of the record that is being decoded.
 	numbers [recordFields]int64 // by index
@@ -30,9 +29,14 @@ type EventDecoder struct {
 // types.
 func NewEventDecoder(types []byte) *EventDecoder {
 	d := new(EventDecoder)
+	d.KeepDefinitions(DefinitionBounds{})
 	d.err = duplex.ProtocolError(d.values.Define(types))
 	return d
 }
+
+// KeepDefinitions sets how many definitions the decoder keeps: no fewer than the
+// sender expects. Without it, these are the default bounds.
+func (d *EventDecoder) KeepDefinitions(b DefinitionBounds) { d.defs.bounds = b.orDefault() }
 
 // Open makes data, which holds count events, the next to be decoded. The caller
 // must not change data until they have been decoded.
@@ -69,7 +73,7 @@ func (d *EventDecoder) next(ev *wire.Event) (bool, error) {
 			}
 			continue
 		}
-		def, ok := d.defs[of]
+		def, ok := d.defs.byNumber[of]
 		if !ok {
 			return false, wire.Errorf(wire.ProtocolError, "event %d refers to definition %d, which has not come", uint64(d.numbers[fieldSeq]), of)
 		}
@@ -90,9 +94,9 @@ func (d *EventDecoder) readField(i int) {
 	case fieldItem:
 		d.item = d.values.Text()
 	case fieldRun:
-		d.values.Into(&d.run)
+		d.values.IntoApart(&d.run)
 	case fieldPackage:
-		d.values.Into(&d.pack)
+		d.values.IntoApart(&d.pack)
 	case fieldLog:
 		d.values.Into(&d.log)
 	}
@@ -181,7 +185,7 @@ func (d *EventDecoder) keep(number uint64, bytes int) error {
 	}
 	def := definition{run: d.run, pack: d.pack}
 	if def.pack != nil {
-		run, ok := d.defs[def.pack.Run]
+		run, ok := d.defs.byNumber[def.pack.Run]
 		if !ok {
 			return wire.Errorf(wire.ProtocolError, "definition %d refers to %d, which has not come", number, def.pack.Run)
 		}
@@ -189,12 +193,43 @@ func (d *EventDecoder) keep(number uint64, bytes int) error {
 	} else if init := def.run.Initialize; init != nil {
 		init.LastExecution = fromNanos(def.run.LastExecution)
 	}
-	if d.defs == nil {
-		d.defs = make(map[uint64]definition)
-	}
-	if d.count.add(bytes) {
-		clear(d.defs) // keeps the memory of the map, because it will become as large again
-	}
-	d.defs[number] = def
+	d.defs.keep(number, def, bytes)
 	return nil
+}
+
+// keptDefinitions are the newest definitions of a stream.
+type keptDefinitions struct {
+	bounds   DefinitionBounds
+	byNumber map[uint64]definition
+	order    []keptDefinition // the oldest first
+	count    definitionCount  // of order
+	came     uint64           // definitions so far
+}
+
+// keptDefinition is a definition that has come. Another with its number may have come
+// since.
+type keptDefinition struct {
+	number uint64
+	bytes  int
+}
+
+// keep keeps a definition, and forgets the oldest ones if there are too many.
+func (k *keptDefinitions) keep(number uint64, def definition, bytes int) {
+	if k.byNumber == nil {
+		k.byNumber = make(map[uint64]definition)
+	}
+	for k.count.number > 0 && k.count.exceeds(k.bounds, bytes) {
+		oldest, place := k.order[0], k.came-uint64(k.count.number)
+		k.order = k.order[1:]
+		k.count.number--
+		k.count.bytes -= oldest.bytes
+		if k.byNumber[oldest.number].place == place {
+			delete(k.byNumber, oldest.number)
+		}
+	}
+	def.place = k.came
+	k.byNumber[number] = def
+	k.order = append(k.order, keptDefinition{number, bytes})
+	k.count.add(bytes)
+	k.came++
 }

@@ -94,10 +94,16 @@ func heapOf(make func() (keep any)) int {
 	return int(after.HeapAlloc) - int(before.HeapAlloc)
 }
 
-// TestDefinitionsHeld: whatever definitions a stream has, the reader keeps those of
-// one bound in memory, or a single one that is longer, and at most one run that it has
-// forgotten. A single one has a bound as well.
+// TestDefinitionsHeld: whatever definitions a stream has, the reader keeps those
+// within its bounds in memory, or a single one that is longer, and at most one run
+// that it has forgotten. A single one has a bound as well.
 func TestDefinitionsHeld(t *testing.T) {
+	holdDefinitions(t, DefinitionBounds{}, 2<<20, 20_000)
+	holdDefinitions(t, MostDefinitions(), 40<<20, 150_000)
+}
+
+// holdDefinitions writes definitions that take as much memory as they can at a reader.
+func holdDefinitions(t *testing.T, keeps DefinitionBounds, most, many int) {
 	enc := NewEventEncoder()
 	run := func(name string) (*Definition, []byte) {
 		d := enc.defineRun(&wire.Event{Data: wire.TransferData{Initialize: &wire.InitializeData{Name: name}}})
@@ -109,45 +115,43 @@ func TestDefinitionsHeld(t *testing.T) {
 	event := func(of *Definition, item string) []byte {
 		return bytes.Clone(enc.encodeEvent(&wire.Event{Data: wire.TransferData{Body: &wire.PackageBody{Item: item}}}, of.number))
 	}
-	for name, test := range map[string]struct {
-		most  int
-		write func(n int) []byte // definitions, and one event
-	}{
-		"a megabyte each": {2 << 20, func(int) []byte {
+	for name, write := range map[string]func(n int) []byte{ // definitions, and one event
+		"a megabyte each": func(int) []byte {
 			def, data := run(strings.Repeat("r", maxDefinition-100))
 			return append(data, event(def, "")...)
-		}},
-		"a package that keeps its forgotten run": {3 << 20, func(int) []byte {
+		},
+		"a package that keeps its forgotten run": func(int) []byte {
 			def, data := run(strings.Repeat("r", maxDefinition-100))
 			pack := pack(def)
 			return slices.Concat(data, pack, event(&Definition{number: enc.number}, ""))
-		}},
-		"as small as can be": {4 << 20, func(n int) []byte {
+		},
+		"as small as can be": func(n int) []byte {
 			def, data := run(strconv.Itoa(n))
 			return slices.Concat(data, pack(def), event(&Definition{number: enc.number}, ""))
-		}},
-		"names that share memory with what is thrown away": {4 << 20, func(n int) []byte {
+		},
+		"names that share memory with what is thrown away": func(n int) []byte {
 			def, data := run(strconv.Itoa(n))
 			return append(data, event(def, fmt.Sprintf("%0490d", n))...)
-		}},
+		},
 	} {
 		writes := 20
-		if len(test.write(0)) < 10_000 {
-			writes = 20_000
+		if len(write(0)) < 10_000 {
+			writes = many
 		}
 		var dec *EventDecoder
 		held := heapOf(func() any {
 			dec = NewEventDecoder(enc.Types())
+			dec.KeepDefinitions(keeps)
 			for n := range writes {
-				if err := dec.Decode(test.write(n), 1, func(*wire.Event) {}); err != nil {
+				if err := dec.Decode(write(n), 1, func(*wire.Event) {}); err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
 			}
 			return dec
 		})
 		t.Logf("%s: %d bytes", name, held)
-		if held > test.most || len(dec.defs) > maxDefinitions || dec.count.bytes > maxDefinition {
-			t.Errorf("%s: %d bytes are held, at most %d, of %d definitions, %+v", name, held, test.most, len(dec.defs), dec.count)
+		if k, b := &dec.defs, keeps.orDefault(); held > most || len(k.byNumber) > int(b.Number) || k.count.bytes > max(maxDefinition, int(b.Bytes)) {
+			t.Errorf("%s: %d bytes are held, at most %d, of %d definitions, %+v", name, held, most, len(k.byNumber), k.count)
 		}
 	}
 	def, data := run(strings.Repeat("r", maxDefinition))

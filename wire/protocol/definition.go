@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"cmp"
+
 	"github.com/google/uuid"
 
 	"mom.internal/wire"
@@ -104,7 +106,7 @@ func (c *RunDefs) keep(ev *wire.Event, run, pack *Definition) {
 		if state == wire.PackageCompleted || state.IsError() {
 			return
 		}
-		if c.packages == nil || len(c.packages) == maxDefinitions || c.bytes+len(pack.bytes) > maxDefinitionBytes {
+		if c.packages == nil || (definitionCount{len(c.packages), c.bytes}).exceeds(MostDefinitions(), len(pack.bytes)) {
 			c.packages, c.bytes = make(map[int]*Definition), 0
 		}
 		c.packages[number] = pack
@@ -150,36 +152,62 @@ func constBody(b *wire.PackageBody) *wire.PackageBody {
 	return &c
 }
 
-// Both ends of a stream of events keep the same definitions. If one more would
-// exceed one of these bounds, they forget all earlier definitions first.
-const (
-	maxDefinitions     = 4096
-	maxDefinitionBytes = 512 << 10 // as encoded; a single one may have more
-)
+// DefinitionBounds bound the definitions that a receiver of events keeps. They hold
+// for their sum, except that a receiver keeps the newest one however long it is. Zeros
+// stand for 4,096 definitions and 512 KiB.
+type DefinitionBounds struct {
+	Number uint32
+	Bytes  uint32 // as encoded
+}
+
+// MostDefinitions returns the largest bounds that a server takes into account. A
+// subscriber that has them is sent the definitions of 100,000 packages of 10,000 runs
+// once, even if the packages take turns. They take up to 40 MiB of its memory.
+func MostDefinitions() DefinitionBounds { return DefinitionBounds{128 << 10, 16 << 20} }
+
+// orDefault returns b with the defaults for zeros.
+func (b DefinitionBounds) orDefault() DefinitionBounds {
+	return DefinitionBounds{cmp.Or(b.Number, 4096), cmp.Or(b.Bytes, 512<<10)}
+}
 
 // maxDefinition bounds a single definition, as encoded. It is the longest event that
 // any server sends.
 const maxDefinition = 1 << 20
 
-// definitionCount counts the definitions that an end keeps.
+// definitionCount counts definitions.
 type definitionCount struct{ number, bytes int }
 
-// add counts a definition, and reports whether to forget all earlier ones.
-func (c *definitionCount) add(bytes int) (forget bool) {
-	if forget = c.number == maxDefinitions || c.bytes+bytes > maxDefinitionBytes; forget {
-		*c = definitionCount{}
-	}
-	c.number++
-	c.bytes += bytes
-	return forget
+// exceeds reports whether one more definition of a length would exceed the bounds.
+func (c definitionCount) exceeds(b DefinitionBounds, bytes int) bool {
+	return c.number >= int(b.Number) || c.bytes+bytes > int(b.Bytes)
 }
 
-// SentDefs are the definitions that a receiver of events has been sent. The zero
-// value has none. It is not safe for concurrent use.
+// add counts one more definition.
+func (c *definitionCount) add(bytes int) {
+	c.number++
+	c.bytes += bytes
+}
+
+// SentDefs are the definitions that a receiver of events has been sent. If one more
+// would exceed what the receiver keeps, they forget all, and the receiver is sent
+// again what it needs. The zero value has none, of a receiver with the default
+// bounds. It is not safe for concurrent use.
 type SentDefs struct {
-	last  *Definition       // the argument of the last Append
-	sent  map[uint64]uint64 // a bit for each number, 64 to an element
-	count definitionCount
+	last   *Definition       // the argument of the last Append
+	sent   map[uint64]uint64 // a bit for each number, 64 to an element
+	count  definitionCount   // since all were forgotten
+	bounds DefinitionBounds  // of the receiver
+}
+
+// maxSentElements bounds SentDefs.sent, and so its memory. The numbers of the
+// definitions may be far apart if the receiver takes the events of a few jobs.
+const maxSentElements = 4096
+
+// NewSentDefs returns SentDefs of a receiver with the bounds, but MostDefinitions at
+// most.
+func NewSentDefs(b DefinitionBounds) SentDefs {
+	b, most := b.orDefault(), MostDefinitions()
+	return SentDefs{bounds: DefinitionBounds{min(b.Number, most.Number), min(b.Bytes, most.Bytes)}}
 }
 
 // Append appends to dst the definitions that the receiver needs for d and lacks,
@@ -206,9 +234,11 @@ func (k *SentDefs) send(dst []byte, d *Definition) []byte {
 	if k.sent == nil {
 		k.sent = make(map[uint64]uint64)
 	}
-	if k.count.add(len(d.bytes)) {
+	if k.count.exceeds(k.bounds.orDefault(), len(d.bytes)) || len(k.sent) >= maxSentElements {
 		clear(k.sent)
+		k.count = definitionCount{}
 	}
+	k.count.add(len(d.bytes))
 	k.sent[d.number/64] |= 1 << (d.number % 64)
 	return append(dst, d.bytes...)
 }

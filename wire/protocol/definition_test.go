@@ -1,7 +1,10 @@
 package protocol
 
 import (
+	"maps"
+	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,9 +15,25 @@ import (
 )
 
 // TestDefinitionsForgotten interleaves more runs and packages than a receiver
-// keeps definitions of: both ends forget the same, so every event comes through
-// whole, and a definition is sent again only after it was forgotten.
+// keeps definitions of: every event comes through whole, and a definition is sent
+// again only if the receiver may have forgotten it. A receiver may keep more than the
+// sender expects.
 func TestDefinitionsForgotten(t *testing.T) {
+	for name, tc := range map[string]struct{ said, keeps DefinitionBounds }{
+		"the default":             {},
+		"more than it said":       {DefinitionBounds{}, MostDefinitions()},
+		"few":                     {DefinitionBounds{Number: 9}, DefinitionBounds{Number: 9}},
+		"few, and more than that": {DefinitionBounds{Number: 9}, DefinitionBounds{Number: 10}},
+		"few bytes":               {DefinitionBounds{Bytes: 2000}, DefinitionBounds{Bytes: 2000}},
+		"one":                     {DefinitionBounds{Number: 1}, DefinitionBounds{Number: 1}},
+		"more than there are":     {MostDefinitions(), MostDefinitions()},
+		"more than a server uses": {DefinitionBounds{math.MaxUint32, math.MaxUint32}, MostDefinitions()},
+	} {
+		t.Run(name, func(t *testing.T) { interleave(t, tc.said, tc.keeps) })
+	}
+}
+
+func interleave(t *testing.T, said, keeps DefinitionBounds) {
 	rng := attack.Random(t)
 	const runs, packages = 2000, 3
 	type stream struct {
@@ -27,9 +46,10 @@ func TestDefinitionsForgotten(t *testing.T) {
 			Initialize: &wire.InitializeData{Name: string(rune('a' + i%26)), Bytes: int64(i)},
 		}}}
 	}
-	enc, known := NewEventEncoder(), new(SentDefs)
+	enc, known := NewEventEncoder(), NewSentDefs(said)
 	dec := NewEventDecoder(enc.Types())
-	definitions := 0
+	dec.KeepDefinitions(keeps)
+	definitions, most := 0, keeps.orDefault()
 	for seq := uint64(1); seq <= 12_000; seq++ {
 		// Most come from a few runs, so that some definitions are kept, and
 		// some not.
@@ -52,33 +72,52 @@ func TestDefinitionsForgotten(t *testing.T) {
 		if len(data) > 0 {
 			definitions++
 		}
+		if n, bytes := len(known.sent), known.count.bytes; n > maxSentElements || bytes > int(most.Bytes) {
+			t.Fatalf("the sender keeps %d elements, and %d bytes", n, bytes)
+		}
 		got := decoded(t, dec, append(data, record...), 1)
 		if len(got) != 1 || !reflect.DeepEqual(got[0], ev) {
 			t.Fatalf("event %d came through as %+v; want %+v", seq, got, ev)
 		}
 	}
-	if len(dec.defs) > maxDefinitions || dec.count != known.count || definitions == 0 {
-		t.Errorf("%d definitions are kept, %+v; the sender has %+v", len(dec.defs), dec.count, known.count)
+	if k := &dec.defs; len(k.order) > int(most.Number) || len(k.byNumber) > len(k.order) || k.count.bytes > int(most.Bytes) || definitions == 0 {
+		t.Errorf("%d definitions are kept, %d of %d bytes; at most %+v", len(k.byNumber), len(k.order), k.count.bytes, most)
+	}
+	if said == MostDefinitions() && definitions > (1+packages)*runs {
+		t.Errorf("%d definitions were sent of %d", definitions, (1+packages)*runs)
 	}
 }
 
-// TestDefinitionCount forgets all definitions before one that would be over a
-// bound.
-func TestDefinitionCount(t *testing.T) {
-	var c definitionCount
-	for n := range 3 * maxDefinitions {
-		if forget := c.add(1); forget != (n > 0 && n%maxDefinitions == 0) || c.number != n%maxDefinitions+1 || c.bytes != c.number {
-			t.Fatalf("definition %d: forget %v, %+v", n+1, forget, c)
+// TestKeptDefinitions: a receiver forgets the oldest definitions before one that would
+// be over a bound. A definition that has come twice counts twice, and is kept as long
+// as the later one.
+func TestKeptDefinitions(t *testing.T) {
+	k := keptDefinitions{bounds: DefinitionBounds{3, 100}}
+	for i, step := range []struct {
+		number uint64
+		bytes  int
+		left   []uint64
+	}{
+		{1, 1, []uint64{1}}, {2, 1, []uint64{1, 2}}, {3, 1, []uint64{1, 2, 3}}, {4, 1, []uint64{2, 3, 4}},
+		{2, 1, []uint64{2, 3, 4}}, {5, 1, []uint64{2, 4, 5}}, {6, 1, []uint64{2, 5, 6}}, {7, 1, []uint64{5, 6, 7}},
+		{8, 98, []uint64{6, 7, 8}}, {9, 2, []uint64{8, 9}}, {10, 200, []uint64{10}}, {11, 1, []uint64{11}}, {12, 99, []uint64{11, 12}},
+	} {
+		k.keep(step.number, definition{}, step.bytes)
+		if left := slices.Sorted(maps.Keys(k.byNumber)); !slices.Equal(left, step.left) || len(k.order) != k.count.number {
+			t.Errorf("step %d: %d are kept; want %d", i, left, step.left)
 		}
 	}
-	c = definitionCount{}
-	for _, step := range []struct {
-		bytes  int
-		forget bool
-		number int
-	}{{maxDefinitionBytes - 1, false, 1}, {1, false, 2}, {1, true, 1}, {maxDefinitionBytes, true, 1}, {maxDefinitionBytes + 1, true, 1}, {1, true, 1}} {
-		if forget := c.add(step.bytes); forget != step.forget || c.number != step.number {
-			t.Errorf("%d bytes: forget %v, %+v; want %v, %d", step.bytes, forget, c, step.forget, step.number)
+}
+
+// TestSentDefsFarApart: the memory for what a receiver has been sent has a bound even
+// if the numbers of the definitions are far apart.
+func TestSentDefsFarApart(t *testing.T) {
+	k := NewSentDefs(MostDefinitions())
+	for n := range uint64(3 * maxSentElements) {
+		d := &Definition{number: 64 * n, bytes: []byte("D")}
+		d.run = d
+		if k.Append(nil, d); len(k.sent) != int(n%maxSentElements)+1 {
+			t.Fatalf("after %d definitions, %d elements", n+1, len(k.sent))
 		}
 	}
 }
@@ -103,7 +142,7 @@ func TestSentDefsSendOnce(t *testing.T) {
 			t.Errorf("step %d: %q; want %q", i, got, "."+step.want)
 		}
 	}
-	for n := range uint64(maxDefinitions - 3) {
+	for n := range uint64(4096 - 3) {
 		k.Append(nil, defineRun(100+n, "X"))
 	}
 	for i, step := range []struct {
@@ -120,7 +159,7 @@ func TestSentDefsSendOnce(t *testing.T) {
 // latest run, in whatever order the events come, up to a number and to a number of
 // bytes.
 func TestRunDefsKeep(t *testing.T) {
-	enc, common := NewEventEncoder(), new(RunDefs)
+	enc, common, most := NewEventEncoder(), new(RunDefs), MostDefinitions()
 	event := func(run byte, number int, state wire.State) *wire.Event {
 		return &wire.Event{RunID: uuid.UUID{run}, Data: wire.TransferData{
 			Header: &wire.PackageHeader{Number: number, TargetFilePath: "/spool"}, Status: wire.Status{State: state},
@@ -136,7 +175,7 @@ func TestRunDefsKeep(t *testing.T) {
 		for _, d := range common.packages {
 			bytes += len(d.bytes)
 		}
-		if bytes != common.bytes || len(common.packages) > maxDefinitions || bytes > maxDefinitionBytes {
+		if bytes != common.bytes || len(common.packages) > int(most.Number) || bytes > int(most.Bytes) {
 			t.Fatalf("%d definitions of %d bytes; counted %d", len(common.packages), bytes, common.bytes)
 		}
 		return def
@@ -165,15 +204,15 @@ func TestRunDefsKeep(t *testing.T) {
 	if first := encode(grown); encode(grown) != first || len(common.packages) != 1 {
 		t.Errorf("a package that has grown is defined twice, or kept %d times", len(common.packages))
 	}
-	for n := range maxDefinitions + 1 {
+	for n := range int(most.Number) + 1 {
 		encode(event(1, n, wire.Transferring))
 	}
-	for n := range 100 {
+	for n := range 2000 {
 		ev := event(1, n, wire.Transferring)
 		ev.Data.Header.TargetFilePath = strings.Repeat("p", 10_000)
 		encode(ev)
 	}
-	if n := len(common.packages); n == 0 || n >= 100 {
+	if n := len(common.packages); n == 0 || n >= 2000 {
 		t.Errorf("%d long definitions are kept", n)
 	}
 	encode(event(2, 5, wire.Transferring))

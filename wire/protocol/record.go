@@ -188,6 +188,7 @@ type eventParts struct {
 
 // definition is a definition as the receiving end keeps it.
 type definition struct {
-	run  *runDefinition
-	pack *packageDefinition // nil in the definition of a run
+	run   *runDefinition
+	pack  *packageDefinition // nil in the definition of a run
+	place uint64             // in the order in which definitions came
 }

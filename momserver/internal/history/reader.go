@@ -55,6 +55,9 @@ func NewReader(f *wire.Filter, visible *JobSet) Reader {
 	return r
 }
 
+// SetDefinitions sets how many definitions the client of the subscriber keeps.
+func (r *Reader) SetDefinitions(b protocol.DefinitionBounds) { r.sent = protocol.NewSentDefs(b) }
+
 // Jobs returns a set outside of which the reader takes no event: the jobs of
 // its filter if that names some, or else the visible jobs. It returns nil if
 // the reader takes events of every job.

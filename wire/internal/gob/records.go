@@ -3,6 +3,7 @@ package gob
 import (
 	"math"
 	"reflect"
+	"strings"
 )
 
 // Records reads values of one type that arrive apart from their type definitions.
@@ -127,3 +128,12 @@ func (r *Records) Text() string { return r.text() }
 
 // Into reads the field into the variable that v points to, of the field's type.
 func (r *Records) Into(v any) { r.set(r.current, reflect.ValueOf(v).Elem()) }
+
+// IntoApart is Into for a value that is kept for longer than others: its strings
+// share no memory with those of other fields.
+func (r *Records) IntoApart(v any) {
+	behind := r.behind
+	r.words, r.word, r.behind = strings.Builder{}, "", 0
+	r.Into(v)
+	r.words, r.word, r.behind = strings.Builder{}, "", behind
+}
