@@ -158,9 +158,9 @@ func (s *sender) dropUnanswered(now time.Time) (all bool) {
 }
 
 // sendHeartbeats calls the subscribers that have not been called for Heartbeat, at
-// most maxAtOnce of them.
+// most maxHeartbeatsAtOnce of them.
 func (s *sender) sendHeartbeats(now time.Time) {
-	for range maxAtOnce {
+	for range maxHeartbeatsAtOnce {
 		el := s.heartbeats.Front()
 		if el == nil {
 			return

@@ -108,10 +108,14 @@ func (s *sender) run() {
 	}
 }
 
-// maxAtOnce bounds the requests, the replies, the heartbeats and the unanswered calls
-// that the sender handles in one turn, because many subscribers may have some at the
-// same moment. The others wait for the next turn.
-const maxAtOnce = 64
+// maxAtOnce bounds the requests, the replies and the unanswered calls that the sender
+// handles in one turn, because many subscribers may have some at the same moment. The
+// others wait for the next turn. So do the heartbeats over maxHeartbeatsAtOnce, each
+// of which takes about 10 µs.
+const (
+	maxAtOnce           = 64
+	maxHeartbeatsAtOnce = 4
+)
 
 // wake makes the sender look for new events and for posted requests.
 func (s *sender) wake() {

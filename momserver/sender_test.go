@@ -447,8 +447,8 @@ func TestAtOnce(t *testing.T) {
 			return calls
 		}
 		time.Sleep(time.Second)
-		if first, both := beat(), beat(); first != maxAtOnce || both != n {
-			t.Errorf("%d heartbeats in a turn, and %d in two; want %d and %d", first, both, maxAtOnce, n)
+		if first, both := beat(), beat(); first != maxHeartbeatsAtOnce || both != 2*maxHeartbeatsAtOnce {
+			t.Errorf("%d heartbeats in a turn, and %d in two; want %d each", first, both, maxHeartbeatsAtOnce)
 		}
 		for _, sub := range subs {
 			s.replies <- &rpc.Call{Error: rpc.ServerError("no")}
