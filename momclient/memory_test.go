@@ -32,7 +32,7 @@ var smallBounds = momclient.Options{
 
 // The parts of the sum, as README has them.
 func queueHolds(o momclient.Options) int      { return 2*(o.QueueBytes+o.MaxMessage) + o.Queue*512 }
-func connectionHolds(o momclient.Options) int { return 3*o.MaxMessage + 48<<20 }
+func connectionHolds(o momclient.Options) int { return 3*o.MaxMessage + 96<<20 }
 func loopHolds(o momclient.Options) int       { return 3*o.MaxMessage + 8<<20 }
 
 // heap returns the bytes of heap that are in use.

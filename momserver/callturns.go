@@ -12,9 +12,9 @@ const longCall = 4 << 10
 // Long calls, and calls for pages, are served one at a time. The addresses of the
 // clients take turns, and a rest follows each call. So all these calls together
 // take about an eighth of one processor, as long as none takes more than 3 ms, and
-// leave the other processors to the sender. A call with a long filter rests between
-// its steps too, because the operating system lets the sender wait for a processor
-// on which something else computes for long.
+// leave the other processors to the sender. A call with a long filter also rests
+// between its steps, because the operating system may let the sender wait for a
+// processor that a long computation holds.
 const (
 	restAfterTurn = 7 // the rest, in times of the turn before it
 	maxRest       = 20 * time.Millisecond
@@ -55,17 +55,21 @@ const (
 	maxSubscribeWait    = 500 * time.Millisecond
 )
 
-// spreadSubscribes waits if the address has used up its calls of Subscribe. Meanwhile
-// the call gives up its turns.
+// spreadSubscribes waits if the address has used up its calls of Subscribe.
 func (sv *service) spreadSubscribes() {
 	s, now := sv.srv, time.Now()
 	if !sv.addr.IsValid() || s.subscribeLimit.allow(sv.addr, now) {
 		return
 	}
-	had := sv.pause()
-	long := !sv.turnBegan.IsZero()
+	sv.withoutTurns(func() { wait(s.subSpacing.wait(sv.addr, now), sv.conn.Done()) })
+}
+
+// withoutTurns calls f, which waits for something. Meanwhile the call gives up its
+// turns.
+func (sv *service) withoutTurns(f func()) {
+	had, long := sv.pause(), !sv.turnBegan.IsZero()
 	sv.endTurn(sv.conn.Done())
-	wait(s.subSpacing.wait(sv.addr, now), sv.conn.Done())
+	f()
 	if long {
 		sv.takeTurn(sv.conn.Done())
 	}
@@ -106,22 +110,26 @@ func (sv *service) endTurn(done <-chan struct{}) {
 	}
 }
 
-// rest lets a long call rest after a step of its work, which other long calls wait
-// for. Shorter calls go on.
+// rest lets a long call rest after a step of its work. Other long calls wait
+// meanwhile; shorter calls do not.
 func (sv *service) rest() {
-	if !sv.turnBegan.IsZero() {
-		had := sv.pause()
-		sv.restInTurn(sv.conn.Done())
-		if had {
-			sv.resume()
-		}
+	if sv.turnBegan.IsZero() {
+		return
+	}
+	had := sv.pause()
+	sv.restInTurn(sv.conn.Done())
+	if had {
+		sv.resume()
+		sv.turnBegan = time.Now() // waiting for a processor is no work
 	}
 }
 
-// restInTurn rests within a turn, or until done is closed.
+// restInTurn rests, if there is a turn, or until done is closed.
 func (sv *service) restInTurn(done <-chan struct{}) {
-	wait(min(restAfterTurn*time.Since(sv.turnBegan), maxRest), done)
-	sv.turnBegan = time.Now()
+	if !sv.turnBegan.IsZero() {
+		wait(min(restAfterTurn*time.Since(sv.turnBegan), maxRest), done)
+		sv.turnBegan = time.Now()
+	}
 }
 
 // wait waits for d, or until done is closed.

@@ -63,8 +63,8 @@ func (in *interests) link(sub *subscriber, rest func()) {
 	in.steps(len(keys), rest, func(i int) { lists.insert(sub, i, keys[i]) })
 }
 
-// unlink takes a subscriber, which is no longer caught up, out of the lists of its
-// jobs.
+// unlink takes a subscriber out of the lists of its jobs. The sender may not know yet
+// that the connection has ended.
 func (in *interests) unlink(sub *subscriber, rest func()) {
 	if sub.Jobs() == nil {
 		return

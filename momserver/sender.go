@@ -110,8 +110,8 @@ func (s *sender) run() {
 
 // maxAtOnce bounds the requests, the replies and the unanswered calls that the sender
 // handles in one turn, because many subscribers may have some at the same moment. The
-// others wait for the next turn. So do the heartbeats over maxHeartbeatsAtOnce, each
-// of which takes about 10 µs.
+// others wait for the next turn. A turn has at most maxHeartbeatsAtOnce heartbeats,
+// because each takes about 10 µs.
 const (
 	maxAtOnce           = 64
 	maxHeartbeatsAtOnce = 4

@@ -90,9 +90,9 @@ func (sv *service) Subscribe(args *protocol.SubscribeArgs, reply *protocol.Subsc
 			}
 		}()
 		if sub.dialledBack {
-			sv.pause() // until the dial has ended
-			conn, err := sv.srv.dialBack(sv.conn, args.CallbackAddr, args.Ticket)
-			sv.resume()
+			var conn *duplex.Conn
+			var err error
+			sv.withoutTurns(func() { conn, err = sv.srv.dialBack(sv.conn, args.CallbackAddr, args.Ticket) })
 			if err != nil {
 				return err
 			}
@@ -323,7 +323,7 @@ func (sv *service) end(err error) {
 		sub.callbackConn.Close(e) // if the sender has ended, nothing else closes it
 	}
 	if sub != nil {
-		if sub.filterItems > linkStep { // many such clients may leave at once
+		if len(sub.entries) > linkStep { // many such clients may leave at once
 			sv.takeTurn(sv.srv.life.Done())
 		}
 		sv.srv.sender.interests.unlink(sub, func() { sv.restInTurn(sv.srv.life.Done()) })

@@ -147,7 +147,7 @@ func TestLongCalls(t *testing.T) {
 		first.beginCall(longCall + 1)
 		for range 2 {
 			time.Sleep(time.Millisecond)
-			srv.calls.free = 0 // but for the turn of this call, which it gives up while it rests
+			srv.calls.free = 0 // so that the turn that rest gives up is seen
 			rested := make(chan bool)
 			go func() { first.rest(); close(rested) }()
 			synctest.Wait()
@@ -180,7 +180,8 @@ func TestLongCalls(t *testing.T) {
 		start = time.Now()
 		go call(first, longCall+1, false, time.Millisecond)
 		synctest.Wait()
-		second.sub = &subscriber{filterItems: linkStep + 1}
+		second.sub = &subscriber{}
+		second.sub.entries = make([]jobEntry, linkStep+1)
 		second.end(nil)
 		took("the end of a long filter behind a long call", turn)
 		time.Sleep(time.Second)
@@ -235,7 +236,11 @@ func TestTurnsOfCalls(t *testing.T) {
 			}
 		})
 		beside("a dial-back", 0, func(sv *service) {
+			sv.takeTurn(sv.conn.Done())
 			srv.cfg.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				if srv.longCalls.free != 1 {
+					t.Error("a dial-back has the turn of a long call")
+				}
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +18,7 @@ import (
 	"mom.internal/momserver"
 	"mom.internal/wire"
 	"mom.internal/wire/protocol"
+	"mom.internal/wire/wiretest"
 	"mom.internal/wire/wiretest/harness"
 )
 
@@ -171,4 +175,61 @@ func TestUnsubscribe(t *testing.T) {
 		}
 		conn.Wait()
 	})
+}
+
+// countingConn counts the bytes that are read.
+type countingConn struct {
+	net.Conn
+	read *atomic.Int64
+}
+
+func (c countingConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.read.Add(int64(n))
+	return n, err
+}
+
+// TestManyOpenPackages: if thousands of packages take turns, a subscriber is sent the
+// definition of each once.
+func TestManyOpenPackages(t *testing.T) {
+	const packages, rounds = 5000, 3
+	var read atomic.Int64
+	var network wiretest.Network
+	l, err := network.Listen("server:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := momserver.New(momserver.Config{CacheEvents: rounds * packages})
+	go srv.Serve(l)
+	defer srv.Close()
+	client := momclient.New("server:1", momclient.Options{From: wire.FromOldest, DialContext: func(ctx context.Context, kind, addr string) (net.Conn, error) {
+		nc, err := network.DialContext(ctx, kind, addr)
+		return countingConn{nc, &read}, err
+	}})
+	defer client.Close()
+	event := wire.Event{JobID: uuid.New(), RunID: uuid.New()}
+	event.Data.Initialize = &wire.InitializeData{Name: "job"}
+	var took [rounds]int64 // bytes
+	next, stop := iter.Pull2(client.Events(t.Context()))
+	defer stop()
+	for round := range rounds {
+		before := read.Load()
+		for n := range packages {
+			event.Data.Header = &wire.PackageHeader{Number: n + 1, FileSize: 10, TargetFilePath: "/a/path/of/some/length", SizeOfSentData: int64(round)}
+			event.Data.Status = wire.Status{State: wire.Transferring}
+			if err := srv.Publish(event); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for n := range packages {
+			e, err, _ := next()
+			if err != nil || e.Data.Header.Number != n+1 || e.Data.Header.SizeOfSentData != int64(round) {
+				t.Fatalf("package %d of round %d: %v, %+v", n+1, round, err, e)
+			}
+		}
+		took[round] = read.Load() - before
+	}
+	if took[1] > took[0]*2/3 || took[2] > took[0]*2/3 {
+		t.Errorf("the rounds took %d bytes", took)
+	}
 }

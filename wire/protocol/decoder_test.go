@@ -95,11 +95,11 @@ func heapOf(make func() (keep any)) int {
 }
 
 // TestDefinitionsHeld: whatever definitions a stream has, the reader keeps those
-// within its bounds in memory, or a single one that is longer, and at most one run
-// that it has forgotten. A single one has a bound as well.
+// within its bounds in memory, or a single one that is longer, and the runs of the
+// packages that it keeps. A single one has a bound as well.
 func TestDefinitionsHeld(t *testing.T) {
-	holdDefinitions(t, DefinitionBounds{}, 2<<20, 20_000)
-	holdDefinitions(t, MostDefinitions(), 40<<20, 150_000)
+	holdDefinitions(t, DefinitionBounds{}, 4<<20, 20_000)
+	holdDefinitions(t, MostDefinitions(), 80<<20, 300_000)
 }
 
 // holdDefinitions writes definitions that take as much memory as they can at a reader.
@@ -115,6 +115,7 @@ func holdDefinitions(t *testing.T, keeps DefinitionBounds, most, many int) {
 	event := func(of *Definition, item string) []byte {
 		return bytes.Clone(enc.encodeEvent(&wire.Event{Data: wire.TransferData{Body: &wire.PackageBody{Item: item}}}, of.number))
 	}
+	var runs []*Definition
 	for name, write := range map[string]func(n int) []byte{ // definitions, and one event
 		"a megabyte each": func(int) []byte {
 			def, data := run(strings.Repeat("r", maxDefinition-100))
@@ -128,6 +129,20 @@ func holdDefinitions(t *testing.T, keeps DefinitionBounds, most, many int) {
 		"as small as can be": func(n int) []byte {
 			def, data := run(strconv.Itoa(n))
 			return slices.Concat(data, pack(def), event(&Definition{number: enc.number}, ""))
+		},
+		"packages of runs that are forgotten": func(n int) []byte {
+			if most := int(keeps.orDefault().Number); n%(2*most) < most {
+				text := func(i int) string { return fmt.Sprintf("%d%016d", i, n) }
+				d := enc.defineRun(&wire.Event{Data: wire.TransferData{Initialize: &wire.InitializeData{Name: text(1), SourcePath: text(2), DestinationPath: text(3), DestinationRoot: text(4)}}})
+				if n == 0 {
+					runs = nil
+				}
+				runs = append(runs, d)
+				return append(d.bytes, event(d, "")...)
+			}
+			d := runs[0]
+			runs = runs[1:]
+			return slices.Concat(pack(d), event(&Definition{number: enc.number}, ""))
 		},
 		"names that share memory with what is thrown away": func(n int) []byte {
 			def, data := run(strconv.Itoa(n))

@@ -160,9 +160,10 @@ type DefinitionBounds struct {
 	Bytes  uint32 // as encoded
 }
 
-// MostDefinitions returns the largest bounds that a server takes into account. A
-// subscriber that has them is sent the definitions of 100,000 packages of 10,000 runs
-// once, even if the packages take turns. They take up to 40 MiB of its memory.
+// MostDefinitions returns the largest bounds that a server takes into account. To a
+// subscriber with these bounds, a server sends each definition of 100,000 packages of
+// 10,000 runs once, even if the packages take turns. A hostile server can make a
+// subscriber hold up to 80 MiB for its definitions.
 func MostDefinitions() DefinitionBounds { return DefinitionBounds{128 << 10, 16 << 20} }
 
 // orDefault returns b with the defaults for zeros.
@@ -189,9 +190,9 @@ func (c *definitionCount) add(bytes int) {
 }
 
 // SentDefs are the definitions that a receiver of events has been sent. If one more
-// would exceed what the receiver keeps, they forget all, and the receiver is sent
-// again what it needs. The zero value has none, of a receiver with the default
-// bounds. It is not safe for concurrent use.
+// would exceed the receiver's bounds, SentDefs forgets all of them, and Append returns
+// again those that are needed. The zero value has none, and is for a receiver with the
+// default bounds. It is not safe for concurrent use.
 type SentDefs struct {
 	last   *Definition       // the argument of the last Append
 	sent   map[uint64]uint64 // a bit for each number, 64 to an element
@@ -203,11 +204,13 @@ type SentDefs struct {
 // definitions may be far apart if the receiver takes the events of a few jobs.
 const maxSentElements = 4096
 
-// NewSentDefs returns SentDefs of a receiver with the bounds, but MostDefinitions at
-// most.
+// NewSentDefs returns SentDefs of a receiver with the bounds, but the defaults at
+// least and MostDefinitions at most.
 func NewSentDefs(b DefinitionBounds) SentDefs {
-	b, most := b.orDefault(), MostDefinitions()
-	return SentDefs{bounds: DefinitionBounds{min(b.Number, most.Number), min(b.Bytes, most.Bytes)}}
+	least, most := DefinitionBounds{}.orDefault(), MostDefinitions()
+	return SentDefs{bounds: DefinitionBounds{
+		min(max(b.Number, least.Number), most.Number), min(max(b.Bytes, least.Bytes), most.Bytes),
+	}}
 }
 
 // Append appends to dst the definitions that the receiver needs for d and lacks,

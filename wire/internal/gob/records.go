@@ -13,7 +13,7 @@ type Records struct {
 	id    int64     // the type's number; 0 before the first value
 	step  *readStep // how its values become values of the caller's type
 	valueReader
-	current *readStep // of the field that Text or Into reads
+	current *readStep // of the field that Text, Into or IntoApart reads
 }
 
 // Define reads definitions, which no value may stand between.
@@ -50,8 +50,8 @@ func (r *Records) Left() int { return r.in.left() }
 // Decode reads the next value as a struct of the type ours, which is the same in each
 // call. The caller holds the fields of the struct. If field i is a number or a bool,
 // Decode sets numbers[i], to zero if the value lacks the field. For each other field
-// that the value has, Decode calls other with i, and other reads the field with Text
-// or Into.
+// that the value has, Decode calls other with i, and other reads the field with Text,
+// Into or IntoApart.
 func (r *Records) Decode(ours reflect.Type, numbers []int64, other func(i int)) error {
 	msg, id, err := r.message()
 	switch {
