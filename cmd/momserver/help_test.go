@@ -1,12 +1,11 @@
 package main
 
 import (
-	"flag"
 	"os"
 	"strings"
 	"testing"
 
-	"mom.internal/cmd/internal/help"
+	"mom.internal/cmd/internal/help/helptest"
 )
 
 // TestHelp prints a screen that has every flag in a group.
@@ -42,38 +41,5 @@ func TestHelpExamples(t *testing.T) {
 	}
 }
 
-// TestAbout prints the manual page, and a completion that has every flag and every
-// value, for each shell.
-func TestAbout(t *testing.T) {
-	_, page, _ := command(t, "-man")
-	if !strings.HasPrefix(page, ".TH MOMSERVER 1 ") || strings.IndexFunc(page, func(r rune) bool { return r > '~' }) >= 0 {
-		t.Errorf("%s", page)
-	}
-	c := manual()
-	for _, shell := range strings.Fields(help.Shells) {
-		code, script, errs := command(t, "-completion", shell)
-		if code != exitOK || errs != "" {
-			t.Errorf("%s: exit %d, %s", shell, code, errs)
-		}
-		c.Flags.VisitAll(func(f *flag.Flag) {
-			for _, want := range []string{f.Name, c.Values[f.Name]} {
-				if !strings.Contains(script, want) {
-					t.Errorf("%s: no %s", shell, want)
-				}
-			}
-			for _, value := range strings.Fields(c.Values[f.Name]) {
-				if err := f.Value.Set(value); err != nil {
-					t.Errorf("-%s %s: %v", f.Name, value, err)
-				}
-			}
-		})
-		for name := range c.Values {
-			if c.Flags.Lookup(name) == nil {
-				t.Errorf("no flag -%s", name)
-			}
-		}
-	}
-	if code, _, errs := command(t, "-completion", "tcsh"); code != exitUsage || !strings.Contains(errs, "want bash, zsh or fish") {
-		t.Errorf("exit %d, %s", code, errs)
-	}
-}
+// TestAbout prints the manual page, and a completion for each shell.
+func TestAbout(t *testing.T) { helptest.About(t, manual(), command) }
