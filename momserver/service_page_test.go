@@ -151,7 +151,7 @@ func TestLongCalls(t *testing.T) {
 			rested := make(chan bool)
 			go func() { first.rest(); close(rested) }()
 			synctest.Wait()
-			if srv.calls.free != 1 {
+			if freeTurns(srv.calls) != 1 {
 				t.Error("a call that rests takes the turn of another")
 			}
 			<-rested
@@ -190,6 +190,13 @@ func TestLongCalls(t *testing.T) {
 			t.Errorf("%d and %d turns are free", srv.longCalls.free, srv.calls.free)
 		}
 	})
+}
+
+// freeTurns returns how many turns nobody has.
+func freeTurns(t *turns) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.free
 }
 
 // TestTurnsOfCalls: the calls of all clients compute in turns. A call that waits for
@@ -238,7 +245,7 @@ func TestTurnsOfCalls(t *testing.T) {
 		beside("a dial-back", 0, func(sv *service) {
 			sv.takeTurn(sv.conn.Done())
 			srv.cfg.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-				if srv.longCalls.free != 1 {
+				if freeTurns(srv.longCalls) != 1 {
 					t.Error("a dial-back has the turn of a long call")
 				}
 				<-ctx.Done()
