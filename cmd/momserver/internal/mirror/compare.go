@@ -41,7 +41,7 @@ type plan struct {
 
 	destFiles   int  // files and links of the destination
 	doomedFiles int  // those of them that the source does not have
-	unsettled   bool // a directory has another mode or time, or a killed run has left a spool
+	unsettled   bool // a directory has another mode or time, or a killed run has left a spool or a lock
 }
 
 // nothing reports whether nothing has to be done, as far as the source has been

@@ -59,7 +59,7 @@ func (r *run) look(l listing) (*destDir, error) {
 	}
 	d.known = append(d.known, l.left...)
 	slices.Sort(d.known)
-	if l.dir == "." && (slices.ContainsFunc(d.names, isStale) || r.staleAway()) {
+	if l.dir == "." && (slices.ContainsFunc(d.names, isStale) || r.staleAway() || r.staleLock(d.names)) {
 		r.plan.unsettled = true
 	}
 	return d, nil

@@ -166,12 +166,14 @@ func testKilled(t *testing.T, spool string) {
 	}
 }
 
-// TestStaleSpool removes the spool of a dead run even if there is nothing to
-// mirror.
+// TestStaleSpool removes the spool of a dead run, or its lock, even if there is
+// nothing to mirror.
 func TestStaleSpool(t *testing.T) {
 	p := newPair(t, Options{})
 	plant(t, p.src, file("f", "x"))
 	p.mirrored()
 	plant(t, p.dst, dir(spoolPrefix+"7b0d5b1e-6d2f-4b1c-9a55-0c6f0a2f3a11").with(0o500), file(spoolPrefix+"7b0d5b1e-6d2f-4b1c-9a55-0c6f0a2f3a11/package-0001.tar", "x"))
+	p.upToDate()
+	plant(t, p.dst, file(lockName, "momserver, process 1, since yesterday\n").with(0o600))
 	p.upToDate()
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -208,6 +209,16 @@ func (r *run) staleAway() bool {
 	}
 	_, err := os.Lstat(filepath.Join(r.m.opts.Spool, r.m.spoolName()))
 	return err == nil
+}
+
+// staleLock reports whether a killed run has left its lock, the last thing that a run
+// removes. names are those at the top of the destination.
+func (r *run) staleLock(names []string) bool {
+	if !slices.Contains(names, lockName) {
+		return false
+	}
+	_, held := heldBy(r.dest.top)
+	return !held
 }
 
 // freeAbove returns an error if another run works on a directory that the
