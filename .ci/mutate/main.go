@@ -22,6 +22,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -42,7 +43,7 @@ var (
 	list    = flag.Bool("list", false, "list the mutants, and run none")
 	chosen  = flag.String("mutant", "", "run only the mutants with these `numbers`, such as 17,1234")
 	verbose = flag.Bool("v", false, "print each mutant's result; with -mutant the output of its tests too")
-	want    = flag.Float64("want", 90, "exit with 1 if the tests find less than this `percentage`")
+	want    = flag.Float64("want", 90, "exit with 1 if the tests find less than this `percentage` , by more than two standard deviations of a sample")
 	seeds   = flag.Int("seeds", 200, "how many `seeds` of the simulation try a mutant that no other test finds")
 	quick   = flag.Bool("quick", false, "leave out real sockets and further seeds: finds less, but sooner")
 	workers = flag.Int("workers", 2, "how many test processes run at once")
@@ -191,7 +192,8 @@ func report(sample []*mutant, took time.Duration) (low bool) {
 	percent := 100 * float64(number[found]) / float64(max(1, tried))
 	fmt.Printf("seed %d, %v: %d mutants in the sample; %d found, %d not found, %d not reached, %d listed as equivalent, %d not tried for lack of time: %.1f %% found\n",
 		*seed, took, len(sample), number[found], number[missed], number[unreached], number[listed], number[untried], percent)
-	return tried > 0 && percent < *want
+	share, n := *want/100, float64(tried)
+	return n-float64(number[found]) > n*(1-share)+2*math.Sqrt(n*share*(1-share))
 }
 
 // The results of a mutant.
