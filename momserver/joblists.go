@@ -104,8 +104,9 @@ func (l *jobLists) join(sub *subscriber, entries int) {
 	l.subs = append(l.subs, sub)
 }
 
-// leave forgets a subscriber whose entries have all been deleted, and frees the
-// memory of the lists when there are none. A map does not shrink by itself.
+// leave forgets a subscriber whose entries have all been deleted. After the last
+// subscriber it frees the memory of the lists, because a map does not shrink by
+// itself.
 func (l *jobLists) leave(sub *subscriber) {
 	l.subs[sub.number] = nil
 	l.gone = append(l.gone, sub.number)

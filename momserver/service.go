@@ -32,7 +32,7 @@ type service struct {
 	addr      netip.Addr // of the client, as limitKey returns it
 	pace      *pace      // of the calls from addr; nil for none
 	page      *[]byte    // of the reply that is being made; nil between calls
-	turnBegan time.Time  // when the turn of a long call began; zero without a turn
+	turnBegan time.Time  // when the turn of a long call began, or its latest step; zero without a turn
 	computing bool       // the call has a turn of Server.calls
 }
 
